@@ -1,0 +1,418 @@
+"""
+Every error that Remora raises, as one tree with one status code per leaf.
+
+What lives here: exceptions and the status codes. What must not: any I/O, any knowledge of a transport.
+
+The families say what the caller can do::
+
+    RemoraError
+    ├── ConfigError               fix the configuration (or the installation)
+    │   ├── NotInstalled          a feature is named whose distribution is not installed
+    │   ├── ExtensionError        an installed extension cannot be used
+    │   │   └── ExtensionConflict two distributions claim one name
+    │   ├── PluginNotFound        no plugin of that name is configured
+    │   ├── PluginDisabled        the plugin is configured with enabled = false
+    │   └── WrongProtocol         the other side speaks something else
+    ├── TryLater                  the same call may succeed later
+    │   ├── Unavailable           no instance can take the call now
+    │   │   ├── ConnectionLost    the connection broke while the call was under way
+    │   │   ├── PluginDied        the plugin's process ended
+    │   │   ├── CircuitOpen       the circuit breakers refuse the call
+    │   │   ├── Draining          the plugin is being drained
+    │   │   └── ManagerClosed     the manager is not running
+    │   ├── RateLimited           the rate limit refuses the call
+    │   └── DeadlineExceeded      the time for the call is over
+    └── GiveUp                    the same call will fail again
+        ├── PluginError           the plugin itself said no
+        ├── InvalidRequest        the request cannot be sent as it is
+        ├── InvalidReply          the reply is not what was asked for
+        ├── MessageTooLarge       a message is over the configured size
+        ├── WireError             the peer broke the rules of its protocol
+        └── Cancelled             the call was cancelled by the other side
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "Cancelled",
+    "CircuitOpen",
+    "Code",
+    "ConfigError",
+    "ConnectionLost",
+    "DeadlineExceeded",
+    "Draining",
+    "ExtensionConflict",
+    "ExtensionError",
+    "GiveUp",
+    "InvalidReply",
+    "InvalidRequest",
+    "ManagerClosed",
+    "MessageTooLarge",
+    "NotInstalled",
+    "PluginDied",
+    "PluginDisabled",
+    "PluginError",
+    "PluginNotFound",
+    "RateLimited",
+    "RemoraError",
+    "TryLater",
+    "Unavailable",
+    "WireError",
+    "WrongProtocol",
+]
+
+
+class Code(StrEnum):
+    """
+    The canonical status codes of gRPC, by name; `number` is the one on the wire.
+    """
+
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    ABORTED = "ABORTED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
+    INTERNAL = "INTERNAL"
+    UNAVAILABLE = "UNAVAILABLE"
+    DATA_LOSS = "DATA_LOSS"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+
+    @property
+    def number(self) -> int:
+        """
+        The number that stands for the code on the wire, 1 to 16.
+        """
+        return _NUMBERS[self]
+
+    @classmethod
+    def from_number(cls, number: int) -> Code:
+        """
+        The code of a number from the wire; a number that is none counts as UNKNOWN.
+        """
+        return _CODES.get(number, cls.UNKNOWN)
+
+
+_CODES = dict(enumerate(Code, start=1))
+_NUMBERS = {code: number for number, code in _CODES.items()}
+
+
+class RemoraError(Exception):
+    """
+    The root of all errors of Remora.
+
+    Attributes:
+        message: What went wrong, without the names of plugin and instance.
+        code: The canonical status code.
+        plugin: The configured name of the plugin, where one is concerned.
+        instance: The instance of it that took the call, by its address.
+        request_id: The identifier of the call.
+        retryable: Whether the same call may succeed when it is made again.
+        retry_after: Seconds to wait before trying again, where they are known.
+        sent: False when the request certainly never reached the plugin.
+    """
+
+    code: Code = Code.UNKNOWN
+    retryable: bool = False
+    default_sent: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        plugin: str | None = None,
+        instance: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        sent: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.plugin = plugin
+        self.instance = instance
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.sent = self.default_sent if sent is None else sent
+
+    def __str__(self) -> str:
+        if self.plugin is None:
+            return self.message
+        where = f"plugin {self.plugin!r}" if self.instance is None else f"plugin {self.plugin!r} at {self.instance}"
+        return f"{where}: {self.message}"
+
+    def locate(self, *, plugin: str, instance: str | None, request_id: str) -> None:
+        """
+        Fill in where the error happened, as far as nobody has done so yet.
+        """
+        self.plugin = self.plugin or plugin
+        self.instance = self.instance or instance
+        self.request_id = self.request_id or request_id
+
+
+class ConfigError(RemoraError):
+    """
+    The configuration cannot be used as it is; every problem of it is listed at once.
+
+    What to do: correct the places that `problems` names.
+
+    Attributes:
+        problems: One line per problem, each with the path of its key.
+        source: The file that was read, where there was one.
+    """
+
+    code = Code.FAILED_PRECONDITION
+    default_sent = False
+
+    def __init__(
+        self, message: str, *, problems: Sequence[str] = (), source: str | None = None, plugin: str | None = None
+    ) -> None:
+        super().__init__(message, plugin=plugin)
+        self.problems = tuple(problems) or (message,)
+        self.source = source
+
+
+class NotInstalled(ConfigError):
+    """
+    A feature is named that no installed distribution provides.
+
+    What to do: install the extra that the message names, or correct the name.
+    """
+
+
+class ExtensionError(ConfigError):
+    """
+    An installed extension cannot be imported, or its hooks are wrong.
+
+    What to do: repair, update or uninstall the distribution, or leave it out with REMORA_DISABLE.
+    """
+
+
+class ExtensionConflict(ExtensionError):
+    """
+    Two installed distributions claim the same name.
+
+    What to do: uninstall one of them, or leave it out with REMORA_DISABLE.
+    """
+
+
+class PluginNotFound(ConfigError):
+    """
+    No plugin of that name is configured.
+
+    What to do: correct the name, or add a [plugins.NAME] table.
+    """
+
+    code = Code.NOT_FOUND
+
+
+class PluginDisabled(ConfigError):
+    """
+    The plugin is configured, but switched off.
+
+    What to do: remove `enabled = false` from its table.
+    """
+
+
+class WrongProtocol(ConfigError):
+    """
+    Something answers at the endpoint, but it speaks another protocol.
+
+    What to do: correct the scheme or the port of the endpoint.
+    """
+
+    code = Code.INTERNAL
+    default_sent = True
+
+
+class TryLater(RemoraError):
+    """
+    The family of errors that may be gone when the call is made again.
+    """
+
+    code = Code.UNAVAILABLE
+    retryable = True
+
+
+class Unavailable(TryLater):
+    """
+    No instance of the plugin can take the call now.
+
+    What to do: try again after `retry_after`, or look at the cause that the message names.
+    """
+
+
+class ConnectionLost(Unavailable):
+    """
+    The connection broke while the call was under way; whether the plugin acted is not known unless `sent` is False.
+
+    What to do: try again if the method is idempotent.
+    """
+
+
+class PluginDied(Unavailable):
+    """
+    The plugin's process ended while it was needed.
+
+    What to do: read `stderr`; the process is started again by itself.
+
+    Attributes:
+        exit_status: The process's exit status, negative for a signal, None when it is not known.
+        stderr: The last lines that it wrote to its standard error.
+    """
+
+    def __init__(
+        self, message: str, *, exit_status: int | None = None, stderr: Sequence[str] = (), sent: bool | None = None
+    ) -> None:
+        super().__init__(message, sent=sent)
+        self.exit_status = exit_status
+        self.stderr = tuple(stderr)
+
+
+class CircuitOpen(Unavailable):
+    """
+    The circuit breakers of all instances refuse calls.
+
+    What to do: wait `retry_after` seconds.
+    """
+
+    default_sent = False
+
+
+class Draining(Unavailable):
+    """
+    The plugin finishes what it has and takes nothing new.
+
+    What to do: call another plugin, or call again when the new generation is up.
+    """
+
+    default_sent = False
+
+
+class ManagerClosed(Unavailable):
+    """
+    The manager has not been entered yet, or is shut down.
+
+    What to do: make calls inside `async with manager`.
+    """
+
+    default_sent = False
+
+
+class RateLimited(TryLater):
+    """
+    The configured rate limit refuses the call.
+
+    What to do: wait `retry_after` seconds.
+    """
+
+    code = Code.RESOURCE_EXHAUSTED
+    default_sent = False
+
+
+class DeadlineExceeded(TryLater):
+    """
+    The call's time was over before its reply arrived; whether the plugin acted is not known.
+
+    What to do: allow more time, or find out what the plugin spends it on.
+    """
+
+    code = Code.DEADLINE_EXCEEDED
+
+
+class GiveUp(RemoraError):
+    """
+    The family of errors that the same call will meet again.
+    """
+
+
+_RETRYABLE = frozenset({Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.ABORTED})
+
+
+class PluginError(GiveUp):
+    """
+    The plugin itself answered with an error. Raise it in a handler to give the caller this answer.
+
+    What to do: what the plugin's own documentation says about `code` and `details`.
+
+    Attributes:
+        details: What the plugin says about the error: a mapping of JSON values.
+        headers: The headers that came with the answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: Code = Code.UNKNOWN,
+        details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.code = Code(code)
+        self.retryable = self.code in _RETRYABLE
+        self.details = dict(details or {})
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(GiveUp):
+    """
+    The request cannot be sent as it is: it cannot be encoded, or an option of the call is impossible.
+
+    What to do: correct the call.
+    """
+
+    code = Code.INVALID_ARGUMENT
+    default_sent = False
+
+
+class InvalidReply(GiveUp):
+    """
+    The plugin answered, but not with what was asked for; the message names the field.
+
+    What to do: compare the record types of host and plugin.
+    """
+
+    code = Code.INTERNAL
+
+
+class MessageTooLarge(GiveUp):
+    """
+    A request or a reply is larger than `max_message_size`.
+
+    What to do: send less at once, or raise the limit on both sides.
+    """
+
+    code = Code.RESOURCE_EXHAUSTED
+
+
+class WireError(GiveUp):
+    """
+    The peer sent bytes that break its protocol; the connection is closed.
+
+    What to do: report it to the peer's author; the message quotes what arrived.
+    """
+
+    code = Code.INTERNAL
+
+
+class Cancelled(GiveUp):
+    """
+    The call was cancelled by the plugin's side, or by the manager's shutdown.
+
+    What to do: nothing, unless it was not you who stopped it.
+    """
+
+    code = Code.CANCELLED

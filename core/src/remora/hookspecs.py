@@ -1,0 +1,161 @@
+"""
+All hooks of Remora. An extension implements those it needs, each marked with `hookimpl`.
+
+An extension is an installed distribution with one entry point in the group `remora` whose value is a module
+that imports nothing heavy. Hooks are called once, when a manager is built; the call path never comes here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.types import Event
+
+__all__ = [
+    "hookimpl",
+    "remora_event",
+    "remora_register_codecs",
+    "remora_register_commands",
+    "remora_register_interceptors",
+    "remora_register_transports",
+]
+
+hookspec = pluggy.HookspecMarker("remora")
+hookimpl = pluggy.HookimplMarker("remora")
+
+
+@hookspec
+def remora_register_transports() -> Iterable[TransportSpec[Any]]:
+    """
+    Add ways to carry calls.
+
+    Called once per manager, when it is built, and by `remora serve`.
+
+    Returns:
+        The transports of this extension. The scheme of a plugin's endpoint chooses among all that are installed.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from remora import TransportSpec, hookimpl
+        >>>
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     max_message_size: int = 4 * 1024 * 1024
+        >>>
+        >>> def build(options):
+        ...     from acme_carrier._transport import CarrierTransport
+        ...     return CarrierTransport(options)
+        >>>
+        >>> @hookimpl
+        ... def remora_register_transports():
+        ...     return [TransportSpec(name="carrier", schemes=("carrier",), options=Options, build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_codecs() -> Iterable[CodecSpec]:
+    """
+    Add formats for payloads.
+
+    Called once per manager, when it is built, and by `remora serve`.
+
+    Returns:
+        The codecs of this extension. `codec = "..."` in a plugin's table chooses one, and so does a record type
+        that a codec claims for itself.
+
+    Example:
+        >>> from remora import CodecSpec, hookimpl
+        >>>
+        >>> def build():
+        ...     from acme_cbor._codec import CborCodec
+        ...     return CborCodec()
+        >>>
+        >>> @hookimpl
+        ... def remora_register_codecs():
+        ...     return [CodecSpec(name="cbor", content_types=("application/cbor",), build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_interceptors() -> Iterable[InterceptorSpec]:
+    """
+    Add code that wraps every call of every plugin.
+
+    Called once per manager, when it is built; the order of the result is fixed then.
+
+    Returns:
+        The interceptors of this extension.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from remora import InterceptorSpec, hookimpl
+        >>>
+        >>> def build(plugin):
+        ...     async def add_tenant(call, proceed):
+        ...         return await proceed(replace(call, headers={**call.headers, "x-tenant": "acme"}))
+        ...     return add_tenant
+        >>>
+        >>> @hookimpl
+        ... def remora_register_interceptors():
+        ...     return [InterceptorSpec(name="tenant", build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_commands() -> Iterable[CommandSpec]:
+    """
+    Add commands to the `remora` command line.
+
+    Called once, when the command line starts.
+
+    Returns:
+        The commands of this extension. Each is built, as a `click.Command`, when it is used.
+
+    Example:
+        >>> from remora import CommandSpec, hookimpl
+        >>>
+        >>> def build():
+        ...     import click
+        ...
+        ...     @click.command(help="Say hello.")
+        ...     def hello():
+        ...         click.echo("hello")
+        ...     return hello
+        >>>
+        >>> @hookimpl
+        ... def remora_register_commands():
+        ...     return [CommandSpec(name="hello", build=build, help="Say hello.")]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_event(event: Event) -> None:
+    """
+    Observe the life of a manager: starts, losses, health.
+
+    Called on the manager's event loop for every event, in the order in which they happen. It must not block.
+    An exception in it is logged with the extension's name and hurts nobody else.
+
+    Args:
+        event: One of the event records of `remora.types`.
+
+    Example:
+        >>> from remora import hookimpl
+        >>> from remora.types import InstanceLost
+        >>>
+        >>> @hookimpl
+        ... def remora_event(event):
+        ...     if isinstance(event, InstanceLost):
+        ...         print(f"{event.plugin}: {event.cause}")
+    """

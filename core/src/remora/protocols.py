@@ -1,0 +1,168 @@
+"""
+What an extension's objects must be able to do. No base class is needed: any object with these methods will do.
+
+What lives here: protocols. What must not: implementations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from remora.errors import RemoraError
+    from remora.types import Call, Endpoint, HealthStatus, Reply
+
+__all__ = ["Channel", "Codec", "Dispatch", "Interceptor", "Listener", "Transport", "WatchedChannel"]
+
+T = TypeVar("T")
+
+
+class Channel(Protocol):
+    """
+    The way to one instance of a plugin, open for calls. Many calls may be in flight at once.
+    """
+
+    async def call(self, call: Call, /) -> Reply:
+        """
+        Carry one call to the plugin and its reply back.
+
+        A cancelled call is abandoned: its late reply reaches nobody, and the plugin is told where the wire can say so.
+
+        Raises:
+            PluginError: The plugin answered with an error of its own.
+            RemoraError: Any other error, as the leaf that fits; foreign exceptions stop here.
+        """
+        ...
+
+    async def probe(self) -> HealthStatus:
+        """
+        Ask the plugin how it is. A plugin that has no health service is healthy while it can be reached.
+
+        Raises:
+            RemoraError: It cannot be reached.
+        """
+        ...
+
+
+@runtime_checkable
+class WatchedChannel(Channel, Protocol):
+    """
+    A channel that knows by itself when it has ended, so that it can be replaced before the next call needs it.
+    """
+
+    async def wait_closed(self) -> RemoraError | None:
+        """
+        Wait until the channel has ended.
+
+        Returns:
+            Why it ended; None when the peer closed it in good order.
+        """
+        ...
+
+
+class Dispatch(Protocol):
+    """
+    The served plugin as a listener sees it.
+    """
+
+    async def __call__(self, call: Call, peer: str, /) -> Reply:
+        """
+        Let the plugin answer one call.
+
+        Args:
+            call: The call; its deadline is on this process's clock.
+            peer: Who calls, as far as the transport knows: an address, or `pid:N uid:N`.
+
+        Raises:
+            RemoraError: The answer is an error, to be sent with its code, message and details.
+        """
+        ...
+
+
+class Listener(Protocol):
+    """
+    A served plugin, reachable at `endpoint` until its context is left.
+    """
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """
+        Where the plugin can be called, with the port or path that was really taken.
+        """
+        ...
+
+    async def wait_closed(self) -> None:
+        """
+        Wait until the other side has ended it (end of input on a pipe). A listening socket never ends by itself.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """
+    One way to carry calls, in both directions.
+    """
+
+    def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
+        """
+        Open a channel to the plugin at an endpoint; leaving the context closes it and all that it started.
+
+        Raises:
+            Unavailable: Nothing answers there.
+            WrongProtocol: Something else answers there.
+            ConfigError: The endpoint makes no sense.
+        """
+        ...
+
+    def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
+        """
+        Serve a plugin at an endpoint. An endpoint of the bare form `SCHEME:` asks for a free local address.
+
+        Leaving the context stops accepting, lets no call answer any more, and frees the address.
+
+        Raises:
+            Unavailable: The address is taken.
+            ConfigError: The endpoint makes no sense.
+        """
+        ...
+
+
+class Codec(Protocol):
+    """
+    Turns records into payloads and back.
+    """
+
+    content_type: str
+
+    def encode(self, value: object, /) -> bytes:
+        """
+        The payload for a record.
+
+        Raises:
+            ValueError: It cannot be written in this format; the message names the type or the field.
+        """
+        ...
+
+    def decode(self, payload: bytes, type_: type[T], /) -> T:
+        """
+        The record of a payload.
+
+        Raises:
+            ValueError: It is not such a record; the message names the field.
+        """
+        ...
+
+
+class Interceptor(Protocol):
+    """
+    Wraps every attempt-independent part of a call: sees it before the first attempt and its end after the last.
+    """
+
+    async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
+        """
+        Let the call go on with `await proceed(call)`, changed or not, and return its reply, changed or not.
+        """
+        ...

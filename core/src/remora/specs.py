@@ -1,0 +1,93 @@
+"""
+What hooks return: the descriptions of features, each with a name and a way to build the feature when it is needed.
+
+What lives here: frozen records. What must not: anything that imports a feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remora.protocols import Codec, Interceptor, Transport
+
+__all__ = ["CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSpec(Generic[Options]):
+    """
+    A way to carry calls.
+
+    Attributes:
+        name: The word for `transport = "..."`.
+        schemes: The URL schemes that choose it.
+        options: A dataclass whose fields all have defaults. A field named like a key of a plugin's table
+            (`args`, `env`, `connection` ...) receives that key's value, `name` the plugin's name;
+            every other field is a key of the plugin's `options` table.
+        build: Makes the transport from such a record; called once per plugin. It may import what is heavy.
+        native_deadline: The channel ends a call at `Call.deadline` by itself; otherwise the pipeline does.
+        launches: Endpoints are programs that the transport starts; the program serves on `stdio:`.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    options: type[Options]
+    build: Callable[[Options], Transport]
+    native_deadline: bool = False
+    launches: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSpec:
+    """
+    A format for payloads.
+
+    Attributes:
+        name: The word for `codec = "..."`.
+        content_types: The media types that it reads; the first is the one that it writes.
+        build: Makes the codec; called once, when it is first needed.
+        claims: Whether a record type can be written in no other format, so that the codec need not be configured.
+    """
+
+    name: str
+    content_types: tuple[str, ...]
+    build: Callable[[], Codec]
+    claims: Callable[[object], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterceptorSpec:
+    """
+    Something that wraps calls.
+
+    Attributes:
+        name: Its name, for `remora extensions`.
+        build: Makes the interceptor for one plugin, given the plugin's name; None leaves that plugin alone.
+        order: The lowest number is outermost; equal numbers go by name.
+    """
+
+    name: str
+    build: Callable[[str], Interceptor | None]
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """
+    A command of the command line.
+
+    Attributes:
+        name: The word after `remora`.
+        build: Makes the `click.Command`; called when the command is used or its help is shown.
+        help: One line for the list of commands.
+    """
+
+    name: str
+    build: Callable[[], object]
+    help: str

@@ -1,0 +1,272 @@
+"""
+The records that are passed around: calls, replies, endpoints, health, descriptions, lifecycle events.
+
+What lives here: frozen records that cannot be built wrong. What must not: behaviour, I/O, configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Call",
+    "Endpoint",
+    "Event",
+    "HealthChanged",
+    "HealthStatus",
+    "InstanceFailed",
+    "InstanceLost",
+    "InstanceReady",
+    "InstanceStopped",
+    "ManagerStarted",
+    "ManagerStopped",
+    "MethodInfo",
+    "PluginInfo",
+    "Reply",
+    "Status",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """
+    One call on its way to a plugin: everything that a transport carries.
+
+    Attributes:
+        service: The full name of the service; empty when the peer has only one.
+        method: The name of the method; empty when the peer has only one.
+        payload: The encoded request.
+        content_type: The media type of the payload; empty when the peer is to decide.
+        headers: Names in lower case, values without line breaks.
+        deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
+        request_id: The identifier that follows the call through every log.
+        idempotent: Whether the call may be made twice.
+    """
+
+    service: str = ""
+    method: str = ""
+    payload: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    deadline: float | None = None
+    request_id: str = ""
+    idempotent: bool = False
+
+    @property
+    def name(self) -> str:
+        """
+        Service and method as one word, for messages.
+        """
+        return f"{self.service}/{self.method}".strip("/") or "(default method)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    The good end of a call.
+
+    Attributes:
+        payload: The encoded answer.
+        content_type: The media type of the payload.
+        headers: Names in lower case.
+    """
+
+    payload: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """
+    One address at which a plugin can be reached.
+
+    Attributes:
+        url: The address; its scheme chooses the transport.
+        weight: The share of traffic beside other endpoints of the same priority.
+        priority: The highest number is preferred.
+        labels: What the operator wants to see beside it.
+    """
+
+    url: str
+    weight: int = 100
+    priority: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """
+        What stands before the first colon, in lower case.
+        """
+        return self.url.partition(":")[0].lower()
+
+    @property
+    def address(self) -> str:
+        """
+        What stands after the scheme, without the two slashes of a URL.
+        """
+        return self.url.partition(":")[2].removeprefix("//")
+
+
+class Status(StrEnum):
+    """
+    What is known about the health of a plugin or of one instance.
+    """
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthStatus:
+    """
+    The result of asking for health.
+
+    Attributes:
+        status: The verdict.
+        message: The reason, in a sentence.
+        last_check: When it was found, in seconds since the epoch; None before the first check.
+        response_time: Seconds that the answer took; None where nobody was asked.
+        metadata: More about it, as the plugin says.
+    """
+
+    status: Status = Status.UNKNOWN
+    message: str = ""
+    last_check: float | None = None
+    response_time: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodInfo:
+    """
+    One method of a service, as the plugin describes it.
+
+    Attributes:
+        service: The full name of its service.
+        name: The name of the method on the wire.
+        description: The first paragraph of its docstring.
+        idempotent: Whether it may be called twice.
+        request: JSON Schema of the request.
+        response: JSON Schema of the reply.
+    """
+
+    service: str
+    name: str
+    description: str = ""
+    idempotent: bool = False
+    request: Mapping[str, object] = field(default_factory=dict)
+    response: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginInfo:
+    """
+    What a plugin says about itself, or what the configuration says about one that cannot.
+
+    Attributes:
+        name: The name of the plugin.
+        version: Its own version.
+        description: What it is for.
+        author: Who wrote it.
+        capabilities: Words that a host may look for.
+        metadata: More about it.
+        methods: The methods that it serves.
+        protocol_versions: The versions of this description that it speaks.
+    """
+
+    name: str
+    version: str = ""
+    description: str = ""
+    author: str = ""
+    capabilities: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[MethodInfo, ...] = ()
+    protocol_versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """
+    Something that happened in the life of a manager; `time` is in seconds since the epoch.
+    """
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerStarted(Event):
+    """
+    The manager takes calls; `plugins` are the names that it serves.
+    """
+
+    plugins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerStopped(Event):
+    """
+    The manager has closed everything that it had opened.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InstanceEvent(Event):
+    plugin: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReady(_InstanceEvent):
+    """
+    An instance takes calls; `start_time` is the seconds that it took to get there, `starts` how often it has.
+    """
+
+    start_time: float
+    starts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceLost(_InstanceEvent):
+    """
+    A running instance ended, or one could not be started; it is tried again in `retry_in` seconds.
+    """
+
+    cause: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFailed(_InstanceEvent):
+    """
+    An instance failed too often in a row; it is left alone for `retry_in` seconds.
+    """
+
+    cause: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStopped(_InstanceEvent):
+    """
+    An instance was closed because it is no longer wanted.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(_InstanceEvent):
+    """
+    The health of an instance changed.
+    """
+
+    before: Status
+    after: Status
+    cause: str
