@@ -1,0 +1,112 @@
+"""
+The configuration as frozen records: every key, its type and its default.
+
+What lives here: records. What must not: files, dictionaries, anything that reads or checks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from remora.types import Endpoint
+
+Duration = float
+"""Seconds. In a file: a number, or a text such as "100ms", "30s", "1m30s"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionConfig:
+    """
+    How an instance is connected.
+
+    Attributes:
+        max_connections: Connections to one instance at once, where the transport uses more than one.
+        max_idle_connections: Connections kept open while nobody uses them.
+        idle_timeout: Seconds after which an unused connection is closed.
+        connection_timeout: Seconds to wait for a connection, or for a process to be ready.
+        request_timeout: Seconds for one call, when the call itself asks for no less.
+        keep_alive: Whether a connection serves more than one call.
+        disable_compression: Ask for no compressed replies.
+    """
+
+    max_connections: int = 10
+    max_idle_connections: int = 5
+    idle_timeout: Duration = 30.0
+    connection_timeout: Duration = 10.0
+    request_timeout: Duration = 30.0
+    keep_alive: bool = True
+    disable_compression: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginConfig:
+    """
+    One plugin, as its `[plugins.NAME]` table says.
+
+    Attributes:
+        name: The word after `plugins.`.
+        endpoint: Where it is; short for `endpoints` with one entry.
+        endpoints: Where it is, when it is in more than one place.
+        instances: How many processes or connections of each endpoint.
+        transport: The transport's name, when the endpoint's scheme is not to choose it.
+        service: The service to call when the call names none.
+        method: The method to call when the call names none.
+        codec: The format of payloads.
+        protocol: exec: "ttrpc", "jsonl" or "oneshot".
+        executable: exec: the program, instead of the path in `exec:`.
+        args: exec: the program's arguments.
+        env: exec: variables that the program gets beside a short allow-list.
+        work_dir: exec: the program's working directory.
+        enabled: Whether the plugin is served at all.
+        labels: What the operator wants to see beside it.
+        annotations: More of that, never used for selection.
+        version: The version that the plugin has, for `info()` of plugins that do not say it themselves.
+        options: Options of the transport.
+        connection: How instances are connected.
+    """
+
+    name: str
+    endpoint: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
+    instances: int = 1
+    transport: str = ""
+    service: str = ""
+    method: str = ""
+    codec: str = ""
+    protocol: str = "ttrpc"
+    executable: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    work_dir: str = ""
+    enabled: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """
+    What holds for every plugin that does not say otherwise, field by field.
+    """
+
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerConfig:
+    """
+    The whole configuration of a manager.
+
+    Attributes:
+        log_level: The level of the logger `remora`: debug, info, warning or error.
+        defaults: What holds for every plugin.
+        plugins: The plugins, by name.
+    """
+
+    log_level: str = "info"
+    defaults: Defaults = field(default_factory=Defaults)
+    plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
