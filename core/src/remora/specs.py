@@ -6,13 +6,11 @@ What lives here: frozen records. What must not: anything that imports a feature.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from remora.protocols import Codec, Interceptor, Transport
+from remora.protocols import Codec, Interceptor, Transport
 
 __all__ = ["CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
 
