@@ -1,0 +1,48 @@
+"""
+The messages of grpc.health.v1.Health/Check, the health service that every wire carries.
+
+What lives here: the call, its reply and their meaning. What must not: when to ask.
+"""
+
+from __future__ import annotations
+
+from remora.types import Call, Reply, Status
+from remora.wire._protobuf import decode_signed, encode_integer, fields
+
+HEALTH_SERVICE = "grpc.health.v1.Health"
+HEALTH_METHOD = "Check"
+
+_SERVING, _NOT_SERVING = 1, 2
+_MEANING = {_SERVING: Status.HEALTHY, _NOT_SERVING: Status.UNHEALTHY}
+_NUMBERS = {status: number for number, status in _MEANING.items()}
+
+
+def health_call(deadline: float | None = None) -> Call:
+    """
+    The call that asks a plugin, as a whole, for its health. Protobuf, so that peers in any language understand it.
+    """
+    return Call(
+        service=HEALTH_SERVICE,
+        method=HEALTH_METHOD,
+        content_type="application/proto",
+        deadline=deadline,
+        idempotent=True,
+    )
+
+
+def encode_health(status: Status) -> bytes:
+    """
+    The bytes of a HealthCheckResponse.
+    """
+    return encode_integer(1, _NUMBERS.get(status, _NOT_SERVING))
+
+
+def decode_health(reply: Reply) -> Status:
+    """
+    What a HealthCheckResponse says; an answer that is none counts as unknown.
+    """
+    try:
+        numbers = [decode_signed(value) for field, value in fields(reply.payload) if field == 1]
+    except ValueError:
+        return Status.UNKNOWN
+    return _MEANING.get(numbers[-1], Status.UNKNOWN) if numbers else Status.UNKNOWN
