@@ -94,7 +94,7 @@ def _tuple_hook(converter: Converter, type_: Any) -> Hook:
 
     def structure_tuple(value: Any, _: object) -> tuple[Any, ...]:
         if len(_items(value)) != len(hooks):
-            raise Mismatch(f"list of {len(hooks)} items", f"{len(value)} items")
+            raise Mismatch(f"list of {len(hooks)} items, got {len(value)}")
         triples = ((each, item, hook) for each, (item, hook) in zip(value, hooks, strict=True))
         if converter.detailed_validation:
             return tuple(_structure_items(type_, triples))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
@@ -40,10 +41,14 @@ def add_scalars(converter: Converter) -> None:
     converter.register_structure_hook(timedelta, _structure_timedelta)
     converter.register_unstructure_hook(timedelta, timedelta.total_seconds)
     converter.register_structure_hook_func(lambda type_: type_ in (object, Any), lambda value, _: value)
-    converter.register_unstructure_hook_func(lambda type_: type_ is object, converter.unstructure)
+    converter.register_unstructure_hook_func(lambda type_: type_ is object, partial(_unstructure_any, converter))
     converter.register_structure_hook_func(lambda type_: type_ in (None, type(None)), _structure_none)
     converter.register_structure_hook_func(_is_enum, _structure_enum)
     converter.register_structure_hook_factory(lambda type_: bool(literal_values(type_)), _literal_hook)
+
+
+def _unstructure_any(converter: Converter, value: object) -> object:
+    return value if value.__class__ is object else converter.unstructure(value)
 
 
 def _structure_str(value: object, type_: Any) -> object:

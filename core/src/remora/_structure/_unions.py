@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from uuid import UUID
 
 from cattrs import ClassValidationError, IterableValidationError
+from cattrs.errors import AttributeValidationNote
 
 from remora._structure._collections import late_hook
 from remora._structure._errors import Mismatch, alternatives
@@ -59,6 +60,12 @@ class _Record(_Member):
         """
         return any(name in value and value[name] not in known for name, known in self.tags.items())
 
+    def claims(self, value: Mapping[str, object]) -> bool:
+        """
+        Whether the value has all tags of this record.
+        """
+        return bool(self.tags) and all(name in value for name in self.tags) and not self.denies(value)
+
     def distance(self, value: Mapping[str, object]) -> tuple[int, int, str]:
         """
         How badly the names fit: required ones that are missing, then all that only one side has.
@@ -76,6 +83,8 @@ def _union_hook(converter: Converter, type_: Any) -> Hook:
 
     def structure_union(value: Any, _: object) -> object:
         fitting = _fitting(records, value) if records and isinstance(value, Mapping) else []
+        if records and not fitting and not others and isinstance(value, Mapping):
+            _refuse_tag(records, value, type_)
         return _first_that_takes(value, [*fitting, *others], expected)
 
     return structure_union
@@ -124,7 +133,19 @@ def _fitting(records: Sequence[_Record], value: Mapping[str, object]) -> list[_R
     possible = sorted((each for each in records if not each.denies(value)), key=lambda each: each.distance(value))
     complete = [each for each in possible if not each.required - value.keys()]
     # One that lacks a field is asked for the sake of its error, which says which field.
-    return complete or (possible if len(possible) == 1 else [])
+    return complete or [each for each in possible if each.claims(value)] or (possible if len(possible) == 1 else [])
+
+
+def _refuse_tag(records: Sequence[_Record], value: Mapping[str, object], type_: Any) -> None:
+    """
+    Say which tags there are, when all records have a field for them and the value has none of theirs.
+    """
+    for name in set[str].intersection(*(set(each.tags) for each in records)):
+        known = tuple(tag for each in records for tag in each.tags[name])
+        if name not in value or value[name] not in known:
+            exc = Mismatch(choices(known), value[name]) if name in value else KeyError(name)
+            exc.add_note(AttributeValidationNote(f"in {type_}", name, type_))
+            raise ClassValidationError(f"in {type_}", [exc], type_)  # pyright: ignore[reportCallIssue]
 
 
 def _first_that_takes(value: object, members: Sequence[Callable[[object], object]], expected: str) -> object:
