@@ -21,7 +21,7 @@ from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, PluginE
 from remora.types import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from remora._catalog import Catalog
     from remora.protocols import Codec

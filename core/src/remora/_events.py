@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora.types import Event
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from anyio.streams.memory import MemoryObjectSendStream
 
     from remora._catalog import Origin
-    from remora.types import Event
 
 _log = logging.getLogger(__name__)
 

@@ -97,8 +97,9 @@ class Registry:
         disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""}
         claims: dict[str, list[importlib_metadata.EntryPoint]] = defaultdict(list)
         for entry_point in _entry_points():
-            if disabled & {entry_point.name, entry_point.dist.name}:
-                self.extensions.append(Extension(_origin(entry_point), state="disabled"))
+            origin = _origin(entry_point)
+            if disabled & {origin.entry_point, origin.distribution}:
+                self.extensions.append(Extension(origin, state="disabled"))
             else:
                 claims[entry_point.name].append(entry_point)
         for name in sorted(claims):
@@ -179,7 +180,9 @@ def _entry_points() -> tuple[importlib_metadata.EntryPoint, ...]:
 
 
 def _origin(entry_point: importlib_metadata.EntryPoint) -> Origin:
-    return Origin(entry_point.dist.name, entry_point.dist.version, entry_point.name)
+    distribution = entry_point.dist
+    assert distribution is not None  # those that `entry_points` finds have one
+    return Origin(distribution.name, distribution.version, entry_point.name)
 
 
 def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:

@@ -74,7 +74,7 @@ def structure_config(
     if not problems:
         problems += _problems_of(Defaults, expanded.get("defaults", {}), "defaults")
     if not problems:
-        config = _structure(ManagerConfig, _merged(expanded, problems), "", problems)
+        config: ManagerConfig | None = _structure(ManagerConfig, _merged(expanded, problems), "", problems)
         problems += [line for plugin in config.plugins.values() for line in _check(plugin)] if config else []
         if config is not None and not problems:
             return config
