@@ -2,6 +2,8 @@
 The asynchronous halves that more than one transport shares. What only rearranges bytes lives in `remora.wire`.
 """
 
+from remora.io._channel import TtrpcChannel, open_ttrpc
 from remora.io._probe import probe_health
+from remora.io._serve import serve_ttrpc
 
-__all__ = ["probe_health"]
+__all__ = ["TtrpcChannel", "open_ttrpc", "probe_health", "serve_ttrpc"]
