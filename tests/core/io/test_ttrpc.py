@@ -10,21 +10,20 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio.abc import ByteStream, UNIXSocketStream
 
 from remora import Call, Code, ConnectionLost, DeadlineExceeded, PluginError, Reply, Status
-from remora.io import TtrpcChannel, open_ttrpc, serve_ttrpc
+from remora.io import SocketPipe, TtrpcChannel, open_ttrpc, serve_ttrpc
 from remora.protocols import Dispatch
 
 pytestmark = pytest.mark.anyio
 
 
-async def socket_pair() -> tuple[ByteStream, ByteStream]:
+def socket_pair() -> tuple[SocketPipe, SocketPipe]:
     """
-    Two connected streams.
+    Two connected pipes.
     """
     ours, theirs = socket.socketpair()
-    return await UNIXSocketStream.from_socket(ours), await UNIXSocketStream.from_socket(theirs)
+    return SocketPipe(ours), SocketPipe(theirs)
 
 
 @asynccontextmanager
@@ -32,7 +31,7 @@ async def connected(dispatch: Dispatch, *, max_message_size: int = 1 << 20) -> A
     """
     A channel whose calls `dispatch` answers.
     """
-    ours, theirs = await socket_pair()
+    ours, theirs = socket_pair()
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: serve_ttrpc(theirs, dispatch, "test", max_message_size=max_message_size))
@@ -157,7 +156,7 @@ async def test_a_lost_connection_fails_all_calls_at_once() -> None:
     """
     Calls in flight end when the peer goes away, and so does `wait_closed`.
     """
-    ours, theirs = await socket_pair()
+    ours, theirs = socket_pair()
     failures: list[ConnectionLost] = []
 
     async def one(channel: TtrpcChannel) -> None:
@@ -192,7 +191,7 @@ async def test_the_holders_own_error_leaves_the_context_unwrapped() -> None:
     """
     No group is raised for it.
     """
-    ours, theirs = await socket_pair()
+    ours, theirs = socket_pair()
     with pytest.raises(KeyError):
         async with open_ttrpc(ours):
             raise KeyError("mine")

@@ -26,6 +26,7 @@ from remora.errors import (
 from remora.io._deadlines import Deadlines
 from remora.io._outbox import Outbox
 from remora.io._probe import probe_health
+from remora.io._tasks import background_tasks
 from remora.wire import (
     CANCEL,
     DEFAULT_MAX_MESSAGE_SIZE,
@@ -43,8 +44,7 @@ from remora.wire import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from anyio.abc import ByteStream
-
+    from remora.io._pipe import BytePipe
     from remora.types import Call, HealthStatus, Reply
 
 _CLOSING_TIME = 2.0
@@ -54,24 +54,19 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 
 @asynccontextmanager
 async def open_ttrpc(
-    stream: ByteStream, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    stream: BytePipe, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
 ) -> AsyncIterator[TtrpcChannel]:
     """
     A channel over a connected stream. Leaving the context closes the stream; calls still in flight fail.
     """
     channel = TtrpcChannel(stream, max_message_size=max_message_size)
-    raised: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with background_tasks() as tasks:
         for task in (channel.read, channel.write, channel.watch):
             tasks.start_soon(_run_within, channel.scope(), task)
         try:
             yield channel
-        except Exception as error:  # the holder's own; kept out of the task group, which would wrap it
-            raised = error
         finally:
             await channel.aclose()
-    if raised is not None:
-        raise raised
 
 
 async def _run_within(scope: anyio.CancelScope, task: Callable[[], Awaitable[None]]) -> None:
@@ -86,7 +81,7 @@ class TtrpcChannel:
 
     def __init__(
         self,
-        stream: ByteStream,
+        stream: BytePipe,
         *,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
         streams: StreamTable[_Pending] | None = None,

@@ -27,8 +27,7 @@ from remora.wire import (
 )
 
 if TYPE_CHECKING:
-    from anyio.abc import ByteStream
-
+    from remora.io._pipe import BytePipe
     from remora.protocols import Dispatch
     from remora.types import Call
 
@@ -39,7 +38,7 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 
 
 async def serve_ttrpc(
-    stream: ByteStream, dispatch: Dispatch, peer: str, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    stream: BytePipe, dispatch: Dispatch, peer: str, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
 ) -> None:
     """
     Answer the calls that arrive over a stream until the peer closes it; then cancel what is unanswered, and close it.
@@ -53,7 +52,7 @@ async def serve_ttrpc(
 
 
 class _Connection:
-    def __init__(self, stream: ByteStream, dispatch: Dispatch, peer: str, max_message_size: int) -> None:
+    def __init__(self, stream: BytePipe, dispatch: Dispatch, peer: str, max_message_size: int) -> None:
         self._stream = stream
         self._dispatch = dispatch
         self._peer = peer
