@@ -88,7 +88,7 @@ class Registry:
         for extension in self.extensions:
             if extension.problem is not None:
                 _log.warning("%s", extension.problem)
-        self.catalog.broken = [e.problem for e in self.extensions if e.problem is not None]
+                self.catalog.broken[extension.origin.entry_point] = extension.problem
 
     def _installed(self) -> Iterable[tuple[Origin, object]]:
         """
