@@ -183,9 +183,7 @@ class Catalog:
         meant = get_close_matches(name, [*known, *_extras()], n=1)
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
-        return NotInstalled(
-            f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}'
-        )
+        return NotInstalled(f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}')
 
 
 def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> ExtensionConflict:
