@@ -11,14 +11,14 @@ import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from remora._structure import describe_errors, make_converter
+from remora._structure import Mismatch, describe_errors, make_converter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cattrs import Converter
 
-__all__ = ["JsonCodec", "RecordConverter"]
+__all__ = ["JsonCodec", "Mismatch", "RecordConverter"]
 
 T = TypeVar("T")
 
