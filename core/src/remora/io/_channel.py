@@ -163,7 +163,7 @@ class TtrpcChannel:
         if (pending := self._close(number)) is None:
             return
         unsent = self._outbox.withdraw(pending.ticket)
-        pending.fail(DeadlineExceeded("the time was over before the reply arrived", sent=not unsent))
+        pending.fail(DeadlineExceeded(f"the time was over before the reply arrived{self._doubt()}", sent=not unsent))
         if not unsent:
             self._outbox.put(encode_frame(number, CANCEL))
 
@@ -201,12 +201,12 @@ class TtrpcChannel:
     def _explain(self, error: Exception) -> RemoraError | None:
         if self._ended.is_set() or (isinstance(error, anyio.EndOfStream) and self._is_quiet()):
             return None
-        message = "the peer closed the connection"
-        if not self._decoder.has_spoken:
-            message += " before it answered anything; does it speak ttrpc?"
-        lost = ConnectionLost(message)
+        lost = ConnectionLost(f"the peer closed the connection{self._doubt()}")
         lost.__cause__ = error
         return lost
+
+    def _doubt(self) -> str:
+        return "" if self._decoder.has_spoken else "; the peer has answered nothing yet: does it speak ttrpc?"
 
     def _is_quiet(self) -> bool:
         return not self._streams and self._decoder.is_between_frames
