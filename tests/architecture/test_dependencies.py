@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from tests.architecture.sources import Distribution, distribution_of, distributions
 
 ALL = distributions()

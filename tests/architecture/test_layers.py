@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
+
 from tests.architecture.sources import Distribution, Import, Module, distributions
 
 

@@ -9,6 +9,7 @@ import tomllib
 from importlib import metadata
 
 import pytest
+
 from tests.architecture.sources import ROOT, distributions
 
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]

@@ -5,6 +5,7 @@ All distributions are released together, under one version.
 from __future__ import annotations
 
 import pytest
+
 from tests.architecture.sources import Distribution, distributions
 
 ALL = distributions()
