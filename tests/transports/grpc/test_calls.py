@@ -7,7 +7,6 @@ from __future__ import annotations
 import anyio
 import anyio.abc
 import anyio.lowlevel
-import anyio.streams.memory
 import pytest
 
 from remora import (
@@ -207,9 +206,9 @@ async def test_closing_the_channel_ends_its_calls(transport, free, plugin):
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
                 async with transport.open(listener.endpoint) as channel:
-                    errors = await _collect(tasks, channel, "hang")
+                    doomed = _Doomed(tasks, channel)
                     await plugin.entered.wait()
-                [error] = [await errors.receive()]
+                error = await doomed.error()
             with pytest.raises(Unavailable, match="closed"):
                 await channel.call(Call(service="s", method="m"))
 
@@ -225,9 +224,9 @@ async def test_stopping_the_server_ends_the_calls_under_way(transport, free, plu
             async with transport.listen(free, plugin) as listener:
                 opened = transport.open(listener.endpoint)
                 channel = await opened.__aenter__()
-                errors = await _collect(tasks, channel, "hang")
+                doomed = _Doomed(tasks, channel)
                 await plugin.entered.wait()
-            error = await errors.receive()
+            error = await doomed.error()
             await plugin.cancelled.wait()
             await opened.__aexit__(None, None, None)
 
@@ -316,30 +315,37 @@ async def test_cancelled_listener_stops_in_good_order(transport, free, plugin):
         async with anyio.create_task_group() as tasks:
             address = await tasks.start(serve)
             async with transport.open(address) as channel, anyio.create_task_group() as callers:
-                errors = await _collect(callers, channel, "hang")
+                doomed = _Doomed(callers, channel)
                 await plugin.entered.wait()
                 tasks.cancel_scope.cancel()
                 with anyio.CancelScope(shield=True):
-                    await errors.receive()
+                    await doomed.error()
         await plugin.cancelled.wait()
         async with transport.listen(endpoint[0], plugin):
             pass
 
 
-async def _collect(
-    tasks: anyio.abc.TaskGroup, channel: Channel, method: str
-) -> anyio.streams.memory.MemoryObjectReceiveStream[RemoraError]:
-    send, receive = anyio.create_memory_object_stream[RemoraError](1)
+class _Doomed:
+    """
+    A call in a task of its own that will end with an error.
+    """
 
-    async def call() -> None:
-        with send:
-            try:
-                await channel.call(Call(service="s", method=method))
-            except RemoraError as error:
-                send.send_nowait(error)
+    def __init__(self, tasks: anyio.abc.TaskGroup, channel: Channel) -> None:
+        self._done = anyio.Event()
+        self._error: RemoraError | None = None
+        tasks.start_soon(self._call, channel)
 
-    tasks.start_soon(call)
-    return receive
+    async def error(self) -> RemoraError | None:
+        await self._done.wait()
+        return self._error
+
+    async def _call(self, channel: Channel) -> None:
+        try:
+            await channel.call(Call(service="s", method="hang"))
+        except RemoraError as error:
+            self._error = error
+        finally:
+            self._done.set()
 
 
 async def _until_it_answers(channel: Channel) -> bytes:

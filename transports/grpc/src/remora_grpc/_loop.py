@@ -10,6 +10,7 @@ clears the flag first and takes messages afterwards. So a message that was not a
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ class BackgroundLoop:
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(_report)
         self.inbox = Mailbox(self._wake)
+        self._context = contextvars.Context()
         self._stopped = asyncio.Event()
         self._ended: Callable[[], object] = _nothing
         self._thread = threading.Thread(target=self._main, name="remora-grpc", daemon=True)
@@ -87,7 +89,8 @@ class BackgroundLoop:
 
     def _wake(self, deliver: Callable[[], None]) -> None:
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(deliver)
+            # In a context of its own: the caller's says that the running loop is trio's.
+            self.loop.call_soon_threadsafe(deliver, context=self._context)
 
 
 class _Shared:

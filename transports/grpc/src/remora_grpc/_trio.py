@@ -37,6 +37,7 @@ class TrioBridge:
         self._token = trio.lowlevel.current_trio_token()
         self.background = background
         self.inbox = Mailbox(self._wake)
+        self.context = contextvars.copy_context()
         self.nursery: trio.Nursery | None = None
 
     async def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
@@ -76,7 +77,7 @@ async def open_trio_bridge(*, serving: bool) -> AsyncIterator[TrioBridge]:
 async def _crew(bridge: TrioBridge) -> AsyncIterator[None]:
     # A system task owns the nursery, so that what the listener's block raises is not wrapped in an exception group.
     opened, closed = trio.Event(), trio.Event()
-    trio.lowlevel.spawn_system_task(_hold_nursery, bridge, opened, closed, context=contextvars.copy_context())
+    trio.lowlevel.spawn_system_task(_hold_nursery, bridge, opened, closed)
     with trio.CancelScope(shield=True):
         await opened.wait()
     try:
@@ -217,7 +218,7 @@ class _Order(Generic[T]):
             self._bridge.background.inbox.post(self._finish)
         else:
             self._scope = trio.CancelScope()
-            nursery.start_soon(self._perform, self._scope)
+            self._bridge.context.run(nursery.start_soon, self._perform, self._scope)
 
     def _cancel(self) -> None:
         if self._scope is not None:
