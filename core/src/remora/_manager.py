@@ -104,8 +104,8 @@ class Manager:
             if exc_type is None:
                 await self._drained(_SHUTDOWN_DRAIN)
             await self._unplug(*self._plugins.values())
-            # without the body's exception, so that it leaves as it is and not in a group
-            await self._group.__aexit__(None, None, None)
+        # without the body's exception, so that it leaves as it is and not in a group
+        await self._group.__aexit__(None, None, None)
         self._bus.publish(ManagerStopped(time=time.time()))
         self._bus.close()
 
