@@ -191,7 +191,8 @@ async def _the_plugin_sees_the_remaining_time(bench: _Bench) -> None:
     async with bench.connected() as peer:
         seen = await peer.call("look", Text(), Seen, deadline=anyio.current_time() + 5)
         assert seen.remaining is not None, "the plugin sees no deadline"
-        assert 0 < seen.remaining <= 5, f"the plugin sees {seen.remaining} s of 5"
+        # some wires round it up a little
+        assert 0 < seen.remaining <= 5.1, f"the plugin sees {seen.remaining} s of 5"
 
 
 async def _a_native_deadline_ends_the_call(bench: _Bench) -> None:
