@@ -155,6 +155,8 @@ def _first_that_takes(value: object, members: Sequence[Callable[[object], object
             return member(value)
         except (ClassValidationError, IterableValidationError) as exc:
             inside.append(exc)
+        except RecursionError:
+            raise
         except Exception:  # from the constructor of somebody's record, too
             continue
     # The member whose shape fits best knows most about what is wrong.
