@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum, IntEnum, StrEnum
+from enum import Enum, IntEnum, IntFlag, StrEnum
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
@@ -39,6 +39,15 @@ class Colour(StrEnum):
 class Level(IntEnum):
     LOW = 1
     HIGH = 2
+
+
+class Flags(IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Pairs(Enum):
+    FIRST = (1, 2)
 
 
 class Mixed(Enum):
@@ -183,6 +192,8 @@ def test_json_is_compact_utf8(codec: JsonCodec) -> None:
         (Point(1, 2), Point, '{"x":1,"y":2}'),
         (Mixed.NUMBER, Mixed, "2"),
         (Level.HIGH, Level, "2"),
+        (Flags.READ | Flags.WRITE, Flags, "3"),
+        (Pairs.FIRST, Pairs, "[1,2]"),
         ({Colour.RED}, set[Colour], '["red"]'),
         ({3: Item(1.0)}, dict[int, Item], '{"3":{"price":1.0,"name":"thing"}}'),
         ({True: 1}, dict[bool, int], '{"true":1}'),
@@ -295,6 +306,7 @@ def test_an_empty_payload_is_null(codec: JsonCodec) -> None:
         (1.5, int | str | None, "$: expected int, str or null, got 1.5"),
         (["a"], list[int] | str, '$[0]: expected int, got "a"'),
         ({"kind": "hexagon"}, Circle | Square, '$.kind: expected "circle" or "square", got "hexagon"'),
+        ({"kind": 1}, Circle | Square | None | int, '$.kind: expected "circle" or "square", got 1'),
         ({}, Circle | Square, "$.kind: missing"),
         ({"kind": "circle"}, Circle | Square, "$.radius: missing"),
         ({"kind": "circle", "radius": "1"}, Circle | Square | None, '$.radius: expected float, got "1"'),
