@@ -164,9 +164,8 @@ def _mapped(address: Address, progress: _Progress) -> Iterator[None]:
     except httpx.RemoteProtocolError as exc:
         raise _broken_protocol(address, str(exc), progress) from exc
     except (httpx.TransportError, OSError) as exc:
-        lost = ConnectionLost(
-            f"the connection to {address.authority} broke: {str(exc) or 'closed'}", sent=progress.sent
-        )
+        reason = str(exc) or "it was closed"
+        lost = ConnectionLost(f"the connection to {address.authority} broke: {reason}", sent=progress.sent)
         raise tls_failure(exc) or lost from exc
 
 
