@@ -2,6 +2,12 @@
 Out-of-process plugins for Python applications.
 """
 
+from remora._caller import CallOptions
+from remora._context import CurrentCall, current_call
+from remora._manager import Manager
+from remora._methods import idempotent, method, service
+from remora.client import Plugin
+from remora.config import ConnectionConfig, ManagerConfig, PluginConfig
 from remora.errors import (
     Cancelled,
     CircuitOpen,
@@ -30,18 +36,22 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.serve import ServeOptions, serve, serving
 from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
     "Call",
+    "CallOptions",
     "Cancelled",
     "CircuitOpen",
     "Code",
     "CodecSpec",
     "CommandSpec",
     "ConfigError",
+    "ConnectionConfig",
     "ConnectionLost",
+    "CurrentCall",
     "DeadlineExceeded",
     "Draining",
     "Endpoint",
@@ -52,10 +62,14 @@ __all__ = [
     "InterceptorSpec",
     "InvalidReply",
     "InvalidRequest",
+    "Manager",
     "ManagerClosed",
+    "ManagerConfig",
     "MessageTooLarge",
     "MethodInfo",
     "NotInstalled",
+    "Plugin",
+    "PluginConfig",
     "PluginDied",
     "PluginDisabled",
     "PluginError",
@@ -64,11 +78,18 @@ __all__ = [
     "RateLimited",
     "RemoraError",
     "Reply",
+    "ServeOptions",
     "Status",
     "TransportSpec",
     "TryLater",
     "Unavailable",
     "WireError",
     "WrongProtocol",
+    "current_call",
     "hookimpl",
+    "idempotent",
+    "method",
+    "serve",
+    "service",
+    "serving",
 ]

@@ -2,6 +2,19 @@
 The configuration: records, and how they are read from files.
 """
 
-from remora.config._records import ConnectionConfig, Defaults, Duration, ManagerConfig, PluginConfig
+from remora.config._load import FORMATS, load_config, structure_config
+from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, ManagerConfig, PluginConfig
+from remora.config._values import Count, Duration
 
-__all__ = ["ConnectionConfig", "Defaults", "Duration", "ManagerConfig", "PluginConfig"]
+__all__ = [
+    "FORMATS",
+    "TRANSPORT",
+    "ConnectionConfig",
+    "Count",
+    "Defaults",
+    "Duration",
+    "ManagerConfig",
+    "PluginConfig",
+    "load_config",
+    "structure_config",
+]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from remora.config._values import Count, Duration
 from remora.types import Endpoint
 
-Duration = float
-"""Seconds. In a file: a number, or a text such as "100ms", "30s", "1m30s"."""
+TRANSPORT = {"for": "transport"}
+"""Marks keys that only the transport uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +27,13 @@ class ConnectionConfig:
         max_idle_connections: Connections kept open while nobody uses them.
         idle_timeout: Seconds after which an unused connection is closed.
         connection_timeout: Seconds to wait for a connection, or for a process to be ready.
-        request_timeout: Seconds for one call, when the call itself asks for no less.
+        request_timeout: The longest that a call may take, in seconds.
         keep_alive: Whether a connection serves more than one call.
         disable_compression: Ask for no compressed replies.
     """
 
-    max_connections: int = 10
-    max_idle_connections: int = 5
+    max_connections: Count = 10
+    max_idle_connections: Count = 5
     idle_timeout: Duration = 30.0
     connection_timeout: Duration = 10.0
     request_timeout: Duration = 30.0
@@ -69,16 +71,16 @@ class PluginConfig:
     name: str
     endpoint: str = ""
     endpoints: tuple[Endpoint, ...] = ()
-    instances: int = 1
+    instances: Count = 1
     transport: str = ""
     service: str = ""
     method: str = ""
     codec: str = ""
-    protocol: str = "ttrpc"
-    executable: str = ""
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    work_dir: str = ""
+    protocol: str = field(default="ttrpc", metadata=TRANSPORT)
+    executable: str = field(default="", metadata=TRANSPORT)
+    args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
+    env: Mapping[str, str] = field(default_factory=dict, metadata=TRANSPORT)
+    work_dir: str = field(default="", metadata=TRANSPORT)
     enabled: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -107,6 +109,6 @@ class ManagerConfig:
         plugins: The plugins, by name.
     """
 
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)

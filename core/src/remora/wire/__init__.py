@@ -2,19 +2,58 @@
 Bytes and messages of the wires that more than one transport shares. Nothing here does I/O.
 """
 
-from remora.wire._health import HEALTH_METHOD, HEALTH_SERVICE, decode_health, encode_health, health_call
+from remora.wire._frames import (
+    CANCEL,
+    DATA,
+    DEFAULT_MAX_MESSAGE_SIZE,
+    REQUEST,
+    RESPONSE,
+    Frame,
+    FrameDecoder,
+    Oversize,
+    encode_frame,
+    quote,
+)
+from remora.wire._health import (
+    HEALTH_METHOD,
+    HEALTH_SERVICE,
+    decode_health,
+    decode_health_request,
+    encode_health,
+    health_call,
+)
 from remora.wire._status import STRUCT, decode_status, decode_struct, encode_status, encode_struct, error_from_status
+from remora.wire._streams import StreamTable
+from remora.wire._ttrpc import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
 
 __all__ = [
+    "CANCEL",
+    "DATA",
+    "DEFAULT_MAX_MESSAGE_SIZE",
     "HEALTH_METHOD",
     "HEALTH_SERVICE",
+    "PROTOBUF",
+    "REQUEST",
+    "RESPONSE",
     "STRUCT",
+    "Frame",
+    "FrameDecoder",
+    "Oversize",
+    "StreamTable",
     "decode_health",
+    "decode_health_request",
+    "decode_request",
+    "decode_response",
     "decode_status",
     "decode_struct",
+    "encode_error",
+    "encode_frame",
     "encode_health",
+    "encode_reply",
+    "encode_request",
     "encode_status",
     "encode_struct",
     "error_from_status",
     "health_call",
+    "quote",
 ]

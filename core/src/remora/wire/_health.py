@@ -7,7 +7,7 @@ What lives here: the call, its reply and their meaning. What must not: when to a
 from __future__ import annotations
 
 from remora.types import Call, Reply, Status
-from remora.wire._protobuf import decode_signed, encode_integer, fields
+from remora.wire._protobuf import decode_signed, decode_text, encode_integer, fields
 
 HEALTH_SERVICE = "grpc.health.v1.Health"
 HEALTH_METHOD = "Check"
@@ -28,6 +28,17 @@ def health_call(deadline: float | None = None) -> Call:
         deadline=deadline,
         idempotent=True,
     )
+
+
+def decode_health_request(call: Call) -> str:
+    """
+    The service that a HealthCheckRequest asks for; empty for the plugin as a whole, and for what is no such request.
+    """
+    try:
+        names = [decode_text(value) for field, value in fields(call.payload) if field == 1]
+    except ValueError:
+        return ""
+    return names[-1] if names else ""
 
 
 def encode_health(status: Status) -> bytes:

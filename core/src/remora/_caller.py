@@ -1,0 +1,173 @@
+"""
+Typed calls of one plugin: records go in, records come out; in between a payload goes through the pipeline.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+import anyio
+
+from remora._headers import checked_headers, checked_word
+from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
+from remora.types import Call, HealthStatus, PluginInfo, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from remora._catalog import Catalog
+    from remora._pipeline import Pipeline
+    from remora._route import Instance, Route
+    from remora.protocols import Codec
+    from remora.types import Reply
+
+T = TypeVar("T")
+
+_DESCRIBE = Call(service="remora.v1.Plugin", method="Describe", payload=b"{}", idempotent=True)
+_NO_SUCH_SERVICE = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """
+    What a caller may say about one call.
+
+    Attributes:
+        timeout: Seconds that the call may take; None for no limit beside the configured one.
+        headers: Sent along; names in any case.
+        request_id: The identifier of the call; a new one when there is none.
+        idempotent: Whether the call may be made twice; None for what the method says.
+    """
+
+    timeout: float | None = None
+    headers: Mapping[str, str] | None = None
+    request_id: str | None = None
+    idempotent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    One method of a plugin with its record types and the codec between them.
+    """
+
+    service: str
+    method: str
+    response: Any
+    codec: Codec
+    idempotent: bool = False
+
+
+class Caller:
+    """
+    Makes the calls of one plugin.
+    """
+
+    def __init__(self, route: Route, pipeline: Pipeline, catalog: Catalog) -> None:
+        self.route = route
+        self._pipeline = pipeline
+        self._catalog = catalog
+
+    def target(
+        self, *, service: str | None, method: str | None, request: object, response: object, idempotent: bool = False
+    ) -> Target:
+        """
+        A method to call; what is None is as configured.
+
+        Raises:
+            InvalidRequest: A name cannot be sent.
+            NotInstalled: The configured codec is not there.
+        """
+        config = self.route.config
+        codec = self._catalog.codec(config.codec) if config.codec else self._catalog.codec_of(request, response)
+        return Target(
+            service=checked_word("service", config.service if service is None else service),
+            method=checked_word("method", config.method if method is None else method),
+            response=response,
+            codec=codec,
+            idempotent=idempotent,
+        )
+
+    async def call(self, target: Target, request: object, options: CallOptions) -> Any:
+        """
+        Call a method.
+
+        Raises:
+            InvalidRequest: The request cannot be encoded, or an option makes no sense.
+            InvalidReply: The reply is not such a record; the message names the field.
+            RemoraError: The call has no reply.
+        """
+        call = Call(
+            service=target.service,
+            method=target.method,
+            payload=self._encode(target, request),
+            content_type=target.codec.content_type,
+            headers=checked_headers(options.headers),
+            request_id=options.request_id or uuid4().hex,
+            idempotent=target.idempotent if options.idempotent is None else options.idempotent,
+        )
+        reply = await self._pipeline(call, options.timeout)
+        return self._decode(target, call, reply)
+
+    async def info(self) -> PluginInfo:
+        """
+        What the plugin says about itself; of one that says nothing, what its configuration says.
+        """
+        try:
+            reply = await self._pipeline(_DESCRIBE, None)
+            return self._catalog.codec("json").decode(reply.payload, PluginInfo)
+        except PluginError as error:
+            if error.code not in _NO_SUCH_SERVICE:
+                raise
+        except ValueError:
+            pass  # something answered, but not a description
+        return PluginInfo(name=self.route.name, version=self.route.config.version)
+
+    async def health(self) -> HealthStatus:
+        """
+        The health of the plugin, after asking each of its instances.
+        """
+        async with anyio.create_task_group() as group:
+            for instance in self.route.instances:
+                group.start_soon(self._probe, instance)
+        return self.route.health()
+
+    async def _probe(self, instance: Instance) -> None:
+        if instance.channel is None:
+            return
+        try:
+            with anyio.move_on_after(_PROBE_TIMEOUT):
+                instance.health = await instance.channel.probe()
+                return
+            status, message = Status.UNHEALTHY, f"no answer within {_PROBE_TIMEOUT:g} s"
+        except RemoraError as error:
+            status, message = Status.OFFLINE, error.message
+        instance.health = HealthStatus(status=status, message=message, last_check=time.time())
+
+    def _encode(self, target: Target, request: object) -> bytes:
+        try:
+            return target.codec.encode(request)
+        except ValueError as error:
+            raise InvalidRequest(f"the request cannot be encoded: {error}", plugin=self.route.name) from error
+
+    def _decode(self, target: Target, call: Call, reply: Reply) -> Any:
+        try:
+            return self._reader(target, reply).decode(reply.payload, target.response)
+        except ValueError as error:
+            raise InvalidReply(
+                f"the reply of {call.name} is wrong: {error}", plugin=self.route.name, request_id=call.request_id
+            ) from error
+
+    def _reader(self, target: Target, reply: Reply) -> Codec:
+        """
+        The codec that the reply is written in, as far as it says so.
+        """
+        if not reply.content_type or reply.content_type == target.codec.content_type:
+            return target.codec
+        return self._catalog.codec_for(reply.content_type) or target.codec
+
+
+_PROBE_TIMEOUT = 5.0

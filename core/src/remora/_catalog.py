@@ -1,0 +1,201 @@
+"""
+All features that are at hand, by kind and name, each with the distribution that it came from.
+
+What lives here: look-ups, and the errors that say what to install. What must not: loading (see `_registry`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import importlib_metadata
+
+from remora.errors import ExtensionConflict, ExtensionError, NotInstalled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remora.protocols import Codec
+    from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.types import Event
+
+Spec = TypeVar("Spec")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Where a feature comes from.
+    """
+
+    distribution: str
+    version: str
+    entry_point: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Feature(Generic[Spec]):
+    """
+    A spec and its origin.
+    """
+
+    spec: Spec
+    origin: Origin
+
+
+@dataclass(slots=True)
+class Catalog:
+    """
+    The features of all loaded extensions. Filled by the registry, then only read.
+
+    Attributes:
+        transports: By name, with every claim to that name.
+        codecs: By name, likewise.
+        interceptors: By name, likewise.
+        commands: By name, likewise.
+        observers: The extensions that observe events.
+        broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
+    """
+
+    transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
+    codecs: dict[str, list[Feature[CodecSpec]]] = field(default_factory=lambda: defaultdict(list))
+    interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
+    commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
+    observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
+    broken: dict[str, ExtensionError] = field(default_factory=dict)
+    _built: dict[str, Codec] = field(default_factory=dict)
+
+    def add(
+        self,
+        origin: Origin,
+        *,
+        transports: Sequence[TransportSpec[Any]] = (),
+        codecs: Sequence[CodecSpec] = (),
+        interceptors: Sequence[InterceptorSpec] = (),
+        commands: Sequence[CommandSpec] = (),
+    ) -> list[str]:
+        """
+        Take in the features of one extension.
+
+        Returns:
+            What was added, each as "kind name".
+        """
+        kinds: list[tuple[str, dict[str, list[Feature[Any]]], Sequence[Any]]] = [
+            ("transport", self.transports, transports),
+            ("codec", self.codecs, codecs),
+            ("interceptor", self.interceptors, interceptors),
+            ("command", self.commands, commands),
+        ]
+        for _, shelf, specs in kinds:
+            for spec in specs:
+                shelf[spec.name].append(Feature(spec, origin))
+        return [f"{kind} {spec.name}" for kind, _, specs in kinds for spec in specs]
+
+    def conflicts(self) -> list[ExtensionError]:
+        """
+        One error for every name that two extensions claim.
+        """
+        shelves: list[tuple[str, dict[str, list[Feature[Any]]]]] = [
+            ("transport", self.transports),
+            ("codec", self.codecs),
+            ("interceptor", self.interceptors),
+            ("command", self.commands),
+        ]
+        return [
+            _conflict(f"the {kind} {name!r}", claims)
+            for kind, shelf in shelves
+            for name, claims in shelf.items()
+            if len(claims) > 1
+        ]
+
+    def transport(self, scheme: str, name: str = "") -> Feature[TransportSpec[Any]]:
+        """
+        The transport of that name, or without one, the transport that claims the scheme.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+            ExtensionConflict: More than one claims the scheme.
+        """
+        if name:
+            return self._one("transport", self.transports, name)
+        claims = [claim for shelf in self.transports.values() for claim in shelf if scheme in claim.spec.schemes]
+        if not claims:
+            schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]
+            raise self._missing("transport", scheme, schemes)
+        if len(claims) > 1:
+            raise _conflict(f"the scheme {scheme!r}", claims, 'choose one with `transport = "..."`, or ')
+        return claims[0]
+
+    def codec(self, name: str) -> Codec:
+        """
+        The codec of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        if name not in self._built:
+            self._built[name] = self._one("codec", self.codecs, name).spec.build()
+        return self._built[name]
+
+    def codec_for(self, content_type: str) -> Codec | None:
+        """
+        The codec that reads a media type; None when no codec does.
+        """
+        media_type = content_type.partition(";")[0].strip().lower()
+        for name, claims in self.codecs.items():
+            if media_type in claims[0].spec.content_types:
+                return self.codec(name)
+        return None
+
+    def codec_of(self, *types: object) -> Codec:
+        """
+        The codec that claims all these record types for itself; JSON when none does.
+        """
+        for name, claims in self.codecs.items():
+            claim = claims[0].spec.claims
+            if claim is not None and types and all(map(claim, types)):
+                return self.codec(name)
+        return self.codec("json")
+
+    def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
+        claims = shelf.get(name)
+        if not claims:
+            raise self._missing(kind, name, list(shelf))
+        if len(claims) > 1:
+            raise _conflict(f"the {kind} {name!r}", claims)
+        return claims[0]
+
+    def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
+        words = (name, name.removesuffix("s"))
+        for entry_point, problem in self.broken.items():
+            if entry_point in words:
+                return NotInstalled(f'{kind} "{name}" cannot be used: {problem}')
+        extra = next((word for word in words if word in _extras()), None)
+        if extra:
+            return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
+        meant = get_close_matches(name, [*known, *_extras()], n=1)
+        hint = f' (did you mean "{meant[0]}"?)' if meant else ""
+        installed = ", ".join(sorted(known)) or "none"
+        return NotInstalled(f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}')
+
+
+def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> ExtensionConflict:
+    origins = " and ".join(str(claim.origin) for claim in claims)
+    return ExtensionConflict(
+        f"{what} is claimed by {origins}: {remedy}uninstall one of them, or name its distribution in REMORA_DISABLE"
+    )
+
+
+@cache
+def _extras() -> frozenset[str]:
+    """
+    The extras that the distribution `remora` offers, by its own metadata.
+    """
+    return frozenset(importlib_metadata.metadata("remora").get_all("Provides-Extra") or ())

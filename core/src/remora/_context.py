@@ -1,0 +1,81 @@
+"""
+The call that a handler is answering right now.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.from_thread
+
+if TYPE_CHECKING:
+    from remora.types import Call
+
+__all__ = ["CurrentCall", "current_call"]
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentCall:
+    """
+    What a handler may know about the call that it answers.
+
+    Attributes:
+        service: The service that was called.
+        method: The method that was called.
+        headers: The caller's headers; names in lower case.
+        request_id: The identifier that follows the call through every log.
+        deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
+        peer: Who calls, as far as the transport knows.
+        reply_headers: Headers to send with the reply; set what you want the caller to see.
+    """
+
+    service: str
+    method: str
+    headers: dict[str, str]
+    request_id: str
+    deadline: float | None
+    peer: str
+    reply_headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, call: Call, peer: str) -> CurrentCall:
+        """
+        The view of a call that arrived from a peer.
+        """
+        return cls(call.service, call.method, dict(call.headers), call.request_id, call.deadline, peer)
+
+    @property
+    def remaining(self) -> float | None:
+        """
+        Seconds left for the answer; None for no limit. Never negative.
+        """
+        return None if self.deadline is None else max(0.0, self.deadline - _now())
+
+
+def _now() -> float:
+    """
+    The event loop's time, also in the thread of a synchronous handler.
+    """
+    try:
+        return anyio.current_time()
+    except anyio.NoEventLoopError:
+        return anyio.from_thread.run_sync(anyio.current_time)
+
+
+handled_call: ContextVar[CurrentCall | None] = ContextVar("remora_handled_call", default=None)
+
+
+def current_call() -> CurrentCall:
+    """
+    The call that is being answered.
+
+    Raises:
+        LookupError: No handler is running here.
+    """
+    call = handled_call.get()
+    if call is None:
+        raise LookupError("current_call() is for handlers: no call is being answered here")
+    return call

@@ -1,0 +1,211 @@
+"""
+A served plugin's answer to a call: find the method, decode, run the handler, encode.
+
+What lives here: the way from a Call to a Reply on the plugin's side. What must not: sockets, processes, signals.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from remora._builtin import Builtin
+from remora._context import CurrentCall, handled_call
+from remora._methods import Method, ServiceInfo, methods_of, service_info
+from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, PluginError, RemoraError
+from remora.types import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remora._catalog import Catalog
+    from remora.protocols import Codec
+    from remora.types import Call
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """
+    One method of one service object, ready to be called.
+    """
+
+    method: Method
+    function: Callable[..., Any]
+    is_async: bool
+
+    async def __call__(self, *args: object) -> object:
+        """
+        The handler's answer; a synchronous handler runs in a thread.
+        """
+        if self.is_async:
+            return await self.function(*args)
+        return await anyio.to_thread.run_sync(self.function, *args, abandon_on_cancel=True)
+
+
+class Dispatcher:
+    """
+    Answers calls for one or more service objects, at most `max_concurrent_calls` at a time.
+
+    Calls over that limit wait, as many again; what comes on top is refused with RESOURCE_EXHAUSTED.
+    """
+
+    def __init__(self, services: Sequence[object], *, catalog: Catalog, max_concurrent_calls: int = 1000) -> None:
+        self._catalog = catalog
+        self._limit = max_concurrent_calls
+        self._slots = anyio.Semaphore(max_concurrent_calls, fast_acquire=True)
+        self._services = [(service_info(type(each)), _handlers(each)) for each in services]
+        self._handlers = _by_name(self._services)
+        methods = [(info, [each.method for each in found.values()]) for info, found in self._services]
+        self._builtin = Builtin(methods, json=catalog.codec("json"))
+        self._active = 0
+        self._idle = anyio.Event()
+
+    @property
+    def services(self) -> list[ServiceInfo]:
+        """
+        The services that are answered for.
+        """
+        return [info for info, _ in self._services]
+
+    @property
+    def active(self) -> int:
+        """
+        The number of calls that are being answered or wait for it.
+        """
+        return self._active
+
+    async def drain(self) -> None:
+        """
+        Refuse new calls, and wait until the calls under way have ended. Health is still answered.
+        """
+        self._builtin.is_draining = True
+        while self._active:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def __call__(self, call: Call, peer: str, /) -> Reply:
+        """
+        Answer one call (see `remora.protocols.Dispatch`).
+        """
+        if self._builtin.answers(call.service):
+            return self._builtin.answer(call)
+        if self._builtin.is_draining:
+            raise Draining("the plugin is shutting down")
+        if self._active >= 2 * self._limit:
+            raise PluginError(f"the plugin is at its limit of {self._limit} calls", code=Code.RESOURCE_EXHAUSTED)
+        self._active += 1
+        try:
+            return await self._within_deadline(call, peer)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    async def _within_deadline(self, call: Call, peer: str) -> Reply:
+        if call.deadline is None:
+            return await self._answer(call, peer)
+        try:
+            with anyio.fail_after(call.deadline - anyio.current_time()):
+                return await self._answer(call, peer)
+        except TimeoutError as error:  # never the handler's own: that one is an answer by now
+            raise DeadlineExceeded(f"{call.name} ran out of time") from error
+
+    async def _answer(self, call: Call, peer: str) -> Reply:
+        async with self._slots:
+            handler = self._find(call)
+            codec = self._codec(call, handler.method)
+            request = _decode(codec, call, handler.method)
+            current = CurrentCall.of(call, peer)
+            token = handled_call.set(current)
+            try:
+                result = await handler(*handler.method.unpack(request))
+            except Exception as error:  # the handler is a stranger's code
+                raise _answer_to(error, call) from error
+            finally:
+                handled_call.reset(token)
+            return Reply(
+                payload=_encode(codec, call, result), content_type=codec.content_type, headers=current.reply_headers
+            )
+
+    def _find(self, call: Call) -> Handler:
+        found = self._handlers.get((call.service, call.method))
+        if found is None:
+            raise PluginError(f"there is no method {call.name}", code=Code.UNIMPLEMENTED)
+        return found
+
+    def _codec(self, call: Call, method: Method) -> Codec:
+        """
+        The codec that the caller names, or else the one that the method's record types ask for.
+        """
+        if not call.content_type:
+            return self._catalog.codec_of(method.request, method.response)
+        codec = self._catalog.codec_for(call.content_type)
+        if codec is None:
+            raise PluginError(f"the media type {call.content_type!r} is not understood", code=Code.INVALID_ARGUMENT)
+        return codec
+
+
+def _handlers(instance: object) -> dict[str, Handler]:
+    cls = type(instance)
+    found = {
+        name: Handler(method, getattr(instance, method.attribute), _is_async(getattr(cls, method.attribute)))
+        for name, method in methods_of(cls).items()
+    }
+    if not found:
+        raise ConfigError(f"{cls.__qualname__} has no public methods to serve")
+    return found
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
+def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
+    """
+    The handlers by service and method; where there is only one of a kind, the empty name stands for it too.
+    """
+    table = {(info.name, name): handler for info, found in services for name, handler in found.items()}
+    if len(table) < sum(len(found) for _, found in services):
+        raise ConfigError(f"two services share the name {services[0][0].name!r}")
+    if len(services) == 1:
+        table |= {("", name): handler for (_, name), handler in table.items()}
+    for info, found in services:
+        if len(found) == 1:
+            table[info.name, ""] = next(iter(found.values()))
+    if len(services) == 1 and len(services[0][1]) == 1:
+        table["", ""] = next(iter(services[0][1].values()))
+    return table
+
+
+def _decode(codec: Codec, call: Call, method: Method) -> object:
+    try:
+        return codec.decode(call.payload, method.request)
+    except ValueError as error:
+        raise PluginError(f"the request of {call.name} is wrong: {error}", code=Code.INVALID_ARGUMENT) from error
+
+
+def _encode(codec: Codec, call: Call, result: object) -> bytes:
+    try:
+        return codec.encode(result)
+    except ValueError as error:
+        _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra={"request_id": call.request_id})
+        raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error
+
+
+def _answer_to(error: Exception, call: Call) -> RemoraError:
+    """
+    What the caller gets for an exception of the handler: its own status, or INTERNAL without what went on inside.
+    """
+    if isinstance(error, PluginError):
+        return error
+    if isinstance(error, RemoraError):  # of a call that the handler made itself
+        return PluginError(str(error), code=error.code, retry_after=error.retry_after)
+    _log.exception("%s failed", call.name, exc_info=error, extra={"request_id": call.request_id})
+    return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)

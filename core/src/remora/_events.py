@@ -1,0 +1,73 @@
+"""
+Lifecycle events on their way to observers and subscribers. Nobody who listens can slow the manager down.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.types import Event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from anyio.streams.memory import MemoryObjectSendStream
+
+    from remora._catalog import Origin
+
+_log = logging.getLogger(__name__)
+
+_BUFFER = 1000
+
+
+class EventBus:
+    """
+    Hands every event to the observing extensions and to whoever iterates over the events.
+    """
+
+    def __init__(self, observers: Sequence[tuple[Origin, Callable[[Event], None]]]) -> None:
+        self._observers = tuple(observers)
+        self._subscribers: set[MemoryObjectSendStream[Event]] = set()
+
+    def publish(self, event: Event) -> None:
+        """
+        Tell everybody; what an observer does wrong is logged with its extension's name.
+        """
+        _log.debug("%s", event)
+        for origin, observe in self._observers:
+            try:
+                observe(event)
+            except Exception:  # a stranger's observer may raise anything
+                _log.exception("the observer of extension %r of %s failed", origin.entry_point, origin)
+        for subscriber in self._subscribers:
+            try:
+                subscriber.send_nowait(event)
+            except anyio.WouldBlock:
+                _log.warning("a subscriber is %d events behind and misses %s", _BUFFER, type(event).__name__)
+
+    def close(self) -> None:
+        """
+        End every subscriber's iteration once it has seen what was published so far.
+        """
+        for subscriber in self._subscribers:
+            subscriber.close()
+
+    @contextmanager
+    def subscribe(self, buffer: float = _BUFFER) -> Iterator[AsyncIterator[Event]]:
+        """
+        An iterator over the events from now on; it ends when the manager does.
+
+        Args:
+            buffer: Events that may wait to be read; later ones are dropped, with a warning in the log.
+        """
+        send, receive = anyio.create_memory_object_stream[Event](buffer)
+        self._subscribers.add(send)
+        try:
+            with send, receive:
+                yield receive
+        finally:
+            self._subscribers.discard(send)

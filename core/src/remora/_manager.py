@@ -1,0 +1,347 @@
+"""
+The face of the framework: a manager holds the configured plugins and hands out typed handles on them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import anyio
+
+from remora._assembly import assemble, check_plugin
+from remora._caller import Caller, CallOptions
+from remora._events import EventBus
+from remora._registry import load_catalog
+from remora._supervisor import Supervisor
+from remora.client import Plugin, make_client
+from remora.config import ManagerConfig, load_config, structure_config
+from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
+from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from anyio.abc import TaskGroup
+
+    from remora._assembly import Plugged
+    from remora._route import Route
+    from remora.config import PluginConfig
+    from remora.types import Event, PluginInfo
+
+__all__ = ["Manager"]
+
+_log = logging.getLogger(__name__)
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+T = TypeVar("T")
+
+_SHUTDOWN_DRAIN = 10.0
+
+
+class Manager:
+    """
+    The configured plugins, ready to be called while the context lasts::
+
+        async with Manager.from_file("remora.toml") as manager:
+            text = manager.client("text", TextProcessor)
+            print(await text.upper(Text("hello")))
+
+    Args:
+        config: A `ManagerConfig`, or the mapping that a TOML file would give.
+        extensions: Hook modules or objects, beside those that are installed.
+
+    Raises:
+        ConfigError: The configuration is wrong; every problem of it is named.
+        NotInstalled: It names a feature that no installed distribution provides.
+        ExtensionError: An installed extension is wrong in a way that cannot be ignored.
+    """
+
+    def __init__(self, config: ManagerConfig | Mapping[str, object], *, extensions: Sequence[object] = ()) -> None:
+        self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
+        self._catalog = load_catalog(extensions)
+        self._bus = EventBus(self._catalog.observers)
+        self._plugins: dict[str, Plugged] = {}
+        self._group: TaskGroup | None = None
+        self._supervisor: Supervisor | None = None
+        for plugin in self._config.plugins.values():
+            check_plugin(self._catalog, plugin)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
+        """
+        A manager with the configuration of a file.
+
+        Raises:
+            ConfigError: The file cannot be read, or its content is wrong.
+        """
+        return cls(load_config(path), extensions=extensions)
+
+    async def __aenter__(self) -> Self:
+        if self._group is not None:
+            raise ManagerClosed("a manager can be entered only once")
+        logging.getLogger("remora").setLevel(self._config.log_level.upper())
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._supervisor = Supervisor(self._group, publish=self._bus.publish)
+        for plugin in self._config.plugins.values():
+            self._plug(plugin)
+        self._bus.publish(ManagerStarted(time=time.time(), plugins=tuple(self._plugins)))
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._group is not None
+        for plugged in self._plugins.values():
+            plugged.route.is_closed = True
+        with anyio.CancelScope(shield=True):
+            if exc_type is None:
+                await self._drained(_SHUTDOWN_DRAIN)
+            await self._unplug(*self._plugins.values())
+        # without the body's exception, so that it leaves as it is and not in a group
+        await self._group.__aexit__(None, None, None)
+        self._bus.publish(ManagerStopped(time=time.time()))
+        self._bus.close()
+
+    def plugin(
+        self,
+        name: str,
+        request_type: type[Request],
+        response_type: type[Response],
+        *,
+        service: str | None = None,
+        method: str | None = None,
+    ) -> Plugin[Request, Response]:
+        """
+        A typed handle on one method of a plugin.
+
+        Args:
+            name: The plugin's configured name.
+            request_type: The record type of requests.
+            response_type: The record type of replies.
+            service: The service's name; by default what the plugin's table says.
+            method: The method's name; by default what the plugin's table says.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+            PluginDisabled: It is switched off.
+        """
+        caller = self._caller(name)
+        target = caller.target(service=service, method=method, request=request_type, response=response_type)
+        return Plugin(caller, target)
+
+    def client(self, name: str, protocol: Callable[..., T]) -> T:
+        """
+        A typed client: an object with one coroutine per method of a Protocol class.
+
+        Args:
+            name: The plugin's configured name.
+            protocol: A class whose methods are annotated, such as a Protocol or the plugin's own class. Its name,
+                or what `@service` says, names the service unless the plugin's table does.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+            PluginDisabled: It is switched off.
+            ConfigError: A method cannot be called over a wire.
+        """
+        client: T = make_client(self._caller(name), protocol)
+        return client
+
+    async def execute(
+        self,
+        name: str,
+        request: object,
+        response_type: type[Response],
+        *,
+        service: str | None = None,
+        method: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Response:
+        """
+        Call a plugin whose name is known only now.
+
+        Args:
+            name: The plugin's configured name.
+            request: The request.
+            response_type: The record type of the reply.
+            service: The service's name; by default what the plugin's table says.
+            method: The method's name; by default what the plugin's table says.
+            options: Timeout, headers and the like.
+
+        Raises:
+            RemoraError: As `Plugin.execute`, and PluginNotFound, PluginDisabled.
+        """
+        caller = self._caller(name)
+        target = caller.target(service=service, method=method, request=type(request), response=response_type)
+        response: Response = await caller.call(target, request, options or CallOptions())
+        return response
+
+    def register(self, plugin: PluginConfig) -> None:
+        """
+        Add a plugin while the manager runs.
+
+        Raises:
+            ConfigError: There is one of that name, or its table makes no sense.
+        """
+        if plugin.name in self._plugins:
+            raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
+        self._plug(plugin)
+
+    async def unregister(self, name: str, *, drain: bool = True) -> None:
+        """
+        Take a plugin out while the manager runs.
+
+        Args:
+            name: The plugin's configured name.
+            drain: Let the calls under way end first, within the plugin's request_timeout.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+        """
+        plugged = self._plugged(name)
+        if drain:
+            await self.drain(name, plugged.route.config.connection.request_timeout)
+        del self._plugins[name]
+        await self._unplug(plugged)
+
+    async def drain(self, name: str, timeout: float) -> bool:
+        """
+        Refuse new calls of a plugin, and wait for those under way.
+
+        Returns:
+            Whether all of them ended within `timeout` seconds.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+        """
+        route = self._plugged(name).route
+        route.is_draining = True
+        return await _idle(route, timeout)
+
+    def active_requests(self, name: str | None = None) -> int:
+        """
+        The number of calls under way, of one plugin or of all.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+        """
+        plugged = self._plugins.values() if name is None else [self._plugged(name)]
+        return sum(each.route.in_flight for each in plugged)
+
+    def restart(self, name: str) -> None:
+        """
+        Close and start every instance of a plugin, also those that were left alone after too many failures.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+        """
+        for instance in self._plugged(name).route.instances:
+            self._running().restart(instance)
+
+    async def health(self) -> dict[str, HealthStatus]:
+        """
+        The health of every plugin, after asking each.
+        """
+        found: dict[str, HealthStatus] = {}
+
+        async def ask(name: str, caller: Caller) -> None:
+            found[name] = await caller.health()
+
+        async with anyio.create_task_group() as group:
+            for name, plugged in self._plugins.items():
+                group.start_soon(ask, name, plugged.caller)
+        return {name: found[name] for name in self._plugins if name in found}
+
+    async def overall_health(self) -> HealthStatus:
+        """
+        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        """
+        health = await self.health()
+        ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
+        verdict = Status.HEALTHY if not ill else Status.DEGRADED if len(ill) < len(health) else Status.UNHEALTHY
+        return HealthStatus(status=verdict, message="; ".join(ill) or "all plugins are healthy", last_check=time.time())
+
+    async def info(self, name: str) -> PluginInfo:
+        """
+        What a plugin says about itself.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+        """
+        return await self._caller(name).info()
+
+    def list_plugins(self) -> list[str]:
+        """
+        The names of the plugins that can be called.
+        """
+        return list(self._plugins)
+
+    def events(self) -> AbstractContextManager[AsyncIterator[Event]]:
+        """
+        Lifecycle events from now on::
+
+            with manager.events() as events:
+                async for event in events:
+                    ...
+        """
+        return self._bus.subscribe()
+
+    def _plug(self, config: PluginConfig) -> None:
+        """
+        Build what a plugin needs and have its instances opened.
+        """
+        if config.enabled:
+            plugged = assemble(self._catalog, config)
+            self._plugins[config.name] = plugged
+            for part in plugged.parts:
+                self._running().start(plugged.route, part)
+
+    async def _unplug(self, *plugged: Plugged) -> None:
+        supervisor = self._running()
+        async with anyio.create_task_group() as group:
+            for each in plugged:
+                each.route.is_closed = True
+                for instance in each.route.instances:
+                    group.start_soon(supervisor.stop, instance)
+
+    async def _drained(self, timeout: float) -> None:
+        async with anyio.create_task_group() as group:
+            for plugged in self._plugins.values():
+                group.start_soon(_idle, plugged.route, timeout)
+
+    def _caller(self, name: str) -> Caller:
+        return self._plugged(name).caller
+
+    def _plugged(self, name: str) -> Plugged:
+        self._running()
+        try:
+            return self._plugins[name]
+        except KeyError:
+            if name in self._config.plugins:
+                raise PluginDisabled("it is configured with enabled = false", plugin=name) from None
+            known = ", ".join(sorted(self._plugins)) or "none"
+            raise PluginNotFound(f"no plugin named {name!r} is configured; there are: {known}") from None
+
+    def _running(self) -> Supervisor:
+        if self._supervisor is None:
+            raise ManagerClosed("the manager has not been entered: use `async with`")
+        return self._supervisor
+
+
+async def _idle(route: Route, timeout: float) -> bool:
+    """
+    Wait until no call is under way; False when that takes longer than `timeout` seconds.
+    """
+    with anyio.move_on_after(timeout):
+        while route.in_flight:
+            changed = anyio.Event()
+            route.wait(changed)
+            await changed.wait()
+        return True
+    return False

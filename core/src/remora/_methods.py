@@ -1,0 +1,222 @@
+"""
+The methods of a class as the wire sees them, for both sides: a service that answers, a client's Protocol that asks.
+
+What lives here: names, record types, and how arguments become one request. What must not: calls.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, make_dataclass
+from dataclasses import field as dataclass_field
+from functools import partial
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+from remora.errors import ConfigError
+
+__all__ = ["Method", "ServiceInfo", "idempotent", "method", "methods_of", "service", "service_info"]
+
+C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., object])
+
+_SERVICE = "__remora_service__"
+_METHOD = "__remora_method__"
+_IDEMPOTENT = "__remora_idempotent__"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceInfo:
+    """
+    What `@service` says about a class.
+
+    Attributes:
+        name: The full name on the wire.
+        version: The plugin's own version.
+        description: What it is for; by default the first paragraph of the docstring.
+        author: Who wrote it.
+        capabilities: Words that a host may look for.
+        metadata: More about it.
+    """
+
+    name: str
+    version: str = ""
+    description: str = ""
+    author: str = ""
+    capabilities: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = dataclass_field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """
+    One method of a class.
+
+    Attributes:
+        name: Its name on the wire.
+        attribute: Its name on the class.
+        request: The record type of its request.
+        response: The record type of its reply.
+        idempotent: Whether it may be called twice.
+        description: The first paragraph of its docstring.
+        signature: Its parameters, without `self`.
+    """
+
+    name: str
+    attribute: str
+    request: Any
+    response: Any
+    idempotent: bool
+    description: str
+    signature: inspect.Signature
+
+    def pack(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
+        """
+        The one request that stands for the arguments of a call.
+
+        Raises:
+            TypeError: The arguments do not fit the parameters.
+        """
+        bound = self.signature.bind(*args, **kwargs)
+        if len(self.signature.parameters) == 1:
+            bound.apply_defaults()
+            return next(iter(bound.arguments.values()))
+        return self.request(**bound.arguments) if bound.signature.parameters else {}
+
+    def unpack(self, request: object) -> tuple[object, ...]:
+        """
+        The arguments that a request stands for.
+        """
+        if len(self.signature.parameters) == 1:
+            return (request,)
+        return tuple(getattr(request, name) for name in self.signature.parameters)
+
+
+def service(
+    name: str | None = None,
+    *,
+    version: str = "",
+    description: str = "",
+    author: str = "",
+    capabilities: tuple[str, ...] = (),
+    metadata: Mapping[str, str] | None = None,
+) -> Callable[[C], C]:
+    """
+    Name a class as a service. A class without it is served under its own name.
+
+    Args:
+        name: The full name on the wire, such as `text.v1.TextProcessor`.
+        version: The plugin's own version.
+        description: What it is for; by default the first paragraph of the docstring.
+        author: Who wrote it.
+        capabilities: Words that a host may look for.
+        metadata: More about it.
+    """
+
+    def mark(cls: C) -> C:
+        info = ServiceInfo(
+            name=name or cls.__name__,
+            version=version,
+            description=description or _first_paragraph(cls),
+            author=author,
+            capabilities=tuple(capabilities),
+            metadata=dict(metadata or {}),
+        )
+        setattr(cls, _SERVICE, info)
+        return cls
+
+    return mark
+
+
+def method(name: str) -> Callable[[F], F]:
+    """
+    Give a method another name on the wire, such as the `Upper` of a service that is defined elsewhere.
+    """
+
+    def mark(function: F) -> F:
+        setattr(function, _METHOD, name)
+        return function
+
+    return mark
+
+
+def idempotent(function: F) -> F:
+    """
+    Mark a method that may be called twice for one call: retrying it is safe.
+    """
+    setattr(function, _IDEMPOTENT, True)
+    return function
+
+
+def service_info(cls: type) -> ServiceInfo:
+    """
+    What is known about a class as a service.
+    """
+    info = cls.__dict__.get(_SERVICE)
+    return info if isinstance(info, ServiceInfo) else ServiceInfo(cls.__name__, description=_first_paragraph(cls))
+
+
+def methods_of(cls: type) -> dict[str, Method]:
+    """
+    The public methods of a class, by their names on the wire.
+
+    Raises:
+        ConfigError: A method cannot be called over a wire; the message says which, and why.
+    """
+    found = [_method(cls, attribute, function) for attribute, function in _functions(cls).items()]
+    return {entry.name: entry for entry in found}
+
+
+def _functions(cls: type) -> dict[str, Callable[..., object]]:
+    bases = [base for base in reversed(cls.__mro__) if base not in (object, Protocol)]
+    return {
+        name: function
+        for base in bases
+        if base.__module__ != "typing"
+        for name, function in vars(base).items()
+        if inspect.isfunction(function) and not name.startswith("_")
+    }
+
+
+def _method(cls: type, attribute: str, function: Callable[..., object]) -> Method:
+    where = f"{cls.__qualname__}.{attribute}"
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigError(f"{where}: its annotations cannot be read: {error}") from error
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters):
+        raise ConfigError(f"{where}: *args and **kwargs cannot be sent over a wire")
+    return Method(
+        name=getattr(function, _METHOD, attribute),
+        attribute=attribute,
+        request=_request_type(where, parameters, hints),
+        response=hints.get("return", object),
+        idempotent=getattr(function, _IDEMPOTENT, False),
+        description=_first_paragraph(function),
+        signature=inspect.Signature(parameters),
+    )
+
+
+def _request_type(where: str, parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> Any:
+    """
+    The type of the only parameter, or a record of all of them.
+    """
+    if len(parameters) == 1:
+        return hints.get(parameters[0].name, object)
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        (each.name, hints.get(each.name, object))
+        if each.default is each.empty
+        else (each.name, hints.get(each.name, object), dataclass_field(default_factory=partial(_same, each.default)))
+        for each in parameters
+    ]
+    return make_dataclass(where.replace(".", "_") + "_request", fields, frozen=True, kw_only=True) if fields else object
+
+
+def _first_paragraph(thing: object) -> str:
+    text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def _same(value: object) -> object:
+    return value

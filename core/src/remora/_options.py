@@ -1,0 +1,63 @@
+"""
+From a plugin's table to a transport's options record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from remora._structure import describe_errors, make_converter
+from remora.config import TRANSPORT, PluginConfig
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from remora.specs import TransportSpec
+
+_CONVERTER = make_converter(forbid_extra_keys=True)
+_PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
+
+
+def build_options(
+    spec: TransportSpec[Any], *, where: str, own: Mapping[str, object], config: PluginConfig | None = None
+) -> Any:
+    """
+    The options record of a transport.
+
+    A field named like a key of a plugin's table takes that key's value; the others come from the `options` table.
+
+    Args:
+        spec: The transport.
+        where: What the options belong to, for messages: a path in the configuration.
+        own: The `options` table.
+        config: The plugin's table, where there is one.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value, or the table has a key that the transport does not use.
+    """
+    if not is_dataclass(spec.options):
+        raise ConfigError(f"{where}: the options of transport {spec.name!r} are no dataclass")
+    names = {each.name for each in fields(spec.options)}
+    try:
+        record = _CONVERTER.structure(dict(own), spec.options)
+    except Exception as error:  # cattrs raises groups of whatever it meets
+        problems = describe_errors(error, root=f"{where}.options")
+        raise ConfigError("; ".join(problems), problems=problems) from error
+    if config is None:
+        return record
+    _refuse_unused(spec, names, where, config)
+    shared = {name: getattr(config, name) for name in names & _PLUGIN_KEYS}
+    return type(record)(**{each.name: shared.get(each.name, getattr(record, each.name)) for each in fields(record)})
+
+
+def _refuse_unused(spec: TransportSpec[Any], names: set[str], where: str, config: PluginConfig) -> None:
+    plain = PluginConfig(name=config.name)
+    for each in fields(PluginConfig):
+        if (
+            each.metadata == TRANSPORT
+            and each.name not in names
+            and getattr(config, each.name) != getattr(plain, each.name)
+        ):
+            raise ConfigError(f"{where}.{each.name}: the transport {spec.name!r} has no use for it")

@@ -1,0 +1,195 @@
+"""
+From installed distributions to a catalogue of features: entry points are scanned, hooks are called, once.
+
+What lives here: loading, blocking, and the blame for what goes wrong. What must not: any use of a feature.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import importlib_metadata
+import pluggy
+
+from remora import hookspecs
+from remora._catalog import Catalog, Origin
+from remora.errors import ExtensionConflict, ExtensionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from remora.types import Event
+
+__all__ = ["Extension", "Registry", "load_catalog"]
+
+_log = logging.getLogger(__name__)
+
+GROUP = "remora"
+DISABLE = "REMORA_DISABLE"
+
+State = Literal["loaded", "disabled", "broken"]
+
+
+@dataclass(slots=True)
+class Extension:
+    """
+    One installed extension and what became of it.
+
+    Attributes:
+        origin: The distribution and the entry point.
+        state: "loaded", "disabled" (by name) or "broken".
+        problem: Why it is broken.
+        features: What it registers, each as "kind name".
+    """
+
+    origin: Origin
+    state: State = "loaded"
+    problem: ExtensionError | None = None
+    features: list[str] = field(default_factory=list)
+
+
+def load_catalog(extensions: Sequence[object] = ()) -> Catalog:
+    """
+    The catalogue of all installed features, and of those in `extensions`: hook modules or objects.
+
+    Raises:
+        ExtensionError: A hook is misspelt, or two distributions claim one name.
+    """
+    registry = Registry(extensions)
+    for problem in registry.fatal:
+        raise problem
+    return registry.catalog
+
+
+class Registry:
+    """
+    Loads every extension that can be loaded, and remembers what is wrong with the others.
+
+    Attributes:
+        catalog: The features of all extensions that loaded.
+        extensions: All extensions, the disabled and the broken ones too.
+        fatal: The problems that no manager may ignore: misspelt hooks and names claimed twice.
+    """
+
+    def __init__(self, extensions: Sequence[object] = ()) -> None:
+        self._plugins = pluggy.PluginManager(GROUP)
+        self._plugins.add_hookspecs(hookspecs)
+        self.extensions: list[Extension] = []
+        self.fatal: list[ExtensionError] = []
+        self.catalog = Catalog()
+        for origin, module in [*self._installed(), *_passed(extensions)]:
+            self._register(origin, module)
+        self.fatal += self.catalog.conflicts()
+        for extension in self.extensions:
+            if extension.problem is not None:
+                _log.warning("%s", extension.problem)
+                self.catalog.broken[extension.origin.entry_point] = extension.problem
+
+    def _installed(self) -> Iterable[tuple[Origin, object]]:
+        """
+        The modules of the entry points that are neither disabled nor claimed twice nor broken.
+        """
+        disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""}
+        claims: dict[str, list[importlib_metadata.EntryPoint]] = defaultdict(list)
+        for entry_point in _entry_points():
+            origin = _origin(entry_point)
+            if disabled & {origin.entry_point, origin.distribution}:
+                self.extensions.append(Extension(origin, state="disabled"))
+            else:
+                claims[entry_point.name].append(entry_point)
+        for name in sorted(claims):
+            yield from self._import(name, claims[name])
+
+    def _import(self, name: str, claims: list[importlib_metadata.EntryPoint]) -> Iterable[tuple[Origin, object]]:
+        origins = [_origin(claim) for claim in claims]
+        if len(claims) > 1:
+            problem = ExtensionConflict(
+                f"the entry point {name!r} is claimed by {' and '.join(map(str, origins))}: "
+                f"uninstall one of them, or name its distribution in {DISABLE}"
+            )
+            self.fatal.append(problem)
+            self.extensions += [Extension(origin, "broken", problem) for origin in origins]
+            return
+        try:
+            yield origins[0], claims[0].load()
+        except Exception as error:  # a stranger's module may raise anything while it is imported
+            self._broken(origins[0], f"cannot be imported: {type(error).__name__}: {error}", error)
+
+    def _register(self, origin: Origin, module: object) -> None:
+        """
+        Check an extension's hooks, and add what they return to the catalogue.
+        """
+        try:
+            self._plugins.register(module, name=origin.entry_point)
+            self._plugins.check_pending()
+        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+            if self._plugins.has_plugin(origin.entry_point):
+                self._plugins.unregister(name=origin.entry_point)
+            self.fatal.append(self._broken(origin, f"has a wrong hook: {_first_line(error)}", error))
+            return
+        extension = Extension(origin)
+        self.extensions.append(extension)
+        try:
+            extension.features = self._collect(origin, module)
+        except Exception as error:  # a stranger's hook may raise anything
+            self.extensions.remove(extension)
+            self._broken(origin, f"failed to register its features: {type(error).__name__}: {error}", error)
+
+    def _collect(self, origin: Origin, module: object) -> list[str]:
+        others = [other for other in self._plugins.get_plugins() if other is not module]
+
+        def collect(hook: str) -> list[Any]:
+            caller = self._plugins.subset_hook_caller(hook, remove_plugins=others)
+            return [spec for specs in caller() for spec in specs]
+
+        added = self.catalog.add(
+            origin,
+            transports=collect("remora_register_transports"),
+            codecs=collect("remora_register_codecs"),
+            interceptors=collect("remora_register_interceptors"),
+            commands=collect("remora_register_commands"),
+        )
+        observers = self._plugins.subset_hook_caller("remora_event", remove_plugins=others)
+        if observers.get_hookimpls():
+            self.catalog.observers.append((origin, lambda event: _observe(observers, event)))
+            added.append("observer remora_event")
+        return added
+
+    def _broken(self, origin: Origin, reason: str, cause: BaseException) -> ExtensionError:
+        problem = ExtensionError(f"extension {origin.entry_point!r} of {origin} {reason}")
+        problem.__cause__ = cause
+        self.extensions.append(Extension(origin, "broken", problem))
+        return problem
+
+
+def _observe(observers: pluggy.HookCaller, event: Event) -> None:
+    observers(event=event)
+
+
+@cache
+def _entry_points() -> tuple[importlib_metadata.EntryPoint, ...]:
+    """
+    The entry points of all installed distributions; the metadata is scanned once per process.
+    """
+    return tuple(importlib_metadata.entry_points(group=GROUP))
+
+
+def _origin(entry_point: importlib_metadata.EntryPoint) -> Origin:
+    distribution = entry_point.dist
+    assert distribution is not None  # those that `entry_points` finds have one
+    return Origin(distribution.name, distribution.version, entry_point.name)
+
+
+def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:
+    for number, extension in enumerate(extensions, start=1):
+        name = getattr(extension, "__name__", None) or type(extension).__qualname__
+        yield Origin(f"{name} (passed to the manager)", "", f"passed-{number}:{name}"), extension
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,124 @@
+"""
+What is wrong with a value, one line per problem, each with the path of its field.
+
+What lives here: the error of a single value, and the text of a whole tree of errors. What must not: the checks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from cattrs import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError, StructureHandlerNotFoundError
+from cattrs.errors import AttributeValidationNote, IterableValidationNote
+
+from remora._structure._fields import record_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_LONGEST = 40
+_PLAIN_KEY = re.compile(r"[\w-]+")
+_NOTHING: Final = object()
+
+
+class Mismatch(ValueError):
+    """
+    A value is not what its type asks for.
+
+    Attributes:
+        expected: What was asked for.
+        found: What was there instead, shortened; empty when it must not be shown.
+    """
+
+    def __init__(self, expected: str, found: object = _NOTHING) -> None:
+        self.expected = expected
+        self.found = "" if found is _NOTHING else show(found)
+        super().__init__(f"expected {expected}" + (f", got {self.found}" if self.found else ""))
+
+
+def show(value: object) -> str:
+    """
+    A value as JSON writes it, in a few characters.
+    """
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = json.dumps(value, ensure_ascii=False, default=lambda other: type(other).__name__)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """
+    Words as a choice: `a, b or c`.
+    """
+    *most, last = dict.fromkeys(words)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def describe_errors(exc: BaseException, root: str = "$") -> list[str]:
+    """
+    What is wrong, one line per problem, in the order of the fields.
+
+    Args:
+        exc: What a converter from `make_converter` raised.
+        root: The path of the whole value; empty for paths that begin with the name of a field.
+    """
+    return list(_describe(exc, root))
+
+
+def _describe(exc: BaseException, path: str) -> Iterator[str]:
+    if isinstance(exc, ClassValidationError | IterableValidationError):
+        for inner in exc.exceptions:
+            yield from _describe(inner, _extend(path, inner))
+    elif isinstance(exc, ForbiddenExtraKeysError):
+        for key in sorted(exc.extra_fields):
+            yield _line(_join(path, key), _unknown(key, exc.cl))
+    else:
+        yield _line(path, _reason(exc))
+
+
+def _line(path: str, reason: str) -> str:
+    return f"{path}: {reason}" if path else reason
+
+
+def _extend(path: str, exc: BaseException) -> str:
+    for note in getattr(exc, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return _join(path, note.name)
+        if isinstance(note, IterableValidationNote):
+            return _join(path, note.index)
+    return path
+
+
+def _join(path: str, key: object) -> str:
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    if not _PLAIN_KEY.fullmatch(str(key)):
+        return f"{path}[{show(key)}]"
+    return f"{path}.{key}" if path else str(key)
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, KeyError) and _is_missing(exc):
+        return "missing"
+    if isinstance(exc, StructureHandlerNotFoundError):
+        return f"the type {getattr(exc.type_, '__qualname__', exc.type_)} is not supported"
+    text = exc.args[0] if exc.args and isinstance(exc.args[0], str) else str(exc)
+    return text if isinstance(exc, ValueError) and text else f"{type(exc).__name__}: {text}"
+
+
+def _is_missing(exc: KeyError) -> bool:
+    notes = getattr(exc, "__notes__", ())
+    return any(isinstance(note, AttributeValidationNote) and exc.args == (note.name,) for note in notes)
+
+
+def _unknown(key: str, type_: object) -> str:
+    known = [field.name for field in record_fields(type_)]
+    close = get_close_matches(key, known, n=1)
+    if close:
+        return f'unknown key; did you mean "{close[0]}"?'
+    return f"unknown key; known are {', '.join(known)}" if known else "unknown key"

@@ -1,0 +1,229 @@
+"""
+Owner tasks: each instance is opened, kept, closed and opened again by one task that nobody else interferes with.
+
+What lives here: the life of an instance, as messages to its owner. What must not: calls.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from remora._route import State
+from remora.errors import RemoraError, Unavailable
+from remora.policy import RestartPolicy
+from remora.protocols import WatchedChannel
+from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
+
+    from remora._assembly import Part
+    from remora._route import Instance, Route
+    from remora.protocols import Channel
+    from remora.types import Event
+
+_log = logging.getLogger(__name__)
+
+_SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
+
+
+class Supervisor:
+    """
+    Starts an owner for each instance, in the manager's task group.
+    """
+
+    def __init__(self, group: TaskGroup, *, publish: Callable[[Event], None], rng: random.Random | None = None) -> None:
+        self._group = group
+        self._publish = publish
+        self._rng = rng or random.Random()
+        self._owners: dict[Instance, Owner] = {}
+
+    def start(self, route: Route, part: Part) -> None:
+        """
+        Have an instance opened, and kept open until `stop`.
+        """
+        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=self._rng)
+        owner = Owner(route, part, policy=policy, publish=self._publish)
+        self._owners[part.instance] = owner
+        self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
+
+    async def stop(self, instance: Instance) -> None:
+        """
+        Close an instance for good; returns when everything that it had is gone.
+        """
+        await self._owners.pop(instance).stop()
+
+    def restart(self, instance: Instance) -> None:
+        """
+        Close and open an instance again, also one that was left alone.
+        """
+        self._owners[instance].restart()
+
+
+class Owner:
+    """
+    The task that owns one instance, and the messages that it understands.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        part: Part,
+        *,
+        policy: RestartPolicy,
+        publish: Callable[[Event], None],
+    ) -> None:
+        self._route = route
+        self._instance = part.instance
+        self._transport = part.transport
+        self._origin = part.origin
+        self._policy = policy
+        self._publish = publish
+        self._starts = 0
+        self._is_stopping = False
+        self._wake = anyio.Event()
+        self._opening: anyio.CancelScope | None = None
+        self._stopped = anyio.Event()
+
+    async def stop(self) -> None:
+        """
+        Tell the task to close the instance and to end; returns when it has.
+        """
+        self._is_stopping = True
+        self._interrupt()
+        await self._stopped.wait()
+
+    def restart(self) -> None:
+        """
+        Tell the task to close what is open and to begin anew at once.
+        """
+        self._policy.reset()
+        self._interrupt()
+
+    async def run(self) -> None:
+        """
+        Keep the instance open until it is to stop.
+        """
+        try:
+            while not self._is_stopping:
+                self._instance.start()
+                self._wake = anyio.Event()
+                error = await self._hold()
+                if not self._is_stopping:
+                    await self._pause(error)
+        finally:
+            self._instance.stop()
+            self._route.changed()
+            self._tell(InstanceStopped)
+            self._stopped.set()
+
+    def _interrupt(self) -> None:
+        self._wake.set()
+        if self._opening is not None:
+            self._opening.cancel()
+
+    async def _hold(self) -> RemoraError | None:
+        """
+        Open the instance and keep it until it ends.
+
+        Returns:
+            Why it ended; None when it was asked to.
+        """
+        limit = self._route.config.connection.connection_timeout + _SLACK
+        outcome: list[RemoraError | None] = []
+        opened = anyio.Event()
+        async with anyio.create_task_group() as group:
+            self._opening = group.cancel_scope
+            group.start_soon(self._open, opened, outcome)
+            with anyio.move_on_after(limit) as waiting:
+                await opened.wait()
+            if waiting.cancelled_caught:
+                outcome.append(Unavailable(f"not ready after {limit:g} s"))
+                group.cancel_scope.cancel()
+        self._opening = None
+        return outcome[0] if outcome else None
+
+    async def _open(self, opened: anyio.Event, outcome: list[RemoraError | None]) -> None:
+        """
+        Open the channel and keep it; what goes wrong becomes the outcome, never an exception.
+        """
+        started = anyio.current_time()
+        stack = AsyncExitStack()
+        try:
+            channel = await stack.enter_async_context(self._transport.open(self._instance.endpoint))
+            self._opening = None
+            self._is_ready(channel, anyio.current_time() - started)
+            opened.set()
+            outcome.append(await self._until_ended(channel))
+        except Exception as error:  # a transport may be a stranger's code
+            outcome.append(self._explain(error))
+        finally:
+            opened.set()
+            self._instance.channel = None
+            try:
+                await stack.aclose()
+            except Exception as error:
+                outcome.append(self._explain(error))
+
+    async def _until_ended(self, channel: Channel) -> RemoraError | None:
+        """
+        Wait until the channel has ended by itself, or somebody wants it closed.
+        """
+        reason: list[RemoraError | None] = []
+
+        async def watch(watched: WatchedChannel) -> None:
+            reason.append(await watched.wait_closed() or Unavailable("the plugin closed the connection"))
+            self._wake.set()
+
+        async with anyio.create_task_group() as group:
+            if isinstance(channel, WatchedChannel):
+                group.start_soon(watch, channel)
+            await self._wake.wait()
+            group.cancel_scope.cancel()
+        return reason[0] if reason else None
+
+    async def _pause(self, error: RemoraError | None) -> None:
+        """
+        Wait before the next start. Calls wait with it when the instance was up until now, and fail when it was not.
+        """
+        if error is None:
+            return
+        was_ready = self._instance.state is State.READY
+        decision = self._policy.failed()
+        next_try = anyio.current_time() + decision.delay
+        state = State.FAILED if decision.gave_up else State.STARTING if was_ready else State.WAITING
+        self._instance.lost(error, state, next_try)
+        self._route.changed()
+        event = InstanceFailed if decision.gave_up else InstanceLost
+        self._tell(event, cause=error.message, retry_in=decision.delay)
+        with anyio.move_on_after(decision.delay):
+            await self._wake.wait()
+
+    def _is_ready(self, channel: Channel, start_time: float) -> None:
+        self._starts += 1
+        self._policy.ready()
+        self._instance.ready(channel)
+        self._route.changed()
+        self._tell(InstanceReady, start_time=start_time, starts=self._starts)
+
+    def _explain(self, error: Exception) -> RemoraError:
+        """
+        The Remora error in an exception of a transport; anything else is the transport's fault, and logged as such.
+        """
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if isinstance(error, RemoraError):
+            return error
+        _log.error("the transport of %s failed", self._origin, exc_info=error)
+        return Unavailable(f"the transport of {self._origin} failed with {type(error).__name__}: {error}", sent=False)
+
+    def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
+        self._publish(event(time=time.time(), plugin=self._route.name, instance=self._instance.name, **facts))

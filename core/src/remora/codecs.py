@@ -1,0 +1,154 @@
+"""
+Payloads: records as JSON, and what other formats need to treat the same records the same way.
+
+What lives here: the JSON codec and the converter behind every codec of plain values. What must not: other formats.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from remora._structure import Mismatch, describe_errors, make_converter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cattrs import Converter
+
+__all__ = ["JsonCodec", "Mismatch", "RecordConverter"]
+
+T = TypeVar("T")
+
+_MOST_PROBLEMS = 5
+
+
+class RecordConverter:
+    """
+    Turns records into plain values (dict, list, str, int, float, bool, None) and back.
+
+    Args:
+        format_: The name of the format, for messages.
+        customize: Called with each converter that is made, to register what the format does differently.
+    """
+
+    def __init__(self, format_: str, *, customize: Callable[[Converter], None] | None = None) -> None:
+        self._format = format_
+        self._customize = customize
+        self._fast = self._make(detailed=False)
+
+    def _make(self, *, detailed: bool) -> Converter:
+        converter = make_converter(detailed=detailed)
+        if self._customize is not None:
+            self._customize(converter)
+        return converter
+
+    @cached_property
+    def _detailed(self) -> Converter:
+        return self._make(detailed=True)
+
+    def unstructure(self, value: object) -> Any:
+        """
+        The plain value of a record.
+
+        Raises:
+            ValueError: Something in it has no plain value.
+        """
+        try:
+            return self._fast.unstructure(value)
+        except Exception as exc:  # somebody's record may hold anything, and its properties may do anything
+            raise self.refusal(value, exc) from exc
+
+    def refusal(self, value: object, exc: Exception) -> ValueError:
+        """
+        The error for a record that cannot be written.
+        """
+        reason = "it is nested too deeply, or contains itself" if isinstance(exc, RecursionError) else str(exc)
+        return ValueError(f"{type(value).__qualname__} cannot be written as {self._format}: {reason}")
+
+    def structure(self, value: object, type_: type[T]) -> T:
+        """
+        The record of a plain value.
+
+        Raises:
+            ValueError: It is not such a record; the message names up to five fields.
+        """
+        try:
+            return self._fast.structure(value, type_)
+        except Exception:  # somebody's record may refuse its values with any error
+            return self._structure_again(value, type_)
+
+    def _structure_again(self, value: object, type_: type[T]) -> T:
+        """
+        Do it slowly, to find out all that is wrong.
+        """
+        try:
+            return self._detailed.structure(value, type_)
+        except RecursionError as exc:
+            raise ValueError("$: nested too deeply") from exc
+        except Exception as exc:  # somebody's record may refuse its values with any error
+            raise ValueError("; ".join(describe_errors(exc)[:_MOST_PROBLEMS])) from exc
+
+
+class JsonCodec:
+    """
+    Records as JSON in UTF-8.
+
+    Attrs classes, dataclasses, TypedDicts and NamedTuples are objects; dates and times are text in ISO 8601;
+    bytes are text in base64; UUIDs, decimals and paths are text; timedeltas are seconds; enumerations are their values.
+    Reading is strict about types, and ignores keys that the record does not have.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self) -> None:
+        self._converter = RecordConverter("JSON")
+        self._encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse)
+
+    def encode(self, value: object, /) -> bytes:
+        """
+        The payload for a record.
+
+        Raises:
+            ValueError: It holds something that JSON cannot carry.
+        """
+        plain = self._converter.unstructure(value)
+        try:
+            return self._encoder.encode(plain).encode()
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise self._converter.refusal(value, exc) from exc
+
+    def decode(self, payload: bytes, type_: type[T], /) -> T:
+        """
+        The record of a payload. An empty payload is null.
+
+        Raises:
+            ValueError: It is not JSON, or not such a record; the message names the field.
+        """
+        return self._converter.structure(self._parse(payload), type_)
+
+    def _parse(self, payload: bytes) -> object:
+        try:
+            return self._decoder.decode(payload.decode()) if payload else None
+        except UnicodeDecodeError as exc:
+            raise ValueError(f"not JSON: not UTF-8 at byte {exc.start}") from exc
+        except json.JSONDecodeError as exc:
+            raise ValueError(f"not JSON: {exc.msg} at character {exc.pos}") from exc
+        except RecursionError as exc:
+            raise ValueError("not JSON that can be read: nested too deeply") from exc
+        except ValueError as exc:
+            raise ValueError(f"not JSON that can be read: {exc}") from exc
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is not a number in JSON")

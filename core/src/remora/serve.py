@@ -1,0 +1,217 @@
+"""
+The plugin author's side: objects with methods become a served plugin.
+
+What lives here: where to listen, how to stop. What must not: how a call is answered (see `_dispatch`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from remora._dispatch import Dispatcher
+from remora._options import build_options
+from remora._registry import load_catalog
+from remora.errors import ConfigError, RemoraError
+from remora.types import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from remora._catalog import Catalog
+    from remora.protocols import Listener
+
+__all__ = ["ServeOptions", "Served", "serve", "serve_until_stopped", "serving"]
+
+_log = logging.getLogger(__name__)
+
+LISTEN = "REMORA_LISTEN"
+BACKEND = "REMORA_BACKEND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """
+    How a plugin is served.
+
+    Attributes:
+        max_concurrent_calls: Calls that are answered at once.
+        drain_timeout: Seconds that calls under way get to end when the plugin is asked to stop.
+        transport: Options of the transport, as in a host's `options` table.
+    """
+
+    max_concurrent_calls: int = 1000
+    drain_timeout: float = 30.0
+    transport: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """
+    A plugin that is being served.
+
+    Attributes:
+        endpoints: Where it can be called.
+        dispatcher: What answers its calls.
+        listeners: What accepts them.
+    """
+
+    dispatcher: Dispatcher
+    listeners: Sequence[Listener]
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """
+        Where the plugin can be called.
+        """
+        return [listener.endpoint for listener in self.listeners]
+
+
+def serve(
+    *services: object, listen: str | Sequence[str] = (), backend: str | None = None, options: ServeOptions | None = None
+) -> None:
+    """
+    Serve one or more objects until the host, or SIGTERM or SIGINT, ends it. The last line of a plugin's program.
+
+    The address is `listen`, or what the host has set, or what stands on the command line after `--listen`.
+    A plugin that cannot be served ends the program with one line on standard error and the status 2.
+
+    Args:
+        *services: Instances of classes with public, annotated methods.
+        listen: One address or more, such as `unix:///run/text.sock`, `http://127.0.0.1:8000` or `stdio:`.
+        backend: "asyncio" or "trio"; by default what REMORA_BACKEND says, else asyncio.
+        options: Limits and timeouts.
+    """
+    addresses = [listen] if isinstance(listen, str) else list(listen)
+    addresses = addresses or _addresses_from_outside()
+    chosen = backend or os.environ.get(BACKEND) or "asyncio"
+    try:
+        anyio.run(_serve, services, addresses, options or ServeOptions(), backend=chosen)
+    except RemoraError as error:
+        raise SystemExit(_complain(error)) from None
+
+
+async def _serve(services: Sequence[object], addresses: Sequence[str], options: ServeOptions) -> None:
+    await serve_until_stopped(*services, listen=addresses, options=options, announce=_announce)
+
+
+async def serve_until_stopped(
+    *services: object,
+    listen: Sequence[str],
+    options: ServeOptions | None = None,
+    announce: Callable[[Served], None] | None = None,
+) -> None:
+    """
+    Serve as `serve` does, on the running event loop; returns when the plugin has stopped.
+
+    Args:
+        *services: Instances of classes with public, annotated methods.
+        listen: The addresses.
+        options: Limits and timeouts.
+        announce: Called once the plugin can be reached.
+
+    Raises:
+        RemoraError: It cannot be served; the message says why.
+    """
+    options = options or ServeOptions()
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with serving(*services, listen=listen, options=options) as served:
+            if announce is not None:
+                announce(served)
+            await _first_of(lambda: _next(signals), *(listener.wait_closed for listener in served.listeners))
+            _log.info("stopping; %d calls under way", served.dispatcher.active)
+            with anyio.move_on_after(options.drain_timeout):
+                await _first_of(lambda: _next(signals), served.dispatcher.drain)
+
+
+@asynccontextmanager
+async def serving(
+    *services: object,
+    listen: str | Sequence[str],
+    options: ServeOptions | None = None,
+    extensions: Sequence[object] = (),
+) -> AsyncIterator[Served]:
+    """
+    Serve objects while the context lasts, for programs that do more than that, and for tests.
+
+    Args:
+        *services: Instances of classes with public, annotated methods.
+        listen: One address or more; the bare form `SCHEME:` takes a free local one.
+        options: Limits and timeouts.
+        extensions: Hook modules or objects beside the installed ones.
+
+    Raises:
+        ConfigError: An address makes no sense, or the objects have nothing to serve.
+        Unavailable: An address is taken.
+    """
+    options = options or ServeOptions()
+    addresses = [listen] if isinstance(listen, str) else list(listen)
+    if not addresses:
+        raise ConfigError(f"nowhere to listen: pass --listen ADDRESS, or let a host set {LISTEN}")
+    catalog = load_catalog(extensions)
+    dispatcher = Dispatcher(services, catalog=catalog, max_concurrent_calls=options.max_concurrent_calls)
+    stack = AsyncExitStack()
+    try:
+        listeners = [
+            await stack.enter_async_context(_listener(catalog, address, dispatcher, options)) for address in addresses
+        ]
+        yield Served(dispatcher, listeners)
+    finally:  # without the body's exception, so that it leaves as it is and not in a group
+        await stack.aclose()
+
+
+def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:
+    endpoint = Endpoint(address)
+    feature = catalog.transport(endpoint.scheme)
+    spec = feature.spec
+    transport = spec.build(build_options(spec, where=f"the address {address}", own=options.transport))
+    return transport.listen(endpoint, dispatcher)
+
+
+async def _first_of(*waits: Callable[[], Any]) -> None:
+    """
+    Return when the first of them does, and cancel the others.
+    """
+    async with anyio.create_task_group() as group:
+
+        async def wait(one: Callable[[], Any]) -> None:
+            await one()
+            group.cancel_scope.cancel()
+
+        for one in waits:
+            group.start_soon(wait, one)
+
+
+async def _next(signals: AsyncIterator[signal.Signals]) -> None:
+    await anext(signals)
+
+
+def _addresses_from_outside() -> list[str]:
+    """
+    The addresses in the host's variable, or else on the command line.
+    """
+    if LISTEN in os.environ:
+        return os.environ[LISTEN].split()
+    parser = argparse.ArgumentParser(description="A plugin for Remora hosts.")
+    parser.add_argument("--listen", action="append", metavar="ADDRESS", default=[], help="where to serve; repeatable")
+    listen: list[str] = parser.parse_args().listen
+    return listen
+
+
+def _announce(served: Served) -> None:
+    names = ", ".join(info.name for info in served.dispatcher.services)
+    for endpoint in served.endpoints:
+        print(f"remora: serving {names} at {endpoint.url}", file=sys.stderr, flush=True)
+
+
+def _complain(error: RemoraError) -> int:
+    print(f"remora: {error}", file=sys.stderr)
+    return 2

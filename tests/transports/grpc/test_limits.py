@@ -1,0 +1,98 @@
+"""
+Messages over the limit.
+"""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from remora import Call, Code, MessageTooLarge
+from remora.protocols import Channel, Transport
+from remora_grpc.plugin import GrpcOptions, build
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 10_000
+
+
+@pytest.fixture
+def transport() -> Transport:
+    """
+    A transport with a small limit.
+    """
+    return build(GrpcOptions(max_message_size=LIMIT))
+
+
+@pytest.fixture
+def generous() -> Transport:
+    """
+    A transport with the usual limit.
+    """
+    return build(GrpcOptions())
+
+
+async def test_message_of_just_the_limit_passes(transport, free, plugin):
+    """
+    The limit is the largest size that is allowed.
+    """
+    with anyio.fail_after(5):
+        async with transport.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
+            reply = await channel.call(Call(service="s", method="m", payload=bytes(LIMIT)))
+
+    assert LIMIT == len(reply.payload)
+
+
+async def test_request_over_the_limit_is_not_sent(transport, free, plugin):
+    """
+    The caller's own limit is checked before anything leaves.
+    """
+    with anyio.fail_after(5):
+        async with transport.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
+            await _assert_only_this_call_is_too_large(channel, "m", bytes(LIMIT + 1))
+
+    assert [b"next"] == [call.payload for call in plugin.calls if call.method == "m"]
+
+
+async def test_request_over_the_plugins_limit_is_refused_by_it(transport, generous, free, plugin):
+    """
+    The plugin's limit holds whatever its callers think, and others on the connection go on.
+    """
+    with anyio.fail_after(5):
+        async with transport.listen(free, plugin) as listener, generous.open(listener.endpoint) as channel:
+            await _assert_only_this_call_is_too_large(channel, "m", bytes(LIMIT + 1))
+
+
+async def test_reply_over_the_plugins_limit_is_not_sent(transport, generous, free, plugin):
+    """
+    The caller learns why there is no reply.
+    """
+    with anyio.fail_after(5):
+        async with transport.listen(free, plugin) as listener, generous.open(listener.endpoint) as channel:
+            await _assert_only_this_call_is_too_large(channel, "grow", b"%d" % (LIMIT + 1))
+
+
+async def test_reply_over_the_callers_limit_is_refused(transport, generous, free, plugin):
+    """
+    The caller's limit holds whatever the plugin thinks.
+    """
+    with anyio.fail_after(5):
+        async with generous.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
+            await _assert_only_this_call_is_too_large(channel, "grow", b"%d" % (LIMIT + 1))
+
+
+async def _assert_only_this_call_is_too_large(channel: Channel, method: str, payload: bytes) -> None:
+    ended = list[str]()
+
+    async def other() -> None:
+        await channel.call(Call(service="s", method="wait_a_moment"))
+        ended.append("other")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        with pytest.raises(MessageTooLarge) as caught:
+            await channel.call(Call(service="s", method=method, payload=payload))
+    reply = await channel.call(Call(service="s", method="m", payload=b"next"))
+
+    assert Code.RESOURCE_EXHAUSTED == caught.value.code
+    assert (["other"], b"next") == (ended, reply.payload)

@@ -1,0 +1,75 @@
+"""
+The caller's side: a channel to one plugin.
+
+What lives here: the channel, as the host uses it. What must not: grpcio (see `_client`).
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.errors import DeadlineExceeded
+from remora.io import probe_health
+from remora_grpc._bridge import Bridge, open_bridge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from remora.types import Call, HealthStatus, Reply
+    from remora_grpc._client import Client
+
+_CLOSE_TIMEOUT = 5.0
+
+
+class GrpcChannel:
+    """
+    A channel to one plugin. When its connection breaks, the next call makes a new one.
+    """
+
+    def __init__(self, bridge: Bridge, client: Client) -> None:
+        self._bridge = bridge
+        self._client = client
+
+    async def call(self, call: Call, /) -> Reply:
+        """
+        Carry one call to the plugin and its reply back.
+
+        Raises:
+            RemoraError: It ended with an error.
+        """
+        if call.deadline is None:
+            return await self._bridge.run(self._client.invoke, call, None)
+        remaining = call.deadline - anyio.current_time()
+        if remaining <= 0:
+            raise DeadlineExceeded("the time for the call was over before it was sent", sent=False)
+        return await self._bridge.run(self._client.invoke, call, remaining)
+
+    async def probe(self) -> HealthStatus:
+        """
+        Ask the plugin how it is, by the standard health service.
+
+        Raises:
+            RemoraError: It cannot be reached.
+        """
+        return await probe_health(self.call)
+
+
+@asynccontextmanager
+async def open_channel(client: Client, connection_timeout: float) -> AsyncIterator[GrpcChannel]:
+    """
+    A channel with a connection that stands.
+
+    Raises:
+        Unavailable: Nothing answers.
+        WrongProtocol: Something else answers.
+    """
+    async with open_bridge() as bridge:
+        try:
+            await bridge.run(client.connect, connection_timeout)
+            yield GrpcChannel(bridge, client)
+        finally:
+            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+                await bridge.run(client.close)

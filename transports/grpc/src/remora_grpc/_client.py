@@ -1,0 +1,160 @@
+"""
+The part of a channel that lives on grpcio's loop.
+
+What lives here: calls on a grpc.aio channel, and their errors. What must not: the caller's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import anyio.lowlevel
+import grpc
+import grpc.aio
+
+from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, RemoraError, Unavailable
+from remora.types import Reply
+from remora.wire import HEALTH_METHOD, HEALTH_SERVICE
+from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
+from remora_grpc._status import connection_error, error_from_rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remora.types import Call
+
+_READY = grpc.ChannelConnectivity.READY
+_BROKEN = grpc.ChannelConnectivity.TRANSIENT_FAILURE
+_HEALTH = f"/{HEALTH_SERVICE}/{HEALTH_METHOD}"
+
+Multicallable = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+
+
+class Client:
+    """
+    One grpc.aio channel. Every method runs on grpcio's loop.
+    """
+
+    def __init__(self, make_channel: Callable[[], grpc.aio.Channel], max_message_size: int) -> None:
+        self._make_channel = make_channel
+        self._channel: grpc.aio.Channel | None = None
+        self._methods: dict[tuple[str, str], Multicallable] = {}
+        self._max_message_size = max_message_size
+
+    async def connect(self, limit: float) -> None:
+        """
+        Make the channel and wait for its connection.
+
+        Raises:
+            Unavailable: Nothing answers, or not within the limit.
+            WrongProtocol: Something else answers.
+        """
+        self._channel = channel = self._make_channel()
+        try:
+            async with asyncio.timeout(limit):
+                await _wait_ready(channel)
+        except TimeoutError as error:
+            raise Unavailable(f"no answer to gRPC's greeting within {limit:g} s", sent=False) from error
+
+    async def invoke(self, call: Call, timeout: float | None) -> Reply:
+        """
+        Make one call.
+
+        Raises:
+            RemoraError: It ended with an error.
+        """
+        rpc = self._method(call)(call.payload, timeout=timeout, metadata=_metadata(call))
+        try:
+            payload = await _result(rpc)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error, connected=self._is_connected()) from error
+        except grpc.aio.BaseError as error:
+            raise InvalidRequest(f"grpcio refuses the call: {error}") from error
+        except asyncio.CancelledError as error:
+            if self._channel is None and not _is_cancelled():
+                raise ConnectionLost("the channel was closed") from error
+            raise
+        return _reply(call, payload, [*await rpc.initial_metadata(), *await rpc.trailing_metadata()])
+
+    async def close(self) -> None:
+        """
+        End all calls and the connection.
+        """
+        channel, self._channel = self._channel, None
+        self._methods.clear()
+        if channel is not None:
+            await channel.close()
+
+    def _is_connected(self) -> bool:
+        return self._channel is not None and self._channel.get_state() is _READY
+
+    def _method(self, call: Call) -> Multicallable:
+        if len(call.payload) > self._max_message_size:
+            raise _too_large(len(call.payload), self._max_message_size)
+        return self._methods.get((call.service, call.method)) or self._new_method(call.service, call.method)
+
+    def _new_method(self, service: str, method: str) -> Multicallable:
+        path = f"/{service}/{method}"
+        if self._channel is None:
+            raise Unavailable("the channel is closed", sent=False)
+        if not path.isascii() or not path.isprintable() or " " in path:
+            raise InvalidRequest(f"{path[1:]!r} is no name for a gRPC method")
+        made: Multicallable = self._channel.unary_unary(path)
+        self._methods[service, method] = made
+        return made
+
+
+async def _wait_ready(channel: grpc.aio.Channel) -> None:
+    state = channel.get_state(try_to_connect=True)
+    while state is not _READY:
+        if state is _BROKEN and (cause := await _cause(channel)) is not None:
+            raise cause
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
+
+
+async def _cause(channel: grpc.aio.Channel) -> RemoraError | None:
+    # grpcio tells why a channel has failed only to a call, which is refused at once.
+    check: Multicallable = channel.unary_unary(_HEALTH)
+    try:
+        await _result(check(b""))
+    except grpc.aio.AioRpcError as error:
+        is_reason = error.code() is grpc.StatusCode.UNAVAILABLE and channel.get_state() is not _READY
+        return connection_error(error.details() or "") if is_reason else None
+    return None
+
+
+async def _result(rpc: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> bytes:
+    try:
+        payload: bytes = await rpc
+    except asyncio.CancelledError:
+        # It is one of grpcio's own making, which the cancelled scope would not know: let the scope raise its own.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        raise
+    return payload
+
+
+def _too_large(size: int, limit: int) -> MessageTooLarge:
+    error = MessageTooLarge(f"the request has {size} bytes, more than the {limit} allowed")
+    error.sent = False
+    return error
+
+
+def _metadata(call: Call) -> tuple[Pair, ...]:
+    metadata = pack(call.headers) if call.headers else []
+    if call.request_id:
+        metadata.append((REQUEST_ID, check_value(REQUEST_ID, call.request_id)))
+    if call.content_type:
+        metadata.append((CONTENT_TYPE, check_value(CONTENT_TYPE, call.content_type)))
+    return tuple(metadata)
+
+
+def _reply(call: Call, payload: bytes, metadata: Sequence[Pair]) -> Reply:
+    headers, own = unpack(metadata)
+    return Reply(payload=payload, content_type=own.get(CONTENT_TYPE, call.content_type), headers=headers)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

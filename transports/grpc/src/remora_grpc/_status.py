@@ -1,0 +1,144 @@
+"""
+gRPC's statuses as errors, and errors as statuses.
+
+What lives here: codes, details, and what grpcio's texts say about connections. What must not: calls, channels.
+
+A status that a plugin sent and one that grpcio made up for a broken connection look alike. Remora's server puts
+`grpc-status-details-bin` into every status of its own, so that one is the plugin's. For other servers, the texts of
+grpcio's own statuses decide, and then whether the connection still stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import grpc
+
+from remora.errors import (
+    Cancelled,
+    Code,
+    ConnectionLost,
+    DeadlineExceeded,
+    MessageTooLarge,
+    PluginError,
+    RemoraError,
+    Unavailable,
+    WrongProtocol,
+)
+from remora.wire import decode_status, encode_status, error_from_status
+from remora_grpc._metadata import Pair, find, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DETAILS = "grpc-status-details-bin"
+_PUSHBACK = "grpc-retry-pushback-ms"
+_STATUS_CODES = {Code[status.name]: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
+
+_PREAMBLE = re.compile(r"^failed to connect to all addresses; last error: (?:[A-Z_]+: )?(?:ipv[46]:)?")
+_TOO_LARGE = re.compile(r"(?:Received|Sent) message larger than max")
+_NOT_CONNECTED = re.compile(
+    r"failed to connect to all addresses|errors resolving|DNS resolution failed|empty address list|"
+    r"Channel is closed|not connected"
+)
+_FOREIGN = re.compile(
+    r"Failed parsing HTTP/2|Expected SETTINGS frame|WRONG_VERSION_NUMBER|HTTP_REQUEST|"
+    r"Cannot check peer: missing selected ALPN property"
+)
+_BROKEN = re.compile(
+    r"Socket closed|Connection (?:reset|refused|timed out)|Broken pipe|Stream removed|Stream refused|GOAWAY|"
+    r"Transport closed|Endpoint closing|[Kk]eepalive|recvmsg|sendmsg|Delayed close|server_shutting_down|"
+    r"Received http2 header with status|RST_STREAM|Received RST",
+    re.IGNORECASE,
+)
+
+
+def error_from_rpc(error: grpc.aio.AioRpcError, *, connected: bool) -> RemoraError:
+    """
+    What Remora raises for grpcio's error.
+
+    Args:
+        error: The error of a call.
+        connected: Whether the channel has a connection now.
+    """
+    metadata: list[Pair] = [*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]
+    code, message = Code[error.code().name], error.details() or ""
+    data = find(metadata, DETAILS)
+    if data is None and (local := _local_error(code, message, connected)) is not None:
+        return local
+    return _sent_error(code, message, data, metadata)
+
+
+def rejection(error: RemoraError) -> tuple[grpc.StatusCode, str, tuple[Pair, ...]]:
+    """
+    Code, message and trailing metadata of the status that carries an error.
+    """
+    headers: Mapping[str, str] = error.headers if isinstance(error, PluginError) else {}
+    trailing: list[Pair] = [*pack(headers), (DETAILS, encode_status(error))]
+    if error.retry_after is not None:
+        trailing.append((_PUSHBACK, str(max(0, round(error.retry_after * 1000)))))
+    return _STATUS_CODES[error.code], error.message, tuple(trailing)
+
+
+def oversize_text(size: int, limit: int) -> str:
+    """
+    The words that gRPC libraries use for a reply over the limit, so that any of them is understood by its caller.
+    """
+    return f"SERVER: Sent message larger than max ({size} vs. {limit})"
+
+
+def connection_error(message: str) -> RemoraError:
+    """
+    The error for a connection that could not be made, by grpcio's text for it.
+    """
+    error: RemoraError = (
+        WrongProtocol(_shorten(message)) if _FOREIGN.search(message) else Unavailable(_shorten(message))
+    )
+    error.sent = False
+    return error
+
+
+def _local_error(code: Code, message: str, connected: bool) -> RemoraError | None:
+    if code is Code.RESOURCE_EXHAUSTED and _TOO_LARGE.search(message):
+        return MessageTooLarge(_without_prefix(message))
+    if code is Code.DEADLINE_EXCEEDED:
+        return DeadlineExceeded("the time for the call is over")
+    if code is Code.CANCELLED:
+        return Cancelled(_without_prefix(message) or "the plugin's side cancelled the call")
+    if code is not Code.UNAVAILABLE:
+        return None
+    if _NOT_CONNECTED.search(message):
+        return connection_error(message)
+    if _BROKEN.search(message) or not connected:
+        return ConnectionLost(_without_prefix(message) or "the connection broke")
+    return None
+
+
+def _sent_error(code: Code, message: str, data: str | bytes | None, metadata: Sequence[Pair]) -> RemoraError:
+    headers, _ = unpack(metadata)
+    error = error_from_status(code, message, _details(data), headers)
+    error.retry_after = _pushback(find(metadata, _PUSHBACK))
+    return error
+
+
+def _details(data: str | bytes | None) -> Mapping[str, object]:
+    try:
+        error = decode_status(data) if isinstance(data, bytes) else None
+    except ValueError:  # a foreign server's details are not worth the error that they belong to
+        return {}
+    return error.details if isinstance(error, PluginError) else {}
+
+
+def _pushback(value: str | bytes | None) -> float | None:
+    if not isinstance(value, str) or not value.isdecimal():
+        return None
+    return int(value) / 1000
+
+
+def _shorten(message: str) -> str:
+    return _PREAMBLE.sub("", message) or "no connection"
+
+
+def _without_prefix(message: str) -> str:
+    return message.removeprefix("Stream removed (").removesuffix(")") if "Stream removed (" in message else message

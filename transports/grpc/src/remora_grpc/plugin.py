@@ -1,0 +1,63 @@
+"""
+The extension's entry: options, a late `build`, and the hook. grpcio is imported when a transport is built.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora.config import ConnectionConfig
+from remora.hookspecs import hookimpl
+from remora.specs import TransportSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora.protocols import Transport
+
+__all__ = ["GrpcOptions", "build", "remora_register_transports"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpcOptions:
+    """
+    How plugins are reached, and served, over gRPC.
+
+    Attributes:
+        connection: The plugin's connection settings; gRPC uses `connection_timeout`.
+        max_message_size: The largest request or reply, in bytes.
+        ca_file: grpcs: certificates in PEM that the other side's certificate must lead to. Empty when calling:
+            the public authorities that grpcio brings. Empty when serving: callers need no certificate.
+        cert_file: grpcs: the own certificate chain in PEM.
+        key_file: grpcs: the key of that certificate in PEM.
+        server_name: grpcs: the name that the plugin's certificate must carry, when it is not the endpoint's host.
+    """
+
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    max_message_size: int = 4 * 1024 * 1024
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+
+
+def build(options: GrpcOptions) -> Transport:
+    """
+    The transport for one plugin.
+    """
+    # grpcio reads this once, when it is first loaded; its C library would write to the program's stderr otherwise.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from remora_grpc._transport import GrpcTransport
+
+    return GrpcTransport(options)
+
+
+@hookimpl
+def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
+    """
+    Add the transport `grpc`.
+    """
+    spec = TransportSpec(name="grpc", schemes=("grpc", "grpcs"), options=GrpcOptions, build=build, native_deadline=True)
+    return [spec]
