@@ -246,10 +246,10 @@ async def test_many_calls_are_in_flight_at_once(transport: Transport) -> None:
         async with (
             transport.listen(Endpoint("http:"), dispatch) as listener,
             limited.open(listener.endpoint) as channel,
+            anyio.create_task_group() as tasks,
         ):
-            async with anyio.create_task_group() as tasks:
-                for number in range(10):
-                    tasks.start_soon(ask, channel, number)
+            for number in range(10):
+                tasks.start_soon(ask, channel, number)
 
     assert {b"%d" % number for number in range(10)} == replies
     assert highest == 4

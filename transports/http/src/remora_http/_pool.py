@@ -87,7 +87,7 @@ class Pool:
             verb,
             self._url(url),
             headers=headers,
-            stream=httpx.ByteStream(content),
+            stream=_Content(content),
             extensions={"timeout": self._timeout, "trace": progress},
         )
         with _mapped(self._address, progress):
@@ -126,6 +126,27 @@ class Pool:
                     pass
             raise
         return body.finish()
+
+
+class _Content(httpx.AsyncByteStream):
+    """
+    The body of a request, in one piece.
+
+    httpx's own is an asynchronous generator, which a call that is cancelled while it sends would leave to the garbage
+    collector.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._left = content
+
+    def __aiter__(self) -> _Content:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._left = self._left, b""
+        if not content:
+            raise StopAsyncIteration
+        return content
 
 
 class _Progress:
