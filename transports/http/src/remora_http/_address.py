@@ -128,12 +128,19 @@ def _parse(endpoint: Endpoint) -> Address:
         raise ConfigError(f"the address of {host!r} holds credentials, which belong into the table `auth`")
     return Address(
         secure=parts.scheme == "https",
-        host=unquote(host),
+        host=_ascii_host(unquote(host)),
         port=_PORTS[parts.scheme] if port is None else port,
         path=_escape(parts.path.rstrip("/")),
         given_path=_escape(parts.path),
         query=quote(parts.query, safe="/?:@!$&'()*+,;=%-._~"),
     )
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as exc:
+        raise ConfigError(f"{host!r} is no name of a host") from exc
 
 
 def _escape(path: str) -> str:

@@ -55,7 +55,8 @@ def encode_failure(error: RemoraError) -> bytes:
 
 def _encode_details(details: Mapping[str, object]) -> dict[str, object]:
     value = base64.b64encode(encode_struct(details)).rstrip(b"=").decode()
-    return {"type": STRUCT, "value": value} | ({"debug": details} if _is_json(details) else {})
+    encoded: dict[str, object] = {"type": STRUCT, "value": value}
+    return encoded | {"debug": details} if _is_json(details) else encoded
 
 
 def _is_json(value: object) -> bool:

@@ -87,7 +87,7 @@ class Pool:
             verb,
             self._url(url),
             headers=headers,
-            stream=httpx.ByteStream(content),
+            stream=_Content(content),
             extensions={"timeout": self._timeout, "trace": progress},
         )
         with _mapped(self._address, progress):
@@ -128,6 +128,27 @@ class Pool:
         return body.finish()
 
 
+class _Content(httpx.AsyncByteStream):
+    """
+    The body of a request, in one piece.
+
+    httpx's own is an asynchronous generator, which a call that is cancelled while it sends would leave to the garbage
+    collector.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._left = content
+
+    def __aiter__(self) -> _Content:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._left = self._left, b""
+        if not content:
+            raise StopAsyncIteration
+        return content
+
+
 class _Progress:
     """
     How far an exchange has come, as httpcore's trace extension tells.
@@ -164,9 +185,8 @@ def _mapped(address: Address, progress: _Progress) -> Iterator[None]:
     except httpx.RemoteProtocolError as exc:
         raise _broken_protocol(address, str(exc), progress) from exc
     except (httpx.TransportError, OSError) as exc:
-        lost = ConnectionLost(
-            f"the connection to {address.authority} broke: {str(exc) or 'closed'}", sent=progress.sent
-        )
+        reason = str(exc) or "it was closed"
+        lost = ConnectionLost(f"the connection to {address.authority} broke: {reason}", sent=progress.sent)
         raise tls_failure(exc) or lost from exc
 
 

@@ -27,7 +27,7 @@ def connection_headers(authority: str, connection: ConnectionConfig) -> RawHeade
     """
     encoding = b"identity" if connection.disable_compression else b"gzip"
     headers = [
-        (b"host", authority.encode("idna" if not authority.isascii() else "ascii")),
+        (b"host", authority.encode("ascii")),
         (b"accept-encoding", encoding),
     ]
     return headers if connection.keep_alive else [*headers, (b"connection", b"close")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import ceil
 from types import MappingProxyType
 
 from remora.errors import Code
@@ -98,7 +99,7 @@ def format_retry_after(seconds: float) -> str:
     """
     The Retry-After header for so many seconds: whole ones, never too few.
     """
-    return str(max(-int(-seconds // 1), 0))
+    return str(ceil(min(max(seconds, 0.0), 10.0**_MAX_RETRY_AFTER_DIGITS - 1)))
 
 
 def parse_retry_after(text: str, *, now: float) -> float | None:
