@@ -16,12 +16,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backend", choices=["asyncio", "trio"], help="run async tests on this backend only")
 
 
+@pytest.fixture(scope="module")
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """
+    The backend on which a test runs; it stands in for anyio's own fixture, which brings its own list.
+    """
+    backend: str = request.param
+    return backend
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     Run what asks for `anyio_backend` once per backend.
     """
     if "anyio_backend" in metafunc.fixturenames:
-        metafunc.parametrize("anyio_backend", _backends(metafunc.config), scope="module")
+        metafunc.parametrize("anyio_backend", _backends(metafunc.config), indirect=True, scope="module")
 
 
 def _backends(config: pytest.Config) -> list[str]:

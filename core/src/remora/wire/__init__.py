@@ -2,6 +2,18 @@
 Bytes and messages of the wires that more than one transport shares. Nothing here does I/O.
 """
 
+from remora.wire._frames import (
+    CANCEL,
+    DATA,
+    DEFAULT_MAX_MESSAGE_SIZE,
+    REQUEST,
+    RESPONSE,
+    Frame,
+    FrameDecoder,
+    Oversize,
+    encode_frame,
+    quote,
+)
 from remora.wire._health import HEALTH_METHOD, HEALTH_SERVICE, decode_health, encode_health, health_call
 from remora.wire._jsonl import JsonLines, Noise, Overlong, dump_json, load_json
 from remora.wire._jsonl_messages import (
@@ -16,31 +28,50 @@ from remora.wire._jsonl_messages import (
     encode_json_request,
 )
 from remora.wire._status import STRUCT, decode_status, decode_struct, encode_status, encode_struct, error_from_status
+from remora.wire._streams import StreamTable
+from remora.wire._ttrpc import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
 
 __all__ = [
+    "CANCEL",
+    "DATA",
+    "DEFAULT_MAX_MESSAGE_SIZE",
     "HEALTH_METHOD",
     "HEALTH_SERVICE",
+    "PROTOBUF",
+    "REQUEST",
+    "RESPONSE",
     "STRUCT",
+    "Frame",
+    "FrameDecoder",
     "JsonAnswer",
     "JsonCancel",
     "JsonLines",
     "JsonRequest",
     "Noise",
     "Overlong",
+    "Oversize",
+    "StreamTable",
     "decode_health",
     "decode_json_answer",
     "decode_json_request",
+    "decode_request",
+    "decode_response",
     "decode_status",
     "decode_struct",
     "dump_json",
+    "encode_error",
+    "encode_frame",
     "encode_health",
     "encode_json_cancel",
     "encode_json_error",
     "encode_json_reply",
     "encode_json_request",
+    "encode_reply",
+    "encode_request",
     "encode_status",
     "encode_struct",
     "error_from_status",
     "health_call",
     "load_json",
+    "quote",
 ]

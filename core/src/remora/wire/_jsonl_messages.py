@@ -9,7 +9,7 @@ What lives here: messages and their lines. What must not: I/O, and which calls a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from remora.errors import Code, InvalidReply, InvalidRequest, MessageTooLarge, PluginError, RemoraError
@@ -38,6 +38,12 @@ class JsonRequest:
     id: Id
     call: Call
     timeout: float | None
+
+    def with_deadline(self, deadline: float | None) -> Call:
+        """
+        The call with its deadline on the reader's clock.
+        """
+        return replace(self.call, deadline=deadline)
 
 
 @dataclass(frozen=True, slots=True)

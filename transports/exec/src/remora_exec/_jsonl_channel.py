@@ -27,9 +27,8 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.types import HealthStatus, Reply, Status
-from remora.wire import JsonLines, Noise, Overlong, decode_json_answer, encode_json_cancel, encode_json_request
+from remora.wire import JsonLines, Noise, Overlong, decode_json_answer, encode_json_cancel, encode_json_request, quote
 from remora_exec._lines import LineQueue
-from remora_exec._output import quote
 from remora_exec._pipes import pipes
 from remora_exec._process import running
 from remora_exec._tasks import background
@@ -61,13 +60,13 @@ async def open_jsonl(
     """
     A child that speaks JSON lines, for as long as the context lasts.
     """
-    graces = (options.stop_grace, options.term_grace)
     with pipes() as (their_input, their_output, stdin, stdout):
         # The tasks are outside: what the child still writes while it is being stopped must be read.
         async with (
             background() as tasks,
-            running(command, keeper, output, stdin=their_input, stdout=their_output, graces=graces) as process,
+            running(command, keeper, output, stdin=their_input, stdout=their_output) as process,
         ):
+            process.graces = (options.stop_grace, options.term_grace)
             queue = LineQueue(stdin)
             channel = JsonlChannel(process, queue, output, max_size=options.max_message_size)
             tasks.start(queue.write)

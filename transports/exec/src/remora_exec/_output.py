@@ -111,14 +111,6 @@ def escape(data: bytes | str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def quote(data: bytes, limit: int = 200) -> str:
-    """
-    The beginning of some bytes, for an error message.
-    """
-    text = repr(data[:limit])[1:]
-    return text if len(data) <= limit and len(text) <= limit else text[: limit - 4] + "..."
-
-
 def _parse(line: bytes) -> tuple[int, str | bytes, Mapping[str, object]]:
     try:
         value = json.loads(line) if line.startswith(b"{") else None

@@ -41,16 +41,24 @@ class ReadPipe:
             try:
                 return os.read(self._descriptor, max_bytes)
             except BlockingIOError:
-                await anyio.wait_readable(self._descriptor)
+                if not await self._becomes_readable():
+                    return b""
             except OSError:
                 return b""
 
+    async def _becomes_readable(self) -> bool:
+        try:
+            await anyio.wait_readable(self._descriptor)
+        except anyio.ClosedResourceError:
+            return False
+        return True
+
     def close(self) -> None:
         """
-        Give the descriptor back. Nobody may be reading any more.
+        Give the descriptor back; who still reads gets the end of input.
         """
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        if self._is_waitable:
+            _close(self._descriptor)
             self._descriptor = -1
 
 
@@ -91,10 +99,8 @@ class WritePipe:
         """
         Give the descriptor back; the reader sees the end of its input, and who still writes gets BrokenPipeError.
         """
-        if self._descriptor >= 0:
-            if self._is_waitable:
-                anyio.notify_closing(self._descriptor)
-            os.close(self._descriptor)
+        if self._is_waitable:
+            _close(self._descriptor)
             self._descriptor = -1
 
 
@@ -121,6 +127,13 @@ def _make_waitable(descriptor: int) -> bool:
         return False
     os.set_blocking(descriptor, False)
     return True
+
+
+def _close(descriptor: int) -> None:
+    # One that a thread may be using is left to the end of the process.
+    if descriptor >= 0:
+        anyio.notify_closing(descriptor)
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

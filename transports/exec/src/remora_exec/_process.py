@@ -49,11 +49,13 @@ class Process:
     Attributes:
         pid: Its number, which is also that of its group.
         exit_status: None while it runs; negative for a signal.
+        graces: Seconds before SIGTERM and before SIGKILL when it is stopped; empty for SIGKILL at once.
     """
 
     def __init__(self, popen: subprocess.Popen[bytes], keeper: Keeper, output: Output) -> None:
         self.pid = popen.pid
         self.exit_status: int | None = None
+        self.graces: tuple[float, ...] = ()
         self._popen = popen
         self._keeper = keeper
         self._output = output
@@ -92,12 +94,11 @@ class Process:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
-    async def stop(self, *graces: float) -> None:
+    async def stop(self) -> None:
         """
-        End it in a bounded time: wait, SIGTERM, wait, SIGKILL. Without graces SIGKILL at once.
+        End it in a bounded time: wait, SIGTERM, wait, SIGKILL.
         """
-        signals = (signal.SIGTERM, signal.SIGKILL)[-len(graces) :] if graces else ()
-        for grace, number in zip(graces, signals, strict=True):
+        for grace, number in zip(self.graces, (signal.SIGTERM, signal.SIGKILL), strict=False):
             if await self.ends_within(grace):
                 return
             self.signal_group(number)
@@ -132,12 +133,12 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    command: Command, keeper: Keeper, output: Output, *, stdin: int, stdout: int, graces: tuple[float, ...] = ()
+    command: Command, keeper: Keeper, output: Output, *, stdin: int, stdout: int
 ) -> AsyncIterator[Process]:
     """
     A child with these descriptors as its standard input and output; they are closed here.
 
-    Leaving the context stops it with these graces (see `Process.stop`). End of input is up to the caller.
+    Leaving the context stops it, with the graces that the process has then. End of input is up to the caller.
 
     Raises:
         ConfigError: The program cannot be run.
@@ -156,7 +157,7 @@ async def running(
             yield process
         finally:
             with anyio.CancelScope(shield=True):
-                await process.stop(*graces)
+                await process.stop()
 
 
 def _spawn(command: Command, stdin: int, stdout: int) -> subprocess.Popen[bytes]:

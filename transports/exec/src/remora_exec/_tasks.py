@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora.io import background_tasks
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from anyio.abc import TaskGroup
 
 
 class Background:
@@ -20,7 +24,7 @@ class Background:
     Clean-up needs that: a child is stopped in good order only while somebody reads its output.
     """
 
-    def __init__(self, group: anyio.abc.TaskGroup) -> None:
+    def __init__(self, group: TaskGroup) -> None:
         self._group = group
         self._scopes: set[anyio.CancelScope] = set()
 
@@ -50,14 +54,9 @@ async def background() -> AsyncIterator[Background]:
     """
     A place for tasks that are cancelled when the block is left. An error of the block comes out as itself.
     """
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
+    async with background_tasks() as group:
         tasks = Background(group)
         try:
             yield tasks
-        except Exception as error:
-            failure = error
         finally:
             tasks.cancel()
-    if failure is not None:
-        raise failure

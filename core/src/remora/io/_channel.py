@@ -1,0 +1,298 @@
+"""
+The client's side of a ttrpc connection: many calls in flight over one stream of bytes.
+
+Three tasks serve a channel: one reads, one writes, one watches the deadlines. They live in a task group that belongs to
+`open_ttrpc`, and are shielded from the cancellation of whoever holds the channel, because they are ended in order:
+first the stream is closed, then what still waits for it is cancelled.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    InvalidReply,
+    InvalidRequest,
+    MessageTooLarge,
+    RemoraError,
+    WireError,
+    WrongProtocol,
+)
+from remora.io._deadlines import Deadlines
+from remora.io._outbox import Outbox
+from remora.io._probe import probe_health
+from remora.io._tasks import background_tasks
+from remora.wire import (
+    CANCEL,
+    DEFAULT_MAX_MESSAGE_SIZE,
+    REQUEST,
+    RESPONSE,
+    Frame,
+    FrameDecoder,
+    Oversize,
+    StreamTable,
+    decode_response,
+    encode_frame,
+    encode_request,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from remora.io._pipe import BytePipe
+    from remora.types import Call, HealthStatus, Reply
+
+_CLOSING_TIME = 2.0
+_LAST_WORDS = 1.0
+_GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+@asynccontextmanager
+async def open_ttrpc(
+    stream: BytePipe, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+) -> AsyncIterator[TtrpcChannel]:
+    """
+    A channel over a connected stream. Leaving the context closes the stream; calls still in flight fail.
+    """
+    channel = TtrpcChannel(stream, max_message_size=max_message_size)
+    async with background_tasks() as tasks:
+        for task in (channel.read, channel.write, channel.watch):
+            tasks.start_soon(_run_within, channel.scope(), task)
+        try:
+            yield channel
+        finally:
+            await channel.aclose()
+
+
+async def _run_within(scope: anyio.CancelScope, task: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await task()
+
+
+class TtrpcChannel:
+    """
+    Carries calls. Made by `open_ttrpc`.
+    """
+
+    def __init__(
+        self,
+        stream: BytePipe,
+        *,
+        max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+        streams: StreamTable[_Pending] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._limit = max_message_size
+        self._decoder = FrameDecoder(max_message_size=max_message_size)
+        self._streams = StreamTable[_Pending]() if streams is None else streams
+        self._outbox = Outbox()
+        self._deadlines = Deadlines()
+        self._scopes: list[anyio.CancelScope] = []
+        self._read_to_end = anyio.Event()
+        self._ended = anyio.Event()
+        self._cause: RemoraError | None = None
+
+    async def call(self, call: Call) -> Reply:
+        """
+        Carry one call to the peer and its reply back. The call's deadline is kept here.
+        """
+        number, pending = self._start(call)
+        try:
+            await pending.done.wait()
+        finally:
+            self._abandon(number)
+        return pending.outcome()
+
+    async def probe(self) -> HealthStatus:
+        """
+        Ask the peer how it is, by the standard health service.
+        """
+        return await probe_health(self.call)
+
+    async def wait_closed(self) -> RemoraError | None:
+        """
+        Wait until the connection has ended.
+
+        Returns:
+            Why; None when it was closed in good order.
+        """
+        await self._ended.wait()
+        return self._cause
+
+    def _start(self, call: Call) -> tuple[int, _Pending]:
+        now = anyio.current_time()
+        message = self._encode(call, now)
+        pending = _Pending(call)
+        number = self._open(pending)
+        pending.ticket = self._outbox.put(encode_frame(number, REQUEST, message))
+        if call.deadline is not None:
+            self._deadlines.add(number, call.deadline)
+        return number, pending
+
+    def _encode(self, call: Call, now: float) -> bytes:
+        if call.deadline is not None and call.deadline <= now:
+            raise DeadlineExceeded("the time was over before the call was sent", sent=False)
+        try:
+            message = encode_request(call, now)
+        except ValueError as error:
+            raise InvalidRequest(f"the call cannot be written as ttrpc: {error}") from error
+        if len(message) > self._limit:
+            raise MessageTooLarge(f"the request has {len(message)} bytes; {self._limit} are allowed", sent=False)
+        return message
+
+    def _open(self, pending: _Pending) -> int:
+        if self._ended.is_set():
+            raise self._loss(sent=False)
+        if self._streams.is_exhausted:
+            raise ConnectionLost("the connection has no stream number left; it is being replaced", sent=False)
+        return self._streams.open(pending)
+
+    def _abandon(self, number: int) -> None:
+        """
+        Forget a call that nobody waits for any more, and tell the peer. Does nothing for one that has ended.
+        """
+        if (pending := self._close(number)) is not None and not self._outbox.withdraw(pending.ticket):
+            self._outbox.put(encode_frame(number, CANCEL))
+
+    def _expire(self, number: int) -> None:
+        if (pending := self._close(number)) is None:
+            return
+        unsent = self._outbox.withdraw(pending.ticket)
+        pending.fail(DeadlineExceeded(f"the time was over before the reply arrived{self._doubt()}", sent=not unsent))
+        if not unsent:
+            self._outbox.put(encode_frame(number, CANCEL))
+
+    def _close(self, number: int) -> _Pending | None:
+        self._deadlines.discard(number)
+        pending = self._streams.close(number)
+        if self._streams.is_exhausted and not self._streams:
+            self._end(None)
+        return pending
+
+    async def read(self) -> None:
+        """
+        Hand arriving replies to those who wait for them, until the connection ends.
+        """
+        try:
+            while True:
+                self._decoder.feed(await self._stream.receive())
+                while (frame := self._decoder.next_frame()) is not None:
+                    self._take(frame)
+        except (WireError, WrongProtocol) as error:
+            self._end(error)
+        except _GONE as error:
+            self._end(self._explain(error))
+        finally:
+            self._read_to_end.set()
+
+    def _take(self, frame: Frame | Oversize) -> None:
+        if frame.kind != RESPONSE or (pending := self._close(frame.stream_id)) is None:
+            return
+        if isinstance(frame, Oversize):
+            pending.fail(MessageTooLarge(f"the reply has {frame.size} bytes; {self._limit} are allowed"))
+        else:
+            pending.succeed(frame.message)
+
+    def _explain(self, error: Exception) -> RemoraError | None:
+        if self._ended.is_set() or (isinstance(error, anyio.EndOfStream) and self._is_quiet()):
+            return None
+        lost = ConnectionLost(f"the peer closed the connection{self._doubt()}")
+        lost.__cause__ = error
+        return lost
+
+    def _doubt(self) -> str:
+        return "" if self._decoder.has_spoken else "; the peer has answered nothing yet: does it speak ttrpc?"
+
+    def _is_quiet(self) -> bool:
+        return not self._streams and self._decoder.is_between_frames
+
+    async def write(self) -> None:
+        """
+        Write what is queued, until the connection ends.
+        """
+        try:
+            await self._outbox.write(self._stream.send)
+        except _GONE as error:
+            with anyio.move_on_after(_LAST_WORDS):  # what the peer said before it closed is the better explanation
+                await self._ended.wait()
+            self._end(self._explain(error))
+
+    async def watch(self) -> None:
+        """
+        End calls whose time is over.
+        """
+        await self._deadlines.watch(self._expire)
+
+    def _end(self, cause: RemoraError | None) -> None:
+        if self._ended.is_set():
+            return
+        self._cause = cause
+        self._ended.set()
+        for pending in self._streams.close_all():
+            pending.fail(self._loss(sent=not self._outbox.withdraw(pending.ticket)))
+
+    def _loss(self, *, sent: bool) -> RemoraError:
+        if self._cause is None:
+            return ConnectionLost("the connection is closed", sent=sent)
+        error = type(self._cause)(self._cause.message)
+        error.sent = sent
+        error.__cause__ = self._cause
+        return error
+
+    def scope(self) -> anyio.CancelScope:
+        """
+        A shielded cancel scope that is cancelled when the channel is closed.
+        """
+        scope = anyio.CancelScope(shield=True)
+        self._scopes.append(scope)
+        return scope
+
+    async def aclose(self) -> None:
+        """
+        Fail what is in flight, close the stream, then end the tasks.
+        """
+        self._end(None)
+        with anyio.move_on_after(_CLOSING_TIME, shield=True):
+            await self._stream.aclose()
+            await self._read_to_end.wait()
+        for scope in self._scopes:
+            scope.cancel()
+
+
+class _Pending:
+    """
+    A call in flight, and how it ended.
+    """
+
+    __slots__ = ("_call", "_error", "_message", "done", "ticket")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._message = b""
+        self._error: RemoraError | None = None
+        self.done = anyio.Event()
+        self.ticket = 0
+
+    def succeed(self, message: bytes) -> None:
+        self._message = message
+        self.done.set()
+
+    def fail(self, error: RemoraError) -> None:
+        self._error = error
+        self.done.set()
+
+    def outcome(self) -> Reply:
+        if self._error is not None:
+            raise self._error
+        try:
+            answer = decode_response(self._message, self._call.content_type)
+        except ValueError as error:
+            raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
+        if isinstance(answer, RemoraError):
+            raise answer
+        return answer

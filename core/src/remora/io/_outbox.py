@@ -1,0 +1,100 @@
+"""
+What waits to be written to a connection.
+
+Callers put frames down and go on; one writer takes all that lies there at once and writes it in one go. So there is no
+lock around a send, and a caller that is cancelled never leaves half a frame on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_BATCH = 256 * 1024
+_ROOM = 8 * 1024 * 1024
+
+
+class Outbox:
+    """
+    Frames on their way out, in order.
+    """
+
+    def __init__(self) -> None:
+        self._frames: dict[int, bytes] = {}
+        self._size = 0
+        self._ticket = 0
+        self._arrival = anyio.Event()
+        self._room: anyio.Event | None = None
+
+    def put(self, frame: bytes) -> int:
+        """
+        Queue a frame.
+
+        Returns:
+            A ticket with which it can be withdrawn.
+        """
+        self._ticket += 1
+        self._frames[self._ticket] = frame
+        self._size += len(frame)
+        self._arrival.set()
+        return self._ticket
+
+    def withdraw(self, ticket: int) -> bool:
+        """
+        Take a frame back.
+
+        Returns:
+            Whether it was still here, so that no byte of it has been written.
+        """
+        frame = self._frames.pop(ticket, b"")
+        self._size -= len(frame)
+        return bool(frame)
+
+    async def wait_for_room(self) -> None:
+        """
+        Wait until the peer has taken so much that more may be queued.
+        """
+        while self._size > _ROOM:
+            self._room = self._room or anyio.Event()
+            await self._room.wait()
+
+    async def write(self, send: Callable[[bytes], Awaitable[object]]) -> None:
+        """
+        Write what is put here, for ever, or until `send` raises.
+        """
+        while True:
+            if not self._frames:
+                self._arrival = anyio.Event()
+                await self._arrival.wait()
+            while batch := self._take():
+                await send(batch)
+
+    def _take(self) -> bytes:
+        if self._size <= _BATCH:
+            taken = list(self._frames.values())
+            self._frames.clear()
+        else:
+            taken = self._take_some()
+        self._size -= sum(map(len, taken))
+        self._make_room()
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def _take_some(self) -> list[bytes]:
+        taken: list[bytes] = []
+        size = 0
+        for ticket in list(self._frames):
+            frame = self._frames[ticket]
+            if taken and size + len(frame) > _BATCH:
+                break
+            taken.append(self._frames.pop(ticket))
+            size += len(frame)
+        return taken
+
+    def _make_room(self) -> None:
+        if self._room is not None and self._size <= _ROOM:
+            self._room.set()
+            self._room = None

@@ -1,0 +1,125 @@
+"""
+What bytes come and go through, and the one over a socket that Remora uses where it has the choice.
+
+On asyncio, anyio's own stream over a Unix socket reports an error to the loop when a pending read is cancelled just as
+its peer closes. `SocketPipe` waits by `anyio.wait_readable`, which does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable
+
+_CHUNK = 64 * 1024
+
+
+class BytePipe(Protocol):
+    """
+    The part of `anyio.abc.ByteStream` that a ttrpc connection needs.
+    """
+
+    async def receive(self) -> bytes:
+        """
+        The next bytes, as many as there are.
+
+        Raises:
+            anyio.EndOfStream: The peer has closed its side.
+        """
+        ...
+
+    async def send(self, item: bytes, /) -> None:
+        """
+        Write all of it.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """
+        Close both directions; a pending `receive` ends with an error.
+        """
+        ...
+
+
+class SocketPipe:
+    """
+    A connected stream socket as a byte pipe. The socket belongs to it from now on.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self._socket = connected
+        self._may_hold_more = False
+
+    async def receive(self) -> bytes:
+        """
+        The next bytes, as many as there are.
+
+        Raises:
+            anyio.EndOfStream: The peer has closed its side.
+            anyio.BrokenResourceError: The connection is broken.
+            anyio.ClosedResourceError: The pipe has been closed.
+        """
+        if not self._may_hold_more:
+            await self._wait(anyio.wait_readable)
+        else:
+            await checkpoint()
+        while (data := self._read()) is None:
+            await self._wait(anyio.wait_readable)
+        self._may_hold_more = len(data) == _CHUNK
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    async def send(self, item: bytes, /) -> None:
+        """
+        Write all of it. Nobody else gets a turn while the socket takes it at once.
+
+        Raises:
+            anyio.BrokenResourceError: The connection is broken.
+            anyio.ClosedResourceError: The pipe has been closed.
+        """
+        rest = memoryview(item)
+        while rest := rest[self._write(rest) :]:
+            await self._wait(anyio.wait_writable)
+
+    async def aclose(self) -> None:
+        """
+        Close the socket; who waits for it gets a ClosedResourceError.
+        """
+        if self._is_open():
+            anyio.notify_closing(self._socket)
+            self._socket.close()
+        await checkpoint()
+
+    def _read(self) -> bytes | None:
+        try:
+            return self._socket.recv(_CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            raise self._failure() from error
+
+    def _write(self, data: memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise self._failure() from error
+
+    async def _wait(self, until: Callable[[socket.socket], Awaitable[None]]) -> None:
+        if not self._is_open():
+            raise anyio.ClosedResourceError
+        await until(self._socket)
+
+    def _is_open(self) -> bool:
+        return self._socket.fileno() >= 0
+
+    def _failure(self) -> Exception:
+        return anyio.BrokenResourceError() if self._is_open() else anyio.ClosedResourceError()

@@ -1,0 +1,162 @@
+"""
+The frames of ttrpc: ten bytes of header, then a message.
+
+What lives here: bytes and frames. What must not: what a message says (see `_ttrpc`), any I/O.
+
+Theory of operation: `FrameDecoder.feed` takes bytes as they arrive, `next_frame` hands out what is complete. The size
+of a message is judged by its header, before anything is kept of it: the bytes of an oversize message are dropped as
+they arrive and an `Oversize` stands in for the frame, so that one call fails and all others go on. Frames of a type
+that is not known are skipped, for the sake of later versions. What cannot be a header ends the connection.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from remora.errors import WireError, WrongProtocol
+
+DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
+
+REQUEST, RESPONSE, DATA, CANCEL = 0x01, 0x02, 0x03, 0x10
+"""The types of frames. CANCEL is Remora's own; peers that do not know it skip it."""
+
+_HEADER = struct.Struct(">IIBB")
+_KNOWN = frozenset({REQUEST, RESPONSE, DATA, CANCEL})
+_ABSURD = 0x40
+"""A header whose first byte is this or more announces a gibibyte: no frame, but text ("HTTP", "{", a complaint)."""
+_QUOTED = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    One complete frame.
+
+    Attributes:
+        stream_id: The call that it belongs to.
+        kind: REQUEST, RESPONSE, DATA or CANCEL.
+        message: The bytes after the header.
+    """
+
+    stream_id: int
+    kind: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Oversize:
+    """
+    Stands in for a frame whose message is larger than allowed; the message itself is lost.
+    """
+
+    stream_id: int
+    kind: int
+    size: int
+
+
+def encode_frame(stream_id: int, kind: int, message: bytes = b"") -> bytes:
+    """
+    The bytes of a frame.
+    """
+    return _HEADER.pack(len(message), stream_id, kind, 0) + message
+
+
+class FrameDecoder:
+    """
+    Turns arriving bytes into frames.
+    """
+
+    def __init__(self, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
+        self._limit = max_message_size
+        self._buffer = bytearray()
+        self._position = 0
+        self._to_skip = 0
+        self._has_spoken = False
+
+    @property
+    def has_spoken(self) -> bool:
+        """
+        Whether at least one header has arrived, so that the peer is known to speak the protocol.
+        """
+        return self._has_spoken
+
+    @property
+    def is_between_frames(self) -> bool:
+        """
+        Whether everything that arrived belongs to complete frames.
+        """
+        return not self._to_skip and self._position == len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take bytes that have arrived. Ask for frames with `next_frame` before the next time.
+        """
+        skipped = min(self._to_skip, len(data))
+        self._to_skip -= skipped
+        self._buffer += data[skipped:] if skipped else data
+
+    def next_frame(self) -> Frame | Oversize | None:
+        """
+        The next frame; None when more bytes are needed.
+
+        Raises:
+            WrongProtocol: The very first bytes are no frame; the message quotes them.
+            WireError: What follows a frame is none; the message quotes it.
+        """
+        while self._has_header():
+            size, stream_id, kind, _ = _HEADER.unpack_from(self._buffer, self._position)
+            if size > self._limit:
+                self._skip(size)
+                if kind in _KNOWN:
+                    return Oversize(stream_id, kind, size)
+                continue
+            end = self._position + _HEADER.size + size
+            if end > len(self._buffer):
+                break
+            message = bytes(memoryview(self._buffer)[end - size : end])
+            self._position = end
+            if kind in _KNOWN:
+                return Frame(stream_id, kind, message)
+        self._forget()
+        return None
+
+    def _has_header(self) -> bool:
+        arrived = self._buffer[self._position : self._position + _HEADER.size]
+        if arrived and arrived[0] >= _ABSURD:
+            raise self._refusal()
+        if len(arrived) < _HEADER.size:
+            return False
+        if arrived[0] and _is_text(arrived):
+            raise self._refusal()
+        self._has_spoken = True
+        return True
+
+    def _skip(self, size: int) -> None:
+        start = self._position + _HEADER.size
+        arrived = min(size, len(self._buffer) - start)
+        self._position = start + arrived
+        self._to_skip = size - arrived
+
+    def _forget(self) -> None:
+        if self._position:
+            del self._buffer[: self._position]
+            self._position = 0
+
+    def _refusal(self) -> WireError | WrongProtocol:
+        what = quote(self._buffer[self._position :])
+        if self._has_spoken:
+            return WireError(f"the peer sent something that is no ttrpc frame: {what}")
+        return WrongProtocol(f"the peer does not speak ttrpc; it sent {what}")
+
+
+def _is_text(header: bytearray) -> bool:
+    return all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in header)
+
+
+def quote(data: bytes | bytearray) -> str:
+    """
+    Bytes from a peer, escaped and cut so that they can stand in a message.
+    """
+    text = repr(bytes(data[:_QUOTED]))[1:]
+    return f"{text} ..." if len(data) > _QUOTED else text

@@ -1,0 +1,64 @@
+"""
+The table of a connection's streams: which calls are in flight, and the numbers that stand for them on the wire.
+
+What lives here: numbers and who waits behind them. What must not: bytes, any I/O.
+
+No lock is needed: nothing here awaits, so an event loop serialises it. A number is taken when its frame is queued, in
+the same step, so that numbers rise on the wire however many callers there are.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_LAST = (1 << 31) - 1
+
+
+class StreamTable(Generic[T]):
+    """
+    The calls in flight of a connection's client. Numbers are odd and rise; none is used twice.
+    """
+
+    def __init__(self, *, first: int = 1) -> None:
+        self._next = first
+        self._waiting: dict[int, T] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """
+        Whether no number is left; the connection has to be replaced.
+        """
+        return self._next > _LAST
+
+    def open(self, waiter: T) -> int:
+        """
+        The number of a new stream.
+
+        Raises:
+            OverflowError: No number is left.
+        """
+        if self.is_exhausted:
+            raise OverflowError("the connection has no stream number left")
+        number = self._next
+        self._next += 2
+        self._waiting[number] = waiter
+        return number
+
+    def close(self, number: int) -> T | None:
+        """
+        Who waits behind a number; None when nobody does (any more). It waits no longer.
+        """
+        return self._waiting.pop(number, None)
+
+    def close_all(self) -> list[T]:
+        """
+        Everybody who waits. Nobody waits any longer.
+        """
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        return waiting

@@ -1,0 +1,169 @@
+"""
+The two messages of ttrpc, Request and Response, and what they mean as calls, replies and errors.
+
+What lives here: messages and records. What must not: frames (see `_frames`), any I/O.
+
+Names of metadata are lower case. The payload's format travels as `content-type`, the identifier of the call as
+`x-request-id`; all other metadata are the headers. Metadata of a Response is an extension that foreign peers skip.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from remora.errors import PluginError, RemoraError
+from remora.types import Call, Reply
+from remora.wire._protobuf import (
+    decode_bytes,
+    decode_signed,
+    decode_text,
+    encode_bytes,
+    encode_integer,
+    encode_message,
+    encode_text,
+    fields,
+)
+from remora.wire._status import decode_status, encode_status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROTOBUF = "application/proto"
+"""What a payload is when nobody says."""
+
+_SERVICE, _METHOD, _PAYLOAD, _TIMEOUT, _METADATA = 1, 2, 3, 4, 5
+_STATUS, _REPLY_PAYLOAD = 1, 2
+_CONTENT_TYPE, _REQUEST_ID = "content-type", "x-request-id"
+_RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
+_NANOSECONDS = 1_000_000_000
+
+
+def encode_request(call: Call, now: float) -> bytes:
+    """
+    The Request for a call.
+
+    Args:
+        call: The call; what is left of its deadline becomes the timeout.
+        now: The present time on the clock of the deadline.
+    """
+    left = 0 if call.deadline is None else max(1, int((call.deadline - now) * _NANOSECONDS))
+    return b"".join(
+        (
+            _target(call.service, call.method),
+            encode_bytes(_PAYLOAD, call.payload),
+            encode_integer(_TIMEOUT, left),
+            _format(call.content_type),
+            _entry(_REQUEST_ID, call.request_id) if call.request_id else b"",
+            _entries(call.headers),
+        )
+    )
+
+
+def decode_request(message: bytes, now: float) -> Call:
+    """
+    The call in a Request; its `content_type` is empty when the peer says nothing about it.
+
+    Args:
+        message: The bytes.
+        now: The present time; the timeout counts from here.
+
+    Raises:
+        ValueError: The bytes are no such message.
+    """
+    service, method, payload, timeout = "", "", b"", 0
+    metadata: dict[str, str] = {}
+    for field, value in fields(message):
+        if field == _SERVICE:
+            service = decode_text(value)
+        elif field == _METHOD:
+            method = decode_text(value)
+        elif field == _PAYLOAD:
+            payload = decode_bytes(value)
+        elif field == _TIMEOUT:
+            timeout = decode_signed(value)
+        elif field == _METADATA:
+            _add_entry(metadata, decode_bytes(value))
+    return Call(
+        service=service,
+        method=method,
+        payload=payload,
+        content_type=metadata.pop(_CONTENT_TYPE, ""),
+        request_id=metadata.pop(_REQUEST_ID, ""),
+        headers=metadata,
+        deadline=now + timeout / _NANOSECONDS if timeout else None,
+    )
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """
+    The Response for a reply.
+    """
+    return encode_bytes(_REPLY_PAYLOAD, reply.payload) + _format(reply.content_type) + _entries(reply.headers)
+
+
+def encode_error(error: RemoraError) -> bytes:
+    """
+    The Response for an error.
+    """
+    headers = error.headers if isinstance(error, PluginError) else {}
+    return encode_message(_STATUS, encode_status(error)) + _entries(headers)
+
+
+def decode_response(message: bytes, content_type: str) -> Reply | RemoraError:
+    """
+    The reply in a Response, or the error that stands there instead.
+
+    Args:
+        message: The bytes.
+        content_type: The format of the request, which is the reply's too when the peer says nothing else.
+
+    Raises:
+        ValueError: The bytes are no such message.
+    """
+    error, payload = None, b""
+    metadata: dict[str, str] = {}
+    for field, value in fields(message):
+        if field == _STATUS:
+            error = decode_status(decode_bytes(value))
+        elif field == _REPLY_PAYLOAD:
+            payload = decode_bytes(value)
+        elif field == _METADATA:
+            _add_entry(metadata, decode_bytes(value))
+    format_ = metadata.pop(_CONTENT_TYPE, "") or content_type or PROTOBUF
+    if error is None:
+        return Reply(payload=payload, content_type=format_, headers=metadata)
+    if isinstance(error, PluginError):
+        error.headers |= metadata
+    return error
+
+
+@lru_cache(maxsize=1024)
+def _target(service: str, method: str) -> bytes:
+    return encode_text(_SERVICE, service) + encode_text(_METHOD, method)
+
+
+@lru_cache(maxsize=64)
+def _format(content_type: str) -> bytes:
+    return _entry(_CONTENT_TYPE, content_type) if content_type else b""
+
+
+def _entries(headers: Mapping[str, str]) -> bytes:
+    if not headers:
+        return b""
+    names = ((name.lower(), value) for name, value in headers.items())
+    return b"".join(_entry(name, value) for name, value in names if name not in _RESERVED)
+
+
+def _entry(key: str, value: str) -> bytes:
+    return encode_message(_METADATA, encode_text(1, key) + encode_text(2, value))
+
+
+def _add_entry(metadata: dict[str, str], data: bytes) -> None:
+    key, text = "", ""
+    for field, value in fields(data):
+        if field == 1:
+            key = decode_text(value).lower()
+        elif field == 2:
+            text = decode_text(value)
+    metadata[key] = f"{metadata[key]}, {text}" if key in metadata and key not in _RESERVED else text
