@@ -29,6 +29,7 @@ from remora.errors import (
 from remora.types import HealthStatus, Reply, Status
 from remora.wire import JsonLines, Noise, Overlong, decode_json_answer, encode_json_cancel, encode_json_request, quote
 from remora_exec._lines import LineQueue
+from remora_exec._pending import Pending, time_left
 from remora_exec._pipes import pipes
 from remora_exec._process import running
 from remora_exec._tasks import background
@@ -97,7 +98,7 @@ class JsonlChannel:
         self._max_size = max_size
         self._lines = JsonLines(max_size=max_size)
         self._ids = itertools.count(1)
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Pending] = {}
         self._noise = 0
         self._noise_limit = _NOISE_BEFORE_FIRST_ANSWER
         self._why: Callable[[bool], RemoraError] | None = None
@@ -117,7 +118,7 @@ class JsonlChannel:
         self._require_open()
         id_ = next(self._ids)
         line = encode_json_request(id_, call, time_left(call), max_size=self._max_size)
-        pending = self._pending[id_] = _Pending()
+        pending = self._pending[id_] = Pending()
         self._queue.add(line)
         sent = True
         try:
@@ -231,46 +232,6 @@ class JsonlChannel:
             _logger.debug("dropped an answer to call %r, which nobody waits for", id_)
         else:
             pending.settle(outcome)
-
-
-class _Pending:
-    """
-    A call in flight.
-    """
-
-    __slots__ = ("_done", "outcome")
-
-    def __init__(self) -> None:
-        self.outcome: Reply | RemoraError | None = None
-        self._done = anyio.Event()
-
-    def settle(self, outcome: Reply | RemoraError) -> None:
-        if self.outcome is None:
-            self.outcome = outcome
-            self._done.set()
-
-    async def wait(self, deadline: float | None) -> Reply | RemoraError | None:
-        if deadline is None:
-            await self._done.wait()
-        else:
-            with anyio.CancelScope(deadline=deadline):
-                await self._done.wait()
-        return self.outcome
-
-
-def time_left(call: Call) -> float | None:
-    """
-    Seconds until the deadline of a call; None when it has none.
-
-    Raises:
-        DeadlineExceeded: There are none left.
-    """
-    if call.deadline is None:
-        return None
-    left = call.deadline - anyio.current_time()
-    if left <= 0:
-        raise DeadlineExceeded("the time was over before the call was sent", sent=False)
-    return left
 
 
 async def _discard(stdout: ReadPipe) -> None:

@@ -24,8 +24,8 @@ from remora.errors import (
 )
 from remora.types import HealthStatus, Reply, Status
 from remora.wire import load_json, quote
-from remora_exec._jsonl_channel import time_left
 from remora_exec._output import Output
+from remora_exec._pending import time_left
 from remora_exec._pipes import pipes
 from remora_exec._process import describe_exit, running
 from remora_exec._tasks import background
@@ -145,7 +145,7 @@ def _failure(process: Process, output: Output) -> RemoraError:
     status = process.exit_status
     if status is None or status < 0:
         return process.died()
-    words = "\n".join(output.last_lines[-_MESSAGE_LINES:])
+    words = " | ".join(output.last_lines[-_MESSAGE_LINES:])
     code = Code.UNAVAILABLE if status == os.EX_TEMPFAIL else Code.UNKNOWN
     return PluginError(f"the process {describe_exit(status)}" + (f": {words}" if words else ""), code=code)
 

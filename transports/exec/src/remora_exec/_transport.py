@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from remora.types import Endpoint
     from remora_exec.plugin import ExecOptions
 
-_LASTING = {"ttrpc": open_ttrpc_child, "jsonl": open_jsonl}
-PROTOCOLS = (*_LASTING, "oneshot")
+PROTOCOLS = ("ttrpc", "jsonl", "oneshot")
 
 
 class ExecTransport:
@@ -50,8 +49,11 @@ class ExecTransport:
             if options.protocol == "oneshot":
                 yield OneshotChannel(command, keeper, endpoint.url, options)
                 return
-            child = _LASTING[options.protocol]
-            yield await stack.enter_async_context(child(command, keeper, Output(options.name, endpoint.url), options))
+            output = Output(options.name, endpoint.url)
+            if options.protocol == "jsonl":
+                yield await stack.enter_async_context(open_jsonl(command, keeper, output, options))
+            else:
+                yield await stack.enter_async_context(open_ttrpc_child(command, keeper, output, options))
 
     def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
         """
