@@ -5,10 +5,12 @@ The kinds of values that configuration keys take, with their limits; the limits 
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Annotated
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_LARGEST = sys.float_info.max
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -30,7 +32,7 @@ class Limits:
         """
         Whether a number is in the range.
         """
-        return self.minimum < number < float("inf") if self.is_exclusive else self.minimum <= number < float("inf")
+        return (self.minimum < number if self.is_exclusive else self.minimum <= number) and number <= _LARGEST
 
 
 Duration = Annotated[float, Limits(0, is_exclusive=True, is_duration=True)]
