@@ -139,12 +139,12 @@ async def test_channels_opened_and_lost_in_any_order_leave_no_descriptor() -> No
     assert before == open_descriptors()
 
 
-@pytest.mark.parametrize("kind", ["anyio's own socket", "objects in memory"])
-async def test_ttrpc_runs_over_foreign_streams(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["Remora's", "anyio's", "in memory"])
+async def test_ttrpc_runs_over_any_stream_of_bytes(kind: str) -> None:
     """
     Whatever has `receive`, `send` and `aclose`.
     """
-    ours, theirs = await foreign_streams(kind)
+    ours, theirs = await streams_of(kind)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve_ttrpc, theirs, echo, "test")
@@ -154,11 +154,13 @@ async def test_ttrpc_runs_over_foreign_streams(kind: str) -> None:
                     assert size == len((await channel.call(Call(payload=bytes(size)))).payload)
 
 
-async def foreign_streams(kind: str) -> tuple[BytePipe, BytePipe]:
+async def streams_of(kind: str) -> tuple[BytePipe, BytePipe]:
     """
-    Two connected streams that are not Remora's.
+    Two connected streams.
     """
-    if kind == "objects in memory":
+    if kind == "Remora's":
+        return socket_pair()
+    if kind == "in memory":
         there, here = anyio.create_memory_object_stream[bytes](1), anyio.create_memory_object_stream[bytes](1)
         return StapledObjectStream(there[0], here[1]), StapledObjectStream(here[0], there[1])
     ours, theirs = socket.socketpair()

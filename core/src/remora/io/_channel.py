@@ -90,7 +90,7 @@ class TtrpcChannel:
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._streams = StreamTable[_Pending]() if streams is None else streams
-        self._outbox = Outbox()
+        self._outbox = Outbox(stream)
         self._deadlines = Deadlines()
         self._scopes: list[anyio.CancelScope] = []
         self._read_to_end = anyio.Event()
@@ -181,6 +181,7 @@ class TtrpcChannel:
         try:
             while True:
                 self._decoder.feed(await self._stream.receive())
+                self._outbox.received()
                 while (frame := self._decoder.next_frame()) is not None:
                     self._take(frame)
         except (WireError, WrongProtocol) as error:
@@ -216,7 +217,7 @@ class TtrpcChannel:
         Write what is queued, until the connection ends.
         """
         try:
-            await self._outbox.write(self._stream.send)
+            await self._outbox.write()
         except _GONE as error:
             with anyio.move_on_after(_LAST_WORDS):  # what the peer said before it closed is the better explanation
                 await self._ended.wait()
