@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 256 * 1024
 _ROOM = 8 * 1024 * 1024
+_WRITTEN = 0
 
 
 class Outbox:
@@ -41,33 +42,23 @@ class Outbox:
 
     def put(self, frame: bytes) -> int:
         """
-        Queue a frame.
+        Send a frame off.
 
         Returns:
-            A ticket with which it can be withdrawn.
+            A ticket with which it can be withdrawn as long as nothing of it has been written.
         """
-        if self._may_send_now and self._send_now is not None and not self._frames and not self._is_writing:
-            self._may_send_now = False
-            written = self._send_now(frame)
-            if written == len(frame):
-                return 0
-            if written:
-                self._queue(frame[written:])
-                return 0
-        return self._queue(frame)
+        written = self._write_at_once(frame)
+        if written == 0:
+            return self._queue(frame)
+        if written < len(frame):
+            self._queue(frame[written:])
+        return _WRITTEN
 
     def received(self) -> None:
         """
         Say that bytes have arrived, so that the step of the loop in which the last frame went out is over.
         """
         self._may_send_now = True
-
-    def _queue(self, frame: bytes) -> int:
-        self._ticket += 1
-        self._frames[self._ticket] = frame
-        self._size += len(frame)
-        self._arrival.set()
-        return self._ticket
 
     def withdraw(self, ticket: int) -> bool:
         """
@@ -100,6 +91,19 @@ class Outbox:
             while batch := self._take():
                 await self._send(batch)
             self._is_writing = False
+
+    def _write_at_once(self, frame: bytes) -> int:
+        if not self._may_send_now or self._send_now is None or self._frames or self._is_writing:
+            return 0
+        self._may_send_now = False
+        return self._send_now(frame)
+
+    def _queue(self, frame: bytes) -> int:
+        self._ticket += 1
+        self._frames[self._ticket] = frame
+        self._size += len(frame)
+        self._arrival.set()
+        return self._ticket
 
     def _take(self) -> bytes:
         if self._size <= _BATCH:
