@@ -4,6 +4,7 @@ The socket file of a served plugin.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -250,3 +251,16 @@ def test_of_many_that_start_at_once_over_a_stale_file_one_wins(tmp_path: Path) -
 
     assert [False] * 7 + [True] == sorted(outcomes)
     assert not os.path.exists(path)
+
+
+def test_a_directory_that_stays_locked_is_given_up(tmp_path: Path) -> None:
+    """
+    Somebody else is looking for a place in it, and does not come to an end.
+    """
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match="locked"), listening_socket(str(tmp_path / "s")):
+            pass
+    finally:
+        os.close(descriptor)
