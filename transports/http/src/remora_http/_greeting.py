@@ -48,7 +48,7 @@ async def greet(address: Address, tls: ssl.SSLContext | None, *, timeout: float)
         beginning = await _first_bytes(address, stream)
     if beginning is None or beginning[: len(_BEGINNING)] == _BEGINNING[: len(beginning)] != b"":
         return
-    raise WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {_describe(beginning)}")
+    raise WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {_describe(beginning, tls)}")
 
 
 @asynccontextmanager
@@ -101,8 +101,10 @@ async def _first_bytes(address: Address, stream: ByteStream) -> bytes | None:
     return None
 
 
-def _describe(beginning: bytes) -> str:
+def _describe(beginning: bytes, tls: ssl.SSLContext | None) -> str:
     if not beginning:
-        return "it closed the connection without an answer"
+        # Servers that find a client's certificate missing often hang up before they have said so.
+        hint = "; does it ask for a certificate of the client?" if tls else ""
+        return f"it closed the connection without an answer{hint}"
     hint = " (HTTP/2, as on a gRPC port)" if beginning[3:9] == b"\x04\x00\x00\x00\x00\x00" else ""
     return f"its answer begins with {beginning!r}{hint}"
