@@ -36,7 +36,7 @@ class Authority:
         self.ca_file = str(directory / "ca.pem")
         self.ca.cert_pem.write_to_path(self.ca_file)
 
-    def issue(self, *names: str) -> dict[str, str]:
+    def issue(self, *names: str) -> dict[str, Any]:
         """The options that show a certificate for these names."""
         certificate = self.ca.issue_cert(*names)
         cert_file, key_file = self._directory / f"{names[0]}.pem", self._directory / f"{names[0]}.key"

@@ -314,7 +314,7 @@ async def test_an_oversize_reply_is_refused_while_it_arrives(transport: Transpor
 
 async def test_nobody_there_is_unavailable(transport: Transport, free_port: int) -> None:
     """And nothing was sent."""
-    with anyio.fail_after(5), pytest.raises(Unavailable, match=str(free_port)) as caught:
+    with anyio.fail_after(5), pytest.raises(Unavailable, match=f"{free_port} cannot be reached: .*refused") as caught:
         async with transport.open(Endpoint(f"http://127.0.0.1:{free_port}")):
             pass
 
@@ -328,7 +328,7 @@ async def test_a_server_that_has_gone_is_unavailable(transport: Transport) -> No
             opening = transport.open(listener.endpoint)
             channel = await opening.__aenter__()
             await channel.call(Call())
-        with pytest.raises(Unavailable) as called:
+        with pytest.raises(Unavailable, match="refused") as called:
             await channel.call(Call())
         with pytest.raises(Unavailable):
             await channel.probe()
