@@ -161,7 +161,8 @@ class JsonlChannel:
             message = error.message
             self.end(lambda sent: WireError(message))
             await _discard(stdout)
-        await self._process.ends_within(_EXIT_AFTER_OUTPUT)
+        if await self._process.ends_within(_EXIT_AFTER_OUTPUT):
+            self.end(lambda sent: self._process.died(sent=sent))
         self.end(lambda sent: ConnectionLost("the process closed its standard output", sent=sent))
 
     async def watch(self) -> None:
