@@ -34,7 +34,6 @@ EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
     [
         ("exec:./no/such/program", "there is no program /.*/no/such/program"),
         ("exec:no-such-program", "no program 'no-such-program' on PATH"),
-        ("exec:/etc/hostname", "/etc/hostname is not executable"),
         ("exec:/tmp", "is a directory"),
         ("exec:", "no program is named"),
     ],
@@ -42,6 +41,14 @@ EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
 async def test_a_program_that_cannot_be_run_is_named(open_script, url, message):
     with pytest.raises(ConfigError, match=message):
         async with open_script(Endpoint(url)):
+            pass
+
+
+async def test_a_file_that_is_not_executable_is_named(open_script, tmp_path):
+    path = tmp_path / "program"
+    path.touch(mode=0o644)
+    with pytest.raises(ConfigError, match="program is not executable"):
+        async with open_script(Endpoint(f"exec:{path}")):
             pass
 
 
@@ -191,11 +198,11 @@ async def test_an_overlong_answer_fails_its_own_call_only(open_script, script, a
             await ask(channel, "one")
         results["one"] = "too large"
 
-    async with open_script(script(body), protocol="jsonl", max_message_size=10_000) as channel:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(first, channel)
-            await anyio.wait_all_tasks_blocked()
-            results["two"] = await ask(channel, "two")
+    opened = open_script(script(body), protocol="jsonl", max_message_size=10_000)
+    async with opened as channel, anyio.create_task_group() as tasks:
+        tasks.start_soon(first, channel)
+        await anyio.wait_all_tasks_blocked()
+        results["two"] = await ask(channel, "two")
 
     assert results == {"one": "too large", "two": "fine"}
 
@@ -219,7 +226,7 @@ async def test_stderr_is_read_bounded_and_escaped(open_script, script, ask, capl
     body = r"""
         head -c 10000000 /dev/zero | tr '\0' a >&2; echo >&2
         printf 'bad \377 \033[31mred\r\n' >&2
-        echo '{"@level":"error","@message":"structured\nlines","user":"eve"}' >&2
+        printf '%s\n' '{"@level":"error","@message":"structured\nlines","user":"eve"}' >&2
         i=0; while [ $i -lt 3000 ]; do echo "line $i" >&2; i=$((i+1)); done
         read -r line; echo '{"id":1,"result":1}'
         cat > /dev/null

@@ -26,7 +26,7 @@ def needs(program: str) -> pytest.MarkDecorator:
 async def test_a_shell_script_answers(open_script, ask):
     async with open_script(Endpoint(f"exec:{PEERS}/plugin.sh"), protocol="jsonl") as channel:
         assert await ask(channel, "hello") == {"method": "hello"}
-        with pytest.raises(PluginError, match="^it failed$") as caught:
+        with pytest.raises(PluginError, match=r"^it failed$") as caught:
             await ask(channel, "fail")
 
     assert caught.value.code is Code.UNKNOWN
@@ -50,10 +50,10 @@ async def test_a_node_script_answers_many_calls_out_of_order(open_script, ask):
     async def add(channel, number: int) -> None:
         sums[number] = (await ask(channel, "add", {"a": number, "b": 1, "wait": 50 - number}))["sum"]
 
-    async with open_script(Endpoint(f"exec:{PEERS}/plugin.js"), protocol="jsonl") as channel:
-        async with anyio.create_task_group() as tasks:
-            for number in range(50):
-                tasks.start_soon(add, channel, number)
+    opened = open_script(Endpoint(f"exec:{PEERS}/plugin.js"), protocol="jsonl")
+    async with opened as channel, anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(add, channel, number)
 
     assert sums == {number: number + 1 for number in range(50)}
 
