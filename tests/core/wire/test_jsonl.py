@@ -28,7 +28,11 @@ from remora.wire import (
 )
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=10,
 )
@@ -71,7 +75,7 @@ def test_what_is_no_object_is_noise(line):
     assert read(line + b"\n", max_size=1_000_000) == [Noise(line)]
 
 
-@given(st.integers(0, 10**9), st.integers(200, 3000), st.lists(st.integers(0, 3000), max_size=5))
+@given(st.integers(0, 10**9), st.integers(200, 1400), st.lists(st.integers(0, 1400), max_size=5))
 def test_the_id_of_an_overlong_object_is_seen_first_or_last(number, size, cuts):
     first = b'{"id": %d, "result": "%b"}' % (number, b"x" * size)
     last = b'{"result":{"id":5,"x":"%b"},"id":%d}' % (b"x" * size, number)
@@ -90,9 +94,10 @@ def test_the_id_inside_an_overlong_result_is_not_taken_for_its_own():
 
 def test_a_line_that_does_not_end_is_an_error_and_takes_no_room():
     lines = JsonLines(max_size=1000)
+    for _ in range(16):
+        lines.feed(b"x" * 1000)
     with pytest.raises(WireError, match="does not end"):
-        for _ in range(100):
-            lines.feed(b"x" * 1000)
+        lines.feed(b"x")
 
 
 def test_an_unfinished_last_line_counts_at_the_end():

@@ -22,6 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
     """
 
     def run_(protocol: str, data: bytes = b"", **more) -> subprocess.CompletedProcess[bytes]:
+        monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
         for name, value in {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": protocol}.items():
             monkeypatch.setenv(name, value)
         source = {} if "stdin" in more else {"input": data}

@@ -168,6 +168,7 @@ class JsonlChannel:
             self._take_lines()
         except WireError as error:
             message = error.message
+            self._take_lines()
             self.end(lambda sent: WireError(message))
             await _discard(stdout)
         if await self._process.ends_within(_EXIT_AFTER_OUTPUT):
