@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import anyio
 
@@ -52,14 +53,14 @@ async def answer(call: Call, request: object, peer: str) -> object:
         case "descriptors":
             return sorted(os.listdir("/proc/self/fd"))
         case "grandchild":
-            subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
+            subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
             return os.getpgrp()
         case "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return os.getpid()
         case "hang":
             print("hanging", file=sys.stderr, flush=True)
-            time.sleep(600)
+            time.sleep(600)  # noqa: ASYNC251
         case "crash":
             print("last words", file=sys.stderr, flush=True)
             os._exit(3)
@@ -70,8 +71,7 @@ async def sleep(marker: str) -> str:
     try:
         await anyio.sleep(600)
     except anyio.get_cancelled_exc_class():
-        with open(marker, "w") as file:
-            file.write("cancelled")
+        Path(marker).touch()  # noqa: ASYNC240
         raise
     return "slept"
 

@@ -75,7 +75,7 @@ def encode_json_request(
         InvalidRequest: The payload is no JSON.
         MessageTooLarge: The line is above the limit.
     """
-    _require_json(call)
+    require_json(call)
     context: dict[str, object] = {"request_id": call.request_id, "headers": dict(call.headers)}
     if timeout is not None:
         context["timeout_ms"] = max(1, round(timeout * 1000))
@@ -84,6 +84,21 @@ def encode_json_request(
     if len(line) > max_size:
         raise MessageTooLarge(f"the request is a line of {len(line)} bytes, the limit is {max_size}", sent=False)
     return line
+
+
+def require_json(call: Call) -> None:
+    """
+    Refuse a call whose payload is no JSON; an empty one stands for null.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    if call.content_type.partition(";")[0].strip() not in ("", _JSON):
+        raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
+    try:
+        load_json(call.payload or b"null")
+    except ValueError as error:
+        raise InvalidRequest(f"the payload is no JSON: {error}") from error
 
 
 def encode_json_cancel(id_: int) -> bytes:
@@ -148,15 +163,6 @@ def decode_json_answer(message: Mapping[str, object]) -> JsonAnswer | None:
     if "result" not in message:
         return JsonAnswer(id_, InvalidReply("the answer has neither a result nor an error"))
     return JsonAnswer(id_, _reply(message["result"]))
-
-
-def _require_json(call: Call) -> None:
-    if call.content_type.partition(";")[0].strip() not in ("", _JSON):
-        raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
-    try:
-        load_json(call.payload or b"null")
-    except ValueError as error:
-        raise InvalidRequest(f"the payload is no JSON: {error}") from error
 
 
 def _one_line(payload: bytes) -> bytes:
