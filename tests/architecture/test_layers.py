@@ -53,6 +53,7 @@ LAYERS = {
         f"{RECORDS} hookspecs config codecs client _registry _route _pipeline _supervisor _reload _metrics", "anyio"
     ),
     "sync": Layer("_manager", "anyio"),
+    "extensions": Layer(f"{RECORDS} _catalog _registry"),
 }
 """
 The table of the design. `codecs`, `_methods` and `_dispatch` are its `client` and `service` rows taken apart: the
