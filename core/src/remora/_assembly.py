@@ -65,20 +65,24 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         NotInstalled: One table names a feature that is not there.
         ConfigError: An option is wrong, or there is more than one problem; each names its plugin.
     """
-    errors: list[tuple[PluginConfig, ConfigError]] = []
+    failed: list[tuple[PluginConfig, ConfigError]] = []
     for config in configs:
         try:
             check_plugin(catalog, config)
         except ConfigError as error:
-            errors.append((config, error))
-    if len(errors) == 1:
-        config, error = errors[0]
-        error.plugin = None if error.message == _located(config, error.message) else config.name
-        raise error
-    if errors:
-        problems = [_located(config, line) for config, error in errors for line in error.problems]
+            failed.append((config, error))
+    if len(failed) == 1:
+        raise _named(*failed[0])
+    if failed:
+        problems = [_located(config, line) for config, error in failed for line in error.problems]
         summary = "\n".join([f"{len(problems)} problems", *(f"  {line}" for line in problems)])
         raise ConfigError(summary, problems=problems)
+
+
+def _named(config: PluginConfig, error: ConfigError) -> ConfigError:
+    if _located(config, error.message) != error.message:
+        error.plugin = config.name
+    return error
 
 
 def _located(config: PluginConfig, problem: str) -> str:

@@ -6,7 +6,6 @@ What lives here: the public view of the registry. What must not: loading (see `_
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -50,9 +49,8 @@ def installed() -> list[InstalledExtension]:
     All installed extensions by name, the disabled and the broken ones too.
     """
     registry = Registry()
-    claims = Counter(feature for extension in registry.extensions for feature in extension.features)
     conflicts = [str(problem) for problem in registry.catalog.conflicts()]
-    found = [_describe(extension, claims, conflicts) for extension in registry.extensions]
+    found = [_describe(extension, conflicts) for extension in registry.extensions]
     return sorted(found, key=lambda extension: (extension.name, extension.distribution))
 
 
@@ -65,24 +63,27 @@ def commands() -> list[CommandSpec]:
     return [_command(claims) for _, claims in sorted(Registry().catalog.commands.items())]
 
 
-def _describe(extension: Extension, claims: Counter[str], conflicts: Sequence[str]) -> InstalledExtension:
-    contested = [f"the {kind} {name!r} " for kind, name in map(_split, extension.features) if claims[f"{kind} {name}"] > 1]
-    found = [line for line in conflicts if line.startswith(tuple(contested))]
-    problem = "; ".join(found) if extension.problem is None else str(extension.problem)
-    is_claimed_twice = bool(found) or isinstance(extension.problem, ExtensionConflict)
+def _describe(extension: Extension, conflicts: Sequence[str]) -> InstalledExtension:
+    origin, features = extension.origin, tuple(extension.features)
+    contested = [line for feature in features for line in conflicts if line.startswith(_claim(feature))]
+    problem = "; ".join(contested) if extension.problem is None else str(extension.problem)
+    is_claimed_twice = bool(contested) or isinstance(extension.problem, ExtensionConflict)
     return InstalledExtension(
-        name=extension.origin.entry_point,
-        distribution=extension.origin.distribution,
-        version=extension.origin.version,
+        name=origin.entry_point,
+        distribution=origin.distribution,
+        version=origin.version,
         state="conflict" if is_claimed_twice else extension.state,
-        features=tuple(extension.features),
+        features=features,
         problem=problem,
     )
 
 
-def _split(feature: str) -> tuple[str, str]:
+def _claim(feature: str) -> str:
+    """
+    How the message of a conflict about a feature begins.
+    """
     kind, _, name = feature.partition(" ")
-    return kind, name
+    return f"the {kind} {name!r} is claimed"
 
 
 def _command(claims: Sequence[Feature[CommandSpec]]) -> CommandSpec:
@@ -94,9 +95,8 @@ def _command(claims: Sequence[Feature[CommandSpec]]) -> CommandSpec:
 
 
 def _refuse(name: str, origins: str) -> object:
-    raise ExtensionConflict(
-        f"the command {name!r} is claimed by {origins}: uninstall one of them, or name its distribution in REMORA_DISABLE"
-    )
+    remedy = "uninstall one of them, or name its distribution in REMORA_DISABLE"
+    raise ExtensionConflict(f"the command {name!r} is claimed by {origins}: {remedy}")
 
 
 def _build(spec: CommandSpec, origin: str) -> object:

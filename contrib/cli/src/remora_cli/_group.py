@@ -68,7 +68,9 @@ class RemoraGroup(click.Group):
             return None
         built = spec.build()
         if not isinstance(built, click.Command):
-            raise ExtensionError(f"the command {cmd_name!r} was built as {type(built).__name__}, not as a click.Command")
+            raise ExtensionError(
+                f"the command {cmd_name!r} was built as {type(built).__name__}, not as a click.Command"
+            )
         return built
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -25,7 +25,8 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., None]], click
         def invoke(*args: Any, **kwargs: Any) -> None:
             function(click.get_current_context().ensure_object(Output), *args, **kwargs)
 
-        made = click.command(name, **settings)(invoke)
+        make: Callable[[Callable[..., None]], click.Command] = click.command(name, **settings)
+        made = make(invoke)
         made.params += COMMON
         return made
 

@@ -17,26 +17,24 @@ import click
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
-class Target(click.ParamType):
+def parse_targets(context: click.Context, param: click.Parameter, values: Sequence[str]) -> list[tuple[str, str]]:
     """
-    The type of an argument such as `examples.text:TextProcessor`.
+    The module's name and the object's of each `MODULE:OBJECT`.
+
+    Raises:
+        click.BadParameter: A text is none.
     """
-
-    name = "module:object"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """
-        The module's name and the object's.
-        """
-        if isinstance(value, tuple):
-            return value
-        module, colon, path = value.partition(":")
-        if not (module and colon and path) or not all(word.isidentifier() for word in module.split(".")):
-            self.fail(f"{value!r} is not of the form MODULE:OBJECT, such as examples.text:TextProcessor", param, ctx)
-        return module, path
+    targets = []
+    for value in values:
+        module, _, path = value.partition(":")
+        if not all(word.isidentifier() for word in [*module.split("."), *path.split(".")]):
+            message = f"{value!r} is not of the form MODULE:OBJECT, such as examples.text:TextProcessor"
+            raise click.BadParameter(message, context, param)
+        targets.append((module, path))
+    return targets
 
 
 def load_target(module: str, path: str) -> object:

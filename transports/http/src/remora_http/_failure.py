@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from remora_http._headers import without_reserved
 from remora_http._status import code_of_name, code_of_status, name_of_code, parse_retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _QUOTED = 1024
 _GATEWAY_STATUSES = frozenset({502, 503, 504})

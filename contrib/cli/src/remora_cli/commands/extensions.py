@@ -49,8 +49,8 @@ def _print(extensions: Sequence[InstalledExtension]) -> None:
     table = make_table("name", "distribution", "version", "state", "features", *(["problem"] if has_problems else []))
     for each in extensions:
         problem = [_reason(each)] if has_problems else []
-        cells = [each.name, each.distribution, each.version, styled(each.state, _STYLES[each.state])]
-        table.add_row(*cells, _features(each.features), *problem)
+        state = styled(each.state, _STYLES[each.state])
+        table.add_row(each.name, each.distribution, each.version, state, _features(each.features), *problem)
     print_table(table)
 
 

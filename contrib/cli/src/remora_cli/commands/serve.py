@@ -15,7 +15,7 @@ from remora.serve import ServeOptions, serve_until_stopped
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import require_backend
-from remora_cli._targets import Target, load_target
+from remora_cli._targets import load_target, parse_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
 
 
 @remora_command("serve", help=_HELP, short_help="Serve Python objects as a plugin.")
-@click.argument("targets", metavar="MODULE:OBJECT...", nargs=-1, required=True, type=Target())
+@click.argument("targets", metavar="MODULE:OBJECT...", nargs=-1, required=True, callback=parse_targets)
 @click.option(
     "--listen", metavar="ADDRESS", multiple=True, envvar="REMORA_LISTEN", show_envvar=True, help="Where; repeatable."
 )

@@ -65,7 +65,7 @@ class _Child:
     @classmethod
     async def start(cls, address: str, backend: str) -> _Child:
         command = [sys.executable, *arguments(backend), "--json", "--listen", address]
-        words = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        words = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115, closed in `end`
         # a session of its own: Ctrl-C reaches the host alone, which ends its children in order
         process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=words, start_new_session=True)
         return cls(address, process, words)

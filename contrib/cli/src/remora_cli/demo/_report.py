@@ -23,7 +23,9 @@ def table_of(show: Show) -> Table:
     """
     The transports and their calls.
     """
-    table = make_table("transport", "wire", "calls", "p50 ms", "p99 ms", "result", numbers=("calls", "p50 ms", "p99 ms"))
+    table = make_table(
+        "transport", "wire", "calls", "p50 ms", "p99 ms", "result", numbers=("calls", "p50 ms", "p99 ms")
+    )
     for act, each in show.rounds:
         result = styled(f"{len(each.failures)} failed", "red") if each.failures else styled("all correct", "green")
         table.add_row(act.transport, act.wire, str(each.calls), _ms(each, 50), _ms(each, 99), result)
