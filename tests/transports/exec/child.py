@@ -53,14 +53,14 @@ async def answer(call: Call, request: object, peer: str) -> object:
         case "descriptors":
             return sorted(os.listdir("/proc/self/fd"))
         case "grandchild":
-            subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)  # noqa: ASYNC220
+            subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
             return os.getpgrp()
         case "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return os.getpid()
         case "hang":
             print("hanging", file=sys.stderr, flush=True)
-            time.sleep(600)  # noqa: ASYNC251
+            time.sleep(600)
         case "crash":
             print("last words", file=sys.stderr, flush=True)
             os._exit(3)

@@ -122,7 +122,7 @@ def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
 
     async def until_(claim: Callable[[], bool], seconds: float = 5.0) -> None:
         with anyio.fail_after(seconds):
-            while not claim():  # noqa: ASYNC110
+            while not claim():
                 await anyio.sleep(0.01)
 
     return until_

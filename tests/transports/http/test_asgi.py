@@ -16,6 +16,7 @@ from remora.errors import Code, PluginError
 from remora.protocols import Transport
 from remora.types import Call, Endpoint, Reply
 from remora_http import asgi
+from remora_http._asgi import Application
 
 pytestmark = pytest.mark.anyio
 
@@ -79,16 +80,32 @@ async def look(call: Call, peer: str) -> Reply:
 )
 async def test_it_can_be_mounted_anywhere(root_path: str, path: str) -> None:
     """Whether or not the server leaves the mount in the path."""
-    exchange = await Exchange(path=path, root_path=root_path, headers=[(b"x-request-id", b"r1")]).run(asgi(look))
+    exchange = await Exchange(path=path, root_path=root_path, headers=[(b"x-request-id", b"r1")]).run(Application(look))
 
     assert 200 == exchange.status
     assert ["a.B", "c", "application/json", "r1", "h:1"] == json.loads(exchange.sent[1]["body"])
     assert b"r1" == exchange.headers[b"x-request-id"]
 
 
+class Greeter:
+    """A plugin as its author writes it."""
+
+    async def greet(self, name: str) -> str:
+        """Greet somebody."""
+        return f"hello {name}"
+
+
+async def test_an_object_is_served_as_it_is() -> None:
+    """The author of a plugin need not know what a dispatch is."""
+    exchange = await Exchange(path="/Greeter/greet", body=b'"Ann"').run(asgi(Greeter()))
+
+    assert 200 == exchange.status
+    assert b'"hello Ann"' == exchange.sent[1]["body"]
+
+
 async def test_it_can_be_mounted_in_another_application(transport: Transport, asgi_server: Any) -> None:
     """Which may serve what it likes beside it."""
-    plugin = asgi(look)
+    plugin = Application(look)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith("/plugins/"):
@@ -118,7 +135,7 @@ async def test_a_lifespan_is_answered() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    await asgi(look)({"type": "lifespan"}, receive, send)
+    await Application(look)({"type": "lifespan"}, receive, send)
 
     assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == sent
 
@@ -126,7 +143,7 @@ async def test_a_lifespan_is_answered() -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
 async def test_only_post_makes_a_call(method: str) -> None:
     """The answer says so."""
-    exchange = await Exchange(method=method).run(asgi(look))
+    exchange = await Exchange(method=method).run(Application(look))
 
     assert (405, b"POST", "unimplemented") == (exchange.status, exchange.headers[b"allow"], exchange.failure["code"])
 
@@ -144,7 +161,7 @@ async def test_only_post_makes_a_call(method: str) -> None:
 )
 async def test_a_request_that_makes_no_sense_is_refused(header: tuple[bytes, bytes], status: int, code: str) -> None:
     """Before the plugin sees it."""
-    exchange = await Exchange(headers=[header]).run(asgi(look))
+    exchange = await Exchange(headers=[header]).run(Application(look))
 
     assert (status, code) == (exchange.status, exchange.failure["code"])
 
@@ -156,7 +173,7 @@ async def test_a_compressed_request_is_decompressed_within_the_limit() -> None:
         return Reply(payload=b"%d" % len(call.payload))
 
     header = [(b"content-encoding", b"gzip")]
-    application = asgi(size, max_message_size=10_000)
+    application = Application(size, max_message_size=10_000)
     fits = await Exchange(gzip.compress(bytes(10_000)), headers=header).run(application)
     bomb = await Exchange(gzip.compress(bytes(50 << 20)), headers=header).run(application)
 
@@ -171,7 +188,7 @@ async def test_every_code_has_its_status(code: Code) -> None:
     async def fail(call: Call, peer: str) -> Reply:
         raise PluginError("no", code=code, retry_after=1.2)
 
-    exchange = await Exchange().run(asgi(fail))
+    exchange = await Exchange().run(Application(fail))
 
     assert 400 <= exchange.status <= 504
     assert code.lower().replace("cancelled", "canceled") == exchange.failure["code"]
@@ -193,7 +210,7 @@ async def test_a_client_that_goes_cancels_the_handler() -> None:
     exchange = Exchange()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(exchange.run, asgi(stubborn))
+            tasks.start_soon(exchange.run, Application(stubborn))
             await started.wait()
             exchange.gone.set()
 
@@ -207,7 +224,7 @@ async def test_a_handlers_group_of_exceptions_stays_on_its_side(caplog: pytest.L
     async def fail(call: Call, peer: str) -> Reply:
         raise ExceptionGroup("several", [ValueError("secret"), KeyError("secret")])
 
-    exchange = await Exchange().run(asgi(fail))
+    exchange = await Exchange().run(Application(fail))
 
     assert (500, "internal") == (exchange.status, exchange.failure["code"])
     assert "secret" not in str(exchange.failure)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
+from remora.serve import dispatcher_for
 from remora_http._body import BadEncoding, Body, BodyTooLarge, UnknownEncoding
 from remora_http._call import read_call
 from remora_http._headers import decode_headers
@@ -31,15 +32,18 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def asgi(dispatch: Dispatch, *, max_message_size: int = _LIMIT) -> Application:
+def asgi(*services: object, max_message_size: int = _LIMIT) -> Application:
     """
     An ASGI application that serves a plugin, for any ASGI server, and for mounting under any path.
 
     Args:
-        dispatch: The plugin.
+        *services: Instances of classes with public, annotated methods.
         max_message_size: Bytes of one request or reply, after decompression.
+
+    Raises:
+        ConfigError: The objects have nothing to serve.
     """
-    return Application(dispatch, max_message_size=max_message_size)
+    return Application(dispatcher_for(*services), max_message_size=max_message_size)
 
 
 class _Disconnected(Exception):
