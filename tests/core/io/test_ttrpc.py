@@ -196,10 +196,10 @@ async def test_a_deadline_ends_the_call_and_the_handler() -> None:
 
     async with connected(dispatch) as channel:
         with pytest.raises(DeadlineExceeded):
-            await channel.call(Call(deadline=anyio.current_time() + 0.1))
+            await channel.call(Call(deadline=anyio.current_time() + 0.5))
         await cancelled.wait()
 
-        assert 0 < seen[0] <= 0.1
+        assert 0 < seen[0] <= 0.5
 
 
 async def test_a_cancelled_call_cancels_its_handler() -> None:
@@ -371,7 +371,7 @@ async def test_calls_that_a_stuck_peer_never_read_are_known_as_unsent() -> None:
 
     async def one(channel: TtrpcChannel) -> None:
         with pytest.raises(DeadlineExceeded) as caught:
-            await channel.call(Call(payload=bytes(1 << 20), deadline=anyio.current_time() + 0.1))
+            await channel.call(Call(payload=bytes(1 << 20), deadline=anyio.current_time() + 0.5))
         sent.append(caught.value.sent)
 
     with anyio.fail_after(5):
