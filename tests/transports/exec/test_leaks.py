@@ -78,7 +78,7 @@ async def test_a_killed_host_leaves_no_child(anyio_backend, group_members, until
     assert host.stdout is not None
     with anyio.fail_after(20):
         group = int(await host.stdout.receive())
-    assert len(group_members(group)) == 2
+    await until(lambda: len(group_members(group)) == 2)
 
     host.kill()
     await host.wait()
