@@ -76,12 +76,13 @@ async def test_a_killed_host_leaves_no_child(anyio_backend, group_members, until
         argv = [f"exec:{sys.executable}", protocol, str(HERE / "child.py")]
     host = await anyio.open_process([sys.executable, str(HERE / "host.py"), anyio_backend, *argv], stderr=None)
     assert host.stdout is not None
-    with anyio.fail_after(20):
-        group = int(await host.stdout.receive())
-    assert len(group_members(group)) == 2
-
-    host.kill()
-    await host.wait()
+    try:
+        with anyio.fail_after(20):
+            group = int(await host.stdout.receive())
+        await until(lambda: len(group_members(group)) == 2)
+    finally:
+        host.kill()
+        await host.wait()
 
     await until(lambda: group_members(group) == [])
     await host.aclose()
