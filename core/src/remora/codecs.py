@@ -77,6 +77,8 @@ class RecordConverter:
         """
         try:
             return self._fast.structure(value, type_)
+        except RecursionError as exc:
+            raise ValueError("$: nested too deeply") from exc
         except Exception:  # somebody's record may refuse its values with any error
             return self._structure_again(value, type_)
 
@@ -86,8 +88,6 @@ class RecordConverter:
         """
         try:
             return self._detailed.structure(value, type_)
-        except RecursionError as exc:
-            raise ValueError("$: nested too deeply") from exc
         except Exception as exc:  # somebody's record may refuse its values with any error
             raise ValueError("; ".join(describe_errors(exc)[:_MOST_PROBLEMS])) from exc
 

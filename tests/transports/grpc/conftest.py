@@ -5,6 +5,7 @@ What the tests of gRPC share: a transport, and a plugin written by hand.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from remora.protocols import Transport
 from remora.wire import HEALTH_SERVICE, encode_health
 from remora_grpc.plugin import GrpcOptions, build
 
+# The tests import grpcio themselves, before the transport can quiet it (see `remora_grpc.plugin.build`).
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 
 @dataclass
 class EchoPlugin:
@@ -28,6 +32,7 @@ class EchoPlugin:
     peers: list[str] = field(default_factory=list)
     entered: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
+    released: anyio.Event = field(default_factory=anyio.Event)
 
     async def __call__(self, call: Call, peer: str, /) -> Reply:
         self.calls.append(call)
@@ -54,6 +59,11 @@ class EchoPlugin:
 
     async def grow(self, call: Call) -> Reply:
         return Reply(payload=bytes(int(call.payload)), content_type=call.content_type)
+
+    async def hold(self, call: Call) -> Reply:
+        self.entered.set()
+        await self.released.wait()
+        return Reply(payload=b"held", content_type=call.content_type)
 
     async def hang(self, call: Call) -> Reply:
         self.entered.set()

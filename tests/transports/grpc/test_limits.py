@@ -4,6 +4,8 @@ Messages over the limit.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import anyio
 import pytest
 
@@ -14,6 +16,15 @@ from remora_grpc.plugin import GrpcOptions, build
 pytestmark = pytest.mark.anyio
 
 LIMIT = 10_000
+
+
+class Holding(Protocol):
+    """
+    What these tests need of the plugin: a call that is under way until it is released.
+    """
+
+    entered: anyio.Event
+    released: anyio.Event
 
 
 @pytest.fixture
@@ -49,7 +60,7 @@ async def test_request_over_the_limit_is_not_sent(transport, free, plugin):
     """
     with anyio.fail_after(5):
         async with transport.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
-            await _assert_only_this_call_is_too_large(channel, "m", bytes(LIMIT + 1))
+            await _assert_only_this_call_is_too_large(plugin, channel, "m", bytes(LIMIT + 1))
 
     assert [b"next"] == [call.payload for call in plugin.calls if call.method == "m"]
 
@@ -60,7 +71,7 @@ async def test_request_over_the_plugins_limit_is_refused_by_it(transport, genero
     """
     with anyio.fail_after(5):
         async with transport.listen(free, plugin) as listener, generous.open(listener.endpoint) as channel:
-            await _assert_only_this_call_is_too_large(channel, "m", bytes(LIMIT + 1))
+            await _assert_only_this_call_is_too_large(plugin, channel, "m", bytes(LIMIT + 1))
 
 
 async def test_reply_over_the_plugins_limit_is_not_sent(transport, generous, free, plugin):
@@ -69,7 +80,7 @@ async def test_reply_over_the_plugins_limit_is_not_sent(transport, generous, fre
     """
     with anyio.fail_after(5):
         async with transport.listen(free, plugin) as listener, generous.open(listener.endpoint) as channel:
-            await _assert_only_this_call_is_too_large(channel, "grow", b"%d" % (LIMIT + 1))
+            await _assert_only_this_call_is_too_large(plugin, channel, "grow", b"%d" % (LIMIT + 1))
 
 
 async def test_reply_over_the_callers_limit_is_refused(transport, generous, free, plugin):
@@ -78,21 +89,22 @@ async def test_reply_over_the_callers_limit_is_refused(transport, generous, free
     """
     with anyio.fail_after(5):
         async with generous.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
-            await _assert_only_this_call_is_too_large(channel, "grow", b"%d" % (LIMIT + 1))
+            await _assert_only_this_call_is_too_large(plugin, channel, "grow", b"%d" % (LIMIT + 1))
 
 
-async def _assert_only_this_call_is_too_large(channel: Channel, method: str, payload: bytes) -> None:
-    ended = list[str]()
+async def _assert_only_this_call_is_too_large(plugin: Holding, channel: Channel, method: str, payload: bytes) -> None:
+    held = list[bytes]()
 
     async def other() -> None:
-        await channel.call(Call(service="s", method="wait_a_moment"))
-        ended.append("other")
+        held.append((await channel.call(Call(service="s", method="hold"))).payload)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(other)
+        await plugin.entered.wait()
         with pytest.raises(MessageTooLarge) as caught:
             await channel.call(Call(service="s", method=method, payload=payload))
+        plugin.released.set()
     reply = await channel.call(Call(service="s", method="m", payload=b"next"))
 
     assert Code.RESOURCE_EXHAUSTED == caught.value.code
-    assert (["other"], b"next") == (ended, reply.payload)
+    assert ([b"held"], b"next") == (held, reply.payload)

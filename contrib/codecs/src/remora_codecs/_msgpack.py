@@ -6,7 +6,7 @@ What lives here: what MessagePack does differently from JSON: bytes are bytes. W
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -41,7 +41,7 @@ class MsgpackCodec:
         """
         plain = self._converter.unstructure(value)
         try:
-            return bytes(msgpack.packb(plain))
+            return cast("bytes", msgpack.packb(plain))
         except (TypeError, ValueError, OverflowError, RecursionError) as exc:
             raise self._converter.refusal(value, exc) from exc
 

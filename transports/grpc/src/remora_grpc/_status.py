@@ -104,7 +104,7 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
         return MessageTooLarge(_without_prefix(message))
     if code is Code.DEADLINE_EXCEEDED:
         return DeadlineExceeded("the time for the call is over")
-    if code is Code.CANCELLED:
+    if code is Code.CANCELLED and (not message or _BROKEN.search(message)):
         return Cancelled(_without_prefix(message) or "the plugin's side cancelled the call")
     if code is not Code.UNAVAILABLE:
         return None

@@ -1,0 +1,271 @@
+"""
+Peers that know nothing of Remora: grpcio's synchronous stack in both roles, and its health service.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import anyio
+import anyio.to_thread
+import grpc
+import pytest
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import StringValue
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from remora import Call, Code, DeadlineExceeded, Endpoint, PluginError, Reply, Status
+from remora.wire import decode_struct, encode_struct
+
+pytestmark = pytest.mark.anyio
+
+Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
+
+
+async def test_foreign_caller_sends_protobuf(transport, free):
+    """
+    A generated stub's call reaches the plugin; without a media type, since such callers send none.
+    """
+    seen = list[Call]()
+
+    async def upper(call: Call, peer: str) -> Reply:
+        seen.append(call)
+        text = StringValue.FromString(call.payload).value
+        return Reply(payload=StringValue(value=text.upper()).SerializeToString(), content_type="")
+
+    def ask(channel: grpc.Channel) -> str:
+        method = channel.unary_unary("/text.v1.Text/Upper", StringValue.SerializeToString, StringValue.FromString)
+        metadata = (("x-request-id", "r-7"), ("x-tenant", "acme"))
+        answer: StringValue = method(StringValue(value="shark"), timeout=5, metadata=metadata)
+        return answer.value
+
+    with anyio.fail_after(10):
+        async with transport.listen(free, upper) as listener:
+            answer = await _with_channel(listener.endpoint, ask)
+
+    assert "SHARK" == answer
+    assert ("text.v1.Text", "Upper", "", "r-7") == (
+        seen[0].service,
+        seen[0].method,
+        seen[0].content_type,
+        seen[0].request_id,
+    )
+    assert {"x-tenant": "acme"} == seen[0].headers
+    assert seen[0].deadline is not None
+
+
+async def test_foreign_caller_sends_json(transport, free, plugin):
+    """
+    Bytes are bytes.
+    """
+
+    def ask(channel: grpc.Channel) -> object:
+        return json.loads(channel.unary_unary("/s/m")(b'{"a": [1, 2]}', timeout=5))
+
+    with anyio.fail_after(10):
+        async with transport.listen(free, plugin) as listener:
+            answer = await _with_channel(listener.endpoint, ask)
+
+    assert {"a": [1, 2]} == answer
+
+
+async def test_foreign_caller_understands_an_error(transport, free, plugin):
+    """
+    Code and message come as gRPC's own, details as google.rpc.Status.
+    """
+
+    def ask(channel: grpc.Channel) -> grpc.RpcError:
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/s/refuse")(b"", timeout=5)
+        return caught.value
+
+    with anyio.fail_after(10):
+        async with transport.listen(free, plugin) as listener:
+            error = await _with_channel(listener.endpoint, ask)
+
+    trailing = dict(error.trailing_metadata())
+    assert (grpc.StatusCode.NOT_FOUND, "no such üser") == (error.code(), error.details())
+    assert b"google.protobuf.Struct" in trailing["grpc-status-details-bin"]
+    assert "because" == trailing["x-why"]
+
+
+async def test_foreign_caller_who_cancels_cancels_the_handler(transport, free, plugin):
+    """
+    The handler of an abandoned call does not run on.
+    """
+    cancel = list[Callable[[], object]]()
+
+    def ask(channel: grpc.Channel) -> None:
+        future = channel.unary_unary("/s/hang").future(b"")
+        cancel.append(future.cancel)
+        with pytest.raises(grpc.FutureCancelledError):
+            future.result(timeout=5)
+
+    with anyio.fail_after(10):
+        async with transport.listen(free, plugin) as listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(_with_channel, listener.endpoint, ask)
+            await plugin.entered.wait()
+            cancel[0]()
+            await plugin.cancelled.wait()
+
+
+async def test_foreign_caller_asks_for_health(transport, free, plugin):
+    """
+    The standard stub gets an answer; its stream `Watch` is not implemented.
+    """
+
+    def ask(channel: grpc.Channel) -> tuple[int, grpc.StatusCode]:
+        stub = health_pb2_grpc.HealthStub(channel)
+        checked = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        with pytest.raises(grpc.RpcError) as caught:
+            next(iter(stub.Watch(health_pb2.HealthCheckRequest(), timeout=5)))
+        return checked.status, caught.value.code()
+
+    with anyio.fail_after(10):
+        async with transport.listen(free, plugin) as listener:
+            answer = await _with_channel(listener.endpoint, ask)
+
+    assert (health_pb2.HealthCheckResponse.SERVING, grpc.StatusCode.UNIMPLEMENTED) == answer
+
+
+async def test_foreign_plugin_answers_protobuf(transport):
+    """
+    A reply without a media type has the request's.
+    """
+
+    def merge(request: bytes, context: grpc.ServicerContext) -> bytes:
+        struct = Struct.FromString(request)
+        struct["headers"] = {name: value for name, value in context.invocation_metadata() if name.startswith("x-")}
+        context.set_trailing_metadata((("x-trailing", "t"),))
+        context.send_initial_metadata((("x-initial", "i"),))
+        return struct.SerializeToString()
+
+    call = Call(
+        service="acme.Struct",
+        method="Merge",
+        payload=encode_struct({"a": 1}),
+        content_type="application/proto",
+        request_id="r-1",
+    )
+    with _foreign_server(merge) as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            reply = await channel.call(call)
+
+    assert {"a": 1, "headers": {"x-request-id": "r-1"}} == decode_struct(reply.payload)
+    assert "application/proto" == reply.content_type
+    assert {"x-trailing": "t", "x-initial": "i"} == reply.headers
+
+
+@pytest.mark.parametrize(
+    "code", [code for code in grpc.StatusCode if code not in (grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED)]
+)
+async def test_foreign_plugin_refuses_with_any_code(transport, code):
+    """
+    Every canonical code of a foreign plugin arrives as that code, and is the plugin's.
+    """
+
+    def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(code, "no")
+
+    with _foreign_server(refuse) as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            with pytest.raises(PluginError, match="no") as caught:
+                await channel.call(Call(service="s", method="m"))
+
+    assert Code[code.name] == caught.value.code
+
+
+async def test_foreign_plugin_says_deadline_exceeded(transport):
+    """
+    That is not an answer but lack of time, whoever noticed it.
+    """
+
+    def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow")
+
+    with _foreign_server(refuse) as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            with pytest.raises(DeadlineExceeded):
+                await channel.call(Call(service="s", method="m"))
+
+
+async def test_foreign_plugin_pushes_back(transport):
+    """
+    gRPC's push-back says when to try again.
+    """
+
+    def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", "250"),))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+
+    with _foreign_server(refuse) as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            with pytest.raises(PluginError) as caught:
+                await channel.call(Call(service="s", method="m"))
+
+    assert (0.25, True) == (caught.value.retry_after, caught.value.retryable)
+
+
+async def test_foreign_plugin_without_the_method_says_unimplemented(transport):
+    """
+    A probe takes a plugin without a health service as healthy while it is reachable.
+    """
+    with _foreign_server(lambda request, context: b"") as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            health_status = await channel.probe()
+
+    assert Status.HEALTHY == health_status.status
+    assert "no health service" in health_status.message
+
+
+@pytest.mark.parametrize(("serving", "expected"), [("SERVING", Status.HEALTHY), ("NOT_SERVING", Status.UNHEALTHY)])
+async def test_foreign_health_service_is_understood(transport, serving, expected):
+    """
+    `grpcio-health-checking` says how the plugin is.
+    """
+    servicer = health.HealthServicer()
+    servicer.set("", health_pb2.HealthCheckResponse.ServingStatus.Value(serving))
+    with _foreign_server(None, servicer) as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            status = await channel.probe()
+
+    assert expected == status.status
+
+
+async def _with_channel(endpoint: Endpoint, ask: Callable[[grpc.Channel], object]) -> object:
+    def run() -> object:
+        with grpc.insecure_channel(endpoint.address) as channel:
+            return ask(channel)
+
+    return await anyio.to_thread.run_sync(run)
+
+
+class _Everything(grpc.GenericRpcHandler):
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        if "Health" in details.method:
+            return None
+        return grpc.unary_unary_rpc_method_handler(self._behaviour)
+
+
+@contextmanager
+def _foreign_server(
+    behaviour: Behaviour | None, health_servicer: health.HealthServicer | None = None
+) -> Iterator[Endpoint]:
+    with ThreadPoolExecutor(2) as threads:
+        server = grpc.server(threads)
+        if behaviour is not None:
+            server.add_generic_rpc_handlers((_Everything(behaviour),))
+        if health_servicer is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield Endpoint(f"grpc://127.0.0.1:{port}")
+        finally:
+            server.stop(None).wait()
