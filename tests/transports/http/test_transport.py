@@ -4,6 +4,8 @@ Client and server together, over real sockets.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
@@ -35,6 +37,15 @@ pytestmark = pytest.mark.anyio
 async def echo(call: Call, peer: str) -> Reply:
     """Answer with what was asked."""
     return Reply(payload=call.payload, content_type=call.content_type, headers=call.headers)
+
+
+def test_the_plugin_module_loads_nothing_heavy() -> None:
+    """A program that never speaks HTTP does not pay for it."""
+    heavy = "{'httpx', 'httpcore', 'hypercorn', 'trio', 'ssl'}"
+    script = f"import sys, remora_http.plugin; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=30)
+
+    assert b"[]" == done.stdout.strip()
 
 
 async def test_the_transport_keeps_the_contract() -> None:
@@ -336,6 +347,34 @@ async def test_a_server_that_has_gone_is_unavailable(transport: Transport) -> No
 
     assert not isinstance(called.value, ConnectionLost)
     assert not called.value.sent
+
+
+async def test_leaving_the_channel_ends_its_calls_and_takes_no_more(transport: Transport) -> None:
+    """Whoever still holds it is told."""
+    started = anyio.Event()
+    errors: list[ConnectionLost] = []
+
+    async def dispatch(call: Call, peer: str) -> Reply:
+        started.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def ask(channel: Channel) -> None:
+        for _ in range(2):
+            with pytest.raises(ConnectionLost) as caught:
+                await channel.call(Call())
+            errors.append(caught.value)
+
+    with anyio.fail_after(5):
+        async with (
+            transport.listen(Endpoint("http:"), dispatch) as listener,
+            anyio.create_task_group() as tasks,
+            transport.open(listener.endpoint) as channel,
+        ):
+            tasks.start_soon(ask, channel)
+            await started.wait()
+
+    assert [True, False] == [error.sent for error in errors]
 
 
 async def test_leaving_the_listener_ends_its_calls_at_once(transport: Transport) -> None:

@@ -4,9 +4,11 @@ Peers that do not speak HTTP, or stop speaking it.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
@@ -56,6 +58,20 @@ async def test_whoever_answers_in_another_protocol_is_quoted(
             with pytest.raises(WrongProtocol, match=quoted):
                 async with transport.open(endpoint):
                     pass
+
+
+async def test_a_grpc_server_is_recognised(transport: Transport) -> None:
+    """A real one, on a port that was meant for `grpc:`."""
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with anyio.fail_after(5), pytest.raises(WrongProtocol, match="gRPC port"):
+            async with transport.open(Endpoint(f"http://127.0.0.1:{port}")):
+                pass
+    finally:
+        await anyio.to_thread.run_sync(server.stop(0).wait)
 
 
 async def test_whoever_hangs_up_at_once_does_not_speak_http(transport: Transport, raw_peer: Any) -> None:

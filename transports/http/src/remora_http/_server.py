@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1024
 _GRACE = 1.0
+_HANDSHAKE = 10.0
 _KEEP_ALIVE = 75.0
 """Seconds for which an idle connection is kept: more than clients keep theirs, so that theirs end first."""
 
@@ -111,6 +112,7 @@ class _Settings(Config):
         self.errorlog = logging.getLogger(f"{__name__}.hypercorn")
         self.graceful_timeout = _GRACE
         self.include_server_header = False
+        self.ssl_handshake_timeout = _HANDSHAKE
         self.keep_alive_timeout = _KEEP_ALIVE
 
     @property
