@@ -19,6 +19,7 @@ import grpc.aio
 from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, RemoraError, Unavailable
 from remora.types import Reply
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE
+from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
 from remora_grpc._status import connection_error, error_from_rpc
 
@@ -81,6 +82,7 @@ class Client:
         self._methods.clear()
         if channel is not None:
             await channel.close()
+            await settle()
 
     async def _outcome(self, call: Call, timeout: float | None) -> Reply | RemoraError:
         rpc = self._method(call)(call.payload, timeout=timeout, metadata=_metadata(call))

@@ -6,10 +6,11 @@ What lives here: the server, on grpcio's loop, and the listener. What must not: 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import anyio
@@ -20,6 +21,7 @@ from remora.errors import Code, InvalidRequest, PluginError, RemoraError, Unavai
 from remora.types import Call
 from remora.wire import HEALTH_SERVICE
 from remora_grpc._bridge import Bridge, open_bridge
+from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
 from remora_grpc._status import oversize_text, rejection
 
@@ -71,8 +73,9 @@ class Server:
         self._settings = settings
         self._credentials = credentials
         self._server: grpc.aio.Server | None = None
+        self._handler: Handler | None = None
 
-    async def start(self, handler: grpc.GenericRpcHandler) -> int:
+    async def start(self, handler: Handler) -> int:
         """
         Take calls.
 
@@ -82,22 +85,26 @@ class Server:
         Raises:
             Unavailable: The address cannot be taken.
         """
-        self._server = server = grpc.aio.server(options=self._settings)
-        server.add_generic_rpc_handlers((handler,))
+        self._server = grpc.aio.server(options=self._settings)
+        self._handler = handler
+        self._server.add_generic_rpc_handlers((handler,))
         try:
-            port = self._bind(server)
+            port = self._bind(self._server)
         except RuntimeError as error:
-            raise Unavailable(f"the address {self._address} cannot be taken", sent=False) from error
-        await server.start()
+            cause = error.with_traceback(None)  # its frames hold objects of grpcio (see `_client`)
+            raise Unavailable(f"the address {self._address} cannot be taken", sent=False) from cause
+        await self._server.start()
         return port
 
     async def stop(self) -> None:
         """
-        Take no more calls and cancel those under way.
+        Take no more calls, cancel those under way and wait until their handlers have ended.
         """
         server, self._server = self._server, None
         if server is not None:
             await server.stop(None)
+        if self._handler is not None:
+            await self._handler.wait_idle()
 
     def _bind(self, server: grpc.aio.Server) -> int:
         if self._credentials is None:
@@ -118,13 +125,13 @@ async def open_server(server: Server, dispatch: Dispatch, max_message_size: int)
     """
     async with open_bridge(serving=True) as bridge:
         try:
-            yield await bridge.run(server.start, _Handler(bridge, dispatch, max_message_size))
+            yield await bridge.run(server.start, Handler(bridge, dispatch, max_message_size))
         finally:
             with anyio.move_on_after(_STOP_TIMEOUT, shield=True):
                 await bridge.run(server.stop)
 
 
-class _Handler(grpc.GenericRpcHandler):
+class Handler(grpc.GenericRpcHandler):
     """
     Takes every method. The standard health service's `Watch` is a stream, which Remora has none of.
     """
@@ -133,6 +140,15 @@ class _Handler(grpc.GenericRpcHandler):
         self._bridge = bridge
         self._dispatch = dispatch
         self._max_message_size = max_message_size
+        self._tasks = set[asyncio.Task[Any]]()
+
+    async def wait_idle(self) -> None:
+        """
+        Wait until no call is being answered.
+        """
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await settle()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         """
@@ -143,6 +159,7 @@ class _Handler(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(partial(self._answer, handler_call_details))
 
     async def _answer(self, details: grpc.HandlerCallDetails, payload: bytes, context: Context) -> bytes:
+        self._note_task()
         remaining, peer = context.time_remaining(), context.peer()
         answer = await self._bridge.answer(self._perform, details, payload, remaining, peer)
         if answer.status is not None:
@@ -152,6 +169,12 @@ class _Handler(grpc.GenericRpcHandler):
         if answer.trailing:
             context.set_trailing_metadata(answer.trailing)
         return answer.payload
+
+    def _note_task(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _perform(
         self, details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None, peer: str
