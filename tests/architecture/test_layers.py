@@ -64,6 +64,8 @@ LAYERS = {
     "_builtin": Layer("types errors wire _schema _methods"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
     "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
+    # for the command line
+    "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
 }

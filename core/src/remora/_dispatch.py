@@ -159,7 +159,10 @@ class Dispatcher:
             return self._catalog.codec_of(method.request, method.response)
         codec = self._catalog.codec_for(call.content_type)
         if codec is None:
-            raise PluginError(f"the media type {call.content_type!r} is not understood", code=Code.INVALID_ARGUMENT)
+            raise PluginError(
+                f"the media type {call.content_type!r} is not understood; send application/json",
+                code=Code.INVALID_ARGUMENT,
+            )
         return codec
 
 

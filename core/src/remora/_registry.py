@@ -68,6 +68,8 @@ def load_catalog(extensions: Sequence[object] = ()) -> Catalog:
     registry = Registry(extensions)
     for problem in registry.fatal:
         raise problem
+    for ignored in registry.catalog.broken.values():
+        _log.warning("%s", ignored)
     return registry.catalog
 
 
@@ -92,7 +94,6 @@ class Registry:
         self.fatal += self.catalog.conflicts()
         for extension in self.extensions:
             if extension.problem is not None:
-                _log.warning("%s", extension.problem)
                 self.catalog.broken[extension.origin.entry_point] = extension.problem
             elif extension.state == "disabled":
                 self.catalog.disabled[extension.origin.entry_point] = extension.origin
