@@ -31,7 +31,8 @@ LAYERS = {
     # records and rules: no I/O
     "errors": Layer(),
     "types": Layer("errors"),
-    "policy": Layer("types errors"),
+    "values": Layer(),
+    "policy": Layer("types errors values"),
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
@@ -43,7 +44,7 @@ LAYERS = {
     "_methods": Layer("types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
-    "config": Layer("_structure types specs errors"),
+    "config": Layer("_structure types values specs errors"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from remora._structure import describe_errors, make_converter
 from remora.config._expand import expand
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
-from remora.config._values import Limits, parse_duration
 from remora.errors import ConfigError
 from remora.types import Endpoint
+from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
