@@ -3,7 +3,7 @@ The configuration: records, and how they are read from files.
 """
 
 from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
-from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, ManagerConfig, PluginConfig
+from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
 from remora.values import Count, Duration
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ConnectionConfig",
     "Count",
     "Defaults",
+    "FallbackConfig",
     "Duration",
     "ManagerConfig",
     "PluginConfig",
