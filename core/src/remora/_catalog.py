@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remora.protocols import Codec
-    from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
     from remora.types import Event
 
 Spec = TypeVar("Spec")
@@ -58,6 +58,7 @@ class Catalog:
     Attributes:
         transports: By name, with every claim to that name.
         codecs: By name, likewise.
+        balancers: By name, likewise.
         interceptors: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
@@ -66,6 +67,7 @@ class Catalog:
 
     transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     codecs: dict[str, list[Feature[CodecSpec]]] = field(default_factory=lambda: defaultdict(list))
+    balancers: dict[str, list[Feature[BalancerSpec]]] = field(default_factory=lambda: defaultdict(list))
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
@@ -78,6 +80,7 @@ class Catalog:
         *,
         transports: Sequence[TransportSpec[Any]] = (),
         codecs: Sequence[CodecSpec] = (),
+        balancers: Sequence[BalancerSpec] = (),
         interceptors: Sequence[InterceptorSpec] = (),
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
@@ -90,6 +93,7 @@ class Catalog:
         kinds: list[tuple[str, dict[str, list[Feature[Any]]], Sequence[Any]]] = [
             ("transport", self.transports, transports),
             ("codec", self.codecs, codecs),
+            ("balancer", self.balancers, balancers),
             ("interceptor", self.interceptors, interceptors),
             ("command", self.commands, commands),
         ]
@@ -105,6 +109,7 @@ class Catalog:
         shelves: list[tuple[str, dict[str, list[Feature[Any]]]]] = [
             ("transport", self.transports),
             ("codec", self.codecs),
+            ("balancer", self.balancers),
             ("interceptor", self.interceptors),
             ("command", self.commands),
         ]
@@ -164,6 +169,15 @@ class Catalog:
                 return self.codec(name)
         return self.codec("json")
 
+    def balancer(self, name: str) -> Feature[BalancerSpec]:
+        """
+        The balancer of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("balancer", self.balancers, name)
+
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)
         if not claims:
@@ -173,7 +187,9 @@ class Catalog:
         return claims[0]
 
     def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
-        words = (name, name.removesuffix("s"))
+        words = [name, name.removesuffix("s")]
+        if not known:
+            words.append(f"{kind}s")  # one extra brings all features of the kind
         for entry_point, problem in self.broken.items():
             if entry_point in words:
                 return NotInstalled(f'{kind} "{name}" cannot be used: {problem}')

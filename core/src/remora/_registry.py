@@ -151,6 +151,7 @@ class Registry:
             origin,
             transports=collect("remora_register_transports"),
             codecs=collect("remora_register_codecs"),
+            balancers=collect("remora_register_balancers"),
             interceptors=collect("remora_register_interceptors"),
             commands=collect("remora_register_commands"),
         )
