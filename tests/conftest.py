@@ -1,10 +1,12 @@
 """
 What all tests share: every async test runs on every backend that is installed, or on the one that `--backend` names.
+Where CI is set nothing may be skipped, since everything that a test needs is installed there.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import pytest
 
@@ -37,3 +39,26 @@ def _backends(config: pytest.Config) -> list[str]:
     named: str | None = config.getoption("--backend")
     installed = ["asyncio", *(["trio"] if importlib.util.find_spec("trio") else [])]
     return [named] if named else installed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """
+    Fail a run in CI that has skipped something.
+    """
+    if _forbidden_skips(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """
+    Say why a run without a failed test has failed; the reasons of the skips stand in the summary already.
+    """
+    if count := _forbidden_skips(terminalreporter.config):
+        terminalreporter.write_line(f"CI: {count} skipped, and nothing may be skipped here", red=True)
+
+
+def _forbidden_skips(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    in_ci = os.environ.get("CI", "").lower() in {"1", "true"}
+    return len(reporter.stats.get("skipped", ())) if reporter and in_ci else 0

@@ -15,11 +15,12 @@ from remora._caller import Caller
 from remora._options import build_options
 from remora._pipeline import Pipeline
 from remora._route import Instance, Route
+from remora.errors import ConfigError
 from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from remora._catalog import Catalog, Feature, Origin
     from remora.config import PluginConfig
@@ -54,6 +55,39 @@ class Plugged:
     route: Route
     caller: Caller
     parts: Sequence[Part]
+
+
+def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
+    """
+    Check what only the installed extensions can tell, for all plugins at once.
+
+    Raises:
+        NotInstalled: One table names a feature that is not there.
+        ConfigError: An option is wrong, or there is more than one problem; each names its plugin.
+    """
+    failed: list[tuple[PluginConfig, ConfigError]] = []
+    for config in configs:
+        try:
+            check_plugin(catalog, config)
+        except ConfigError as error:
+            failed.append((config, error))
+    if len(failed) == 1:
+        raise _named(*failed[0])
+    if failed:
+        problems = [_located(config, line) for config, error in failed for line in error.problems]
+        summary = "\n".join([f"{len(problems)} problems", *(f"  {line}" for line in problems)])
+        raise ConfigError(summary, problems=problems)
+
+
+def _named(config: PluginConfig, error: ConfigError) -> ConfigError:
+    if _located(config, error.message) != error.message:
+        error.plugin = config.name
+    return error
+
+
+def _located(config: PluginConfig, problem: str) -> str:
+    where = f"plugins.{config.name}"
+    return problem if problem.startswith(where) else f"{where}: {problem}"
 
 
 def check_plugin(catalog: Catalog, config: PluginConfig) -> None:

@@ -61,7 +61,7 @@ class Catalog:
         interceptors: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
-        broken: What is wrong with the extensions that could not be loaded.
+        broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
     """
 
     transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
@@ -69,7 +69,7 @@ class Catalog:
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
-    broken: list[ExtensionError] = field(default_factory=list)
+    broken: dict[str, ExtensionError] = field(default_factory=dict)
     _built: dict[str, Codec] = field(default_factory=dict)
 
     def add(
@@ -173,16 +173,17 @@ class Catalog:
         return claims[0]
 
     def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
-        broken = "".join(f"; {problem}" for problem in self.broken)
-        extra = next((word for word in (name, name.removesuffix("s")) if word in _extras()), None)
+        words = (name, name.removesuffix("s"))
+        for entry_point, problem in self.broken.items():
+            if entry_point in words:
+                return NotInstalled(f'{kind} "{name}" cannot be used: {problem}')
+        extra = next((word for word in words if word in _extras()), None)
         if extra:
-            return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"{broken}')
+            return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
         meant = get_close_matches(name, [*known, *_extras()], n=1)
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
-        return NotInstalled(
-            f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}{broken}'
-        )
+        return NotInstalled(f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}')
 
 
 def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> ExtensionConflict:

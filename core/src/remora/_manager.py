@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from remora._assembly import assemble, check_plugin
+from remora._assembly import assemble, check_plugins
 from remora._caller import Caller, CallOptions
 from remora._events import EventBus
 from remora._registry import load_catalog
@@ -69,8 +69,7 @@ class Manager:
         self._plugins: dict[str, Plugged] = {}
         self._group: TaskGroup | None = None
         self._supervisor: Supervisor | None = None
-        for plugin in self._config.plugins.values():
-            check_plugin(self._catalog, plugin)
+        check_plugins(self._catalog, self._config.plugins.values())
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
@@ -104,8 +103,8 @@ class Manager:
             if exc_type is None:
                 await self._drained(_SHUTDOWN_DRAIN)
             await self._unplug(*self._plugins.values())
-            # without the body's exception, so that it leaves as it is and not in a group
-            await self._group.__aexit__(None, None, None)
+        # without the body's exception, so that it leaves as it is and not in a group
+        await self._group.__aexit__(None, None, None)
         self._bus.publish(ManagerStopped(time=time.time()))
         self._bus.close()
 

@@ -63,6 +63,8 @@ def load_catalog(extensions: Sequence[object] = ()) -> Catalog:
     registry = Registry(extensions)
     for problem in registry.fatal:
         raise problem
+    for ignored in registry.catalog.broken.values():
+        _log.warning("%s", ignored)
     return registry.catalog
 
 
@@ -87,8 +89,7 @@ class Registry:
         self.fatal += self.catalog.conflicts()
         for extension in self.extensions:
             if extension.problem is not None:
-                _log.warning("%s", extension.problem)
-        self.catalog.broken = [e.problem for e in self.extensions if e.problem is not None]
+                self.catalog.broken[extension.origin.entry_point] = extension.problem
 
     def _installed(self) -> Iterable[tuple[Origin, object]]:
         """

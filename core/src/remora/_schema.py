@@ -12,7 +12,7 @@ import re
 from collections import Counter, abc
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from pathlib import Path, PurePath
 from typing import Any, get_args, get_origin
 from uuid import UUID
@@ -91,7 +91,8 @@ class _Writer:
 
     def _scalar(self, type_: Any) -> Schema | None:
         if isinstance(type_, type) and issubclass(type_, Enum):
-            return {**_enumeration(tuple(type_)), **_description(type_)}
+            values: Schema = {"type": "integer"} if issubclass(type_, Flag) else _enumeration(tuple(type_))
+            return {**values, **_description(type_)}
         bases = inspect.getmro(type_) if isinstance(type_, type) else (type_,)
         return next((dict(_SCALARS[base]) for base in bases if base in _SCALARS), None)
 

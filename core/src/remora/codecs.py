@@ -11,14 +11,14 @@ import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from remora._structure import describe_errors, make_converter
+from remora._structure import Mismatch, describe_errors, make_converter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cattrs import Converter
 
-__all__ = ["JsonCodec", "RecordConverter"]
+__all__ = ["JsonCodec", "Mismatch", "RecordConverter"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,8 @@ class RecordConverter:
         """
         try:
             return self._fast.structure(value, type_)
+        except RecursionError as exc:
+            raise ValueError("$: nested too deeply") from exc
         except Exception:  # somebody's record may refuse its values with any error
             return self._structure_again(value, type_)
 
@@ -86,8 +88,6 @@ class RecordConverter:
         """
         try:
             return self._detailed.structure(value, type_)
-        except RecursionError as exc:
-            raise ValueError("$: nested too deeply") from exc
         except Exception as exc:  # somebody's record may refuse its values with any error
             raise ValueError("; ".join(describe_errors(exc)[:_MOST_PROBLEMS])) from exc
 

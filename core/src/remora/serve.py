@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora.protocols import Listener
 
-__all__ = ["ServeOptions", "Served", "serve", "serve_until_stopped", "serving"]
+__all__ = ["ServeOptions", "Served", "dispatcher_for", "serve", "serve_until_stopped", "serving"]
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +168,24 @@ async def serving(
         await stack.aclose()
 
 
+def dispatcher_for(
+    *services: object, options: ServeOptions | None = None, extensions: Sequence[object] = ()
+) -> Dispatcher:
+    """
+    What answers calls for objects, for servers that Remora does not run itself (see `remora_http.asgi`).
+
+    Args:
+        *services: Instances of classes with public, annotated methods.
+        options: Limits.
+        extensions: Hook modules or objects beside the installed ones.
+
+    Raises:
+        ConfigError: The objects have nothing to serve.
+    """
+    limit = (options or ServeOptions()).max_concurrent_calls
+    return Dispatcher(services, catalog=load_catalog(extensions), max_concurrent_calls=limit)
+
+
 def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:
     endpoint = Endpoint(address)
     feature = catalog.transport(endpoint.scheme)
@@ -209,6 +227,8 @@ def _addresses_from_outside() -> list[str]:
 def _announce(served: Served) -> None:
     names = ", ".join(info.name for info in served.dispatcher.services)
     for endpoint in served.endpoints:
+        if endpoint.scheme == "stdio":  # the host knows, and its log has better things to show
+            continue
         print(f"remora: serving {names} at {endpoint.url}", file=sys.stderr, flush=True)
 
 

@@ -1,1 +1,5 @@
-"""remora_codecs"""
+"""
+MessagePack and Protocol Buffers payloads for Remora.
+"""
+
+__all__: list[str] = []

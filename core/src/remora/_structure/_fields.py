@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import types
+import typing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import (
@@ -30,6 +31,7 @@ from typing import (
 MISSING: Final = object()
 """Stands for a default that there is not, or that is made anew for every record."""
 
+_QUALIFIERS: tuple[object, ...] = (Required, NotRequired, Final, getattr(typing, "ReadOnly", Required))
 _CONSTANT_FACTORIES = (list, dict, set, frozenset, tuple)
 
 
@@ -90,7 +92,7 @@ def bare(type_: Any) -> Any:
     while True:
         if isinstance(type_, NewType):
             type_ = type_.__supertype__
-        elif get_origin(type_) in (Annotated, Required, NotRequired, Final):
+        elif get_origin(type_) in (Annotated, *_QUALIFIERS):
             type_ = get_args(type_)[0]
         elif type(type_).__name__ == "TypeAliasType":
             type_ = type_.__value__
@@ -119,7 +121,8 @@ def record_fields(type_: object) -> tuple[Field, ...]:
     hints = get_type_hints(cls, include_extras=True)
     arguments: dict[object, object] = dict(zip(getattr(cls, "__parameters__", ()), get_args(type_), strict=False))
     return tuple(
-        dataclasses.replace(field, type=_fill(hints.get(field.name, object), arguments)) for field in _bare_fields(cls)
+        dataclasses.replace(field, type=_fill(_unqualified(hints.get(field.name, object)), arguments))
+        for field in _bare_fields(cls)
     )
 
 
@@ -129,8 +132,7 @@ def _bare_fields(cls: type) -> list[Field]:
     if hasattr(cls, "__attrs_attrs__"):
         return [_attrs_field(attribute) for attribute in cls.__attrs_attrs__ if attribute.init]
     if is_typeddict(cls):
-        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
-        return [Field(name, object, name in required) for name in get_type_hints(cls)]
+        return [_typed_dict_field(cls, name, hint) for name, hint in get_type_hints(cls, include_extras=True).items()]
     defaults: dict[str, object] = getattr(cls, "_field_defaults", {})
     names: tuple[str, ...] = getattr(cls, "_fields", ())
     return [Field(name, object, name not in defaults, defaults.get(name, MISSING)) for name in names]
@@ -153,6 +155,25 @@ def _attrs_field(attribute: Any) -> Field:
     if isinstance(default, sys.modules["attr"].Factory):
         return Field(name, object, False, MISSING if default.takes_self else _made(default.factory))
     return Field(name, object, False, default)
+
+
+def _typed_dict_field(cls: type, name: str, hint: object) -> Field:
+    # Postponed annotations hide NotRequired from the class itself, so the annotation has the last word.
+    qualifiers = _qualifiers(hint)
+    required = name in getattr(cls, "__required_keys__", ())
+    return Field(name, object, Required in qualifiers or (required and NotRequired not in qualifiers))
+
+
+def _qualifiers(hint: object) -> list[object]:
+    found: list[object] = []
+    while get_origin(hint) in (Annotated, *_QUALIFIERS):
+        found.append(get_origin(hint))
+        hint = get_args(hint)[0]
+    return found
+
+
+def _unqualified(hint: object) -> object:
+    return _unqualified(get_args(hint)[0]) if get_origin(hint) in _QUALIFIERS else hint
 
 
 def _made(factory: object) -> object:

@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, is_typeddict
 
+from cattrs import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
+from cattrs.errors import AttributeValidationNote
 
+from remora._structure._collections import late_hook
 from remora._structure._errors import Mismatch
 from remora._structure._fields import is_named_tuple, is_record, record_fields, record_type
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
+    from remora._structure._fields import Field
     from remora._structure._scalars import Hook
 
 
@@ -41,6 +45,9 @@ def add_records(converter: Converter) -> None:
     converter.register_structure_hook_factory(is_record, partial(_record_hook, converter))
     converter.register_unstructure_hook_factory(
         is_named_tuple, lambda type_: namedtuple_dict_unstructure_factory(type_, converter)
+    )
+    converter.register_unstructure_hook_func(
+        lambda type_: is_typeddict(record_type(type_)), partial(_unstructure_typed_dict, converter)
     )
 
 
@@ -65,14 +72,37 @@ def _fields_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:
 
 
 def _typed_dict_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:
+    # Not left to cattrs, which takes a NotRequired key for required where annotations are postponed.
+    parts = _parts(converter, type_)
+    names = {field.name for field, _ in parts}
+
+    def structure_typed_dict(value: Mapping[str, Any], _: object) -> dict[str, Any]:
+        result, errors = {}, list[Exception]()
+        for field, hook in parts:
+            try:
+                if field.required or field.name in value:
+                    result[field.name] = hook(value[field.name], field.type)
+            except Exception as exc:  # from the constructor of somebody's record, too
+                exc.add_note(AttributeValidationNote(f"in {type_}", field.name, field.type))
+                errors.append(exc)
+        if converter.forbid_extra_keys and value.keys() - names:
+            errors.append(ForbiddenExtraKeysError("", type_, set(value.keys() - names)))
+        if errors:
+            raise ClassValidationError(f"in {type_}", errors, type_)  # pyright: ignore[reportCallIssue]
+        return result
+
+    return structure_typed_dict
+
+
+def _parts(converter: Converter, type_: Any) -> list[tuple[Field, Hook]]:
     if type_ in _making.types:
         raise RecursionError
     _making.types.add(type_)
     try:
-        structure = converter.gen_structure_typeddict(type_)
+        return [(field, late_hook(converter, field.type)) for field in record_fields(type_)]
     finally:
         _making.types.remove(type_)
-    if converter.forbid_extra_keys:
-        return structure
-    names = [field.name for field in record_fields(type_)]
-    return lambda value, _: structure({name: value[name] for name in names if name in value}, type_)
+
+
+def _unstructure_typed_dict(converter: Converter, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: converter.unstructure(item) for name, item in value.items()}

@@ -43,7 +43,7 @@ def add_scalars(converter: Converter) -> None:
     converter.register_structure_hook_func(lambda type_: type_ in (object, Any), lambda value, _: value)
     converter.register_unstructure_hook_func(lambda type_: type_ is object, partial(_unstructure_any, converter))
     converter.register_structure_hook_func(lambda type_: type_ in (None, type(None)), _structure_none)
-    converter.register_structure_hook_func(_is_enum, _structure_enum)
+    converter.register_structure_hook(Enum, _structure_enum)
     converter.register_structure_hook_factory(lambda type_: bool(literal_values(type_)), _literal_hook)
 
 
@@ -117,7 +117,7 @@ def _is_enum(type_: object) -> bool:
 
 def _structure_enum(value: object, type_: type[Enum]) -> Enum:
     try:
-        member = type_(value)
+        member = type_(tuple(value) if isinstance(value, list) else value)
     except (ValueError, TypeError, KeyError):
         raise Mismatch(_expected(type_), value) from None
     # True == 1 == 1.0, but they are different values in every format.

@@ -82,10 +82,14 @@ def _union_hook(converter: Converter, type_: Any) -> Hook:
     expected = alternatives(_name(member) for member in get_args(type_))
 
     def structure_union(value: Any, _: object) -> object:
-        fitting = _fitting(records, value) if records and isinstance(value, Mapping) else []
-        if records and not fitting and not others and isinstance(value, Mapping):
-            _refuse_tag(records, value, type_)
-        return _first_that_takes(value, [*fitting, *others], expected)
+        of_record = bool(records) and isinstance(value, Mapping)
+        fitting = _fitting(records, value) if of_record else []
+        try:
+            return _first_that_takes(value, [*fitting, *others], expected)
+        except Mismatch:
+            if of_record:
+                _refuse_tag(records, value, type_)
+            raise
 
     return structure_union
 
@@ -155,6 +159,8 @@ def _first_that_takes(value: object, members: Sequence[Callable[[object], object
             return member(value)
         except (ClassValidationError, IterableValidationError) as exc:
             inside.append(exc)
+        except RecursionError:
+            raise
         except Exception:  # from the constructor of somebody's record, too
             continue
     # The member whose shape fits best knows most about what is wrong.

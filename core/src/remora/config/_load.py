@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -163,14 +164,12 @@ def _number(value: object, type_: Any) -> object:
     kind = get_args(type_)[0]
     number = value
     if limits.is_duration and isinstance(value, str):
-        try:
+        with suppress(ValueError):
             number = parse_duration(value)
-        except ValueError as error:
-            raise ValueError(f"expected {limits}, got {value!r}") from error
-    fits = isinstance(number, int) if kind is int else isinstance(number, int | float)
-    if not fits or isinstance(number, bool) or not limits.allow(number):  # type: ignore[arg-type]
-        raise ValueError(f"expected {limits}, got {value!r}")
-    return kind(number)
+    is_number = isinstance(number, int) or (kind is float and isinstance(number, float))
+    if isinstance(number, int | float) and is_number and not isinstance(number, bool) and limits.allow(number):
+        return kind(number)
+    raise ValueError(f"expected {limits}, got {value!r}")
 
 
 def _endpoint(value: object, _: object) -> Endpoint:

@@ -1,1 +1,3 @@
-"""remora_exec"""
+"""
+Plugins as child processes. Everything here is reached through the transport `exec`; see `remora_exec.plugin`.
+"""

@@ -1,1 +1,21 @@
-"""remora_http"""
+"""
+Remora over HTTP: the transport `http`, and `asgi`, which serves a plugin in any ASGI server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remora_http._asgi import asgi as asgi
+
+__all__ = ["asgi"]
+
+
+def __getattr__(name: str) -> object:
+    # The entry point imports this package at start-up, in programs that may never speak HTTP.
+    if name == "asgi":
+        from remora_http._asgi import asgi
+
+        return asgi
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,1 +1,0 @@
-"""acme_remora_loopback"""

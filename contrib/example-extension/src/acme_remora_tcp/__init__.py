@@ -1,0 +1,3 @@
+"""
+The transport `tcp`: ttrpc over TCP, as a stranger would write it.
+"""

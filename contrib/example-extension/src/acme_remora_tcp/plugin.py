@@ -1,0 +1,44 @@
+"""
+What the entry point leads to: the description of the transport, and nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora import ConnectionConfig, TransportSpec, hookimpl
+
+if TYPE_CHECKING:
+    from remora.protocols import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    What can be configured.
+
+    Attributes:
+        connection: How instances are connected.
+        max_message_size: Bytes of one request or reply.
+    """
+
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    max_message_size: int = 4 * 1024 * 1024
+
+
+def build(options: Options) -> Transport:
+    """
+    The transport for one plugin.
+    """
+    from acme_remora_tcp._transport import TcpTransport
+
+    return TcpTransport(options)
+
+
+@hookimpl
+def remora_register_transports() -> list[TransportSpec[Options]]:
+    """
+    The transport `tcp`.
+    """
+    return [TransportSpec(name="tcp", schemes=("tcp",), options=Options, build=build, native_deadline=True)]

@@ -1,0 +1,303 @@
+"""
+The contract of transports, as a function that puts any transport through it.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from remora._dispatch import Dispatcher
+from remora._registry import load_catalog
+from remora.codecs import JsonCodec
+from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
+from remora.testing._contract import Contract, Failure, Number, Seen, Text
+from remora.types import Call, Endpoint, Status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from remora.protocols import Channel, Transport
+    from remora.specs import TransportSpec
+    from remora.types import Reply
+
+__all__ = ["ContractViolation", "check_transport"]
+
+T = TypeVar("T")
+
+_SERVICE = "remora.testing.v1.Contract"
+_BOUND = 10.0
+_JSON = JsonCodec()
+
+
+class ContractViolation(AssertionError):
+    """
+    A transport does not keep the contract; the message names the claim that failed.
+    """
+
+
+async def check_transport(spec: TransportSpec[Any], options: object = None) -> list[str]:
+    """
+    Put a transport through the contract, over its real wire.
+
+    The plugin's side is served by the transport itself at a free address of its own choice (`SCHEME:`);
+    a transport that launches programs starts one that serves on `stdio:`.
+
+    Args:
+        spec: What the transport's hook returns.
+        options: The options to build it with; by default the defaults.
+
+    Returns:
+        The claims that were checked, in order.
+
+    Raises:
+        ContractViolation: A claim does not hold.
+    """
+    bench = _Bench(spec, options if options is not None else spec.options())
+    for check in _CHECKS:
+        claim = check.__name__.removeprefix("_").replace("_", " ")
+        try:
+            with anyio.fail_after(_BOUND):
+                await check(bench)
+        except Exception as error:
+            raise ContractViolation(f"{spec.name}: {claim}: {type(error).__name__}: {error}") from error
+    return [check.__name__.removeprefix("_").replace("_", " ") for check in _CHECKS]
+
+
+@dataclass(frozen=True)
+class _Bench:
+    spec: TransportSpec[Any]
+    options: Any
+
+    @property
+    def is_limited(self) -> bool:
+        """
+        Whether the transport bounds its messages.
+        """
+        return hasattr(self.options, "max_message_size")
+
+    def build(self, **changes: object) -> Transport:
+        """
+        The transport, with some of its options changed.
+        """
+        return self.spec.build(replace(self.options, **changes))
+
+    @asynccontextmanager
+    async def served(self, **changes: object) -> AsyncIterator[tuple[Transport, Endpoint]]:
+        """
+        The transport, and where the contract's service can be reached with it.
+        """
+        if self.spec.launches:
+            child = {"executable": sys.executable, "args": ("-m", "remora.testing")}
+            yield self.build(**child, **changes), Endpoint(f"{self.spec.schemes[0]}:")
+            return
+        transport = self.build(**changes)
+        dispatcher = Dispatcher([Contract()], catalog=load_catalog())
+        async with transport.listen(Endpoint(f"{self.spec.schemes[0]}:"), dispatcher) as listener:
+            yield transport, listener.endpoint
+
+    @asynccontextmanager
+    async def connected(self, **changes: object) -> AsyncIterator[_Peer]:
+        """
+        The contract's service, ready to be called.
+        """
+        async with self.served(**changes) as (transport, endpoint), transport.open(endpoint) as channel:
+            yield _Peer(channel)
+
+
+@dataclass(frozen=True)
+class _Peer:
+    channel: Channel
+
+    async def reply(self, method: str, request: object, **facts: Any) -> Reply:
+        """
+        The raw reply to a call.
+        """
+        deadline = facts.pop("deadline", None) or anyio.current_time() + _BOUND
+        call = Call(service=_SERVICE, method=method, payload=_JSON.encode(request), deadline=deadline, **facts)
+        return await self.channel.call(call)
+
+    async def call(self, method: str, request: object, type_: type[T], **facts: Any) -> T:
+        """
+        The decoded reply to a call.
+        """
+        return _JSON.decode((await self.reply(method, request, **facts)).payload, type_)
+
+
+async def _a_reply_is_the_answer_to_its_own_request(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        for text in ("", "hello", "ü\u2028\U0001f41f\x00", "x" * 100_000):
+            assert await peer.call("echo", Text(text), Text) == Text(text)
+
+
+async def _many_calls_are_in_flight_at_once(bench: _Bench) -> None:
+    async with bench.connected() as peer, anyio.create_task_group() as group:
+
+        async def echo(number: int) -> None:
+            assert await peer.call("echo", Text(str(number)), Text) == Text(str(number))
+
+        for number in range(50):
+            group.start_soon(echo, number)
+
+
+async def _a_slow_call_holds_up_no_other(bench: _Bench) -> None:
+    async with bench.connected() as peer, anyio.create_task_group() as group:
+        group.start_soon(peer.reply, "sleep", Number(3600))
+        await peer.call("echo", Text("quick"), Text)
+        group.cancel_scope.cancel()
+
+
+async def _every_code_comes_back_with_message_and_details(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        for code in Code:
+            details = {"field": "name", "limit": 3, "list": [1, "two", None, True, {"deep": 1.5}]}
+            error = await _error(peer.reply("fail", Failure(code, f"no: {code} ü", details)))
+            assert error.code is code, f"expected {code}, got {error.code}"
+            if code is not Code.DEADLINE_EXCEEDED:
+                assert isinstance(error, PluginError), f"expected a PluginError, got {error!r}"
+                assert error.message == f"no: {code} ü", f"the message is {error.message!r}"
+                assert error.details == details, f"the details are {error.details!r}"
+
+
+async def _an_unexpected_exception_is_internal_and_keeps_its_secrets(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        error = await _error(peer.reply("crash", Text("swordfish")))
+        assert error.code is Code.INTERNAL, f"the code is {error.code}"
+        assert "swordfish" not in str(error), f"the message is {error.message!r}"
+        assert "Traceback" not in str(error), f"the message is {error.message!r}"
+
+
+async def _an_unknown_method_is_unimplemented(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        error = await _error(peer.reply("no_such_method", Text()))
+        assert error.code is Code.UNIMPLEMENTED, f"the code is {error.code}"
+
+
+async def _request_id_and_headers_travel_both_ways(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        reply = await peer.reply("look", Text("over here"), headers={"x-tenant": "acme"}, request_id="r-17")
+        seen = _JSON.decode(reply.payload, Seen)
+        assert (seen.service, seen.method) == (_SERVICE, "look"), f"the plugin sees {seen}"
+        assert seen.request_id == "r-17", f"the plugin sees the request id {seen.request_id!r}"
+        assert seen.headers.get("x-tenant") == "acme", f"the plugin sees the headers {seen.headers}"
+        assert reply.headers.get("x-answer") == "over here", f"the host sees the headers {dict(reply.headers)}"
+
+
+async def _the_plugin_sees_the_remaining_time(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        seen = await peer.call("look", Text(), Seen, deadline=anyio.current_time() + 5)
+        assert seen.remaining is not None, "the plugin sees no deadline"
+        # some wires round it up a little
+        assert 0 < seen.remaining <= 5.1, f"the plugin sees {seen.remaining} s of 5"
+
+
+async def _a_native_deadline_ends_the_call(bench: _Bench) -> None:
+    if not bench.spec.native_deadline:
+        return
+    async with bench.connected() as peer:
+        started = anyio.current_time()
+        error = await _error(peer.reply("sleep", Number(3600), deadline=started + 0.2))
+        assert isinstance(error, DeadlineExceeded), f"expected DeadlineExceeded, got {error!r}"
+        assert anyio.current_time() - started >= 0.19, "the call ended before its deadline"
+
+
+async def _cancellation_reaches_the_plugin(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        await peer.call("echo", Text(), Text)
+        with anyio.move_on_after(0.1):
+            await peer.reply("sleep", Number(3600))
+        while (await peer.call("cancelled", Text(), Number)).number < 1:
+            pass
+
+
+async def _a_late_reply_reaches_nobody(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        for number in range(5):
+            with anyio.move_on_after(0.02):
+                await peer.reply("sleep", Number(0.03))
+            assert await peer.call("echo", Text(str(number)), Text) == Text(str(number))
+
+
+async def _an_oversize_request_fails_alone(bench: _Bench) -> None:
+    if not bench.is_limited:
+        return
+    async with bench.connected(max_message_size=50_000) as peer, anyio.create_task_group() as group:
+        group.start_soon(peer.call, "echo", Text("beside it"), Text)
+        error = await _error(peer.reply("echo", Text("x" * 100_000)))
+        assert error.code is Code.RESOURCE_EXHAUSTED, f"the error is {error!r}"
+        await peer.call("echo", Text("after it"), Text)
+
+
+async def _an_oversize_reply_fails_alone(bench: _Bench) -> None:
+    if not bench.is_limited:
+        return
+    async with bench.connected(max_message_size=50_000) as peer, anyio.create_task_group() as group:
+        group.start_soon(peer.call, "echo", Text("beside it"), Text)
+        error = await _error(peer.reply("repeat", Number(100_000)))
+        assert error.code is Code.RESOURCE_EXHAUSTED, f"the error is {error!r}"
+        await peer.call("echo", Text("after it"), Text)
+
+
+async def _a_served_plugin_is_healthy(bench: _Bench) -> None:
+    async with bench.connected() as peer:
+        health = await peer.channel.probe()
+        assert health.status is Status.HEALTHY, f"the health is {health}"
+
+
+async def _where_nothing_answers_the_plugin_is_unavailable(bench: _Bench) -> None:
+    if bench.spec.launches:
+        return
+    async with bench.served() as (transport, endpoint):
+        pass
+
+    async def attempt() -> None:
+        async with transport.open(endpoint) as channel:
+            await channel.call(Call(service=_SERVICE, method="echo", payload=b"{}", deadline=anyio.current_time() + 5))
+
+    error = await _error(attempt())
+    assert isinstance(error, Unavailable), f"expected Unavailable, got {error!r}"
+
+
+async def _a_left_listener_frees_its_address(bench: _Bench) -> None:
+    if bench.spec.launches:
+        return
+    async with bench.served() as (transport, endpoint):
+        pass
+    dispatcher = Dispatcher([Contract()], catalog=load_catalog())
+    async with transport.listen(endpoint, dispatcher), transport.open(endpoint) as channel:
+        await _Peer(channel).call("echo", Text(), Text)
+
+
+_CHECKS: tuple[Callable[[_Bench], Awaitable[None]], ...] = (
+    _a_reply_is_the_answer_to_its_own_request,
+    _many_calls_are_in_flight_at_once,
+    _a_slow_call_holds_up_no_other,
+    _every_code_comes_back_with_message_and_details,
+    _an_unexpected_exception_is_internal_and_keeps_its_secrets,
+    _an_unknown_method_is_unimplemented,
+    _request_id_and_headers_travel_both_ways,
+    _the_plugin_sees_the_remaining_time,
+    _a_native_deadline_ends_the_call,
+    _cancellation_reaches_the_plugin,
+    _a_late_reply_reaches_nobody,
+    _an_oversize_request_fails_alone,
+    _an_oversize_reply_fails_alone,
+    _a_served_plugin_is_healthy,
+    _where_nothing_answers_the_plugin_is_unavailable,
+    _a_left_listener_frees_its_address,
+)
+
+
+async def _error(attempt: Awaitable[object]) -> RemoraError:
+    """
+    The error that an attempt ends with.
+    """
+    try:
+        result = await attempt
+    except RemoraError as error:
+        return error
+    raise AssertionError(f"expected an error, got {result!r}")

@@ -1,0 +1,210 @@
+"""
+The messages of the `jsonl` protocol, in both roles.
+
+A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
+off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details"}}`; beside a result
+may stand `"headers"`, an object of texts.
+
+What lives here: messages and their lines. What must not: I/O, and which calls are in flight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from remora.errors import Code, InvalidReply, InvalidRequest, MessageTooLarge, PluginError, RemoraError
+from remora.types import Call, Reply
+from remora.wire._jsonl import DEFAULT_MAX_SIZE, Id, dump_json, load_json
+from remora.wire._status import error_from_status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NO_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRequest:
+    """
+    A host asks for something.
+
+    Attributes:
+        id: The host's name for the call.
+        call: The call, without a deadline: that is on the reader's clock.
+        timeout: Seconds that the call may take; None when the host does not say.
+    """
+
+    id: Id
+    call: Call
+    timeout: float | None
+
+    def with_deadline(self, deadline: float | None) -> Call:
+        """
+        The call with its deadline on the reader's clock.
+        """
+        return replace(self.call, deadline=deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonCancel:
+    """
+    A host no longer wants an answer.
+    """
+
+    id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAnswer:
+    """
+    A plugin answers: with a reply, or with the error to raise.
+    """
+
+    id: Id
+    outcome: Reply | RemoraError
+
+
+def encode_json_request(
+    id_: int, call: Call, timeout: float | None = None, *, max_size: int = DEFAULT_MAX_SIZE
+) -> bytes:
+    """
+    The line that asks for a call.
+
+    Raises:
+        InvalidRequest: The payload is no JSON.
+        MessageTooLarge: The line is above the limit.
+    """
+    require_json(call)
+    context: dict[str, object] = {"request_id": call.request_id, "headers": dict(call.headers)}
+    if timeout is not None:
+        context["timeout_ms"] = max(1, round(timeout * 1000))
+    head = dump_json({"id": id_, "service": call.service, "method": call.method})
+    line = b'%b,"payload":%b,"context":%b}\n' % (head[:-1], _one_line(call.payload), dump_json(context))
+    if len(line) > max_size:
+        raise MessageTooLarge(f"the request is a line of {len(line)} bytes, the limit is {max_size}", sent=False)
+    return line
+
+
+def require_json(call: Call) -> None:
+    """
+    Refuse a call whose payload is no JSON; an empty one stands for null.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    if call.content_type.partition(";")[0].strip() not in ("", _JSON):
+        raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
+    try:
+        load_json(call.payload or b"null")
+    except ValueError as error:
+        raise InvalidRequest(f"the payload is no JSON: {error}") from error
+
+
+def encode_json_cancel(id_: int) -> bytes:
+    """
+    The line that calls one off.
+    """
+    return dump_json({"cancel": id_}) + b"\n"
+
+
+def encode_json_reply(id_: Id, reply: Reply, *, max_size: int = DEFAULT_MAX_SIZE) -> bytes:
+    """
+    The line that answers a call; an error in its place when the reply cannot be written as one.
+    """
+    if reply.content_type.partition(";")[0].strip() != _JSON:
+        return encode_json_error(id_, InvalidReply(f"the protocol jsonl carries no {reply.content_type!r}"))
+    headers = b',"headers":%b' % dump_json(dict(reply.headers)) if reply.headers else b""
+    line = b'{"id":%b,"result":%b%b}\n' % (dump_json(id_), _one_line(reply.payload), headers)
+    if len(line) <= max_size:
+        return line
+    return encode_json_error(id_, MessageTooLarge(f"the reply is a line of {len(line)} bytes, the limit is {max_size}"))
+
+
+def encode_json_error(id_: Id, error: RemoraError) -> bytes:
+    """
+    The line that answers a call with an error. Details that are no JSON are left out.
+    """
+    body: dict[str, object] = {"code": str(error.code), "message": error.message}
+    if isinstance(error, PluginError) and error.details:
+        body["details"] = error.details
+    try:
+        return dump_json({"id": id_, "error": body}) + b"\n"
+    except (TypeError, ValueError):
+        body.pop("details", None)
+        return dump_json({"id": id_, "error": body}) + b"\n"
+
+
+def decode_json_request(message: Mapping[str, object]) -> JsonRequest | JsonCancel | None:
+    """
+    What a host's object says; None when it says nothing that the protocol knows.
+
+    Raises:
+        ValueError: The payload holds a number that is too large to be written again.
+    """
+    if isinstance(cancel := message.get("cancel"), int | str):
+        return JsonCancel(cancel)
+    id_ = message.get("id")
+    if not isinstance(id_, int | str):
+        return None
+    context = message.get("context")
+    context = context if isinstance(context, dict) else {}
+    return JsonRequest(id_, _call(message, context), _timeout(context.get("timeout_ms")))
+
+
+def decode_json_answer(message: Mapping[str, object]) -> JsonAnswer | None:
+    """
+    What a plugin's object says; None when it belongs to no call.
+    """
+    id_ = message.get("id")
+    if not isinstance(id_, int | str):
+        return None
+    if message.get("error") is not None:
+        return JsonAnswer(id_, _error(message["error"]))
+    if "result" not in message:
+        return JsonAnswer(id_, InvalidReply("the answer has neither a result nor an error"))
+    return JsonAnswer(id_, _reply(message["result"], _headers(message.get("headers"))))
+
+
+def _one_line(payload: bytes) -> bytes:
+    # A line end in JSON is white space wherever it may stand at all: inside a string it is always escaped.
+    return payload.translate(_NO_LINE_ENDS) or b"null"
+
+
+def _call(message: Mapping[str, object], context: Mapping[str, object]) -> Call:
+    return Call(
+        service=_text(message.get("service")),
+        method=_text(message.get("method")),
+        payload=dump_json(message.get("payload")),
+        headers=_headers(context.get("headers")),
+        request_id=_text(context.get("request_id")),
+    )
+
+
+def _headers(value: object) -> dict[str, str]:
+    return {str(k).lower(): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _timeout(value: object) -> float | None:
+    return max(value, 0) / 1000 if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _reply(result: object, headers: Mapping[str, str]) -> Reply | RemoraError:
+    try:
+        return Reply(payload=dump_json(result), headers=headers)
+    except ValueError as error:
+        return InvalidReply(f"the result is no JSON: {error}")
+
+
+def _error(error: object) -> RemoraError:
+    if not isinstance(error, dict):
+        return PluginError(str(error))
+    details = error.get("details")
+    name = str(error.get("code", "")).upper()
+    code = Code(name) if name in Code.__members__ else Code.UNKNOWN
+    return error_from_status(code, str(error.get("message", "")), details if isinstance(details, dict) else None)

@@ -1,0 +1,91 @@
+"""
+Every hook has a page in the documentation, with its arguments and its example as they stand in the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from remora import hookspecs
+from tests.architecture.sources import ROOT
+
+HOOKS = [getattr(hookspecs, name) for name in hookspecs.__all__ if name.startswith("remora_")]
+PAGES = ROOT / "docs" / "hooks"
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+def test_page_names_the_hook_with_its_arguments(hook: Callable[..., object]) -> None:
+    """
+    The heading is what an extension's author writes after `def`.
+    """
+    signature = f"{hook.__name__}({', '.join(inspect.signature(hook).parameters)})"
+
+    assert _page(hook).startswith(f"# {signature}\n")
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+def test_page_holds_the_example_of_the_docstring(hook: Callable[..., object]) -> None:
+    """
+    One example, in both places; only its blank lines may differ.
+    """
+    shown = re.findall(r"(?s)```python\n(.*?)```\n", _page(hook))
+
+    assert [ast.dump(ast.parse(code)) for code in shown] == [ast.dump(ast.parse(_example(hook)))]
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+def test_example_registers_an_implementation_of_the_hook(hook: Callable[..., object], tmp_path: Path) -> None:
+    """
+    The example is a whole module: it runs as it stands.
+    """
+    (tmp_path / "plugin.py").write_text(_example(hook))
+    module = runpy.run_path(str(tmp_path / "plugin.py"))
+
+    assert hasattr(module[hook.__name__], "remora_impl")
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+@pytest.mark.parametrize("section", ["When it is called", "What to return", "Example", "Errors"])
+def test_page_has_the_sections_of_every_page(hook: Callable[..., object], section: str) -> None:
+    """
+    A reader finds the same thing in the same place.
+    """
+    assert f"\n## {section}\n" in _page(hook)
+
+
+def test_every_page_is_about_a_hook_and_in_the_index() -> None:
+    """
+    No page outlives its hook.
+    """
+    names = {hook.__name__ for hook in HOOKS}
+
+    assert {page.stem for page in PAGES.glob("*.md")} == names
+    assert set(re.findall(r"\(hooks/(\w+)\.md\)", (ROOT / "docs" / "index.md").read_text())) == names
+
+
+def test_every_hook_is_exported() -> None:
+    """
+    A hook that is not in `__all__` would escape the other tests.
+    """
+    specs = {name for name, item in vars(hookspecs).items() if hasattr(item, "remora_spec")}
+
+    assert {hook.__name__ for hook in HOOKS} == specs
+
+
+def _page(hook: Callable[..., object]) -> str:
+    return (PAGES / f"{hook.__name__}.md").read_text()
+
+
+def _example(hook: Callable[..., object]) -> str:
+    lines = (inspect.getdoc(hook) or "").splitlines()
+    code = [
+        line.strip().removeprefix(">>>").removeprefix("...") for line in lines if re.match(r"\s*(>>>|\.\.\.)", line)
+    ]
+    return "\n".join(line.removeprefix(" ") for line in code)

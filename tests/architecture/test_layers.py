@@ -1,0 +1,206 @@
+"""
+The dependency rule: what each module of the core may import, and that extensions use only what is public.
+
+What stands under TYPE_CHECKING does not count: it is not there when the program runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+
+from tests.architecture.sources import Distribution, Import, Module, distributions
+
+
+@dataclass(frozen=True)
+class Layer:
+    """
+    What one module or package of the core may import: other parts of the core, and other people's packages.
+    """
+
+    project: str = ""
+    foreign: str = ""
+
+
+RECORDS = "errors types protocols specs"
+
+LAYERS = {
+    # records and rules: no I/O
+    "errors": Layer(),
+    "types": Layer("errors"),
+    "policy": Layer("types errors"),
+    "protocols": Layer("types errors"),
+    "specs": Layer("types protocols"),
+    "hookspecs": Layer("types protocols specs", "pluggy"),
+    "wire": Layer("types errors"),
+    # records from and to something else
+    "_structure": Layer("", "cattrs"),
+    "_headers": Layer("errors"),
+    "_methods": Layer("types errors"),
+    "codecs": Layer("_structure errors"),
+    "_schema": Layer("_structure codecs"),
+    "config": Layer("_structure types specs errors"),
+    "_options": Layer("_structure config specs errors"),
+    # extensions
+    "_catalog": Layer("specs errors", "importlib_metadata"),
+    "_registry": Layer(f"{RECORDS} hookspecs _catalog", "pluggy importlib_metadata"),
+    "plugin": Layer("hookspecs specs codecs"),
+    # the host
+    "io": Layer("types errors protocols wire", "anyio trio"),
+    "_context": Layer("types errors", "anyio"),
+    "_events": Layer("types", "anyio"),
+    "_route": Layer("policy protocols types errors"),
+    "_pipeline": Layer("_route _context types errors", "anyio"),
+    "_supervisor": Layer("_route policy protocols types errors", "anyio"),
+    "_caller": Layer("_headers protocols types errors", "anyio"),
+    "client": Layer("_caller _methods types errors"),
+    "_assembly": Layer(f"{RECORDS} config policy _options _route _pipeline _caller", "anyio"),
+    "_manager": Layer(f"{RECORDS} config client _caller _assembly _events _registry _supervisor", "anyio"),
+    # the plugin author's side
+    "_builtin": Layer("types errors wire _schema _methods"),
+    "_dispatch": Layer("protocols types errors _methods _context _builtin", "anyio"),
+    "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
+    # for the command line
+    "extensions": Layer(f"{RECORDS} _catalog _registry"),
+    # for tests of extensions
+    "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
+}
+"""
+The table of the design, with `config`, `client`, `service` and `_manager` taken apart into the nouns that they hold:
+`_structure` is where cattrs is, `_assembly` makes a plugin's parts, `_dispatch` answers calls. A module that is added
+gets a row. `remora` itself only re-exports.
+"""
+
+ALL = distributions()
+CORE = next(item for item in ALL if item.name == "remora")
+WHEELS = [item for item in ALL if item is not CORE]
+LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
+STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
+LATE = {"remora.plugin", "remora_grpc._bridge"} | {wheel.package for wheel in WHEELS}
+"""The packages' own front doors, and the places that choose by the running backend."""
+
+
+@pytest.mark.parametrize("module", LAYERED, ids=lambda module: module.name)
+def test_module_imports_only_what_its_layer_may(module: Module) -> None:
+    """
+    Imports of the core go one way.
+    """
+    part = module.name.split(".")[1]
+    assert part in LAYERS, f"give {part} a row in the table"
+    layer = LAYERS[part]
+    allowed = {f"remora.{name}" for name in [part, *layer.project.split()]} | set(layer.foreign.split())
+
+    assert [_shown(item) for item in _running(module) if _rank(item) not in allowed] == []
+
+
+def test_table_has_no_row_without_a_module() -> None:
+    """
+    A row goes with its module.
+    """
+    assert {module.name.split(".")[1] for module in LAYERED} == LAYERS.keys()
+
+
+def test_table_itself_has_no_cycle() -> None:
+    """
+    A cycle could not be allowed even by mistake.
+    """
+    order = TopologicalSorter({name: layer.project.split() for name, layer in LAYERS.items()}).static_order()
+
+    assert set(order) == LAYERS.keys()
+
+
+def test_core_has_no_import_cycle() -> None:
+    """
+    The modules of the core can be put in an order in which each imports only earlier ones.
+    """
+    names = {module.name for module in CORE.modules} - {"remora"}
+    graph = {module.name: set(_edges(module, names)) for module in CORE.modules}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+    assert set(order) >= names
+
+
+@pytest.mark.parametrize(("wheel", "module"), STRANGERS, ids=lambda item: item.name)
+def test_extension_imports_only_public_modules_of_remora(wheel: Distribution, module: Module) -> None:
+    """
+    What Remora's own wheels need, a stranger's can have too.
+    """
+    private = [item for item in module.imports if _is_private_core(item)]
+
+    assert [_shown(item) for item in private] == []
+
+
+@pytest.mark.parametrize(("wheel", "module"), STRANGERS, ids=lambda item: item.name)
+def test_extension_imports_no_other_extension(wheel: Distribution, module: Module) -> None:
+    """
+    Each wheel can be installed without the others.
+    """
+    others = {other.package for other in WHEELS} - {wheel.package}
+
+    assert [_shown(item) for item in module.imports if item.top in others] == []
+
+
+@pytest.mark.parametrize("wheel", WHEELS, ids=lambda wheel: wheel.name)
+def test_plugin_module_imports_nothing_heavy(wheel: Distribution) -> None:
+    """
+    Reading all entry points imports remora, the standard library, and no feature.
+    """
+    early = [item for module in _loaded_with_plugin(wheel) for item in _running(module) if not item.function]
+
+    assert [_shown(item) for item in early if item.top not in {"remora", wheel.package}] == []
+
+
+@pytest.mark.parametrize(
+    ("wheel", "module"), [(CORE, module) for module in LAYERED] + STRANGERS, ids=lambda item: item.name
+)
+def test_only_front_doors_import_late(wheel: Distribution, module: Module) -> None:
+    """
+    An import inside a function hides a dependency; only what builds a feature, or chooses a backend, may have one.
+    """
+    may_be_late = module.name in LATE or module.name.endswith(".plugin")
+    chooses_backend = module.name.startswith(("remora.io", "remora.testing"))
+    late = [item for item in module.imports if item.function and not item.is_stdlib]
+
+    assert may_be_late or chooses_backend or [_shown(item) for item in late] == []
+
+
+def _loaded_with_plugin(wheel: Distribution) -> list[Module]:
+    modules = {module.name: module for module in wheel.modules}
+    waiting, loaded = [wheel.package, f"{wheel.package}.plugin"], dict[str, Module]()
+    while waiting:
+        name = waiting.pop()
+        if name in modules and name not in loaded:
+            loaded[name] = modules[name]
+            early = (item.target for item in _running(modules[name]) if not item.function)
+            waiting += [name for target in early for name in (target, target.rpartition(".")[0])]
+    return list(loaded.values())
+
+
+def _running(module: Module) -> Iterator[Import]:
+    return (item for item in module.imports if not item.is_typing and not item.is_stdlib)
+
+
+def _rank(item: Import) -> str:
+    return ".".join(item.target.split(".")[:2]) if item.top == "remora" else item.top
+
+
+def _edges(module: Module, names: set[str]) -> Iterator[str]:
+    for item in _running(module):
+        target = item.target if item.target in names else item.target.rpartition(".")[0]
+        if target in names and target != module.name:
+            yield target
+
+
+def _is_private_core(item: Import) -> bool:
+    names = item.target.split(".")
+    return names[0] == "remora" and any(name.startswith("_") for name in names[1:])
+
+
+def _shown(item: Import) -> str:
+    return f"{item.target} on line {item.line}"

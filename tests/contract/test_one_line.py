@@ -1,0 +1,102 @@
+"""
+The promise to application developers: another transport is another `endpoint`, and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import pytest
+
+from remora import Code, Manager, PluginError, serving
+from remora.testing._contract import Contract, Failure, Number, Seen, Text
+
+pytestmark = pytest.mark.anyio
+
+CONFIG = """
+[plugins.peer]
+endpoint = "{endpoint}"
+service = "remora.testing.v1.Contract"
+method = "echo"
+labels = {{ team = "tests" }}
+"""
+
+
+class Peer(Protocol):
+    """
+    What the host knows of the plugin.
+    """
+
+    async def echo(self, request: Text) -> Text: ...
+
+    async def look(self, request: Text) -> Seen: ...
+
+    async def fail(self, request: Failure) -> Text: ...
+
+    async def repeat(self, request: Number) -> Text: ...
+
+
+@asynccontextmanager
+async def _endpoint(scheme: str, directory: Path) -> AsyncIterator[str]:
+    """
+    Where the contract's service can be called over one of the transports.
+    """
+    if scheme == "exec":
+        program = directory / "peer"
+        program.write_text(f"#!/bin/sh\nexec {sys.executable} -m remora.testing\n")
+        program.chmod(0o755)
+        yield f"exec:{program}"
+        return
+    async with serving(Contract(), listen=f"{scheme}:") as served:
+        yield served.endpoints[0].url
+
+
+@pytest.mark.parametrize("scheme", ["unix", "http", "grpc", "exec", "tcp"])
+async def test_only_the_endpoint_tells_the_transports_apart(scheme: str, anyio_backend: str, tmp_path: Path) -> None:
+    """
+    The same file, the same typed client, the same answers and errors.
+    """
+    with anyio.fail_after(30):
+        async with _endpoint(scheme, tmp_path) as endpoint:
+            file = tmp_path / "remora.toml"
+            file.write_text(CONFIG.format(endpoint=endpoint))
+            async with Manager.from_file(file) as manager:
+                peer = manager.client("peer", Peer)
+                handle = manager.plugin("peer", Text, Text)
+
+                assert await handle.execute(Text("hello ü")) == Text("hello ü")
+                assert await peer.repeat(Number(5)) == Text("xxxxx")
+
+                seen = await peer.look(Text())
+                assert (seen.service, seen.method) == ("remora.testing.v1.Contract", "look")
+                assert seen.request_id
+                assert seen.remaining is not None
+
+                with pytest.raises(PluginError) as caught:
+                    await peer.fail(Failure(Code.NOT_FOUND, "no such user", {"user": 7}))
+                error = caught.value
+                assert (error.code, error.message, error.details) == (Code.NOT_FOUND, "no such user", {"user": 7})
+                assert (error.plugin, error.instance) == ("peer", endpoint)
+
+                assert (await manager.info("peer")).version == "1.0"
+                assert (await manager.overall_health()).status == "healthy"
+
+
+async def test_one_plugin_may_be_reached_over_several_transports(anyio_backend: str) -> None:
+    """
+    Endpoints of one plugin need not have one scheme; calls take turns.
+    """
+    with anyio.fail_after(30):
+        async with serving(Contract(), listen=["unix:", "http:", "grpc:"]) as served:
+            endpoints = [endpoint.url for endpoint in served.endpoints]
+            async with Manager({"plugins": {"peer": {"endpoints": endpoints}}}) as manager:
+                peer = manager.client("peer", Contract)
+                await manager.health()
+                seen = [await peer.look(Text()) for _ in range(9)]
+
+                assert len({each.peer.partition(":")[0] for each in seen}) > 1

@@ -1,0 +1,136 @@
+"""
+Frames of ttrpc out of bytes that arrive in any portions.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora import WireError, WrongProtocol
+from remora.wire import CANCEL, DATA, REQUEST, RESPONSE, Frame, FrameDecoder, Oversize, encode_frame
+
+LIMIT = 64
+
+kinds = st.sampled_from([REQUEST, RESPONSE, DATA, CANCEL])
+numbers = st.integers(1, (1 << 31) - 1)
+frames = st.builds(Frame, numbers, kinds, st.binary(max_size=LIMIT))
+oversize_frames = st.builds(Frame, numbers, kinds, st.binary(min_size=LIMIT + 1, max_size=4 * LIMIT))
+unknown_frames = st.builds(
+    Frame, numbers, st.integers(0, 255).filter(lambda kind: kind not in {1, 2, 3, 0x10}), st.binary(max_size=2 * LIMIT)
+)
+
+
+def encoded(frame: Frame) -> bytes:
+    """
+    A frame's bytes.
+    """
+    return encode_frame(frame.stream_id, frame.kind, frame.message)
+
+
+def expected(frame: Frame) -> list[Frame | Oversize]:
+    """
+    What a decoder is to make of a frame.
+    """
+    if frame.kind not in {REQUEST, RESPONSE, DATA, CANCEL}:
+        return []
+    size = len(frame.message)
+    return [frame] if size <= LIMIT else [Oversize(frame.stream_id, frame.kind, size)]
+
+
+def decoded(decoder: FrameDecoder, *portions: bytes) -> list[Frame | Oversize]:
+    """
+    The frames in portions of bytes.
+    """
+    out: list[Frame | Oversize] = []
+    for portion in portions:
+        decoder.feed(portion)
+        while (frame := decoder.next_frame()) is not None:
+            out.append(frame)
+    return out
+
+
+def test_the_header_is_ten_bytes_with_the_size_first() -> None:
+    """
+    As containerd writes it.
+    """
+    assert bytes.fromhex("00000002 00000005 01 00") + b"ab" == encode_frame(5, REQUEST, b"ab")
+
+
+@given(st.lists(frames | oversize_frames | unknown_frames, max_size=8), st.data())
+def test_frames_come_out_as_they_went_in_however_they_are_cut(sent: list[Frame], data: st.DataObject) -> None:
+    """
+    Oversize ones by name only, unknown ones not at all.
+    """
+    wire = b"".join(map(encoded, sent))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=10)))
+    portions = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    decoder = FrameDecoder(max_message_size=LIMIT)
+
+    assert [out for frame in sent for out in expected(frame)] == decoded(decoder, *portions)
+    assert decoder.is_between_frames
+
+
+def test_a_frame_may_be_cut_at_every_byte() -> None:
+    """
+    Two frames, one oversize and one unknown between them, a byte at a time and in two halves.
+    """
+    sent = [Frame(1, REQUEST, b"abc"), Frame(3, REQUEST, b"x" * 99), Frame(5, 0x77, b"??"), Frame(7, RESPONSE, b"")]
+    wire = b"".join(map(encoded, sent))
+    wanted = [Frame(1, REQUEST, b"abc"), Oversize(3, REQUEST, 99), Frame(7, RESPONSE, b"")]
+
+    assert wanted == decoded(FrameDecoder(max_message_size=LIMIT), *(bytes([byte]) for byte in wire))
+    for cut in range(len(wire)):
+        assert wanted == decoded(FrameDecoder(max_message_size=LIMIT), wire[:cut], wire[cut:])
+
+
+def test_an_oversize_frame_is_reported_by_its_header_and_not_kept() -> None:
+    """
+    Before its message arrives.
+    """
+    decoder = FrameDecoder(max_message_size=LIMIT)
+    header = struct.pack(">IIBB", 100_000_000, 3, REQUEST, 0)
+
+    assert [Oversize(3, REQUEST, 100_000_000)] == decoded(decoder, header)
+    for _ in range(100):
+        assert [] == decoded(decoder, bytes(1_000_000))
+    assert [Frame(5, REQUEST, b"a")] == decoded(decoder, encode_frame(5, REQUEST, b"a"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"HTTP/1.1 400 Bad Request\r\n", b'{"error": 1}', b"<!DOCTYPE html>", b"\r\n\r\n 0123456", b"H", b"12345 67890"],
+)
+def test_text_is_no_ttrpc(text: bytes) -> None:
+    """
+    It is quoted in the error.
+    """
+    decoder = FrameDecoder()
+    with pytest.raises(WrongProtocol) as caught:
+        decoded(decoder, text)
+
+    assert repr(text)[1:] in str(caught.value)
+
+
+def test_garbage_after_a_frame_is_the_peers_mistake() -> None:
+    """
+    It has spoken ttrpc before.
+    """
+    decoder = FrameDecoder()
+    with pytest.raises(WireError):
+        decoded(decoder, encode_frame(1, RESPONSE, b"x") + b"Traceback (most recent call last)")
+
+
+@given(st.binary(max_size=300))
+def test_garbage_never_does_worse_than_an_error(garbage: bytes) -> None:
+    """
+    Whatever arrives, it is frames or a typed error, and never more bytes than came.
+    """
+    with suppress(WireError, WrongProtocol):
+        out = decoded(FrameDecoder(max_message_size=LIMIT), garbage)
+
+        assert sum(len(frame.message) for frame in out if isinstance(frame, Frame)) <= len(garbage)

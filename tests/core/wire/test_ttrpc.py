@@ -1,0 +1,129 @@
+"""
+The messages of ttrpc.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora import Call, Code, PluginError, RemoraError, Reply
+from remora.wire import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
+
+text = st.text(max_size=20)
+names = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).filter(
+    lambda name: name not in {"content-type", "x-request-id"}
+)
+headers = st.dictionaries(names, text, max_size=4)
+calls = st.builds(
+    Call,
+    service=text,
+    method=text,
+    payload=st.binary(max_size=200),
+    content_type=text,
+    headers=headers,
+    request_id=text,
+)
+
+
+@given(calls)
+def test_a_call_is_read_as_it_was_written(call: Call) -> None:
+    """
+    All that travels.
+    """
+    assert call == decode_request(encode_request(call, 0.0), 0.0)
+
+
+@given(st.binary(max_size=200), text.filter(bool), headers)
+def test_a_reply_is_read_as_it_was_written(payload: bytes, content_type: str, with_headers: dict[str, str]) -> None:
+    """
+    All that travels.
+    """
+    reply = Reply(payload=payload, content_type=content_type, headers=with_headers)
+
+    assert reply == decode_response(encode_reply(reply), "text/other")
+
+
+@given(st.sampled_from(list(Code)), text, headers)
+def test_an_error_keeps_its_code_and_message(code: Code, message: str, with_headers: dict[str, str]) -> None:
+    """
+    Whichever it is.
+    """
+    error = decode_response(encode_error(PluginError(message, code=code, headers=with_headers)), "")
+
+    assert isinstance(error, RemoraError)
+    assert code is error.code
+    if isinstance(error, PluginError):
+        assert (message, with_headers) == (error.message, error.headers)
+
+
+def test_the_deadline_travels_as_what_is_left_of_it() -> None:
+    """
+    The two clocks need not agree.
+    """
+    message = encode_request(Call(deadline=107.5), 100.0)
+
+    assert 1007.5 == decode_request(message, 1000.0).deadline
+
+
+def test_a_deadline_that_is_over_still_is_one() -> None:
+    """
+    Zero would mean none; a foreign peer's negative timeout is over at once.
+    """
+    deadline = decode_request(encode_request(Call(deadline=99.0), 100.0), 5.0).deadline
+
+    assert deadline is not None
+    assert deadline == pytest.approx(5.0)
+    assert 4.0 == decode_request(bytes.fromhex("20 80ec94a3fcffffffff01"), 5.0).deadline
+
+
+def test_a_deadline_that_never_comes_fits_into_the_message() -> None:
+    """
+    As the largest timeout there is, about.
+    """
+    deadline = decode_request(encode_request(Call(deadline=math.inf), 0.0), 0.0).deadline
+
+    assert deadline is not None
+    assert deadline > 100 * 365 * 86_400
+
+
+def test_without_a_content_type_a_request_has_none_and_a_reply_has_the_requests() -> None:
+    """
+    As foreign peers send them.
+    """
+    assert "" == decode_request(b"", 0.0).content_type
+    assert Reply(content_type="application/x") == decode_response(b"", "application/x")
+    assert Reply(content_type=PROTOBUF) == decode_response(b"", "")
+
+
+def test_repeated_metadata_is_one_header() -> None:
+    """
+    Joined as HTTP does; names in lower case.
+    """
+    twice = b"\x2a\x06\x0a\x01A\x12\x011" + b"\x2a\x06\x0a\x01a\x12\x012"
+
+    assert {"a": "1, 2"} == decode_request(twice, 0.0).headers
+
+
+def test_headers_cannot_change_what_belongs_to_the_wire() -> None:
+    """
+    The record's own fields win.
+    """
+    call = Call(content_type="a/b", request_id="r", headers={"Content-Type": "x/y", "x-request-id": "s", "K": "v"})
+    read = decode_request(encode_request(call, 0.0), 0.0)
+
+    assert ("a/b", "r", {"k": "v"}) == (read.content_type, read.request_id, read.headers)
+
+
+@given(st.binary(max_size=100))
+def test_garbage_is_a_value_error_or_a_message(garbage: bytes) -> None:
+    """
+    Nothing else comes out.
+    """
+    for decode in (lambda: decode_request(garbage, 0.0), lambda: decode_response(garbage, "")):
+        with suppress(ValueError):
+            assert isinstance(decode(), Call | Reply | RemoraError)

@@ -1,0 +1,134 @@
+"""
+The wheels as a user gets them: built, installed into empty environments, and asked what is there.
+
+Third-party packages come in the pinned versions, ours from the wheels built here and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from tests.architecture.sources import ROOT, Distribution, distributions
+
+OURS = [item for item in distributions() if item.name.startswith("remora")]
+CORE = next(item for item in OURS if item.name == "remora")
+EXTRAS: dict[str, list[str]] = CORE.project["optional-dependencies"]  # type: ignore[assignment]
+WHEEL_EXTRAS = [item.name.removeprefix("remora-") for item in OURS if item is not CORE]
+HEAVY = {"httpx", "grpc", "trio", "opentelemetry"}
+
+_INSTALLED = "import json, importlib.metadata as m; print(json.dumps([d.name for d in m.distributions()]))"
+_POINTS = "import json, importlib.metadata as m; print(json.dumps([e.name for e in m.entry_points(group='remora')]))"
+_LOADED = "import json, sys, {module}; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    A folder with the wheels of all distributions, and constraints that say where they are.
+    """
+    folder = tmp_path_factory.mktemp("wheels")
+    _uv("build", "--all-packages", "--wheel", "--out-dir", str(folder), cwd=ROOT)
+    addresses = [f"{wheel.name.split('-')[0].replace('_', '-')} @ {wheel.as_uri()}" for wheel in folder.glob("*.whl")]
+    (folder / "ours.txt").write_text("".join(f"{address}\n" for address in addresses))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unix(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The Python of an environment with `remora[unix]`.
+    """
+    return _installed("remora[unix]", wheels, tmp_path_factory.mktemp("unix"))
+
+
+@pytest.fixture(scope="module")
+def everything(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    The Python of an environment with all that an extra can bring.
+    """
+    return _installed("remora[all,trio]", wheels, tmp_path_factory.mktemp("everything"))
+
+
+@pytest.mark.parametrize("distribution", OURS, ids=lambda item: item.name)
+def test_wheel_is_typed_and_licensed(distribution: Distribution, wheels: Path) -> None:
+    """
+    Type checkers and lawyers find what they look for.
+    """
+    names = zipfile.ZipFile(next(wheels.glob(f"{distribution.package}-*.whl"))).namelist()
+
+    assert f"{distribution.package}/py.typed" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize("distribution", OURS, ids=lambda item: item.name)
+def test_wheel_holds_one_package_and_no_tests(distribution: Distribution, wheels: Path) -> None:
+    """
+    A wheel claims one import name.
+    """
+    names = zipfile.ZipFile(next(wheels.glob(f"{distribution.package}-*.whl"))).namelist()
+    folders = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+
+    assert folders == {distribution.package}
+
+
+def test_unix_transport_brings_no_other_transport(unix: Path) -> None:
+    """
+    `remora[unix]` alone pulls neither httpx nor grpcio.
+    """
+    names = set(_ask(unix, _INSTALLED))
+
+    assert {name for name in names if name.startswith("remora")} == {"remora", "remora-unix"}
+    assert not names & {"httpx", "grpcio", "trio", "click"}
+
+
+@pytest.mark.parametrize("module", ["remora", *(f"{item.package}.plugin" for item in OURS if item is not CORE)])
+def test_importing_loads_nothing_heavy(module: str, everything: Path) -> None:
+    """
+    Even where everything is installed, `import remora` and the entry points load no feature.
+    """
+    assert not set(_ask(everything, _LOADED.format(module=module))) & HEAVY
+
+
+def test_all_brings_every_entry_point(everything: Path) -> None:
+    """
+    `remora[all]` is all.
+    """
+    assert set(WHEEL_EXTRAS) <= set(_ask(everything, _POINTS))
+
+
+@pytest.mark.parametrize("extra", [*WHEEL_EXTRAS, *sorted({"trio", "testing"} & set(EXTRAS))])
+def test_each_extra_installs_by_itself(extra: str, wheels: Path, tmp_path: Path) -> None:
+    """
+    An extra brings its entry point, and no other extension.
+    """
+    python = _installed(f"remora[{extra}]", wheels, tmp_path)
+
+    assert set(_ask(python, _POINTS)) & set(WHEEL_EXTRAS) == {extra} & set(WHEEL_EXTRAS)
+
+
+def _installed(requirement: str, wheels: Path, folder: Path) -> Path:
+    python = folder / "venv" / "bin" / "python"
+    pins = ["--constraints", str(ROOT / "constraints.txt"), "--constraints", str(wheels / "ours.txt")]
+    _uv("venv", "--no-project", str(folder / "venv"), cwd=folder)
+    _uv("pip", "install", "--python", str(python), *pins, requirement, cwd=folder)
+    return python
+
+
+def _uv(*arguments: str, cwd: Path) -> None:
+    result = subprocess.run([find_uv_bin(), *arguments], cwd=cwd, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr
+
+
+def _ask(python: Path, question: str) -> list[str]:
+    result = subprocess.run([python, "-I", "-c", question], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    answer: list[str] = json.loads(result.stdout)
+    return answer

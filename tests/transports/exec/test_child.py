@@ -1,0 +1,269 @@
+"""
+The plugin's side and the host's side against each other, in all three protocols.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import anyio
+import pytest
+
+from remora.errors import Code, DeadlineExceeded, InvalidRequest, MessageTooLarge, PluginDied, PluginError
+from remora.types import Call, Status
+
+pytestmark = pytest.mark.anyio
+
+LASTING = pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
+ALL = pytest.mark.parametrize("protocol", ["ttrpc", "jsonl", "oneshot"])
+
+
+@ALL
+async def test_a_call_carries_payload_and_identifier(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        reply = await ask(channel, "echo", {"a": ["ü", 1.5, None]}, request_id="r-1")
+
+    assert reply["request"] == {"a": ["ü", 1.5, None]}
+    assert reply["id"] == "r-1"
+    assert reply["peer"].startswith("pid:")
+
+
+@LASTING
+async def test_headers_travel(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        reply = await ask(channel, "echo", headers={"x-tenant": "acme"})
+
+    assert reply["headers"]["x-tenant"] == "acme"
+
+
+@ALL
+async def test_the_plugin_sees_the_remaining_time(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        remaining = await ask(channel, "remaining", timeout=30)
+
+    assert 20 < remaining <= 30
+
+
+@LASTING
+async def test_the_plugins_no_arrives_with_code_message_and_details(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        with pytest.raises(PluginError, match="no such user") as caught:
+            await ask(channel, "no")
+
+    assert caught.value.code is Code.NOT_FOUND
+    assert caught.value.details == {"user": 7}
+
+
+async def test_a_oneshot_no_carries_the_message_only(open_child, ask):
+    async with open_child("oneshot") as channel:
+        with pytest.raises(PluginError, match=r"status 1: .*no such user") as no:
+            await ask(channel, "no")
+        with pytest.raises(PluginError, match=r"status 75: .*come back") as busy:
+            await ask(channel, "busy")
+
+    assert no.value.code is Code.UNKNOWN
+    assert busy.value.code is Code.UNAVAILABLE
+
+
+@LASTING
+async def test_a_bug_in_the_plugin_is_internal_and_keeps_its_secrets(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        with pytest.raises(PluginError, match=r"^internal error$") as caught:
+            await ask(channel, "bug")
+
+    assert caught.value.code is Code.INTERNAL
+
+
+@ALL
+async def test_large_messages_pass_up_to_the_limit(open_child, ask, protocol):
+    text = "x" * 4_000_000
+    async with open_child(protocol) as channel:
+        reply = await ask(channel, "echo", text)
+
+    assert reply["request"] == text
+
+
+@ALL
+async def test_a_message_above_the_limit_fails_alone(open_child, ask, protocol):
+    async with open_child(protocol, max_message_size=100_000) as channel:
+        with pytest.raises(MessageTooLarge):
+            await ask(channel, "big", 200_000)
+        with pytest.raises(MessageTooLarge) as caught:
+            await ask(channel, "echo", "x" * 200_000)
+
+        assert await ask(channel, "big", 3) == "xxx"
+        assert not caught.value.sent
+
+
+@LASTING
+async def test_calls_are_answered_out_of_order(open_child, ask, protocol, tmp_path):
+    async with open_child(protocol) as channel, anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, channel, "sleep", str(tmp_path / "marker"))
+
+        assert [await ask(channel, "big", n) for n in range(50)] == ["x" * n for n in range(50)]
+        tasks.cancel_scope.cancel()
+
+
+@LASTING
+async def test_a_cancelled_call_is_cancelled_in_the_plugin(open_child, ask, until, protocol, tmp_path):
+    marker = tmp_path / "marker"
+    async with open_child(protocol) as channel:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, channel, "sleep", str(marker))
+            await ask(channel, "pid")
+            tasks.cancel_scope.cancel()
+        await until(marker.exists)
+
+        assert await ask(channel, "big", 1) == "x"
+
+
+@ALL
+async def test_a_deadline_ends_the_call_by_itself(open_child, ask, protocol, tmp_path):
+    async with open_child(protocol) as channel:
+        started = anyio.current_time()
+        with pytest.raises(DeadlineExceeded):
+            await ask(channel, "hang" if protocol == "oneshot" else "sleep", str(tmp_path / "marker"), timeout=0.3)
+
+        assert anyio.current_time() - started < 3
+
+
+@ALL
+async def test_a_deadline_in_the_past_sends_nothing(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        with pytest.raises(DeadlineExceeded) as caught:
+            await ask(channel, "crash", timeout=-1)
+
+    assert not caught.value.sent
+
+
+@LASTING
+async def test_a_killed_child_fails_its_calls_at_once(open_child, ask, protocol, until):
+    async with open_child(protocol) as channel:
+        pid = await ask(channel, "pid")
+        errors = []
+
+        async def hang():
+            with pytest.raises(PluginDied) as caught:
+                await ask(channel, "hang")
+            errors.append(caught.value)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hang)
+            tasks.start_soon(hang)
+            await anyio.wait_all_tasks_blocked()
+            os.kill(pid, signal.SIGKILL)
+        with anyio.fail_after(5):
+            cause = await channel.wait_closed()
+        with pytest.raises(PluginDied, match="SIGKILL") as late:
+            await ask(channel, "pid")
+
+    assert [-signal.SIGKILL] * 3 == [error.exit_status for error in (*errors, cause)]
+    assert "was killed by signal 9 (SIGKILL)" in str(cause)
+    assert errors[0] is not errors[1]
+    assert not late.value.sent
+
+
+@ALL
+async def test_a_crash_carries_status_and_last_words(open_child, ask, protocol):
+    expected = PluginError if protocol == "oneshot" else PluginDied
+    async with open_child(protocol) as channel:
+        with pytest.raises(expected, match=r"exited with status 3: .*last words"):
+            await ask(channel, "crash")
+
+
+@LASTING
+async def test_a_stopped_child_is_met_by_the_deadline_and_recovers(open_child, ask, protocol):
+    async with open_child(protocol) as channel:
+        pid = await ask(channel, "pid")
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(DeadlineExceeded):
+            await ask(channel, "pid", timeout=0.3)
+        os.kill(pid, signal.SIGCONT)
+
+        assert await ask(channel, "pid") == pid
+
+
+@ALL
+async def test_the_child_gets_a_short_environment_and_three_descriptors(open_child, ask, protocol, monkeypatch):
+    monkeypatch.setenv("CANARY", "secret")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("WANTED", "1")
+    async with open_child(protocol, name="pay", env={"OWN": "2"}, inherit_env=("WANTED",)) as channel:
+        environ = await ask(channel, "environ")
+        descriptors = await ask(channel, "descriptors")
+
+    assert "CANARY" not in environ
+    assert ("C.UTF-8", "1", "2") == (environ["LC_ALL"], environ["WANTED"], environ["OWN"])
+    assert ("stdio:", protocol, "pay") == (
+        environ["REMORA_LISTEN"],
+        environ["REMORA_PROTOCOL"],
+        environ["REMORA_PLUGIN"],
+    )
+    assert len(descriptors) < 15
+
+
+@LASTING
+async def test_leaving_ends_grandchildren_too(open_child, ask, protocol, group_members):
+    async with open_child(protocol) as channel:
+        group = await ask(channel, "grandchild")
+        assert len(group_members(group)) == 2
+        started = anyio.current_time()
+
+    assert anyio.current_time() - started < 3
+    assert group_members(group) == []
+
+
+@LASTING
+async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(
+    open_child, ask, protocol, group_members, tmp_path
+):
+    async with open_child(protocol, stop_grace=0.2, term_grace=0.2) as channel:
+        pid = await ask(channel, "stubborn")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, channel, "hang")
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        started = anyio.current_time()
+
+    assert anyio.current_time() - started < 1.5
+    assert group_members(pid) == []
+
+
+@LASTING
+async def test_leaving_by_cancellation_stops_the_child_in_good_order(open_child, ask, protocol, group_members):
+    with anyio.CancelScope() as scope:
+        async with open_child(protocol) as channel:
+            pid = await ask(channel, "pid")
+            scope.cancel()
+            await anyio.sleep_forever()
+
+    assert scope.cancelled_caught
+    assert group_members(pid) == []
+
+
+@LASTING
+async def test_an_error_of_the_block_comes_out_as_itself(open_child, ask, protocol):
+    with pytest.raises(KeyError, match="mine"):
+        async with open_child(protocol):
+            raise KeyError("mine")
+
+
+@ALL
+async def test_a_running_child_is_healthy(open_child, protocol):
+    async with open_child(protocol) as channel:
+        assert (await channel.probe()).status is Status.HEALTHY
+
+
+@pytest.mark.parametrize("protocol", ["jsonl", "oneshot"])
+@pytest.mark.parametrize("call", [Call(payload=b"{"), Call(payload=b"x", content_type="application/proto")])
+async def test_what_is_no_json_is_refused(open_child, protocol, call):
+    async with open_child(protocol) as channel:
+        with pytest.raises(InvalidRequest):
+            await channel.call(call)
+
+
+async def test_a_killed_oneshot_says_so(open_script, script):
+    async with open_script(script("kill -9 $$"), protocol="oneshot") as channel:
+        with pytest.raises(PluginDied, match="SIGKILL"):
+            await channel.call(Call(payload=b"1"))

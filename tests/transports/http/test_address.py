@@ -1,0 +1,113 @@
+"""
+Endpoints and paths.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora.errors import ConfigError, InvalidRequest
+from remora.types import Endpoint
+from remora_http._address import parse_address, parse_local_address, split_path
+
+
+@pytest.mark.parametrize(
+    ("url", "service", "method", "expected"),
+    [
+        ("http://h", "", "", "/"),
+        ("http://h/", "", "", "/"),
+        ("http://h/api/run", "", "", "/api/run"),
+        ("http://h/api/run/", "", "", "/api/run/"),
+        ("http://h/api/", "a.B", "c", "/api/a.B/c"),
+        ("http://h", "", "c", "/c"),
+        ("http://h/p?k=v", "a.B", "c", "/p/a.B/c?k=v"),
+        ("http://h/p?k=v", "", "", "/p?k=v"),
+        ("http://h", "a b", "ä?", "/a%20b/%C3%A4%3F"),
+        ("http://h/ü", "", "", "/%C3%BC"),
+    ],
+)
+def test_a_call_is_posted_under_its_endpoint(url: str, service: str, method: str, expected: str) -> None:
+    """As it stands, when the call names nothing."""
+    assert expected == parse_address(Endpoint(url)).target(service, method)
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", "/"])
+def test_a_name_cannot_lead_elsewhere(name: str) -> None:
+    """No call leaves the path of its endpoint."""
+    with pytest.raises(InvalidRequest):
+        parse_address(Endpoint("http://h/p")).target("s", name)
+
+
+@pytest.mark.parametrize(
+    "url", ["http:", "http://", "http://h:x", "http://h:99999", "http://h:0", "http://[", "http://a..b"]
+)
+def test_an_address_that_makes_no_sense_is_an_error_of_the_configuration(url: str) -> None:
+    """Found before anything is sent."""
+    with pytest.raises(ConfigError):
+        parse_address(Endpoint(url))
+
+
+def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+    """They would end in logs."""
+    with pytest.raises(ConfigError) as caught:
+        parse_address(Endpoint("http://user:secret@host/"))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://h", "http://h"),
+        ("https://h", "https://h"),
+        ("https://h:443/x", "https://h"),
+        ("https://h:80", "https://h:80"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("HTTP://Exämple.org", "http://xn--exmple-cua.org"),
+    ],
+)
+def test_the_port_that_goes_without_saying_is_not_said(url: str, origin: str) -> None:
+    """Servers compare the Host header by letter."""
+    assert origin == parse_address(Endpoint(url)).origin
+
+
+def test_a_bare_scheme_listens_on_a_free_port_of_the_loopback_interface() -> None:
+    """Nobody else can reach it."""
+    address = parse_local_address(Endpoint("http:"))
+
+    assert (address.host, address.port) == ("127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "expected"),
+    [
+        ("/a.B/c", "", ("a.B", "c")),
+        ("/c", "", ("", "c")),
+        ("/", "", ("", "")),
+        ("", "", ("", "")),
+        ("/api/a.B/c", "/api", ("a.B", "c")),
+        ("/api/c", "/api", ("", "c")),
+        ("/api", "/api", ("", "")),
+        ("/api/", "/api/", ("", "")),
+        ("/apis/c", "/api", ("apis", "c")),
+        ("/c", "/api", ("", "c")),
+        ("/v1/a.B/c", "", ("a.B", "c")),
+    ],
+)
+def test_the_end_of_the_path_names_the_method(path: str, root: str, expected: tuple[str, str]) -> None:
+    """Wherever the application is mounted, and whether or not the server leaves the mount in the path."""
+    assert expected == split_path(path, root)
+
+
+names = st.text(st.characters(codec="ascii", categories=["L", "N"], include_characters="._-"), min_size=1).filter(
+    lambda name: name not in {".", ".."}
+)
+
+
+@given(names, names)
+def test_names_survive_the_wire(service: str, method: str) -> None:
+    """What the client writes is what the server reads."""
+    path = parse_address(Endpoint("http://h/x")).target(service, method)
+
+    assert (service, method) == split_path(path, "/x")

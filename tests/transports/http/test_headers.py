@@ -1,0 +1,59 @@
+"""
+Headers, on their way out and in.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora_http._headers import decode_headers, encode_headers, media_type, without_reserved
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\0b", "\x7f"])
+def test_a_value_with_a_control_character_is_refused_and_not_quoted(value: str) -> None:
+    """Nobody smuggles a header into a request, or a secret into a log."""
+    with pytest.raises(ValueError, match="x-token") as caught:
+        encode_headers({"x-token": value})
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\r\nb", "ä"])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    """Before it reaches the wire."""
+    with pytest.raises(ValueError, match="no name for a header"):
+        encode_headers({name: "x"})
+
+
+@pytest.mark.parametrize(
+    "name", ["Connection", "content-length", "Content-Encoding", "host", "TE", "transfer-encoding"]
+)
+def test_the_headers_of_http_itself_are_not_for_callers(name: str) -> None:
+    """They are left out."""
+    assert encode_headers({name: "x"}) == []
+    assert without_reserved({name.lower(): "x"}) == {}
+
+
+values = st.text(st.characters(exclude_categories=["Cc", "Cs"])).map(lambda text: text.strip(" \t"))
+
+
+@given(st.dictionaries(st.from_regex(r"x-[a-z0-9-]+", fullmatch=True), values))
+def test_headers_survive_the_wire(headers: dict[str, str]) -> None:
+    """In any language."""
+    assert headers == decode_headers(encode_headers(headers))
+
+
+def test_equal_names_are_joined() -> None:
+    """As HTTP allows."""
+    assert decode_headers([(b"A", b"1"), (b"a", b"2")]) == {"a": "1, 2"}
+
+
+def test_a_value_that_is_not_utf8_is_still_read() -> None:
+    """As Latin-1, which old servers write."""
+    assert decode_headers([(b"a", b"\xe9")]) == {"a": "é"}
+
+
+def test_a_media_type_has_no_parameters() -> None:
+    """Nor capital letters."""
+    assert media_type("Application/JSON ; charset=utf-8") == "application/json"

@@ -1,0 +1,101 @@
+"""
+An extension as its author writes it. Never run; mypy and pyright check that it needs no suppression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from remora import Call, CodecSpec, Endpoint, HealthStatus, Reply, TransportSpec, hookimpl
+from remora.protocols import Channel, Codec, Dispatch, Listener, Transport
+from remora.types import Event, InstanceLost
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options with a default each.
+    """
+
+    max_message_size: int = 4 * 1024 * 1024
+
+
+class CarrierChannel:
+    """
+    A channel needs no base class.
+    """
+
+    async def call(self, call: Call) -> Reply:
+        """
+        Echo.
+        """
+        return Reply(payload=call.payload, content_type=call.content_type)
+
+    async def probe(self) -> HealthStatus:
+        """
+        Always unknown.
+        """
+        return HealthStatus()
+
+
+class CarrierTransport:
+    """
+    A transport needs no base class either.
+    """
+
+    def open(self, endpoint: Endpoint) -> AbstractAsyncContextManager[Channel]:
+        """
+        Open it.
+        """
+        raise NotImplementedError(endpoint.address)
+
+    def listen(self, endpoint: Endpoint, dispatch: Dispatch) -> AbstractAsyncContextManager[Listener]:
+        """
+        Serve it.
+        """
+        raise NotImplementedError(endpoint.scheme, dispatch)
+
+
+def build(options: Options) -> Transport:
+    """
+    Make a transport.
+    """
+    assert options.max_message_size > 0
+    return CarrierTransport()
+
+
+def build_codec() -> Codec:
+    """
+    Make a codec.
+    """
+    raise NotImplementedError
+
+
+@hookimpl
+def remora_register_transports() -> Iterable[TransportSpec[Options]]:
+    """
+    One transport.
+    """
+    return [TransportSpec(name="carrier", schemes=("carrier",), options=Options, build=build)]
+
+
+@hookimpl
+def remora_register_codecs() -> Iterable[CodecSpec]:
+    """
+    One codec.
+    """
+    return [CodecSpec(name="cbor", content_types=("application/cbor",), build=build_codec)]
+
+
+@hookimpl
+def remora_event(event: Event) -> None:
+    """
+    One observer.
+    """
+    if isinstance(event, InstanceLost):
+        print(f"{event.plugin}: {event.cause}, again in {event.retry_in:.1f} s")
+
+
+channel: Channel = CarrierChannel()

@@ -1,0 +1,128 @@
+"""
+What is run for an endpoint: the program, its arguments, its environment, its directory.
+
+What lives here: decisions from the configuration and the file system. What must not: processes.
+
+A child gets none of the host's environment but this allow-list, so that no secret of the host reaches a plugin by
+accident: PATH, HOME, USER, LOGNAME, LANG, LANGUAGE, LC_*, TZ, TMPDIR, SSL_CERT_FILE, SSL_CERT_DIR. To these come the
+variables that `inherit_env` names, then the configured `env`, then Remora's own: REMORA_LISTEN, REMORA_PROTOCOL and
+REMORA_PLUGIN.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from remora.types import Endpoint
+    from remora_exec.plugin import ExecOptions
+
+ALLOWED = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    }
+)  # fmt: skip
+"""The variables of the host that every child gets, beside those that begin with LC_."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    A program ready to be run.
+
+    Attributes:
+        argv: The program's path and its arguments.
+        env: Its whole environment.
+        work_dir: Its directory; None for the host's own.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    work_dir: str | None = None
+
+    @property
+    def program(self) -> str:
+        """
+        The path of the program.
+        """
+        return self.argv[0]
+
+    def with_env(self, more: Mapping[str, str]) -> Command:
+        """
+        The same with more variables.
+        """
+        return replace(self, env={**self.env, **more})
+
+
+def command_for(endpoint: Endpoint, options: ExecOptions, host: Mapping[str, str] | None = None) -> Command:
+    """
+    What to run for an endpoint.
+
+    Raises:
+        ConfigError: There is no such program or directory, or a text cannot be handed to a program.
+    """
+    env = child_env(options, os.environ if host is None else host)
+    command = Command((_program(options.executable or endpoint.address, env), *options.args), env, _directory(options))
+    _refuse_null(command)
+    return command
+
+
+def child_env(options: ExecOptions, host: Mapping[str, str]) -> dict[str, str]:
+    """
+    The environment of the child.
+    """
+    wanted = ALLOWED.union(options.inherit_env)
+    env = {name: value for name, value in host.items() if name in wanted or name.startswith("LC_")}
+    own = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": options.protocol, "REMORA_PLUGIN": options.name}
+    return {**env, **options.env, **own}
+
+
+def _program(name: str, env: Mapping[str, str]) -> str:
+    if not name:
+        raise ConfigError("no program is named: write exec:./path/to/program, or set executable")
+    if os.sep not in name:
+        return _search(name, env)
+    path = os.path.abspath(name)
+    if not os.path.exists(path):
+        raise ConfigError(f"there is no program {path}")
+    _require_executable(path)
+    return path
+
+
+def _search(name: str, env: Mapping[str, str]) -> str:
+    if found := shutil.which(name, path=env.get("PATH", os.defpath)):
+        return os.path.abspath(found)
+    beside = f"; did you mean ./{name}?" if os.path.exists(name) else ""
+    raise ConfigError(f"there is no program {name!r} on PATH{beside}")
+
+
+def _require_executable(path: str) -> None:
+    if os.path.isdir(path):
+        raise ConfigError(f"{path} is a directory, not a program")
+    if not os.access(path, os.X_OK):
+        raise ConfigError(f"{path} is not executable: chmod +x it")
+
+
+def _directory(options: ExecOptions) -> str | None:
+    if not options.work_dir:
+        return None
+    path = os.path.abspath(options.work_dir)
+    if not os.path.isdir(path):
+        raise ConfigError(f"there is no directory {path} (work_dir)")
+    return path
+
+
+def _refuse_null(command: Command) -> None:
+    for text in (*command.argv, *command.env, *command.env.values()):
+        if "\0" in text:
+            raise ConfigError(f"{text!r} holds a NUL character and cannot be handed to a program")
+    for name in command.env:
+        if "=" in name or not name:
+            raise ConfigError(f"{name!r} is no name of an environment variable")

@@ -1,0 +1,132 @@
+"""
+What a plugin writes to its standard error, as log records.
+
+What lives here: bytes to lines to records. What must not: pipes and processes.
+
+A plugin is not trusted with the host's log: a line is cut at 64 KiB, what is no UTF-8 and every control character is
+escaped (so no line break and no terminal sequence gets through), and a JSON line keeps its level and its message
+while its other fields come as one attribute, `fields`, never as attributes of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_LINE = 64 * 1024
+_KEPT_LINES = 20
+_KEPT_CHARACTERS = 500
+_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "notice": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+    "critical": logging.CRITICAL,
+    "panic": logging.CRITICAL,
+}
+
+
+class Output:
+    """
+    The log of one plugin.
+
+    Args:
+        plugin: The plugin's name.
+        instance: The address of the instance.
+    """
+
+    def __init__(self, plugin: str, instance: str) -> None:
+        self._logger = logging.getLogger(f"remora.plugin.{plugin}")
+        self._context = {"plugin": plugin, "instance": instance}
+        self._rest = bytearray()
+        self._is_cut = False
+        self._last: deque[str] = deque(maxlen=_KEPT_LINES)
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """
+        The last lines, escaped and shortened: for the message of an error.
+        """
+        return tuple(self._last)
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take what was written.
+        """
+        *ended, rest = data.split(b"\n")
+        for part in ended:
+            self._extend(part)
+            self._end_line()
+        self._extend(rest)
+
+    def feed_eof(self) -> None:
+        """
+        Take an unfinished line as one.
+        """
+        if self._rest:
+            self._end_line()
+
+    def stray(self, line: bytes) -> None:
+        """
+        Log a line of standard output that was none of the protocol's.
+        """
+        self._logger.warning("stdout: %s", escape(line[:MAX_LINE]), extra=self._context)
+
+    def _extend(self, data: bytes) -> None:
+        room = MAX_LINE - len(self._rest)
+        self._rest += data[:room]
+        self._is_cut |= len(data) > room
+
+    def _end_line(self) -> None:
+        line = bytes(self._rest).removesuffix(b"\r")
+        cut = " [cut]" if self._is_cut else ""
+        self._rest.clear()
+        self._is_cut = False
+        if line.strip():
+            self._log(line, cut)
+
+    def _log(self, line: bytes, cut: str) -> None:
+        level, message, fields = _parse(line)
+        text = escape(message) + cut
+        self._last.append(text[:_KEPT_CHARACTERS])
+        self._logger.log(level, "%s", text, extra={**self._context, "fields": fields} if fields else self._context)
+
+
+def escape(data: bytes | str) -> str:
+    """
+    Text that is safe in a log and on a terminal.
+    """
+    text = data if isinstance(data, str) else data.decode(errors="backslashreplace")
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _parse(line: bytes) -> tuple[int, str | bytes, Mapping[str, object]]:
+    try:
+        value = json.loads(line) if line.startswith(b"{") else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return logging.INFO, line, {}
+    message = _take(value, "message", "@message", "msg")
+    level = _take(value, "level", "@level", "severity")
+    if message is None or level is None or level.lower() not in _LEVELS:
+        return logging.INFO, line, {}
+    return _LEVELS[level.lower()], message, value
+
+
+def _take(fields: dict[str, object], *names: str) -> str | None:
+    for name in names:
+        if isinstance(fields.get(name), str):
+            return str(fields.pop(name))
+    return None

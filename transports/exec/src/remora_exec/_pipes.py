@@ -1,0 +1,142 @@
+"""
+The two ends of a pipe as asynchronous streams, on any backend, over nothing but a descriptor.
+
+A program's standard input may also be a file or a terminal: those cannot be waited for, so a thread reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+from anyio.lowlevel import checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 65536
+
+
+class ReadPipe:
+    """
+    The reading end; it owns the descriptor.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._is_waitable = _make_waitable(descriptor)
+
+    async def receive(self, max_bytes: int = _CHUNK) -> bytes:
+        """
+        The next bytes; none at all at the end of input.
+        """
+        await checkpoint()
+        if not self._is_waitable:
+            return await anyio.to_thread.run_sync(os.read, self._descriptor, max_bytes, abandon_on_cancel=True)
+        while True:
+            try:
+                return os.read(self._descriptor, max_bytes)
+            except BlockingIOError:
+                if not await self._becomes_readable():
+                    return b""
+            except OSError:
+                return b""
+
+    async def _becomes_readable(self) -> bool:
+        try:
+            await anyio.wait_readable(self._descriptor)
+        except anyio.ClosedResourceError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """
+        Give the descriptor back; who still reads gets the end of input.
+        """
+        if self._is_waitable:
+            _close(self._descriptor)
+            self._descriptor = -1
+
+
+class WritePipe:
+    """
+    The writing end; it owns the descriptor.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._is_waitable = _make_waitable(descriptor)
+
+    async def send(self, data: bytes) -> None:
+        """
+        Write all of it.
+
+        Raises:
+            BrokenPipeError: Nobody reads any more.
+        """
+        await checkpoint()
+        if not self._is_waitable:
+            await anyio.to_thread.run_sync(_write_all, self._descriptor, data)
+            return
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            await anyio.wait_writable(self._descriptor)
+        except anyio.ClosedResourceError as error:
+            raise BrokenPipeError("closed while it was written to") from error
+
+    def close(self) -> None:
+        """
+        Give the descriptor back; the reader sees the end of its input, and who still writes gets BrokenPipeError.
+        """
+        if self._is_waitable:
+            _close(self._descriptor)
+            self._descriptor = -1
+
+
+@contextmanager
+def pipes() -> Iterator[tuple[int, int, WritePipe, ReadPipe]]:
+    """
+    Two pipes for a child: the descriptors to be its standard input and output, and our ends of them.
+
+    The child's ends are the caller's to close, ours are closed here.
+    """
+    with ExitStack() as stack:
+        their_input, our_output = os.pipe()
+        stdin = WritePipe(our_output)
+        stack.callback(stdin.close)
+        our_input, their_output = os.pipe()
+        stdout = ReadPipe(our_input)
+        stack.callback(stdout.close)
+        yield their_input, their_output, stdin, stdout
+
+
+def _make_waitable(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return False
+    os.set_blocking(descriptor, False)
+    return True
+
+
+def _close(descriptor: int) -> None:
+    # One that a thread may be using is left to the end of the process.
+    if descriptor >= 0:
+        anyio.notify_closing(descriptor)
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

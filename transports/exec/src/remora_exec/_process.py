@@ -1,0 +1,224 @@
+"""
+The life of one child process: started, watched, ended, swept away.
+
+What lives here: processes and signals. What must not: what is said over the pipes.
+
+A child is the leader of a session and a process group of its own. Signals go to the whole group, and whatever is
+left of the group when the child itself has ended is killed before the child is reaped, while its number cannot have
+come to belong to others. Nothing here waits for a pipe to end without a bound: a grandchild may hold it for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+from contextlib import asynccontextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+import anyio
+
+from remora.errors import ConfigError, PluginDied, Unavailable
+from remora_exec._pipes import ReadPipe
+from remora_exec._tasks import background
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from remora.errors import RemoraError
+    from remora_exec._command import Command
+    from remora_exec._keeper import Keeper
+    from remora_exec._output import Output
+
+_LAST_WORDS = 0.25
+_AFTER_KILL = 1.0
+_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+_QUOTED_LINES = 5
+_BAD_PROGRAM = {
+    errno.ENOENT: "the interpreter that its first line names does not exist",
+    errno.ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
+    errno.EACCES: "it, or the interpreter that its first line names, may not be executed",
+    errno.E2BIG: "its arguments and its environment are too large",
+}
+
+
+class Process:
+    """
+    A child that runs, or has run.
+
+    Attributes:
+        pid: Its number, which is also that of its group.
+        exit_status: None while it runs; negative for a signal.
+        graces: Seconds before SIGTERM and before SIGKILL when it is stopped; empty for SIGKILL at once.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], keeper: Keeper, output: Output) -> None:
+        self.pid = popen.pid
+        self.exit_status: int | None = None
+        self.graces: tuple[float, ...] = ()
+        self._popen = popen
+        self._keeper = keeper
+        self._output = output
+        self._stderr_ended = anyio.Event()
+        self._ended = anyio.Event()
+        keeper.watch(self.pid)
+
+    async def wait(self) -> None:
+        """
+        Wait until it has ended and its last words are known.
+        """
+        await self._ended.wait()
+
+    async def ends_within(self, seconds: float) -> bool:
+        """
+        Whether it has ended by then.
+        """
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
+        return self._ended.is_set()
+
+    def died(self, *, sent: bool = True, hint: str = "") -> PluginDied:
+        """
+        The error for a call that needed it.
+        """
+        lines = self._output.last_lines
+        words = f": {' | '.join(lines[-_QUOTED_LINES:])}" if lines else ""
+        message = f"the process {describe_exit(self.exit_status)}{hint}{words}"
+        return PluginDied(message, exit_status=self.exit_status, stderr=lines, sent=sent)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """
+        Send a signal to it and to all that it started; nothing happens when none is left.
+        """
+        if self._popen.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    async def stop(self) -> None:
+        """
+        End it in a bounded time: wait, SIGTERM, wait, SIGKILL.
+        """
+        for grace, number in zip(self.graces, (signal.SIGTERM, signal.SIGKILL), strict=False):
+            if await self.ends_within(grace):
+                break
+            self.signal_group(number)
+        self.signal_group(signal.SIGKILL)
+        if await self.ends_within(_AFTER_KILL):
+            await self._see_group_gone()
+
+    async def _see_group_gone(self) -> None:
+        # Grandchildren were killed with the rest; the kernel may still be at it.
+        for pause in _PAUSES:
+            try:
+                os.killpg(self.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            await anyio.sleep(pause)
+
+    async def watch(self) -> None:
+        """
+        Wait for its end, sweep its group, reap it.
+        """
+        await _wait_for_exit(self.pid)
+        self.signal_group(signal.SIGKILL)
+        self._keeper.forget(self.pid)
+        self.exit_status = self._popen.wait()
+        with anyio.move_on_after(_LAST_WORDS):
+            await self._stderr_ended.wait()
+        self._ended.set()
+
+    async def read_stderr(self) -> None:
+        """
+        Log what it writes to its standard error, until nobody can write there any more.
+        """
+        pipe = ReadPipe(_detach(self._popen.stderr))
+        try:
+            while data := await pipe.receive():
+                self._output.feed(data)
+            self._output.feed_eof()
+        finally:
+            pipe.close()
+            self._stderr_ended.set()
+
+
+@asynccontextmanager
+async def running(
+    command: Command, keeper: Keeper, output: Output, *, stdin: int, stdout: int
+) -> AsyncIterator[Process]:
+    """
+    A child with these descriptors as its standard input and output; they are closed here.
+
+    Leaving the context stops it, with the graces that the process has then. End of input is up to the caller.
+
+    Raises:
+        ConfigError: The program cannot be run.
+        Unavailable: The system has no room for another process.
+    """
+    try:
+        popen = _spawn(command, stdin, stdout)
+    finally:
+        for descriptor in {stdin, stdout}:
+            os.close(descriptor)
+    process = Process(popen, keeper, output)
+    async with background() as tasks:
+        tasks.start(process.read_stderr)
+        tasks.start(process.watch)
+        try:
+            yield process
+        finally:
+            with anyio.CancelScope(shield=True):
+                await process.stop()
+
+
+def _spawn(command: Command, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    # It runs here, not in a thread: it takes less than a millisecond.
+    try:
+        return subprocess.Popen(
+            command.argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, bufsize=0,
+            env=dict(command.env), cwd=command.work_dir, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise _spawn_error(command, error) from error
+
+
+def _spawn_error(command: Command, error: OSError) -> RemoraError:
+    reason = _BAD_PROGRAM.get(error.errno or 0)
+    if reason is None:
+        return Unavailable(f"{command.program} cannot be started now: {error.strerror}", sent=False)
+    return ConfigError(f"{command.program} cannot be run: {reason} ({error.strerror})")
+
+
+async def _wait_for_exit(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        flags = os.WEXITED | os.WNOWAIT
+        await anyio.to_thread.run_sync(os.waitid, os.P_PID, pid, flags, abandon_on_cancel=True)
+        return
+    try:
+        await anyio.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _detach(file: IO[bytes] | None) -> int:
+    if file is None:
+        raise AssertionError("standard error is always a pipe")
+    descriptor = os.dup(file.fileno())
+    file.close()
+    return descriptor
+
+
+def describe_exit(status: int | None) -> str:
+    """
+    How a process ended, in words.
+    """
+    if status is None:
+        return "is ending"
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"was killed by signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"was killed by signal {-status}"

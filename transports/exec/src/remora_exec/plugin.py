@@ -1,0 +1,76 @@
+"""
+The door to this distribution: the transport `exec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora.config import ConnectionConfig
+from remora.hookspecs import hookimpl
+from remora.specs import TransportSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora.protocols import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecOptions:
+    """
+    How a program is started, talked to and ended.
+
+    Attributes:
+        name: The plugin's name; its log records go to the logger `remora.plugin.NAME`.
+        protocol: What it speaks over its pipes: "ttrpc", "jsonl" or "oneshot".
+        executable: The program, instead of the one that the endpoint names.
+        args: Its arguments.
+        env: Variables that it gets beside the short allow-list (see `_command`).
+        work_dir: Its working directory; the host's own when empty.
+        connection: `connection_timeout` bounds the start, `max_connections` the processes of "oneshot".
+        max_message_size: The largest message in either direction, in bytes.
+        stop_grace: Seconds between end of input and SIGTERM.
+        term_grace: Seconds between SIGTERM and SIGKILL.
+        inherit_env: Names of further variables of the host that it gets too.
+    """
+
+    name: str = "plugin"
+    protocol: str = "ttrpc"
+    executable: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    work_dir: str = ""
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    max_message_size: int = 4 * 1024 * 1024
+    stop_grace: float = 5.0
+    term_grace: float = 2.0
+    inherit_env: tuple[str, ...] = ()
+
+
+def build(options: ExecOptions) -> Transport:
+    """
+    The transport for one plugin.
+    """
+    from remora_exec._transport import ExecTransport
+
+    return ExecTransport(options)
+
+
+@hookimpl
+def remora_register_transports() -> Iterable[TransportSpec[ExecOptions]]:
+    """
+    Add `exec:PROGRAM` for hosts and `stdio:` for the program that is started.
+    """
+    return [
+        TransportSpec(
+            name="exec",
+            schemes=("exec", "stdio"),
+            options=ExecOptions,
+            build=build,
+            native_deadline=True,
+            launches=True,
+        )
+    ]

@@ -1,0 +1,153 @@
+"""
+Addresses: the parts of an `http:` or `https:` endpoint, and the path under which a call is posted.
+
+What lives here: text in, text out. What must not: sockets, names being resolved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from remora.errors import ConfigError, InvalidRequest
+
+if TYPE_CHECKING:
+    from remora.types import Endpoint
+
+_PORTS = {"http": 80, "https": 443}
+_STEPS = frozenset({".", ".."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """
+    Where an endpoint is.
+
+    Attributes:
+        secure: Whether TLS is spoken.
+        host: A name or an IP address, without brackets.
+        port: The TCP port; 0 asks for a free one.
+        path: What every call's path begins with; empty or with a leading slash, never with one at the end.
+        given_path: The path as it was written, for calls that name neither service nor method.
+        query: What follows the question mark.
+    """
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+    given_path: str
+    query: str
+
+    @property
+    def authority(self) -> str:
+        """
+        Host and port as a URL has them, without the port that goes without saying.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        """
+        What the URL begins with.
+        """
+        return "https" if self.secure else "http"
+
+    @property
+    def origin(self) -> str:
+        """
+        The URL without a path.
+        """
+        return f"{self.scheme}://{self.authority}"
+
+    def target(self, service: str, method: str) -> str:
+        """
+        Path and query of the request that calls a method.
+
+        Raises:
+            InvalidRequest: A name would lead to another place than under the endpoint.
+        """
+        names = [_segment(name) for name in (service, method) if name]
+        path = "/".join([self.path, *names]) if names else self.given_path
+        return f"{path or '/'}?{self.query}" if self.query else path or "/"
+
+
+def parse_address(endpoint: Endpoint) -> Address:
+    """
+    The parts of an endpoint to call.
+
+    Raises:
+        ConfigError: It is not the address of an HTTP server.
+    """
+    address = _parse(endpoint)
+    if not address.host:
+        raise ConfigError(f"the address {endpoint.url!r} names no host")
+    if address.port == 0:
+        raise ConfigError(f"the address {endpoint.url!r} has port 0, which nobody can call")
+    return address
+
+
+def parse_local_address(endpoint: Endpoint) -> Address:
+    """
+    The parts of an endpoint to serve; `SCHEME:` alone is a free port of the loopback interface.
+
+    Raises:
+        ConfigError: It is not an address to listen on.
+    """
+    if not endpoint.address:
+        return Address(secure=endpoint.scheme == "https", host="127.0.0.1", port=0, path="", given_path="", query="")
+    address = _parse(endpoint)
+    if not address.host:
+        raise ConfigError(f"the address {endpoint.url!r} names no host")
+    return address
+
+
+def split_path(path: str, root: str) -> tuple[str, str]:
+    """
+    The service and the method that a request's path names, either of them empty when it names fewer.
+
+    Args:
+        path: The decoded path of the request.
+        root: Where the application is mounted.
+    """
+    root = root.rstrip("/")
+    inside = path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
+    names = [name for name in inside.split("/") if name][-2:]
+    return (names[0], names[1]) if len(names) == 2 else ("", "".join(names))
+
+
+def _parse(endpoint: Endpoint) -> Address:
+    try:
+        parts = urlsplit(endpoint.url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as exc:
+        raise ConfigError(f"the address {endpoint.url!r} makes no sense: {exc}") from exc
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(f"the address of {host!r} holds credentials, which belong into the table `auth`")
+    return Address(
+        secure=parts.scheme == "https",
+        host=_ascii_host(unquote(host)),
+        port=_PORTS[parts.scheme] if port is None else port,
+        path=_escape(parts.path.rstrip("/")),
+        given_path=_escape(parts.path),
+        query=quote(parts.query, safe="/?:@!$&'()*+,;=%-._~"),
+    )
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as exc:
+        raise ConfigError(f"{host!r} is no name of a host") from exc
+
+
+def _escape(path: str) -> str:
+    return quote(path, safe="/:@!$&'()*+,;=%-._~")
+
+
+def _segment(name: str) -> str:
+    if name in _STEPS or "/" in name:
+        raise InvalidRequest(f"{name!r} is no name of a service or a method")
+    return quote(name, safe="")

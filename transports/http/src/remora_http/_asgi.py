@@ -1,0 +1,201 @@
+"""
+The server: an ASGI 3 application that turns requests of the Connect unary protocol into calls of a plugin.
+
+What lives here: the life of one request. What must not: sockets, and any particular ASGI server (see `_server`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
+from remora.serve import dispatcher_for
+from remora_http._body import BadEncoding, Body, BodyTooLarge, UnknownEncoding
+from remora_http._call import read_call
+from remora_http._headers import decode_headers
+from remora_http._response import Response, failure, not_allowed, success
+
+if TYPE_CHECKING:
+    from remora.protocols import Dispatch
+    from remora.types import Call
+
+_LIMIT = 16 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def asgi(*services: object, max_message_size: int = _LIMIT) -> Application:
+    """
+    An ASGI application that serves a plugin, for any ASGI server, and for mounting under any path.
+
+    Args:
+        *services: Instances of classes with public, annotated methods.
+        max_message_size: Bytes of one request or reply, after decompression.
+
+    Raises:
+        ConfigError: The objects have nothing to serve.
+    """
+    return Application(dispatcher_for(*services), max_message_size=max_message_size)
+
+
+class _Disconnected(Exception):
+    """
+    The client has gone; nobody waits for an answer.
+    """
+
+
+class Application:
+    """
+    A plugin as an ASGI application.
+    """
+
+    def __init__(self, dispatch: Dispatch, *, max_message_size: int = _LIMIT) -> None:
+        self._dispatch = dispatch
+        self._limit = max_message_size
+        self._running = set[anyio.CancelScope]()
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """
+        Cancel all calls that are running and refuse new ones; their callers are told that the plugin is unavailable.
+        """
+        self._is_stopped = True
+        for scope in tuple(self._running):
+            scope.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Serve one request, or one lifespan.
+        """
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = _stopped()
+        try:
+            with self._stoppable():
+                response = await self._respond(scope, receive)
+        except _Disconnected:
+            return
+        headers = response.headers + [pair for pair in scope["headers"] if pair[0].lower() == b"x-request-id"][:1]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        with anyio.CancelScope() as scope:
+            self._running.add(scope)
+            try:
+                if self._is_stopped:
+                    scope.cancel()
+                yield
+            finally:
+                self._running.discard(scope)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        if scope["method"] != "POST":
+            return not_allowed()
+        headers = decode_headers(scope["headers"])
+        try:
+            payload = await self._read_body(headers, receive)
+            call = read_call(scope["path"], scope.get("root_path", ""), headers, payload, now=anyio.current_time())
+        except UnknownEncoding as error:
+            return failure(PluginError(str(error), code=Code.UNIMPLEMENTED), status=415)
+        except BadEncoding as error:
+            return failure(PluginError(str(error), code=Code.INVALID_ARGUMENT))
+        except RemoraError as error:
+            return failure(error)
+        return await self._run(call, _peer(scope), receive)
+
+    async def _read_body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        body = Body(self._limit, headers.get("content-encoding", ""))
+        more = True
+        while more:
+            chunk, more = await _next_chunk(receive)
+            try:
+                body.feed(chunk)
+            except BodyTooLarge as exc:
+                await self._skip(receive, more)
+                raise MessageTooLarge(f"the request is larger than {self._limit} bytes") from exc
+        return body.finish()
+
+    async def _skip(self, receive: Receive, more: bool) -> None:
+        # A client that is still sending would miss an answer given now; a little patience lets it see why.
+        skipped = 0
+        while more and skipped < self._limit:
+            chunk, more = await _next_chunk(receive)
+            skipped += len(chunk)
+
+    async def _run(self, call: Call, peer: str, receive: Receive) -> Response:
+        response, is_gone = None, anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_watch, receive, is_gone, tasks.cancel_scope)
+            response = await self._answer(call, peer)
+            tasks.cancel_scope.cancel()
+        if response is None or is_gone.is_set():
+            raise _Disconnected
+        return response
+
+    async def _answer(self, call: Call, peer: str) -> Response:
+        try:
+            return success(await self._dispatch(call, peer), limit=self._limit)
+        except RemoraError as error:
+            return _failure(error, call)
+        except Exception:
+            # The plugin's own code; what went wrong in it is nobody's business on the other side.
+            _log.exception("%s failed unexpectedly (request %s)", call.name, call.request_id)
+            return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
+
+
+async def _next_chunk(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _Disconnected
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _watch(receive: Receive, is_gone: anyio.Event, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    is_gone.set()
+    scope.cancel()
+
+
+def _failure(error: RemoraError, call: Call) -> Response:
+    try:
+        return failure(error)
+    except (ValueError, TypeError, RecursionError):
+        # Details or headers of the plugin's error that nothing can carry.
+        _log.exception("the error of %s cannot be sent as it is (request %s)", call.name, call.request_id)
+        return failure(PluginError("the plugin's error cannot be sent", code=error.code))
+
+
+def _stopped() -> Response:
+    return failure(PluginError("the plugin is shutting down", code=Code.UNAVAILABLE))
+
+
+def _peer(scope: Scope) -> str:
+    host, port = scope.get("client") or ("", None)
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{port}" if port else host
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,58 @@
+"""
+Requests: the call that a request stands for.
+
+What lives here: path, headers and body in, a call out. What must not: ASGI, clocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora.errors import InvalidRequest
+from remora.types import Call
+from remora_http._address import split_path
+from remora_http._headers import media_type, without_reserved
+from remora_http._status import parse_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSIONS = frozenset({"", "1"})
+
+
+def read_call(path: str, root: str, headers: Mapping[str, str], payload: bytes, *, now: float) -> Call:
+    """
+    The call that a request stands for.
+
+    Args:
+        path: The decoded path of the request.
+        root: Where the application is mounted.
+        headers: All headers, names in lower case.
+        payload: The decoded body.
+        now: The time on the clock of the call's deadline.
+
+    Raises:
+        InvalidRequest: A header of the protocol makes no sense.
+    """
+    if headers.get("connect-protocol-version", "") not in _VERSIONS:
+        raise InvalidRequest("connect-protocol-version must be 1")
+    service, method = split_path(path, root)
+    return Call(
+        service=service,
+        method=method,
+        payload=payload,
+        content_type=media_type(headers.get("content-type", "")),
+        headers=without_reserved(headers),
+        deadline=_deadline(headers, now),
+        request_id=headers.get("x-request-id", ""),
+    )
+
+
+def _deadline(headers: Mapping[str, str], now: float) -> float | None:
+    timeout = headers.get("connect-timeout-ms")
+    if timeout is None:
+        return None
+    try:
+        return now + parse_timeout(timeout)
+    except ValueError as exc:
+        raise InvalidRequest(str(exc)) from exc

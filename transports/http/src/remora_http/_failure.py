@@ -1,0 +1,159 @@
+"""
+The errors of the Connect protocol: the JSON that carries one, and what the answers of other servers stand for.
+
+What lives here: bytes to errors and back. What must not: HTTP messages being sent or received.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remora.errors import PluginError, RemoraError
+from remora.wire import STRUCT, decode_struct, encode_struct, error_from_status
+from remora_http._headers import without_reserved
+from remora_http._status import code_of_name, code_of_status, name_of_code, parse_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_QUOTED = 1024
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    A server's whole answer, already decoded.
+
+    Attributes:
+        status: The HTTP status.
+        headers: All its headers, names in lower case.
+        body: The body, or its beginning when an error's body is over the limit.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def encode_failure(error: RemoraError) -> bytes:
+    """
+    The body of the answer for an error.
+    """
+    content: dict[str, object] = {"code": name_of_code(error.code)}
+    if error.message:
+        content["message"] = error.message
+    if isinstance(error, PluginError) and error.details:
+        content["details"] = [_encode_details(error.details)]
+    return json.dumps(content).encode()
+
+
+def _encode_details(details: Mapping[str, object]) -> dict[str, object]:
+    value = base64.b64encode(encode_struct(details)).rstrip(b"=").decode()
+    encoded: dict[str, object] = {"type": STRUCT, "value": value}
+    return encoded | {"debug": details} if _is_json(details) else encoded
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def read_failure(answer: Answer, *, now: float) -> RemoraError:
+    """
+    The error in an answer whose status is not 200.
+
+    Args:
+        answer: What the server answered.
+        now: Seconds since the epoch.
+    """
+    error = read_connect_failure(answer) or _foreign_failure(answer)
+    error.retry_after = parse_retry_after(answer.headers.get("retry-after", ""), now=now)
+    return error
+
+
+def read_connect_failure(answer: Answer) -> RemoraError | None:
+    """
+    The error that a server of the Connect protocol sent; None when the answer is not one of its.
+    """
+    content = _json_object(answer.body)
+    code = code_of_name(content.get("code"))
+    if code is None:
+        return None
+    message, details = content.get("message"), content.get("details")
+    return error_from_status(
+        code,
+        message if isinstance(message, str) else "",
+        _decode_details(details if isinstance(details, list) else ()),
+        without_reserved(answer.headers),
+    )
+
+
+def _json_object(body: bytes) -> dict[str, object]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _decode_details(details: Iterable[object]) -> dict[str, object]:
+    decoded: dict[str, object] = {}
+    for detail in details:
+        if isinstance(detail, dict) and _type_name(detail.get("type")) == STRUCT:
+            decoded |= _decode_detail(detail)
+    return decoded
+
+
+def _type_name(type_: object) -> str:
+    return type_.rpartition("/")[2] if isinstance(type_, str) else ""
+
+
+def _decode_detail(detail: dict[object, object]) -> dict[str, object]:
+    value, debug = detail.get("value"), detail.get("debug")
+    try:
+        return decode_struct(_decode_base64(value))
+    except (ValueError, RecursionError):
+        return {str(key): item for key, item in debug.items()} if isinstance(debug, dict) else {}
+
+
+def _decode_base64(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("no value")
+    try:
+        return base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4), validate=True)
+    except binascii.Error as exc:
+        raise ValueError("not base64") from exc
+
+
+def _foreign_failure(answer: Answer) -> RemoraError:
+    message = f"the server answered with HTTP status {answer.status}"
+    if 300 <= answer.status < 400:
+        message += f", a redirect to {answer.headers.get('location', 'nowhere')!r}; redirects are not followed"
+    quoted = quote_body(answer.body)
+    code = code_of_status(answer.status)
+    headers = without_reserved(answer.headers)
+    return PluginError(f"{message}: {quoted}" if quoted else message, code=code, headers=headers)
+
+
+def quote_body(body: bytes) -> str:
+    """
+    The beginning of a body as one short text, fit for a message.
+    """
+    text = body[:_QUOTED].decode("utf-8", "replace").strip()
+    text = "".join(char if char.isprintable() or char in "\t\n" else "�" for char in text)
+    return f"{text} …" if len(body) > _QUOTED else text
+
+
+def is_serving(answer: Answer) -> bool:
+    """
+    Whether a server without a health service is well: it is, unless a gateway speaks for one that is not there.
+    """
+    return answer.status not in _GATEWAY_STATUSES

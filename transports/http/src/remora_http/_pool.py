@@ -1,0 +1,240 @@
+"""
+The client's pool of connections to one server. The only file that knows httpx.
+
+Its transport is used without its client: so there are no redirects, cookies, environment proxies or read timeouts to
+be switched off, and a call costs less.
+
+What lives here: one HTTP exchange, and what its failures mean. What must not: the Connect protocol (see `_channel`).
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.request import getproxies, proxy_bypass
+
+import anyio
+import httpx
+
+from remora.errors import (
+    ConnectionLost,
+    InvalidReply,
+    InvalidRequest,
+    MessageTooLarge,
+    RemoraError,
+    WireError,
+    WrongProtocol,
+)
+from remora_http._body import BadEncoding, Body, BodyTooLarge
+from remora_http._failure import Answer
+from remora_http._greeting import unreachable
+from remora_http._headers import decode_headers
+from remora_http._tls import tls_failure
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Iterator
+
+    from remora_http._address import Address
+    from remora_http._headers import RawHeaders
+    from remora_http.plugin import Options
+
+_CLOSING_TIME = 2.0
+_QUOTED = 200
+
+
+class Pool:
+    """
+    Connections to one server, each used by one exchange at a time.
+    """
+
+    def __init__(self, address: Address, options: Options, transport: httpx.AsyncHTTPTransport) -> None:
+        self._address = address
+        self._limit = options.max_message_size
+        self._transport = transport
+        self._url = lru_cache(maxsize=256)(httpx.URL)
+        # Only the connection has a time of its own here; the call's deadline is its caller's business.
+        connect = options.connection.connection_timeout
+        self._timeout = {"connect": connect, "read": None, "write": None, "pool": None}
+        self._is_closed = False
+
+    async def aclose(self) -> None:
+        """
+        Close all connections; what is under way on them ends with an error, and nothing new begins.
+        """
+        self._is_closed = True
+        with anyio.move_on_after(_CLOSING_TIME, shield=True), suppress(httpx.HTTPError, OSError):
+            await self._transport.aclose()
+
+    async def exchange(
+        self, verb: str, url: str, headers: RawHeaders, content: bytes = b"", *, idempotent: bool = False
+    ) -> Answer:
+        """
+        Send a request and read the whole answer.
+
+        An idle connection may turn out to be closed by the server. The request is then sent once more, if the server
+        certainly has not seen it or may see it twice.
+
+        Raises:
+            Unavailable: There is no connection to be had.
+            ConnectionLost: The connection broke before the answer was complete.
+            WrongProtocol: The answer is not HTTP.
+            MessageTooLarge: The answer is over the limit.
+            InvalidReply: The answer cannot be decompressed.
+        """
+        progress = _Progress()
+        try:
+            return await self._attempt(verb, url, headers, content, progress)
+        except ConnectionLost:
+            if not progress.may_repeat(idempotent=idempotent):
+                raise
+        return await self._attempt(verb, url, headers, content, _Progress())
+
+    async def _attempt(self, verb: str, url: str, headers: RawHeaders, content: bytes, progress: _Progress) -> Answer:
+        if self._is_closed:
+            # The transport would connect again, and nobody would ever close that connection.
+            raise ConnectionLost(f"the channel to {self._address.authority} is closed", sent=False)
+        request = httpx.Request(
+            verb,
+            self._url(url),
+            headers=headers,
+            stream=_Content(content),
+            extensions={"timeout": self._timeout, "trace": progress},
+        )
+        with _mapped(self._address, progress):
+            response = await self._transport.handle_async_request(request)
+            return await self._read(response)
+
+    async def _read(self, response: httpx.Response) -> Answer:
+        headers = decode_headers(response.headers.raw)
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        try:
+            content = await self._collect(stream, headers.get("content-encoding", ""))
+        except BadEncoding as exc:
+            raise InvalidReply(f"the reply cannot be decoded: {exc}") from exc
+        except BodyTooLarge as exc:
+            if response.status_code == httpx.codes.OK:
+                raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from exc
+            # An error is no less an error for being long; its beginning says enough.
+            content = exc.args[0]
+        finally:
+            await stream.aclose()
+        return Answer(status=response.status_code, headers=headers, body=content)
+
+    async def _collect(self, stream: httpx.AsyncByteStream, encoding: str) -> bytes:
+        body = Body(self._limit, encoding)
+        chunks = aiter(stream)
+        try:
+            async for chunk in chunks:
+                body.feed(chunk)
+        except (BadEncoding, BodyTooLarge):
+            # The generators inside httpcore must run to their end, which they do once their connection is closed;
+            # left to the garbage collector, they would be closed in another task.
+            await stream.aclose()
+            with suppress(httpx.HTTPError):
+                async for _ in chunks:
+                    pass
+            raise
+        return body.finish()
+
+
+class _Content(httpx.AsyncByteStream):
+    """
+    The body of a request, in one piece.
+
+    httpx's own is an asynchronous generator, which a call that is cancelled while it sends would leave to the garbage
+    collector.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._left = content
+
+    def __aiter__(self) -> _Content:
+        return self
+
+    async def __anext__(self) -> bytes:
+        content, self._left = self._left, b""
+        if not content:
+            raise StopAsyncIteration
+        return content
+
+
+class _Progress:
+    """
+    How far an exchange has come, as httpcore's trace extension tells.
+    """
+
+    __slots__ = ("answered", "fresh", "sent")
+
+    def __init__(self) -> None:
+        self.fresh = self.sent = self.answered = False
+
+    async def __call__(self, event: str, info: object) -> None:
+        if event == "connection.connect_tcp.started":
+            self.fresh = True
+        elif event == "http11.send_request_headers.complete":
+            self.sent = True
+        elif event == "http11.receive_response_headers.complete":
+            self.answered = True
+
+    def may_repeat(self, *, idempotent: bool) -> bool:
+        """
+        Whether a failed exchange failed because its connection was an old one, and does no harm when repeated.
+        """
+        return not self.fresh and not self.answered and (idempotent or not self.sent)
+
+
+@contextmanager
+def _mapped(address: Address, progress: _Progress) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
+        raise unreachable(address, exc) from exc
+    except httpx.LocalProtocolError as exc:
+        raise InvalidRequest(f"the request cannot be sent over HTTP: {exc}") from exc
+    except httpx.RemoteProtocolError as exc:
+        raise _broken_protocol(address, str(exc), progress) from exc
+    except (httpx.TransportError, OSError) as exc:
+        reason = str(exc) or "it was closed"
+        lost = ConnectionLost(f"the connection to {address.authority} broke: {reason}", sent=progress.sent)
+        raise tls_failure(exc) or lost from exc
+
+
+def _broken_protocol(address: Address, reason: str, progress: _Progress) -> RemoraError:
+    if "disconnected" in reason or "closed connection" in reason:
+        return ConnectionLost(f"{address.authority} closed the connection: {reason}", sent=progress.sent)
+    if not progress.answered:
+        return WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {reason[:_QUOTED]}")
+    return WireError(f"{address.authority} broke the rules of HTTP: {reason[:_QUOTED]}")
+
+
+@asynccontextmanager
+async def open_pool(
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+) -> AsyncIterator[Pool]:
+    """
+    A pool for one server. It connects when it is used; leaving the context closes its connections.
+    """
+    connection = options.connection
+    limits = httpx.Limits(
+        max_connections=connection.max_connections,
+        max_keepalive_connections=connection.max_idle_connections if connection.keep_alive else 0,
+        keepalive_expiry=connection.idle_timeout,
+    )
+    # Without TLS, `verify=False` saves loading certificates that nobody will look at.
+    transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
+    pool = Pool(address, options, transport)
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+def find_proxy(address: Address) -> str | None:
+    """
+    The proxy that the environment prescribes for an address.
+    """
+    proxy = getproxies().get("https" if address.secure else "http")
+    return None if proxy_bypass(address.host) else proxy

@@ -1,0 +1,50 @@
+"""
+Answers: which of them are replies, and which are not what was asked for.
+
+What lives here: an answer in, a reply or an error out. What must not: connections.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from remora.errors import InvalidReply
+from remora.types import Reply
+from remora_http._failure import quote_body, read_failure
+from remora_http._headers import media_type, without_reserved
+
+if TYPE_CHECKING:
+    from remora_http._failure import Answer
+
+_JSON = "application/json"
+# What servers call their JSON when their author has not said what it is.
+_UNNAMED = frozenset({"text/plain", "text/json", "application/octet-stream"})
+
+
+def read_reply(answer: Answer, asked: str) -> Reply:
+    """
+    The reply in a server's answer.
+
+    Args:
+        answer: What the server answered.
+        asked: The content type of the request; the reply's must be the same.
+
+    Raises:
+        PluginError: It is an error.
+        InvalidReply: It is something else than was asked for.
+    """
+    if answer.status != 200:
+        raise read_failure(answer, now=time.time())
+    found = media_type(answer.headers.get("content-type", ""))
+    content_type = _agreed(media_type(asked), found)
+    if content_type is None:
+        raise InvalidReply(f"the reply is {found} where {asked} was asked for: {quote_body(answer.body)}")
+    return Reply(payload=answer.body, content_type=content_type, headers=without_reserved(answer.headers))
+
+
+def _agreed(asked: str, found: str) -> str | None:
+    if found == asked or not asked or not found:
+        return found or asked
+    is_json = asked == _JSON and (found in _UNNAMED or found.endswith("+json"))
+    return asked if is_json else None

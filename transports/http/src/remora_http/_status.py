@@ -1,0 +1,125 @@
+"""
+HTTP statuses and canonical codes, in both directions, by the tables of the Connect protocol.
+
+What lives here: numbers, codes, and the headers that go with them. What must not: bodies (see `_failure`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import ceil
+from types import MappingProxyType
+
+from remora.errors import Code
+
+MAX_TIMEOUT_DIGITS = 10
+_MAX_TIMEOUT_MS = 10**MAX_TIMEOUT_DIGITS - 1
+_MAX_RETRY_AFTER_DIGITS = 9
+
+STATUS_OF_CODE = MappingProxyType(
+    {
+        Code.CANCELLED: 499,
+        Code.UNKNOWN: 500,
+        Code.INVALID_ARGUMENT: 400,
+        Code.DEADLINE_EXCEEDED: 504,
+        Code.NOT_FOUND: 404,
+        Code.ALREADY_EXISTS: 409,
+        Code.PERMISSION_DENIED: 403,
+        Code.RESOURCE_EXHAUSTED: 429,
+        Code.FAILED_PRECONDITION: 400,
+        Code.ABORTED: 409,
+        Code.OUT_OF_RANGE: 400,
+        Code.UNIMPLEMENTED: 501,
+        Code.INTERNAL: 500,
+        Code.UNAVAILABLE: 503,
+        Code.DATA_LOSS: 500,
+        Code.UNAUTHENTICATED: 401,
+    }
+)
+"""What a Connect server answers with."""
+
+_CODE_OF_STATUS = {
+    400: Code.INTERNAL,
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    404: Code.UNIMPLEMENTED,
+    429: Code.UNAVAILABLE,
+    502: Code.UNAVAILABLE,
+    503: Code.UNAVAILABLE,
+    504: Code.UNAVAILABLE,
+}
+
+# Connect writes codes in small letters, and the first of them with one "l".
+_NAME_OF_CODE = {code: code.lower() for code in Code} | {Code.CANCELLED: "canceled"}
+_CODE_OF_NAME = {name: code for code, name in _NAME_OF_CODE.items()}
+
+
+def code_of_status(status: int) -> Code:
+    """
+    What the status of a server that does not speak Connect stands for.
+    """
+    return _CODE_OF_STATUS.get(status, Code.UNKNOWN)
+
+
+def name_of_code(code: Code) -> str:
+    """
+    The code as Connect writes it.
+    """
+    return _NAME_OF_CODE[code]
+
+
+def code_of_name(name: object) -> Code | None:
+    """
+    The code that Connect writes so; None for anything else.
+    """
+    return _CODE_OF_NAME.get(name) if isinstance(name, str) else None
+
+
+def format_timeout(remaining: float) -> str:
+    """
+    The Connect-Timeout-Ms header for so many seconds, more than 0.
+    """
+    return str(min(max(int(remaining * 1000), 1), _MAX_TIMEOUT_MS))
+
+
+def parse_timeout(text: str) -> float:
+    """
+    The seconds that a Connect-Timeout-Ms header allows.
+
+    Raises:
+        ValueError: It is not a whole number of at most ten digits.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_TIMEOUT_DIGITS:
+        raise ValueError("connect-timeout-ms must be a whole number of at most ten digits")
+    return int(text) / 1000
+
+
+def format_retry_after(seconds: float) -> str:
+    """
+    The Retry-After header for so many seconds: whole ones, never too few.
+    """
+    return str(ceil(min(max(seconds, 0.0), 10.0**_MAX_RETRY_AFTER_DIGITS - 1)))
+
+
+def parse_retry_after(text: str, *, now: float) -> float | None:
+    """
+    The seconds that a Retry-After header asks to wait; None when it cannot be read.
+
+    Args:
+        text: Seconds, or an HTTP date.
+        now: Seconds since the epoch.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:_MAX_RETRY_AFTER_DIGITS])
+    try:
+        moment = parsedate_to_datetime(text)
+        return max(_as_utc(moment).timestamp() - now, 0.0)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        # The standard library's parser of dates raises any of these on text that is none.
+        return None
+
+
+def _as_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,45 @@
+"""
+The transport: how channels and listeners come to be.
+
+What lives here: opening and closing. What must not: calls (see `_channel` and `_asgi`).
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from remora_http._address import parse_address
+from remora_http._channel import open_channel
+from remora_http._server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from remora.protocols import Channel, Dispatch, Listener
+    from remora.types import Endpoint
+    from remora_http.plugin import Options
+
+
+class HttpTransport:
+    """
+    The Connect unary protocol over HTTP/1.1, with a pool of connections per channel.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    @asynccontextmanager
+    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:
+        """
+        A channel to the server at an endpoint, once something there has answered in HTTP.
+        """
+        async with open_channel(parse_address(endpoint), self._options) as channel:
+            yield channel
+
+    def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
+        """
+        Serve a plugin on a socket of this machine.
+        """
+        return serve(endpoint, dispatch, self._options)

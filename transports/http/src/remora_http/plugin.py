@@ -1,0 +1,64 @@
+"""
+What the entry point `http` leads to: the description of the transport, and nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora.config import ConnectionConfig
+from remora.hookspecs import hookimpl
+from remora.specs import TransportSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora.protocols import Transport
+
+__all__ = ["Options", "build", "remora_register_transports"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    What can be configured about HTTP.
+
+    Attributes:
+        connection: How instances are connected.
+        max_message_size: Bytes of one request or reply, after decompression.
+        verify: Whether the server's certificate must be valid for the host that was asked for.
+        ca_file: Certificates to trust instead of the system's. When serving: the clients' authorities;
+            with it, a client must show a certificate.
+        cert_file: The certificate that this side shows, with its chain. Needed to serve https.
+        key_file: The key of that certificate.
+        trust_env: Whether the proxy variables of the environment are obeyed.
+        health_endpoint: A path or an address to GET for health; any 2xx answer means healthy.
+            Without it the standard health service is asked.
+    """
+
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    max_message_size: int = 16 * 1024 * 1024
+    verify: bool = True
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    trust_env: bool = False
+    health_endpoint: str = ""
+
+
+def build(options: Options) -> Transport:
+    """
+    The transport for one plugin.
+    """
+    from remora_http._transport import HttpTransport
+
+    return HttpTransport(options)
+
+
+@hookimpl
+def remora_register_transports() -> Iterable[TransportSpec[Options]]:
+    """
+    The transport `http`.
+    """
+    return [TransportSpec(name="http", schemes=("http", "https"), options=Options, build=build)]

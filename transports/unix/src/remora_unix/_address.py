@@ -1,0 +1,74 @@
+"""
+Where a socket is: from the URL of an endpoint to a path, and from a path to one that the system takes.
+
+What lives here: paths. What must not: sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remora.types import Endpoint
+
+_LIMIT = 107 if sys.platform == "linux" else 103
+"""Bytes of a path that fit into the system's address of a socket."""
+
+
+def path_of(endpoint: Endpoint) -> str:
+    """
+    The absolute path of an endpoint; empty for the bare `unix:`.
+
+    Raises:
+        ConfigError: The URL names none.
+    """
+    rest = endpoint.url.partition(":")[2]
+    if rest.startswith("//") and not rest.startswith("///"):
+        raise ConfigError(f"{endpoint.url}: the path stands after three slashes (unix:///run/x.sock), or after none")
+    path = endpoint.address
+    if "\0" in path or path.endswith("/"):
+        raise ConfigError(f"{endpoint.url!r} names no file")
+    return os.path.abspath(path) if path else ""
+
+
+@contextmanager
+def short_path(path: str) -> Iterator[str]:
+    """
+    A name for the path that fits into a socket's address, valid inside the context.
+
+    Raises:
+        ConfigError: There is none.
+        OSError: The directory cannot be opened.
+    """
+    if len(os.fsencode(path)) <= _LIMIT:
+        yield path
+    elif sys.platform == "linux":
+        with _through_directory(path) as short:
+            yield short
+    else:
+        raise _too_long(path)
+
+
+@contextmanager
+def _through_directory(path: str) -> Iterator[str]:
+    directory, name = os.path.split(path)
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        short = f"/proc/self/fd/{descriptor}/{name}"
+        if len(os.fsencode(short)) > _LIMIT:
+            raise _too_long(path)
+        yield short
+    finally:
+        os.close(descriptor)
+
+
+def _too_long(path: str) -> ConfigError:
+    size = len(os.fsencode(path))
+    return ConfigError(f"{path}: {size} bytes are too long for the path of a socket; the system takes {_LIMIT}")

@@ -1,0 +1,50 @@
+"""
+What the entry point `unix` leads to: the description of the transport, and nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora.config import ConnectionConfig
+from remora.hookspecs import hookimpl
+from remora.specs import TransportSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora.protocols import Transport
+
+__all__ = ["Options", "build", "remora_register_transports"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    What can be configured about Unix sockets.
+
+    Attributes:
+        connection: How instances are connected.
+        max_message_size: Bytes of one request or reply.
+    """
+
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    max_message_size: int = 4 * 1024 * 1024
+
+
+def build(options: Options) -> Transport:
+    """
+    The transport for one plugin.
+    """
+    from remora_unix._transport import UnixTransport
+
+    return UnixTransport(options)
+
+
+@hookimpl
+def remora_register_transports() -> Iterable[TransportSpec[Options]]:
+    """
+    The transport `unix`.
+    """
+    return [TransportSpec(name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True)]
