@@ -20,7 +20,18 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from remora import Call, Code, ConnectionLost, DeadlineExceeded, Endpoint, PluginError, RemoraError, Reply, Status
+from remora import (
+    Call,
+    Code,
+    ConnectionLost,
+    DeadlineExceeded,
+    Endpoint,
+    PluginError,
+    RemoraError,
+    Reply,
+    Status,
+    Unavailable,
+)
 from remora.protocols import Channel
 from remora.wire import decode_struct, encode_struct
 
@@ -249,6 +260,19 @@ async def test_foreign_plugin_that_is_killed_has_broken_the_connection(transport
             process.kill()
 
     assert [ConnectionLost] == [type(error) for error in lost]
+
+
+async def test_call_on_a_closed_channel_is_refused_at_once(transport):
+    """
+    Even when nobody else uses gRPC in the process.
+    """
+    with _foreign_server(lambda request, context: b"") as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            await channel.call(Call(service="s", method="m"))
+        with pytest.raises(Unavailable, match="closed") as caught:
+            await channel.call(Call(service="s", method="m"))
+
+    assert not caught.value.sent
 
 
 async def test_foreign_plugin_without_the_method_says_unimplemented(transport):
