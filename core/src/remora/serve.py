@@ -7,6 +7,7 @@ What lives here: where to listen, how to stop. What must not: how a call is answ
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import signal
@@ -94,9 +95,17 @@ def serve(
     addresses = addresses or _addresses_from_outside()
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
+        _check_backend(chosen)
         anyio.run(_serve, services, addresses, options or ServeOptions(), backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
+
+
+def _check_backend(backend: str) -> None:
+    if backend not in ("asyncio", "trio"):
+        raise ConfigError(f"there is no backend {backend!r}; choose asyncio or trio")
+    if importlib.util.find_spec(backend) is None:
+        raise ConfigError(f'the backend {backend!r} is not installed: pip install "remora[{backend}]"')
 
 
 async def _serve(services: Sequence[object], addresses: Sequence[str], options: ServeOptions) -> None:
@@ -189,8 +198,8 @@ def dispatcher_for(
 def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:
     endpoint = Endpoint(address)
     feature = catalog.transport(endpoint.scheme)
-    spec = feature.spec
-    transport = spec.build(build_options(spec, where=f"the address {address}", own=options.transport))
+    record = build_options(feature.spec, where=f"the address {address}", own=options.transport)
+    transport = feature.build("transport", record)
     return transport.listen(endpoint, dispatcher)
 
 
