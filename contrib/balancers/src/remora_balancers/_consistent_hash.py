@@ -68,7 +68,8 @@ class ConsistentHash(Unlearning):
 
 
 def _score(candidate: Candidate, key: str) -> float:
-    return max(candidate.weight, 1) / -math.log(_point(candidate.name, key))
+    score: float = max(candidate.weight, 1) / -math.log(_point(candidate.name, key))
+    return score
 
 
 @lru_cache(maxsize=4096)
@@ -78,4 +79,5 @@ def _point(name: str, key: str) -> float:
     """
     name_digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=name_digest).digest()
-    return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2**_BITS
+    number: float = ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2**_BITS
+    return number
