@@ -12,13 +12,13 @@ import anyio
 
 from remora._faults import cancellation, raise_explained
 from remora.errors import CircuitOpen, DeadlineExceeded, Overloaded, RemoraError, Unavailable
-from remora.policy import verdict_of
+from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
-    from remora.policy import Permit, Ticket
+    from remora.policy import Ticket
     from remora.types import Call
 
 
@@ -42,7 +42,7 @@ class Delivery:
             RemoraError: As the transport says.
         """
         permit = instance.breaker.admit()
-        if isinstance(permit, float):
+        if not isinstance(permit, Permit):
             raise CircuitOpen(instance.why_out(), retry_after=permit)
         self._route.breaker_changed(instance, permit.change)
         if self._balancer is not None:
