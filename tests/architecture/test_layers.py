@@ -40,30 +40,33 @@ LAYERS = {
     # records from and to something else
     "_structure": Layer("", "cattrs"),
     "_headers": Layer("errors"),
+    "_faults": Layer("errors"),
     "_methods": Layer("types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "config": Layer("_structure types values specs errors"),
     "_options": Layer("_structure config specs errors"),
     # extensions
-    "_catalog": Layer("specs errors", "importlib_metadata"),
-    "_registry": Layer(f"{RECORDS} hookspecs _catalog", "pluggy importlib_metadata"),
+    "_catalog": Layer("specs errors _faults", "importlib_metadata"),
+    "_registry": Layer(f"{RECORDS} hookspecs _catalog _faults", "pluggy importlib_metadata"),
     "plugin": Layer("hookspecs specs codecs"),
     # the host
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
     "_route": Layer("policy protocols types errors"),
-    "_pipeline": Layer("_route _context types errors", "anyio"),
-    "_supervisor": Layer("_route policy protocols types errors", "anyio"),
-    "_caller": Layer("_headers protocols types errors", "anyio"),
+    "_pipeline": Layer("_route _context _faults types errors", "anyio"),
+    "_supervisor": Layer("_route _faults policy protocols types errors", "anyio"),
+    "_caller": Layer("_headers _faults protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(f"{RECORDS} config policy _options _route _pipeline _caller", "anyio"),
     "_manager": Layer(f"{RECORDS} config client _caller _assembly _events _registry _supervisor", "anyio"),
     # the plugin author's side
     "_builtin": Layer("types errors wire _schema _methods"),
-    "_dispatch": Layer("protocols types errors _methods _context _builtin", "anyio"),
+    "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
     "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
+    # for the command line
+    "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
 }

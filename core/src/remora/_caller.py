@@ -4,25 +4,26 @@ Typed calls of one plugin: records go in, records come out; in between a payload
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import anyio
 
-from remora._headers import checked_headers, checked_word
+from remora._faults import told
+from remora._headers import checked_headers, checked_request_id, checked_word
+from remora._probing import probe
 from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
-from remora.types import Call, HealthStatus, PluginInfo, Status
+from remora.types import Call, PluginInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remora._catalog import Catalog
     from remora._pipeline import Pipeline
-    from remora._route import Instance, Route
+    from remora._route import Route
     from remora.protocols import Codec
-    from remora.types import Reply
+    from remora.types import HealthStatus, Reply
 
 T = TypeVar("T")
 
@@ -40,12 +41,14 @@ class CallOptions:
         headers: Sent along; names in any case.
         request_id: The identifier of the call; a new one when there is none.
         idempotent: Whether the call may be made twice; None for what the method says.
+        hash_key: What the call is about, for balancers that keep calls about one thing together.
     """
 
     timeout: float | None = None
     headers: Mapping[str, str] | None = None
     request_id: str | None = None
     idempotent: bool | None = None
+    hash_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Caller:
 
     def __init__(self, route: Route, pipeline: Pipeline, catalog: Catalog) -> None:
         self.route = route
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._catalog = catalog
 
     def target(
@@ -100,24 +103,30 @@ class Caller:
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
         """
-        call = Call(
-            service=target.service,
-            method=target.method,
-            payload=self._encode(target, request),
-            content_type=target.codec.content_type,
-            headers=checked_headers(options.headers),
-            request_id=options.request_id or uuid4().hex,
-            idempotent=target.idempotent if options.idempotent is None else options.idempotent,
-        )
-        reply = await self._pipeline(call, options.timeout)
-        return self._decode(target, call, reply)
+        request_id = uuid4().hex if options.request_id is None else options.request_id
+        try:
+            call = Call(
+                service=target.service,
+                method=target.method,
+                payload=self._encode(target, request),
+                content_type=target.codec.content_type,
+                headers=checked_headers(options.headers),
+                request_id=checked_request_id(request_id),
+                idempotent=target.idempotent if options.idempotent is None else options.idempotent,
+                hash_key=options.hash_key,
+            )
+            reply = await self.pipeline(call, options.timeout)
+            return self._decode(target, call, reply)
+        except RemoraError as error:
+            error.locate(plugin=self.route.name, instance=None, request_id=request_id)
+            raise
 
     async def info(self) -> PluginInfo:
         """
         What the plugin says about itself; of one that says nothing, what its configuration says.
         """
         try:
-            reply = await self._pipeline(_DESCRIBE, None)
+            reply = await self.pipeline(replace(_DESCRIBE, request_id=uuid4().hex), None)
             return self._catalog.codec("json").decode(reply.payload, PluginInfo)
         except PluginError as error:
             if error.code not in _NO_SUCH_SERVICE:
@@ -132,34 +141,20 @@ class Caller:
         """
         async with anyio.create_task_group() as group:
             for instance in self.route.instances:
-                group.start_soon(self._probe, instance)
+                group.start_soon(probe, self.route, instance)
         return self.route.health()
-
-    async def _probe(self, instance: Instance) -> None:
-        if instance.channel is None:
-            return
-        try:
-            with anyio.move_on_after(_PROBE_TIMEOUT):
-                instance.health = await instance.channel.probe()
-                return
-            status, message = Status.UNHEALTHY, f"no answer within {_PROBE_TIMEOUT:g} s"
-        except RemoraError as error:
-            status, message = Status.OFFLINE, error.message
-        instance.health = HealthStatus(status=status, message=message, last_check=time.time())
 
     def _encode(self, target: Target, request: object) -> bytes:
         try:
             return target.codec.encode(request)
-        except ValueError as error:
-            raise InvalidRequest(f"the request cannot be encoded: {error}", plugin=self.route.name) from error
+        except Exception as error:  # a codec may be a stranger's code
+            raise InvalidRequest(f"the request cannot be encoded: {_reason(error)}") from error
 
     def _decode(self, target: Target, call: Call, reply: Reply) -> Any:
         try:
             return self._reader(target, reply).decode(reply.payload, target.response)
-        except ValueError as error:
-            raise InvalidReply(
-                f"the reply of {call.name} is wrong: {error}", plugin=self.route.name, request_id=call.request_id
-            ) from error
+        except Exception as error:  # a codec may be a stranger's code
+            raise InvalidReply(f"the reply of {call.name} is wrong: {_reason(error)}") from error
 
     def _reader(self, target: Target, reply: Reply) -> Codec:
         """
@@ -170,4 +165,5 @@ class Caller:
         return self._catalog.codec_for(reply.content_type) or target.codec
 
 
-_PROBE_TIMEOUT = 5.0
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else told(error)

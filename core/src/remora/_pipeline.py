@@ -6,20 +6,40 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 
 from __future__ import annotations
 
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora._context import handled_call
-from remora.errors import DeadlineExceeded, ExtensionError, InvalidRequest, RemoraError, Unavailable
+from remora._delivery import Delivery
+from remora._faults import cancellation, raise_explained
+from remora.errors import (
+    CircuitOpen,
+    ConfigError,
+    DeadlineExceeded,
+    Draining,
+    InvalidRequest,
+    ManagerClosed,
+    RateLimited,
+    RemoraError,
+)
+from remora.policy import Retry
+from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from remora._route import Instance, Route
+    from remora._fallback import Fallback
+    from remora._instance import Instance
+    from remora._route import Route
     from remora.protocols import Interceptor
-    from remora.types import Call, Reply
+
+_FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
+"""Errors of the host itself after which another attempt would meet the same."""
 
 
 class Pipeline:
@@ -27,9 +47,20 @@ class Pipeline:
     The way of every call of one plugin, put together once.
     """
 
-    def __init__(self, route: Route, interceptors: Sequence[Interceptor]) -> None:
+    def __init__(
+        self,
+        route: Route,
+        interceptors: Sequence[tuple[str, Interceptor]],
+        *,
+        fallback: Fallback | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
         self._route = route
-        self._intercepted = _nested(interceptors, self._attempt)
+        self._retry = Retry(route.config.retry, rng=rng or random.Random())
+        self._hash_header = route.config.hash_header.lower()
+        self._delivery = Delivery(route)
+        self._fallback = fallback
+        self._intercepted = _nested(interceptors, self._attempts)
 
     async def __call__(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -44,28 +75,65 @@ class Pipeline:
         """
         route = self._route
         try:
-            route.admit()
-            call = replace(call, deadline=self._deadline(timeout))
+            route.admit()  # 1 admit
+            call = self._prepared(call, timeout)  # 2 deadline
+            if route.config.rate_limit.enabled:
+                await self._take_turn(call)  # 3 rate limit
             route.enter()
             try:
-                return await self._intercepted(call)
+                reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
         except RemoraError as error:
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
-            raise
+            if self._fallback is None:
+                raise
+            return await self._fallback.answer(call, error)
+        if self._fallback is not None:
+            self._fallback.remember(call, reply)
+        return reply
 
-    async def _attempt(self, call: Call) -> Reply:
-        instance = await self._pick(call)
-        try:
-            return await self._send(instance, call)
-        except RemoraError as error:
-            error.locate(plugin=self._route.name, instance=instance.name, request_id=call.request_id)
-            raise
-
-    def _deadline(self, timeout: float | None) -> float:
+    async def _attempts(self, call: Call) -> Reply:
         """
-        The earliest of: what the caller allows, what is configured, what is left to the handler that makes the call.
+        Stage 6: attempts, until one has a reply or there is no sense in another.
+        """
+        self._route.budget.deposit()
+        tried: list[Instance] = []
+        while True:
+            try:
+                return await self._attempt(call, tried)
+            except RemoraError as error:
+                delay = self._next_delay(call, error, len(tried))
+                if delay is None:
+                    raise
+            await anyio.sleep(delay)
+
+    async def _attempt(self, call: Call, tried: list[Instance]) -> Reply:
+        instance: Instance | None = None
+        try:
+            instance = await self._pick(call, tried)  # 7 pick
+            return await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
+        except RemoraError as error:
+            name = instance.name if instance else None
+            error.locate(plugin=self._route.name, instance=name, request_id=call.request_id)
+            raise
+        finally:
+            tried.extend([instance] if instance else [])
+
+    def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
+        """
+        Seconds until the next attempt; None when there is to be none.
+        """
+        if isinstance(error, _FINAL):
+            return None
+        idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
+        delay = self._retry.delay(max(1, attempts), error, idempotent=idempotent, remaining=_remaining(call))
+        return delay if delay is not None and self._route.budget.withdraw() else None
+
+    def _prepared(self, call: Call, timeout: float | None) -> Call:
+        """
+        Stage 2: the call with its deadline: the earliest of what the caller allows, what is configured, and what is
+        left to the handler that makes the call.
         """
         if timeout is not None and not timeout > 0:
             raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
@@ -77,16 +145,34 @@ class Pipeline:
             deadline = min(deadline, enclosing.deadline)
         if deadline <= now:
             raise DeadlineExceeded("no time is left for the call", sent=False)
-        return deadline
+        key = call.hash_key or (call.headers.get(self._hash_header, "") if self._hash_header else "")
+        return replace(call, deadline=deadline, hash_key=key)
 
-    async def _pick(self, call: Call) -> Instance:
+    async def _take_turn(self, call: Call) -> None:
         """
-        The instance for a call; while none is ready but one is being started, the call waits inside its deadline.
+        Stage 3: a token of the rate limit, now or, where the limit is one that waits, within the deadline.
         """
-        instance = self._route.pick()
+        turn = self._route.bucket.reserve(_remaining(call))
+        if not turn.is_granted:
+            rate = self._route.config.rate_limit.requests_per_second
+            raise RateLimited(
+                f"more than {rate:g} calls a second; try again in {turn.wait:.3g} s", retry_after=turn.wait
+            )
+        if turn.wait > 0:
+            try:
+                await anyio.sleep(turn.wait)
+            except BaseException:
+                self._route.bucket.cancel(turn)
+                raise
+
+    async def _pick(self, call: Call, tried: Sequence[Instance]) -> Instance:
+        """
+        Stage 7: the instance for a call; while none is ready but one is being started, the call waits.
+        """
+        instance = self._route.pick(call.hash_key, tried)
         while instance is None:
             await self._change(call)
-            instance = self._route.pick()
+            instance = self._route.pick(call.hash_key, tried)
         return instance
 
     async def _change(self, call: Call) -> None:
@@ -100,47 +186,45 @@ class Pipeline:
             self._route.forget(changed)
         raise DeadlineExceeded("no instance became ready in time", sent=False)
 
-    async def _send(self, instance: Instance, call: Call) -> Reply:
-        channel = instance.channel
-        if channel is None:
-            raise Unavailable("the instance was closed", sent=False)
-        instance.in_flight += 1
-        try:
-            if instance.native_deadline:
-                return await channel.call(call)
-            with anyio.move_on_after(_remaining(call)):
-                return await channel.call(call)
-            raise DeadlineExceeded("no reply in time")
-        finally:
-            instance.in_flight -= 1
+
+Proceed = Callable[[Call], Awaitable[Reply]]
 
 
-def _nested(
-    interceptors: Sequence[Interceptor], innermost: Callable[[Call], Awaitable[Reply]]
-) -> Callable[[Call], Awaitable[Reply]]:
+def _nested(interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
     """
-    The interceptors as one function, the first one outermost.
+    The interceptors as one function, the first one outermost; with any at all, the deadline holds for them too.
     """
-    proceed = innermost
-    for interceptor in reversed(interceptors):
-        proceed = _around(interceptor, proceed)
-    return proceed
+    if not interceptors:
+        return proceed
+    for culprit, interceptor in reversed(interceptors):
+        proceed = _around(culprit, interceptor, proceed)
+    return partial(_bounded, send=proceed)
 
 
-def _around(
-    interceptor: Interceptor, proceed: Callable[[Call], Awaitable[Reply]]
-) -> Callable[[Call], Awaitable[Reply]]:
+def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
     async def call_through(call: Call) -> Reply:
         try:
-            return await interceptor(call, proceed)
+            reply = await interceptor(call, proceed)
+            if not isinstance(reply, Reply):
+                raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+            return reply
         except RemoraError:
             raise
         except Exception as error:  # an interceptor may be a stranger's code
-            raise ExtensionError(f"an interceptor failed with {type(error).__name__}: {error}") from error
+            raise_explained(culprit, error)
+        except BaseExceptionGroup as group:
+            raise cancellation(group, culprit) from None
 
     return call_through
 
 
+async def _bounded(call: Call, send: Proceed) -> Reply:
+    with anyio.move_on_after(_remaining(call)):
+        return await send(call)
+    raise DeadlineExceeded("no reply in time")
+
+
 def _remaining(call: Call) -> float:
-    assert call.deadline is not None  # every call in the pipeline has one
+    if call.deadline is None:
+        raise InvalidRequest("an interceptor took the deadline from the call")
     return max(0.0, call.deadline - anyio.current_time())

@@ -7,13 +7,15 @@ What lives here: types, limits, and the check of a record against them. What mus
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 __all__ = ["Count", "Duration", "Limits", "Number", "Positive", "Share", "check_limits", "parse_duration"]
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_LARGEST = sys.float_info.max
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -38,9 +40,9 @@ class Limits:
         """
         Whether a number is in the range.
         """
-        if self.maximum is not None and number > self.maximum:
+        if number > (_LARGEST if self.maximum is None else self.maximum):
             return False
-        return self.minimum < number < float("inf") if self.is_exclusive else self.minimum <= number < float("inf")
+        return self.minimum < number if self.is_exclusive else self.minimum <= number
 
 
 Duration = Annotated[float, Limits(0, is_exclusive=True, is_duration=True)]

@@ -2,8 +2,8 @@
 The configuration: records, and how they are read from files.
 """
 
-from remora.config._load import FORMATS, load_config, structure_config
-from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, ManagerConfig, PluginConfig
+from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
+from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
 from remora.values import Count, Duration
 
 __all__ = [
@@ -13,8 +13,11 @@ __all__ = [
     "Count",
     "Defaults",
     "Duration",
+    "FallbackConfig",
     "ManagerConfig",
     "PluginConfig",
     "load_config",
+    "problems_of_plugin",
     "structure_config",
+    "summary",
 ]

@@ -1,0 +1,75 @@
+"""
+What a user is told about an exception: a line, an exit code, and the facts for programs.
+
+What lives here: decisions. What must not: printing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from remora.errors import ConfigError, PluginError, RemoraError
+
+FAILED = 1
+USAGE = 2
+CONFIGURATION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """
+    The end of a command that failed.
+
+    Attributes:
+        text: For people: one line, or a few where a configuration has several problems.
+        exit_code: For the shell.
+        facts: For programs, as plain values.
+        is_help: The text is a command's help, shown as it is.
+    """
+
+    text: str
+    exit_code: int
+    facts: dict[str, object]
+    is_help: bool = False
+
+
+def explain(error: Exception) -> Failure:
+    """
+    What to tell about an exception.
+    """
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return Failure(error.format_message(), error.exit_code, {"message": "no command"}, is_help=True)
+    if isinstance(error, click.ClickException):
+        return _of_click(error)
+    if isinstance(error, RemoraError):
+        return _of_remora(error)
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    return Failure(f"unexpected {_one_line(text)} (--debug shows where)", FAILED, {"message": text})
+
+
+def _of_click(error: click.ClickException) -> Failure:
+    message = _one_line(error.format_message()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see {context.command_path} --help)" if context else ""
+    return Failure(message + hint, error.exit_code, {"message": message})
+
+
+def _of_remora(error: RemoraError) -> Failure:
+    facts: dict[str, object] = {"error": type(error).__name__, "code": error.code.value, "message": error.message}
+    known = {"plugin": error.plugin, "instance": error.instance, "request_id": error.request_id}
+    facts |= {name: value for name, value in known.items() if value}
+    if error.retry_after is not None:
+        facts["retry_after"] = error.retry_after
+    if isinstance(error, PluginError):
+        facts["details"] = error.details
+        return Failure(_one_line(f"{error.code}: {error}"), FAILED, facts)
+    if isinstance(error, ConfigError):
+        facts["problems"] = list(error.problems)
+        return Failure(str(error), CONFIGURATION, facts)
+    return Failure(_one_line(str(error)), FAILED, facts)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,23 @@
+"""
+Log records on standard error, so that results stay alone on standard output.
+"""
+
+from __future__ import annotations
+
+import logging
+
+
+def configure_logs() -> None:
+    """
+    Show the warnings and errors of all libraries, one a line.
+    """
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Formatter())
+    logging.basicConfig(handlers=[handler])
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        return f"remora: {level}{super().format(record)}"

@@ -1,0 +1,36 @@
+"""
+One run of the command line: from words to an exit code, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from remora_cli._errors import explain
+from remora_cli._group import cli
+from remora_cli._logs import configure_logs
+from remora_cli._output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+
+def run(args: Sequence[str] | None) -> int:
+    """
+    The exit code of a command line.
+    """
+    output = Output()
+    configure_logs()
+    try:
+        code = cli.main(
+            args, prog_name="remora", complete_var="_REMORA_COMPLETE", standalone_mode=False, obj=output
+        )  # an int where a command asked for that exit code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:  # of a command, which may be a stranger's
+        return output.failed(explain(error), error)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,3 @@
+"""
+The built-in commands, one in each module, as the attribute `command`.
+"""

@@ -1,0 +1,96 @@
+"""
+`remora serve`: objects of a module as a plugin, until a signal or the host ends it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from remora.errors import ConfigError
+from remora.serve import ServeOptions, serve_until_stopped
+from remora_cli._options import backend as backend_option
+from remora_cli._options import command as remora_command
+from remora_cli._run import require_backend
+from remora_cli._targets import load_target, parse_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora.serve import Served
+    from remora_cli._output import Output
+
+_HELP = """
+Serve Python objects as a plugin.
+
+OBJECT is a class, an instance, or a function that makes one; a class or a
+function is called without arguments. Modules are looked for in the working
+directory first. Each ADDRESS is served at once; a port 0 takes a free one.
+
+\b
+  remora serve text:TextProcessor --listen http://127.0.0.1:8000
+  remora serve text:TextProcessor --listen unix:///run/text.sock
+
+SIGTERM and SIGINT end it, after the calls under way; a second one at once.
+"""
+
+
+@remora_command("serve", help=_HELP, short_help="Serve Python objects as a plugin.")
+@click.argument("targets", metavar="MODULE:OBJECT...", nargs=-1, required=True, callback=parse_targets)
+@click.option(
+    "--listen", metavar="ADDRESS", multiple=True, envvar="REMORA_LISTEN", show_envvar=True, help="Where; repeatable."
+)
+@backend_option
+@click.option(
+    "--max-concurrent-calls",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=ServeOptions().max_concurrent_calls,
+    show_default=True,
+    help="Calls answered at once.",
+)
+@click.option(
+    "--drain-timeout",
+    metavar="S",
+    type=click.FloatRange(min=0),
+    default=ServeOptions().drain_timeout,
+    show_default=True,
+    help="Seconds for calls under way when it is to stop.",
+)
+def command(
+    output: Output,
+    targets: Sequence[tuple[str, str]],
+    listen: Sequence[str],
+    backend: str,
+    max_concurrent_calls: int,
+    drain_timeout: float,
+) -> None:
+    """
+    Serve until stopped.
+    """
+    if not listen:
+        raise ConfigError("nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN")
+    require_backend(backend)
+    services = [load_target(*target) for target in targets]
+    options = ServeOptions(max_concurrent_calls=max_concurrent_calls, drain_timeout=drain_timeout)
+    announce = partial(_announce, output, _is_wire(listen))
+    main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
+    anyio.run(main, backend=backend)
+
+
+def _is_wire(listen: Sequence[str]) -> bool:
+    return any(address.partition(":")[0].lower() == "stdio" for address in listen)
+
+
+def _announce(output: Output, stdout_is_wire: bool, served: Served) -> None:
+    names = [info.name for info in served.dispatcher.services]
+    for endpoint in served.endpoints:
+        if stdout_is_wire:
+            output.note(f"remora: serving {', '.join(names)} at {endpoint.url}")
+        elif output.as_json:
+            output.document({"serving": names, "url": endpoint.url})
+        else:
+            output.line(f"serving {', '.join(names)} at {endpoint.url}")

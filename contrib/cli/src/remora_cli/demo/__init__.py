@@ -1,0 +1,3 @@
+"""
+What `remora demo` runs: a plugin, the processes that serve it, a host that calls it.
+"""
