@@ -78,4 +78,4 @@ def _point(name: str, key: str) -> float:
     """
     name_digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=name_digest).digest()
-    return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2**_BITS
+    return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2.0**_BITS
