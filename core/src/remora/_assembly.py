@@ -7,6 +7,7 @@ What lives here: putting together. What must not: running any of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,14 +16,15 @@ from remora._caller import Caller
 from remora._options import build_options
 from remora._pipeline import Pipeline
 from remora._route import Instance, Route
-from remora.errors import ConfigError
+from remora.config import problems_of_plugin, summary
+from remora.errors import ConfigError, NotInstalled
 from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from remora._catalog import Catalog, Feature, Origin
+    from remora._catalog import Catalog, Origin
     from remora.config import PluginConfig
     from remora.protocols import Interceptor, Transport
     from remora.specs import TransportSpec
@@ -59,49 +61,43 @@ class Plugged:
 
 def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
     """
-    Check what only the installed extensions can tell, for all plugins at once.
+    Check the tables of plugins, also for what only the installed extensions can tell.
 
     Raises:
-        NotInstalled: One table names a feature that is not there.
-        ConfigError: An option is wrong, or there is more than one problem; each names its plugin.
+        NotInstalled: They name features that are not there.
+        ConfigError: They are wrong; every problem is named, with the path of its key.
     """
-    failed: list[tuple[PluginConfig, ConfigError]] = []
-    for config in configs:
-        try:
-            check_plugin(catalog, config)
-        except ConfigError as error:
-            failed.append((config, error))
-    if len(failed) == 1:
-        raise _named(*failed[0])
-    if failed:
-        problems = [_located(config, line) for config, error in failed for line in error.problems]
-        summary = "\n".join([f"{len(problems)} problems", *(f"  {line}" for line in problems)])
-        raise ConfigError(summary, problems=problems)
+    errors = [error for config in configs if config.enabled for error in _errors_of(catalog, config)]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        problems = [line for error in errors for line in error.problems]
+        kinds = {type(error) for error in errors}
+        raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
 
 
-def _named(config: PluginConfig, error: ConfigError) -> ConfigError:
-    if _located(config, error.message) != error.message:
-        error.plugin = config.name
-    return error
-
-
-def _located(config: PluginConfig, problem: str) -> str:
-    where = f"plugins.{config.name}"
-    return problem if problem.startswith(where) else f"{where}: {problem}"
-
-
-def check_plugin(catalog: Catalog, config: PluginConfig) -> None:
-    """
-    Check what only the installed extensions can tell about a plugin's table.
-
-    Raises:
-        NotInstalled: It names a feature that is not there.
-        ConfigError: An option is wrong.
-    """
-    for _, feature in _endpoints(catalog, config):
-        _options(feature.spec, config)
+def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
+    if problems := problems_of_plugin(config):
+        return [ConfigError(summary(problems), problems=problems)]
+    checks: list[Callable[[], object]] = [
+        partial(_check_endpoint, catalog, config, endpoint) for endpoint in _endpoints(config)
+    ]
     if config.codec:
-        catalog.codec(config.codec)
+        checks.append(partial(catalog.codec, config.codec))
+    errors: dict[str, ConfigError] = {}
+    for check in checks:
+        try:
+            check()
+        except NotInstalled as error:
+            named = NotInstalled(f"plugins.{config.name}: {error.message}")
+            errors[named.message] = named
+        except ConfigError as error:
+            errors[error.message] = error
+    return list(errors.values())
+
+
+def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) -> None:
+    _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
 
 
 def assemble(catalog: Catalog, config: PluginConfig) -> Plugged:
@@ -109,27 +105,27 @@ def assemble(catalog: Catalog, config: PluginConfig) -> Plugged:
     A plugin, ready for its owners to open it.
 
     Raises:
-        ConfigError: As `check_plugin`.
+        ConfigError: As `check_plugins`.
+        ExtensionError: An extension cannot build what it has promised.
     """
-    check_plugin(catalog, config)
     transports: dict[str, Transport] = {}
     parts = []
-    for endpoint, feature in _endpoints(catalog, config):
+    for endpoint in _endpoints(config):
+        feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            transports[spec.name] = spec.build(_options(spec, config))
+            transports[spec.name] = feature.build("transport", _options(spec, config))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
-            instance = Instance(name, endpoint, native_deadline=spec.native_deadline)
+            instance = Instance(name, endpoint, native_deadline=spec.native_deadline, origin=str(feature.origin))
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     route = Route(config, [part.instance for part in parts], clock=anyio.current_time)
     pipeline = Pipeline(route, _interceptors(catalog, config.name))
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
-def _endpoints(catalog: Catalog, config: PluginConfig) -> list[tuple[Endpoint, Feature[TransportSpec[Any]]]]:
-    endpoints = list(config.endpoints) or [Endpoint(config.endpoint or f"{config.transport or 'exec'}:")]
-    return [(endpoint, catalog.transport(endpoint.scheme, config.transport)) for endpoint in endpoints]
+def _endpoints(config: PluginConfig) -> list[Endpoint]:
+    return list(config.endpoints) or [Endpoint(config.endpoint or f"{config.transport or 'exec'}:")]
 
 
 def _options(spec: TransportSpec[Any], config: PluginConfig) -> Any:
@@ -140,8 +136,11 @@ def _names(endpoint: Endpoint, instances: int) -> list[str]:
     return [endpoint.url] if instances == 1 else [f"{endpoint.url}#{number}" for number in range(1, instances + 1)]
 
 
-def _interceptors(catalog: Catalog, plugin: str) -> list[Interceptor]:
+def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
+    """
+    The interceptors of a plugin, the outermost first, each with what to call it in messages.
+    """
     features = [claims[0] for claims in catalog.interceptors.values()]
     features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = [feature.spec.build(plugin) for feature in features]
-    return [each for each in built if each is not None]
+    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
+    return [(culprit, each) for culprit, each in built if each is not None]

@@ -78,7 +78,7 @@ class Builtin:
         """
         The answer of the standard: for the whole plugin, or for one service of it by name.
         """
-        is_json = call.content_type == _JSON
+        is_json = call.content_type.partition(";")[0].strip().lower() == _JSON
         asked = self._asked_in_json(call) if is_json else decode_health_request(call)
         if asked and asked not in {info.name for info, _ in self._services}:
             raise PluginError(f"there is no service {asked!r}", code=Code.NOT_FOUND)

@@ -4,14 +4,16 @@ Typed calls of one plugin: records go in, records come out; in between a payload
 
 from __future__ import annotations
 
+import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import anyio
 
-from remora._headers import checked_headers, checked_word
+from remora._faults import cancellation, innermost, told
+from remora._headers import checked_headers, checked_request_id, checked_word
 from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
 from remora.types import Call, HealthStatus, PluginInfo, Status
 
@@ -21,12 +23,15 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._pipeline import Pipeline
     from remora._route import Instance, Route
-    from remora.protocols import Codec
+    from remora.protocols import Channel, Codec
     from remora.types import Reply
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+
 _DESCRIBE = Call(service="remora.v1.Plugin", method="Describe", payload=b"{}", idempotent=True)
+_PROBE_TIMEOUT = 5.0
 _NO_SUCH_SERVICE = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND})
 
 
@@ -100,24 +105,29 @@ class Caller:
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
         """
-        call = Call(
-            service=target.service,
-            method=target.method,
-            payload=self._encode(target, request),
-            content_type=target.codec.content_type,
-            headers=checked_headers(options.headers),
-            request_id=options.request_id or uuid4().hex,
-            idempotent=target.idempotent if options.idempotent is None else options.idempotent,
-        )
-        reply = await self._pipeline(call, options.timeout)
-        return self._decode(target, call, reply)
+        request_id = uuid4().hex if options.request_id is None else options.request_id
+        try:
+            call = Call(
+                service=target.service,
+                method=target.method,
+                payload=self._encode(target, request),
+                content_type=target.codec.content_type,
+                headers=checked_headers(options.headers),
+                request_id=checked_request_id(request_id),
+                idempotent=target.idempotent if options.idempotent is None else options.idempotent,
+            )
+            reply = await self._pipeline(call, options.timeout)
+            return self._decode(target, call, reply)
+        except RemoraError as error:
+            error.locate(plugin=self.route.name, instance=None, request_id=request_id)
+            raise
 
     async def info(self) -> PluginInfo:
         """
         What the plugin says about itself; of one that says nothing, what its configuration says.
         """
         try:
-            reply = await self._pipeline(_DESCRIBE, None)
+            reply = await self._pipeline(replace(_DESCRIBE, request_id=uuid4().hex), None)
             return self._catalog.codec("json").decode(reply.payload, PluginInfo)
         except PluginError as error:
             if error.code not in _NO_SUCH_SERVICE:
@@ -136,30 +146,24 @@ class Caller:
         return self.route.health()
 
     async def _probe(self, instance: Instance) -> None:
-        if instance.channel is None:
+        channel = instance.channel
+        if channel is None:
             return
-        try:
-            with anyio.move_on_after(_PROBE_TIMEOUT):
-                instance.health = await instance.channel.probe()
-                return
-            status, message = Status.UNHEALTHY, f"no answer within {_PROBE_TIMEOUT:g} s"
-        except RemoraError as error:
-            status, message = Status.OFFLINE, error.message
-        instance.health = HealthStatus(status=status, message=message, last_check=time.time())
+        health = await _probed(channel, f"the transport of {instance.origin}")
+        if instance.channel is channel:  # else what was found out is about the past
+            instance.health = health
 
     def _encode(self, target: Target, request: object) -> bytes:
         try:
             return target.codec.encode(request)
-        except ValueError as error:
-            raise InvalidRequest(f"the request cannot be encoded: {error}", plugin=self.route.name) from error
+        except Exception as error:  # a codec may be a stranger's code
+            raise InvalidRequest(f"the request cannot be encoded: {_reason(error)}") from error
 
     def _decode(self, target: Target, call: Call, reply: Reply) -> Any:
         try:
             return self._reader(target, reply).decode(reply.payload, target.response)
-        except ValueError as error:
-            raise InvalidReply(
-                f"the reply of {call.name} is wrong: {error}", plugin=self.route.name, request_id=call.request_id
-            ) from error
+        except Exception as error:  # a codec may be a stranger's code
+            raise InvalidReply(f"the reply of {call.name} is wrong: {_reason(error)}") from error
 
     def _reader(self, target: Target, reply: Reply) -> Codec:
         """
@@ -170,4 +174,23 @@ class Caller:
         return self._catalog.codec_for(reply.content_type) or target.codec
 
 
-_PROBE_TIMEOUT = 5.0
+async def _probed(channel: Channel, culprit: str) -> HealthStatus:
+    try:
+        with anyio.move_on_after(_PROBE_TIMEOUT):
+            health = await channel.probe()
+            if not isinstance(health, HealthStatus):
+                raise TypeError(f"expected a HealthStatus, got {type(health).__name__}")
+            return health
+        status, message = Status.UNHEALTHY, f"no answer within {_PROBE_TIMEOUT:g} s"
+    except RemoraError as error:
+        status, message = Status.OFFLINE, error.message
+    except Exception as error:  # a transport may be a stranger's code
+        _log.error("%s failed", culprit, exc_info=error)
+        status, message = Status.OFFLINE, f"{culprit} failed with {told(innermost(error))}"
+    except BaseExceptionGroup as group:
+        raise cancellation(group, culprit) from None
+    return HealthStatus(status=status, message=message, last_check=time.time())
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else told(error)

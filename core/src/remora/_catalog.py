@@ -10,11 +10,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import importlib_metadata
 
-from remora.errors import ExtensionConflict, ExtensionError, NotInstalled
+from remora._faults import told
+from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,28 @@ if TYPE_CHECKING:
     from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
     from remora.types import Event
 
-Spec = TypeVar("Spec")
+
+class Named(Protocol):
+    """
+    What every spec has.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        Its name among its kind.
+        """
+        ...
+
+    @property
+    def build(self) -> Callable[..., Any]:
+        """
+        Makes the feature.
+        """
+        ...
+
+
+Spec = TypeVar("Spec", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,27 @@ class Feature(Generic[Spec]):
     spec: Spec
     origin: Origin
 
+    def named(self, kind: str) -> str:
+        """
+        What to call it in messages.
+        """
+        return f"the {kind} {self.spec.name!r} of {self.origin}"
+
+    def build(self, kind: str, *arguments: object) -> Any:
+        """
+        The feature itself.
+
+        Raises:
+            ConfigError: Its builder says what is wrong with the arguments.
+            ExtensionError: Its builder failed.
+        """
+        try:
+            return self.spec.build(*arguments)
+        except ConfigError:
+            raise
+        except Exception as error:  # a stranger's builder may raise anything
+            raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
+
 
 @dataclass(slots=True)
 class Catalog:
@@ -62,6 +105,7 @@ class Catalog:
         commands: By name, likewise.
         observers: The extensions that observe events.
         broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
+        disabled: The extensions that REMORA_DISABLE leaves out, by the name of their entry point.
     """
 
     transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
@@ -70,6 +114,7 @@ class Catalog:
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
     broken: dict[str, ExtensionError] = field(default_factory=dict)
+    disabled: dict[str, Origin] = field(default_factory=dict)
     _built: dict[str, Codec] = field(default_factory=dict)
 
     def add(
@@ -141,7 +186,7 @@ class Catalog:
             NotInstalled: There is none; the message names the extra to install.
         """
         if name not in self._built:
-            self._built[name] = self._one("codec", self.codecs, name).spec.build()
+            self._built[name] = self._one("codec", self.codecs, name).build("codec")
         return self._built[name]
 
     def codec_for(self, content_type: str) -> Codec | None:
@@ -149,10 +194,9 @@ class Catalog:
         The codec that reads a media type; None when no codec does.
         """
         media_type = content_type.partition(";")[0].strip().lower()
-        for name, claims in self.codecs.items():
-            if media_type in claims[0].spec.content_types:
-                return self.codec(name)
-        return None
+        names = (name for name, claims in self.codecs.items() if media_type in claims[0].spec.content_types)
+        name = next(names, None)
+        return None if name is None else self.codec(name)
 
     def codec_of(self, *types: object) -> Codec:
         """
@@ -174,16 +218,22 @@ class Catalog:
 
     def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
         words = (name, name.removesuffix("s"))
-        for entry_point, problem in self.broken.items():
-            if entry_point in words:
-                return NotInstalled(f'{kind} "{name}" cannot be used: {problem}')
+        for word in words:
+            if word in self.broken:
+                return NotInstalled(f'{kind} "{name}" cannot be used: {self.broken[word]}')
+            if word in self.disabled:
+                return NotInstalled(f'{kind} "{name}" cannot be used: {self.disabled[word]} is in REMORA_DISABLE')
         extra = next((word for word in words if word in _extras()), None)
         if extra:
             return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
         meant = get_close_matches(name, [*known, *_extras()], n=1)
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
-        return NotInstalled(f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}')
+        absent = "".join(f"; {problem}" for problem in self.broken.values())
+        absent += "".join(f"; {origin} is in REMORA_DISABLE" for origin in self.disabled.values())
+        return NotInstalled(
+            f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}{absent}'
+        )
 
 
 def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> ExtensionConflict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +17,8 @@ import anyio.to_thread
 
 from remora._builtin import Builtin
 from remora._context import CurrentCall, handled_call
+from remora._faults import cancellation, innermost
+from remora._headers import checked_headers
 from remora._methods import Method, ServiceInfo, methods_of, service_info
 from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, PluginError, RemoraError
 from remora.types import Reply
@@ -40,13 +43,15 @@ class Handler:
     function: Callable[..., Any]
     is_async: bool
 
-    async def __call__(self, *args: object) -> object:
+    async def __call__(self, request: object) -> object:
         """
         The handler's answer; a synchronous handler runs in a thread.
         """
-        if self.is_async:
-            return await self.function(*args)
-        return await anyio.to_thread.run_sync(self.function, *args, abandon_on_cancel=True)
+        args, kwargs = self.method.unpack(request)
+        if not self.is_async:
+            return await anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
+        result = self.function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
 
 class Dispatcher:
@@ -57,6 +62,8 @@ class Dispatcher:
     """
 
     def __init__(self, services: Sequence[object], *, catalog: Catalog, max_concurrent_calls: int = 1000) -> None:
+        if not services:
+            raise ConfigError("there is nothing to serve")
         self._catalog = catalog
         self._limit = max_concurrent_calls
         self._slots = anyio.Semaphore(max_concurrent_calls, fast_acquire=True)
@@ -87,7 +94,8 @@ class Dispatcher:
         """
         self._builtin.is_draining = True
         while self._active:
-            self._idle = anyio.Event()
+            if self._idle.is_set():
+                self._idle = anyio.Event()
             await self._idle.wait()
 
     async def __call__(self, call: Call, peer: str, /) -> Reply:
@@ -116,6 +124,8 @@ class Dispatcher:
                 return await self._answer(call, peer)
         except TimeoutError as error:  # never the handler's own: that one is an answer by now
             raise DeadlineExceeded(f"{call.name} ran out of time") from error
+        except ExceptionGroup as error:  # a handler that ran out of time failed as well
+            raise _answer_to(error, call) from error
 
     async def _answer(self, call: Call, peer: str) -> Reply:
         async with self._slots:
@@ -125,14 +135,15 @@ class Dispatcher:
             current = CurrentCall.of(call, peer)
             token = handled_call.set(current)
             try:
-                result = await handler(*handler.method.unpack(request))
+                result = await handler(request)
+                headers = checked_headers(current.reply_headers)
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
+            except BaseExceptionGroup as group:
+                raise cancellation(group, call.name) from None
             finally:
                 handled_call.reset(token)
-            return Reply(
-                payload=_encode(codec, call, result), content_type=codec.content_type, headers=current.reply_headers
-            )
+            return Reply(payload=_encode(codec, call, result), content_type=codec.content_type, headers=headers)
 
     def _find(self, call: Call) -> Handler:
         found = self._handlers.get((call.service, call.method))
@@ -148,11 +159,16 @@ class Dispatcher:
             return self._catalog.codec_of(method.request, method.response)
         codec = self._catalog.codec_for(call.content_type)
         if codec is None:
-            raise PluginError(f"the media type {call.content_type!r} is not understood", code=Code.INVALID_ARGUMENT)
+            raise PluginError(
+                f"the media type {call.content_type!r} is not understood; send application/json",
+                code=Code.INVALID_ARGUMENT,
+            )
         return codec
 
 
 def _handlers(instance: object) -> dict[str, Handler]:
+    if isinstance(instance, type):
+        raise ConfigError(f"{instance.__qualname__} is a class; serve an instance of it, {instance.__qualname__}()")
     cls = type(instance)
     found = {
         name: Handler(method, getattr(instance, method.attribute), _is_async(getattr(cls, method.attribute)))
@@ -164,7 +180,14 @@ def _handlers(instance: object) -> dict[str, Handler]:
 
 
 def _is_async(function: Callable[..., object]) -> bool:
-    return inspect.iscoroutinefunction(inspect.unwrap(function))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
+def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:  # no future and no coroutine can carry it
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
@@ -172,8 +195,9 @@ def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict
     The handlers by service and method; where there is only one of a kind, the empty name stands for it too.
     """
     table = {(info.name, name): handler for info, found in services for name, handler in found.items()}
-    if len(table) < sum(len(found) for _, found in services):
-        raise ConfigError(f"two services share the name {services[0][0].name!r}")
+    names = [info.name for info, _ in services]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(f"two services share the name {min(twice)!r}")
     if len(services) == 1:
         table |= {("", name): handler for (_, name), handler in table.items()}
     for info, found in services:
@@ -189,12 +213,14 @@ def _decode(codec: Codec, call: Call, method: Method) -> object:
         return codec.decode(call.payload, method.request)
     except ValueError as error:
         raise PluginError(f"the request of {call.name} is wrong: {error}", code=Code.INVALID_ARGUMENT) from error
+    except Exception as error:  # a codec may be a stranger's code
+        raise _answer_to(error, call) from error
 
 
 def _encode(codec: Codec, call: Call, result: object) -> bytes:
     try:
         return codec.encode(result)
-    except ValueError as error:
+    except Exception as error:  # a codec may be a stranger's code
         _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra={"request_id": call.request_id})
         raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error
 
@@ -203,9 +229,11 @@ def _answer_to(error: Exception, call: Call) -> RemoraError:
     """
     What the caller gets for an exception of the handler: its own status, or INTERNAL without what went on inside.
     """
-    if isinstance(error, PluginError):
+    error = innermost(error)
+    if isinstance(error, PluginError) and error.plugin is None:
         return error
-    if isinstance(error, RemoraError):  # of a call that the handler made itself
-        return PluginError(str(error), code=error.code, retry_after=error.retry_after)
-    _log.exception("%s failed", call.name, exc_info=error, extra={"request_id": call.request_id})
+    if isinstance(error, RemoraError):  # of a call that the handler made itself; where that went is nobody's business
+        details = error.details if isinstance(error, PluginError) else None
+        return PluginError(error.message, code=error.code, details=details, retry_after=error.retry_after)
+    _log.error("%s failed", call.name, exc_info=error, extra={"request_id": call.request_id})
     return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)

@@ -32,6 +32,7 @@ class EventBus:
     def __init__(self, observers: Sequence[tuple[Origin, Callable[[Event], None]]]) -> None:
         self._observers = tuple(observers)
         self._subscribers: set[MemoryObjectSendStream[Event]] = set()
+        self._is_closed = False
 
     def publish(self, event: Event) -> None:
         """
@@ -47,12 +48,15 @@ class EventBus:
             try:
                 subscriber.send_nowait(event)
             except anyio.WouldBlock:
-                _log.warning("a subscriber is %d events behind and misses %s", _BUFFER, type(event).__name__)
+                _log.warning("a subscriber is too far behind and misses %s", type(event).__name__)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                pass  # the subscriber has closed its end, and only has not left yet
 
     def close(self) -> None:
         """
         End every subscriber's iteration once it has seen what was published so far.
         """
+        self._is_closed = True
         for subscriber in self._subscribers:
             subscriber.close()
 
@@ -65,6 +69,8 @@ class EventBus:
             buffer: Events that may wait to be read; later ones are dropped, with a warning in the log.
         """
         send, receive = anyio.create_memory_object_stream[Event](buffer)
+        if self._is_closed:
+            send.close()
         self._subscribers.add(send)
         try:
             with send, receive:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from remora.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
+_IDENTIFIER = re.compile(r"[\x21-\x7e]{1,256}")
 _WORD = re.compile(r"[A-Za-z0-9_.$-]*")
 
 
@@ -24,13 +25,30 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     Raises:
         InvalidRequest: A name or a value cannot be sent; a value's content is not repeated, it may be a secret.
     """
-    lowered = {name.lower(): value for name, value in (headers or {}).items()}
-    for name, value in lowered.items():
+    lowered: dict[str, str] = {}
+    items: Iterable[tuple[object, object]] = (headers or {}).items()
+    for given, value in items:
+        name = given.lower() if isinstance(given, str) else ""
         if not _NAME.fullmatch(name):
-            raise InvalidRequest(f"the header name {name!r} has a character that no wire can carry")
-        if not _VALUE.fullmatch(value):
-            raise InvalidRequest(f"the value of header {name!r} has a character that no wire can carry")
+            raise InvalidRequest(f"the header name {given!r} has a character that no wire can carry")
+        if name in lowered:
+            raise InvalidRequest(f"the header {name!r} is given twice")
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            raise InvalidRequest(f"the value of header {name!r} is no text that every wire can carry")
+        lowered[name] = value
     return lowered
+
+
+def checked_request_id(request_id: str) -> str:
+    """
+    The identifier of a call, unchanged.
+
+    Raises:
+        InvalidRequest: It is empty, or has a character that cannot be sent or would break a line of a log.
+    """
+    if not _IDENTIFIER.fullmatch(request_id):
+        raise InvalidRequest(f"the request id {request_id[:40]!r} has a character that no wire can carry")
+    return request_id
 
 
 def checked_word(kind: str, word: str) -> str:

@@ -5,6 +5,7 @@ The face of the framework: a manager holds the configured plugins and hands out 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -21,7 +22,6 @@ from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotF
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -35,13 +35,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Manager"]
 
-_log = logging.getLogger(__name__)
-
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 T = TypeVar("T")
 
 _SHUTDOWN_DRAIN = 10.0
+_SHUTDOWN_CLOSING = 60.0  # each owner has a limit of its own; this one is for owners that miss it
 
 
 class Manager:
@@ -67,8 +66,10 @@ class Manager:
         self._catalog = load_catalog(extensions)
         self._bus = EventBus(self._catalog.observers)
         self._plugins: dict[str, Plugged] = {}
+        self._disabled: set[str] = set()
         self._group: TaskGroup | None = None
         self._supervisor: Supervisor | None = None
+        self._is_closed = False
         check_plugins(self._catalog, self._config.plugins.values())
 
     @classmethod
@@ -79,7 +80,12 @@ class Manager:
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
-        return cls(load_config(path), extensions=extensions)
+        config = load_config(path)
+        try:
+            return cls(config, extensions=extensions)
+        except ConfigError as error:
+            error.found_in(os.fspath(path))
+            raise
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
@@ -88,8 +94,12 @@ class Manager:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._supervisor = Supervisor(self._group, publish=self._bus.publish)
-        for plugin in self._config.plugins.values():
-            self._plug(plugin)
+        try:
+            for plugin in self._config.plugins.values():
+                self._plug(plugin)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
+            raise
         self._bus.publish(ManagerStarted(time=time.time(), plugins=tuple(self._plugins)))
         return self
 
@@ -97,16 +107,22 @@ class Manager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._group is not None
+        assert self._supervisor is not None
+        self._is_closed = True
         for plugged in self._plugins.values():
             plugged.route.is_closed = True
-        with anyio.CancelScope(shield=True):
+        self._group.cancel_scope.shield = True
+        try:
             if exc_type is None:
                 await self._drained(_SHUTDOWN_DRAIN)
-            await self._unplug(*self._plugins.values())
-        # without the body's exception, so that it leaves as it is and not in a group
-        await self._group.__aexit__(None, None, None)
-        self._bus.publish(ManagerStopped(time=time.time()))
-        self._bus.close()
+            with anyio.move_on_after(_SHUTDOWN_CLOSING):
+                await self._supervisor.stop_all()
+            self._group.cancel_scope.cancel()
+            # without the body's exception, so that it leaves as it is and not in a group
+            await self._group.__aexit__(None, None, None)
+        finally:
+            self._bus.publish(ManagerStopped(time=time.time()))
+            self._bus.close()
 
     def plugin(
         self,
@@ -188,8 +204,10 @@ class Manager:
         Raises:
             ConfigError: There is one of that name, or its table makes no sense.
         """
+        self._running()
         if plugin.name in self._plugins:
             raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
+        check_plugins(self._catalog, [plugin])
         self._plug(plugin)
 
     async def unregister(self, name: str, *, drain: bool = True) -> None:
@@ -203,11 +221,13 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
-        plugged = self._plugged(name)
+        supervisor, plugged = self._running(), self._plugged(name)
         if drain:
             await self.drain(name, plugged.route.config.connection.request_timeout)
-        del self._plugins[name]
-        await self._unplug(plugged)
+        if self._plugins.get(name) is plugged:  # nobody else was faster
+            del self._plugins[name]
+        plugged.route.is_closed = True
+        await supervisor.stop(plugged.route.instances)
 
     async def drain(self, name: str, timeout: float) -> bool:
         """
@@ -240,13 +260,18 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
+        supervisor = self._running()
         for instance in self._plugged(name).route.instances:
-            self._running().restart(instance)
+            supervisor.restart(instance)
 
     async def health(self) -> dict[str, HealthStatus]:
         """
         The health of every plugin, after asking each.
+
+        Raises:
+            ManagerClosed: The manager has not been entered.
         """
+        self._entered()
         found: dict[str, HealthStatus] = {}
 
         async def ask(name: str, caller: Caller) -> None:
@@ -295,19 +320,15 @@ class Manager:
         """
         Build what a plugin needs and have its instances opened.
         """
-        if config.enabled:
-            plugged = assemble(self._catalog, config)
-            self._plugins[config.name] = plugged
-            for part in plugged.parts:
-                self._running().start(plugged.route, part)
-
-    async def _unplug(self, *plugged: Plugged) -> None:
+        if not config.enabled:
+            self._disabled.add(config.name)
+            return
+        self._disabled.discard(config.name)
+        plugged = assemble(self._catalog, config)
+        self._plugins[config.name] = plugged
         supervisor = self._running()
-        async with anyio.create_task_group() as group:
-            for each in plugged:
-                each.route.is_closed = True
-                for instance in each.route.instances:
-                    group.start_soon(supervisor.stop, instance)
+        for part in plugged.parts:
+            supervisor.start(plugged.route, part)
 
     async def _drained(self, timeout: float) -> None:
         async with anyio.create_task_group() as group:
@@ -318,19 +339,25 @@ class Manager:
         return self._plugged(name).caller
 
     def _plugged(self, name: str) -> Plugged:
-        self._running()
+        self._entered()
         try:
             return self._plugins[name]
         except KeyError:
-            if name in self._config.plugins:
+            if name in self._disabled:
                 raise PluginDisabled("it is configured with enabled = false", plugin=name) from None
             known = ", ".join(sorted(self._plugins)) or "none"
             raise PluginNotFound(f"no plugin named {name!r} is configured; there are: {known}") from None
 
-    def _running(self) -> Supervisor:
+    def _entered(self) -> Supervisor:
         if self._supervisor is None:
             raise ManagerClosed("the manager has not been entered: use `async with`")
         return self._supervisor
+
+    def _running(self) -> Supervisor:
+        supervisor = self._entered()
+        if self._is_closed:
+            raise ManagerClosed("the manager is shut down")
+        return supervisor
 
 
 async def _idle(route: Route, timeout: float) -> bool:
@@ -341,6 +368,9 @@ async def _idle(route: Route, timeout: float) -> bool:
         while route.in_flight:
             changed = anyio.Event()
             route.wait(changed)
-            await changed.wait()
+            try:
+                await changed.wait()
+            finally:
+                route.forget(changed)
         return True
     return False

@@ -83,13 +83,17 @@ class Method:
             return next(iter(bound.arguments.values()))
         return self.request(**bound.arguments) if bound.signature.parameters else {}
 
-    def unpack(self, request: object) -> tuple[object, ...]:
+    def unpack(self, request: object) -> tuple[tuple[object, ...], dict[str, object]]:
         """
-        The arguments that a request stands for.
+        The arguments that a request stands for: those by position, and those by name.
         """
-        if len(self.signature.parameters) == 1:
-            return (request,)
-        return tuple(getattr(request, name) for name in self.signature.parameters)
+        parameters = self.signature.parameters.values()
+        values = {each.name: request if len(parameters) == 1 else getattr(request, each.name) for each in parameters}
+        by_name = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+        return (
+            tuple(value for name, value in values.items() if name not in by_name),
+            {name: value for name, value in values.items() if name in by_name},
+        )
 
 
 def service(
@@ -163,8 +167,13 @@ def methods_of(cls: type) -> dict[str, Method]:
     Raises:
         ConfigError: A method cannot be called over a wire; the message says which, and why.
     """
-    found = [_method(cls, attribute, function) for attribute, function in _functions(cls).items()]
-    return {entry.name: entry for entry in found}
+    methods: dict[str, Method] = {}
+    for attribute, function in _functions(cls).items():
+        found = _method(cls, attribute, function)
+        other = methods.setdefault(found.name, found)
+        if other is not found:
+            raise ConfigError(f"{cls.__qualname__}: {other.attribute} and {attribute} are both named {found.name!r}")
+    return methods
 
 
 def _functions(cls: type) -> dict[str, Callable[..., object]]:

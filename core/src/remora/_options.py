@@ -4,7 +4,7 @@ From a plugin's table to a transport's options record.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from remora._structure import describe_errors, make_converter
@@ -47,17 +47,28 @@ def build_options(
         raise ConfigError("; ".join(problems), problems=problems) from error
     if config is None:
         return record
-    _refuse_unused(spec, names, where, config)
-    shared = {name: getattr(config, name) for name in names & _PLUGIN_KEYS}
-    return type(record)(**{each.name: shared.get(each.name, getattr(record, each.name)) for each in fields(record)})
+    problems = _misplaced(spec, names, where, own) + _unused(spec, names, where, config)
+    if problems:
+        raise ConfigError("; ".join(problems), problems=problems)
+    return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS})
 
 
-def _refuse_unused(spec: TransportSpec[Any], names: set[str], where: str, config: PluginConfig) -> None:
+def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mapping[str, object]) -> list[str]:
+    return [
+        f"{where}.options.{key}: belongs into the plugin's own table, as {where}.{key}"
+        if key != "name"
+        else f"{where}.options.name: unknown key; the transport {spec.name!r} is told the plugin's name"
+        for key in own
+        if key in names & _PLUGIN_KEYS
+    ]
+
+
+def _unused(spec: TransportSpec[Any], names: set[str], where: str, config: PluginConfig) -> list[str]:
     plain = PluginConfig(name=config.name)
-    for each in fields(PluginConfig):
-        if (
-            each.metadata == TRANSPORT
-            and each.name not in names
-            and getattr(config, each.name) != getattr(plain, each.name)
-        ):
-            raise ConfigError(f"{where}.{each.name}: the transport {spec.name!r} has no use for it")
+    return [
+        f"{where}.{each.name}: the transport {spec.name!r} has no use for it"
+        for each in fields(PluginConfig)
+        if each.metadata == TRANSPORT
+        and each.name not in names
+        and getattr(config, each.name) != getattr(plain, each.name)
+    ]

@@ -6,20 +6,23 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora._context import handled_call
-from remora.errors import DeadlineExceeded, ExtensionError, InvalidRequest, RemoraError, Unavailable
+from remora._faults import cancellation, raise_explained
+from remora.errors import DeadlineExceeded, InvalidRequest, RemoraError, Unavailable
+from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from remora._route import Instance, Route
     from remora.protocols import Interceptor
-    from remora.types import Call, Reply
 
 
 class Pipeline:
@@ -27,7 +30,7 @@ class Pipeline:
     The way of every call of one plugin, put together once.
     """
 
-    def __init__(self, route: Route, interceptors: Sequence[Interceptor]) -> None:
+    def __init__(self, route: Route, interceptors: Sequence[tuple[str, Interceptor]]) -> None:
         self._route = route
         self._intercepted = _nested(interceptors, self._attempt)
 
@@ -106,41 +109,59 @@ class Pipeline:
             raise Unavailable("the instance was closed", sent=False)
         instance.in_flight += 1
         try:
-            if instance.native_deadline:
-                return await channel.call(call)
-            with anyio.move_on_after(_remaining(call)):
-                return await channel.call(call)
-            raise DeadlineExceeded("no reply in time")
+            reply = await (channel.call(call) if instance.native_deadline else _bounded(call, channel.call))
+            return _checked(reply)
+        except RemoraError:
+            raise
+        except Exception as error:  # a transport may be a stranger's code
+            raise_explained(f"the transport of {instance.origin}", error)
+        except BaseExceptionGroup as group:
+            raise cancellation(group, f"the transport of {instance.origin}") from None
         finally:
             instance.in_flight -= 1
 
 
-def _nested(
-    interceptors: Sequence[Interceptor], innermost: Callable[[Call], Awaitable[Reply]]
-) -> Callable[[Call], Awaitable[Reply]]:
-    """
-    The interceptors as one function, the first one outermost.
-    """
-    proceed = innermost
-    for interceptor in reversed(interceptors):
-        proceed = _around(interceptor, proceed)
-    return proceed
+Proceed = Callable[[Call], Awaitable[Reply]]
 
 
-def _around(
-    interceptor: Interceptor, proceed: Callable[[Call], Awaitable[Reply]]
-) -> Callable[[Call], Awaitable[Reply]]:
+def _nested(interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
+    """
+    The interceptors as one function, the first one outermost; with any at all, the deadline holds for them too.
+    """
+    if not interceptors:
+        return proceed
+    for culprit, interceptor in reversed(interceptors):
+        proceed = _around(culprit, interceptor, proceed)
+    return partial(_bounded, send=proceed)
+
+
+def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
     async def call_through(call: Call) -> Reply:
         try:
-            return await interceptor(call, proceed)
+            return _checked(await interceptor(call, proceed))
         except RemoraError:
             raise
         except Exception as error:  # an interceptor may be a stranger's code
-            raise ExtensionError(f"an interceptor failed with {type(error).__name__}: {error}") from error
+            raise_explained(culprit, error)
+        except BaseExceptionGroup as group:
+            raise cancellation(group, culprit) from None
 
     return call_through
 
 
+async def _bounded(call: Call, send: Proceed) -> Reply:
+    with anyio.move_on_after(_remaining(call)):
+        return await send(call)
+    raise DeadlineExceeded("no reply in time")
+
+
+def _checked(reply: object) -> Reply:
+    if not isinstance(reply, Reply):
+        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+    return reply
+
+
 def _remaining(call: Call) -> float:
-    assert call.deadline is not None  # every call in the pipeline has one
+    if call.deadline is None:
+        raise InvalidRequest("an interceptor took the deadline from the call")
     return max(0.0, call.deadline - anyio.current_time())

@@ -6,19 +6,23 @@ What lives here: loading, blocking, and the blame for what goes wrong. What must
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import importlib_metadata
 import pluggy
 
 from remora import hookspecs
 from remora._catalog import Catalog, Origin
+from remora._faults import told
 from remora.errors import ExtensionConflict, ExtensionError
+from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +36,7 @@ _log = logging.getLogger(__name__)
 GROUP = "remora"
 DISABLE = "REMORA_DISABLE"
 
+S = TypeVar("S")
 State = Literal["loaded", "disabled", "broken"]
 
 
@@ -90,16 +95,18 @@ class Registry:
         for extension in self.extensions:
             if extension.problem is not None:
                 self.catalog.broken[extension.origin.entry_point] = extension.problem
+            elif extension.state == "disabled":
+                self.catalog.disabled[extension.origin.entry_point] = extension.origin
 
     def _installed(self) -> Iterable[tuple[Origin, object]]:
         """
         The modules of the entry points that are neither disabled nor claimed twice nor broken.
         """
-        disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")} - {""}
+        disabled = {_normal(name) for name in os.environ.get(DISABLE, "").split(",")} - {""}
         claims: dict[str, list[importlib_metadata.EntryPoint]] = defaultdict(list)
         for entry_point in _entry_points():
             origin = _origin(entry_point)
-            if disabled & {origin.entry_point, origin.distribution}:
+            if disabled & {_normal(origin.entry_point), _normal(origin.distribution)}:
                 self.extensions.append(Extension(origin, state="disabled"))
             else:
                 claims[entry_point.name].append(entry_point)
@@ -117,21 +124,27 @@ class Registry:
             self.extensions += [Extension(origin, "broken", problem) for origin in origins]
             return
         try:
-            yield origins[0], claims[0].load()
-        except Exception as error:  # a stranger's module may raise anything while it is imported
-            self._broken(origins[0], f"cannot be imported: {type(error).__name__}: {error}", error)
+            module = claims[0].load()
+        except (Exception, SystemExit) as error:  # a stranger's module may raise anything while it is imported
+            self._broken(origins[0], f"cannot be imported: {told(error)}", error)
+        else:
+            yield origins[0], module
 
     def _register(self, origin: Origin, module: object) -> None:
         """
         Check an extension's hooks, and add what they return to the catalogue.
         """
+        if known := self._plugins.get_name(module):
+            self.fatal.append(self._broken(origin, f"is registered already, as {known!r}"))
+            return
         try:
             self._plugins.register(module, name=origin.entry_point)
             self._plugins.check_pending()
+            self._check_synchronous(module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
             if self._plugins.has_plugin(origin.entry_point):
                 self._plugins.unregister(name=origin.entry_point)
-            self.fatal.append(self._broken(origin, f"has a wrong hook: {_first_line(error)}", error))
+            self.fatal.append(self._broken(origin, f"has a wrong hook: {_one_line(error)}", error))
             return
         extension = Extension(origin)
         self.extensions.append(extension)
@@ -139,21 +152,27 @@ class Registry:
             extension.features = self._collect(origin, module)
         except Exception as error:  # a stranger's hook may raise anything
             self.extensions.remove(extension)
-            self._broken(origin, f"failed to register its features: {type(error).__name__}: {error}", error)
+            self._broken(origin, f"failed to register its features: {told(error)}", error)
+
+    def _check_synchronous(self, module: object) -> None:
+        for caller in self._plugins.get_hookcallers(module) or ():
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is module and inspect.iscoroutinefunction(implementation.function):
+                    raise TypeError(f"hook {caller.name!r} is a coroutine function; hooks are called synchronously")
 
     def _collect(self, origin: Origin, module: object) -> list[str]:
         others = [other for other in self._plugins.get_plugins() if other is not module]
 
-        def collect(hook: str) -> list[Any]:
+        def collect(hook: str, kind: type[S]) -> list[S]:
             caller = self._plugins.subset_hook_caller(hook, remove_plugins=others)
-            return [spec for specs in caller() for spec in specs]
+            return [_checked(spec, hook, kind) for specs in caller() for spec in specs]
 
         added = self.catalog.add(
             origin,
-            transports=collect("remora_register_transports"),
-            codecs=collect("remora_register_codecs"),
-            interceptors=collect("remora_register_interceptors"),
-            commands=collect("remora_register_commands"),
+            transports=collect("remora_register_transports", TransportSpec),
+            codecs=collect("remora_register_codecs", CodecSpec),
+            interceptors=collect("remora_register_interceptors", InterceptorSpec),
+            commands=collect("remora_register_commands", CommandSpec),
         )
         observers = self._plugins.subset_hook_caller("remora_event", remove_plugins=others)
         if observers.get_hookimpls():
@@ -161,7 +180,7 @@ class Registry:
             added.append("observer remora_event")
         return added
 
-    def _broken(self, origin: Origin, reason: str, cause: BaseException) -> ExtensionError:
+    def _broken(self, origin: Origin, reason: str, cause: BaseException | None = None) -> ExtensionError:
         problem = ExtensionError(f"extension {origin.entry_point!r} of {origin} {reason}")
         problem.__cause__ = cause
         self.extensions.append(Extension(origin, "broken", problem))
@@ -192,5 +211,18 @@ def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:
         yield Origin(f"{name} (passed to the manager)", "", f"passed-{number}:{name}"), extension
 
 
-def _first_line(error: Exception) -> str:
+def _checked(spec: object, hook: str, kind: type[S]) -> S:
+    if not isinstance(spec, kind):
+        raise TypeError(f"{hook} returned a {type(spec).__name__}, not a {kind.__name__}")
+    return spec
+
+
+def _normal(name: str) -> str:
+    """
+    A name as package indexes compare them: case and the kind of separator mean nothing.
+    """
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -52,6 +52,7 @@ class Instance:
     Attributes:
         name: Its address, with a number where the plugin has more than one there.
         endpoint: Where it is.
+        origin: The distribution of its transport, for messages.
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
         channel: The way to it while it is ready.
@@ -61,9 +62,10 @@ class Instance:
         health: The last that is known of its health.
     """
 
-    def __init__(self, name: str, endpoint: Endpoint, *, native_deadline: bool) -> None:
+    def __init__(self, name: str, endpoint: Endpoint, *, native_deadline: bool, origin: str = "") -> None:
         self.name = name
         self.endpoint = endpoint
+        self.origin = origin
         self.native_deadline = native_deadline
         self.state = State.STARTING
         self.channel: Channel | None = None
@@ -92,6 +94,14 @@ class Instance:
         self.state, self.channel, self.error, self.next_try = state, None, error, next_try
         status = Status.OFFLINE if state in (State.FAILED, State.WAITING) else Status.UNKNOWN
         self.health = _health(status, error.message if error else "the connection was closed")
+
+    def close(self) -> None:
+        """
+        It takes no calls until it is started again; they wait for that, or go elsewhere.
+        """
+        self.channel = None
+        if self.state is State.READY:
+            self.state = State.STARTING
 
     def stop(self) -> None:
         """
@@ -154,8 +164,8 @@ class Route:
         if ready:
             priority = max(each.endpoint.priority for each in ready)
             preferred = [each for each in ready if each.endpoint.priority == priority]
-            self._turn += 1
-            return preferred[self._turn % len(preferred)]
+            turn, self._turn = self._turn, self._turn + 1
+            return preferred[turn % len(preferred)]
         if any(each.state is State.STARTING for each in self.instances):
             return None
         raise self._unavailable()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from remora._faults import cancellation, innermost, told
 from remora._route import State
 from remora.errors import RemoraError, Unavailable
 from remora.policy import RestartPolicy
@@ -21,7 +22,7 @@ from remora.protocols import WatchedChannel
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from anyio.abc import TaskGroup
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_CLOSING_TIME = 30.0
 _SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
 
 
@@ -55,11 +57,24 @@ class Supervisor:
         self._owners[part.instance] = owner
         self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
 
-    async def stop(self, instance: Instance) -> None:
+    async def stop(self, instances: Iterable[Instance]) -> None:
         """
-        Close an instance for good; returns when everything that it had is gone.
+        Close instances for good; returns when everything that they had is gone.
+
+        All are told at once, so that they are closed even when nobody waits to the end.
         """
-        await self._owners.pop(instance).stop()
+        owners = {each: self._owners[each] for each in instances if each in self._owners}
+        for owner in owners.values():
+            owner.stop()
+        for instance, owner in owners.items():
+            await owner.wait_stopped()
+            self._owners.pop(instance, None)
+
+    async def stop_all(self) -> None:
+        """
+        Close every instance that has been started.
+        """
+        await self.stop(list(self._owners))
 
     def restart(self, instance: Instance) -> None:
         """
@@ -88,17 +103,24 @@ class Owner:
         self._policy = policy
         self._publish = publish
         self._starts = 0
+        self._was_ready = False
         self._is_stopping = False
         self._wake = anyio.Event()
-        self._opening: anyio.CancelScope | None = None
+        self._holding: anyio.CancelScope | None = None
+        self._is_open = False
         self._stopped = anyio.Event()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """
-        Tell the task to close the instance and to end; returns when it has.
+        Tell the task to close the instance and to end.
         """
         self._is_stopping = True
         self._interrupt()
+
+    async def wait_stopped(self) -> None:
+        """
+        Wait until the task has ended.
+        """
         await self._stopped.wait()
 
     def restart(self) -> None:
@@ -115,6 +137,7 @@ class Owner:
         try:
             while not self._is_stopping:
                 self._instance.start()
+                self._was_ready = False
                 self._wake = anyio.Event()
                 error = await self._hold()
                 if not self._is_stopping:
@@ -127,8 +150,8 @@ class Owner:
 
     def _interrupt(self) -> None:
         self._wake.set()
-        if self._opening is not None:
-            self._opening.cancel()
+        if self._holding is not None and not self._is_open:
+            self._holding.cancel()
 
     async def _hold(self) -> RemoraError | None:
         """
@@ -140,15 +163,21 @@ class Owner:
         limit = self._route.config.connection.connection_timeout + _SLACK
         outcome: list[RemoraError | None] = []
         opened = anyio.Event()
-        async with anyio.create_task_group() as group:
-            self._opening = group.cancel_scope
-            group.start_soon(self._open, opened, outcome)
-            with anyio.move_on_after(limit) as waiting:
-                await opened.wait()
-            if waiting.cancelled_caught:
-                outcome.append(Unavailable(f"not ready after {limit:g} s"))
-                group.cancel_scope.cancel()
-        self._opening = None
+        try:
+            async with anyio.create_task_group() as group:
+                self._holding = group.cancel_scope
+                group.start_soon(self._open, opened, outcome)
+                with anyio.move_on_after(limit) as waiting:
+                    await opened.wait()
+                if waiting.cancelled_caught:
+                    outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
+                    group.cancel_scope.cancel()
+        except ExceptionGroup as errors:  # a transport that is cancelled may fail as well
+            outcome.append(self._explain(errors))
+        except BaseExceptionGroup as group_of_both:
+            raise cancellation(group_of_both, f"the transport of {self._origin}") from None
+        finally:
+            self._holding, self._is_open = None, False
         return outcome[0] if outcome else None
 
     async def _open(self, opened: anyio.Event, outcome: list[RemoraError | None]) -> None:
@@ -159,7 +188,7 @@ class Owner:
         stack = AsyncExitStack()
         try:
             channel = await stack.enter_async_context(self._transport.open(self._instance.endpoint))
-            self._opening = None
+            self._is_open = True
             self._is_ready(channel, anyio.current_time() - started)
             opened.set()
             outcome.append(await self._until_ended(channel))
@@ -167,11 +196,23 @@ class Owner:
             outcome.append(self._explain(error))
         finally:
             opened.set()
-            self._instance.channel = None
+            self._begin_closing()
             try:
                 await stack.aclose()
             except Exception as error:
                 outcome.append(self._explain(error))
+
+    def _begin_closing(self) -> None:
+        """
+        Let no more calls in, and bound the time that closing may take.
+        """
+        if self._is_stopping:
+            self._instance.stop()
+        else:
+            self._instance.close()
+        self._route.changed()
+        if self._holding is not None:
+            self._holding.deadline = anyio.current_time() + _CLOSING_TIME
 
     async def _until_ended(self, channel: Channel) -> RemoraError | None:
         """
@@ -180,7 +221,8 @@ class Owner:
         reason: list[RemoraError | None] = []
 
         async def watch(watched: WatchedChannel) -> None:
-            reason.append(await watched.wait_closed() or Unavailable("the plugin closed the connection"))
+            ended = await watched.wait_closed()
+            reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
             self._wake.set()
 
         async with anyio.create_task_group() as group:
@@ -196,10 +238,9 @@ class Owner:
         """
         if error is None:
             return
-        was_ready = self._instance.state is State.READY
         decision = self._policy.failed()
         next_try = anyio.current_time() + decision.delay
-        state = State.FAILED if decision.gave_up else State.STARTING if was_ready else State.WAITING
+        state = State.FAILED if decision.gave_up else State.STARTING if self._was_ready else State.WAITING
         self._instance.lost(error, state, next_try)
         self._route.changed()
         event = InstanceFailed if decision.gave_up else InstanceLost
@@ -209,6 +250,7 @@ class Owner:
 
     def _is_ready(self, channel: Channel, start_time: float) -> None:
         self._starts += 1
+        self._was_ready = True
         self._policy.ready()
         self._instance.ready(channel)
         self._route.changed()
@@ -218,12 +260,11 @@ class Owner:
         """
         The Remora error in an exception of a transport; anything else is the transport's fault, and logged as such.
         """
-        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        if isinstance(error, RemoraError):
-            return error
+        inner = innermost(error)
+        if isinstance(inner, RemoraError):
+            return inner
         _log.error("the transport of %s failed", self._origin, exc_info=error)
-        return Unavailable(f"the transport of {self._origin} failed with {type(error).__name__}: {error}", sent=False)
+        return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
         self._publish(event(time=time.time(), plugin=self._route.name, instance=self._instance.name, **facts))

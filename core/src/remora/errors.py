@@ -182,6 +182,15 @@ class ConfigError(RemoraError):
         self.problems = tuple(problems) or (message,)
         self.source = source
 
+    def found_in(self, source: str) -> None:
+        """
+        Fill in the file that the problem is in, as far as nobody has done so yet.
+        """
+        if self.source is None:
+            self.source = source
+            self.message = f"{source}: {self.message}"
+            self.args = (self.message,)
+
 
 class NotInstalled(ConfigError):
     """

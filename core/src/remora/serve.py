@@ -7,6 +7,7 @@ What lives here: where to listen, how to stop. What must not: how a call is answ
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import signal
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora.protocols import Listener
 
-__all__ = ["ServeOptions", "Served", "serve", "serve_until_stopped", "serving"]
+__all__ = ["ServeOptions", "Served", "dispatcher_for", "serve", "serve_until_stopped", "serving"]
 
 _log = logging.getLogger(__name__)
 
@@ -94,9 +95,17 @@ def serve(
     addresses = addresses or _addresses_from_outside()
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
+        _check_backend(chosen)
         anyio.run(_serve, services, addresses, options or ServeOptions(), backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
+
+
+def _check_backend(backend: str) -> None:
+    if backend not in ("asyncio", "trio"):
+        raise ConfigError(f"there is no backend {backend!r}; choose asyncio or trio")
+    if importlib.util.find_spec(backend) is None:
+        raise ConfigError(f'the backend {backend!r} is not installed: pip install "remora[{backend}]"')
 
 
 async def _serve(services: Sequence[object], addresses: Sequence[str], options: ServeOptions) -> None:
@@ -168,11 +177,29 @@ async def serving(
         await stack.aclose()
 
 
+def dispatcher_for(
+    *services: object, options: ServeOptions | None = None, extensions: Sequence[object] = ()
+) -> Dispatcher:
+    """
+    What answers calls for objects, for servers that Remora does not run itself (see `remora_http.asgi`).
+
+    Args:
+        *services: Instances of classes with public, annotated methods.
+        options: Limits.
+        extensions: Hook modules or objects beside the installed ones.
+
+    Raises:
+        ConfigError: The objects have nothing to serve.
+    """
+    limit = (options or ServeOptions()).max_concurrent_calls
+    return Dispatcher(services, catalog=load_catalog(extensions), max_concurrent_calls=limit)
+
+
 def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:
     endpoint = Endpoint(address)
     feature = catalog.transport(endpoint.scheme)
-    spec = feature.spec
-    transport = spec.build(build_options(spec, where=f"the address {address}", own=options.transport))
+    record = build_options(feature.spec, where=f"the address {address}", own=options.transport)
+    transport = feature.build("transport", record)
     return transport.listen(endpoint, dispatcher)
 
 
@@ -209,6 +236,8 @@ def _addresses_from_outside() -> list[str]:
 def _announce(served: Served) -> None:
     names = ", ".join(info.name for info in served.dispatcher.services)
     for endpoint in served.endpoints:
+        if endpoint.scheme == "stdio":  # the host knows, and its log has better things to show
+            continue
         print(f"remora: serving {names} at {endpoint.url}", file=sys.stderr, flush=True)
 
 

@@ -4,6 +4,7 @@ The messages of ttrpc.
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_deadline_that_is_over_still_is_one() -> None:
     assert deadline is not None
     assert deadline == pytest.approx(5.0)
     assert 4.0 == decode_request(bytes.fromhex("20 80ec94a3fcffffffff01"), 5.0).deadline
+
+
+def test_a_deadline_that_never_comes_fits_into_the_message() -> None:
+    """
+    As the largest timeout there is, about.
+    """
+    deadline = decode_request(encode_request(Call(deadline=math.inf), 0.0), 0.0).deadline
+
+    assert deadline is not None
+    assert deadline > 100 * 365 * 86_400
 
 
 def test_without_a_content_type_a_request_has_none_and_a_reply_has_the_requests() -> None:

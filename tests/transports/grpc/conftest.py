@@ -103,5 +103,10 @@ def _no_thread_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with caplog.at_level(logging.WARNING):
         yield
 
-    assert [] == [thread.name for thread in threading.enumerate() if thread.name == "remora-grpc"]
+    assert [] == [thread.name for thread in threading.enumerate() if _is_grpcs(thread.name)]
     assert [] == [record for record in caplog.records if record.name in ("asyncio", "grpc._cython.cygrpc")]
+
+
+def _is_grpcs(thread: str) -> bool:
+    # grpcio's own thread ends with the last object of grpc.aio; one that outlived its loop would fail much later.
+    return thread == "remora-grpc" or "_poll_wrapper" in thread

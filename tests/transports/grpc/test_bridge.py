@@ -150,11 +150,14 @@ async def test_bridges_share_one_thread(transport, free, plugin):
     However many channels and servers there are, there is at most one background thread.
     """
     with anyio.fail_after(10):
-        async with transport.listen(free, plugin) as listener:
-            async with transport.open(listener.endpoint) as one, transport.open(listener.endpoint) as two:
-                await one.call(Call(service="s", method="m"))
-                await two.call(Call(service="s", method="m"))
-                names = [thread.name for thread in threading.enumerate() if thread.name == "remora-grpc"]
+        async with (
+            transport.listen(free, plugin) as listener,
+            transport.open(listener.endpoint) as one,
+            transport.open(listener.endpoint) as two,
+        ):
+            await one.call(Call(service="s", method="m"))
+            await two.call(Call(service="s", method="m"))
+            names = [thread.name for thread in threading.enumerate() if thread.name == "remora-grpc"]
 
     assert len(names) <= 1
 

@@ -5,6 +5,7 @@ Peers that know nothing of Remora: grpcio's synchronous stack in both roles, and
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -96,11 +97,12 @@ async def test_foreign_caller_who_cancels_cancels_the_handler(transport, free, p
     """
     The handler of an abandoned call does not run on.
     """
-    cancel = list[Callable[[], object]]()
+    go = threading.Event()
 
     def ask(channel: grpc.Channel) -> None:
         future = channel.unary_unary("/s/hang").future(b"")
-        cancel.append(future.cancel)
+        go.wait(5)
+        future.cancel()
         with pytest.raises(grpc.FutureCancelledError):
             future.result(timeout=5)
 
@@ -108,7 +110,7 @@ async def test_foreign_caller_who_cancels_cancels_the_handler(transport, free, p
         async with transport.listen(free, plugin) as listener, anyio.create_task_group() as tasks:
             tasks.start_soon(_with_channel, listener.endpoint, ask)
             await plugin.entered.wait()
-            cancel[0]()
+            go.set()
             await plugin.cancelled.wait()
 
 

@@ -55,9 +55,8 @@ async def test_server_with_another_greeting_speaks_the_wrong_protocol(transport,
     """
     Garbage is no gRPC.
     """
-    with _raw_server(lambda peer: peer.sendall(greeting)) as port, anyio.fail_after(5):
-        with pytest.raises(WrongProtocol):
-            await _open(transport, f"grpc://127.0.0.1:{port}")
+    with _raw_server(lambda peer: peer.sendall(greeting)) as port, anyio.fail_after(5), pytest.raises(WrongProtocol):
+        await _open(transport, f"grpc://127.0.0.1:{port}")
 
 
 async def test_plaintext_server_is_the_wrong_protocol_for_grpcs(transport, free, plugin):
@@ -74,9 +73,9 @@ async def test_server_that_says_nothing_is_unavailable_in_bounded_time():
     """
     The connection's timeout bounds the wait for gRPC's greeting.
     """
-    with _raw_server(lambda _: None) as port, anyio.fail_after(5):
-        with pytest.raises(Unavailable, match=r"within 0\.2 s") as caught:
-            await _open(_impatient(0.2), f"grpc://127.0.0.1:{port}")
+    raised = pytest.raises(Unavailable, match=r"within 0\.2 s")
+    with _raw_server(lambda _: None) as port, anyio.fail_after(5), raised as caught:
+        await _open(_impatient(0.2), f"grpc://127.0.0.1:{port}")
 
     assert not caught.value.sent
 
@@ -125,7 +124,10 @@ def _impatient(seconds: float) -> Transport:
 @contextmanager
 def _http_server() -> Iterator[int]:
     class Quiet(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_request(self, code: object = None, size: object = None) -> None:
+            pass
+
+        def log_error(self, *args: object) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Quiet) as server:

@@ -74,7 +74,7 @@ async def test_certificate_of_another_name_is_refused_unless_it_is_named(files, 
     """
     with anyio.fail_after(10):
         async with _transport(**files("plugin.internal")).listen(Endpoint("grpcs:"), plugin) as listener:
-            with pytest.raises(Unavailable, match="(?i)peer|certificate|verif"):
+            with pytest.raises(Unavailable, match=r"(?i)peer|certificate|verif"):
                 await _open(_transport(ca_file=ca_file), listener.endpoint)
             await _open(_transport(ca_file=ca_file, server_name="plugin.internal"), listener.endpoint)
 
@@ -85,7 +85,7 @@ async def test_certificate_of_an_unknown_authority_is_refused(files, plugin):
     """
     with anyio.fail_after(10):
         async with _transport(**files("localhost")).listen(Endpoint("grpcs://localhost:0"), plugin) as listener:
-            with pytest.raises(Unavailable, match="(?i)certificate"):
+            with pytest.raises(Unavailable, match=r"(?i)certificate"):
                 await _open(_transport(), listener.endpoint)
 
 
@@ -110,11 +110,11 @@ async def test_file_that_is_missing_is_named(tmp_path, files, plugin):
     Mistakes in the configuration are found before anything is opened.
     """
     missing = str(tmp_path / "nothing.pem")
-    with pytest.raises(ConfigError, match="ca_file.*nothing.pem"):
+    with pytest.raises(ConfigError, match=r"ca_file.*nothing.pem"):
         await _open(_transport(ca_file=missing), Endpoint("grpcs://localhost:1"))
-    with pytest.raises(ConfigError, match="together"):
+    with pytest.raises(ConfigError, match=r"together"):
         await _open(_transport(cert_file=files("a")["cert_file"]), Endpoint("grpcs://localhost:1"))
-    with pytest.raises(ConfigError, match="needs a cert_file"):
+    with pytest.raises(ConfigError, match=r"needs a cert_file"):
         async with _transport().listen(Endpoint("grpcs:"), plugin):
             pass
 
@@ -128,8 +128,8 @@ async def test_file_that_is_no_certificate_is_an_error_in_bounded_time(tmp_path,
     with anyio.fail_after(10):
         with pytest.raises((ConfigError, Unavailable)):
             await _open(_transport(ca_file=str(nonsense)), Endpoint("grpcs://localhost:1"))
+        bad = _transport(cert_file=str(nonsense), key_file=str(nonsense))
         with pytest.raises((ConfigError, Unavailable)):
-            bad = _transport(cert_file=str(nonsense), key_file=str(nonsense))
             async with bad.listen(Endpoint("grpcs:"), plugin):
                 pass
 

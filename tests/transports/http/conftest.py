@@ -10,12 +10,16 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any
 
 import anyio
 import pytest
+import sniffio
 from anyio.abc import SocketStream
+from hypercorn.config import Config
 
 from remora.types import Endpoint
 from remora_http.plugin import Options, build
@@ -102,7 +106,7 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: s
     Answer a request in full.
     """
     handler.send_response(status)
-    for name, value in {"Content-Type": "application/json", **headers}.items():
+    for name, value in {"Content_Type": "application/json", **headers}.items():
         handler.send_header(name.replace("_", "-"), value)
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
@@ -130,3 +134,35 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def asgi_server() -> Callable[[Any], AbstractAsyncContextManager[str]]:
+    """
+    A way to run any ASGI application, by hypercorn on the running backend.
+    """
+
+    @asynccontextmanager
+    async def serve(application: Any) -> AsyncIterator[str]:
+        async def with_lifespan(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                await application(scope, receive, send)
+            else:
+                await send({"type": f"{(await receive())['type']}.complete"})
+                await send({"type": f"{(await receive())['type']}.complete"})
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        config = Config()
+        config.bind = [f"fd://{listening.detach()}"]
+        config.errorlog = None
+        stop = anyio.Event()
+        run = import_module(f"hypercorn.{sniffio.current_async_library()}").serve
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(run, with_lifespan, config, shutdown_trigger=stop.wait))
+            try:
+                yield f"127.0.0.1:{port}"
+            finally:
+                stop.set()
+
+    return serve

@@ -31,11 +31,7 @@ def go_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _build(source: Path, program: Path) -> None:
-    environment = {
-        "GOCACHE": str(program.parent / "cache"),
-        **os.environ,
-        "GO111MODULE": "off",
-        "GOFLAGS": "",
-        "GOPATH": str(_LIBRARIES),
-    }
+    environment = {**os.environ, "GO111MODULE": "off", "GOFLAGS": "", "GOPATH": str(_LIBRARIES)}
+    if not environment.keys() & {"GOCACHE", "HOME", "XDG_CACHE_HOME"}:
+        environment["GOCACHE"] = str(program.parent / "cache")
     subprocess.run(["go", "build", "-o", program, "."], cwd=source, env=environment, check=True, timeout=100)

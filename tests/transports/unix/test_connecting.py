@@ -194,3 +194,12 @@ def test_the_transport_is_found_by_its_name() -> None:
 
     assert isinstance(spec, TransportSpec)
     assert ("unix", ("unix",), True) == (spec.name, spec.schemes, spec.native_deadline)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1 << 30])
+def test_a_size_that_no_frame_can_have_is_refused(size: int) -> None:
+    """
+    When the transport is built.
+    """
+    with pytest.raises(ConfigError, match="max_message_size"):
+        build(Options(max_message_size=size))

@@ -4,15 +4,18 @@ The socket file of a served plugin.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
 from pathlib import Path
+from threading import Barrier, Thread
 
 import anyio
 import pytest
 
 from remora import Call, Code, ConfigError, Endpoint, PluginError, Reply, Unavailable
+from remora_unix._socket_file import listening_socket
 from remora_unix.plugin import Options, build
 
 pytestmark = pytest.mark.anyio
@@ -217,3 +220,47 @@ async def test_the_holders_own_error_leaves_the_listener_unwrapped(tmp_path: Pat
             raise KeyError("mine")
 
     assert not (tmp_path / "s").exists()
+
+
+def test_of_many_that_start_at_once_over_a_stale_file_one_wins(tmp_path: Path) -> None:
+    """
+    The others are told that the address is in use, and the winner stays reachable.
+    """
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    everybody = Barrier(8)
+    outcomes: list[bool] = []
+
+    def compete() -> None:
+        everybody.wait(5)
+        won = True
+        try:
+            with listening_socket(path):
+                everybody.wait(5)
+        except Unavailable:
+            won = False
+            everybody.wait(5)
+        outcomes.append(won)
+
+    threads = [Thread(target=compete) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert [False] * 7 + [True] == sorted(outcomes)
+    assert not os.path.exists(path)
+
+
+def test_a_directory_that_stays_locked_is_given_up(tmp_path: Path) -> None:
+    """
+    Somebody else is looking for a place in it, and does not come to an end.
+    """
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match="locked"), listening_socket(str(tmp_path / "s")):
+            pass
+    finally:
+        os.close(descriptor)

@@ -2,9 +2,9 @@
 The configuration: records, and how they are read from files.
 """
 
-from remora.config._load import FORMATS, load_config, structure_config
+from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
 from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, ManagerConfig, PluginConfig
-from remora.config._values import Count, Duration
+from remora.values import Count, Duration
 
 __all__ = [
     "FORMATS",
@@ -16,5 +16,7 @@ __all__ = [
     "ManagerConfig",
     "PluginConfig",
     "load_config",
+    "problems_of_plugin",
     "structure_config",
+    "summary",
 ]

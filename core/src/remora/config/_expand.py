@@ -5,10 +5,7 @@ Variables in the strings of a configuration: `${VAR}` and `${VAR:-default}`; `$$
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
@@ -20,14 +17,14 @@ def expand(value: object, variables: Mapping[str, str], problems: list[str], pat
     Args:
         value: What a file holds: tables, arrays, strings and other values.
         variables: The environment.
-        problems: One line is added for every variable that is missing.
+        problems: One line is added for every variable that is missing; the reference to it stays as it is.
         path: Where the value stands.
     """
     if isinstance(value, str):
         return _expand_text(value, variables, problems, path)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: expand(each, variables, problems, f"{path}.{key}".strip(".")) for key, each in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [expand(each, variables, problems, f"{path}[{index}]") for index, each in enumerate(value)]
     return value
 
@@ -41,7 +38,7 @@ def _expand_text(text: str, variables: Mapping[str, str], problems: list[str], p
             return variables[name]
         if default is None:
             problems.append(f"{path}: the environment variable {name} is not set")
-            return ""
+            return match.group()
         return default
 
     return _REFERENCE.sub(replace, text)

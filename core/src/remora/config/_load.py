@@ -9,24 +9,27 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from remora._structure import describe_errors, make_converter
 from remora.config._expand import expand
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
-from remora.config._values import Limits, parse_duration
 from remora.errors import ConfigError
 from remora.types import Endpoint
+from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 """How a file is parsed, by the ending of its name."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
 _BLOCKS = ("connection",)
 
 
@@ -42,13 +45,15 @@ def load_config(path: str | os.PathLike[str], variables: Mapping[str, str] | Non
         ConfigError: The file cannot be read or parsed, or has problems; each names the path of its key.
     """
     file = Path(path)
-    parse = FORMATS.get(file.suffix)
+    parse = FORMATS.get(file.suffix.lower())
     if parse is None:
         raise ConfigError(f"{file}: the ending is none of {', '.join(FORMATS)}", source=str(file))
     try:
         data = parse(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}", source=str(file)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: nested too deeply", source=str(file)) from error
     except ValueError as error:  # not UTF-8, or not of the format
         raise ConfigError(f"{file}: {error}", source=str(file)) from error
     return structure_config(data, source=str(file), variables=variables)
@@ -69,65 +74,111 @@ def structure_config(
         ConfigError: It has problems; each names the path of its key.
     """
     problems: list[str] = []
-    expanded = expand(dict(data), os.environ if variables is None else variables, problems)
-    assert isinstance(expanded, dict)
-    if not problems:
-        problems += _problems_of(Defaults, expanded.get("defaults", {}), "defaults")
-    if not problems:
-        config: ManagerConfig | None = _structure(ManagerConfig, _merged(expanded, problems), "", problems)
-        problems += [line for plugin in config.plugins.values() for line in _check(plugin)] if config else []
-        if config is not None and not problems:
-            return config
-    raise ConfigError(_summary(source, problems), problems=problems, source=source)
+    try:
+        tables = expand(data, os.environ if variables is None else variables, problems)
+        config = _whole(tables, problems)
+    except RecursionError as error:
+        raise ConfigError(summary(["nested too deeply"], source), source=source) from error
+    if config is not None and not problems:
+        return config
+    raise ConfigError(summary(problems, source), problems=problems, source=source)
 
 
-def _summary(source: str | None, problems: list[str]) -> str:
+def summary(problems: Sequence[str], source: str | None = None) -> str:
+    """
+    Problems as the message of one error.
+    """
     prefix = f"{source}: " if source else ""
     if len(problems) == 1:
         return prefix + problems[0]
     return f"{prefix}{len(problems)} problems\n" + "\n".join(f"  {line}" for line in problems)
 
 
-def _merged(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+def problems_of_plugin(plugin: PluginConfig) -> list[str]:
     """
-    The tables with the defaults put into each plugin, field by field, and each plugin knowing its name.
+    What is wrong with a plugin's table that was made in code.
     """
-    plugins = data.get("plugins")
-    if not isinstance(plugins, dict):
-        return data
-    defaults = data.get("defaults", {})
-    return {
-        **data,
-        "plugins": {name: _with_defaults(name, table, defaults, problems) for name, table in plugins.items()},
-    }
+    problems: list[str] = []
+    values = {each.name: getattr(plugin, each.name) for each in fields(plugin)}
+    values |= {"connection": asdict(plugin.connection), "endpoints": [asdict(each) for each in plugin.endpoints]}
+    if _structure(PluginConfig, values, f"plugins.{plugin.name}", problems) is None:
+        return problems
+    return _check(plugin)
 
 
-def _with_defaults(name: str, table: object, defaults: Mapping[str, Any], problems: list[str]) -> object:
+def _whole(tables: object, problems: list[str]) -> ManagerConfig | None:
+    """
+    The configuration in expanded tables; each part is looked at even when others have problems.
+    """
+    if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
+        problems.append("the configuration is no table with words for keys")
+        return None
+    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins")}
+    config: ManagerConfig | None = _structure(ManagerConfig, rest, "", problems)
+    defaults: Defaults | None = _structure(Defaults, tables.get("defaults", {}), "defaults", problems)
+    plugins = _plugins(tables.get("plugins", {}), tables.get("defaults", {}) if defaults else {}, problems)
+    return replace(config, defaults=defaults, plugins=plugins) if config and defaults else None
+
+
+def _plugins(tables: object, defaults: Mapping[str, Any], problems: list[str]) -> dict[str, PluginConfig]:
+    if not isinstance(tables, dict):
+        problems.append("plugins: expected a table of plugins by name")
+        return {}
+    plugins = {}
+    for name, table in tables.items():
+        where = f"plugins.{name}"
+        if isinstance(table, dict) and "name" in table:
+            problems.append(f"{where}.name: unknown key; the name is the one in [plugins.{name}]")
+        elif not isinstance(name, str) or not _NAME.fullmatch(name):
+            problems.append(f"{where}: a plugin's name is made of letters, digits, '.', '_' and '-'")
+        else:
+            plugin: PluginConfig | None = _structure(
+                PluginConfig, _with_defaults(name, table, defaults), where, problems
+            )
+            if plugin is not None:
+                plugins[name] = plugin
+                _add(_check(plugin), problems)
+    return plugins
+
+
+def _with_defaults(name: str, table: object, defaults: Mapping[str, Any]) -> object:
+    """
+    A plugin's table with the defaults put into it, field by field, and its name.
+    """
     if not isinstance(table, dict):
         return table
-    if "name" in table:
-        problems.append(f"plugins.{name}.name: unknown key; the name is the one in [plugins.{name}]")
-    blocks = {block: defaults[block] | _table(table, block) for block in _BLOCKS if block in defaults}
+    blocks = {
+        block: {**defaults[block], **table.get(block, {})}
+        for block in _BLOCKS
+        if block in defaults and isinstance(table.get(block, {}), dict)
+    }
     return {**table, **blocks, "name": name}
-
-
-def _table(table: Mapping[str, Any], block: str) -> Any:
-    own = table.get(block, {})
-    return own if isinstance(own, dict) else {block: own}
-
-
-def _problems_of(record: type[Any], data: object, path: str) -> list[str]:
-    problems: list[str] = []
-    _structure(record, data, path, problems)
-    return problems
 
 
 def _structure(record: type[Any], data: object, path: str, problems: list[str]) -> Any:
     try:
         return _CONVERTER.structure(data, record)
+    except RecursionError:
+        raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        problems += describe_errors(error, root=path)
+        _add(map(_discreet, describe_errors(error, root=path)), problems)
         return None
+
+
+def _add(lines: Iterable[str], problems: list[str]) -> None:
+    """
+    Add lines for the paths that have none yet: a missing variable is no wrong value as well.
+    """
+    known = {line.partition(": ")[0] for line in problems}
+    problems += [line for line in lines if line.partition(": ")[0] not in known]
+
+
+def _discreet(line: str) -> str:
+    """
+    A line without the value that it quotes, where that may be a secret.
+    """
+    path, _, reason = line.partition(": ")
+    return f"{path}: {reason.partition(', got ')[0]}" if _SECRET.search(path) else line
 
 
 def _check(plugin: PluginConfig) -> list[str]:
@@ -163,14 +214,12 @@ def _number(value: object, type_: Any) -> object:
     kind = get_args(type_)[0]
     number = value
     if limits.is_duration and isinstance(value, str):
-        try:
+        with suppress(ValueError):
             number = parse_duration(value)
-        except ValueError as error:
-            raise ValueError(f"expected {limits}, got {value!r}") from error
-    fits = isinstance(number, int) if kind is int else isinstance(number, int | float)
-    if not fits or isinstance(number, bool) or not limits.allow(number):  # type: ignore[arg-type]
-        raise ValueError(f"expected {limits}, got {value!r}")
-    return kind(number)
+    is_number = isinstance(number, int) or (kind is float and isinstance(number, float))
+    if isinstance(number, int | float) and is_number and not isinstance(number, bool) and limits.allow(number):
+        return kind(number)
+    raise ValueError(f"expected {limits}, got {value!r}")
 
 
 def _endpoint(value: object, _: object) -> Endpoint:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from remora.config._values import Count, Duration
 from remora.types import Endpoint
+from remora.values import Count, Duration
 
 TRANSPORT = {"for": "transport"}
 """Marks keys that only the transport uses."""

@@ -16,7 +16,6 @@ import anyio
 from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
-    InvalidReply,
     InvalidRequest,
     MessageTooLarge,
     RemoraError,
@@ -25,6 +24,7 @@ from remora.errors import (
 )
 from remora.io._deadlines import Deadlines
 from remora.io._outbox import Outbox
+from remora.io._pending import Pending
 from remora.io._probe import probe_health
 from remora.io._tasks import background_tasks
 from remora.wire import (
@@ -36,7 +36,6 @@ from remora.wire import (
     FrameDecoder,
     Oversize,
     StreamTable,
-    decode_response,
     encode_frame,
     encode_request,
 )
@@ -84,13 +83,13 @@ class TtrpcChannel:
         stream: BytePipe,
         *,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
-        streams: StreamTable[_Pending] | None = None,
+        streams: StreamTable[Pending] | None = None,
     ) -> None:
         self._stream = stream
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
-        self._streams = StreamTable[_Pending]() if streams is None else streams
-        self._outbox = Outbox()
+        self._streams = StreamTable[Pending]() if streams is None else streams
+        self._outbox = Outbox(stream)
         self._deadlines = Deadlines()
         self._scopes: list[anyio.CancelScope] = []
         self._read_to_end = anyio.Event()
@@ -124,10 +123,10 @@ class TtrpcChannel:
         await self._ended.wait()
         return self._cause
 
-    def _start(self, call: Call) -> tuple[int, _Pending]:
+    def _start(self, call: Call) -> tuple[int, Pending]:
         now = anyio.current_time()
         message = self._encode(call, now)
-        pending = _Pending(call)
+        pending = Pending(call)
         number = self._open(pending)
         pending.ticket = self._outbox.put(encode_frame(number, REQUEST, message))
         if call.deadline is not None:
@@ -145,7 +144,7 @@ class TtrpcChannel:
             raise MessageTooLarge(f"the request has {len(message)} bytes; {self._limit} are allowed", sent=False)
         return message
 
-    def _open(self, pending: _Pending) -> int:
+    def _open(self, pending: Pending) -> int:
         if self._ended.is_set():
             raise self._loss(sent=False)
         if self._streams.is_exhausted:
@@ -167,7 +166,7 @@ class TtrpcChannel:
         if not unsent:
             self._outbox.put(encode_frame(number, CANCEL))
 
-    def _close(self, number: int) -> _Pending | None:
+    def _close(self, number: int) -> Pending | None:
         self._deadlines.discard(number)
         pending = self._streams.close(number)
         if self._streams.is_exhausted and not self._streams:
@@ -181,6 +180,7 @@ class TtrpcChannel:
         try:
             while True:
                 self._decoder.feed(await self._stream.receive())
+                self._outbox.received()
                 while (frame := self._decoder.next_frame()) is not None:
                     self._take(frame)
         except (WireError, WrongProtocol) as error:
@@ -216,7 +216,7 @@ class TtrpcChannel:
         Write what is queued, until the connection ends.
         """
         try:
-            await self._outbox.write(self._stream.send)
+            await self._outbox.write()
         except _GONE as error:
             with anyio.move_on_after(_LAST_WORDS):  # what the peer said before it closed is the better explanation
                 await self._ended.wait()
@@ -262,37 +262,3 @@ class TtrpcChannel:
             await self._read_to_end.wait()
         for scope in self._scopes:
             scope.cancel()
-
-
-class _Pending:
-    """
-    A call in flight, and how it ended.
-    """
-
-    __slots__ = ("_call", "_error", "_message", "done", "ticket")
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._message = b""
-        self._error: RemoraError | None = None
-        self.done = anyio.Event()
-        self.ticket = 0
-
-    def succeed(self, message: bytes) -> None:
-        self._message = message
-        self.done.set()
-
-    def fail(self, error: RemoraError) -> None:
-        self._error = error
-        self.done.set()
-
-    def outcome(self) -> Reply:
-        if self._error is not None:
-            raise self._error
-        try:
-            answer = decode_response(self._message, self._call.content_type)
-        except ValueError as error:
-            raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
-        if isinstance(answer, RemoraError):
-            raise answer
-        return answer

@@ -88,6 +88,18 @@ class SocketPipe:
         while rest := rest[self._write(rest) :]:
             await self._wait(anyio.wait_writable)
 
+    def send_now(self, item: bytes, /) -> int:
+        """
+        Write as much as can be written without waiting. Nothing, when the connection is broken: `send` will say so.
+
+        Returns:
+            The number of bytes that have been written.
+        """
+        try:
+            return self._socket.send(item)
+        except OSError:
+            return 0
+
     async def aclose(self) -> None:
         """
         Close the socket; who waits for it gets a ClosedResourceError.

@@ -58,7 +58,7 @@ class _Connection:
         self._peer = peer
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
-        self._outbox = Outbox()
+        self._outbox = Outbox(stream)
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._tasks = anyio.create_task_group()
 
@@ -75,13 +75,14 @@ class _Connection:
 
     async def _write(self) -> None:
         try:
-            await self._outbox.write(self._stream.send)
+            await self._outbox.write()
         except _GONE:
             self._tasks.cancel_scope.cancel()
 
     async def _read(self) -> None:
         while True:
             self._decoder.feed(await self._stream.receive())
+            self._outbox.received()
             while (frame := self._decoder.next_frame()) is not None:
                 self._take(frame)
             await self._outbox.wait_for_room()

@@ -2,7 +2,7 @@
 When to start a lost instance again, and when to leave it alone.
 
 Theory of operation: every start that fails, and every death, is a failure. After each the caller waits a backoff that
-doubles, jittered by +-20 %, until a run has been stable. Where crash loops end in giving up, `limit` failures
+doubles, jittered by +-20 %, and begins anew after a stable run. Where crash loops end in giving up, `limit` failures
 within `window` seconds do; then one wait of `cooldown` seconds follows, and the count begins anew.
 
 No locks: the event loop serialises, because no method awaits. Figures: Erlang/OTP's restart intensity, systemd's
@@ -75,7 +75,7 @@ class RestartPolicy:
         """
         now = self._clock()
         if self._ready_since is not None and now - self._ready_since >= self._config.stable:
-            self.reset()
+            self._streak = 0
         self._ready_since = None
         self._streak += 1
         self._failures.append(now)
@@ -88,7 +88,7 @@ class RestartPolicy:
 
     def reset(self) -> None:
         """
-        Forget all failures: an operator asked for a start, or a run was stable.
+        Forget all failures: an operator asked for a start.
         """
         self._streak = 0
         self._failures.clear()

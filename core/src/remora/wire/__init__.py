@@ -33,6 +33,7 @@ from remora.wire._jsonl_messages import (
     encode_json_error,
     encode_json_reply,
     encode_json_request,
+    require_json,
 )
 from remora.wire._status import STRUCT, decode_status, decode_struct, encode_status, encode_struct, error_from_status
 from remora.wire._streams import StreamTable
@@ -82,4 +83,5 @@ __all__ = [
     "health_call",
     "load_json",
     "quote",
+    "require_json",
 ]

@@ -2,7 +2,8 @@
 The messages of the `jsonl` protocol, in both roles.
 
 A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
-off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details"}}`.
+off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details"}}`; beside a result
+may stand `"headers"`, an object of texts.
 
 What lives here: messages and their lines. What must not: I/O, and which calls are in flight.
 """
@@ -75,7 +76,7 @@ def encode_json_request(
         InvalidRequest: The payload is no JSON.
         MessageTooLarge: The line is above the limit.
     """
-    _require_json(call)
+    require_json(call)
     context: dict[str, object] = {"request_id": call.request_id, "headers": dict(call.headers)}
     if timeout is not None:
         context["timeout_ms"] = max(1, round(timeout * 1000))
@@ -84,6 +85,21 @@ def encode_json_request(
     if len(line) > max_size:
         raise MessageTooLarge(f"the request is a line of {len(line)} bytes, the limit is {max_size}", sent=False)
     return line
+
+
+def require_json(call: Call) -> None:
+    """
+    Refuse a call whose payload is no JSON; an empty one stands for null.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    if call.content_type.partition(";")[0].strip() not in ("", _JSON):
+        raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
+    try:
+        load_json(call.payload or b"null")
+    except ValueError as error:
+        raise InvalidRequest(f"the payload is no JSON: {error}") from error
 
 
 def encode_json_cancel(id_: int) -> bytes:
@@ -99,7 +115,8 @@ def encode_json_reply(id_: Id, reply: Reply, *, max_size: int = DEFAULT_MAX_SIZE
     """
     if reply.content_type.partition(";")[0].strip() != _JSON:
         return encode_json_error(id_, InvalidReply(f"the protocol jsonl carries no {reply.content_type!r}"))
-    line = b'{"id":%b,"result":%b}\n' % (dump_json(id_), _one_line(reply.payload))
+    headers = b',"headers":%b' % dump_json(dict(reply.headers)) if reply.headers else b""
+    line = b'{"id":%b,"result":%b%b}\n' % (dump_json(id_), _one_line(reply.payload), headers)
     if len(line) <= max_size:
         return line
     return encode_json_error(id_, MessageTooLarge(f"the reply is a line of {len(line)} bytes, the limit is {max_size}"))
@@ -147,16 +164,7 @@ def decode_json_answer(message: Mapping[str, object]) -> JsonAnswer | None:
         return JsonAnswer(id_, _error(message["error"]))
     if "result" not in message:
         return JsonAnswer(id_, InvalidReply("the answer has neither a result nor an error"))
-    return JsonAnswer(id_, _reply(message["result"]))
-
-
-def _require_json(call: Call) -> None:
-    if call.content_type.partition(";")[0].strip() not in ("", _JSON):
-        raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
-    try:
-        load_json(call.payload or b"null")
-    except ValueError as error:
-        raise InvalidRequest(f"the payload is no JSON: {error}") from error
+    return JsonAnswer(id_, _reply(message["result"], _headers(message.get("headers"))))
 
 
 def _one_line(payload: bytes) -> bytes:
@@ -165,14 +173,17 @@ def _one_line(payload: bytes) -> bytes:
 
 
 def _call(message: Mapping[str, object], context: Mapping[str, object]) -> Call:
-    headers = context.get("headers")
     return Call(
         service=_text(message.get("service")),
         method=_text(message.get("method")),
         payload=dump_json(message.get("payload")),
-        headers={str(k).lower(): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {},
+        headers=_headers(context.get("headers")),
         request_id=_text(context.get("request_id")),
     )
+
+
+def _headers(value: object) -> dict[str, str]:
+    return {str(k).lower(): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:
@@ -183,9 +194,9 @@ def _timeout(value: object) -> float | None:
     return max(value, 0) / 1000 if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _reply(result: object) -> Reply | RemoraError:
+def _reply(result: object, headers: Mapping[str, str]) -> Reply | RemoraError:
     try:
-        return Reply(payload=dump_json(result))
+        return Reply(payload=dump_json(result), headers=headers)
     except ValueError as error:
         return InvalidReply(f"the result is no JSON: {error}")
 

@@ -145,6 +145,8 @@ def _size(kind: int, data: bytes, position: int) -> tuple[int, int]:
 
 
 def _decode_varint(data: bytes, position: int) -> tuple[int, int]:
+    if position < len(data) and data[position] < 0x80:  # nearly always
+        return data[position], position + 1
     number = 0
     for shift, byte in enumerate(data[position : position + _MAX_VARINT_BYTES]):
         number |= (byte & 0x7F) << 7 * shift

@@ -37,6 +37,7 @@ _STATUS, _REPLY_PAYLOAD = 1, 2
 _CONTENT_TYPE, _REQUEST_ID = "content-type", "x-request-id"
 _RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
 _NANOSECONDS = 1_000_000_000
+_FOREVER = 1 << 62
 
 
 def encode_request(call: Call, now: float) -> bytes:
@@ -47,7 +48,7 @@ def encode_request(call: Call, now: float) -> bytes:
         call: The call; what is left of its deadline becomes the timeout.
         now: The present time on the clock of the deadline.
     """
-    left = 0 if call.deadline is None else max(1, int((call.deadline - now) * _NANOSECONDS))
+    left = 0 if call.deadline is None else int(max(1, min((call.deadline - now) * _NANOSECONDS, _FOREVER)))
     return b"".join(
         (
             _target(call.service, call.method),

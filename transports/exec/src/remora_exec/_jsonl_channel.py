@@ -77,6 +77,8 @@ async def open_jsonl(
                 yield channel
             finally:
                 await _end_input(channel, queue, stdin)
+                if channel.is_hopeless:
+                    process.graces = ()
 
 
 async def _end_input(channel: JsonlChannel, queue: LineQueue, stdin: WritePipe) -> None:
@@ -103,6 +105,13 @@ class JsonlChannel:
         self._noise_limit = _NOISE_BEFORE_FIRST_ANSWER
         self._why: Callable[[bool], RemoraError] | None = None
         self._ended = anyio.Event()
+
+    @property
+    def is_hopeless(self) -> bool:
+        """
+        Whether it turned out that the process does not speak the protocol; such a one gets no grace.
+        """
+        return self._why is not None and isinstance(self._why(True), WireError | WrongProtocol)
 
     @property
     def pid(self) -> int:
@@ -159,9 +168,11 @@ class JsonlChannel:
             self._take_lines()
         except WireError as error:
             message = error.message
+            self._take_lines()
             self.end(lambda sent: WireError(message))
             await _discard(stdout)
-        await self._process.ends_within(_EXIT_AFTER_OUTPUT)
+        if await self._process.ends_within(_EXIT_AFTER_OUTPUT):
+            self.end(lambda sent: self._process.died(sent=sent))
         self.end(lambda sent: ConnectionLost("the process closed its standard output", sent=sent))
 
     async def watch(self) -> None:

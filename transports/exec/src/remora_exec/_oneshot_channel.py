@@ -17,13 +17,12 @@ from remora.errors import (
     Code,
     DeadlineExceeded,
     InvalidReply,
-    InvalidRequest,
     MessageTooLarge,
     PluginError,
     Unavailable,
 )
 from remora.types import HealthStatus, Reply, Status
-from remora.wire import load_json, quote
+from remora.wire import load_json, quote, require_json
 from remora_exec._output import Output
 from remora_exec._pending import time_left
 from remora_exec._pipes import pipes
@@ -78,8 +77,7 @@ class OneshotChannel:
         return HealthStatus(status=Status.HEALTHY, message="ready to be run", last_check=time.time())
 
     def _require_fit(self, call: Call) -> None:
-        if call.content_type.partition(";")[0].strip() not in ("", "application/json"):
-            raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
+        require_json(call)
         if len(call.payload) > self._max_size:
             message = f"the request is {len(call.payload)} bytes, the limit is {self._max_size}"
             raise MessageTooLarge(message, sent=False)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _LAST_WORDS = 0.25
 _AFTER_KILL = 1.0
+_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 _QUOTED_LINES = 5
 _BAD_PROGRAM = {
     errno.ENOENT: "the interpreter that its first line names does not exist",
@@ -100,10 +101,20 @@ class Process:
         """
         for grace, number in zip(self.graces, (signal.SIGTERM, signal.SIGKILL), strict=False):
             if await self.ends_within(grace):
-                return
+                break
             self.signal_group(number)
         self.signal_group(signal.SIGKILL)
-        await self.ends_within(_AFTER_KILL)
+        if await self.ends_within(_AFTER_KILL):
+            await self._see_group_gone()
+
+    async def _see_group_gone(self) -> None:
+        # Grandchildren were killed with the rest; the kernel may still be at it.
+        for pause in _PAUSES:
+            try:
+                os.killpg(self.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            await anyio.sleep(pause)
 
     async def watch(self) -> None:
         """

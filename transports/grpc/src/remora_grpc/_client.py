@@ -2,6 +2,9 @@
 The part of a channel that lives on grpcio's loop.
 
 What lives here: calls on a grpc.aio channel, and their errors. What must not: the caller's loop.
+
+grpcio's objects have to go before the loop does. A traceback that someone keeps would keep those in its frames too, so
+the errors raised here come from frames that hold none, and so does what they were made from.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import grpc.aio
 from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, RemoraError, Unavailable
 from remora.types import Reply
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE
+from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
 from remora_grpc._status import connection_error, error_from_rpc
 
@@ -50,12 +54,13 @@ class Client:
             Unavailable: Nothing answers, or not within the limit.
             WrongProtocol: Something else answers.
         """
-        self._channel = channel = self._make_channel()
+        self._channel = self._make_channel()
         try:
-            async with asyncio.timeout(limit):
-                await _wait_ready(channel)
-        except TimeoutError as error:
-            raise Unavailable(f"no answer to gRPC's greeting within {limit:g} s", sent=False) from error
+            problem = await _first_problem(self._channel, limit)
+        except asyncio.CancelledError as error:
+            raise error.with_traceback(None)  # noqa: B904
+        if problem is not None:
+            raise problem
 
     async def invoke(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -64,18 +69,10 @@ class Client:
         Raises:
             RemoraError: It ended with an error.
         """
-        rpc = self._method(call)(call.payload, timeout=timeout, metadata=_metadata(call))
-        try:
-            payload = await _result(rpc)
-        except grpc.aio.AioRpcError as error:
-            raise error_from_rpc(error, connected=self._is_connected()) from error
-        except grpc.aio.BaseError as error:
-            raise InvalidRequest(f"grpcio refuses the call: {error}") from error
-        except asyncio.CancelledError as error:
-            if self._channel is None and not _is_cancelled():
-                raise ConnectionLost("the channel was closed") from error
-            raise
-        return _reply(call, payload, [*await rpc.initial_metadata(), *await rpc.trailing_metadata()])
+        outcome = await self._outcome(call, timeout)
+        if isinstance(outcome, RemoraError):
+            raise outcome
+        return outcome
 
     async def close(self) -> None:
         """
@@ -85,6 +82,24 @@ class Client:
         self._methods.clear()
         if channel is not None:
             await channel.close()
+            await settle()
+
+    async def _outcome(self, call: Call, timeout: float | None) -> Reply | RemoraError:
+        rpc = self._method(call)(call.payload, timeout=timeout, metadata=_metadata(call))
+        try:
+            payload = await rpc
+        except grpc.aio.AioRpcError as error:
+            return error_from_rpc(error, connected=self._is_connected())
+        except grpc.aio.BaseError as error:
+            return InvalidRequest(f"grpcio refuses the call: {error}")
+        except asyncio.CancelledError:
+            del rpc
+        else:
+            return _reply(call, payload, [*await rpc.initial_metadata(), *await rpc.trailing_metadata()])
+        await _let_scope_raise()
+        if self._channel is None and not _is_cancelled():
+            return ConnectionLost("the channel was closed")
+        raise asyncio.CancelledError
 
     def _is_connected(self) -> bool:
         return self._channel is not None and self._channel.get_state() is _READY
@@ -105,34 +120,43 @@ class Client:
         return made
 
 
-async def _wait_ready(channel: grpc.aio.Channel) -> None:
+async def _first_problem(channel: grpc.aio.Channel, limit: float) -> RemoraError | None:
+    try:
+        async with asyncio.timeout(limit):
+            return await _wait_ready(channel)
+    except TimeoutError:
+        return Unavailable(f"no answer to gRPC's greeting within {limit:g} s", sent=False)
+
+
+async def _wait_ready(channel: grpc.aio.Channel) -> RemoraError | None:
     state = channel.get_state(try_to_connect=True)
     while state is not _READY:
         if state is _BROKEN and (cause := await _cause(channel)) is not None:
-            raise cause
+            return cause
         await channel.wait_for_state_change(state)
         state = channel.get_state(try_to_connect=True)
+    return None
 
 
 async def _cause(channel: grpc.aio.Channel) -> RemoraError | None:
     # grpcio tells why a channel has failed only to a call, which is refused at once.
     check: Multicallable = channel.unary_unary(_HEALTH)
     try:
-        await _result(check(b""))
+        await check(b"")
     except grpc.aio.AioRpcError as error:
         is_reason = error.code() is grpc.StatusCode.UNAVAILABLE and channel.get_state() is not _READY
-        return connection_error(error.details() or "") if is_reason else None
-    return None
-
-
-async def _result(rpc: grpc.aio.UnaryUnaryCall[bytes, bytes]) -> bytes:
-    try:
-        payload: bytes = await rpc
+        return connection_error(error) if is_reason else None
     except asyncio.CancelledError:
-        # It is one of grpcio's own making, which the cancelled scope would not know: let the scope raise its own.
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        raise
-    return payload
+        pass
+    else:
+        return None
+    await _let_scope_raise()
+    raise asyncio.CancelledError
+
+
+async def _let_scope_raise() -> None:
+    # A cancelled call raises a CancelledError of grpcio's own making, which the cancelled scope would not know as its.
+    await anyio.lowlevel.checkpoint_if_cancelled()
 
 
 def _too_large(size: int, limit: int) -> MessageTooLarge:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_LAST_STEPS = 5
+
 
 class Mailbox:
     """
@@ -91,6 +93,14 @@ class BackgroundLoop:
         if not self.loop.is_closed():
             # In a context of its own: the caller's says that the running loop is trio's.
             self.loop.call_soon_threadsafe(deliver, context=self._context)
+
+
+async def settle() -> None:
+    """
+    Let the tasks that grpcio has in the running loop take their last steps.
+    """
+    for _ in range(_LAST_STEPS):
+        await asyncio.sleep(0)
 
 
 class _Shared:

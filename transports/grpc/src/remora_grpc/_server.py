@@ -6,20 +6,23 @@ What lives here: the server, on grpcio's loop, and the listener. What must not: 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import anyio
 import grpc
 import grpc.aio
 
-from remora.errors import Code, PluginError, RemoraError, Unavailable
+from remora.errors import Code, InvalidRequest, PluginError, RemoraError, Unavailable
 from remora.types import Call
 from remora.wire import HEALTH_SERVICE
 from remora_grpc._bridge import Bridge, open_bridge
-from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, pack, unpack
+from remora_grpc._loop import settle
+from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
 from remora_grpc._status import oversize_text, rejection
 
 if TYPE_CHECKING:
@@ -70,8 +73,9 @@ class Server:
         self._settings = settings
         self._credentials = credentials
         self._server: grpc.aio.Server | None = None
+        self._handler: Handler | None = None
 
-    async def start(self, handler: grpc.GenericRpcHandler) -> int:
+    async def start(self, handler: Handler) -> int:
         """
         Take calls.
 
@@ -81,22 +85,26 @@ class Server:
         Raises:
             Unavailable: The address cannot be taken.
         """
-        self._server = server = grpc.aio.server(options=self._settings)
-        server.add_generic_rpc_handlers((handler,))
+        self._server = grpc.aio.server(options=self._settings)
+        self._handler = handler
+        self._server.add_generic_rpc_handlers((handler,))
         try:
-            port = self._bind(server)
+            port = self._bind(self._server)
         except RuntimeError as error:
-            raise Unavailable(f"the address {self._address} cannot be taken", sent=False) from error
-        await server.start()
+            cause = error.with_traceback(None)  # its frames hold objects of grpcio (see `_client`)
+            raise Unavailable(f"the address {self._address} cannot be taken", sent=False) from cause
+        await self._server.start()
         return port
 
     async def stop(self) -> None:
         """
-        Take no more calls and cancel those under way.
+        Take no more calls, cancel those under way and wait until their handlers have ended.
         """
         server, self._server = self._server, None
         if server is not None:
             await server.stop(None)
+        if self._handler is not None:
+            await self._handler.wait_idle()
 
     def _bind(self, server: grpc.aio.Server) -> int:
         if self._credentials is None:
@@ -117,13 +125,13 @@ async def open_server(server: Server, dispatch: Dispatch, max_message_size: int)
     """
     async with open_bridge(serving=True) as bridge:
         try:
-            yield await bridge.run(server.start, _Handler(bridge, dispatch, max_message_size))
+            yield await bridge.run(server.start, Handler(bridge, dispatch, max_message_size))
         finally:
             with anyio.move_on_after(_STOP_TIMEOUT, shield=True):
                 await bridge.run(server.stop)
 
 
-class _Handler(grpc.GenericRpcHandler):
+class Handler(grpc.GenericRpcHandler):
     """
     Takes every method. The standard health service's `Watch` is a stream, which Remora has none of.
     """
@@ -132,51 +140,75 @@ class _Handler(grpc.GenericRpcHandler):
         self._bridge = bridge
         self._dispatch = dispatch
         self._max_message_size = max_message_size
+        self._tasks = set[asyncio.Task[Any]]()
+
+    async def wait_idle(self) -> None:
+        """
+        Wait until no call is being answered.
+        """
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await settle()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         """
         What answers the calls of one method.
         """
-        path = handler_call_details.method
-        if path == _WATCH:
+        if handler_call_details.method == _WATCH:
             return None
+        return grpc.unary_unary_rpc_method_handler(partial(self._answer, handler_call_details))
 
-        async def answer(payload: bytes, context: Context) -> bytes:
-            return await self._answer(path, payload, context)
+    async def _answer(self, details: grpc.HandlerCallDetails, payload: bytes, context: Context) -> bytes:
+        self._note_task()
+        remaining, peer = context.time_remaining(), context.peer()
+        answer = await self._bridge.answer(self._perform, details, payload, remaining, peer)
+        if answer.status is not None:
+            # `context.abort` would leave a cycle of references behind for every error.
+            context.set_code(answer.status)
+            context.set_details(answer.message)
+        if answer.trailing:
+            context.set_trailing_metadata(answer.trailing)
+        return answer.payload
 
-        return grpc.unary_unary_rpc_method_handler(answer)
-
-    async def _answer(self, path: str, payload: bytes, context: Context) -> bytes:
-        metadata, remaining = context.invocation_metadata() or (), context.time_remaining()
-        peer = unquote(context.peer().partition(":")[2])
-        try:
-            reply, trailing = await self._bridge.answer(self._perform, path, payload, metadata, remaining, peer)
-        except RemoraError as error:
-            await context.abort(*rejection(error))
-        if len(reply.payload) > self._max_message_size:
-            text = oversize_text(len(reply.payload), self._max_message_size)
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
-        if trailing:
-            context.set_trailing_metadata(trailing)
-        return reply.payload
+    def _note_task(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _perform(
-        self, path: str, payload: bytes, metadata: Sequence[Pair], remaining: float | None, peer: str
-    ) -> tuple[Reply, tuple[Pair, ...]]:
-        call = _call(path, payload, metadata, remaining)
+        self, details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None, peer: str
+    ) -> _Answer:
+        call = _call(details, payload, remaining)
         try:
-            reply = await self._dispatch(call, peer)
-            return reply, _trailing(call, reply)
-        except RemoraError:
-            raise
-        except Exception as error:  # the served plugin's code; its caller must not see more than that it failed
+            reply = await self._dispatch(call, unquote(peer.partition(":")[2]))
+            return self._answer_of(call, reply)
+        except RemoraError as error:
+            return _Answer(b"", *rejection(error))
+        except Exception:  # the served plugin's code; its caller must not see more than that it failed
             _LOG.exception("%s failed", call.name)
-            raise PluginError("the plugin failed", code=Code.INTERNAL) from error
+            return _Answer(b"", *rejection(PluginError("the plugin failed", code=Code.INTERNAL)))
+
+    def _answer_of(self, call: Call, reply: Reply) -> _Answer:
+        if len(reply.payload) > self._max_message_size:
+            text = oversize_text(len(reply.payload), self._max_message_size)
+            return _Answer(b"", grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+        try:
+            return _Answer(reply.payload, trailing=_trailing(call, reply))
+        except InvalidRequest as error:
+            return _Answer(b"", *rejection(PluginError(f"the reply: {error.message}", code=Code.INTERNAL)))
 
 
-def _call(path: str, payload: bytes, metadata: Sequence[Pair], remaining: float | None) -> Call:
-    service, _, method = path[1:].rpartition("/")
-    headers, own = unpack(metadata)
+class _Answer(NamedTuple):
+    payload: bytes
+    status: grpc.StatusCode | None = None
+    message: str = ""
+    trailing: tuple[Pair, ...] = ()
+
+
+def _call(details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None) -> Call:
+    service, _, method = details.method[1:].rpartition("/")
+    headers, own = unpack(details.invocation_metadata)
     return Call(
         service=service,
         method=method,
@@ -191,5 +223,5 @@ def _call(path: str, payload: bytes, metadata: Sequence[Pair], remaining: float 
 def _trailing(call: Call, reply: Reply) -> tuple[Pair, ...]:
     trailing = pack(reply.headers) if reply.headers else []
     if reply.content_type != call.content_type:
-        trailing.append((CONTENT_TYPE, reply.content_type))
+        trailing.append((CONTENT_TYPE, check_value(CONTENT_TYPE, reply.content_type)))
     return tuple(trailing)

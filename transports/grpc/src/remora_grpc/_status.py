@@ -20,6 +20,7 @@ from remora.errors import (
     Code,
     ConnectionLost,
     DeadlineExceeded,
+    InvalidRequest,
     MessageTooLarge,
     PluginError,
     RemoraError,
@@ -65,20 +66,32 @@ def error_from_rpc(error: grpc.aio.AioRpcError, *, connected: bool) -> RemoraErr
     metadata: list[Pair] = [*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]
     code, message = Code[error.code().name], error.details() or ""
     data = find(metadata, DETAILS)
-    if data is None and (local := _local_error(code, message, connected)) is not None:
-        return local
-    return _sent_error(code, message, data, metadata)
+    made = _local_error(code, message, connected) if data is None else None
+    return _caused(made or _sent_error(code, message, data, metadata), error)
+
+
+def connection_error(error: grpc.aio.AioRpcError) -> RemoraError:
+    """
+    What Remora raises when grpcio's error says why there is no connection.
+    """
+    return _caused(_not_connected(error.details() or ""), error)
 
 
 def rejection(error: RemoraError) -> tuple[grpc.StatusCode, str, tuple[Pair, ...]]:
     """
     Code, message and trailing metadata of the status that carries an error.
     """
-    headers: Mapping[str, str] = error.headers if isinstance(error, PluginError) else {}
-    trailing: list[Pair] = [*pack(headers), (DETAILS, encode_status(error))]
+    trailing: list[Pair] = [*_headers(error), (DETAILS, encode_status(error))]
     if error.retry_after is not None:
         trailing.append((_PUSHBACK, str(max(0, round(error.retry_after * 1000)))))
     return _STATUS_CODES[error.code], error.message, tuple(trailing)
+
+
+def _headers(error: RemoraError) -> list[Pair]:
+    try:
+        return pack(error.headers) if isinstance(error, PluginError) else []
+    except InvalidRequest:  # the answer matters more than headers that gRPC cannot carry
+        return []
 
 
 def oversize_text(size: int, limit: int) -> str:
@@ -88,13 +101,15 @@ def oversize_text(size: int, limit: int) -> str:
     return f"SERVER: Sent message larger than max ({size} vs. {limit})"
 
 
-def connection_error(message: str) -> RemoraError:
-    """
-    The error for a connection that could not be made, by grpcio's text for it.
-    """
-    error: RemoraError = (
-        WrongProtocol(_shorten(message)) if _FOREIGN.search(message) else Unavailable(_shorten(message))
-    )
+def _caused(made: RemoraError, cause: BaseException) -> RemoraError:
+    # Without its traceback, whose frames hold objects of grpcio (see `_client`).
+    made.__cause__ = cause.with_traceback(None)
+    return made
+
+
+def _not_connected(message: str) -> RemoraError:
+    text = _PREAMBLE.sub("", message) or "no connection"
+    error: RemoraError = WrongProtocol(text) if _FOREIGN.search(message) else Unavailable(text)
     error.sent = False
     return error
 
@@ -109,7 +124,7 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
     if code is not Code.UNAVAILABLE:
         return None
     if _NOT_CONNECTED.search(message):
-        return connection_error(message)
+        return _not_connected(message)
     if _BROKEN.search(message) or not connected:
         return ConnectionLost(_without_prefix(message) or "the connection broke")
     return None
@@ -134,10 +149,6 @@ def _pushback(value: str | bytes | None) -> float | None:
     if not isinstance(value, str) or not value.isdecimal():
         return None
     return int(value) / 1000
-
-
-def _shorten(message: str) -> str:
-    return _PREAMBLE.sub("", message) or "no connection"
 
 
 def _without_prefix(message: str) -> str:

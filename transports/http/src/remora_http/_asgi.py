@@ -7,12 +7,14 @@ What lives here: the life of one request. What must not: sockets, and any partic
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
+from remora.serve import dispatcher_for
 from remora_http._body import BadEncoding, Body, BodyTooLarge, UnknownEncoding
 from remora_http._call import read_call
 from remora_http._headers import decode_headers
@@ -31,15 +33,18 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def asgi(dispatch: Dispatch, *, max_message_size: int = _LIMIT) -> Application:
+def asgi(*services: object, max_message_size: int = _LIMIT) -> Application:
     """
     An ASGI application that serves a plugin, for any ASGI server, and for mounting under any path.
 
     Args:
-        dispatch: The plugin.
+        *services: Instances of classes with public, annotated methods.
         max_message_size: Bytes of one request or reply, after decompression.
+
+    Raises:
+        ConfigError: The objects have nothing to serve.
     """
-    return Application(dispatch, max_message_size=max_message_size)
+    return Application(dispatcher_for(*services), max_message_size=max_message_size)
 
 
 class _Disconnected(Exception):
@@ -79,13 +84,26 @@ class Application:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = _stopped()
         try:
-            response = await self._respond(scope, receive)
+            with self._stoppable():
+                response = await self._respond(scope, receive)
         except _Disconnected:
             return
         headers = response.headers + [pair for pair in scope["headers"] if pair[0].lower() == b"x-request-id"][:1]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        with anyio.CancelScope() as scope:
+            self._running.add(scope)
+            try:
+                if self._is_stopped:
+                    scope.cancel()
+                yield
+            finally:
+                self._running.discard(scope)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] != "POST":
@@ -122,18 +140,12 @@ class Application:
             skipped += len(chunk)
 
     async def _run(self, call: Call, peer: str, receive: Receive) -> Response:
-        response, is_gone = _stopped(), anyio.Event()
-        if self._is_stopped:
-            return response
+        response, is_gone = None, anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, is_gone, tasks.cancel_scope)
-            self._running.add(tasks.cancel_scope)
-            try:
-                response = await self._answer(call, peer)
-            finally:
-                self._running.discard(tasks.cancel_scope)
+            response = await self._answer(call, peer)
             tasks.cancel_scope.cancel()
-        if is_gone.is_set():
+        if response is None or is_gone.is_set():
             raise _Disconnected
         return response
 

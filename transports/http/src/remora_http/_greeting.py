@@ -7,6 +7,7 @@ An HTTP client library that meets another protocol waits, or says that the conne
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ async def greet(address: Address, tls: ssl.SSLContext | None, *, timeout: float)
         beginning = await _first_bytes(address, stream)
     if beginning is None or beginning[: len(_BEGINNING)] == _BEGINNING[: len(beginning)] != b"":
         return
-    raise WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {_describe(beginning)}")
+    raise WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {_describe(beginning, tls)}")
 
 
 @asynccontextmanager
@@ -83,9 +84,25 @@ def unreachable(address: Address, error: BaseException) -> Exception:
     """
     The error to raise for a connection that could not be made.
     """
-    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    reason = str(cause) or "the connection was closed"
+    reason = _deepest_reason(error) or "the connection was closed"
     return tls_failure(error) or Unavailable(f"{address.authority} cannot be reached: {reason}", sent=False)
+
+
+def _deepest_reason(error: BaseException) -> str:
+    reason, cause = str(error), _cause(error)
+    while cause is not None:
+        reason = _explain(cause) if isinstance(cause, OSError) else reason
+        cause = _cause(cause)
+    return reason
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    # A name may have several addresses; the first one's trouble will do.
+    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+
+
+def _explain(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 async def _first_bytes(address: Address, stream: ByteStream) -> bytes | None:
@@ -94,15 +111,17 @@ async def _first_bytes(address: Address, stream: ByteStream) -> bytes | None:
         with anyio.move_on_after(_PATIENCE):
             await stream.send(request.encode())
             return await stream.receive(_QUOTED)
-    except anyio.EndOfStream:
+    except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+        if failure := tls_failure(exc):
+            raise failure from exc
         return b""
-    except (OSError, anyio.BrokenResourceError) as exc:
-        raise unreachable(address, exc) from exc
     return None
 
 
-def _describe(beginning: bytes) -> str:
+def _describe(beginning: bytes, tls: ssl.SSLContext | None) -> str:
     if not beginning:
-        return "it closed the connection without an answer"
+        # Servers that find a client's certificate missing often hang up before they have said so.
+        hint = "; does it ask for a certificate of the client?" if tls else ""
+        return f"it closed the connection without an answer{hint}"
     hint = " (HTTP/2, as on a gRPC port)" if beginning[3:9] == b"\x04\x00\x00\x00\x00\x00" else ""
     return f"its answer begins with {beginning!r}{hint}"

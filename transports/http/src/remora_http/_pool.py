@@ -57,6 +57,15 @@ class Pool:
         # Only the connection has a time of its own here; the call's deadline is its caller's business.
         connect = options.connection.connection_timeout
         self._timeout = {"connect": connect, "read": None, "write": None, "pool": None}
+        self._is_closed = False
+
+    async def aclose(self) -> None:
+        """
+        Close all connections; what is under way on them ends with an error, and nothing new begins.
+        """
+        self._is_closed = True
+        with anyio.move_on_after(_CLOSING_TIME, shield=True), suppress(httpx.HTTPError, OSError):
+            await self._transport.aclose()
 
     async def exchange(
         self, verb: str, url: str, headers: RawHeaders, content: bytes = b"", *, idempotent: bool = False
@@ -83,6 +92,9 @@ class Pool:
         return await self._attempt(verb, url, headers, content, _Progress())
 
     async def _attempt(self, verb: str, url: str, headers: RawHeaders, content: bytes, progress: _Progress) -> Answer:
+        if self._is_closed:
+            # The transport would connect again, and nobody would ever close that connection.
+            raise ConnectionLost(f"the channel to {self._address.authority} is closed", sent=False)
         request = httpx.Request(
             verb,
             self._url(url),
@@ -213,11 +225,11 @@ async def open_pool(
     )
     # Without TLS, `verify=False` saves loading certificates that nobody will look at.
     transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
+    pool = Pool(address, options, transport)
     try:
-        yield Pool(address, options, transport)
+        yield pool
     finally:
-        with anyio.move_on_after(_CLOSING_TIME, shield=True), suppress(httpx.HTTPError, OSError):
-            await transport.aclose()
+        await pool.aclose()
 
 
 def find_proxy(address: Address) -> str | None:

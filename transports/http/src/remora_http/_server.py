@@ -19,6 +19,7 @@ import sniffio
 from hypercorn.config import Config, Sockets
 
 from remora.errors import ConfigError, Unavailable
+from remora.io import background_tasks
 from remora_http._address import parse_local_address
 from remora_http._asgi import Application
 from remora_http._tls import server_context
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1024
 _GRACE = 1.0
+_HANDSHAKE = 10.0
 _KEEP_ALIVE = 75.0
 """Seconds for which an idle connection is kept: more than clients keep theirs, so that theirs end first."""
 
@@ -78,16 +80,12 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
     with await _bind(address) as listening:
         server = _Server(application, _Settings(listening, tls, address.path))
         url = f"{replace(address, port=listening.getsockname()[1]).origin}{address.path}"
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.run)
-                try:
-                    yield HttpListener(replace(endpoint, url=url), server.finished)
-                finally:
-                    await server.stop()
-        except BaseExceptionGroup as group:
-            # The server's task raises nothing: this is what the block under `async with` has raised, alone.
-            raise group.exceptions[0] from group.exceptions[0].__cause__
+        async with background_tasks() as tasks:
+            tasks.start_soon(server.run)
+            try:
+                yield HttpListener(replace(endpoint, url=url), server.finished)
+            finally:
+                await server.stop()
 
 
 async def _bind(address: Address) -> socket.socket:
@@ -114,6 +112,7 @@ class _Settings(Config):
         self.errorlog = logging.getLogger(f"{__name__}.hypercorn")
         self.graceful_timeout = _GRACE
         self.include_server_header = False
+        self.ssl_handshake_timeout = _HANDSHAKE
         self.keep_alive_timeout = _KEEP_ALIVE
 
     @property

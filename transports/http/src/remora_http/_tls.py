@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora_http.plugin import Options
 
+# What `ssl` raises in the course of things: more bytes are needed, or there are none left.
+_NO_FAILURES = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLZeroReturnError, ssl.SSLEOFError)
+
 
 def client_context(options: Options) -> ssl.SSLContext:
     """
@@ -76,6 +79,7 @@ def tls_failure(error: BaseException) -> RemoraError | None:
 
 
 def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None and not isinstance(error, ssl.SSLError):
+    # httpcore raises some errors `from None`, so what was under way when they were raised counts too.
+    while error is not None and (not isinstance(error, ssl.SSLError) or isinstance(error, _NO_FAILURES)):
         error = error.__cause__ or error.__context__
     return error

@@ -56,13 +56,13 @@ def _explain(path: str, error: OSError) -> RemoraError:
     if error.errno == errno.EPROTOTYPE:
         return WrongProtocol(f"{path} is a socket, but not one for streams")
     if error.errno == errno.ECONNREFUSED:
-        if not is_socket(path):
+        if not _is_socket(path):
             return ConfigError(f"{path} is not a socket")
         return Unavailable(f"nobody listens at {path}", sent=False)
     return Unavailable(f"cannot connect to {path}: {os.strerror(error.errno or 0)}", sent=False)
 
 
-def is_socket(path: str) -> bool:
+def _is_socket(path: str) -> bool:
     """
     Whether there is a socket at a path.
     """

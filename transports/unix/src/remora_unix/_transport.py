@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MOST = 1 << 30
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1
 
 
@@ -40,6 +41,8 @@ class UnixTransport:
     """
 
     def __init__(self, options: Options) -> None:
+        if not 0 < options.max_message_size < _MOST:
+            raise ConfigError(f"max_message_size is {options.max_message_size}; it must be between 1 and {_MOST - 1}")
         self._options = options
 
     @asynccontextmanager

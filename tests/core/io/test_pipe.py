@@ -1,0 +1,167 @@
+"""
+Bytes through a socket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from anyio.abc import UNIXSocketStream
+from anyio.streams.stapled import StapledObjectStream
+
+from remora import Call, Reply
+from remora.io import BytePipe, SocketPipe, open_ttrpc, serve_ttrpc
+from remora.protocols import WatchedChannel
+
+pytestmark = pytest.mark.anyio
+
+
+def socket_pair() -> tuple[SocketPipe, SocketPipe]:
+    """
+    Two connected pipes.
+    """
+    ours, theirs = socket.socketpair()
+    return SocketPipe(ours), SocketPipe(theirs)
+
+
+def open_descriptors() -> int:
+    """
+    How many this process has, where the system tells.
+    """
+    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+
+
+async def echo(call: Call, peer: str) -> Reply:
+    """
+    A plugin that answers with what it was asked.
+    """
+    return Reply(payload=call.payload)
+
+
+async def test_all_bytes_arrive_in_order_though_the_socket_takes_fewer() -> None:
+    """
+    More than any buffer of the system.
+    """
+    sent = os.urandom(3_000_000)
+    received = bytearray()
+    ours, theirs = socket_pair()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ours.send, sent)
+            while len(received) < len(sent):
+                received += await theirs.receive()
+        await ours.aclose()
+        with pytest.raises(anyio.EndOfStream):
+            await theirs.receive()
+        with pytest.raises(anyio.BrokenResourceError):
+            await theirs.send(b"x")
+    await theirs.aclose()
+
+    assert sent == received
+
+
+async def test_closing_wakes_who_reads_and_who_writes() -> None:
+    """
+    With an error that says who closed it.
+    """
+    ours, theirs = socket_pair()
+
+    async def expect_closed_for_reading() -> None:
+        with pytest.raises(anyio.ClosedResourceError):
+            await ours.receive()
+
+    async def expect_closed_for_writing() -> None:
+        with pytest.raises(anyio.ClosedResourceError):
+            await ours.send(bytes(10_000_000))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(expect_closed_for_reading)
+            tasks.start_soon(expect_closed_for_writing)
+            await anyio.wait_all_tasks_blocked()
+            await ours.aclose()
+            await ours.aclose()
+        with pytest.raises(anyio.ClosedResourceError):
+            await ours.send(b"x")
+        with pytest.raises(anyio.ClosedResourceError):
+            await ours.receive()
+    await theirs.aclose()
+
+
+async def test_a_read_may_be_cancelled_just_as_the_peer_closes() -> None:
+    """
+    In the same step of the loop; nothing is reported to the loop, which would fail the test.
+    """
+
+    async def read(pipe: SocketPipe) -> None:
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+            await pipe.receive()
+
+    with anyio.fail_after(10):
+        for steps in range(50):
+            ours, theirs = socket_pair()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read, ours)
+                await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
+                theirs._socket.close()
+                for _ in range(steps % 4):
+                    await anyio.lowlevel.checkpoint()
+                if steps % 2:
+                    tasks.start_soon(ours.aclose)
+                tasks.cancel_scope.cancel()
+            await ours.aclose()
+
+
+async def test_channels_opened_and_lost_in_any_order_leave_no_descriptor() -> None:
+    """
+    A hundred times, ended by this side, by the other, and by both at once.
+    """
+    before = open_descriptors()
+    with anyio.fail_after(20):
+        for turn in range(100):
+            ours, theirs = socket_pair()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(serve_ttrpc, theirs, echo, "test")
+                async with open_ttrpc(ours) as channel:
+                    await channel.call(Call(payload=b"x"))
+                    if turn % 3 == 1:
+                        tasks.cancel_scope.cancel()
+                    elif turn % 3 == 2:
+                        await theirs.aclose()
+
+    assert before == open_descriptors()
+
+
+@pytest.mark.parametrize("kind", ["Remora's", "anyio's", "in memory"])
+async def test_ttrpc_runs_over_any_stream_of_bytes(kind: str) -> None:
+    """
+    Whatever has `receive`, `send` and `aclose`.
+    """
+    ours, theirs = await streams_of(kind)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve_ttrpc, theirs, echo, "test")
+            async with open_ttrpc(ours) as channel:
+                assert isinstance(channel, WatchedChannel)
+                for size in (0, 1, 100_000, 1_000_000):
+                    assert size == len((await channel.call(Call(payload=bytes(size)))).payload)
+
+
+async def streams_of(kind: str) -> tuple[BytePipe, BytePipe]:
+    """
+    Two connected streams.
+    """
+    if kind == "Remora's":
+        return socket_pair()
+    if kind == "in memory":
+        there, here = anyio.create_memory_object_stream[bytes](1), anyio.create_memory_object_stream[bytes](1)
+        return StapledObjectStream(there[0], here[1]), StapledObjectStream(here[0], there[1])
+    ours, theirs = socket.socketpair()
+    return await UNIXSocketStream.from_socket(ours), await UNIXSocketStream.from_socket(theirs)

@@ -1,0 +1,201 @@
+"""
+JSON lines: any slicing gives the same objects, nothing grows beyond the limit, one bad line hurts nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora.errors import Code, InvalidReply, InvalidRequest, MessageTooLarge, PluginError, WireError
+from remora.types import Call, Reply
+from remora.wire import (
+    JsonAnswer,
+    JsonCancel,
+    JsonLines,
+    JsonRequest,
+    Noise,
+    Overlong,
+    decode_json_answer,
+    decode_json_request,
+    encode_json_cancel,
+    encode_json_error,
+    encode_json_reply,
+    encode_json_request,
+)
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=10,
+)
+objects = st.dictionaries(st.text(max_size=5), values, max_size=4)
+
+
+def read(data: bytes, *cuts: int, max_size: int = 4096) -> list[object]:
+    lines = JsonLines(max_size=max_size)
+    ends = sorted({cut % (len(data) + 1) for cut in cuts} | {len(data)})
+    found, start = [], 0
+    for end in ends:
+        lines.feed(data[start:end])
+        start = end
+        while (line := lines.next_message()) is not None:
+            found.append(line)
+    return found
+
+
+@given(st.lists(objects, max_size=5), st.lists(st.integers(0, 1000), max_size=5))
+def test_objects_come_out_however_the_bytes_are_cut(sent, cuts):
+    data = b"".join(json.dumps(each, ensure_ascii=False).encode() + b"\n" for each in sent)
+
+    assert read(data, *cuts, max_size=1_000_000) == sent
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
+def test_any_bytes_are_read_without_an_error_and_alike(data, cuts):
+    assert read(data, *cuts) == read(data)
+
+
+@given(st.binary(max_size=2000), st.lists(st.integers(0, 2000), max_size=5))
+def test_a_good_line_survives_any_neighbour(data, cuts):
+    found = read(data + b'\n{"id":1}\n', *cuts, max_size=200)
+
+    assert found[-1] == {"id": 1}
+
+
+@pytest.mark.parametrize("line", [b"[1]", b"1", b"hello", b"{", b'{"a":NaN}', b"\xff\xfe", b"[" * 100_000])
+def test_what_is_no_object_is_noise(line):
+    assert read(line + b"\n", max_size=1_000_000) == [Noise(line)]
+
+
+@given(st.integers(0, 10**9), st.integers(200, 1400), st.lists(st.integers(0, 1400), max_size=5))
+def test_the_id_of_an_overlong_object_is_seen_first_or_last(number, size, cuts):
+    first = b'{"id": %d, "result": "%b"}' % (number, b"x" * size)
+    last = b'{"result":{"id":5,"x":"%b"},"id":%d}' % (b"x" * size, number)
+
+    for line in (first, last):
+        assert read(line + b"\n", *cuts, max_size=100) == [Overlong(number, len(line), line[:256])]
+
+
+def test_the_id_inside_an_overlong_result_is_not_taken_for_its_own():
+    line = b'{"result":{"x":"%b","id":5}}' % (b"x" * 500)
+
+    (found,) = read(line + b"\n", max_size=100)
+    assert isinstance(found, Overlong)
+    assert found.id is None
+
+
+def test_a_line_that_does_not_end_is_an_error_and_takes_no_room():
+    lines = JsonLines(max_size=1000)
+    for _ in range(16):
+        lines.feed(b"x" * 1000)
+    with pytest.raises(WireError, match="does not end"):
+        lines.feed(b"x")
+
+
+def test_an_unfinished_last_line_counts_at_the_end():
+    lines = JsonLines()
+    lines.feed(b'{"id":1}')
+    assert lines.next_message() is None
+    lines.feed_eof()
+
+    assert lines.next_message() == {"id": 1}
+
+
+@given(st.integers(1), values, st.text(), st.text(), st.dictionaries(st.text("abc-", min_size=1), st.text()))
+def test_a_request_arrives_as_it_was(number, payload, service, method, headers):
+    call = Call(service=service, method=method, payload=json.dumps(payload, indent=1).encode(), headers=headers)
+    line = encode_json_request(number, call, 1.5)
+
+    assert line.count(b"\n") == 1
+    (message,) = read(line, max_size=1_000_000)
+    request = decode_json_request(message)
+    assert isinstance(request, JsonRequest)
+    assert (number, 1.5) == (request.id, request.timeout)
+    assert (service, method, headers) == (request.call.service, request.call.method, request.call.headers)
+    assert json.loads(request.call.payload) == payload
+
+
+@given(st.integers(1) | st.text(), values)
+def test_a_reply_arrives_as_it_was(number, result):
+    (message,) = read(encode_json_reply(number, Reply(payload=json.dumps(result, indent=1).encode())), max_size=10**6)
+    answer = decode_json_answer(message)
+
+    assert isinstance(answer, JsonAnswer)
+    assert isinstance(answer.outcome, Reply)
+    assert (number, result) == (answer.id, json.loads(answer.outcome.payload))
+
+
+@given(st.sampled_from([code for code in Code if code is not Code.DEADLINE_EXCEEDED]), st.text(), objects)
+def test_an_error_arrives_as_it_was(code, text, details):
+    (message,) = read(encode_json_error(1, PluginError(text, code=code, details=details)), max_size=10**6)
+    answer = decode_json_answer(message)
+
+    assert isinstance(answer, JsonAnswer)
+    assert isinstance(answer.outcome, PluginError)
+    assert (code, text, details) == (answer.outcome.code, answer.outcome.message, answer.outcome.details)
+
+
+@given(objects)
+def test_any_object_is_read_without_an_error(message):
+    decode_json_answer(message)
+    decode_json_request(message)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ("it failed", Code.UNKNOWN, "it failed"),
+        ({"message": "m"}, Code.UNKNOWN, "m"),
+        ({"code": "not_found", "message": "m"}, Code.NOT_FOUND, "m"),
+        ({"code": 5}, Code.UNKNOWN, ""),
+        (7, Code.UNKNOWN, "7"),
+    ],
+)
+def test_foreign_forms_of_errors_are_understood(error, code, message):
+    answer = decode_json_answer({"id": 1, "error": error})
+
+    assert answer is not None
+    assert isinstance(answer.outcome, PluginError)
+    assert (code, message) == (answer.outcome.code, answer.outcome.message)
+
+
+def test_cancel_is_one_word():
+    assert encode_json_cancel(7) == b'{"cancel":7}\n'
+    assert decode_json_request({"cancel": 7}) == JsonCancel(7)
+
+
+def test_what_cannot_be_sent_is_refused_before():
+    with pytest.raises(InvalidRequest):
+        encode_json_request(1, Call(payload=b"{"))
+    with pytest.raises(InvalidRequest):
+        encode_json_request(1, Call(payload=b"x", content_type="application/msgpack"))
+    with pytest.raises(MessageTooLarge) as caught:
+        encode_json_request(1, Call(payload=b'"%b"' % (b"x" * 100)), max_size=100)
+
+    assert not caught.value.sent
+
+
+def test_a_reply_that_cannot_be_written_becomes_an_error():
+    too_large = decode_json_answer(json.loads(encode_json_reply(1, Reply(payload=b'"%b"' % (b"x" * 99)), max_size=50)))
+    not_json = decode_json_answer(json.loads(encode_json_reply(1, Reply(payload=b"x", content_type="text/plain"))))
+
+    assert too_large is not None
+    assert not_json is not None
+    assert isinstance(too_large.outcome, PluginError)
+    assert too_large.outcome.code is Code.RESOURCE_EXHAUSTED
+    assert isinstance(not_json.outcome, PluginError)
+
+
+def test_an_answer_without_an_end_is_an_invalid_reply():
+    answer = decode_json_answer({"id": 1})
+
+    assert answer is not None
+    assert isinstance(answer.outcome, InvalidReply)

@@ -1,0 +1,308 @@
+"""
+Programs that are no plugins, and plugins that misbehave.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import anyio
+import pytest
+
+from remora.errors import (
+    Code,
+    ConfigError,
+    InvalidReply,
+    MessageTooLarge,
+    PluginDied,
+    PluginError,
+    RemoraError,
+    Unavailable,
+    WireError,
+    WrongProtocol,
+)
+from remora.types import Call, Endpoint
+
+pytestmark = pytest.mark.anyio
+
+EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("exec:./no/such/program", "there is no program /.*/no/such/program"),
+        ("exec:no-such-program", "no program 'no-such-program' on PATH"),
+        ("exec:/tmp", "is a directory"),
+        ("exec:", "no program is named"),
+    ],
+)
+async def test_a_program_that_cannot_be_run_is_named(open_script, url, message):
+    with pytest.raises(ConfigError, match=message):
+        async with open_script(Endpoint(url)):
+            pass
+
+
+async def test_a_file_that_is_not_executable_is_named(open_script, tmp_path):
+    path = tmp_path / "program"
+    path.touch(mode=0o644)
+    with pytest.raises(ConfigError, match="program is not executable"):
+        async with open_script(Endpoint(f"exec:{path}")):
+            pass
+
+
+async def test_a_missing_interpreter_is_named(open_script, script):
+    with pytest.raises(ConfigError, match="the interpreter that its first line names does not exist"):
+        async with open_script(script("", interpreter="/no/such/interpreter")):
+            pass
+
+
+async def test_a_file_that_is_no_program_is_named(open_script, tmp_path):
+    path = tmp_path / "program"
+    path.write_bytes(b"\x00\x01\x02")
+    path.chmod(0o755)
+    with pytest.raises(ConfigError, match="neither a program for this machine nor a script"):
+        async with open_script(Endpoint(f"exec:{path}")):
+            pass
+
+
+async def test_a_missing_directory_is_named(open_script):
+    with pytest.raises(ConfigError, match="there is no directory /no/such"):
+        async with open_script(Endpoint("exec:sh"), work_dir="/no/such"):
+            pass
+
+
+async def test_an_unknown_protocol_is_named(open_script):
+    with pytest.raises(ConfigError, match="'smtp' is none of ttrpc, jsonl, oneshot"):
+        open_script(Endpoint("exec:sh"), protocol="smtp")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "x"])
+async def test_a_nul_character_is_refused(open_script, text):
+    with pytest.raises(ConfigError):
+        async with open_script(Endpoint("exec:sh"), args=("a\0b",), env={"X": text}):
+            pass
+
+
+async def test_work_dir_and_executable_are_used(open_script, script, ask, tmp_path):
+    endpoint = script('read -r line; printf \'{"id":1,"result":"%s"}\\n\' "$PWD $1"')
+    program = endpoint.address
+    options = {"protocol": "jsonl", "executable": program, "args": ("one",), "work_dir": str(tmp_path)}
+    async with open_script(Endpoint("exec:ignored"), **options) as channel:
+        assert await ask(channel, "m") == f"{tmp_path} one"
+
+
+async def test_a_child_that_exits_before_it_is_ready_tells_its_status_and_last_words(open_script, script):
+    started = anyio.current_time()
+    with pytest.raises(PluginDied, match=r"exited with status 7: no config \| giving up") as caught:
+        async with open_script(script("echo no config >&2; echo giving up >&2; exit 7")):
+            pass
+
+    assert caught.value.exit_status == 7
+    assert caught.value.stderr == ("no config", "giving up")
+    assert anyio.current_time() - started < 2
+
+
+async def test_a_silent_child_is_not_ready_and_killed_with_all_it_started(open_script, script, group_members, tmp_path):
+    pid_file = tmp_path / "pid"
+    body = f"echo $$ > {pid_file}; trap '' TERM; sleep 600 & sleep 600; sleep 600"
+    started = anyio.current_time()
+    with pytest.raises(Unavailable, match=r"not ready after 0.3 s"):
+        async with open_script(script(body), connection_timeout=0.3):
+            pass
+
+    assert anyio.current_time() - started < 2
+    assert group_members(int(pid_file.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "echo 'Welcome to the best plugin in the world'; sleep 600",
+        "echo 'Welcome to the best plugin in the world'; cat > /dev/null",
+        "head -c 100000 /dev/zero; exec sleep 600",
+        "exec cat /dev/zero",
+        "exec yes",
+        "printf '\\377\\377\\377\\377\\377\\377\\377\\377\\377\\377\\377\\377'; exec sleep 600",
+        "echo hi",
+    ],
+)
+async def test_garbage_in_place_of_ttrpc_is_one_clear_error(open_script, script, body):
+    with anyio.fail_after(5), pytest.raises(RemoraError) as caught:
+        async with open_script(script(body), connection_timeout=1):
+            pass
+
+    assert isinstance(caught.value, EVERY_ERROR_OF_GARBAGE) or "not ready" in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+async def test_an_echo_is_no_plugin(open_script, script):
+    with anyio.fail_after(5), pytest.raises(RemoraError):
+        async with open_script(script("exec cat"), connection_timeout=1):
+            pass
+
+
+async def test_a_program_that_only_talks_is_no_jsonl_plugin(open_script, script, ask):
+    async with open_script(script("exec yes 'hello there'"), protocol="jsonl") as channel:
+        with anyio.fail_after(5):
+            cause = await channel.wait_closed()
+        with pytest.raises(WrongProtocol):
+            await ask(channel, "m")
+
+    assert isinstance(cause, WrongProtocol)
+    assert "hello there" in str(cause)
+
+
+async def test_an_endless_line_ends_the_conversation(open_script, script):
+    async with open_script(script("exec cat /dev/zero"), protocol="jsonl", max_message_size=10_000) as channel:
+        with anyio.fail_after(5):
+            cause = await channel.wait_closed()
+
+    assert isinstance(cause, WireError)
+
+
+async def test_a_banner_before_the_first_answer_is_only_logged(open_script, script, ask, caplog):
+    body = "echo Hello; read -r line; echo '[1]'; echo '{\"id\":1,\"result\":5}'; cat > /dev/null"
+    async with open_script(script(body), protocol="jsonl", name="polite") as channel:
+        assert await ask(channel, "m") == 5
+
+    assert "stdout: Hello" in caplog.messages
+
+
+async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask):
+    body = """
+        read -r line
+        echo '{"id":99,"result":1}'; echo '{"id":"1","result":2}'; echo '{"result":3}'
+        echo '{"id":1,"result":4}'; echo '{"id":1,"result":5}'
+        read -r line; echo '{"id":2}'
+        cat > /dev/null
+    """
+    async with open_script(script(body), protocol="jsonl") as channel:
+        assert await ask(channel, "m") == 4
+        with pytest.raises(InvalidReply, match="neither a result nor an error"):
+            await ask(channel, "m")
+
+
+async def test_an_overlong_answer_fails_its_own_call_only(open_script, script, ask):
+    body = """
+        read -r one; read -r two
+        printf '{"id":1,"result":"'; head -c 20000 /dev/zero | tr '\\0' x; echo '"}'
+        echo '{"id":2,"result":"fine"}'
+        cat > /dev/null
+    """
+    results = {}
+
+    async def first(channel):
+        with pytest.raises(MessageTooLarge):
+            await ask(channel, "one")
+        results["one"] = "too large"
+
+    opened = open_script(script(body), protocol="jsonl", max_message_size=10_000)
+    async with opened as channel, anyio.create_task_group() as tasks:
+        tasks.start_soon(first, channel)
+        await anyio.wait_all_tasks_blocked()
+        results["two"] = await ask(channel, "two")
+
+    assert results == {"one": "too large", "two": "fine"}
+
+
+async def test_a_child_that_never_reads_does_not_block_the_host(open_script, script, ask):
+    async with open_script(script("exec sleep 600"), protocol="jsonl", stop_grace=0.1) as channel:
+        with pytest.raises(RemoraError) as caught:
+            await ask(channel, "m", "x" * 1_000_000, timeout=0.3)
+
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+async def test_a_quick_exit_of_a_jsonl_child_is_told_with_its_status(open_script, script, ask):
+    async with open_script(script("echo oh no >&2; exit 4"), protocol="jsonl") as channel:
+        with pytest.raises(PluginDied, match="exited with status 4: oh no"):
+            await ask(channel, "m")
+
+
+async def test_stderr_is_read_bounded_and_escaped(open_script, script, ask, caplog):
+    caplog.set_level(logging.INFO)
+    body = r"""
+        head -c 10000000 /dev/zero | tr '\0' a >&2; echo >&2
+        printf 'bad \377 \033[31mred\r\n' >&2
+        printf '%s\n' '{"@level":"error","@message":"structured\nlines","user":"eve"}' >&2
+        i=0; while [ $i -lt 3000 ]; do echo "line $i" >&2; i=$((i+1)); done
+        read -r line; echo '{"id":1,"result":1}'
+        cat > /dev/null
+    """
+    async with open_script(script(body), protocol="jsonl", name="loud") as channel:
+        await ask(channel, "m")
+
+    records = [record for record in caplog.records if record.name == "remora.plugin.loud"]
+    assert len(records[0].getMessage()) < 66_000
+    assert records[0].getMessage().endswith("[cut]")
+    assert records[1].getMessage() == r"bad \xff \x1b[31mred"
+    assert (logging.ERROR, r"structured\nlines") == (records[2].levelno, records[2].getMessage())
+    assert records[2].__dict__["fields"] == {"user": "eve"}
+    assert len(records) == 3003
+
+
+@pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
+async def test_a_grandchild_in_a_session_of_its_own_that_holds_the_pipes_delays_nobody(
+    open_script, open_child, script, ask, protocol, tmp_path
+):
+    pid_file = tmp_path / "pid"
+    body = f"setsid sh -c 'echo $$ > {pid_file}; exec sleep 30' & sleep 0.2; exit 5"
+    started = anyio.current_time()
+    with pytest.raises(PluginDied, match="exited with status 5"):
+        async with open_script(script(body), protocol=protocol) as channel:
+            await ask(channel, "m")
+
+    assert anyio.current_time() - started < 3
+    os.kill(int(pid_file.read_text()), 9)
+
+
+async def test_oneshot_in_shell(open_script, script, ask):
+    body = """printf '{"got": %s, "method": "%s"}' "$(cat)" "$REMORA_SERVICE/$REMORA_METHOD" """
+    async with open_script(script(body), protocol="oneshot") as channel:
+        assert await ask(channel, "up", [1, 2]) == {"got": [1, 2], "method": "S/up"}
+
+
+async def test_oneshot_statuses_and_garbage(open_script, script):
+    async def fail(body: str) -> RemoraError:
+        async with open_script(script(body), protocol="oneshot", max_message_size=10_000) as channel:
+            with anyio.fail_after(5), pytest.raises(RemoraError) as caught:
+                await channel.call(Call(payload=b"1"))
+        return caught.value
+
+    temporary, broken = await fail("exit 75"), await fail("echo why >&2; exit 2")
+    assert isinstance(temporary, PluginError)
+    assert temporary.code is Code.UNAVAILABLE
+    assert (Code.UNKNOWN, "the process exited with status 2: why") == (broken.code, str(broken))
+    assert isinstance(await fail("echo hello"), InvalidReply)
+    assert isinstance(await fail("true"), InvalidReply)
+    assert isinstance(await fail("exec yes"), MessageTooLarge)
+
+
+async def test_oneshot_runs_no_more_processes_than_allowed(open_script, script, ask, tmp_path):
+    body = f"d={tmp_path}; : > $d/run-$$; ls $d | grep -c run- ; sleep 0.1; rm $d/run-$$"
+    counts = []
+
+    async def one(channel):
+        counts.append(await ask(channel, "m"))
+
+    async with open_script(script(body), protocol="oneshot") as channel, anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(one, channel)
+
+    assert len(counts) == 12
+    assert max(counts) <= 4
+
+
+async def test_a_cancelled_oneshot_leaves_no_process(open_script, script, ask, group_members, until, tmp_path):
+    pid_file = tmp_path / "pid"
+    async with open_script(
+        script(f"trap '' TERM; echo $$ > {pid_file}; sleep 600 & sleep 600"), protocol="oneshot"
+    ) as channel:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, channel, "m")
+            await until(lambda: pid_file.exists() and pid_file.read_text().strip() != "")
+            tasks.cancel_scope.cancel()
+
+        assert group_members(int(pid_file.read_text())) == []

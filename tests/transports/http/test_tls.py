@@ -1,0 +1,166 @@
+"""
+TLS: who is trusted, and what is said when somebody is not.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import trustme
+
+from remora.errors import ConfigError, WrongProtocol
+from remora.types import Call, Endpoint, Reply
+from remora_http.plugin import Options, build
+
+pytestmark = pytest.mark.anyio
+
+
+async def echo(call: Call, peer: str) -> Reply:
+    """Answer with what was asked."""
+    return Reply(payload=call.payload)
+
+
+class Authority:
+    """
+    A certificate authority, and files with what it has issued.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.ca = trustme.CA()
+        self._directory = directory
+        directory.mkdir()
+        self.ca_file = str(directory / "ca.pem")
+        self.ca.cert_pem.write_to_path(self.ca_file)
+
+    def issue(self, *names: str) -> dict[str, Any]:
+        """The options that show a certificate for these names."""
+        certificate = self.ca.issue_cert(*names)
+        cert_file, key_file = self._directory / f"{names[0]}.pem", self._directory / f"{names[0]}.key"
+        for blob in certificate.cert_chain_pems:
+            blob.write_to_path(str(cert_file), append=True)
+        certificate.private_key_pem.write_to_path(str(key_file))
+        return {"cert_file": str(cert_file), "key_file": str(key_file)}
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """An authority that nobody trusts by default."""
+    return Authority(tmp_path / "one")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Authority:
+    """Another one."""
+    return Authority(tmp_path / "two")
+
+
+async def test_a_named_authority_is_trusted(authority: Authority) -> None:
+    """And the endpoint says https."""
+    server = build(Options(**authority.issue("127.0.0.1")))
+    client = build(Options(ca_file=authority.ca_file))
+    with anyio.fail_after(5):
+        async with server.listen(Endpoint("https:"), echo) as listener, client.open(listener.endpoint) as channel:
+            replies = [(await channel.call(Call(payload=b"%d" % number))).payload for number in range(3)]
+
+    assert listener.endpoint.url.startswith("https://127.0.0.1:")
+    assert [b"0", b"1", b"2"] == replies
+
+
+async def test_an_unknown_authority_is_refused_by_default(authority: Authority, stranger: Authority) -> None:
+    """Whether nobody is named, or somebody else."""
+    server = build(Options(**authority.issue("127.0.0.1")))
+    with anyio.fail_after(5):
+        async with server.listen(Endpoint("https:"), echo) as listener:
+            for options in (Options(), Options(ca_file=stranger.ca_file)):
+                with pytest.raises(ConfigError, match="certificate is not accepted"):
+                    async with build(options).open(listener.endpoint):
+                        pass
+
+
+async def test_a_certificate_for_another_host_is_refused(authority: Authority) -> None:
+    """And the message names the host that was asked for."""
+    server = build(Options(**authority.issue("elsewhere.example")))
+    client = build(Options(ca_file=authority.ca_file))
+    with anyio.fail_after(5):
+        async with server.listen(Endpoint("https:"), echo) as listener:
+            with pytest.raises(ConfigError, match=r"127\.0\.0\.1"):
+                async with client.open(listener.endpoint):
+                    pass
+
+
+async def test_verification_can_be_switched_off(authority: Authority) -> None:
+    """By name only."""
+    server, client = build(Options(**authority.issue("elsewhere.example"))), build(Options(verify=False))
+    with anyio.fail_after(5):
+        async with server.listen(Endpoint("https:"), echo) as listener, client.open(listener.endpoint) as channel:
+            assert b"x" == (await channel.call(Call(payload=b"x"))).payload
+
+
+async def test_a_server_may_ask_for_the_clients_certificate(authority: Authority, stranger: Authority) -> None:
+    """And refuses those without, and those of strangers."""
+    server = build(Options(**authority.issue("127.0.0.1"), ca_file=authority.ca_file))
+    known = build(Options(**authority.issue("client"), ca_file=authority.ca_file))
+    unknown = build(Options(**stranger.issue("client"), ca_file=authority.ca_file))
+    with anyio.fail_after(5):
+        async with server.listen(Endpoint("https:"), echo) as listener:
+            async with known.open(listener.endpoint) as channel:
+                assert b"x" == (await channel.call(Call(payload=b"x"))).payload
+            for client in (build(Options(ca_file=authority.ca_file)), unknown):
+                with pytest.raises(ConfigError, match=r"refuses the TLS connection|ask for a certificate"):
+                    async with client.open(listener.endpoint):
+                        pass
+
+
+async def test_https_spoken_to_a_plain_server_is_the_wrong_protocol() -> None:
+    """The message speaks of TLS."""
+    transport = build(Options())
+    with anyio.fail_after(5):
+        async with transport.listen(Endpoint("http:"), echo) as listener:
+            with pytest.raises(WrongProtocol, match="TLS"):
+                async with transport.open(Endpoint(listener.endpoint.url.replace("http:", "https:"))):
+                    pass
+
+
+async def test_plain_http_spoken_to_a_tls_server_is_the_wrong_protocol(authority: Authority) -> None:
+    """It answers with an alert, or not at all."""
+    transport = build(Options(**authority.issue("127.0.0.1")))
+    with anyio.fail_after(5):
+        async with transport.listen(Endpoint("https:"), echo) as listener:
+            with pytest.raises(WrongProtocol, match="does not speak HTTP"):
+                async with transport.open(Endpoint(listener.endpoint.url.replace("https:", "http:"))):
+                    pass
+
+
+@pytest.mark.parametrize("name", ["ca_file", "cert_file"])
+async def test_a_file_that_is_not_there_is_an_error_of_the_configuration(name: str, tmp_path: Path) -> None:
+    """Named in the message."""
+    path = str(tmp_path / "nowhere.pem")
+    options: dict[str, Any] = {name: path, "key_file": path}
+    with anyio.fail_after(5), pytest.raises(ConfigError, match=r"nowhere\.pem"):
+        async with build(Options(**options)).open(Endpoint("https://127.0.0.1:1")):
+            pass
+
+
+async def test_a_certificate_that_expires_meanwhile_is_found_at_the_call(
+    authority: Authority, stranger: Authority, json_server: Any, answer_with: Any
+) -> None:
+    """Any later connection is checked like the first one."""
+    trusted, other = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("127.0.0.1").configure_cert(trusted)
+    stranger.ca.issue_cert("127.0.0.1").configure_cert(other)
+    served = [trusted]
+
+    def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = served[-1]
+
+    trusted.sni_callback = choose
+    transport = build(Options(ca_file=authority.ca_file))
+    with json_server(answer_with(200, {}), tls=trusted) as place, anyio.fail_after(5):
+        async with transport.open(Endpoint(f"https://{place}")) as channel:
+            served.append(other)
+            with pytest.raises(ConfigError, match="certificate is not accepted"):
+                await channel.call(Call())
