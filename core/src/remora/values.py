@@ -10,7 +10,7 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 __all__ = ["Count", "Duration", "Limits", "Number", "Positive", "Share", "check_limits", "parse_duration"]
 
@@ -68,7 +68,8 @@ def check_limits(record: object) -> None:
     Raises:
         ValueError: A value is outside its limits; the message names the field and the range.
     """
-    for name, limits in _limited(record.__class__):
+    kind: Any = type(record)
+    for name, limits in _limited(kind):
         value = getattr(record, name)
         if value is not None and not limits.allow(value):
             raise ValueError(f"{name}: expected {limits}, got {value!r}")
