@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
@@ -178,9 +179,7 @@ def test_missing_event_loop_names_the_extra(place: Path) -> None:
     """
     code = "import sys; sys.modules['trio'] = None; from remora_cli import main; sys.exit(main(sys.argv[1:]))"
     words = ["serve", "sample:Echo", "--backend", "trio", "--listen", "http://127.0.0.1:0"]
-    from sys import executable
-
-    done = subprocess.run([executable, "-c", code, *words], cwd=place, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=place, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 3
     assert done.stderr == 'remora: the event loop "trio" is not installed: pip install "remora[trio]"\n'
