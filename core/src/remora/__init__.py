@@ -7,7 +7,7 @@ from remora._context import CurrentCall, current_call
 from remora._manager import Manager
 from remora._methods import idempotent, method, service
 from remora.client import Plugin
-from remora.config import ConnectionConfig, ManagerConfig, PluginConfig
+from remora.config import AccessConfig, AuthConfig, ConnectionConfig, ManagerConfig, PluginConfig
 from remora.errors import (
     Cancelled,
     CircuitOpen,
@@ -23,6 +23,7 @@ from remora.errors import (
     InvalidRequest,
     ManagerClosed,
     MessageTooLarge,
+    NoCredentials,
     NotInstalled,
     PluginDied,
     PluginDisabled,
@@ -36,11 +37,15 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
-from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
+    "AccessConfig",
+    "AuthConfig",
+    "AuthSpec",
     "BalancerSpec",
     "Call",
     "CallOptions",
@@ -68,6 +73,7 @@ __all__ = [
     "ManagerConfig",
     "MessageTooLarge",
     "MethodInfo",
+    "NoCredentials",
     "NotInstalled",
     "Plugin",
     "PluginConfig",
@@ -79,6 +85,7 @@ __all__ = [
     "RateLimited",
     "RemoraError",
     "Reply",
+    "Secret",
     "ServeOptions",
     "Status",
     "TransportSpec",

@@ -6,20 +6,23 @@ What lives here: putting together. What must not: running any of it.
 
 from __future__ import annotations
 
+import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anyio
 
+from remora._authenticate import Authenticator
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
-from remora._options import build_options
+from remora._options import build_auth_options, build_options
 from remora._pipeline import Pipeline
 from remora._route import Route
-from remora.config import problems_of_plugin, summary
+from remora.config import AuthConfig, problems_of_plugin, summary
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 from remora.policy import RestartConfig
 from remora.types import Endpoint
@@ -33,6 +36,11 @@ if TYPE_CHECKING:
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
+
+_log = logging.getLogger(__name__)
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_NO_AUTH = AuthConfig()
 
 LAUNCHED = RestartConfig()
 """A process that keeps dying is left alone after a while."""
@@ -91,6 +99,8 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
         checks.append(partial(catalog.codec, config.codec))
     if config.balancer:
         checks.append(partial(catalog.balancer, config.balancer))
+    if config.auth != _NO_AUTH:
+        checks.append(partial(_authenticator, catalog, config))
     errors: dict[str, ConfigError] = {}
     for check in checks:
         try:
@@ -105,7 +115,15 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
 
 
 def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) -> None:
-    _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
+    spec = catalog.transport(endpoint.scheme, config.transport).spec
+    _options(spec, config)
+    if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not _is_secure(spec, endpoint):
+        problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
+        raise ConfigError(f"plugins.{config.name}.auth: {problem}")
+
+
+def _is_secure(spec: TransportSpec[Any], endpoint: Endpoint) -> bool:
+    return endpoint.scheme in spec.secure_schemes
 
 
 def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
@@ -146,7 +164,11 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
     balancer = _balancer(catalog, config, rng)
     route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish)
     fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=rng)
+    authenticate = _authenticator(catalog, config)
+    if authenticate is not None:
+        _warn_of_listeners(catalog, config)
+    interceptors = _interceptors(catalog, config.name)
+    pipeline = Pipeline(route, interceptors, authenticate=authenticate, fallback=fallback, rng=rng)
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -167,6 +189,34 @@ def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) 
     if config.fallback is None:
         return None
     return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
+
+
+def _authenticator(catalog: Catalog, config: PluginConfig) -> Authenticator | None:
+    where = f"plugins.{config.name}.auth"
+    if not config.auth.method:
+        if replace(config.auth, cert_file="", key_file="", ca_file="", server_name="") != _NO_AUTH:
+            raise ConfigError(f"{where}.method: missing")
+        return None
+    feature = catalog.auth_method(config.auth.method)
+    options = build_auth_options(feature.spec, where=where, config=config.auth)
+    try:
+        method = feature.build("auth method", options)
+    except ExtensionError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.message}") from error
+    return None if method is None else Authenticator(method, feature.named("auth method"))
+
+
+def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
+    """
+    Say so when credentials are about to cross a network that anybody may listen to.
+    """
+    for endpoint in _endpoints(config):
+        spec = catalog.transport(endpoint.scheme, config.transport).spec
+        host = urlsplit(f"//{endpoint.address}").hostname or "localhost"
+        if spec.secure_schemes and not _is_secure(spec, endpoint) and host not in _LOCAL:
+            _log.warning("plugin %r: credentials are sent to %s without encryption", config.name, host)
 
 
 def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random) -> Balancer | None:

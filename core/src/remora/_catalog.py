@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remora.protocols import Codec
-    from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
     from remora.types import Event
 
 
@@ -102,6 +102,7 @@ class Catalog:
         transports: By name, with every claim to that name.
         codecs: By name, likewise.
         balancers: By name, likewise.
+        auth_methods: By name, likewise.
         interceptors: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
@@ -112,6 +113,7 @@ class Catalog:
     transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     codecs: dict[str, list[Feature[CodecSpec]]] = field(default_factory=lambda: defaultdict(list))
     balancers: dict[str, list[Feature[BalancerSpec]]] = field(default_factory=lambda: defaultdict(list))
+    auth_methods: dict[str, list[Feature[AuthSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
@@ -126,6 +128,7 @@ class Catalog:
         transports: Sequence[TransportSpec[Any]] = (),
         codecs: Sequence[CodecSpec] = (),
         balancers: Sequence[BalancerSpec] = (),
+        auth_methods: Sequence[AuthSpec[Any]] = (),
         interceptors: Sequence[InterceptorSpec] = (),
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
@@ -139,6 +142,7 @@ class Catalog:
             ("transport", self.transports, transports),
             ("codec", self.codecs, codecs),
             ("balancer", self.balancers, balancers),
+            ("auth method", self.auth_methods, auth_methods),
             ("interceptor", self.interceptors, interceptors),
             ("command", self.commands, commands),
         ]
@@ -155,6 +159,7 @@ class Catalog:
             ("transport", self.transports),
             ("codec", self.codecs),
             ("balancer", self.balancers),
+            ("auth method", self.auth_methods),
             ("interceptor", self.interceptors),
             ("command", self.commands),
         ]
@@ -222,6 +227,15 @@ class Catalog:
         """
         return self._one("balancer", self.balancers, name)
 
+    def auth_method(self, name: str) -> Feature[AuthSpec[Any]]:
+        """
+        The auth method of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("auth method", self.auth_methods, name)
+
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)
         if not claims:
@@ -233,7 +247,7 @@ class Catalog:
     def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
         words = [name, name.removesuffix("s")]
         if not known:
-            words.append(f"{kind}s")  # one extra brings all features of the kind
+            words += [f"{kind}s", kind.partition(" ")[0]]  # one extra brings all features of the kind
         for word in words:
             if word in self.broken:
                 return NotInstalled(f'{kind} "{name}" cannot be used: {self.broken[word]}')

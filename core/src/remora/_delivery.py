@@ -1,11 +1,12 @@
 """
 One attempt at one instance: a place among its calls, the sending, and the verdict.
 
-What lives here: stages 4, 9 and 10 of a call (see `_pipeline`). What must not: the choice of the instance.
+What lives here: stages 4, 8, 9 and 10 of a call (see `_pipeline`). What must not: the choice of the instance.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +17,7 @@ from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
+    from remora._authenticate import Authenticator
     from remora._instance import Instance
     from remora._route import Route
     from remora.policy import Ticket
@@ -27,8 +29,9 @@ class Delivery:
     Sends the calls of one plugin.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, authenticate: Authenticator | None = None) -> None:
         self._route = route
+        self._authenticate = authenticate
         self._balancer = route.balancer
 
     async def __call__(self, instance: Instance, call: Call) -> Reply:
@@ -99,17 +102,19 @@ class Delivery:
 
     async def _send(self, instance: Instance, call: Call) -> Reply:
         """
-        Stage 9: the transport's part. Its own timer keeps the deadline where it has one.
+        Stages 8 and 9: the auth method's part, where there is one, and the transport's. The transport's own timer
+        keeps the deadline where it has one.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
+        send = channel.call if self._authenticate is None else partial(self._authenticate, send=channel.call)
         instance.in_flight += 1
         try:
             if instance.native_deadline:
-                return _checked(await channel.call(call))
+                return _checked(await send(call))
             with anyio.move_on_after(_remaining(call)):
-                return _checked(await channel.call(call))
+                return _checked(await send(call))
             raise DeadlineExceeded("no reply in time")
         except RemoraError:
             raise

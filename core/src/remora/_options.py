@@ -1,5 +1,5 @@
 """
-From a plugin's table to a transport's options record.
+From a plugin's table to the options records of its transport and its auth method.
 """
 
 from __future__ import annotations
@@ -8,31 +8,40 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from remora._structure import describe_errors, make_converter
-from remora.config import TRANSPORT, PluginConfig
+from remora.config import TLS, TRANSPORT, AccessConfig, AuthConfig, PluginConfig
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remora.specs import TransportSpec
+    from remora.specs import AuthSpec, TransportSpec
 
 _CONVERTER = make_converter(forbid_extra_keys=True)
 _PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
+_TLS_KEYS = tuple(each.name for each in fields(AuthConfig) if each.metadata == TLS)
+_NO_AUTH = AuthConfig()
 
 
 def build_options(
-    spec: TransportSpec[Any], *, where: str, own: Mapping[str, object], config: PluginConfig | None = None
+    spec: TransportSpec[Any],
+    *,
+    where: str,
+    own: Mapping[str, object],
+    config: PluginConfig | None = None,
+    access: AccessConfig | None = None,
 ) -> Any:
     """
     The options record of a transport.
 
     A field named like a key of a plugin's table takes that key's value; the others come from the `options` table.
+    What the `auth` table says about certificates counts where the transport has a field of that name.
 
     Args:
         spec: The transport.
         where: What the options belong to, for messages: a path in the configuration.
         own: The `options` table.
         config: The plugin's table, where there is one.
+        access: The `auth` table of a plugin that is served.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value, or the table has a key that the transport does not use.
@@ -45,12 +54,66 @@ def build_options(
     except Exception as error:  # cattrs raises groups of whatever it meets
         problems = describe_errors(error, root=f"{where}.options")
         raise ConfigError("; ".join(problems), problems=problems) from error
+    auth = config.auth if config is not None else access
+    record = replace(record, **_certificates(names, where, own, auth)) if auth is not None else record
     if config is None:
         return record
     problems = _misplaced(spec, names, where, own) + _unused(spec, names, where, config)
     if problems:
         raise ConfigError("; ".join(problems), problems=problems)
     return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS})
+
+
+def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -> Any:
+    """
+    The options record of an auth method.
+
+    Args:
+        spec: The method.
+        where: The path of the `auth` table, for messages.
+        config: The `auth` table.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value, or the table has a key that the method does not use.
+    """
+    if not is_dataclass(spec.options):
+        raise ConfigError(f"{where}: the options of auth method {spec.name!r} are no dataclass")
+    names = {each.name for each in fields(spec.options)}
+    given = [each for each in fields(AuthConfig) if each.name not in ("method", "options")]
+    try:
+        record = _CONVERTER.structure(dict(config.options), spec.options)
+    except Exception as error:  # cattrs raises groups of whatever it meets
+        found = describe_errors(error, root=f"{where}.options")
+        problems = [line.partition(", got ")[0] for line in found]  # any value here may be a secret
+        raise ConfigError("; ".join(problems), problems=problems) from None
+    problems = [f"{where}.options.{each.name}: belongs into {where}" for each in given if each.name in config.options]
+    problems += [
+        f"{where}.{each.name}: the auth method {spec.name!r} has no use for it"
+        for each in given
+        if each.name not in names
+        and each.metadata != TLS
+        and getattr(config, each.name) != getattr(_NO_AUTH, each.name)
+    ]
+    if problems:
+        raise ConfigError("; ".join(problems), problems=problems)
+    return replace(record, **{each.name: getattr(config, each.name) for each in given if each.name in names})
+
+
+def _is_given(config: AuthConfig, name: str) -> bool:
+    return bool(getattr(config, name) != getattr(_NO_AUTH, name))
+
+
+def _certificates(
+    names: set[str], where: str, own: Mapping[str, object], auth: AuthConfig | AccessConfig
+) -> dict[str, str]:
+    """
+    What an `auth` table says about certificates, for the transport's fields of the same names.
+    """
+    values = {key: str(getattr(auth, key, "")) for key in _TLS_KEYS if key in names}
+    said = {key: value for key, value in values.items() if value}
+    if twice := [key for key in said if key in own and own[key] != said[key]]:
+        raise ConfigError(f"{where}.options.{twice[0]}: {where}.auth.{twice[0]} says something else")
+    return said
 
 
 def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mapping[str, object]) -> list[str]:

@@ -33,6 +33,7 @@ from remora.types import Call, Reply
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remora._authenticate import Authenticator
     from remora._fallback import Fallback
     from remora._instance import Instance
     from remora._route import Route
@@ -52,13 +53,14 @@ class Pipeline:
         route: Route,
         interceptors: Sequence[tuple[str, Interceptor]],
         *,
+        authenticate: Authenticator | None = None,
         fallback: Fallback | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._route = route
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
-        self._delivery = Delivery(route)
+        self._delivery = Delivery(route, authenticate)
         self._fallback = fallback
         self._intercepted = _nested(interceptors, self._attempts)
 
@@ -112,7 +114,7 @@ class Pipeline:
         instance: Instance | None = None
         try:
             instance = await self._pick(call, tried)  # 7 pick
-            return await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
+            return await self._delivery(instance, call)  # 4 concurrency, 8 authenticate, 9 send, 10 record
         except RemoraError as error:
             name = instance.name if instance else None
             error.locate(plugin=self._route.name, instance=name, request_id=call.request_id)

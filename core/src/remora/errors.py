@@ -22,6 +22,7 @@ The families say what the caller can do::
     │   │   └── ManagerClosed     the manager is not running
     │   ├── RateLimited           the rate limit refuses the call
     │   ├── Overloaded            too many calls are under way and waiting
+    │   ├── NoCredentials         what would prove who calls is not to be had
     │   └── DeadlineExceeded      the time for the call is over
     └── GiveUp                    the same call will fail again
         ├── PluginError           the plugin itself said no
@@ -55,6 +56,7 @@ __all__ = [
     "InvalidRequest",
     "ManagerClosed",
     "MessageTooLarge",
+    "NoCredentials",
     "NotInstalled",
     "Overloaded",
     "PluginDied",
@@ -351,6 +353,17 @@ class DeadlineExceeded(TryLater):
     """
 
     code = Code.DEADLINE_EXCEEDED
+
+
+class NoCredentials(TryLater):
+    """
+    What would prove to the plugin who calls is not to be had now; nothing was sent.
+
+    What to do: look at where the credentials come from, which the message names.
+    """
+
+    code = Code.UNAUTHENTICATED
+    default_sent = False
 
 
 class GiveUp(RemoraError):

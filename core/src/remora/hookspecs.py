@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
     from remora.types import Event
 
 __all__ = [
     "hookimpl",
     "remora_event",
+    "remora_register_auth_methods",
     "remora_register_balancers",
     "remora_register_codecs",
     "remora_register_commands",
@@ -118,6 +119,48 @@ def remora_register_balancers() -> Iterable[BalancerSpec]:
         >>> @hookimpl
         ... def remora_register_balancers():
         ...     return [BalancerSpec(name="stickiest", build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_auth_methods() -> Iterable[AuthSpec[Any]]:
+    """
+    Add ways to prove who calls.
+
+    Called once per manager, when it is built, and by `remora serve`.
+
+    Returns:
+        The auth methods of this extension. `auth = { method = "..." }` in a plugin's table chooses one.
+
+    Example:
+        >>> from dataclasses import dataclass, replace
+        >>> from hmac import compare_digest
+        >>> from remora import AuthSpec, Code, PluginError, Secret, hookimpl
+        >>>
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     token: Secret = Secret()
+        >>>
+        >>> class Ticket:
+        ...     def __init__(self, token):
+        ...         self._token = token
+        ...
+        ...     def flow(self, call):
+        ...         yield replace(call, headers={**call.headers, "x-ticket": self._token.reveal()})
+        ...
+        ...     def verify(self, call, peer):
+        ...         ticket = call.headers.get("x-ticket", "")
+        ...         if not compare_digest(ticket.encode(), self._token.reveal().encode()):
+        ...             raise PluginError("no valid ticket", code=Code.UNAUTHENTICATED)
+        ...         return "ticket holder"
+        >>>
+        >>> def build(options):
+        ...     return Ticket(options.token)
+        >>>
+        >>> @hookimpl
+        ... def remora_register_auth_methods():
+        ...     return [AuthSpec(name="ticket", options=Options, build=build, accept=build)]
     """
     yield from ()
 

@@ -6,16 +6,17 @@ What lives here: protocols. What must not: implementations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from remora.errors import RemoraError
-    from remora.types import Call, Endpoint, HealthStatus, Reply
+    from remora.types import Call, Endpoint, HealthStatus, Refresh, Reply
 
 __all__ = [
+    "AuthMethod",
     "Balancer",
     "Candidate",
     "Channel",
@@ -24,6 +25,7 @@ __all__ = [
     "Interceptor",
     "Listener",
     "Transport",
+    "Verifier",
     "WatchedChannel",
 ]
 
@@ -174,6 +176,43 @@ class Interceptor(Protocol):
     async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
         """
         Let the call go on with `await proceed(call)`, changed or not, and return its reply, changed or not.
+        """
+        ...
+
+
+class AuthMethod(Protocol):
+    """
+    Shows a plugin who calls. It decides and does no I/O itself, so a test drives it with `next()` and `.send()`.
+    """
+
+    def flow(self, call: Call, /) -> Generator[Call | Refresh, Any, None]:
+        """
+        Let one attempt of a call pass, with what proves who makes it.
+
+        Yield the call with headers added: it is sent, and what comes back is the Reply, or the RemoraError of the
+        attempt is thrown in. Yield a Refresh: its action is awaited, and what comes back is what that returns. The
+        last reply is the attempt's; an error that the flow lets through is the attempt's too.
+        """
+        ...
+
+
+class Verifier(Protocol):
+    """
+    Finds out who calls a served plugin.
+    """
+
+    def verify(self, call: Call, peer: str, /) -> str:
+        """
+        The name of the caller.
+
+        Credentials are compared in a time that does not tell how much of them is right (`hmac.compare_digest`).
+
+        Args:
+            call: The call, with its headers.
+            peer: Where it comes from, as far as the transport knows.
+
+        Raises:
+            PluginError: It proves nothing (UNAUTHENTICATED), or its maker may not call (PERMISSION_DENIED).
         """
         ...
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from remora.protocols import Balancer, Codec, Interceptor, Transport
+from remora.protocols import AuthMethod, Balancer, Codec, Interceptor, Transport, Verifier
 
-__all__ = ["BalancerSpec", "CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
+if TYPE_CHECKING:
+    from remora.config import AccessConfig
+
+__all__ = ["AuthSpec", "BalancerSpec", "CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
 
 Options = TypeVar("Options")
 
@@ -28,10 +31,12 @@ class TransportSpec(Generic[Options]):
         schemes: The URL schemes that choose it.
         options: A dataclass whose fields all have defaults. A field named like a key of a plugin's table
             (`args`, `env`, `connection` ...) receives that key's value, `name` the plugin's name;
-            every other field is a key of the plugin's `options` table.
+            every other field is a key of the plugin's `options` table. `ca_file`, `cert_file`, `key_file` and
+            `server_name` may stand in the plugin's `auth` table as well.
         build: Makes the transport from such a record; called once per plugin. It may import what is heavy.
         native_deadline: The channel ends a call at `Call.deadline` by itself; otherwise the pipeline does.
         launches: Endpoints are programs that the transport starts; the program serves on `stdio:`.
+        secure_schemes: Those of the schemes that encrypt.
     """
 
     name: str
@@ -40,6 +45,29 @@ class TransportSpec(Generic[Options]):
     build: Callable[[Options], Transport]
     native_deadline: bool = False
     launches: bool = False
+    secure_schemes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSpec(Generic[Options]):
+    """
+    A way to prove who calls.
+
+    Attributes:
+        name: The word for `method = "..."` in an `auth` table.
+        options: A dataclass whose fields all have defaults. A field named like a key of the `auth` table
+            (`token`, `header`, `headers` ...) receives that key's value; every other field is a key of its
+            `options` table.
+        build: Makes the method for one plugin from such a record; None when there is nothing to do for a call.
+        accept: Served side: makes what verifies callers; None when this method cannot.
+        needs_tls: The proof is part of the encryption, so that an endpoint without makes no sense.
+    """
+
+    name: str
+    options: type[Options]
+    build: Callable[[Options], AuthMethod | None]
+    accept: Callable[[AccessConfig], Verifier] | None = None
+    needs_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ What lives here: frozen records that cannot be built wrong. What must not: behav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,6 +26,7 @@ __all__ = [
     "ManagerStopped",
     "MethodInfo",
     "PluginInfo",
+    "Refresh",
     "Reply",
     "Status",
 ]
@@ -46,17 +47,19 @@ class Call:
         request_id: The identifier that follows the call through every log.
         idempotent: Whether the call may be made twice.
         hash_key: What the call is about, for balancers that keep calls about one thing together; it is not sent.
+        identity: Served side: who the connection proves the caller to be, by its certificate; it is not sent.
     """
 
     service: str = ""
     method: str = ""
     payload: bytes = b""
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     deadline: float | None = None
     request_id: str = ""
     idempotent: bool = False
     hash_key: str = ""
+    identity: str = ""
 
     @property
     def name(self) -> str:
@@ -80,6 +83,18 @@ class Reply:
     payload: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """
+    What an authentication's flow asks for in place of a call: something to be waited for, such as a new token.
+
+    Attributes:
+        action: Called without arguments and awaited; the flow gets what it returns, or the error that it raises.
+    """
+
+    action: Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 from uuid import UUID
 
 from remora._structure._errors import Mismatch, alternatives, show
 from remora._structure._fields import literal_values
+from remora.secret import Secret
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -38,6 +39,8 @@ def add_scalars(converter: Converter) -> None:
     for type_, (expected, read, write) in _TEXTS.items():
         converter.register_structure_hook(type_, _text_hook(type_, expected, read))
         converter.register_unstructure_hook(type_, write)
+    converter.register_structure_hook(Secret, _structure_secret)
+    converter.register_unstructure_hook(Secret, _refuse_secret)
     converter.register_structure_hook(timedelta, _structure_timedelta)
     converter.register_unstructure_hook(timedelta, timedelta.total_seconds)
     converter.register_structure_hook_func(lambda type_: type_ in (object, Any), lambda value, _: value)
@@ -95,6 +98,16 @@ def _structure_timedelta(value: object, _: object) -> timedelta:
         return timedelta(seconds=value)
     except OverflowError:
         raise Mismatch("number of seconds", value) from None
+
+
+def _structure_secret(value: object, _: object) -> Secret:
+    if not isinstance(value, str | Secret):
+        raise ValueError("expected text")  # a Mismatch would quote what it got
+    return Secret(value)
+
+
+def _refuse_secret(_: Secret) -> NoReturn:
+    raise TypeError("a secret is not written into a payload; reveal() it where it is needed")
 
 
 _PRIMITIVES: dict[type, Hook] = {

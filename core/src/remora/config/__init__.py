@@ -2,14 +2,27 @@
 The configuration: records, and how they are read from files.
 """
 
-from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
-from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.config._load import FORMATS, load_access, load_config, problems_of_plugin, structure_config, summary
+from remora.config._records import (
+    TLS,
+    TRANSPORT,
+    AccessConfig,
+    AuthConfig,
+    ConnectionConfig,
+    Defaults,
+    FallbackConfig,
+    ManagerConfig,
+    PluginConfig,
+)
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
 
 __all__ = [
     "FORMATS",
+    "TLS",
     "TRANSPORT",
+    "AccessConfig",
+    "AuthConfig",
     "CircuitBreakerConfig",
     "ConnectionConfig",
     "Count",
@@ -21,6 +34,7 @@ __all__ = [
     "PluginConfig",
     "RateLimitConfig",
     "RetryConfig",
+    "load_access",
     "load_config",
     "problems_of_plugin",
     "structure_config",

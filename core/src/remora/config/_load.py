@@ -9,20 +9,21 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from remora._structure import describe_errors, make_converter
 from remora.config._expand import expand
-from remora.config._records import Defaults, ManagerConfig, PluginConfig
+from remora.config._records import OBJECT, AccessConfig, Defaults, ManagerConfig, PluginConfig
 from remora.errors import ConfigError
 from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 """How a file is parsed, by the ending of its name."""
@@ -44,19 +45,48 @@ def load_config(path: str | os.PathLike[str], variables: Mapping[str, str] | Non
     Raises:
         ConfigError: The file cannot be read or parsed, or has problems; each names the path of its key.
     """
+    data, source = _parsed(path)
+    return structure_config(data, source=source, variables=variables)
+
+
+def load_access(
+    source: str | os.PathLike[str] | Mapping[str, object], variables: Mapping[str, str] | None = None
+) -> AccessConfig:
+    """
+    Who may call a served plugin, as the `[auth]` table of a file says, or a table itself.
+
+    Args:
+        source: The file; its ending tells the format. Or the table.
+        variables: What `${VAR}` stands for; by default the environment.
+
+    Raises:
+        ConfigError: The file cannot be read or parsed, or the table has problems; each names the path of its key.
+    """
+    data, name = ({"auth": source}, None) if isinstance(source, Mapping) else _parsed(source)
+    problems: list[str] = []
+    tables = expand(data, os.environ if variables is None else variables, problems)
+    table = tables.get("auth") if isinstance(tables, dict) else None
+    if table is None:
+        raise ConfigError(summary(["there is no table [auth]"], name), source=name)
+    access: AccessConfig | None = _structure(AccessConfig, table, "auth", problems)
+    if access is not None and not problems:
+        return access
+    raise ConfigError(summary(problems, name), problems=problems, source=name)
+
+
+def _parsed(path: str | os.PathLike[str]) -> tuple[Any, str]:
     file = Path(path)
     parse = FORMATS.get(file.suffix.lower())
     if parse is None:
         raise ConfigError(f"{file}: the ending is none of {', '.join(FORMATS)}", source=str(file))
     try:
-        data = parse(file.read_text(encoding="utf-8"))
+        return parse(file.read_text(encoding="utf-8")), str(file)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}", source=str(file)) from error
     except RecursionError as error:
         raise ConfigError(f"{file}: nested too deeply", source=str(file)) from error
     except ValueError as error:  # not UTF-8, or not of the format
         raise ConfigError(f"{file}: {error}", source=str(file)) from error
-    return structure_config(data, source=str(file), variables=variables)
 
 
 def structure_config(
@@ -99,7 +129,7 @@ def problems_of_plugin(plugin: PluginConfig) -> list[str]:
     What is wrong with a plugin's table that was made in code.
     """
     problems: list[str] = []
-    if _structure(PluginConfig, asdict(plugin), f"plugins.{plugin.name}", problems) is None:
+    if _structure(PluginConfig, _table(plugin), f"plugins.{plugin.name}", problems) is None:
         return problems
     return _check(plugin)
 
@@ -148,10 +178,18 @@ def _with_defaults(name: str, table: object, defaults: Mapping[str, Any]) -> obj
     blocks = {
         block: {**defaults[block], **table.get(block, {})}
         for block in _BLOCKS
-        if block in defaults and isinstance(table.get(block, {}), dict)
+        if block in defaults and isinstance(table.get(block, {}), dict) and not _is_another(block, table, defaults)
     }
     endpoints = {"endpoints": _with_priority(table)} if {"priority", "endpoints"} <= table.keys() else {}
     return {**table, **blocks, **endpoints, "name": name}
+
+
+def _is_another(block: str, table: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """
+    Whether a plugin authenticates in a way of its own, for which the fields of the default one mean nothing.
+    """
+    method = table.get("auth", {}).get("method") if block == "auth" else None
+    return method is not None and method != defaults["auth"].get("method")
 
 
 def _with_priority(table: Mapping[str, Any]) -> Any:
@@ -163,6 +201,20 @@ def _with_priority(table: Mapping[str, Any]) -> Any:
         return endpoints
     tables = [{"url": each} if isinstance(each, str) else each for each in endpoints]
     return [{"priority": table["priority"], **each} if isinstance(each, dict) else each for each in tables]
+
+
+def _table(record: Any) -> Any:
+    """
+    A record as the table that a file would give; objects of the program stay what they are.
+    """
+    if is_dataclass(record):
+        return {
+            each.name: getattr(record, each.name) if each.metadata == OBJECT else _table(getattr(record, each.name))
+            for each in fields(record)
+        }
+    if isinstance(record, tuple):
+        return [_table(each) for each in record]
+    return dict(record) if isinstance(record, Mapping) else record
 
 
 def _structure(record: type[Any], data: object, path: str, problems: list[str]) -> Any:
@@ -203,6 +255,10 @@ def _check(plugin: PluginConfig) -> list[str]:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
     if not (plugin.endpoint or plugin.endpoints or plugin.executable):
         problems.append(f"{where}: has no endpoint")
+    if not (plugin.auth.custom is None or callable(getattr(plugin.auth.custom, "flow", None))):
+        problems.append(f"{where}.auth.custom: expected, in code, an object with a method `flow`")
+    if not (plugin.auth.token_source is None or callable(plugin.auth.token_source)):
+        problems.append(f"{where}.auth.token_source: expected, in code, a callable")
     addresses = [("endpoint", plugin.endpoint)] if plugin.endpoint else []
     addresses += [(f"endpoints[{index}].url", each.url) for index, each in enumerate(plugin.endpoints)]
     for key, url in addresses:

@@ -11,11 +11,104 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Count, Duration, Number
 
 TRANSPORT = {"for": "transport"}
 """Marks keys that only the transport uses."""
+
+OBJECT = {"for": "code"}
+"""Marks keys whose values are objects, which no file can hold."""
+
+TLS = {"for": "tls"}
+"""Marks keys that the transport uses where it encrypts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthConfig:
+    """
+    How the host shows a plugin who it is.
+
+    Attributes:
+        method: The method's name; empty for none.
+        api_key: api-key: the key.
+        header: api-key: the header that carries it.
+        token: bearer: the token.
+        token_file: bearer: a file with the token, read again when it changes.
+        token_command: bearer: a program and its arguments that print the token, or JSON with it and its lifetime.
+        token_source: bearer, in code: a callable that returns the token, or a pair of it and its seconds; maybe async.
+        username: basic: the name.
+        password: basic: the password.
+        headers: custom: headers to send.
+        custom: custom, in code: an object with the methods of `remora.protocols.AuthMethod`.
+        cert_file: The certificate to show, with its chain, in PEM.
+        key_file: The key of that certificate, in PEM.
+        ca_file: The authorities to trust instead of the public ones, in PEM.
+        server_name: The name that the plugin's certificate must carry when it is not the endpoint's host.
+        options: What else the method can be told.
+    """
+
+    method: str = ""
+    api_key: Secret = Secret()  # noqa: RUF009
+    header: str = ""
+    token: Secret = Secret()  # noqa: RUF009
+    token_file: str = ""
+    token_command: tuple[str, ...] = ()
+    token_source: object = field(default=None, metadata=OBJECT)
+    username: str = ""
+    password: Secret = Secret()  # noqa: RUF009
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    custom: object = field(default=None, metadata=OBJECT)
+    cert_file: str = field(default="", metadata=TLS)
+    key_file: str = field(default="", metadata=TLS)
+    ca_file: str = field(default="", metadata=TLS)
+    server_name: str = field(default="", metadata=TLS)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessConfig:
+    """
+    Who may call a plugin that is served.
+
+    Attributes:
+        method: The method's name; empty lets everybody call.
+        callers: The accepted keys, tokens or passwords, by the name of the caller that each belongs to.
+        callers_file: The same in a file, one `NAME:SECRET` a line, read again when it changes.
+        header: api-key: the header that carries the key.
+        api_key: api-key: one accepted key.
+        token: bearer: one accepted token.
+        token_file: bearer: a file with one accepted token, read again when it changes.
+        username: basic: one accepted name.
+        password: basic: its password.
+        custom: custom, in code: an object with the methods of `remora.protocols.Verifier`.
+        cert_file: The certificate to show, with its chain, in PEM.
+        key_file: The key of that certificate, in PEM.
+        ca_file: The authorities of the callers' certificates, in PEM; with it, every caller must have one.
+        allow: What each caller may call, as patterns such as `text.v1.TextProcessor/*`; empty lets each call all.
+        open_health: Whether health is answered without credentials.
+        open_describe: Whether the plugin describes itself without credentials.
+        options: What else the method can be told.
+    """
+
+    method: str = ""
+    callers: Mapping[str, Secret] = field(default_factory=dict)
+    callers_file: str = ""
+    header: str = ""
+    api_key: Secret = Secret()  # noqa: RUF009
+    token: Secret = Secret()  # noqa: RUF009
+    token_file: str = ""
+    username: str = ""
+    password: Secret = Secret()  # noqa: RUF009
+    custom: object = field(default=None, metadata=OBJECT)
+    cert_file: str = field(default="", metadata=TLS)
+    key_file: str = field(default="", metadata=TLS)
+    ca_file: str = field(default="", metadata=TLS)
+    allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    open_health: bool = True
+    open_describe: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +185,7 @@ class PluginConfig:
         annotations: More of that, never used for selection.
         version: The version that the plugin has, for `info()` of plugins that do not say it themselves.
         options: Options of the transport.
+        auth: How the host shows the plugin who it is.
         connection: How instances are connected.
         retry: How often a call is tried again.
         circuit_breaker: When an instance that fails is left alone.
@@ -121,6 +215,7 @@ class PluginConfig:
     annotations: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    auth: AuthConfig = field(default_factory=AuthConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
     circuit_breaker: CircuitBreakerConfig = field(default_factory=CircuitBreakerConfig)
@@ -132,8 +227,11 @@ class PluginConfig:
 class Defaults:
     """
     What holds for every plugin that does not say otherwise, field by field.
+
+    Only `auth` holds as a whole: a plugin that names another method gets none of its fields.
     """
 
+    auth: AuthConfig = field(default_factory=AuthConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
     circuit_breaker: CircuitBreakerConfig = field(default_factory=CircuitBreakerConfig)

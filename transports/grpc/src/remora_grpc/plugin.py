@@ -59,5 +59,13 @@ def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
     """
     Add the transport `grpc`.
     """
-    spec = TransportSpec(name="grpc", schemes=("grpc", "grpcs"), options=GrpcOptions, build=build, native_deadline=True)
-    return [spec]
+    return [
+        TransportSpec(
+            name="grpc",
+            schemes=("grpc", "grpcs"),
+            options=GrpcOptions,
+            build=build,
+            native_deadline=True,
+            secure_schemes=("grpcs",),
+        )
+    ]

@@ -61,4 +61,6 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
     The transport `http`.
     """
-    return [TransportSpec(name="http", schemes=("http", "https"), options=Options, build=build)]
+    return [
+        TransportSpec(name="http", schemes=("http", "https"), options=Options, build=build, secure_schemes=("https",))
+    ]

@@ -1,0 +1,149 @@
+"""
+Where tokens come from: a file, a program, a callable.
+
+What lives here: fetching. What must not: when to (see `_tokens`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from remora.errors import NoCredentials, RemoraError
+from remora_auth._token import Token, read_token, token_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_TIMEOUT = 60.0
+
+Mark = tuple[int, int, int]
+
+
+def mark_of(path: str) -> Mark | None:
+    """
+    What changes when a file does; None when there is no file.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class FileSource:
+    """
+    A file that holds the token, and that somebody rewrites or replaces from time to time.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._mark: Mark | None = None
+
+    def has_changed(self) -> bool:
+        """
+        Whether the file is another one than was read.
+        """
+        return mark_of(self._path) != self._mark
+
+    async def fetch(self) -> Token:
+        """
+        The token in the file.
+
+        Raises:
+            NoCredentials: The file cannot be read, or holds none.
+        """
+        mark = mark_of(self._path)
+        try:
+            token = read_token(await anyio.to_thread.run_sync(Path(self._path).read_text))
+        except OSError as error:
+            raise NoCredentials(f"token_file {self._path!r}: {error.strerror}") from error
+        except ValueError as error:
+            raise NoCredentials(f"token_file {self._path!r}: {_reason(error)}") from None
+        self._mark = mark
+        return token
+
+
+class CommandSource:
+    """
+    A program that prints the token.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+
+    def has_changed(self) -> bool:
+        """
+        Nobody knows before it runs.
+        """
+        return False
+
+    async def fetch(self) -> Token:
+        """
+        What the program prints.
+
+        Raises:
+            NoCredentials: It cannot be run, fails, takes too long or prints no token. What it prints is not repeated.
+        """
+        name = self._command[0]
+        try:
+            with anyio.fail_after(_TIMEOUT):
+                done = await anyio.run_process(self._command, stdin=DEVNULL, stderr=DEVNULL, check=False)
+            if done.returncode:
+                raise NoCredentials(f"token_command {name!r} ended with status {done.returncode}")
+            return read_token(done.stdout.decode())
+        except TimeoutError:
+            raise NoCredentials(f"token_command {name!r} took more than {_TIMEOUT:g} s") from None
+        except OSError as error:
+            raise NoCredentials(f"token_command {name!r}: {error.strerror}") from error
+        except ValueError as error:
+            raise NoCredentials(f"token_command {name!r}: {_reason(error)}") from None
+
+
+class CallableSource:
+    """
+    A callable of the program, synchronous (it runs in a thread) or not.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def has_changed(self) -> bool:
+        """
+        Nobody knows before it is called.
+        """
+        return False
+
+    async def fetch(self) -> Token:
+        """
+        What it returns.
+
+        Raises:
+            NoCredentials: It fails, or returns no token.
+        """
+        try:
+            value = await self._call()
+        except RemoraError:
+            raise
+        except Exception as error:  # the program's own code; its message may hold what must not be shown
+            raise NoCredentials(f"token_source failed with {type(error).__name__}") from error
+        try:
+            return token_of(value)
+        except ValueError as error:
+            raise NoCredentials(f"token_source: {error}") from None
+
+    async def _call(self) -> object:
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function()
+        value = await anyio.to_thread.run_sync(self._function, abandon_on_cancel=True)
+        return await value if inspect.isawaitable(value) else value
+
+
+def _reason(error: ValueError) -> str:
+    return "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

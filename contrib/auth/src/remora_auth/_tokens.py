@@ -1,0 +1,116 @@
+"""
+The token of the moment: kept while it is good, fetched by one caller at a time when it is not.
+
+What lives here: when to fetch. What must not: where from (see `_sources`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from remora.errors import NoCredentials, RemoraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remora.secret import Secret
+    from remora_auth._token import Token
+
+_log = logging.getLogger(__name__)
+
+_MARGIN = 30.0
+"""Seconds before its end at which a token is renewed, unless it lives so shortly that a fifth of that is less."""
+
+_PATIENCE = 5.0
+"""Seconds until a renewal that failed is tried again, while the old token is still good."""
+
+
+class Source(Protocol):
+    """
+    Where tokens come from.
+    """
+
+    def has_changed(self) -> bool:
+        """
+        Whether another token is there than the one that was fetched last.
+        """
+        ...
+
+    async def fetch(self) -> Token:
+        """
+        The token of now.
+
+        Raises:
+            NoCredentials: There is none to be had.
+        """
+        ...
+
+
+class Tokens:
+    """
+    The tokens of one plugin.
+    """
+
+    def __init__(self, source: Source, *, clock: Callable[[], float]) -> None:
+        self._source = source
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._token: Token | None = None
+        self._ends = self._renew_at = float("inf")
+        self._failure: tuple[int, str] = (0, "")
+        self._attempts = 0
+
+    async def current(self) -> Secret:
+        """
+        A token that is good.
+
+        Raises:
+            NoCredentials: There is none to be had.
+        """
+        known = self._token
+        if known is not None and self._clock() < self._renew_at and not self._source.has_changed():
+            return known.secret
+        return (await self._renew(known, is_refused=False)).secret
+
+    async def renewed(self, refused: Secret) -> Secret:
+        """
+        Another token than one that was refused, if there is another.
+
+        Raises:
+            NoCredentials: There is none to be had.
+        """
+        known = self._token
+        if known is not None and known.secret != refused:
+            return known.secret
+        return (await self._renew(known, is_refused=True)).secret
+
+    async def _renew(self, known: Token | None, *, is_refused: bool) -> Token:
+        """
+        Fetch a token, unless somebody else has done so meanwhile; whoever waited shares that one's fate.
+        """
+        joined = self._attempts if self._lock.locked() else 0
+        async with self._lock:
+            if self._token is not None and self._token is not known:
+                return self._token
+            if joined and self._failure[0] == joined:
+                raise NoCredentials(self._failure[1])
+            self._attempts += 1
+            try:
+                return self._keep(await self._source.fetch())
+            except RemoraError as error:
+                if known is None or is_refused or self._clock() >= self._ends:
+                    self._failure = self._attempts, error.message
+                    raise
+                _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
+                self._renew_at = self._clock() + _PATIENCE
+                return known
+
+    def _keep(self, token: Token) -> Token:
+        now = self._clock()
+        lifetime = float("inf") if token.lifetime is None else token.lifetime
+        self._token = token
+        self._ends, self._renew_at = now + lifetime, now + lifetime - min(_MARGIN, lifetime / 5)
+        return token

@@ -1,0 +1,113 @@
+"""
+The driver of authentication flows: it does the waiting and the sending that a flow asks for.
+
+What lives here: one attempt with a flow around it. What must not: any method's credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import anyio
+
+from remora._faults import raise_explained
+from remora._headers import checked_headers
+from remora.errors import DeadlineExceeded, ExtensionError, RemoraError
+from remora.types import Call, Refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remora.protocols import AuthMethod
+    from remora.types import Reply
+
+    Flow = Generator[Call | Refresh, Any, None]
+    Send = Callable[[Call], Awaitable[Reply]]
+
+
+class Authenticator:
+    """
+    Lets the calls of one plugin pass with its auth method's proof.
+    """
+
+    def __init__(self, method: AuthMethod, culprit: str) -> None:
+        self._method = method
+        self._culprit = culprit
+
+    async def __call__(self, call: Call, send: Send) -> Reply:
+        """
+        Make one attempt.
+
+        Args:
+            call: The call, as it came from the pipeline.
+            send: Carries a call to the plugin.
+
+        Raises:
+            RemoraError: The attempt failed, or the method cannot prove anything now.
+        """
+        flow = self._begin(call)
+        try:
+            return await self._drive(flow, call, send)
+        finally:
+            flow.close()
+
+    def _begin(self, call: Call) -> Flow:
+        try:
+            flow = self._method.flow(call)
+        except Exception as error:  # a method may be a stranger's code
+            raise_explained(self._culprit, error)
+        if not isinstance(flow, Generator):
+            self._blame("its flow is no generator")
+        return flow
+
+    async def _drive(self, flow: Flow, call: Call, send: Send) -> Reply:
+        reply: Reply | None = None
+        resume: Callable[[], object] = partial(next, flow)
+        while (step := self._step(resume)) is not None:
+            try:
+                if isinstance(step, Call):
+                    checked_headers(step.headers)  # a credential from a file may hold anything
+                    result: object = (reply := await send(step))
+                elif isinstance(step, Refresh):
+                    result = await self._refreshed(step, call)
+                else:
+                    self._blame(f"its flow yielded a {type(step).__name__}")
+            except RemoraError as error:
+                resume = partial(flow.throw, error)
+            else:
+                resume = partial(flow.send, result)
+        if reply is None:
+            self._blame("its flow ended without a reply")
+        return reply
+
+    def _step(self, resume: Callable[[], object]) -> object | None:
+        """
+        What the flow wants next; None when it has ended.
+        """
+        try:
+            return resume()
+        except StopIteration:
+            return None
+        except RemoraError:
+            raise
+        except Exception as error:  # a method may be a stranger's code
+            raise_explained(self._culprit, error)
+
+    async def _refreshed(self, step: Refresh, call: Call) -> object:
+        """
+        What a refresh returns, within the call's time.
+        """
+        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
+        try:
+            with anyio.move_on_after(remaining):
+                return await step.action()
+        except RemoraError:
+            raise
+        except Exception as error:  # a method may be a stranger's code
+            raise_explained(self._culprit, error)
+        raise DeadlineExceeded("new credentials did not arrive in time", sent=False)
+
+    def _blame(self, reason: str) -> NoReturn:
+        raise ExtensionError(f"{self._culprit}: {reason}")

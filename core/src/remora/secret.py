@@ -1,0 +1,69 @@
+"""
+Text that nobody sees by accident.
+
+What lives here: the one type for passwords, keys and tokens. What must not: where they come from or go to.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import NoReturn, final
+
+__all__ = ["Secret"]
+
+
+@final
+class Secret:
+    """
+    A text that shows itself only when it is asked to.
+
+    In a message, a log, a record's `repr` or a formatted text it stands as `Secret(***)`. It cannot be written into a
+    payload, and it is not pickled. Two secrets are compared in a time that does not tell where they differ.
+    """
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __init__(self, text: str | Secret = "") -> None:
+        if not isinstance(text, str | Secret):
+            raise TypeError(f"a secret is text, not {type(text).__name__}")
+        object.__setattr__(self, "_text", text.reveal() if isinstance(text, Secret) else text)
+
+    def reveal(self) -> str:
+        """
+        The text itself. Call it where the text is needed and nowhere before.
+        """
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(_bytes(self._text), _bytes(other._text))
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self._text else "Secret()"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a secret does not change")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a secret is not pickled; reveal() it where it is needed")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
