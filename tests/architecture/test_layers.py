@@ -71,8 +71,9 @@ LAYERS = {
     "_manager": Layer(f"{RECORDS} config client _caller _assembly _events _registry _supervisor", "anyio"),
     # the plugin author's side
     "_builtin": Layer("types errors wire _schema _methods"),
+    "_guard": Layer("config protocols types errors wire _builtin"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
-    "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
+    "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions

@@ -77,16 +77,16 @@ class Feature(Generic[Spec]):
         """
         return f"the {kind} {self.spec.name!r} of {self.origin}"
 
-    def build(self, kind: str, *arguments: object) -> Any:
+    def build(self, kind: str, *arguments: object, by: str = "build") -> Any:
         """
-        The feature itself.
+        The feature itself, as the builder of that name makes it.
 
         Raises:
             ConfigError: Its builder says what is wrong with the arguments.
             ExtensionError: Its builder failed.
         """
         try:
-            return self.spec.build(*arguments)
+            return getattr(self.spec, by)(*arguments)
         except ConfigError:
             raise
         except Exception as error:  # a stranger's builder may raise anything

@@ -28,24 +28,27 @@ class CurrentCall:
         headers: The caller's headers; names in lower case.
         request_id: The identifier that follows the call through every log.
         deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
-        peer: Who calls, as far as the transport knows.
+        peer: Where the call comes from, as far as the transport knows.
+        identity: Who calls, as its credentials prove; empty where none are asked for.
         reply_headers: Headers to send with the reply; set what you want the caller to see.
     """
 
     service: str
     method: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     request_id: str
     deadline: float | None
     peer: str
-    reply_headers: dict[str, str] = field(default_factory=dict)
+    reply_headers: dict[str, str] = field(default_factory=dict, repr=False)
+    identity: str = ""
 
     @classmethod
     def of(cls, call: Call, peer: str) -> CurrentCall:
         """
         The view of a call that arrived from a peer.
         """
-        return cls(call.service, call.method, dict(call.headers), call.request_id, call.deadline, peer)
+        headers = dict(call.headers)
+        return cls(call.service, call.method, headers, call.request_id, call.deadline, peer, identity=call.identity)
 
     @property
     def remaining(self) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remora._catalog import Catalog
+    from remora._guard import Guard
     from remora.protocols import Codec
     from remora.types import Call
 
@@ -61,10 +62,18 @@ class Dispatcher:
     Calls over that limit wait, as many again; what comes on top is refused with RESOURCE_EXHAUSTED.
     """
 
-    def __init__(self, services: Sequence[object], *, catalog: Catalog, max_concurrent_calls: int = 1000) -> None:
+    def __init__(
+        self,
+        services: Sequence[object],
+        *,
+        catalog: Catalog,
+        max_concurrent_calls: int = 1000,
+        guard: Guard | None = None,
+    ) -> None:
         if not services:
             raise ConfigError("there is nothing to serve")
         self._catalog = catalog
+        self._guard = guard
         self._limit = max_concurrent_calls
         self._slots = anyio.Semaphore(max_concurrent_calls, fast_acquire=True)
         self._services = [(service_info(type(each)), _handlers(each)) for each in services]
@@ -102,6 +111,8 @@ class Dispatcher:
         """
         Answer one call (see `remora.protocols.Dispatch`).
         """
+        if self._guard is not None:
+            call = replace(call, identity=self._guard.admit(call, peer))
         if self._builtin.answers(call.service):
             return self._builtin.answer(call)
         if self._builtin.is_draining:

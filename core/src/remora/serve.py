@@ -13,15 +13,17 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from remora._dispatch import Dispatcher
+from remora._guard import Guard
 from remora._options import build_options
 from remora._registry import load_catalog
-from remora.errors import ConfigError, RemoraError
+from remora.config import AccessConfig, load_access, read_access
+from remora.errors import ConfigError, ExtensionError, RemoraError
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
@@ -47,11 +49,13 @@ class ServeOptions:
         max_concurrent_calls: Calls that are answered at once.
         drain_timeout: Seconds that calls under way get to end when the plugin is asked to stop.
         transport: Options of the transport, as in a host's `options` table.
+        auth: Who may call: a record, a table as in a file, or a text as after `--auth`. None lets everybody call.
     """
 
     max_concurrent_calls: int = 1000
     drain_timeout: float = 30.0
     transport: Mapping[str, object] = field(default_factory=dict)
+    auth: AccessConfig | Mapping[str, object] | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,11 @@ class Served:
 
 
 def serve(
-    *services: object, listen: str | Sequence[str] = (), backend: str | None = None, options: ServeOptions | None = None
+    *services: object,
+    listen: str | Sequence[str] = (),
+    backend: str | None = None,
+    options: ServeOptions | None = None,
+    auth: AccessConfig | Mapping[str, object] | None = None,
 ) -> None:
     """
     Serve one or more objects until the host, or SIGTERM or SIGINT, ends it. The last line of a plugin's program.
@@ -90,13 +98,16 @@ def serve(
         listen: One address or more, such as `unix:///run/text.sock`, `http://127.0.0.1:8000` or `stdio:`.
         backend: "asyncio" or "trio"; by default what REMORA_BACKEND says, else asyncio.
         options: Limits and timeouts.
+        auth: Who may call, instead of what the options say.
     """
+    options = options or ServeOptions()
+    options = options if auth is None else replace(options, auth=auth)
     addresses = [listen] if isinstance(listen, str) else list(listen)
     addresses = addresses or _addresses_from_outside()
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
         _check_backend(chosen)
-        anyio.run(_serve, services, addresses, options or ServeOptions(), backend=chosen)
+        anyio.run(_serve, services, addresses, options, backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
 
@@ -166,7 +177,7 @@ async def serving(
     if not addresses:
         raise ConfigError(f"nowhere to listen: pass --listen ADDRESS, or let a host set {LISTEN}")
     catalog = load_catalog(extensions)
-    dispatcher = Dispatcher(services, catalog=catalog, max_concurrent_calls=options.max_concurrent_calls)
+    dispatcher = _dispatcher(services, catalog, options)
     stack = AsyncExitStack()
     try:
         listeners = [
@@ -185,20 +196,57 @@ def dispatcher_for(
 
     Args:
         *services: Instances of classes with public, annotated methods.
-        options: Limits.
+        options: Limits, and who may call.
         extensions: Hook modules or objects beside the installed ones.
 
     Raises:
         ConfigError: The objects have nothing to serve.
     """
-    limit = (options or ServeOptions()).max_concurrent_calls
-    return Dispatcher(services, catalog=load_catalog(extensions), max_concurrent_calls=limit)
+    return _dispatcher(services, load_catalog(extensions), options or ServeOptions())
+
+
+def _dispatcher(services: Sequence[object], catalog: Catalog, options: ServeOptions) -> Dispatcher:
+    guard = _guard(catalog, _access(options))
+    return Dispatcher(services, catalog=catalog, max_concurrent_calls=options.max_concurrent_calls, guard=guard)
+
+
+def _access(options: ServeOptions) -> AccessConfig:
+    if isinstance(options.auth, AccessConfig):
+        return options.auth
+    if isinstance(options.auth, str):
+        return read_access(options.auth)
+    return AccessConfig() if options.auth is None else load_access(options.auth)
+
+
+def _guard(catalog: Catalog, access: AccessConfig) -> Guard | None:
+    """
+    What admits calls; None when everybody may call.
+    """
+    if not access.method:
+        if replace(access, cert_file="", key_file="", ca_file="") != AccessConfig():
+            raise ConfigError("auth.method: missing")
+        return None
+    feature = catalog.auth_method(access.method)
+    if feature.spec.accept is None:
+        raise ConfigError(f"auth.method: {feature.named('auth method')} cannot verify callers")
+    try:
+        verifier = feature.build("auth method", access, by="accept")
+    except ExtensionError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"auth: {error.message}") from error
+    return None if verifier is None else Guard(verifier, access, feature.named("auth method"))
 
 
 def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:
     endpoint = Endpoint(address)
     feature = catalog.transport(endpoint.scheme)
-    record = build_options(feature.spec, where=f"the address {address}", own=options.transport)
+    access = _access(options)
+    needs_tls = access.method and catalog.auth_method(access.method).spec.needs_tls
+    if needs_tls and endpoint.scheme not in feature.spec.secure_schemes:
+        raise ConfigError(f"the auth method {access.method!r} needs an address that encrypts, not {address}")
+    where = f"the address {address}"
+    record = build_options(feature.spec, where=where, own=options.transport, access=access)
     transport = feature.build("transport", record)
     return transport.listen(endpoint, dispatcher)
 

@@ -59,14 +59,14 @@ class AuthSpec(Generic[Options]):
             (`token`, `header`, `headers` ...) receives that key's value; every other field is a key of its
             `options` table.
         build: Makes the method for one plugin from such a record; None when there is nothing to do for a call.
-        accept: Served side: makes what verifies callers; None when this method cannot.
+        accept: Served side: makes what verifies callers, or None to let everybody call. None when it cannot.
         needs_tls: The proof is part of the encryption, so that an endpoint without makes no sense.
     """
 
     name: str
     options: type[Options]
     build: Callable[[Options], AuthMethod | None]
-    accept: Callable[[AccessConfig], Verifier] | None = None
+    accept: Callable[[AccessConfig], Verifier | None] | None = None
     needs_tls: bool = False
 
 

@@ -57,11 +57,10 @@ class Tokens:
     def __init__(self, source: Source, *, clock: Callable[[], float]) -> None:
         self._source = source
         self._clock = clock
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._token: Token | None = None
         self._ends = self._renew_at = float("inf")
-        self._failure: tuple[int, str] = (0, "")
-        self._attempts = 0
+        self._failures, self._failure = 0, ""
 
     async def current(self) -> Secret:
         """
@@ -91,18 +90,17 @@ class Tokens:
         """
         Fetch a token, unless somebody else has done so meanwhile; whoever waited shares that one's fate.
         """
-        joined = self._attempts if self._lock.locked() else 0
+        is_joining, failures = self._lock.locked(), self._failures
         async with self._lock:
             if self._token is not None and self._token is not known:
                 return self._token
-            if joined and self._failure[0] == joined:
-                raise NoCredentials(self._failure[1])
-            self._attempts += 1
+            if is_joining and self._failures != failures:
+                raise NoCredentials(self._failure)
             try:
                 return self._keep(await self._source.fetch())
             except RemoraError as error:
                 if known is None or is_refused or self._clock() >= self._ends:
-                    self._failure = self._attempts, error.message
+                    self._failures, self._failure = self._failures + 1, error.message
                     raise
                 _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
                 self._renew_at = self._clock() + _PATIENCE

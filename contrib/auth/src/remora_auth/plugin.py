@@ -150,6 +150,15 @@ def build_custom(options: CustomOptions) -> AuthMethod:
     return Headers({header_name(name, ""): header_value(f"headers.{name}", value) for name, value in items})
 
 
+def accept_none(access: AccessConfig) -> None:
+    """
+    Everybody may call.
+    """
+    from remora_auth._accepting import check_unused
+
+    check_unused(access)
+
+
 def accept_api_key(access: AccessConfig) -> Verifier:
     """
     Make what verifies keys.
@@ -212,7 +221,7 @@ def remora_register_auth_methods() -> Iterable[AuthSpec[Any]]:
     Add all methods.
     """
     return [
-        AuthSpec("none", NoneOptions, build_none),
+        AuthSpec("none", NoneOptions, build_none, accept_none),
         AuthSpec("api-key", ApiKeyOptions, build_api_key, accept_api_key),
         AuthSpec("bearer", BearerOptions, build_bearer, accept_bearer),
         AuthSpec("basic", BasicOptions, build_basic, accept_basic),

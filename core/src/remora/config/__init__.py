@@ -2,7 +2,15 @@
 The configuration: records, and how they are read from files.
 """
 
-from remora.config._load import FORMATS, load_access, load_config, problems_of_plugin, structure_config, summary
+from remora.config._load import (
+    FORMATS,
+    load_access,
+    load_config,
+    problems_of_plugin,
+    read_access,
+    structure_config,
+    summary,
+)
 from remora.config._records import (
     TLS,
     TRANSPORT,
@@ -37,6 +45,7 @@ __all__ = [
     "load_access",
     "load_config",
     "problems_of_plugin",
+    "read_access",
     "structure_config",
     "summary",
 ]

@@ -31,6 +31,8 @@ FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
+_SHORT = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z_]+=")
+_HIDDEN = frozenset({"api_key", "token", "password", "callers"})
 _BLOCKS = tuple(each.name for each in fields(Defaults))
 
 
@@ -72,6 +74,27 @@ def load_access(
     if access is not None and not problems:
         return access
     raise ConfigError(summary(problems, name), problems=problems, source=name)
+
+
+def read_access(text: str) -> AccessConfig:
+    """
+    Who may call a served plugin, as the command line says: a file, or `METHOD:KEY=VALUE,KEY=VALUE`.
+
+    Raises:
+        ConfigError: It makes no sense, or has a secret in it, which everybody on the machine could read there.
+    """
+    if Path(text).suffix.lower() in FORMATS and not _SHORT.match(text):
+        return load_access(text)
+    method, _, rest = text.partition(":")
+    table: dict[str, object] = {"method": method}
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"auth: {item!r} is not of the form KEY=VALUE")
+        if key in _HIDDEN:
+            raise ConfigError(f"auth.{key}: a command line is no place for a secret; name a file instead")
+        table[key] = {"true": True, "false": False}.get(value, value)
+    return load_access(table)
 
 
 def _parsed(path: str | os.PathLike[str]) -> tuple[Any, str]:

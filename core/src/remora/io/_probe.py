@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from remora.types import Call, Reply
 
 _NO_SUCH_SERVICE = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND})
+_REFUSED = frozenset({Code.UNAUTHENTICATED, Code.PERMISSION_DENIED})
 
 
 async def probe_health(call: Callable[[Call], Awaitable[Reply]]) -> HealthStatus:
     """
     The health of the plugin behind `call`, by the standard health service.
 
-    A peer without that service is healthy while it can be reached.
+    A peer without that service, or one that answers it only with credentials, is healthy while it can be reached.
 
     Raises:
         RemoraError: It cannot be reached.
@@ -43,4 +44,6 @@ async def probe_health(call: Callable[[Call], Awaitable[Reply]]) -> HealthStatus
 def _verdict(error: PluginError) -> tuple[Status, str]:
     if error.code in _NO_SUCH_SERVICE:
         return Status.HEALTHY, "reachable; it has no health service"
+    if error.code in _REFUSED:
+        return Status.HEALTHY, "reachable; it asks for credentials to say more"
     return Status.UNHEALTHY, error.message

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
-from remora.serve import dispatcher_for
+from remora.serve import ServeOptions, dispatcher_for
 from remora_http._body import BadEncoding, Body, BodyTooLarge, UnknownEncoding
 from remora_http._call import read_call
 from remora_http._headers import decode_headers
 from remora_http._response import Response, failure, not_allowed, success
 
 if TYPE_CHECKING:
+    from remora.config import AccessConfig
     from remora.protocols import Dispatch
     from remora.types import Call
 
@@ -33,18 +34,24 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def asgi(*services: object, max_message_size: int = _LIMIT) -> Application:
+def asgi(
+    *services: object,
+    max_message_size: int = _LIMIT,
+    auth: AccessConfig | Mapping[str, object] | str | None = None,
+) -> Application:
     """
     An ASGI application that serves a plugin, for any ASGI server, and for mounting under any path.
 
     Args:
         *services: Instances of classes with public, annotated methods.
         max_message_size: Bytes of one request or reply, after decompression.
+        auth: Who may call, as `remora.serve` takes it.
 
     Raises:
         ConfigError: The objects have nothing to serve.
     """
-    return Application(dispatcher_for(*services), max_message_size=max_message_size)
+    dispatcher = dispatcher_for(*services, options=ServeOptions(auth=auth))
+    return Application(dispatcher, max_message_size=max_message_size)
 
 
 class _Disconnected(Exception):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
+from remora.config import read_access
 from remora.errors import ConfigError
 from remora.serve import ServeOptions, serve_until_stopped
 from remora_cli._options import backend as backend_option
@@ -34,6 +35,8 @@ directory first. Each ADDRESS is served at once; a port 0 takes a free one.
 \b
   remora serve text:TextProcessor --listen http://127.0.0.1:8000
   remora serve text:TextProcessor --listen unix:///run/text.sock
+  remora serve text:TextProcessor --listen http://127.0.0.1:8000 \\
+      --auth bearer:token_file=/run/token
 
 SIGTERM and SIGINT end it, after the calls under way; a second one at once.
 """
@@ -61,6 +64,11 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
     show_default=True,
     help="Seconds for calls under way when it is to stop.",
 )
+@click.option(
+    "--auth",
+    metavar="FILE|SPEC",
+    help="Who may call: a file with a table [auth], or METHOD:KEY=VALUE,... such as bearer:token_file=/run/token.",
+)
 def command(
     output: Output,
     targets: Sequence[tuple[str, str]],
@@ -68,6 +76,7 @@ def command(
     backend: str,
     max_concurrent_calls: int,
     drain_timeout: float,
+    auth: str | None,
 ) -> None:
     """
     Serve until stopped.
@@ -75,8 +84,9 @@ def command(
     if not listen:
         raise ConfigError("nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN")
     require_backend(backend)
+    access = None if auth is None else read_access(auth)
     services = [load_target(*target) for target in targets]
-    options = ServeOptions(max_concurrent_calls=max_concurrent_calls, drain_timeout=drain_timeout)
+    options = ServeOptions(max_concurrent_calls=max_concurrent_calls, drain_timeout=drain_timeout, auth=access)
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
     anyio.run(main, backend=backend)

@@ -1,0 +1,65 @@
+"""
+Who may call a served plugin: the verifier's word, and the list of what each caller may call.
+
+What lives here: the decision about one call. What must not: credentials (see the auth methods).
+"""
+
+from __future__ import annotations
+
+import logging
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from remora._builtin import DESCRIBE_METHOD, PLUGIN_SERVICE
+from remora.errors import Code, PluginError, RemoraError
+from remora.wire import HEALTH_SERVICE
+
+if TYPE_CHECKING:
+    from remora.config import AccessConfig
+    from remora.protocols import Verifier
+    from remora.types import Call
+
+_log = logging.getLogger(__name__)
+
+
+class Guard:
+    """
+    Admits the calls of those who may make them.
+    """
+
+    def __init__(self, verifier: Verifier, access: AccessConfig, culprit: str) -> None:
+        self._verifier = verifier
+        self._access = access
+        self._culprit = culprit
+
+    def admit(self, call: Call, peer: str) -> str:
+        """
+        The name of the caller; empty for calls that anybody may make.
+
+        Raises:
+            PluginError: UNAUTHENTICATED or PERMISSION_DENIED.
+        """
+        if self._is_open(call):
+            return ""
+        identity = self._identity(call, peer)
+        patterns = self._access.allow.get(identity, ())
+        if self._access.allow and not any(fnmatchcase(call.name, pattern) for pattern in patterns):
+            raise PluginError(f"{identity} may not call {call.name}", code=Code.PERMISSION_DENIED)
+        return identity
+
+    def _is_open(self, call: Call) -> bool:
+        if call.service == HEALTH_SERVICE:
+            return self._access.open_health
+        return (call.service, call.method) == (PLUGIN_SERVICE, DESCRIBE_METHOD) and self._access.open_describe
+
+    def _identity(self, call: Call, peer: str) -> str:
+        try:
+            identity = self._verifier.verify(call, peer)
+            if not isinstance(identity, str):
+                raise TypeError(f"expected a name, got {type(identity).__name__}")
+        except RemoraError:
+            raise
+        except Exception as error:  # a verifier may be a stranger's code, and its message hold what must not be shown
+            _log.error("%s failed with %s", self._culprit, type(error).__name__)
+            raise PluginError("the caller cannot be verified", code=Code.INTERNAL) from None
+        return identity
