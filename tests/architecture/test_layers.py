@@ -33,6 +33,7 @@ LAYERS = {
     "types": Layer("errors"),
     "values": Layer(),
     "secret": Layer(),
+    "tls": Layer("errors"),
     "policy": Layer("types errors values"),
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),

@@ -10,6 +10,7 @@ from remora.client import Plugin
 from remora.config import AccessConfig, AuthConfig, ConnectionConfig, ManagerConfig, PluginConfig
 from remora.errors import (
     Cancelled,
+    CertificateRejected,
     CircuitOpen,
     Code,
     ConfigError,
@@ -50,6 +51,7 @@ __all__ = [
     "Call",
     "CallOptions",
     "Cancelled",
+    "CertificateRejected",
     "CircuitOpen",
     "Code",
     "CodecSpec",

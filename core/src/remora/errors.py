@@ -12,7 +12,8 @@ The families say what the caller can do::
     │   │   └── ExtensionConflict two distributions claim one name
     │   ├── PluginNotFound        no plugin of that name is configured
     │   ├── PluginDisabled        the plugin is configured with enabled = false
-    │   └── WrongProtocol         the other side speaks something else
+    │   ├── WrongProtocol         the other side speaks something else
+    │   └── CertificateRejected   one side does not accept the other's certificate
     ├── TryLater                  the same call may succeed later
     │   ├── Unavailable           no instance can take the call now
     │   │   ├── ConnectionLost    the connection broke while the call was under way
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cancelled",
+    "CertificateRejected",
     "CircuitOpen",
     "Code",
     "ConfigError",
@@ -247,6 +249,24 @@ class WrongProtocol(ConfigError):
 
     code = Code.INTERNAL
     default_sent = True
+
+
+class CertificateRejected(ConfigError):
+    """
+    One side of a TLS connection does not accept what the other shows.
+
+    What to do: renew the certificate, or correct `ca_file`, `server_name`, `cert_file` and `key_file`.
+
+    Attributes:
+        reason: "expired", "not-yet-valid", "wrong-host", "unknown-authority", of the server's certificate;
+            "client-certificate-missing", "client-certificate-refused", of ours; or "other".
+    """
+
+    code = Code.UNAUTHENTICATED
+
+    def __init__(self, message: str, *, reason: str = "other") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class TryLater(RemoraError):

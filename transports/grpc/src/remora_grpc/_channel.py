@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import DeadlineExceeded
+from remora.errors import DeadlineExceeded, Unavailable
 from remora.io import probe_health
 from remora_grpc._bridge import Bridge, open_bridge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from remora.errors import RemoraError
     from remora.types import Call, HealthStatus, Reply
     from remora_grpc._client import Client
+
+    Explain = Callable[[], Awaitable[RemoraError | None]]
 
 _CLOSE_TIMEOUT = 5.0
 
@@ -58,9 +61,16 @@ class GrpcChannel:
 
 
 @asynccontextmanager
-async def open_channel(client: Client, connection_timeout: float) -> AsyncIterator[GrpcChannel]:
+async def open_channel(
+    client: Client, connection_timeout: float, explain: Explain | None = None
+) -> AsyncIterator[GrpcChannel]:
     """
     A channel with a connection that stands.
+
+    Args:
+        client: Its part on grpcio's loop.
+        connection_timeout: Seconds for the connection.
+        explain: Finds out more about a connection that was refused; None when there is no more.
 
     Raises:
         Unavailable: Nothing answers.
@@ -68,7 +78,11 @@ async def open_channel(client: Client, connection_timeout: float) -> AsyncIterat
     """
     async with open_bridge() as bridge:
         try:
-            await bridge.run(client.connect, connection_timeout)
+            try:
+                await bridge.run(client.connect, connection_timeout)
+            except Unavailable as error:
+                better = await explain() if explain is not None else None
+                raise (better or error) from error.__cause__
             yield GrpcChannel(bridge, client)
         finally:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):

@@ -40,8 +40,20 @@ class Client:
     One grpc.aio channel. Every method runs on grpcio's loop.
     """
 
-    def __init__(self, make_channel: Callable[[], grpc.aio.Channel], max_message_size: int) -> None:
+    def __init__(
+        self,
+        make_channel: Callable[[], grpc.aio.Channel],
+        max_message_size: int,
+        is_stale: Callable[[], bool] | None = None,
+    ) -> None:
+        """
+        Args:
+            make_channel: Makes a channel.
+            max_message_size: The largest request, in bytes.
+            is_stale: Whether a channel made now would be another one, since certificates have changed.
+        """
         self._make_channel = make_channel
+        self._is_stale = is_stale
         self._channel: grpc.aio.Channel | None = None
         self._methods: dict[tuple[str, str], Multicallable] = {}
         self._max_message_size = max_message_size
@@ -69,6 +81,8 @@ class Client:
         Raises:
             RemoraError: It ended with an error.
         """
+        if self._is_stale is not None and not self._is_connected() and self._is_stale():
+            await self._replace()
         outcome = await self._outcome(call, timeout)
         if isinstance(outcome, RemoraError):
             raise outcome
@@ -83,6 +97,15 @@ class Client:
         if channel is not None:
             await channel.close()
             await settle()
+
+    async def _replace(self) -> None:
+        """
+        Have the next connection made with the certificates of now. Only a connection that is broken is given up.
+        """
+        if self._channel is not None:
+            old, self._channel = self._channel, self._make_channel()
+            self._methods.clear()
+            await old.close()
 
     async def _outcome(self, call: Call, timeout: float | None) -> Reply | RemoraError:
         rpc = self._method(call)(call.payload, timeout=timeout, metadata=_metadata(call))

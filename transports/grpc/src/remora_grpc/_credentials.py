@@ -1,5 +1,5 @@
 """
-The certificates and keys of grpcs, read from their files.
+The certificates and keys of grpcs, read from their files, and read again when these change.
 
 What lives here: files to credentials. What must not: channels and servers.
 """
@@ -7,25 +7,62 @@ What lives here: files to credentials. What must not: channels and servers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import grpc
 
 from remora.errors import ConfigError
+from remora.tls import CertificateFiles, Watched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from remora_grpc.plugin import GrpcOptions
 
 
-def channel_credentials(options: GrpcOptions) -> grpc.ChannelCredentials:
+class Pems(NamedTuple):
     """
-    What a caller trusts, and what it shows.
+    What is in the files.
+    """
+
+    roots: bytes | None
+    chain: bytes | None
+    key: bytes | None
+
+
+def files_of(options: GrpcOptions) -> CertificateFiles:
+    """
+    The files that the options name.
 
     Raises:
-        ConfigError: A file cannot be read, or one of certificate and key is missing.
+        ConfigError: One of certificate and key is missing.
     """
-    roots, chain, key = _read(options)
-    return grpc.ssl_channel_credentials(roots, key, chain)
+    if bool(options.cert_file) != bool(options.key_file):
+        raise ConfigError("cert_file and key_file are needed together")
+    return CertificateFiles(cert_file=options.cert_file, key_file=options.key_file, ca_file=options.ca_file)
+
+
+def watch(options: GrpcOptions) -> Watched[Pems]:
+    """
+    The content of the files, as long as they can be used.
+
+    Raises:
+        ConfigError: A file cannot be used, or one of certificate and key is missing.
+    """
+    files = files_of(options)
+
+    def load() -> Pems:
+        files.check()
+        return Pems(_content(files.ca_file), _content(files.cert_file), _content(files.key_file))
+
+    return Watched(files.paths, load)
+
+
+def channel_credentials(pems: Pems) -> grpc.ChannelCredentials:
+    """
+    What a caller trusts, and what it shows.
+    """
+    return grpc.ssl_channel_credentials(pems.roots, pems.key, pems.chain)
 
 
 def server_credentials(options: GrpcOptions) -> grpc.ServerCredentials:
@@ -33,28 +70,28 @@ def server_credentials(options: GrpcOptions) -> grpc.ServerCredentials:
     What a served plugin shows; with a `ca_file`, callers must show a certificate too.
 
     Raises:
-        ConfigError: A file cannot be read, or certificate and key are missing.
+        ConfigError: A file cannot be used, or certificate and key are missing.
     """
-    roots, chain, key = _read(options)
-    if chain is None or key is None:
+    if not (options.cert_file and options.key_file):
         raise ConfigError("serving grpcs needs a cert_file and a key_file")
-    return grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)
+    watched = watch(options)
+    used = watched.current()
+
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal used
+        before, used = used, watched.current()
+        return None if used == before else _configuration(used)
+
+    # None means that nothing has changed, which the annotations of grpcio's stubs leave out.
+    fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", fetch)
+    return grpc.dynamic_ssl_server_credentials(_configuration(used), fetcher, bool(options.ca_file))
 
 
-def _read(options: GrpcOptions) -> tuple[bytes | None, bytes | None, bytes | None]:
-    if bool(options.cert_file) != bool(options.key_file):
-        raise ConfigError("cert_file and key_file are needed together")
-    return (
-        _content("ca_file", options.ca_file),
-        _content("cert_file", options.cert_file),
-        _content("key_file", options.key_file),
-    )
+def _configuration(pems: Pems) -> grpc.ServerCertificateConfiguration:
+    assert pems.key is not None
+    assert pems.chain is not None
+    return grpc.ssl_server_certificate_configuration([(pems.key, pems.chain)], pems.roots)
 
 
-def _content(name: str, path: str) -> bytes | None:
-    if not path:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{name} {path!r} cannot be read: {error.strerror}") from error
+def _content(path: str) -> bytes | None:
+    return Path(path).read_bytes() if path else None

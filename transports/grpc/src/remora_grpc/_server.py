@@ -26,7 +26,7 @@ from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, p
 from remora_grpc._status import oversize_text, rejection
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from remora.protocols import Dispatch
     from remora.types import Endpoint, Reply
@@ -161,8 +161,9 @@ class Handler(grpc.GenericRpcHandler):
     async def _answer(self, details: grpc.HandlerCallDetails, payload: bytes, context: Context) -> bytes:
         self._note_task()
         remaining, peer = context.time_remaining(), context.peer()
+        identity = _identity(context)
         try:
-            answer = await self._bridge.answer(self._perform, details, payload, remaining, peer)
+            answer = await self._bridge.answer(self._perform, details, payload, remaining, peer, identity)
             _write(context, answer)
         finally:
             # A traceback that the handler's logger keeps may lead here, and must not keep grpcio's objects.
@@ -176,9 +177,9 @@ class Handler(grpc.GenericRpcHandler):
         task.add_done_callback(self._tasks.discard)
 
     async def _perform(
-        self, details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None, peer: str
+        self, details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None, peer: str, identity: str
     ) -> _Answer:
-        call = _call(details, payload, remaining)
+        call = _call(details, payload, remaining, identity)
         try:
             reply = await self._dispatch(call, unquote(peer.partition(":")[2]))
             return self._answer_of(call, reply)
@@ -214,7 +215,16 @@ class _Answer(NamedTuple):
     trailing: tuple[Pair, ...] = ()
 
 
-def _call(details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None) -> Call:
+def _identity(context: Context) -> str:
+    """
+    The name in the caller's verified certificate, chosen as `remora.tls.identity_of` does.
+    """
+    facts: Mapping[str, Iterable[bytes]] = context.auth_context()
+    names = [*facts.get("x509_subject_alternative_name", ()), *facts.get("x509_common_name", ())]
+    return names[0].decode(errors="replace") if names else ""
+
+
+def _call(details: grpc.HandlerCallDetails, payload: bytes, remaining: float | None, identity: str) -> Call:
     service, _, method = details.method[1:].rpartition("/")
     headers, own = unpack(details.invocation_metadata)
     return Call(
@@ -225,6 +235,7 @@ def _call(details: grpc.HandlerCallDetails, payload: bytes, remaining: float | N
         headers=headers,
         deadline=None if remaining is None else anyio.current_time() + remaining,
         request_id=own.get(REQUEST_ID, ""),
+        identity=identity,
     )
 
 

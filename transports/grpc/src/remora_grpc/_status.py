@@ -17,6 +17,7 @@ import grpc
 
 from remora.errors import (
     Cancelled,
+    CertificateRejected,
     Code,
     ConnectionLost,
     DeadlineExceeded,
@@ -107,7 +108,29 @@ def _caused(made: RemoraError, cause: BaseException) -> RemoraError:
     return made
 
 
+_REJECTIONS = {
+    "certificate has expired": "expired",
+    "certificate is not yet valid": "not-yet-valid",
+    "Hostname Verification Check failed": "wrong-host",
+    "is not in peer certificate": "wrong-host",
+    "unable to get local issuer certificate": "unknown-authority",
+    "self signed certificate": "unknown-authority",
+    "self-signed certificate": "unknown-authority",
+}
+
+
+def _rejected_certificate(message: str) -> CertificateRejected | None:
+    found = next((words for words in _REJECTIONS if words in message), None)
+    if found is None:
+        return None
+    reason = _REJECTIONS[found]
+    words = "it is not for this host" if reason == "wrong-host" else found
+    return CertificateRejected(f"the server's certificate is not accepted: {words}", reason=reason)
+
+
 def _not_connected(message: str) -> RemoraError:
+    if rejected := _rejected_certificate(message):
+        return rejected
     text = _PREAMBLE.sub("", message) or "no connection"
     error: RemoraError = WrongProtocol(text) if _FOREIGN.search(message) else Unavailable(text)
     error.sent = False

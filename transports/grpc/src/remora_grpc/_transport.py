@@ -16,13 +16,15 @@ import grpc.aio
 from remora_grpc._address import Address, is_secure, local_address, remote_address, with_address
 from remora_grpc._channel import GrpcChannel, open_channel
 from remora_grpc._client import Client
-from remora_grpc._credentials import channel_credentials, server_credentials
+from remora_grpc._credentials import Pems, channel_credentials, server_credentials, watch
+from remora_grpc._refusal import why_refused
 from remora_grpc._server import GrpcListener, Server, open_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from remora.protocols import Dispatch
+    from remora.tls import Watched
     from remora.types import Endpoint
     from remora_grpc.plugin import GrpcOptions
 
@@ -51,10 +53,13 @@ class GrpcTransport:
             ConfigError: The endpoint makes no sense, or a certificate cannot be read.
         """
         address = remote_address(endpoint)
-        credentials = channel_credentials(self._options) if is_secure(endpoint) else None
-        make_channel = partial(_channel, f"dns:///{address}", credentials, self._client_settings())
-        client = Client(make_channel, self._options.max_message_size)
-        async with open_channel(client, self._options.connection.connection_timeout) as channel:
+        pems = watch(self._options) if is_secure(endpoint) else None
+        make_channel = partial(_channel, f"dns:///{address}", pems, self._client_settings())
+        is_stale = None if pems is None else pems.has_changed
+        client = Client(make_channel, self._options.max_message_size, is_stale)
+        timeout = self._options.connection.connection_timeout
+        explain = None if pems is None else partial(why_refused, address, self._options, timeout)
+        async with open_channel(client, timeout, explain) as channel:
             yield channel
 
     @asynccontextmanager
@@ -95,9 +100,7 @@ class GrpcTransport:
         return ("grpc.max_send_message_length", size), ("grpc.max_receive_message_length", size)
 
 
-def _channel(
-    target: str, credentials: grpc.ChannelCredentials | None, settings: tuple[Setting, ...]
-) -> grpc.aio.Channel:
-    if credentials is None:
+def _channel(target: str, pems: Watched[Pems] | None, settings: tuple[Setting, ...]) -> grpc.aio.Channel:
+    if pems is None:
         return grpc.aio.insecure_channel(target, options=settings)
-    return grpc.aio.secure_channel(target, credentials, options=settings)
+    return grpc.aio.secure_channel(target, channel_credentials(pems.current()), options=settings)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
 from remora.serve import ServeOptions, dispatcher_for
+from remora.tls import peer_identity
 from remora_http._body import BadEncoding, Body, BodyTooLarge, UnknownEncoding
 from remora_http._call import read_call
 from remora_http._headers import decode_headers
@@ -119,6 +121,8 @@ class Application:
         try:
             payload = await self._read_body(headers, receive)
             call = read_call(scope["path"], scope.get("root_path", ""), headers, payload, now=anyio.current_time())
+            if identity := peer_identity.get():
+                call = replace(call, identity=identity)
         except UnknownEncoding as error:
             return failure(PluginError(str(error), code=Code.UNIMPLEMENTED), status=415)
         except BadEncoding as error:

@@ -15,7 +15,7 @@ import anyio
 from anyio.streams.tls import TLSStream
 
 from remora.errors import Unavailable, WrongProtocol
-from remora_http._tls import tls_failure
+from remora.tls import tls_failure
 
 if TYPE_CHECKING:
     import ssl

@@ -26,11 +26,11 @@ from remora.errors import (
     WireError,
     WrongProtocol,
 )
+from remora.tls import tls_failure
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._greeting import unreachable
 from remora_http._headers import decode_headers
-from remora_http._tls import tls_failure
 
 if TYPE_CHECKING:
     import ssl

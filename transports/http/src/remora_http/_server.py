@@ -20,6 +20,7 @@ from hypercorn.config import Config, Sockets
 
 from remora.errors import ConfigError, Unavailable
 from remora.io import background_tasks
+from remora.tls import peer_identity
 from remora_http._address import parse_local_address
 from remora_http._asgi import Application
 from remora_http._tls import server_context
@@ -143,6 +144,7 @@ class _Server:
         """
         Serve until `stop` is called.
         """
+        peer_identity.set("")  # whoever is being served where this server is started is not its client
         run = import_module(f"hypercorn.{sniffio.current_async_library()}").serve
         try:
             with self._scope:

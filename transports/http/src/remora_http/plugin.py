@@ -32,6 +32,7 @@ class Options:
             with it, a client must show a certificate.
         cert_file: The certificate that this side shows, with its chain. Needed to serve https.
         key_file: The key of that certificate.
+        server_name: The name that the server's certificate must carry, when it is not the endpoint's host.
         trust_env: Whether the proxy variables of the environment are obeyed.
         health_check: Its `endpoint` is a path or an address to GET for health, where any 2xx answer means healthy;
             without one the standard health service is asked.
@@ -43,6 +44,7 @@ class Options:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    server_name: str = ""
     trust_env: bool = False
     health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
 
