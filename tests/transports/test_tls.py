@@ -1,0 +1,350 @@
+"""
+TLS as every transport that encrypts has it: the same errors, the same care with files.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from remora import Call, CertificateRejected, Endpoint, RemoraError, Reply
+from remora.config import ConnectionConfig
+from remora.protocols import Transport
+from remora.tls import CertificateFiles, client_context, identity_of, server_context
+from remora_grpc.plugin import GrpcOptions
+from remora_grpc.plugin import build as build_grpc
+from remora_http.plugin import Options
+from remora_http.plugin import build as build_http
+from tests.transports.tls import Authority, replace_file, spoil
+
+pytestmark = pytest.mark.anyio
+
+HOST = "127.0.0.1"
+SCHEMES = ["https", "grpcs"]
+
+
+def make(scheme: str, **options: Any) -> Transport:
+    """
+    The transport of a scheme.
+    """
+    connection = ConnectionConfig(connection_timeout=3)
+    if scheme == "https":
+        return build_http(Options(connection=connection, **options))
+    return build_grpc(GrpcOptions(connection=connection, **options))
+
+
+async def whose(call: Call, peer: str) -> Reply:
+    """Tell the caller the name in its certificate."""
+    return Reply(payload=call.identity.encode(), content_type=call.content_type)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """An authority that nobody trusts by default."""
+    return Authority(tmp_path / "one")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Authority:
+    """Another one."""
+    return Authority(tmp_path / "two")
+
+
+async def ask(transport: Transport, endpoint: Endpoint) -> str:
+    """
+    The answer to one call on a connection of its own.
+    """
+    async with transport.open(endpoint) as channel:
+        return (await channel.call(Call(service="s", method="m"))).payload.decode()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("reason", "names", "days", "trusted"),
+    [
+        ("expired", (HOST,), (-9, -1), True),
+        ("not-yet-valid", (HOST,), (1, 9), True),
+        ("wrong-host", ("elsewhere.example",), (-1, 9), True),
+        ("wrong-host", ("127.0.0.2",), (-1, 9), True),
+        ("unknown-authority", (HOST,), (-1, 9), False),
+    ],
+)
+async def test_certificate_that_is_not_accepted_has_a_reason(
+    scheme: str,
+    reason: str,
+    names: tuple[str, ...],
+    days: tuple[int, int],
+    trusted: bool,
+    authority: Authority,
+    stranger: Authority,
+) -> None:
+    """
+    One line, the same on both transports.
+    """
+    server = make(scheme, **authority.issue(*names, days=days))
+    client = make(scheme, ca_file=(authority if trusted else stranger).ca_file)
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            with pytest.raises(CertificateRejected, match="the server's certificate is not accepted") as caught:
+                await ask(client, listener.endpoint)
+
+    assert reason == caught.value.reason
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_public_authorities_are_the_default(scheme: str, authority: Authority) -> None:
+    """
+    Nothing is trusted because nothing was said.
+    """
+    server = make(scheme, **authority.issue(HOST))
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            with pytest.raises(CertificateRejected) as caught:
+                await ask(make(scheme), listener.endpoint)
+
+    assert "unknown-authority" == caught.value.reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_server_name_stands_for_the_host(scheme: str, authority: Authority) -> None:
+    """
+    And is checked like one.
+    """
+    server = make(scheme, **authority.issue("plugin.internal"))
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            assert "" == await ask(
+                make(scheme, ca_file=authority.ca_file, server_name="plugin.internal"), listener.endpoint
+            )
+            with pytest.raises(CertificateRejected) as caught:
+                await ask(make(scheme, ca_file=authority.ca_file, server_name="other.internal"), listener.endpoint)
+
+    assert "wrong-host" == caught.value.reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_clients_certificate_says_who_calls(scheme: str, authority: Authority) -> None:
+    """
+    The plugin sees the first name in it.
+    """
+    server = make(scheme, **authority.issue(HOST), ca_file=authority.ca_file)
+    client = make(scheme, **authority.issue("billing.example", "other.example"), ca_file=authority.ca_file)
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            assert "billing.example" == await ask(client, listener.endpoint)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("who", "reason"),
+    [
+        ("nobody", "client-certificate-missing"),
+        ("stranger", "client-certificate-refused"),
+        ("expired", "client-certificate-refused"),
+    ],
+)
+async def test_client_that_is_refused_knows_why(
+    scheme: str, who: str, reason: str, authority: Authority, stranger: Authority
+) -> None:
+    """
+    Without a certificate, or with one that is not accepted.
+    """
+    shown = {
+        "nobody": {},
+        "stranger": stranger.issue("client"),
+        "expired": authority.issue("client", days=(-9, -1)),
+    }[who]
+    server = make(scheme, **authority.issue(HOST), ca_file=authority.ca_file)
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            with pytest.raises(CertificateRejected) as caught:
+                await ask(make(scheme, ca_file=authority.ca_file, **shown), listener.endpoint)
+
+    assert reason == caught.value.reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_server_shows_a_renewed_certificate_to_new_connections(
+    scheme: str, authority: Authority, stranger: Authority
+) -> None:
+    """
+    Without a restart; those that are open go on.
+    """
+    server = make(scheme, **authority.issue(HOST, into="server"))
+    with anyio.fail_after(20):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            async with make(scheme, ca_file=authority.ca_file).open(listener.endpoint) as old:
+                await old.call(Call(service="s", method="m"))
+                authority.issue("renewed.example", into="server")
+                renewed = make(scheme, ca_file=authority.ca_file, server_name="renewed.example")
+
+                assert "" == await ask(renewed, listener.endpoint)
+                assert b"" == (await old.call(Call(service="s", method="m"))).payload
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("spoilt", ["mismatched", "half", "empty", "missing"])
+async def test_pair_that_cannot_be_used_leaves_the_old_one(
+    scheme: str, spoilt: str, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    With one warning, until the pair is whole again.
+    """
+    files = authority.issue(HOST, into="server")
+    cert, other = Path(files["cert_file"]), authority.pem(into="other")
+    server = make(scheme, **files)
+    client = make(scheme, ca_file=authority.ca_file)
+    with anyio.fail_after(20):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            spoil(cert, {"mismatched": other, "half": other[:300], "empty": b""}.get(spoilt))
+            answers = [await ask(client, listener.endpoint) for _ in range(2)]
+            warnings = [each for each in caplog.records if each.levelno == logging.WARNING and "stays" in each.message]
+            authority.issue("renewed.example", into="server")
+            renewed = make(scheme, ca_file=authority.ca_file, server_name="renewed.example")
+            answers.append(await ask(renewed, listener.endpoint))
+
+    assert [""] * 3 == answers
+    assert 1 == len(warnings)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_client_reads_its_files_again_when_it_connects_again(
+    scheme: str, authority: Authority, stranger: Authority, tmp_path: Path
+) -> None:
+    """
+    An authority that is replaced is trusted by the channel that is open already.
+    """
+    trusted = tmp_path / "trusted.pem"
+    replace_file(trusted, authority.ca_pem)
+    client = make(scheme, ca_file=str(trusted))
+    first, second = make(scheme, **authority.issue(HOST)), make(scheme, **stranger.issue(HOST))
+    async with first.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+        endpoint = listener.endpoint
+    with anyio.fail_after(30):
+        async with first.listen(endpoint, whose):
+            opened = client.open(endpoint)
+            channel = await opened.__aenter__()
+        try:
+            replace_file(trusted, stranger.ca_pem)
+            async with second.listen(endpoint, whose):
+                assert b"" == (await patiently(channel)).payload
+        finally:
+            await opened.__aexit__(None, None, None)
+
+
+async def patiently(channel: Any) -> Reply:
+    """
+    The reply to a call, made again while the connection is not there yet.
+    """
+    while True:
+        try:
+            return await channel.call(Call(service="s", method="m", idempotent=True))
+        except Exception as error:
+            if not getattr(error, "retryable", False):
+                raise
+        await anyio.sleep(0.05)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_old_versions_of_tls_are_refused(scheme: str, authority: Authority) -> None:
+    """
+    Nothing under 1.2.
+    """
+    server = make(scheme, **authority.issue(HOST))
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.load_verify_locations(authority.ca_file)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.set_alpn_protocols(["h2"])
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            port = int(listener.endpoint.url.rpartition(":")[2])
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await anyio.to_thread.run_sync(_handshake, port, old)
+
+
+def _handshake(port: int, context: ssl.SSLContext) -> None:
+    with socket.create_connection((HOST, port), timeout=5) as plain, context.wrap_socket(plain, server_hostname=HOST):
+        pass
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_server_that_speaks_only_old_versions_is_refused(scheme: str, authority: Authority) -> None:
+    """
+    By every client.
+    """
+    files = authority.issue(HOST)
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    old.load_cert_chain(files["cert_file"], files["key_file"])
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with anyio.fail_after(15), _old_server(old) as port:
+        with pytest.raises(RemoraError):
+            await ask(make(scheme, ca_file=authority.ca_file), Endpoint(f"{scheme}://{HOST}:{port}"))
+
+
+@contextmanager
+def _old_server(context: ssl.SSLContext) -> Iterator[int]:
+    def run() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(5)
+                with suppress(OSError):
+                    context.wrap_socket(connection, server_side=True).close()
+
+    with socket.create_server((HOST, 0)) as listening, ThreadPoolExecutor(1) as pool:
+        pool.submit(run)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_contexts_begin_at_version_1_2(authority: Authority) -> None:
+    """
+    On both sides.
+    """
+    files = CertificateFiles(ca_file=authority.ca_file, **authority.issue(HOST))
+    for context, is_server in ((client_context(files), False), (server_context(files), True)):
+        wrapped = context.wrap_bio(
+            ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=is_server, server_hostname=None if is_server else HOST
+        )
+
+        assert wrapped.context.minimum_version == ssl.TLSVersion.TLSv1_2
+        assert wrapped.context.verify_mode == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("certificate", "name"),
+    [
+        (None, ""),
+        ({}, ""),
+        ({"subject": ((("organizationName", "o"),), (("commonName", "bob"),))}, "bob"),
+        (
+            {"subject": ((("commonName", "bob"),),), "subjectAltName": (("URI", "spiffe://a/b"), ("DNS", "b"))},
+            "spiffe://a/b",
+        ),
+    ],
+)
+def test_name_in_a_certificate_is_the_first_alternative_one(certificate: Any, name: str) -> None:
+    """
+    Or the common one.
+    """
+    assert name == identity_of(certificate)
