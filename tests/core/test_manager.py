@@ -172,7 +172,7 @@ async def test_a_slow_subscriber_loses_events_and_holds_up_nobody(caplog: pytest
     async with bench() as b:
         await b.call()
         with b.manager.events() as events:
-            for _ in range(600):
+            for _ in range(1100):
                 b.manager.restart("p")
                 await b.call()
 
@@ -260,9 +260,9 @@ async def test_leaving_while_an_instance_starts_takes_no_time() -> None:
     """
     The start is called off.
     """
-    started = anyio.current_time()
     async with Manager(strange(), extensions=[Stranger(hanging)]):
         await anyio.wait_all_tasks_blocked()
+        started = anyio.current_time()
 
     assert started == pytest.approx(anyio.current_time())
 
@@ -394,8 +394,12 @@ async def test_taking_a_plugin_out_twice_at_once_is_no_problem() -> None:
     """
     async with bench() as b:
         async with anyio.create_task_group() as group:
+            group.start_soon(b.call, "hold")
+            await b.service.entered.wait()
             group.start_soon(b.manager.unregister, "p")
             group.start_soon(b.manager.unregister, "p")
+            await anyio.wait_all_tasks_blocked()
+            b.service.release.set()
 
         assert [] == b.manager.list_plugins()
 
@@ -503,7 +507,7 @@ async def test_info_is_what_the_plugin_says_or_the_configuration() -> None:
 
     async with Manager(strange(version="7"), extensions=[Stranger(plain)]) as manager:
         info = await manager.info("p")
-    assert "p" == info.name or info.name == ""
+    assert info.name in ("p", "")
 
 
 async def test_instances_share_the_calls() -> None:

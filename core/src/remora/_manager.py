@@ -113,16 +113,20 @@ class Manager:
             plugged.route.is_closed = True
         self._group.cancel_scope.shield = True
         try:
-            if exc_type is None:
-                await self._drained(_SHUTDOWN_DRAIN)
-            with anyio.move_on_after(_SHUTDOWN_CLOSING):
-                await self._supervisor.stop_all()
+            with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
+                await self._wind_down(self._supervisor, drain=exc_type is None)
+        finally:
             self._group.cancel_scope.cancel()
             # without the body's exception, so that it leaves as it is and not in a group
             await self._group.__aexit__(None, None, None)
-        finally:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
+
+    async def _wind_down(self, supervisor: Supervisor, *, drain: bool) -> None:
+        if drain:
+            await self._drained(_SHUTDOWN_DRAIN)
+        with anyio.move_on_after(_SHUTDOWN_CLOSING):
+            await supervisor.stop_all()
 
     def plugin(
         self,

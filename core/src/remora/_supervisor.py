@@ -150,8 +150,16 @@ class Owner:
 
     def _interrupt(self) -> None:
         self._wake.set()
+        self._refuse_calls()
         if self._holding is not None and not self._is_open:
             self._holding.cancel()
+
+    def _refuse_calls(self) -> None:
+        if self._is_stopping:
+            self._instance.stop()
+        else:
+            self._instance.close()
+        self._route.changed()
 
     async def _hold(self) -> RemoraError | None:
         """
@@ -206,11 +214,7 @@ class Owner:
         """
         Let no more calls in, and bound the time that closing may take.
         """
-        if self._is_stopping:
-            self._instance.stop()
-        else:
-            self._instance.close()
-        self._route.changed()
+        self._refuse_calls()
         if self._holding is not None:
             self._holding.deadline = anyio.current_time() + _CLOSING_TIME
 
