@@ -11,7 +11,18 @@ from typing import Any
 
 import anyio
 
-from remora import Call, CurrentCall, HealthStatus, Manager, Reply, Status, TransportSpec, current_call, hookimpl, serving
+from remora import (
+    Call,
+    CurrentCall,
+    HealthStatus,
+    Manager,
+    Reply,
+    Status,
+    TransportSpec,
+    current_call,
+    hookimpl,
+    serving,
+)
 from remora.protocols import Channel
 from remora.testing import MemoryTransport
 

@@ -54,9 +54,7 @@ class Interceptors:
         """
         All of them.
         """
-        return [
-            InterceptorSpec(name, lambda _, each=each: each, order) for name, (order, each) in self.by_name.items()
-        ]
+        return [InterceptorSpec(name, lambda _, each=each: each, order) for name, (order, each) in self.by_name.items()]
 
 
 def intercepting(interceptor: Any) -> Interceptors:

@@ -250,7 +250,15 @@ async def _watching_fails(attempt: int) -> AsyncIterator[PlainChannel]:
     yield Mortal(0.1, fail)
 
 
-STRANGERS = [_raises, _groups, _groups_more, _not_even_a_context, _fails_when_cancelled, _ends_with_junk, _watching_fails]
+STRANGERS = [
+    _raises,
+    _groups,
+    _groups_more,
+    _not_even_a_context,
+    _fails_when_cancelled,
+    _ends_with_junk,
+    _watching_fails,
+]
 
 
 @pytest.mark.parametrize("opens", STRANGERS)
