@@ -26,7 +26,7 @@ from remora import (
     hookimpl,
 )
 from remora.config import load_config, structure_config
-from remora.config._values import parse_duration
+from remora.values import parse_duration
 
 
 def problems(data: Any, **variables: str) -> tuple[str, ...]:

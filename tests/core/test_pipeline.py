@@ -26,6 +26,7 @@ from remora import (
     InvalidRequest,
     Manager,
     ManagerClosed,
+    PluginConfig,
     PluginDisabled,
     PluginError,
     PluginNotFound,
@@ -33,9 +34,10 @@ from remora import (
     Reply,
     Unavailable,
     hookimpl,
+    serving,
 )
 from remora.testing import MemoryTransport
-from tests.core.hosts import Bench, Observer, PlainChannel, Stranger, Text, bench, strange
+from tests.core.hosts import Echo, Observer, PlainChannel, Stranger, Text, bench, strange
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
@@ -134,19 +136,12 @@ async def test_a_handlers_own_calls_inherit_its_deadline() -> None:
 
     async with bench() as b:
 
-        async def nested(call: Call, proceed: Callable[[Call], Awaitable[Reply]]) -> Reply:
-            return await proceed(call)
-
         class Outer:
             async def ask(self, request: Text) -> Text:
                 await anyio.sleep(3)
                 return Text(await b.call("sleep", timeout=100))
 
-        from remora import serving
-
         async with serving(Outer(), listen="memory:outer", extensions=[b.transport.extension]):
-            from remora import PluginConfig
-
             b.manager.register(PluginConfig(name="outer", endpoint="memory:outer"))
             started = anyio.current_time()
             error = await failure(b.manager.plugin("outer", Text, Text).execute(Text(), timeout=10))
@@ -534,11 +529,7 @@ async def test_calls_go_round_the_instances_of_the_highest_priority() -> None:
     """
     And to the next ones when those are gone.
     """
-    b: Bench
     endpoints = ["memory:p", {"url": "memory:q", "priority": 1}, {"url": "memory:r", "priority": 0}]
-    from remora import serving
-    from tests.core.hosts import Echo
-
     q, r = Echo(), Echo()
     transport = MemoryTransport()
     p = Echo()

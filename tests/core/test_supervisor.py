@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import ConnectionLost, Manager, RemoraError, Unavailable
+from remora import ConnectionConfig, ConnectionLost, Manager, PluginConfig, RemoraError, Unavailable
 from remora.types import InstanceFailed, InstanceLost, InstanceReady
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, bench, strange
 
@@ -270,8 +270,6 @@ async def test_a_strangers_transport_hurts_only_its_own_plugin(
     """
     observer, stranger = Observer(), Stranger(opens)
     async with bench(stranger, observer, connection={"connection_timeout": 1}) as b:
-        from remora import ConnectionConfig, PluginConfig
-
         b.manager.register(
             PluginConfig(name="s", endpoint="strange:s", connection=ConnectionConfig(connection_timeout=1))
         )

@@ -104,7 +104,7 @@ async def host(path: Path) -> None:
         assert_type(await plugin.info(), PluginInfo)
         await plugin.execute(Count(1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await plugin.execute(Text("a"), timeout="1s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        await plugin.execute(Text("a"), 1.5)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+        await plugin.execute(Text("a"), 1.5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
         texts = manager.client("text", Texts)
         assert_type(texts, Texts)

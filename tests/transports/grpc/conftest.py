@@ -103,8 +103,13 @@ def _no_thread_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with caplog.at_level(logging.WARNING):
         yield
 
-    assert [] == [thread.name for thread in threading.enumerate() if _is_grpcs(thread.name)]
+    assert [] == [thread.name for thread in threading.enumerate() if _is_grpcs(thread.name) and _stays(thread)]
     assert [] == [record for record in caplog.records if record.name in ("asyncio", "grpc._cython.cygrpc")]
+
+
+def _stays(thread: threading.Thread) -> bool:
+    thread.join(1)  # it may be in its last step
+    return thread.is_alive()
 
 
 def _is_grpcs(thread: str) -> bool:

@@ -18,6 +18,7 @@ from remora import (
     InvalidRequest,
     PluginError,
     RemoraError,
+    Reply,
     Status,
     Unavailable,
 )
@@ -265,6 +266,22 @@ async def test_header_that_grpc_cannot_carry_is_refused(transport, free, plugin,
 
     assert not caught.value.sent
     assert [] == plugin.calls
+
+
+async def test_reply_with_a_header_that_grpc_cannot_carry_is_an_error_of_the_plugin(transport, free):
+    """
+    The caller's request was right, so it is not blamed.
+    """
+
+    async def odd(call: Call, peer: str) -> Reply:
+        return Reply(headers={"x": "a\nb"})
+
+    with anyio.fail_after(5):
+        async with transport.listen(free, odd) as listener, transport.open(listener.endpoint) as channel:
+            with pytest.raises(PluginError, match="the reply") as caught:
+                await channel.call(Call(service="s", method="m"))
+
+    assert Code.INTERNAL == caught.value.code
 
 
 async def test_health_is_asked_by_the_standard_service(transport, free, plugin):

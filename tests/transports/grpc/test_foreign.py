@@ -5,6 +5,8 @@ Peers that know nothing of Remora: grpcio's synchronous stack in both roles, and
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +20,42 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from remora import Call, Code, DeadlineExceeded, Endpoint, PluginError, Reply, Status
+from remora import (
+    Call,
+    Code,
+    ConnectionLost,
+    DeadlineExceeded,
+    Endpoint,
+    PluginError,
+    RemoraError,
+    Reply,
+    Status,
+    Unavailable,
+)
+from remora.protocols import Channel
 from remora.wire import decode_struct, encode_struct
 
 pytestmark = pytest.mark.anyio
+
+HANGING = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+
+class Hanging(grpc.GenericRpcHandler):
+    def service(self, details):
+        def hang(request, context):
+            print("entered", flush=True)
+            threading.Event().wait()
+        return grpc.unary_unary_rpc_method_handler(hang)
+
+server = grpc.server(ThreadPoolExecutor(1))
+server.add_generic_rpc_handlers((Hanging(),))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+print(port, flush=True)
+server.wait_for_termination()
+"""
 
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 
@@ -211,6 +245,36 @@ async def test_foreign_plugin_pushes_back(transport):
     assert (0.25, True) == (caught.value.retry_after, caught.value.retryable)
 
 
+async def test_foreign_plugin_that_is_killed_has_broken_the_connection(transport):
+    """
+    A call under way is lost, which is not the plugin's answer.
+    """
+    lost = list[Exception]()
+    with anyio.fail_after(20), _hanging_process() as process:
+        assert process.stdout is not None
+        port = await anyio.to_thread.run_sync(process.stdout.readline)
+        endpoint = Endpoint(f"grpc://127.0.0.1:{port.strip()}")
+        async with transport.open(endpoint) as channel, anyio.create_task_group() as tasks:
+            tasks.start_soon(_lose, channel, lost)
+            await anyio.to_thread.run_sync(process.stdout.readline)
+            process.kill()
+
+    assert [ConnectionLost] == [type(error) for error in lost]
+
+
+async def test_call_on_a_closed_channel_is_refused_at_once(transport):
+    """
+    Even when nobody else uses gRPC in the process.
+    """
+    with _foreign_server(lambda request, context: b"") as endpoint, anyio.fail_after(10):
+        async with transport.open(endpoint) as channel:
+            await channel.call(Call(service="s", method="m"))
+        with pytest.raises(Unavailable, match="closed") as caught:
+            await channel.call(Call(service="s", method="m"))
+
+    assert not caught.value.sent
+
+
 async def test_foreign_plugin_without_the_method_says_unimplemented(transport):
     """
     A probe takes a plugin without a health service as healthy while it is reachable.
@@ -237,12 +301,28 @@ async def test_foreign_health_service_is_understood(transport, serving, expected
     assert expected == status.status
 
 
+async def _lose(channel: Channel, lost: list[Exception]) -> None:
+    try:
+        await channel.call(Call(service="s", method="m"))
+    except RemoraError as error:
+        lost.append(error)
+
+
 async def _with_channel(endpoint: Endpoint, ask: Callable[[grpc.Channel], object]) -> object:
     def run() -> object:
         with grpc.insecure_channel(endpoint.address) as channel:
             return ask(channel)
 
     return await anyio.to_thread.run_sync(run)
+
+
+@contextmanager
+def _hanging_process() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 class _Everything(grpc.GenericRpcHandler):

@@ -161,13 +161,12 @@ class Handler(grpc.GenericRpcHandler):
     async def _answer(self, details: grpc.HandlerCallDetails, payload: bytes, context: Context) -> bytes:
         self._note_task()
         remaining, peer = context.time_remaining(), context.peer()
-        answer = await self._bridge.answer(self._perform, details, payload, remaining, peer)
-        if answer.status is not None:
-            # `context.abort` would leave a cycle of references behind for every error.
-            context.set_code(answer.status)
-            context.set_details(answer.message)
-        if answer.trailing:
-            context.set_trailing_metadata(answer.trailing)
+        try:
+            answer = await self._bridge.answer(self._perform, details, payload, remaining, peer)
+            _write(context, answer)
+        finally:
+            # A traceback that the handler's logger keeps may lead here, and must not keep grpcio's objects.
+            del context
         return answer.payload
 
     def _note_task(self) -> None:
@@ -197,6 +196,15 @@ class Handler(grpc.GenericRpcHandler):
             return _Answer(reply.payload, trailing=_trailing(call, reply))
         except InvalidRequest as error:
             return _Answer(b"", *rejection(PluginError(f"the reply: {error.message}", code=Code.INTERNAL)))
+
+
+def _write(context: Context, answer: _Answer) -> None:
+    if answer.status is not None:
+        # `context.abort` would leave a cycle of references behind for every error.
+        context.set_code(answer.status)
+        context.set_details(answer.message)
+    if answer.trailing:
+        context.set_trailing_metadata(answer.trailing)
 
 
 class _Answer(NamedTuple):

@@ -119,8 +119,8 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
         return MessageTooLarge(_without_prefix(message))
     if code is Code.DEADLINE_EXCEEDED:
         return DeadlineExceeded("the time for the call is over")
-    if code is Code.CANCELLED and (not message or _BROKEN.search(message)):
-        return Cancelled(_without_prefix(message) or "the plugin's side cancelled the call")
+    if code is Code.CANCELLED:
+        return _local_cancellation(message)
     if code is not Code.UNAVAILABLE:
         return None
     if _NOT_CONNECTED.search(message):
@@ -128,6 +128,13 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
     if _BROKEN.search(message) or not connected:
         return ConnectionLost(_without_prefix(message) or "the connection broke")
     return None
+
+
+def _local_cancellation(message: str) -> RemoraError | None:
+    # A server of grpcio drops calls that way which have waited too long in too long a queue.
+    if message in ("", "CANCELLED"):
+        return Unavailable("the plugin's gRPC server dropped the call: it is overloaded, or it is stopping")
+    return Cancelled(_without_prefix(message)) if _BROKEN.search(message) else None
 
 
 def _sent_error(code: Code, message: str, data: str | bytes | None, metadata: Sequence[Pair]) -> RemoraError:

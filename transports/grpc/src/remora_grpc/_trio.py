@@ -39,11 +39,14 @@ class TrioBridge:
         self.inbox = Mailbox(self._wake)
         self.context = contextvars.copy_context()
         self.nursery: trio.Nursery | None = None
+        self.is_closed = False
 
     async def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
         """
         On trio: have the coroutine run on the background loop.
         """
+        if self.is_closed:
+            raise Unavailable("the channel is closed", sent=False)
         return await _Errand[T](self, function, args).wait()
 
     async def answer(self, function: Callable[..., Awaitable[T]], /, *args: Any) -> T:
@@ -70,6 +73,7 @@ async def open_trio_bridge(*, serving: bool) -> AsyncIterator[TrioBridge]:
         else:
             yield bridge
     finally:
+        bridge.is_closed = True  # before the loop can end: an errand that it never takes would never end
         await _leave()
 
 

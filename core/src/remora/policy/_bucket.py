@@ -1,0 +1,155 @@
+"""
+How many calls a second may be made.
+
+Theory of operation: a bucket holds up to `burst_size` tokens and gains `requests_per_second` of them each second; a
+call takes one. Whoever finds none may take a turn instead: the level goes below zero, and the turn comes when the level
+would have been back. Turns are given out in the order of asking and never move, so waiting is fair by construction, and
+nobody needs to be woken. A cancelled turn is given to whoever asks next; those at the end go back to the bucket.
+
+No locks: the event loop serialises, because no method awaits. Source: the generic cell rate algorithm, and Go's
+x/time/rate for reservations that can be cancelled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, final
+
+from remora.values import Count, Positive, check_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ROUNDING = 1e-6
+"""A token that is short by this much is whole: times are not exact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitConfig:
+    """
+    How many calls are let through.
+
+    Attributes:
+        enabled: Whether there is a limit at all.
+        requests_per_second: Calls per second in the long run.
+        burst_size: Calls at once after a pause.
+        mode: What a call above the limit does: "reject", or "wait" for its turn within its time.
+    """
+
+    enabled: bool = False
+    requests_per_second: Positive = 10.0
+    burst_size: Count = 20
+    mode: Literal["reject", "wait"] = "reject"
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+@final
+class Turn:
+    """
+    What a call got from a token bucket.
+
+    Attributes:
+        is_granted: Whether the call may be made, after `wait`.
+        wait: Seconds until it may be made; for one that is refused, until it is worth asking again.
+    """
+
+    __slots__ = ("due", "is_granted", "is_vacant", "wait")
+
+    def __init__(self, wait: float, *, is_granted: bool, due: float = 0.0) -> None:
+        self.wait = wait
+        self.is_granted = is_granted
+        self.due = due
+        self.is_vacant = False
+
+
+_NOW = Turn(0.0, is_granted=True)
+
+
+class TokenBucket:
+    """
+    The rate limit of one plugin. It starts full.
+    """
+
+    def __init__(self, config: RateLimitConfig, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._config = config
+        self._level = float(config.burst_size)
+        self._stamp = clock()
+        self._turns: deque[Turn] = deque()
+        self._vacant = 0
+
+    @property
+    def level(self) -> float:
+        """
+        Tokens in the bucket; below zero, the turns that are taken.
+        """
+        self._fill(self._clock())
+        return self._level
+
+    def reserve(self, remaining: float | None = None) -> Turn:
+        """
+        Ask for one call. What is granted is taken, unless it is cancelled.
+
+        Args:
+            remaining: Seconds that the call has; nothing later is granted. None for no limit.
+        """
+        config = self._config
+        if not config.enabled:
+            return _NOW
+        now = self._clock()
+        self._fill(now)
+        if self._level >= 1.0 - _ROUNDING:
+            self._level -= 1.0
+            return _NOW
+        return self._queue(now, remaining if config.mode == "wait" else 0.0)
+
+    def cancel(self, turn: Turn) -> None:
+        """
+        Give back a turn that was waited for in vain. One whose time has come is used up.
+        """
+        if turn.is_vacant or turn.due <= self._clock():
+            return
+        turn.is_vacant = True
+        self._vacant += 1
+        while self._turns and self._turns[-1].is_vacant:
+            self._turns.pop()
+            self._vacant -= 1
+            self._level += 1.0
+
+    def retune(self, config: RateLimitConfig) -> None:
+        """
+        Take another configuration; tokens and turns are kept, as far as the bucket can hold them.
+        """
+        self._fill(self._clock())
+        self._config = config
+        self._level = min(self._level, float(config.burst_size))
+
+    def _fill(self, now: float) -> None:
+        gained = (now - self._stamp) * self._config.requests_per_second
+        self._level = min(float(self._config.burst_size), self._level + gained)
+        self._stamp = now
+
+    def _queue(self, now: float, patience: float | None) -> Turn:
+        """
+        The earliest turn: one that somebody gave up, or a new one at the end.
+        """
+        while self._turns and self._turns[0].due <= now:
+            self._vacant -= self._turns.popleft().is_vacant
+        vacant = self._vacated(now) if self._vacant else None
+        wait = vacant.due - now if vacant else (1.0 - self._level) / self._config.requests_per_second
+        if patience is not None and wait > patience:
+            return Turn(wait, is_granted=False)
+        turn = Turn(wait, is_granted=True, due=vacant.due if vacant else now + wait)
+        if vacant:
+            self._turns[self._turns.index(vacant)] = turn
+            self._vacant -= 1
+        else:
+            self._turns.append(turn)
+            self._level -= 1.0
+        return turn
+
+    def _vacated(self, now: float) -> Turn | None:
+        return next((each for each in self._turns if each.is_vacant and each.due > now), None)

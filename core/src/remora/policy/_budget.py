@@ -1,0 +1,80 @@
+"""
+How much traffic may be sent beside the calls that were asked for: retries, hedges, whatever else doubles a call.
+
+Theory of operation: every call deposits a share of one extra call, and every extra call withdraws a whole one; a floor
+of so many a second lets a plugin with few calls retry at all. Deposits, withdrawals and the floor all count over one
+window: what was not used within it is gone, so a quiet hour does not pay for a storm. In any window, then, extra calls
+are at most `ratio` of the calls plus the floor.
+
+No locks: the event loop serialises, because no method awaits. Source: Finagle's RetryBudget, with a lower floor since
+plugins are few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from remora.policy._window import Window
+from remora.values import Duration, Limits, check_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Ratio = Annotated[float, Limits(0, maximum=10)]
+Rate = Annotated[float, Limits(0)]
+
+_UNIT = 1000
+"""An extra call in the units that are counted; whole numbers add up without rounding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBudgetConfig:
+    """
+    How much extra traffic is allowed.
+
+    Attributes:
+        ratio: Extra calls for each call.
+        floor: Extra calls a second that are allowed in any case.
+        window: Seconds.
+    """
+
+    ratio: Ratio = 0.2
+    floor: Rate = 3.0
+    window: Duration = 10.0
+
+    def __post_init__(self) -> None:
+        check_limits(self)
+
+
+class RetryBudget:
+    """
+    The budget of one plugin, shared by everything that sends extra calls to it.
+    """
+
+    def __init__(self, config: RetryBudgetConfig, *, clock: Callable[[], float]) -> None:
+        self._deposit = round(config.ratio * _UNIT)
+        self._floor = round(config.floor * config.window * _UNIT)
+        self._window = Window(config.window, columns=1, clock=clock)
+
+    @property
+    def balance(self) -> float:
+        """
+        How many extra calls may be made now.
+        """
+        return (self._floor + self._window.roll()[0]) / _UNIT
+
+    def deposit(self) -> None:
+        """
+        A call is made that somebody asked for.
+        """
+        self._window.add(0, self._deposit)
+
+    def withdraw(self) -> bool:
+        """
+        Whether an extra call may be made; if so, it is paid for.
+        """
+        if self._floor + self._window.roll()[0] < _UNIT:
+            return False
+        self._window.add(0, -_UNIT)
+        return True

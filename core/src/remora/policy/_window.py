@@ -1,0 +1,74 @@
+"""
+Counts of what happened lately.
+
+Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length. Adding goes to the
+bucket of the present tick and to running totals; when a tick begins, the oldest bucket is taken off the totals and
+used again. So a thing counts for at least nine tenths of the window and never for longer than the window, and adding
+costs the same however much happens.
+
+No locks: the event loop serialises, because no method awaits. Source: the bucketed windows of resilience4j and
+failsafe-go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUCKETS = 10
+
+
+class Window:
+    """
+    Running totals of one or more columns over the last `seconds`.
+
+    Attributes:
+        totals: The total of each column as of the last `add` or `roll`.
+    """
+
+    __slots__ = ("_buckets", "_clock", "_present", "_rate", "_tick", "totals")
+
+    def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rate = BUCKETS / seconds
+        self._tick = int(clock() * self._rate)
+        self._buckets = [[0] * columns for _ in range(BUCKETS)]
+        self._present = self._buckets[self._tick % BUCKETS]
+        self.totals = [0] * columns
+
+    def add(self, column: int, amount: int = 1) -> None:
+        """
+        Count something that happens now.
+        """
+        tick = int(self._clock() * self._rate)
+        if tick > self._tick:
+            self._advance(tick)
+        self._present[column] += amount
+        self.totals[column] += amount
+
+    def roll(self) -> list[int]:
+        """
+        The totals as of now.
+        """
+        tick = int(self._clock() * self._rate)
+        if tick > self._tick:
+            self._advance(tick)
+        return self.totals
+
+    def clear(self) -> None:
+        """
+        Forget everything.
+        """
+        for bucket in [*self._buckets, self.totals]:
+            bucket[:] = [0] * len(bucket)
+
+    def _advance(self, tick: int) -> None:
+        for passed in range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1):
+            bucket = self._buckets[passed % BUCKETS]
+            for column, amount in enumerate(bucket):
+                self.totals[column] -= amount
+                bucket[column] = 0
+        self._tick = tick
+        self._present = self._buckets[tick % BUCKETS]

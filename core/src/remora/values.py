@@ -1,0 +1,102 @@
+"""
+The kinds of values that configuration keys take, with their limits; the limits are part of the type.
+
+What lives here: types, limits, and the check of a record against them. What must not: files, paths of keys.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, get_type_hints
+
+__all__ = ["Count", "Duration", "Limits", "Number", "Positive", "Share", "check_limits", "parse_duration"]
+
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_LARGEST = sys.float_info.max
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    The range of a number; a duration may also be written as text.
+    """
+
+    minimum: float
+    is_exclusive: bool = False
+    is_duration: bool = False
+    maximum: float | None = None
+
+    def __str__(self) -> str:
+        least = f"{'more than' if self.is_exclusive else 'at least'} {self.minimum:g}"
+        if self.is_duration:
+            return f'a duration of {least} s, such as 30, "100ms", "1m30s"'
+        return f"a number of {least}" + ("" if self.maximum is None else f" and at most {self.maximum:g}")
+
+    def allow(self, number: float) -> bool:
+        """
+        Whether a number is in the range.
+        """
+        if number > (_LARGEST if self.maximum is None else self.maximum):
+            return False
+        return self.minimum < number if self.is_exclusive else self.minimum <= number
+
+
+Duration = Annotated[float, Limits(0, is_exclusive=True, is_duration=True)]
+"""Seconds, more than 0."""
+
+Count = Annotated[int, Limits(1)]
+"""A whole number, at least 1."""
+
+Number = Annotated[int, Limits(0)]
+"""A whole number, at least 0."""
+
+Positive = Annotated[float, Limits(0, is_exclusive=True)]
+"""A number, more than 0."""
+
+Share = Annotated[float, Limits(0, is_exclusive=True, maximum=1)]
+"""A part of a whole, more than 0 and at most 1."""
+
+
+def check_limits(record: object) -> None:
+    """
+    Check the fields of a record that was built in code; what is read from a file is checked where it is read.
+
+    Raises:
+        ValueError: A value is outside its limits; the message names the field and the range.
+    """
+    kind: Any = type(record)
+    for name, limits in _limited(kind):
+        value = getattr(record, name)
+        if value is not None and not limits.allow(value):
+            raise ValueError(f"{name}: expected {limits}, got {value!r}")
+
+
+def parse_duration(text: str) -> float:
+    """
+    The seconds in a text such as "100ms", "30s" or "1m30s".
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+@cache
+def _limited(record: type) -> tuple[tuple[str, Limits], ...]:
+    """
+    The fields that have limits; those of an optional field hold unless it is None.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    return tuple((name, limits) for name, hint in hints.items() for limits in _limits_of(hint))
+
+
+def _limits_of(hint: object) -> list[Limits]:
+    parts = [hint, *getattr(hint, "__args__", ())]
+    return [each for part in parts for each in getattr(part, "__metadata__", ()) if isinstance(each, Limits)]

@@ -1,0 +1,97 @@
+"""
+What grpcio's statuses mean.
+"""
+
+from __future__ import annotations
+
+import grpc
+import grpc.aio
+import pytest
+
+from remora import (
+    Cancelled,
+    ConnectionLost,
+    DeadlineExceeded,
+    MessageTooLarge,
+    PluginError,
+    RemoraError,
+    Unavailable,
+    WrongProtocol,
+)
+from remora.wire import encode_status
+from remora_grpc._status import error_from_rpc, rejection
+
+CODE = grpc.StatusCode
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected", "sent"),
+    [
+        (CODE.UNAVAILABLE, "failed to connect to all addresses; last error: UNKNOWN: refused", Unavailable, False),
+        (CODE.UNAVAILABLE, "errors resolving nosuch:1", Unavailable, False),
+        (CODE.UNAVAILABLE, "failed to connect to all addresses; Failed parsing HTTP/2", WrongProtocol, False),
+        (CODE.UNAVAILABLE, "Stream removed (Socket closed)", ConnectionLost, True),
+        (CODE.UNAVAILABLE, "busy", PluginError, True),
+        (CODE.CANCELLED, "CANCELLED", Unavailable, True),
+        (CODE.CANCELLED, "Stream removed (RST_STREAM (error code 8))", Cancelled, True),
+        (CODE.CANCELLED, "I changed my mind", PluginError, True),
+        (CODE.DEADLINE_EXCEEDED, "Deadline Exceeded", DeadlineExceeded, True),
+        (CODE.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (5 vs. 4)", MessageTooLarge, True),
+        (CODE.RESOURCE_EXHAUSTED, "out of quota", PluginError, True),
+        (CODE.UNIMPLEMENTED, "Method not found!", PluginError, True),
+    ],
+)
+def test_text_tells_grpcios_statuses_from_the_plugins(
+    code: grpc.StatusCode, text: str, expected: type[RemoraError], sent: bool
+):
+    """
+    The connection's errors look like answers; the words of grpcio give them away.
+    """
+    error = error_from_rpc(_rpc_error(code, text), connected=True)
+
+    assert (expected, sent) == (type(error), error.sent)
+    assert isinstance(error.__cause__, grpc.aio.AioRpcError)
+
+
+def test_unavailable_without_a_connection_is_no_answer():
+    """
+    A word that nobody knows counts as the plugin's only while the connection stands.
+    """
+    error = error_from_rpc(_rpc_error(CODE.UNAVAILABLE, "something new"), connected=False)
+
+    assert ConnectionLost is type(error)
+
+
+def test_status_with_details_is_always_the_plugins():
+    """
+    Whatever words a plugin of Remora chooses.
+    """
+    sent = PluginError("Socket closed", code=PluginError("").code, details={"a": 1})
+    error = error_from_rpc(_rpc_error(CODE.UNAVAILABLE, "Socket closed", encode_status(sent)), connected=False)
+
+    assert isinstance(error, PluginError)
+    assert {"a": 1} == error.details
+
+
+def test_details_that_cannot_be_read_do_not_hide_the_error():
+    """
+    Foreign details may be anything.
+    """
+    error = error_from_rpc(_rpc_error(CODE.NOT_FOUND, "no", b"\xff\xff"), connected=True)
+
+    assert isinstance(error, PluginError)
+    assert ("no", {}) == (error.message, error.details)
+
+
+def test_headers_that_grpc_cannot_carry_do_not_hide_the_answer():
+    """
+    The answer is sent without them.
+    """
+    code, message, trailing = rejection(PluginError("no", headers={"x": "a\nb"}))
+
+    assert (CODE.UNKNOWN, "no", ["grpc-status-details-bin"]) == (code, message, [name for name, _ in trailing])
+
+
+def _rpc_error(code: grpc.StatusCode, text: str, details: bytes | None = None) -> grpc.aio.AioRpcError:
+    trailing = grpc.aio.Metadata(*([("grpc-status-details-bin", details)] if details is not None else []))
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, details=text)
