@@ -190,7 +190,7 @@ async def test_a_transport_that_hangs_in_opening_is_given_up() -> None:
         yield PlainChannel()
 
     observer = Observer()
-    config = strange(connection={"connection_timeout": 4})
+    config = strange(connection={"connection_timeout": 4}, retry={"max_retries": 0})
     async with Manager(config, extensions=[Stranger(hanging), observer]) as manager:
         started = anyio.current_time()
         with pytest.raises(Unavailable, match="not ready after 5 s"):
