@@ -6,7 +6,6 @@ What lives here: putting together. What must not: running any of it.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Sequence
 
     from remora._catalog import Catalog, Origin
@@ -108,7 +108,9 @@ def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) 
     _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
 
 
-def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
+def assemble(
+    catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask, rng: random.Random
+) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
@@ -117,13 +119,13 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
         config: The plugin's table.
         publish: Takes the events of its instances.
         ask: Has another plugin, given by name, answer a call.
+        rng: The source of chance.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
     transports: dict[str, Transport] = {}
-    rng = random.Random()
     parts = []
     for endpoint in _endpoints(config):
         feature = catalog.transport(endpoint.scheme, config.transport)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -54,6 +55,7 @@ class Manager:
     Args:
         config: A `ManagerConfig`, or the mapping that a TOML file would give.
         extensions: Hook modules or objects, beside those that are installed.
+        rng: The source of chance for jitter and balancing, for simulations that are to be replayed.
 
     Raises:
         ConfigError: The configuration is wrong; every problem of it is named.
@@ -61,9 +63,16 @@ class Manager:
         ExtensionError: An installed extension is wrong in a way that cannot be ignored.
     """
 
-    def __init__(self, config: ManagerConfig | Mapping[str, object], *, extensions: Sequence[object] = ()) -> None:
+    def __init__(
+        self,
+        config: ManagerConfig | Mapping[str, object],
+        *,
+        extensions: Sequence[object] = (),
+        rng: random.Random | None = None,
+    ) -> None:
         self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
         self._catalog = load_catalog(extensions)
+        self._rng = rng or random.Random()
         self._bus = EventBus(self._catalog.observers)
         self._plugins: dict[str, Plugged] = {}
         self._disabled: set[str] = set()
@@ -93,7 +102,7 @@ class Manager:
         logging.getLogger("remora").setLevel(self._config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._supervisor = Supervisor(self._group, publish=self._bus.publish)
+        self._supervisor = Supervisor(self._group, publish=self._bus.publish, rng=self._rng)
         try:
             for plugin in self._config.plugins.values():
                 self._plug(plugin)
@@ -328,7 +337,7 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        plugged = assemble(self._catalog, config, publish=self._bus.publish, ask=self._ask)
+        plugged = assemble(self._catalog, config, publish=self._bus.publish, ask=self._ask, rng=self._rng)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:
@@ -346,8 +355,8 @@ class Manager:
         """
         Have another plugin answer a call, in the time that the call has left.
         """
-        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
-        return await self._caller(name).pipeline(call, remaining or None)
+        remaining = None if call.deadline is None else call.deadline - anyio.current_time()
+        return await self._caller(name).pipeline(call, remaining)
 
     def _plugged(self, name: str) -> Plugged:
         self._entered()

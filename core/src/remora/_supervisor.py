@@ -242,13 +242,17 @@ class Owner:
 
     async def _keep_probing(self) -> None:
         """
-        Probe the instance now and then, and at once when calls give reason to doubt it.
+        Probe the instance now and then, and soon when calls give reason to doubt it.
         """
+        instance = self._instance
         while True:
-            await probe(self._route, self._instance)
-            self._instance.doubt = doubt = anyio.Event()
-            with anyio.move_on_after(self._instance.condition.next_check()):
+            await probe(self._route, instance)
+            now, wait = anyio.current_time(), instance.condition.next_check()
+            instance.next_try = now + wait
+            instance.doubt = doubt = anyio.Event()
+            with anyio.move_on_after(wait):
                 await doubt.wait()
+                await anyio.sleep_until(now + instance.condition.soonest_check())
 
     async def _pause(self, error: RemoraError | None) -> None:
         """
