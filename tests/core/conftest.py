@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
 from remora.testing import virtual_backends
+from tests.core import generated
 from tests.core.site import Site
 
 
@@ -29,3 +31,11 @@ def site(tmp_path: Path) -> Site:
     A place to install made-up distributions into.
     """
     return Site(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def typed_values() -> st.SearchStrategy[tuple[Any, Any]]:
+    """
+    Pairs of a type and a value of it.
+    """
+    return generated.typed_values()

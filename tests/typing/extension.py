@@ -4,13 +4,17 @@ An extension as its author writes it. Never run; mypy and pyright check that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
-from remora import Call, CodecSpec, Endpoint, HealthStatus, Reply, TransportSpec, hookimpl
-from remora.protocols import Channel, Codec, Dispatch, Listener, Transport
+from remora import BalancerSpec, Call, CodecSpec, Endpoint, HealthStatus, Reply, TransportSpec, hookimpl
+from remora.protocols import Balancer, Candidate, Channel, Codec, Dispatch, Listener, Transport
 from remora.types import Event, InstanceLost
+
+C = TypeVar("C", bound=Candidate)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,49 @@ def remora_register_codecs() -> Iterable[CodecSpec]:
     One codec.
     """
     return [CodecSpec(name="cbor", content_types=("application/cbor",), build=build_codec)]
+
+
+class Stickiest:
+    """
+    A balancer needs no base class.
+    """
+
+    def pick(self, candidates: Sequence[C], key: str) -> C:
+        """
+        The first of those of the key.
+        """
+        return candidates[len(key) % len(candidates)]
+
+    def started(self, candidate: Candidate) -> None:
+        """
+        Nothing to learn.
+        """
+
+    def finished(self, candidate: Candidate, *, latency: float, ok: bool | None) -> None:
+        """
+        Nothing to learn.
+        """
+
+    def forget(self, name: str) -> None:
+        """
+        Nothing to forget.
+        """
+
+
+def build_balancer(clock: Callable[[], float], rng: random.Random) -> Balancer:
+    """
+    Make a balancer.
+    """
+    rng.seed(clock())
+    return Stickiest()
+
+
+@hookimpl
+def remora_register_balancers() -> Iterable[BalancerSpec]:
+    """
+    One balancer.
+    """
+    return [BalancerSpec(name="stickiest", build=build_balancer)]
 
 
 @hookimpl

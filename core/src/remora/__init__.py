@@ -37,10 +37,11 @@ from remora.errors import (
 )
 from remora.hookspecs import hookimpl
 from remora.serve import ServeOptions, serve, serving
-from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
+    "BalancerSpec",
     "Call",
     "CallOptions",
     "Cancelled",

@@ -7,6 +7,7 @@ What lives here: putting together. What must not: running any of it.
 from __future__ import annotations
 
 import logging
+import random
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora._caller import Caller
+from remora._fallback import Fallback
+from remora._instance import Instance
 from remora._options import build_options, given_keys, used_keys
 from remora._pipeline import Pipeline
-from remora._route import Instance, Route
+from remora._route import Route
 from remora.config import problems_of_plugin, summary
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 from remora.policy import RestartConfig
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from remora._catalog import Catalog, Origin
+    from remora._fallback import Ask
     from remora.config import PluginConfig
-    from remora.protocols import Interceptor, Transport
+    from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
+    from remora.types import Event
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +95,8 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
     ]
     if config.codec:
         checks.append(partial(catalog.codec, config.codec))
+    if config.balancer:
+        checks.append(partial(catalog.balancer, config.balancer))
     errors: dict[str, ConfigError] = {}
     for check in checks:
         try:
@@ -120,15 +127,22 @@ def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
         _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
 
 
-def assemble(catalog: Catalog, config: PluginConfig) -> Plugged:
+def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
     """
     A plugin, ready for its owners to open it.
+
+    Args:
+        catalog: The features at hand.
+        config: The plugin's table.
+        publish: Takes the events of its instances.
+        ask: Has another plugin, given by name, answer a call.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
     transports: dict[str, Transport] = {}
+    rng = random.Random()
     parts = []
     for endpoint in _endpoints(config):
         feature = catalog.transport(endpoint.scheme, config.transport)
@@ -137,15 +151,27 @@ def assemble(catalog: Catalog, config: PluginConfig) -> Plugged:
             transports[spec.name] = feature.build("transport", _options(spec, config))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
-            instance = Instance(name, endpoint, native_deadline=spec.native_deadline, origin=str(feature.origin))
+            instance = Instance(
+                name,
+                endpoint,
+                config,
+                native_deadline=spec.native_deadline,
+                clock=anyio.current_time,
+                rng=rng,
+                origin=str(feature.origin),
+            )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
-    route = Route(config, [part.instance for part in parts], clock=anyio.current_time)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name))
+    instances = [part.instance for part in parts]
+    balancer = _balancer(catalog, config, rng)
+    route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish)
+    fallback = _fallback(config, publish, ask)
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=rng)
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
 def _endpoints(config: PluginConfig) -> list[Endpoint]:
-    return list(config.endpoints) or [Endpoint(config.endpoint or f"{config.transport or 'exec'}:")]
+    url = config.endpoint or f"{config.transport or 'exec'}:"
+    return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 
 
 def _options(spec: TransportSpec[Any], config: PluginConfig) -> Any:
@@ -154,6 +180,20 @@ def _options(spec: TransportSpec[Any], config: PluginConfig) -> Any:
 
 def _names(endpoint: Endpoint, instances: int) -> list[str]:
     return [endpoint.url] if instances == 1 else [f"{endpoint.url}#{number}" for number in range(1, instances + 1)]
+
+
+def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) -> Fallback | None:
+    if config.fallback is None:
+        return None
+    return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
+
+
+def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random) -> Balancer | None:
+    if not config.balancer:
+        return None
+    feature = catalog.balancer(config.balancer)
+    balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
+    return balancer
 
 
 def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:

@@ -4,34 +4,30 @@ Typed calls of one plugin: records go in, records come out; in between a payload
 
 from __future__ import annotations
 
-import logging
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import anyio
 
-from remora._faults import cancellation, innermost, told
+from remora._faults import told
 from remora._headers import checked_headers, checked_request_id, checked_word
+from remora._probing import probe
 from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
-from remora.types import Call, HealthStatus, PluginInfo, Status
+from remora.types import Call, PluginInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remora._catalog import Catalog
     from remora._pipeline import Pipeline
-    from remora._route import Instance, Route
-    from remora.protocols import Channel, Codec
-    from remora.types import Reply
+    from remora._route import Route
+    from remora.protocols import Codec
+    from remora.types import HealthStatus, Reply
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
-
 _DESCRIBE = Call(service="remora.v1.Plugin", method="Describe", payload=b"{}", idempotent=True)
-_PROBE_TIMEOUT = 5.0
 _NO_SUCH_SERVICE = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND})
 
 
@@ -45,12 +41,14 @@ class CallOptions:
         headers: Sent along; names in any case.
         request_id: The identifier of the call; a new one when there is none.
         idempotent: Whether the call may be made twice; None for what the method says.
+        hash_key: What the call is about, for balancers that keep calls about one thing together.
     """
 
     timeout: float | None = None
     headers: Mapping[str, str] | None = None
     request_id: str | None = None
     idempotent: bool | None = None
+    hash_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ class Caller:
 
     def __init__(self, route: Route, pipeline: Pipeline, catalog: Catalog) -> None:
         self.route = route
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._catalog = catalog
 
     def target(
@@ -115,8 +113,9 @@ class Caller:
                 headers=checked_headers(options.headers),
                 request_id=checked_request_id(request_id),
                 idempotent=target.idempotent if options.idempotent is None else options.idempotent,
+                hash_key=options.hash_key,
             )
-            reply = await self._pipeline(call, options.timeout)
+            reply = await self.pipeline(call, options.timeout)
             return self._decode(target, call, reply)
         except RemoraError as error:
             error.locate(plugin=self.route.name, instance=None, request_id=request_id)
@@ -127,7 +126,7 @@ class Caller:
         What the plugin says about itself; of one that says nothing, what its configuration says.
         """
         try:
-            reply = await self._pipeline(replace(_DESCRIBE, request_id=uuid4().hex), None)
+            reply = await self.pipeline(replace(_DESCRIBE, request_id=uuid4().hex), None)
             return self._catalog.codec("json").decode(reply.payload, PluginInfo)
         except PluginError as error:
             if error.code not in _NO_SUCH_SERVICE:
@@ -142,16 +141,8 @@ class Caller:
         """
         async with anyio.create_task_group() as group:
             for instance in self.route.instances:
-                group.start_soon(self._probe, instance)
+                group.start_soon(probe, self.route, instance)
         return self.route.health()
-
-    async def _probe(self, instance: Instance) -> None:
-        channel = instance.channel
-        if channel is None:
-            return
-        health = await _probed(channel, f"the transport of {instance.origin}")
-        if instance.channel is channel:  # else what was found out is about the past
-            instance.health = health
 
     def _encode(self, target: Target, request: object) -> bytes:
         try:
@@ -172,24 +163,6 @@ class Caller:
         if not reply.content_type or reply.content_type == target.codec.content_type:
             return target.codec
         return self._catalog.codec_for(reply.content_type) or target.codec
-
-
-async def _probed(channel: Channel, culprit: str) -> HealthStatus:
-    try:
-        with anyio.move_on_after(_PROBE_TIMEOUT):
-            health = await channel.probe()
-            if not isinstance(health, HealthStatus):
-                raise TypeError(f"expected a HealthStatus, got {type(health).__name__}")
-            return health
-        status, message = Status.UNHEALTHY, f"no answer within {_PROBE_TIMEOUT:g} s"
-    except RemoraError as error:
-        status, message = Status.OFFLINE, error.message
-    except Exception as error:  # a transport may be a stranger's code
-        _log.error("%s failed", culprit, exc_info=error)
-        status, message = Status.OFFLINE, f"{culprit} failed with {told(innermost(error))}"
-    except BaseExceptionGroup as group:
-        raise cancellation(group, culprit) from None
-    return HealthStatus(status=status, message=message, last_check=time.time())
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remora.protocols import Codec
-    from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
     from remora.types import Event
 
 
@@ -101,6 +101,7 @@ class Catalog:
     Attributes:
         transports: By name, with every claim to that name.
         codecs: By name, likewise.
+        balancers: By name, likewise.
         interceptors: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
@@ -110,6 +111,7 @@ class Catalog:
 
     transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     codecs: dict[str, list[Feature[CodecSpec]]] = field(default_factory=lambda: defaultdict(list))
+    balancers: dict[str, list[Feature[BalancerSpec]]] = field(default_factory=lambda: defaultdict(list))
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
@@ -123,6 +125,7 @@ class Catalog:
         *,
         transports: Sequence[TransportSpec[Any]] = (),
         codecs: Sequence[CodecSpec] = (),
+        balancers: Sequence[BalancerSpec] = (),
         interceptors: Sequence[InterceptorSpec] = (),
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
@@ -135,6 +138,7 @@ class Catalog:
         kinds: list[tuple[str, dict[str, list[Feature[Any]]], Sequence[Any]]] = [
             ("transport", self.transports, transports),
             ("codec", self.codecs, codecs),
+            ("balancer", self.balancers, balancers),
             ("interceptor", self.interceptors, interceptors),
             ("command", self.commands, commands),
         ]
@@ -150,6 +154,7 @@ class Catalog:
         shelves: list[tuple[str, dict[str, list[Feature[Any]]]]] = [
             ("transport", self.transports),
             ("codec", self.codecs),
+            ("balancer", self.balancers),
             ("interceptor", self.interceptors),
             ("command", self.commands),
         ]
@@ -208,6 +213,15 @@ class Catalog:
                 return self.codec(name)
         return self.codec("json")
 
+    def balancer(self, name: str) -> Feature[BalancerSpec]:
+        """
+        The balancer of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("balancer", self.balancers, name)
+
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)
         if not claims:
@@ -217,7 +231,9 @@ class Catalog:
         return claims[0]
 
     def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
-        words = (name, name.removesuffix("s"))
+        words = [name, name.removesuffix("s")]
+        if not known:
+            words.append(f"{kind}s")  # one extra brings all features of the kind
         for word in words:
             if word in self.broken:
                 return NotInstalled(f'{kind} "{name}" cannot be used: {self.broken[word]}')

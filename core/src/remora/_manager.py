@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from remora._assembly import Plugged
     from remora._route import Route
     from remora.config import PluginConfig
-    from remora.types import Event, PluginInfo
+    from remora.types import Call, Event, PluginInfo, Reply
 
 __all__ = ["Manager"]
 
@@ -326,7 +326,7 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        plugged = assemble(self._catalog, config)
+        plugged = assemble(self._catalog, config, publish=self._bus.publish, ask=self._ask)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:
@@ -339,6 +339,13 @@ class Manager:
 
     def _caller(self, name: str) -> Caller:
         return self._plugged(name).caller
+
+    async def _ask(self, name: str, call: Call) -> Reply:
+        """
+        Have another plugin answer a call, in the time that the call has left.
+        """
+        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
+        return await self._caller(name).pipeline(call, remaining or None)
 
     def _plugged(self, name: str) -> Plugged:
         self._entered()

@@ -6,23 +6,41 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
+from remora._delivery import Delivery
 from remora._faults import cancellation, raise_explained
-from remora.errors import DeadlineExceeded, InvalidRequest, RemoraError, Unavailable
+from remora.errors import (
+    CircuitOpen,
+    ConfigError,
+    DeadlineExceeded,
+    Draining,
+    InvalidRequest,
+    ManagerClosed,
+    RateLimited,
+    RemoraError,
+)
+from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remora._route import Instance, Route
+    from remora._fallback import Fallback
+    from remora._instance import Instance
+    from remora._route import Route
     from remora.protocols import Interceptor
+
+_FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
+"""Errors of the host itself after which another attempt would meet the same."""
 
 
 class Pipeline:
@@ -30,9 +48,20 @@ class Pipeline:
     The way of every call of one plugin, put together once.
     """
 
-    def __init__(self, route: Route, interceptors: Sequence[tuple[str, Interceptor]]) -> None:
+    def __init__(
+        self,
+        route: Route,
+        interceptors: Sequence[tuple[str, Interceptor]],
+        *,
+        fallback: Fallback | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
         self._route = route
-        self._intercepted = _nested(interceptors, self._attempt)
+        self._retry = Retry(route.config.retry, rng=rng or random.Random())
+        self._hash_header = route.config.hash_header.lower()
+        self._delivery = Delivery(route)
+        self._fallback = fallback
+        self._intercepted = _nested(interceptors, self._attempts)
 
     async def __call__(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -47,28 +76,66 @@ class Pipeline:
         """
         route = self._route
         try:
-            route.admit()
-            call = replace(call, deadline=self._deadline(timeout))
+            route.admit()  # 1 admit
+            call = self._prepared(call, timeout)  # 2 deadline
+            if route.config.rate_limit.enabled:
+                await self._take_turn(call)  # 3 rate limit
             route.enter()
             try:
-                return await self._intercepted(call)
+                reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
         except RemoraError as error:
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
-            raise
+            await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
+            if self._fallback is None:
+                raise
+            return await self._fallback.answer(call, error)
+        if self._fallback is not None:
+            self._fallback.remember(call, reply)
+        return reply
 
-    async def _attempt(self, call: Call) -> Reply:
-        instance = await self._pick(call)
-        try:
-            return await self._send(instance, call)
-        except RemoraError as error:
-            error.locate(plugin=self._route.name, instance=instance.name, request_id=call.request_id)
-            raise
-
-    def _deadline(self, timeout: float | None) -> float:
+    async def _attempts(self, call: Call) -> Reply:
         """
-        The earliest of: what the caller allows, what is configured, what is left to the handler that makes the call.
+        Stage 6: attempts, until one has a reply or there is no sense in another.
+        """
+        self._route.budget.deposit()
+        tried: list[Instance] = []
+        while True:
+            try:
+                return await self._attempt(call, tried)
+            except RemoraError as error:
+                delay = self._next_delay(call, error, len(tried))
+                if delay is None:
+                    raise
+            await anyio.sleep(delay)
+
+    async def _attempt(self, call: Call, tried: list[Instance]) -> Reply:
+        instance: Instance | None = None
+        try:
+            instance = await self._pick(call, tried)  # 7 pick
+            return await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
+        except RemoraError as error:
+            name = instance.name if instance else None
+            error.locate(plugin=self._route.name, instance=name, request_id=call.request_id)
+            raise
+        finally:
+            tried.extend([instance] if instance else [])
+
+    def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
+        """
+        Seconds until the next attempt; None when there is to be none.
+        """
+        if isinstance(error, _FINAL):
+            return None
+        idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
+        delay = self._retry.delay(max(1, attempts), error, idempotent=idempotent, remaining=_remaining(call))
+        return delay if delay is not None and self._route.budget.withdraw() else None
+
+    def _prepared(self, call: Call, timeout: float | None) -> Call:
+        """
+        Stage 2: the call with its deadline: the earliest of what the caller allows, what is configured, and what is
+        left to the handler that makes the call.
         """
         if timeout is not None and not timeout > 0:
             raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
@@ -80,16 +147,34 @@ class Pipeline:
             deadline = min(deadline, enclosing.deadline)
         if deadline <= now:
             raise DeadlineExceeded("no time is left for the call", sent=False)
-        return deadline
+        key = call.hash_key or (call.headers.get(self._hash_header, "") if self._hash_header else "")
+        return replace(call, deadline=deadline, hash_key=key)
 
-    async def _pick(self, call: Call) -> Instance:
+    async def _take_turn(self, call: Call) -> None:
         """
-        The instance for a call; while none is ready but one is being started, the call waits inside its deadline.
+        Stage 3: a token of the rate limit, now or, where the limit is one that waits, within the deadline.
         """
-        instance = self._route.pick()
+        turn = self._route.bucket.reserve(_remaining(call))
+        if not turn.is_granted:
+            rate = self._route.config.rate_limit.requests_per_second
+            raise RateLimited(
+                f"more than {rate:g} calls a second; try again in {turn.wait:.3g} s", retry_after=turn.wait
+            )
+        if turn.wait > 0:
+            try:
+                await anyio.sleep(turn.wait)
+            except BaseException:
+                self._route.bucket.cancel(turn)
+                raise
+
+    async def _pick(self, call: Call, tried: Sequence[Instance]) -> Instance:
+        """
+        Stage 7: the instance for a call; while none is ready but one is being started, the call waits.
+        """
+        instance = self._route.pick(call.hash_key, tried)
         while instance is None:
             await self._change(call)
-            instance = self._route.pick()
+            instance = self._route.pick(call.hash_key, tried)
         return instance
 
     async def _change(self, call: Call) -> None:
@@ -101,24 +186,7 @@ class Pipeline:
                 return
         finally:
             self._route.forget(changed)
-        raise DeadlineExceeded("no instance became ready in time", sent=False)
-
-    async def _send(self, instance: Instance, call: Call) -> Reply:
-        channel = instance.channel
-        if channel is None:
-            raise Unavailable("the instance was closed", sent=False)
-        instance.in_flight += 1
-        try:
-            reply = await (channel.call(call) if instance.native_deadline else _bounded(call, channel.call))
-            return _checked(reply)
-        except RemoraError:
-            raise
-        except Exception as error:  # a transport may be a stranger's code
-            raise_explained(f"the transport of {instance.origin}", error)
-        except BaseExceptionGroup as group:
-            raise cancellation(group, f"the transport of {instance.origin}") from None
-        finally:
-            instance.in_flight -= 1
+        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
 
 
 Proceed = Callable[[Call], Awaitable[Reply]]
@@ -138,7 +206,10 @@ def _nested(interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -
 def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
     async def call_through(call: Call) -> Reply:
         try:
-            return _checked(await interceptor(call, proceed))
+            reply = await interceptor(call, proceed)
+            if not isinstance(reply, Reply):
+                raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+            return reply
         except RemoraError:
             raise
         except Exception as error:  # an interceptor may be a stranger's code
@@ -153,12 +224,6 @@ async def _bounded(call: Call, send: Proceed) -> Reply:
     with anyio.move_on_after(_remaining(call)):
         return await send(call)
     raise DeadlineExceeded("no reply in time")
-
-
-def _checked(reply: object) -> Reply:
-    if not isinstance(reply, Reply):
-        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
-    return reply
 
 
 def _remaining(call: Call) -> float:

@@ -22,7 +22,7 @@ from remora import hookspecs
 from remora._catalog import Catalog, Origin
 from remora._faults import told
 from remora.errors import ExtensionConflict, ExtensionError
-from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -171,6 +171,7 @@ class Registry:
             origin,
             transports=collect("remora_register_transports", TransportSpec),
             codecs=collect("remora_register_codecs", CodecSpec),
+            balancers=collect("remora_register_balancers", BalancerSpec),
             interceptors=collect("remora_register_interceptors", InterceptorSpec),
             commands=collect("remora_register_commands", CommandSpec),
         )

@@ -1,5 +1,5 @@
 """
-One configured plugin as the call path sees it: its instances and what is known about them.
+One configured plugin as the call path sees it: its instances, and which of them takes a call.
 
 What lives here: state, and the choice of an instance. What must not: I/O, waiting, tasks.
 """
@@ -7,108 +7,20 @@ What lives here: state, and the choice of an instance. What must not: I/O, waiti
 from __future__ import annotations
 
 import time
-from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from remora.errors import Draining, ManagerClosed, RemoraError, Unavailable
-from remora.types import HealthStatus, Status
+from remora._instance import Instance, State, Waiter
+from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable
+from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
+from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from remora.config import PluginConfig
-    from remora.protocols import Channel
-    from remora.types import Endpoint
-
-
-class Waiter(Protocol):
-    """
-    Something that is told when the instances of a route have changed.
-    """
-
-    def set(self) -> object:
-        """
-        Wake whoever waits.
-        """
-        ...
-
-
-class State(StrEnum):
-    """
-    What an instance is doing.
-    """
-
-    STARTING = "starting"
-    READY = "ready"
-    WAITING = "waiting"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-class Instance:
-    """
-    One connection or process of a plugin.
-
-    Attributes:
-        name: Its address, with a number where the plugin has more than one there.
-        endpoint: Where it is.
-        origin: The distribution of its transport, for messages.
-        native_deadline: Whether its channel ends calls at their deadline by itself.
-        state: What it is doing.
-        channel: The way to it while it is ready.
-        error: Why it is not ready.
-        next_try: When it will be started again, on the event loop's clock.
-        in_flight: Calls under way.
-        health: The last that is known of its health.
-    """
-
-    def __init__(self, name: str, endpoint: Endpoint, *, native_deadline: bool, origin: str = "") -> None:
-        self.name = name
-        self.endpoint = endpoint
-        self.origin = origin
-        self.native_deadline = native_deadline
-        self.state = State.STARTING
-        self.channel: Channel | None = None
-        self.error: RemoraError | None = None
-        self.next_try = 0.0
-        self.in_flight = 0
-        self.health = HealthStatus()
-
-    def start(self) -> None:
-        """
-        It is being started; calls wait for it.
-        """
-        self.state = State.STARTING
-
-    def ready(self, channel: Channel) -> None:
-        """
-        It takes calls.
-        """
-        self.state, self.channel, self.error = State.READY, channel, None
-        self.health = _health(Status.HEALTHY, "ready")
-
-    def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
-        """
-        It takes no calls; it is tried again at `next_try`.
-        """
-        self.state, self.channel, self.error, self.next_try = state, None, error, next_try
-        status = Status.OFFLINE if state in (State.FAILED, State.WAITING) else Status.UNKNOWN
-        self.health = _health(status, error.message if error else "the connection was closed")
-
-    def close(self) -> None:
-        """
-        It takes no calls until it is started again; they wait for that, or go elsewhere.
-        """
-        self.channel = None
-        if self.state is State.READY:
-            self.state = State.STARTING
-
-    def stop(self) -> None:
-        """
-        It is no longer wanted.
-        """
-        self.state, self.channel = State.STOPPED, None
-        self.health = _health(Status.OFFLINE, "stopped")
+    from remora.policy import StateChange
+    from remora.protocols import Balancer
+    from remora.types import Event
 
 
 class Route:
@@ -118,18 +30,32 @@ class Route:
     Attributes:
         config: The plugin's table.
         instances: Its instances.
+        bucket: How many calls a second are let through.
+        budget: How much extra traffic retries may cause.
         in_flight: Calls under way.
         is_draining: Whether new calls are refused.
         is_closed: Whether it is gone for good.
     """
 
-    def __init__(self, config: PluginConfig, instances: Sequence[Instance], *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: PluginConfig,
+        instances: Sequence[Instance],
+        *,
+        balancer: Balancer | None = None,
+        clock: Callable[[], float],
+        publish: Callable[[Event], None],
+    ) -> None:
         self.config = config
         self.instances = list(instances)
+        self.bucket = TokenBucket(config.rate_limit, clock=clock)
+        self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
+        self.balancer = balancer
         self.in_flight = 0
         self.is_draining = False
         self.is_closed = False
         self._clock = clock
+        self._publish = publish
         self._turn = 0
         self._waiters: set[Waiter] = set()
 
@@ -153,22 +79,36 @@ class Route:
         if self.is_draining:
             raise Draining("it is being drained and takes no new calls")
 
-    def pick(self) -> Instance | None:
+    def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
         """
-        The next instance in turn among those of the highest priority that are ready; None while one is being started.
+        The instance for a call; None while none is ready but one is being started.
+
+        Args:
+            key: What the call is about, for balancers that keep calls about one thing together.
+            tried: Instances on which the call has failed already; others are preferred.
 
         Raises:
-            Unavailable: None is ready and none is about to be; the message says why.
+            CircuitOpen: The circuit breakers of all instances refuse calls.
+            ConfigError: None of the instances can be opened as it is configured.
+            Unavailable: No instance takes calls; the message says which are out, why, and until when.
         """
         ready = [each for each in self.instances if each.state is State.READY]
-        if ready:
-            priority = max(each.endpoint.priority for each in ready)
-            preferred = [each for each in ready if each.endpoint.priority == priority]
-            turn, self._turn = self._turn, self._turn + 1
-            return preferred[turn % len(preferred)]
-        if any(each.state is State.STARTING for each in self.instances):
+        able = [each for each in ready if each.condition.takes_calls and each.breaker.refuses_for() <= 0]
+        if len(able) == 1:
+            return able[0]
+        if able:
+            return self._choose(_preferred(able, tried), key)
+        if not ready and any(each.state is State.STARTING for each in self.instances):
             return None
         raise self._unavailable()
+
+    def why_out(self) -> str:
+        """
+        Why its instances take no calls now, in a sentence.
+        """
+        if len(self.instances) == 1:
+            return self.instances[0].why_out()
+        return "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -204,32 +144,92 @@ class Route:
         if not self.in_flight:
             self.changed()
 
+    def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
+        """
+        Publish what a circuit breaker reports.
+        """
+        if change is not None:
+            facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
+            self._publish(BreakerChanged(time=time.time(), plugin=self.name, instance=instance.name, **facts))
+
+    def health_changed(self, instance: Instance, change: StateChange[Status] | None) -> None:
+        """
+        Publish what is new about the health of an instance.
+        """
+        if change is None:
+            return
+        self._publish(
+            HealthChanged(
+                time=time.time(),
+                plugin=self.name,
+                instance=instance.name,
+                before=change.before,
+                after=change.after,
+                cause=change.cause,
+            )
+        )
+        if change.after is Status.UNHEALTHY and instance.doubt is not None:
+            instance.doubt.set()
+
     def health(self) -> HealthStatus:
         """
         The health of the plugin: the best of its instances, degraded when they do not agree.
         """
-        statuses = {each.health.status for each in self.instances}
-        best = min((each.health for each in self.instances), key=lambda health: _ORDER.index(health.status))
-        if len(statuses) == 1 or best.status is not Status.HEALTHY:
+        all_known = [each.health for each in self.instances]
+        best = min(all_known, key=lambda health: _ORDER.index(health.status))
+        healthy = sum(health.status is Status.HEALTHY for health in all_known)
+        if healthy in (0, len(all_known)):
             return best
-        count = sum(each.health.status is Status.HEALTHY for each in self.instances)
-        return _health(Status.DEGRADED, f"{count} of {len(self.instances)} instances are healthy")
+        message = f"{healthy} of {len(all_known)} instances are healthy"
+        return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
 
-    def _unavailable(self) -> Unavailable:
+    def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
+        if len(preferred) == 1:
+            return preferred[0]
+        if self.balancer is not None:
+            return self.balancer.pick(preferred, key)
+        turn, self._turn = self._turn, self._turn + 1
+        return preferred[turn % len(preferred)]
+
+    def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
-        if len(self.instances) == 1 and self.instances[0].error is not None:
-            reasons = self.instances[0].error.message
-        else:
-            reasons = "; ".join(
-                f"{each.name}: {each.error.message if each.error else each.state}" for each in self.instances
-            )
-        retry_after = max(0.0, min(each.next_try for each in self.instances) - self._clock())
-        return Unavailable(f"{reasons} (next try in {retry_after:.1f} s)", retry_after=retry_after, sent=False)
+        retry_after = max(0.0, min(self._back_in(each) for each in self.instances))
+        message = f"{self.why_out()} (next try in {retry_after:.1f} s)"
+        if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in self.instances):
+            return CircuitOpen(message, retry_after=retry_after)
+        if wrong := self._misconfigured():
+            error = wrong(message)
+            error.sent = False
+            return error
+        return Unavailable(message, retry_after=retry_after, sent=False)
+
+    def _misconfigured(self) -> type[ConfigError] | None:
+        """
+        What is wrong when none of the instances can ever be opened as it is configured.
+        """
+        kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in self.instances}
+        if None in kinds:
+            return None
+        return kinds.pop() if len(kinds) == 1 else ConfigError
+
+    def _back_in(self, instance: Instance) -> float:
+        if instance.state is State.READY:
+            return instance.refuses_for()
+        return instance.next_try - self._clock()
 
 
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
+_RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
 
 
-def _health(status: Status, message: str) -> HealthStatus:
-    return HealthStatus(status=status, message=message, last_check=time.time())
+def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequence[Instance]:
+    """
+    Those that nothing speaks against, as far as there are any: not tried yet, well, of the highest priority, with room.
+    """
+    able = [each for each in able if each not in tried] or able
+    best = min(_RANK[each.condition.status] for each in able)
+    able = [each for each in able if _RANK[each.condition.status] == best]
+    highest = max(each.endpoint.priority for each in able)
+    able = [each for each in able if each.endpoint.priority == highest]
+    return [each for each in able if each.limit.has_room] or able

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora._faults import cancellation, innermost, told
-from remora._route import State
+from remora._instance import State
+from remora._probing import probe
 from remora.errors import RemoraError, Unavailable
 from remora.policy import RestartPolicy
 from remora.protocols import WatchedChannel
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from remora._assembly import Part
-    from remora._route import Instance, Route
+    from remora._instance import Instance
+    from remora._route import Route
     from remora.protocols import Channel
     from remora.types import Event
 
@@ -228,9 +230,21 @@ class Owner:
         async with anyio.create_task_group() as group:
             if isinstance(channel, WatchedChannel):
                 group.start_soon(watch, channel)
+            if self._route.config.health_check.enabled:
+                group.start_soon(self._keep_probing)
             await self._wake.wait()
             group.cancel_scope.cancel()
         return reason[0] if reason else None
+
+    async def _keep_probing(self) -> None:
+        """
+        Probe the instance now and then, and at once when calls give reason to doubt it.
+        """
+        while True:
+            await probe(self._route, self._instance)
+            self._instance.doubt = doubt = anyio.Event()
+            with anyio.move_on_after(self._instance.condition.next_check()):
+                await doubt.wait()
 
     async def _pause(self, error: RemoraError | None) -> None:
         """
@@ -242,6 +256,7 @@ class Owner:
         next_try = anyio.current_time() + decision.delay
         state = State.FAILED if decision.gave_up else State.STARTING if self._was_ready else State.WAITING
         self._instance.lost(error, state, next_try)
+        self._route.health_changed(self._instance, self._instance.condition.lost(error.message))
         self._route.changed()
         event = InstanceFailed if decision.gave_up else InstanceLost
         self._tell(event, cause=error.message, retry_in=decision.delay)
@@ -253,6 +268,8 @@ class Owner:
         self._was_ready = True
         self._policy.ready()
         self._instance.ready(channel)
+        self._route.health_changed(self._instance, self._instance.condition.reset())
+        self._route.breaker_changed(self._instance, self._instance.breaker.reset("the instance was started anew"))
         self._route.changed()
         self._tell(InstanceReady, start_time=start_time, starts=self._starts)
 

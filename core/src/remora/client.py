@@ -41,6 +41,7 @@ class Plugin(Generic[Request, Response]):
         headers: Mapping[str, str] | None = None,
         request_id: str | None = None,
         idempotent: bool | None = None,
+        hash_key: str = "",
     ) -> Response:
         """
         Call the plugin.
@@ -51,6 +52,7 @@ class Plugin(Generic[Request, Response]):
             headers: Sent along with the request.
             request_id: The identifier of the call; a new one when there is none.
             idempotent: Whether the call may be made twice.
+            hash_key: What the call is about, for balancers that keep calls about one thing together.
 
         Raises:
             PluginError: The plugin said no.
@@ -60,7 +62,9 @@ class Plugin(Generic[Request, Response]):
         """
         if self._is_closed:
             raise ManagerClosed("this handle is closed", plugin=self._caller.route.name)
-        options = CallOptions(timeout=timeout, headers=headers, request_id=request_id, idempotent=idempotent)
+        options = CallOptions(
+            timeout=timeout, headers=headers, request_id=request_id, idempotent=idempotent, hash_key=hash_key
+        )
         response: Response = await self._caller.call(self._target, request, options)
         return response
 

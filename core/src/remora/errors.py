@@ -21,6 +21,7 @@ The families say what the caller can do::
     │   │   ├── Draining          the plugin is being drained
     │   │   └── ManagerClosed     the manager is not running
     │   ├── RateLimited           the rate limit refuses the call
+    │   ├── Overloaded            too many calls are under way and waiting
     │   └── DeadlineExceeded      the time for the call is over
     └── GiveUp                    the same call will fail again
         ├── PluginError           the plugin itself said no
@@ -55,6 +56,7 @@ __all__ = [
     "ManagerClosed",
     "MessageTooLarge",
     "NotInstalled",
+    "Overloaded",
     "PluginDied",
     "PluginDisabled",
     "PluginError",
@@ -324,6 +326,17 @@ class RateLimited(TryLater):
     The configured rate limit refuses the call.
 
     What to do: wait `retry_after` seconds.
+    """
+
+    code = Code.RESOURCE_EXHAUSTED
+    default_sent = False
+
+
+class Overloaded(TryLater):
+    """
+    As many calls are under way as `max_connections` allows, and as many wait as `max_pending` allows.
+
+    What to do: call less at once, or raise the limits if the plugin can bear it.
     """
 
     code = Code.RESOURCE_EXHAUSTED

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from remora.specs import CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
     from remora.types import Event
 
 __all__ = [
     "hookimpl",
     "remora_event",
+    "remora_register_balancers",
     "remora_register_codecs",
     "remora_register_commands",
     "remora_register_interceptors",
@@ -81,6 +82,42 @@ def remora_register_codecs() -> Iterable[CodecSpec]:
         >>> @hookimpl
         ... def remora_register_codecs():
         ...     return [CodecSpec(name="cbor", content_types=("application/cbor",), build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_balancers() -> Iterable[BalancerSpec]:
+    """
+    Add ways to choose among the instances of a plugin.
+
+    Called once per manager, when it is built.
+
+    Returns:
+        The balancers of this extension. `balancer = "..."` in a plugin's table chooses one.
+
+    Example:
+        >>> from remora import BalancerSpec, hookimpl
+        >>>
+        >>> class Stickiest:
+        ...     def pick(self, candidates, key):
+        ...         return candidates[0]
+        ...
+        ...     def started(self, candidate):
+        ...         pass
+        ...
+        ...     def finished(self, candidate, *, latency, ok):
+        ...         pass
+        ...
+        ...     def forget(self, name):
+        ...         pass
+        >>>
+        >>> def build(clock, rng):
+        ...     return Stickiest()
+        >>>
+        >>> @hookimpl
+        ... def remora_register_balancers():
+        ...     return [BalancerSpec(name="stickiest", build=build)]
     """
     yield from ()
 

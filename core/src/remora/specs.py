@@ -6,13 +6,14 @@ What lives here: frozen records. What must not: anything that imports a feature.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from remora.protocols import Codec, Interceptor, Transport
+from remora.protocols import Balancer, Codec, Interceptor, Transport
 
-__all__ = ["CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
+__all__ = ["BalancerSpec", "CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
 
 Options = TypeVar("Options")
 
@@ -57,6 +58,20 @@ class CodecSpec:
     content_types: tuple[str, ...]
     build: Callable[[], Codec]
     claims: Callable[[object], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerSpec:
+    """
+    A way to choose among the instances of a plugin.
+
+    Attributes:
+        name: The word for `balancer = "..."`.
+        build: Makes the balancer for one plugin, given a clock in seconds and a source of chance.
+    """
+
+    name: str
+    build: Callable[[Callable[[], float], random.Random], Balancer]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "BreakerChanged",
     "Call",
     "Endpoint",
     "Event",
+    "FallbackUsed",
     "HealthChanged",
     "HealthStatus",
     "InstanceFailed",
@@ -43,6 +45,7 @@ class Call:
         deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
         request_id: The identifier that follows the call through every log.
         idempotent: Whether the call may be made twice.
+        hash_key: What the call is about, for balancers that keep calls about one thing together; it is not sent.
     """
 
     service: str = ""
@@ -53,6 +56,7 @@ class Call:
     deadline: float | None = None
     request_id: str = ""
     idempotent: bool = False
+    hash_key: str = ""
 
     @property
     def name(self) -> str:
@@ -256,6 +260,28 @@ class InstanceStopped(_InstanceEvent):
     """
     An instance was closed because it is no longer wanted.
     """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerChanged(_InstanceEvent):
+    """
+    The circuit breaker of an instance changed: from and to "closed", "open" or "half-open".
+    """
+
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackUsed(Event):
+    """
+    A call of a plugin failed, and its configured fallback answered instead.
+    """
+
+    plugin: str
+    kind: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

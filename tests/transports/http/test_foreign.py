@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
+from remora.config import HealthCheckConfig
 from remora.errors import Code, ConnectionLost, InvalidReply, MessageTooLarge, PluginError
 from remora.protocols import Transport
 from remora.types import Call, Endpoint, Reply, Status
@@ -148,7 +149,7 @@ async def test_a_health_page_decides_where_one_is_configured(asgi_server: Any, p
         await send({"type": "http.response.start", "status": 204 if is_fine else 503, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    transport = build(Options(health_endpoint=page))
+    transport = build(Options(health_check=HealthCheckConfig(endpoint=page)))
     with anyio.fail_after(5):
         async with (
             asgi_server(application) as place,

@@ -3,18 +3,24 @@ The configuration: records, and how they are read from files.
 """
 
 from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
-from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, ManagerConfig, PluginConfig
+from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
 
 __all__ = [
     "FORMATS",
     "TRANSPORT",
+    "CircuitBreakerConfig",
     "ConnectionConfig",
     "Count",
     "Defaults",
     "Duration",
+    "FallbackConfig",
+    "HealthCheckConfig",
     "ManagerConfig",
     "PluginConfig",
+    "RateLimitConfig",
+    "RetryConfig",
     "load_config",
     "problems_of_plugin",
     "structure_config",

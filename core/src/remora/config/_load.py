@@ -30,7 +30,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
-_BLOCKS = ("connection",)
+_BLOCKS = tuple(each.name for each in fields(Defaults))
 
 
 def load_config(path: str | os.PathLike[str], variables: Mapping[str, str] | None = None) -> ManagerConfig:
@@ -99,9 +99,7 @@ def problems_of_plugin(plugin: PluginConfig) -> list[str]:
     What is wrong with a plugin's table that was made in code.
     """
     problems: list[str] = []
-    values = {each.name: getattr(plugin, each.name) for each in fields(plugin)}
-    values |= {"connection": asdict(plugin.connection), "endpoints": [asdict(each) for each in plugin.endpoints]}
-    if _structure(PluginConfig, values, f"plugins.{plugin.name}", problems) is None:
+    if _structure(PluginConfig, asdict(plugin), f"plugins.{plugin.name}", problems) is None:
         return problems
     return _check(plugin)
 
@@ -152,7 +150,19 @@ def _with_defaults(name: str, table: object, defaults: Mapping[str, Any]) -> obj
         for block in _BLOCKS
         if block in defaults and isinstance(table.get(block, {}), dict)
     }
-    return {**table, **blocks, "name": name}
+    endpoints = {"endpoints": _with_priority(table)} if {"priority", "endpoints"} <= table.keys() else {}
+    return {**table, **blocks, **endpoints, "name": name}
+
+
+def _with_priority(table: Mapping[str, Any]) -> Any:
+    """
+    The endpoints, those without a priority with the plugin's own.
+    """
+    endpoints = table["endpoints"]
+    if not isinstance(endpoints, list):
+        return endpoints
+    tables = [{"url": each} if isinstance(each, str) else each for each in endpoints]
+    return [{"priority": table["priority"], **each} if isinstance(each, dict) else each for each in tables]
 
 
 def _structure(record: type[Any], data: object, path: str, problems: list[str]) -> Any:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.types import Endpoint
-from remora.values import Count, Duration
+from remora.values import Count, Duration, Number
 
 TRANSPORT = {"for": "transport"}
 """Marks keys that only the transport uses."""
@@ -23,7 +24,8 @@ class ConnectionConfig:
     How an instance is connected.
 
     Attributes:
-        max_connections: Connections to one instance at once, where the transport uses more than one.
+        max_connections: Calls under way to one instance at once, whatever the transport.
+        max_pending: Calls that may wait for one of these places; more are refused.
         max_idle_connections: Connections kept open while nobody uses them.
         idle_timeout: Seconds after which an unused connection is closed.
         connection_timeout: Seconds to wait for a connection, or for a process to be ready.
@@ -33,12 +35,33 @@ class ConnectionConfig:
     """
 
     max_connections: Count = 10
+    max_pending: Number = 1000
     max_idle_connections: Count = 5
     idle_timeout: Duration = 30.0
     connection_timeout: Duration = 10.0
     request_timeout: Duration = 30.0
     keep_alive: bool = True
     disable_compression: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackConfig:
+    """
+    What answers a call in place of a plugin that cannot. One of the three; never used for the plugin's own errors.
+
+    Attributes:
+        value: A JSON value that is the reply.
+        last_good: The last good reply to the same request, as long as it is no older than so many seconds.
+        plugin: Another plugin that is asked instead.
+    """
+
+    value: object = None
+    last_good: Duration | None = None
+    plugin: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.value is not None) + (self.last_good is not None) + bool(self.plugin) != 1:
+            raise ValueError("expected one of value, last_good and plugin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +84,19 @@ class PluginConfig:
         env: exec: variables that the program gets beside a short allow-list.
         work_dir: exec: the program's working directory.
         enabled: Whether the plugin is served at all.
+        priority: The priority of an endpoint that has none of its own: the highest number is preferred.
+        balancer: How calls are spread over the instances; by default they take turns.
+        hash_header: The header that says what a call is about, for balancers that keep such calls together.
+        fallback: What answers when the plugin cannot.
         labels: What the operator wants to see beside it.
         annotations: More of that, never used for selection.
         version: The version that the plugin has, for `info()` of plugins that do not say it themselves.
         options: Options of the transport.
         connection: How instances are connected.
+        retry: How often a call is tried again.
+        circuit_breaker: When an instance that fails is left alone.
+        health_check: How instances are probed.
+        rate_limit: How many calls are let through.
     """
 
     name: str
@@ -76,17 +107,25 @@ class PluginConfig:
     service: str = ""
     method: str = ""
     codec: str = ""
-    protocol: str = field(default="ttrpc", metadata=TRANSPORT)
+    protocol: Literal["ttrpc", "jsonl", "oneshot"] = field(default="ttrpc", metadata=TRANSPORT)
     executable: str = field(default="", metadata=TRANSPORT)
     args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
     env: Mapping[str, str] = field(default_factory=dict, metadata=TRANSPORT)
     work_dir: str = field(default="", metadata=TRANSPORT)
     enabled: bool = True
+    priority: int = 1
+    balancer: str = ""
+    hash_header: str = ""
+    fallback: FallbackConfig | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    circuit_breaker: CircuitBreakerConfig = field(default_factory=CircuitBreakerConfig)
+    health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
+    rate_limit: RateLimitConfig = field(default_factory=RateLimitConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +135,10 @@ class Defaults:
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    circuit_breaker: CircuitBreakerConfig = field(default_factory=CircuitBreakerConfig)
+    health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
+    rate_limit: RateLimitConfig = field(default_factory=RateLimitConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

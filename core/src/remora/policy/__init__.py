@@ -14,6 +14,7 @@ from remora.policy._limit import ConcurrencyLimit, Ticket
 from remora.policy._restart import Restart, RestartConfig, RestartPolicy
 from remora.policy._retry import Retry, RetryConfig
 from remora.policy._slow_start import SlowStart, SlowStartConfig
+from remora.policy._verdict import verdict_of
 from remora.policy._window import Window
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "TokenBucket",
     "Turn",
     "Window",
+    "verdict_of",
 ]

@@ -6,9 +6,9 @@ open, calls are refused until the recovery time is over: the configured one, jit
 after each failed recovery up to eightfold. Then it is half-open and admits as many probes as must succeed, counted when
 they are admitted, not when they end. The first probe that fails opens it again; when all have succeeded it closes.
 
-A verdict counts only where its permit belongs: every opening, half-opening and closing begins a generation, and what was
-admitted in an earlier one changes nothing. A probe that is abandoned frees its place. So does one that has not been heard
-of for as long as the breaker was open, though its verdict still counts when it comes; so half-open can never stick.
+A verdict counts only where its permit belongs: every opening, half-opening and closing begins a generation, and what
+was admitted in an earlier one changes nothing. A probe that is abandoned frees its place. So does one that has not been
+heard of for as long as the breaker was open, though its verdict still counts when it comes; so half-open cannot stick.
 
 No locks: the event loop serialises, because no method awaits. Sources: resilience4j's CircuitBreaker, failsafe-go's
 half-open permits, Finagle's failure accrual for the small numbers, Polly for the order of things.

@@ -1,11 +1,10 @@
 """
 How many calls a second may be made.
 
-Theory of operation: a bucket holds up to `burst_size` tokens and gains `requests_per_second` of them each second; a call
-takes one. Whoever finds none may take a turn instead: the level goes below zero, and the turn comes when the level would
-have been back. Turns are given out in the order of asking and never move, so waiting is fair by construction, and
-nobody needs to be woken. Turns that are cancelled are given to whoever asks next; those at the end go back to the
-bucket.
+Theory of operation: a bucket holds up to `burst_size` tokens and gains `requests_per_second` of them each second; a
+call takes one. Whoever finds none may take a turn instead: the level goes below zero, and the turn comes when the level
+would have been back. Turns are given out in the order of asking and never move, so waiting is fair by construction, and
+nobody needs to be woken. A cancelled turn is given to whoever asks next; those at the end go back to the bucket.
 
 No locks: the event loop serialises, because no method awaits. Source: the generic cell rate algorithm, and Go's
 x/time/rate for reservations that can be cancelled.
@@ -140,10 +139,10 @@ class TokenBucket:
         while self._turns and self._turns[0].due <= now:
             self._vacant -= self._turns.popleft().is_vacant
         vacant = self._vacated(now) if self._vacant else None
-        due = vacant.due if vacant else now + (1.0 - self._level) / self._config.requests_per_second
-        if patience is not None and due - now > patience:
-            return Turn(due - now, is_granted=False)
-        turn = Turn(due - now, is_granted=True, due=due)
+        wait = vacant.due - now if vacant else (1.0 - self._level) / self._config.requests_per_second
+        if patience is not None and wait > patience:
+            return Turn(wait, is_granted=False)
+        turn = Turn(wait, is_granted=True, due=vacant.due if vacant else now + wait)
         if vacant:
             self._turns[self._turns.index(vacant)] = turn
             self._vacant -= 1

@@ -56,7 +56,7 @@ class HttpChannel:
         self._greet = greet
         self._headers = connection_headers(address.authority, options.connection)
         self._url = lru_cache(maxsize=256)(lambda service, method: address.origin + address.target(service, method))
-        self._health_url = _health_url(address, options.health_endpoint)
+        self._health_url = _health_url(address, options.health_check.endpoint)
 
     async def call(self, call: Call, /) -> Reply:
         """

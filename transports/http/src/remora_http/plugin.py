@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from remora.config import ConnectionConfig
+from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
 
@@ -33,8 +33,8 @@ class Options:
         cert_file: The certificate that this side shows, with its chain. Needed to serve https.
         key_file: The key of that certificate.
         trust_env: Whether the proxy variables of the environment are obeyed.
-        health_endpoint: A path or an address to GET for health; any 2xx answer means healthy.
-            Without it the standard health service is asked.
+        health_check: Its `endpoint` is a path or an address to GET for health, where any 2xx answer means healthy;
+            without one the standard health service is asked.
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
@@ -44,7 +44,7 @@ class Options:
     cert_file: str = ""
     key_file: str = ""
     trust_env: bool = False
-    health_endpoint: str = ""
+    health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
 
 
 def build(options: Options) -> Transport:

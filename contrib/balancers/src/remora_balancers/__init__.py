@@ -1,0 +1,5 @@
+"""
+Load balancing strategies for Remora.
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,54 @@
+"""
+Where the fewest calls are under way.
+
+Theory of operation: the load of a candidate is its calls under way for its share. Up to four candidates are compared
+all; of more, two are drawn and compared, which costs the same for any number and keeps many hosts from choosing the
+same one. Equal loads take turns.
+
+Sources: Envoy's least request; Finagle's power of two choices.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from remora.protocols import Candidate
+from remora_balancers._base import Unlearning
+from remora_balancers._share import draw_two, eligible, share
+from remora_balancers._turns import Turns
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+C = TypeVar("C", bound=Candidate)
+
+FEW = 4
+"""Up to so many candidates, all are compared."""
+
+
+class LeastConnections(Unlearning):
+    """
+    The candidate with the least load.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._turns = Turns()
+
+    def pick(self, candidates: Sequence[C], key: str, /) -> C:
+        """
+        The least loaded one, of all or of two.
+        """
+        some = eligible(candidates)
+        compared = some if len(some) <= FEW else draw_two(some, self._rng)
+        return self._turns.take(min(compared, key=self._rank))
+
+    def forget(self, name: str, /) -> None:
+        """
+        Forget its place.
+        """
+        self._turns.forget(name)
+
+    def _rank(self, candidate: Candidate) -> tuple[float, float]:
+        return candidate.in_flight / share(candidate), self._turns.place(candidate)

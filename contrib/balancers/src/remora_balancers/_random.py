@@ -1,0 +1,47 @@
+"""
+By chance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from remora.protocols import Candidate
+from remora_balancers._base import Unlearning
+from remora_balancers._share import draw, eligible, share, warmth
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+C = TypeVar("C", bound=Candidate)
+
+
+class Random(Unlearning):
+    """
+    Any candidate, all as likely once they are warm.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def pick(self, candidates: Sequence[C], key: str, /) -> C:
+        """
+        Draw one.
+        """
+        return draw(eligible(candidates), warmth, self._rng)
+
+
+class WeightedRandom(Unlearning):
+    """
+    Any candidate, each as likely as its weight says.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def pick(self, candidates: Sequence[C], key: str, /) -> C:
+        """
+        Draw one.
+        """
+        return draw(eligible(candidates), share, self._rng)

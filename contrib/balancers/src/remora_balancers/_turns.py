@@ -1,0 +1,57 @@
+"""
+Whose turn it is.
+
+Theory of operation: each candidate has a place on a line of virtual time. The one furthest behind is next; taking a
+turn moves it ahead by one over its share, so that in the long run turns are taken in proportion to shares, evenly
+spread. One that is new or was away starts where the line is now: it neither makes up for lost turns nor loses any.
+
+Source: stride scheduling (Waldspurger and Weihl), which is also Envoy's weighted round-robin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from remora.protocols import Candidate
+from remora_balancers._share import share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+C = TypeVar("C", bound=Candidate)
+
+
+class Turns:
+    """
+    The places of all candidates that ever took a turn, by name.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, float] = {}
+        self._now = 0.0
+
+    def next(self, candidates: Sequence[C]) -> C:
+        """
+        The candidate whose turn it is; among equals the first. It takes its turn.
+        """
+        return self.take(min(candidates, key=self.place))
+
+    def place(self, candidate: Candidate) -> float:
+        """
+        Where a candidate stands; the lowest is next.
+        """
+        return max(self._places.get(candidate.name, 0.0), self._now)
+
+    def take(self, candidate: C) -> C:
+        """
+        Note that a candidate takes a turn.
+        """
+        self._now = self.place(candidate)
+        self._places[candidate.name] = self._now + 1.0 / share(candidate)
+        return candidate
+
+    def forget(self, name: str) -> None:
+        """
+        Forget a candidate's place.
+        """
+        self._places.pop(name, None)

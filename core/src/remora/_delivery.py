@@ -1,0 +1,147 @@
+"""
+One attempt at one instance: a place among its calls, the sending, and the verdict.
+
+What lives here: stages 4, 9 and 10 of a call (see `_pipeline`). What must not: the choice of the instance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora._faults import cancellation, raise_explained
+from remora.errors import CircuitOpen, DeadlineExceeded, Overloaded, RemoraError, Unavailable
+from remora.policy import Permit, verdict_of
+from remora.types import Reply
+
+if TYPE_CHECKING:
+    from remora._instance import Instance
+    from remora._route import Route
+    from remora.policy import Ticket
+    from remora.types import Call
+
+
+class Delivery:
+    """
+    Sends the calls of one plugin.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._balancer = route.balancer
+
+    async def __call__(self, instance: Instance, call: Call) -> Reply:
+        """
+        Send a call to an instance, and let its policies know how it ended.
+
+        Raises:
+            CircuitOpen: The instance's circuit breaker has changed its mind.
+            Overloaded: It has no place for the call, not even in its queue.
+            DeadlineExceeded: There was no reply in time.
+            RemoraError: As the transport says.
+        """
+        permit = instance.breaker.admit()
+        if not isinstance(permit, Permit):
+            raise CircuitOpen(instance.why_out(), retry_after=permit)
+        self._route.breaker_changed(instance, permit.change)
+        if self._balancer is not None:
+            self._balancer.started(instance)
+        verdict: bool | None = None
+        cause, started = "", anyio.current_time()
+        try:
+            ticket = await self._place(instance, call)
+            try:
+                started = anyio.current_time()
+                reply = await self._send(instance, call)
+                verdict = True
+                return reply
+            finally:
+                self._leave(instance, ticket)
+        except RemoraError as error:
+            verdict, cause = verdict_of(error), error.message
+            raise
+        finally:
+            self._record(instance, permit, verdict, anyio.current_time() - started, cause)
+
+    async def _place(self, instance: Instance, call: Call) -> Ticket:
+        """
+        Stage 4: a place among the calls under way, waited for in turn and within the deadline.
+        """
+        ticket = instance.limit.acquire()
+        if ticket is None:
+            limit, pending = instance.limit.limit, instance.limit.pending
+            raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
+        if not ticket.is_admitted:
+            await self._queue(instance, call, ticket)
+        return ticket
+
+    async def _queue(self, instance: Instance, call: Call, ticket: Ticket) -> None:
+        ticket.waiter = admitted = anyio.Event()
+        is_ours = False
+        try:
+            with anyio.move_on_after(_remaining(call)):
+                await admitted.wait()
+                is_ours = True
+                return
+        finally:
+            if not is_ours:
+                self._leave(instance, ticket)
+        raise DeadlineExceeded("no place among the calls under way became free in time", sent=False)
+
+    def _leave(self, instance: Instance, ticket: Ticket) -> None:
+        """
+        Give a place back, and wake whoever has it now.
+        """
+        following = instance.limit.release(ticket)
+        if following is not None and isinstance(following.waiter, anyio.Event):
+            following.waiter.set()
+
+    async def _send(self, instance: Instance, call: Call) -> Reply:
+        """
+        Stage 9: the transport's part. Its own timer keeps the deadline where it has one.
+        """
+        channel = instance.channel
+        if channel is None:
+            raise Unavailable("the instance was closed", sent=False)
+        instance.in_flight += 1
+        try:
+            if instance.native_deadline:
+                return _checked(await channel.call(call))
+            with anyio.move_on_after(_remaining(call)):
+                return _checked(await channel.call(call))
+            raise DeadlineExceeded("no reply in time")
+        except RemoraError:
+            raise
+        except Exception as error:  # a transport may be a stranger's code
+            raise_explained(f"the transport of {instance.origin}", error)
+        except BaseExceptionGroup as group:
+            raise cancellation(group, f"the transport of {instance.origin}") from None
+        finally:
+            instance.in_flight -= 1
+
+    def _record(self, instance: Instance, permit: Permit, verdict: bool | None, duration: float, cause: str) -> None:
+        """
+        Stage 10: one verdict for all policies. None, for a call that was cancelled or never sent, blames nobody.
+        """
+        if verdict is None:
+            instance.breaker.abandoned(permit)
+        elif verdict:
+            self._route.breaker_changed(instance, instance.breaker.succeeded(permit, duration=duration))
+            self._route.health_changed(instance, instance.condition.call_succeeded())
+        else:
+            self._route.breaker_changed(instance, instance.breaker.failed(permit, cause))
+            self._route.health_changed(instance, instance.condition.call_failed(cause))
+        if self._balancer is not None:
+            self._balancer.finished(instance, latency=duration, ok=verdict)
+
+
+def _checked(reply: object) -> Reply:
+    if not isinstance(reply, Reply):
+        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+    return reply
+
+
+def _remaining(call: Call) -> float:
+    assert call.deadline is not None  # the pipeline has set it
+    return max(0.0, call.deadline - anyio.current_time())

@@ -1,0 +1,99 @@
+"""
+What answers a call in place of a plugin that cannot: a value, the last good reply, or another plugin.
+
+What lives here: the three kinds, and when none of them may be used. What must not: the call itself.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from remora.errors import ConfigError, GiveUp, ManagerClosed, RemoraError
+from remora.types import FallbackUsed, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remora.config import FallbackConfig
+    from remora.types import Call, Event
+
+    Ask = Callable[[str, Call], Awaitable[Reply]]
+
+FALLBACK_HEADER = "x-remora-fallback"
+"""The header of a reply that a fallback gave; its value is the kind: value, last_good or plugin."""
+
+_JSON = "application/json"
+_MOST_REMEMBERED = 256
+
+_Key = tuple[str, str, str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    reply: Reply
+    at: float
+
+
+class Fallback:
+    """
+    The fallback of one plugin. It never covers up what the plugin itself answers, nor mistakes in a call.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: FallbackConfig,
+        *,
+        clock: Callable[[], float],
+        publish: Callable[[Event], None],
+        ask: Ask,
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._clock = clock
+        self._publish = publish
+        self._ask = ask
+        self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
+
+    def remember(self, call: Call, reply: Reply) -> None:
+        """
+        Keep a good reply, where good replies are what the fallback gives.
+        """
+        if self._config.last_good is None:
+            return
+        key = _key(call)
+        self._remembered[key] = _Remembered(reply, self._clock())
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    async def answer(self, call: Call, error: RemoraError) -> Reply:
+        """
+        The reply to give instead of an error.
+
+        Raises:
+            RemoraError: The very same error, when no fallback is meant for it or there is nothing to give.
+        """
+        if isinstance(error, GiveUp | ConfigError | ManagerClosed):
+            raise error
+        kind, reply = await self._find(call, error)
+        self._publish(FallbackUsed(time=time.time(), plugin=self._name, kind=kind, cause=str(error)))
+        return replace(reply, headers={**reply.headers, FALLBACK_HEADER: kind})
+
+    async def _find(self, call: Call, error: RemoraError) -> tuple[str, Reply]:
+        if self._config.plugin:
+            return "plugin", await self._ask(self._config.plugin, call)
+        if self._config.last_good is None:
+            return "value", Reply(payload=json.dumps(self._config.value).encode(), content_type=_JSON)
+        known = self._remembered.get(_key(call))
+        if known is None or self._clock() - known.at > self._config.last_good:
+            raise error
+        return "last_good", known.reply
+
+
+def _key(call: Call) -> _Key:
+    return call.service, call.method, call.content_type, call.payload
