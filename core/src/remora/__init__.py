@@ -24,6 +24,7 @@ from remora.errors import (
     ManagerClosed,
     MessageTooLarge,
     NotInstalled,
+    Overloaded,
     PluginDied,
     PluginDisabled,
     PluginError,
@@ -36,6 +37,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.monitor import CheckChanged, HealthMonitor
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
@@ -45,6 +47,7 @@ __all__ = [
     "Call",
     "CallOptions",
     "Cancelled",
+    "CheckChanged",
     "CircuitOpen",
     "Code",
     "CodecSpec",
@@ -59,6 +62,7 @@ __all__ = [
     "ExtensionConflict",
     "ExtensionError",
     "GiveUp",
+    "HealthMonitor",
     "HealthStatus",
     "InterceptorSpec",
     "InvalidReply",
@@ -69,6 +73,7 @@ __all__ = [
     "MessageTooLarge",
     "MethodInfo",
     "NotInstalled",
+    "Overloaded",
     "Plugin",
     "PluginConfig",
     "PluginDied",

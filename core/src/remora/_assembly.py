@@ -7,7 +7,6 @@ What lives here: putting together. What must not: running any of it.
 from __future__ import annotations
 
 import logging
-import random
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Sequence
 
     from remora._catalog import Catalog, Origin
@@ -127,7 +127,9 @@ def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
         _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
 
 
-def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
+def assemble(
+    catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask, rng: random.Random
+) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
@@ -136,13 +138,13 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
         config: The plugin's table.
         publish: Takes the events of its instances.
         ask: Has another plugin, given by name, answer a call.
+        rng: The source of chance.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
     transports: dict[str, Transport] = {}
-    rng = random.Random()
     parts = []
     for endpoint in _endpoints(config):
         feature = catalog.transport(endpoint.scheme, config.transport)
