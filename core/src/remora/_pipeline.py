@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
 from remora._delivery import Delivery
@@ -86,6 +87,7 @@ class Pipeline:
                 route.leave()
         except RemoraError as error:
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
+            await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
             return await self._fallback.answer(call, error)
@@ -186,7 +188,7 @@ class Pipeline:
                 return
         finally:
             self._route.forget(changed)
-        raise DeadlineExceeded("no instance became ready in time", sent=False)
+        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
 
 
 Proceed = Callable[[Call], Awaitable[Reply]]

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, Draining, ManagerClosed, Unavailable
+from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable
 from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
@@ -89,6 +89,7 @@ class Route:
 
         Raises:
             CircuitOpen: The circuit breakers of all instances refuse calls.
+            ConfigError: None of the instances can be opened as it is configured.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
         """
         able = [each for each in self.instances if each.is_able]
@@ -100,6 +101,14 @@ class Route:
         if State.STARTING in states and State.READY not in states:
             return None
         raise self._unavailable()
+
+    def why_out(self) -> str:
+        """
+        Why its instances take no calls now, in a sentence.
+        """
+        if len(self.instances) == 1:
+            return self.instances[0].why_out()
+        return "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -182,18 +191,27 @@ class Route:
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
 
-    def _unavailable(self) -> Unavailable:
+    def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
-        if len(self.instances) == 1:
-            reasons = self.instances[0].why_out()
-        else:
-            reasons = "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
         retry_after = max(0.0, min(self._back_in(each) for each in self.instances))
-        message = f"{reasons} (next try in {retry_after:.1f} s)"
+        message = f"{self.why_out()} (next try in {retry_after:.1f} s)"
         if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in self.instances):
             return CircuitOpen(message, retry_after=retry_after)
+        if wrong := self._misconfigured():
+            error = wrong(message)
+            error.sent = False
+            return error
         return Unavailable(message, retry_after=retry_after, sent=False)
+
+    def _misconfigured(self) -> type[ConfigError] | None:
+        """
+        What is wrong when none of the instances can ever be opened as it is configured.
+        """
+        kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in self.instances}
+        if None in kinds:
+            return None
+        return kinds.pop() if len(kinds) == 1 else ConfigError
 
     def _back_in(self, instance: Instance) -> float:
         if instance.state is State.READY:

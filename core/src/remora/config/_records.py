@@ -107,7 +107,7 @@ class PluginConfig:
     service: str = ""
     method: str = ""
     codec: str = ""
-    protocol: str = field(default="ttrpc", metadata=TRANSPORT)
+    protocol: Literal["ttrpc", "jsonl", "oneshot"] = field(default="ttrpc", metadata=TRANSPORT)
     executable: str = field(default="", metadata=TRANSPORT)
     args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
     env: Mapping[str, str] = field(default_factory=dict, metadata=TRANSPORT)
