@@ -141,7 +141,7 @@ class Stage:
         """
         The raw reply to a call, with its headers.
         """
-        call = Call(payload=b'{"text": "%s"}' % text.encode(), request_id="r")
+        call = Call(payload=b'{"text":"%s"}' % text.encode(), request_id="r")
         return await self.manager._plugins[name].caller.pipeline(call, None)
 
     def route(self, name: str = "p") -> Any:
