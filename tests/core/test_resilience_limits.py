@@ -349,7 +349,7 @@ async def test_probe_cancelled_at_any_moment_is_given_back(step: int, anyio_back
 def _assert_nothing_is_held(host: Stage) -> None:
     for name in host.manager.list_plugins():
         route = host.route(name)
-        assert 0 == route.in_flight
+        assert route.calls.is_idle
         for each in route.instances:
             assert (0, 0, 0) == (each.in_flight, each.limit.in_use, each.limit.pending)
             assert not each.breaker._probes

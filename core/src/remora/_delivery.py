@@ -100,8 +100,8 @@ class Delivery:
         Give a place back, and wake whoever has it now.
         """
         following = instance.limit.release(ticket)
-        if following is not None and isinstance(following.waiter, anyio.Event):
-            following.waiter.set()
+        if following is not None:
+            _wake(following)
 
     async def _send(self, instance: Instance, call: Call) -> Reply:
         """
@@ -138,8 +138,16 @@ class Delivery:
         else:
             self._route.breaker_changed(instance, instance.breaker.failed(permit, cause))
             self._route.health_changed(instance, instance.condition.call_failed(cause))
+        if verdict is not None:
+            for ticket in instance.adapt(duration, ok=verdict):
+                _wake(ticket)
         if self._balancer is not None:
             self._balancer.finished(instance, latency=duration, ok=verdict)
+
+
+def _wake(ticket: Ticket) -> None:
+    if isinstance(ticket.waiter, anyio.Event):
+        ticket.waiter.set()
 
 
 def _checked(reply: object) -> Reply:

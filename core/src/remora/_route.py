@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from remora._instance import Instance, State, Waiter
 from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable
-from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
+from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
-        in_flight: Calls under way.
-        is_draining: Whether new calls are refused.
+        calls: The calls under way, and whether new ones are let in.
         is_closed: Whether it is gone for good.
     """
 
@@ -51,8 +50,7 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancer = balancer
-        self.in_flight = 0
-        self.is_draining = False
+        self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self._clock = clock
         self._publish = publish
@@ -68,7 +66,7 @@ class Route:
 
     def admit(self) -> None:
         """
-        Let a new call in.
+        Let a new call in; it is under way until `leave`.
 
         Raises:
             Draining: Only calls that are under way already are finished.
@@ -76,7 +74,7 @@ class Route:
         """
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if self.is_draining:
+        if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
@@ -130,18 +128,12 @@ class Route:
         for waiter in waiters:
             waiter.set()
 
-    def enter(self) -> None:
-        """
-        A call is under way.
-        """
-        self.in_flight += 1
-
     def leave(self) -> None:
         """
         A call has ended.
         """
-        self.in_flight -= 1
-        if not self.in_flight:
+        self.calls.leave()
+        if self.calls.is_idle:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
