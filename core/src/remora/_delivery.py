@@ -6,7 +6,8 @@ What lives here: stages 4, 9 and 10 of a call (see `_pipeline`). What must not: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -16,10 +17,14 @@ from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from remora._instance import Instance
     from remora._route import Route
     from remora.policy import Ticket
     from remora.types import Call
+
+_log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -59,7 +64,7 @@ class Delivery:
         cause, started = "", anyio.current_time()
         try:
             if self._balancer is not None:
-                self._balancer.started(instance)
+                self._tell(self._balancer.started, instance)
             reply = await self._send(instance, call)
             verdict = True
             return reply
@@ -142,7 +147,16 @@ class Delivery:
             for ticket in instance.adapt(duration, ok=verdict):
                 _wake(ticket)
         if self._balancer is not None:
-            self._balancer.finished(instance, latency=duration, ok=verdict)
+            self._tell(self._balancer.finished, instance, latency=duration, ok=verdict)
+
+    def _tell(self, report: Callable[..., None], instance: Instance, **facts: Any) -> None:
+        """
+        Let the balancer know; what it does wrong with that is no fault of the call.
+        """
+        try:
+            report(instance, **facts)
+        except Exception:  # a balancer may be a stranger's code
+            _log.exception("the balancer %r failed", self._route.config.balancer)
 
 
 def _wake(ticket: Ticket) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from remora._faults import raise_explained
 from remora._instance import Instance, State, Waiter
 from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable
 from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
@@ -179,9 +180,18 @@ class Route:
         if len(preferred) == 1:
             return preferred[0]
         if self.balancer is not None:
-            return self.balancer.pick(preferred, key)
+            return self._balanced(self.balancer, preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
+
+    def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
+        try:
+            chosen = balancer.pick(preferred, key)
+            if chosen not in preferred:
+                raise TypeError(f"expected one of the candidates, got {chosen!r}")
+            return chosen
+        except Exception as error:  # a balancer may be a stranger's code
+            raise_explained(f"the balancer {self.config.balancer!r}", error)
 
     def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
