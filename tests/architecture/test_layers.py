@@ -55,7 +55,7 @@ LAYERS = {
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
     "_instance": Layer("policy protocols types errors"),
-    "_route": Layer("_instance policy protocols types errors"),
+    "_route": Layer("_instance _faults policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),

@@ -141,7 +141,7 @@ class Stage:
         """
         The raw reply to a call, with its headers.
         """
-        call = Call(payload=b'{"text": "%s"}' % text.encode(), request_id="r")
+        call = Call(payload=b'{"text":"%s"}' % text.encode(), request_id="r")
         return await self.manager._plugins[name].caller.pipeline(call, None)
 
     def route(self, name: str = "p") -> Any:
@@ -168,7 +168,11 @@ def endpoint(address: str, **settings: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def stage(
-    *tables: dict[str, Any], seed: int = 7, script: Callable[[ScriptedTransport], object] | None = None, **named: Any
+    *tables: dict[str, Any],
+    seed: int = 7,
+    script: Callable[[ScriptedTransport], object] | None = None,
+    extensions: Sequence[object] = (),
+    **named: Any,
 ) -> AsyncIterator[Stage]:
     """
     A running manager; the table given by position is the plugin `p`.
@@ -177,7 +181,7 @@ async def stage(
     if script is not None:
         script(transport)
     plugins = {**({"p": tables[0]} if tables else {}), **named}
-    extensions = [transport.extension, recorder]
-    async with Manager({"plugins": plugins}, extensions=extensions, rng=random.Random(seed)) as manager:
+    all_extensions = [transport.extension, recorder, *extensions]
+    async with Manager({"plugins": plugins}, extensions=all_extensions, rng=random.Random(seed)) as manager:
         await anyio.sleep(0.001)  # virtual: the instances are ready
         yield Stage(manager, transport, recorder)

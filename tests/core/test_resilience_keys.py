@@ -211,6 +211,15 @@ async def most_active(host: Stage) -> int:
     return host["a"].most_active
 
 
+async def active_of_five(host: Stage) -> int:
+    """
+    How many of five calls are answered at once.
+    """
+    host["a"].latency = 0.1
+    await host.at_once(5)
+    return host["a"].most_active
+
+
 async def turned_away(host: Stage) -> int:
     """
     How many of twenty calls do not even get into the queue.
@@ -335,6 +344,7 @@ CASES: dict[str, Case] = {
     "rate_limit.mode": Case(refused, ("reject", 20), ("wait", 0), block=LIMIT),
     "connection.max_connections": Case(most_active, (1, 1), (17, 17)),
     "connection.max_pending": Case(turned_away, (0, 18), (5, 13), block={"max_connections": 2}),
+    "connection.adaptive_limit": Case(active_of_five, ({"enabled": False}, 5), ({"enabled": True, "initial": 2}, 2)),
     "connection.request_timeout": Case(patience, (2, 2.0), ("1m", 60.0)),
     "connection.connection_timeout": Case(is_too_slow_to_start, (2, True), (10, False), script=slow_to_start),
     "fallback.value": Case(answer, ({"text": "one"}, "one"), ({"text": "other"}, "other")),

@@ -146,7 +146,8 @@ async def test_attempts_are_counted_even_when_there_is_no_instance_to_try(anyio_
     """
     A plugin that cannot be connected to: three more tries, not as many as the deadline allows.
     """
-    async with stage(table(retry=RETRY), script=lambda t: setattr(t.plugin("a"), "is_refusing", True)) as host:
+    settings = table(retry=RETRY, connection={"request_timeout": 1000})
+    async with stage(settings, script=lambda transport: setattr(transport.plugin("a"), "is_refusing", True)) as host:
         await anyio.sleep(120)
         started = host.now
         error = await host.outcome(timeout=600)

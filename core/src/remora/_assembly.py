@@ -7,6 +7,7 @@ What lives here: putting together. What must not: running any of it.
 from __future__ import annotations
 
 import logging
+import random
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Iterable, Sequence
 
     from remora._catalog import Catalog, Origin
@@ -159,16 +159,23 @@ def assemble(
                 config,
                 native_deadline=spec.native_deadline,
                 clock=anyio.current_time,
-                rng=rng,
+                rng=_own(rng),
                 origin=str(feature.origin),
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer = _balancer(catalog, config, rng)
+    balancer = _balancer(catalog, config, _own(rng))
     route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish)
     fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=rng)
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=_own(rng))
     return Plugged(route, Caller(route, pipeline, catalog), parts)
+
+
+def _own(rng: random.Random) -> random.Random:
+    """
+    A source of chance for one part: what it draws does not depend on what other parts draw in between.
+    """
+    return random.Random(rng.getrandbits(64))
 
 
 def _endpoints(config: PluginConfig) -> list[Endpoint]:

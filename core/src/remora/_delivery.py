@@ -6,7 +6,8 @@ What lives here: stages 4, 9 and 10 of a call (see `_pipeline`). What must not: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -16,10 +17,14 @@ from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from remora._instance import Instance
     from remora._route import Route
     from remora.policy import Ticket
     from remora.types import Call
+
+_log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -59,7 +64,7 @@ class Delivery:
         cause, started = "", anyio.current_time()
         try:
             if self._balancer is not None:
-                self._balancer.started(instance)
+                self._tell(self._balancer.started, instance)
             reply = await self._send(instance, call)
             verdict = True
             return reply
@@ -100,8 +105,8 @@ class Delivery:
         Give a place back, and wake whoever has it now.
         """
         following = instance.limit.release(ticket)
-        if following is not None and isinstance(following.waiter, anyio.Event):
-            following.waiter.set()
+        if following is not None:
+            _wake(following)
 
     async def _send(self, instance: Instance, call: Call) -> Reply:
         """
@@ -138,8 +143,25 @@ class Delivery:
         else:
             self._route.breaker_changed(instance, instance.breaker.failed(permit, cause))
             self._route.health_changed(instance, instance.condition.call_failed(cause))
+        if verdict is not None:
+            for ticket in instance.adapt(duration, ok=verdict):
+                _wake(ticket)
         if self._balancer is not None:
-            self._balancer.finished(instance, latency=duration, ok=verdict)
+            self._tell(self._balancer.finished, instance, latency=duration, ok=verdict)
+
+    def _tell(self, report: Callable[..., None], instance: Instance, **facts: Any) -> None:
+        """
+        Let the balancer know; what it does wrong with that is no fault of the call.
+        """
+        try:
+            report(instance, **facts)
+        except Exception:  # a balancer may be a stranger's code
+            _log.exception("the balancer %r failed", self._route.config.balancer)
+
+
+def _wake(ticket: Ticket) -> None:
+    if isinstance(ticket.waiter, anyio.Event):
+        ticket.waiter.set()
 
 
 def _checked(reply: object) -> Reply:

@@ -10,7 +10,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from remora.policy import CircuitBreaker, ConcurrencyLimit, HealthState, SlowStart, SlowStartConfig
+from remora.policy import CircuitBreaker, ConcurrencyLimit, Gradient, HealthState, SlowStart, SlowStartConfig
 from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from remora.config import PluginConfig
     from remora.errors import RemoraError
+    from remora.policy import Ticket
     from remora.protocols import Channel
     from remora.types import Endpoint
 
@@ -89,7 +90,11 @@ class Instance:
         self.in_flight = 0
         self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
         self.condition = HealthState(config.health_check, rng=rng)
-        self.limit = ConcurrencyLimit(config.connection.max_connections, config.connection.max_pending)
+        self._most = config.connection.max_connections
+        adaptive = config.connection.adaptive_limit
+        self._gradient = Gradient(adaptive) if adaptive.enabled else None
+        first = self._most if self._gradient is None else min(self._most, self._gradient.limit)
+        self.limit = ConcurrencyLimit(first, config.connection.max_pending)
         self.doubt: Waiter | None = None
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
@@ -175,6 +180,18 @@ class Instance:
         It has been asked for its health, and took so many seconds to answer; None when it did not.
         """
         self._last_check, self._response_time = time.time(), response_time
+
+    def adapt(self, duration: float, *, ok: bool) -> list[Ticket]:
+        """
+        Let the limit learn from a call that has ended.
+
+        Returns:
+            The calls in the queue that are admitted by it; they are to be woken.
+        """
+        if self._gradient is None:
+            return []
+        limit = self._gradient.finished(duration, self.limit.in_use) if ok else self._gradient.dropped()
+        return self.limit.resize(min(limit, self._most))
 
     def refuses_for(self) -> float:
         """

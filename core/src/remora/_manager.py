@@ -253,7 +253,7 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
         """
         route = self._plugged(name).route
-        route.is_draining = True
+        route.calls.drain()
         return await _idle(route, timeout)
 
     def active_requests(self, name: str | None = None) -> int:
@@ -264,7 +264,7 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
         """
         plugged = self._plugins.values() if name is None else [self._plugged(name)]
-        return sum(each.route.in_flight for each in plugged)
+        return sum(each.route.calls.active for each in plugged)
 
     def restart(self, name: str) -> None:
         """
@@ -385,7 +385,7 @@ async def _idle(route: Route, timeout: float) -> bool:
     Wait until no call is under way; False when that takes longer than `timeout` seconds.
     """
     with anyio.move_on_after(timeout):
-        while route.in_flight:
+        while not route.calls.is_idle:
             changed = anyio.Event()
             route.wait(changed)
             try:

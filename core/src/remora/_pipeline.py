@@ -78,7 +78,6 @@ class Pipeline:
         try:
             call = self._prepared(call, timeout)  # 2 deadline; first, so that it holds for a fallback too
             route.admit()  # 1 admit
-            route.enter()
             try:
                 if route.config.rate_limit.enabled:
                     await self._take_turn(call)  # 3 rate limit

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from remora._faults import raise_explained
 from remora._instance import Instance, State, Waiter
 from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable
-from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
+from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
-        in_flight: Calls under way.
-        is_draining: Whether new calls are refused.
+        calls: The calls under way, and whether new ones are let in.
         is_closed: Whether it is gone for good.
     """
 
@@ -51,8 +51,7 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancer = balancer
-        self.in_flight = 0
-        self.is_draining = False
+        self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self._clock = clock
         self._publish = publish
@@ -68,7 +67,7 @@ class Route:
 
     def admit(self) -> None:
         """
-        Let a new call in.
+        Let a new call in; it is under way until `leave`.
 
         Raises:
             Draining: Only calls that are under way already are finished.
@@ -76,7 +75,7 @@ class Route:
         """
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if self.is_draining:
+        if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
@@ -130,18 +129,12 @@ class Route:
         for waiter in waiters:
             waiter.set()
 
-    def enter(self) -> None:
-        """
-        A call is under way.
-        """
-        self.in_flight += 1
-
     def leave(self) -> None:
         """
         A call has ended.
         """
-        self.in_flight -= 1
-        if not self.in_flight:
+        self.calls.leave()
+        if self.calls.is_idle:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
@@ -187,9 +180,18 @@ class Route:
         if len(preferred) == 1:
             return preferred[0]
         if self.balancer is not None:
-            return self.balancer.pick(preferred, key)
+            return self._balanced(self.balancer, preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
+
+    def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
+        try:
+            chosen = balancer.pick(preferred, key)
+            if chosen not in preferred:
+                raise TypeError(f"expected one of the candidates, got {chosen!r}")
+            return chosen
+        except Exception as error:  # a balancer may be a stranger's code
+            raise_explained(f"the balancer {self.config.balancer!r}", error)
 
     def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):

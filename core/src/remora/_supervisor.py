@@ -54,7 +54,7 @@ class Supervisor:
         """
         Have an instance opened, and kept open until `stop`.
         """
-        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=self._rng)
+        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
         owner = Owner(route, part, policy=policy, publish=self._publish)
         self._owners[part.instance] = owner
         self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")

@@ -30,6 +30,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
+_KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
 _BLOCKS = tuple(each.name for each in fields(Defaults))
 
 
@@ -180,7 +181,7 @@ def _structure(record: type[Any], data: object, path: str, problems: list[str]) 
     except RecursionError:
         raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        _add(map(_discreet, describe_errors(error, root=path)), problems)
+        _add((_discreet(_with_key(line)) for line in describe_errors(error, root=path)), problems)
         return None
 
 
@@ -190,6 +191,13 @@ def _add(lines: Iterable[str], problems: list[str]) -> None:
     """
     known = {line.partition(": ")[0] for line in problems}
     problems += [line for line in lines if line.partition(": ")[0] not in known]
+
+
+def _with_key(line: str) -> str:
+    """
+    A line of a record that found its keys not to fit together, with the key that it names put into the path.
+    """
+    return _KEY.sub(r"\1.\2: ", line)
 
 
 def _discreet(line: str) -> str:

@@ -72,6 +72,10 @@ SOON = 1.0
 """The longest interval between probes while it is open whether an instance is well, in seconds."""
 
 
+SHORTEST = 0.01
+"""The shortest interval between probes, in seconds; whoever configures less shall not keep the machine busy with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckConfig:
     """
@@ -192,7 +196,7 @@ class HealthState:
         """
         The seconds until the next probe: the interval, jittered by a tenth, or less while it is open how things are.
         """
-        return self._interval() * self._rng.uniform(0.9, 1.1)
+        return max(SHORTEST, self._interval() * self._rng.uniform(0.9, 1.1))
 
     def soonest_check(self) -> float:
         """
