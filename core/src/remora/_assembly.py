@@ -20,7 +20,7 @@ from remora._options import build_options
 from remora._pipeline import Pipeline
 from remora._route import Route
 from remora.config import problems_of_plugin, summary
-from remora.errors import ConfigError, NotInstalled
+from remora.errors import ConfigError, ExtensionError, NotInstalled
 from remora.policy import RestartConfig
 from remora.types import Endpoint
 
@@ -95,9 +95,10 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
     for check in checks:
         try:
             check()
-        except NotInstalled as error:
-            named = NotInstalled(f"plugins.{config.name}: {error.message}")
-            errors[named.message] = named
+        except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
+            located = type(error)(f"plugins.{config.name}: {error.message}")
+            located.__cause__ = error
+            errors[located.message] = located
         except ConfigError as error:
             errors[error.message] = error
     return list(errors.values())

@@ -113,10 +113,12 @@ class Manager:
             plugged.route.is_closed = True
         self._group.cancel_scope.shield = True
         try:
-            if exc_type is None:
-                await self._drained(_SHUTDOWN_DRAIN)
-            with anyio.move_on_after(_SHUTDOWN_CLOSING):
-                await self._supervisor.stop_all()
+            # a scope of its own: an owner that was cancelled with the body has the group cancelled as well
+            with anyio.CancelScope(shield=True):
+                if exc_type is None:
+                    await self._drained(_SHUTDOWN_DRAIN)
+                with anyio.move_on_after(_SHUTDOWN_CLOSING):
+                    await self._supervisor.stop_all()
             self._group.cancel_scope.cancel()
             # without the body's exception, so that it leaves as it is and not in a group
             await self._group.__aexit__(None, None, None)

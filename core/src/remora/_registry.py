@@ -203,7 +203,11 @@ def _entry_points() -> tuple[importlib_metadata.EntryPoint, ...]:
 def _origin(entry_point: importlib_metadata.EntryPoint) -> Origin:
     distribution = entry_point.dist
     assert distribution is not None  # those that `entry_points` finds have one
-    return Origin(distribution.name, distribution.version, entry_point.name)
+    try:
+        name, version = distribution.name, distribution.version
+    except Exception:  # what an uninstallation left over may have no metadata, or any text in its place
+        name, version = None, None
+    return Origin(name or "a distribution without metadata", version or "", entry_point.name)
 
 
 def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:

@@ -5,6 +5,7 @@ The command `remora` itself: a group whose commands come from extensions, each b
 from __future__ import annotations
 
 import platform
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -72,6 +73,17 @@ class RemoraGroup(click.Group):
                 f"the command {cmd_name!r} was built as {type(built).__name__}, not as a click.Command"
             )
         return built
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """
+        The command that is meant; a misspelt one is told what it may have been.
+        """
+        meant = get_close_matches(args[0], self.specs, n=1)
+        if meant and args[0] not in self.specs and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {meant[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """

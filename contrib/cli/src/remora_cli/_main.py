@@ -4,6 +4,7 @@ One run of the command line: from words to an exit code, whatever happens in bet
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -32,5 +33,6 @@ def run(args: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Exception as error:  # of a command, which may be a stranger's
+        output.as_json |= "--json" in (sys.argv[1:] if args is None else args)  # also where parsing stopped before it
         return output.failed(explain(error), error)
     return code if isinstance(code, int) else 0

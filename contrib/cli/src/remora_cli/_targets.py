@@ -70,6 +70,8 @@ def _attribute(module: object, path: str, where: str) -> object:
             found = getattr(found, name)
         except AttributeError as error:
             raise ConfigError(f"{where}: there is no {name!r} in it{_offer(module)}") from error
+    if inspect.ismodule(found):
+        raise ConfigError(f"{where} is a module; name a class or an object in it")
     return found
 
 
@@ -96,9 +98,11 @@ def _made(maker: object, where: str) -> object:
         made = factory()
     except Exception as error:  # a user's constructor may raise anything
         raise ConfigError(f"{where}() failed: {type(error).__name__}: {error}") from error
-    if made is None or inspect.isawaitable(made):
-        kind = "nothing" if made is None else "an awaitable"
-        raise ConfigError(f"{where}() returned {kind}, not an object to serve")
+    if inspect.iscoroutine(made):
+        made.close()
+        raise ConfigError(f"{where} is a coroutine function; what makes the object is to be a plain one")
+    if made is None:
+        raise ConfigError(f"{where}() returned nothing to serve")
     return made
 
 

@@ -75,8 +75,8 @@ def _describe(exc: BaseException, path: str) -> Iterator[str]:
         for inner in exc.exceptions:
             yield from _describe(inner, _extend(path, inner))
     elif isinstance(exc, ForbiddenExtraKeysError):
-        for key in sorted(exc.extra_fields):
-            yield _line(_join(path, key), _unknown(key, exc.cl))
+        for key in sorted(exc.extra_fields, key=str):
+            yield _line(_join(path, key), _unknown(str(key), exc.cl))
     else:
         yield _line(path, _reason(exc))
 

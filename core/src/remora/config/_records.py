@@ -4,7 +4,7 @@ The configuration as frozen records: every key, its type and its default.
 What lives here: records. What must not: files, dictionaries, anything that reads or checks them.
 """
 
-from __future__ import annotations
+# No postponed annotations here: cattrs reads those of dataclasses without what `Annotated` adds, the limits.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

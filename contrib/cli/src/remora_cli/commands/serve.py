@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,9 @@ def _is_wire(listen: Sequence[str]) -> bool:
 def _announce(output: Output, stdout_is_wire: bool, served: Served) -> None:
     names = [info.name for info in served.dispatcher.services]
     for endpoint in served.endpoints:
-        if stdout_is_wire:
-            output.note(f"remora: serving {', '.join(names)} at {endpoint.url}")
+        if stdout_is_wire:  # and standard error is the host's log, unless a person is trying it out
+            if sys.stderr.isatty():
+                output.note(f"remora: serving {', '.join(names)} at {endpoint.url}")
         elif output.as_json:
             output.document({"serving": names, "url": endpoint.url})
         else:

@@ -1,0 +1,199 @@
+"""
+What the tests of the command line share: real processes of it, in a directory with something to serve.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "remora_cli"]
+
+SAMPLE = '''
+"""Something to serve; it talks while it is imported, as many modules do."""
+
+from dataclasses import dataclass
+
+from remora import Code, PluginError, current_call, service
+
+print("sample is imported")
+
+
+@dataclass
+class Text:
+    text: str
+
+
+@service("sample.v1.Echo")
+class Echo:
+    async def echo(self, request: Text) -> Text:
+        return request
+
+    async def any(self, request: object) -> object:
+        return request
+
+    async def header(self, request: Text) -> Text:
+        return Text(current_call().headers.get(request.text, ""))
+
+    async def refuse(self, request: Text) -> Text:
+        raise PluginError("no such user", code=Code.NOT_FOUND, details={"id": 7})
+
+    def wait(self, request: Text) -> Text:
+        with open("entered", "w"):  # two named pipes: both sides of each wait for the other
+            pass
+        with open("go"):
+            return request
+
+
+class Empty:
+    pass
+
+
+class Broken:
+    def __init__(self):
+        raise RuntimeError("no database")
+
+
+def make():
+    return Echo()
+
+
+def make_nothing():
+    return None
+
+
+async def make_later():
+    return Echo()
+
+
+instance = Echo()
+'''
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    What a command left.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """
+        The only line on standard error that is not the sample's own.
+        """
+        lines = [line for line in self.err.splitlines() if line != "sample is imported"]
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """
+    A directory with a module `sample` in it.
+    """
+    (tmp_path / "sample.py").write_text(SAMPLE)
+    return tmp_path
+
+
+@pytest.fixture
+def remora(place: Path) -> Run:
+    """
+    Runs `remora` in that directory to its end.
+    """
+
+    def run(*args: str, stdin: str = "", **variables: str) -> Result:
+        done = subprocess.run(
+            [*COMMAND, *args],
+            cwd=place,
+            env=environment(**variables),
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    A `remora serve` that can be called.
+    """
+
+    process: subprocess.Popen[str]
+    urls: list[str]
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """
+        Send a signal and return the exit code.
+        """
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(place: Path) -> Iterator[Serve]:
+    """
+    Starts `remora serve` on some addresses.
+    """
+    with ExitStack() as stack:
+
+        def start(*addresses: str, target: str = "sample:Echo", backend: str = "asyncio") -> Server:
+            listen = [word for address in addresses for word in ("--listen", address)]
+            process = stack.enter_context(spawned(place, "serve", target, "--backend", backend, *listen))
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in addresses]
+            return Server(process, [re.fullmatch(r"serving \S+ at (\S+)\n", line)[1] for line in lines])  # type: ignore[index]
+
+        yield start
+
+
+@contextmanager
+def spawned(place: Path, *args: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """
+    A running `remora`, killed at the end if it still runs.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*COMMAND, *args],
+        cwd=place,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """
+    The environment without what would change the outcome.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "_REMORA"))}
+    return {**kept, "COLUMNS": "80", **variables}

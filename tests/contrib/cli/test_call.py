@@ -1,0 +1,119 @@
+"""
+`remora call`: JSON in, JSON out, and errors that a script can tell apart.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.contrib.cli.conftest import Run, Serve
+
+
+@pytest.fixture
+def config(place: Path, serve: Serve) -> str:
+    """
+    A configuration with a plugin that is there, one that is away and one that is switched off.
+    """
+    url = serve("http://127.0.0.1:0").urls[0]
+    (place / "remora.toml").write_text(f"""
+        [plugins.sample]
+        endpoint = "{url}"
+        service = "sample.v1.Echo"
+        [plugins.away]
+        endpoint = "unix://{place}/nobody.sock"
+        [plugins.off]
+        endpoint = "{url}"
+        enabled = false
+    """)
+    return "remora.toml"
+
+
+@pytest.mark.parametrize("value", [{"text": "schön"}, [1, None, {"a": 1.5}], "x", 0, None])
+def test_reply_is_printed_as_json(value: object, config: str, remora: Run, anyio_backend: str) -> None:
+    """
+    Any value can be sent.
+    """
+    result = remora("call", config, "sample", "any", json.dumps(value), "--backend", anyio_backend, "--json")
+
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out) == value
+
+
+def test_request_may_come_from_standard_input(config: str, remora: Run) -> None:
+    """
+    For what is too long or too secret for a command line.
+    """
+    result = remora("call", config, "sample", "echo", "-", stdin='{"text": "piped"}')
+
+    assert json.loads(result.out) == {"text": "piped"}
+
+
+def test_headers_are_sent(config: str, remora: Run) -> None:
+    """
+    They arrive at the handler.
+    """
+    request = '{"text": "x-tenant"}'
+    result = remora("call", config, "sample", "header", request, "--header", "x-tenant=acme")
+
+    assert json.loads(result.out) == {"text": "acme"}
+
+
+def test_service_can_be_named(config: str, remora: Run) -> None:
+    """
+    It goes before the configured one.
+    """
+    result = remora("call", config, "sample", "echo", '{"text": "x"}', "--service", "other.v1.Thing")
+
+    assert result.code == 1
+    assert "other.v1.Thing/echo" in result.complaint
+
+
+def test_plugins_own_error_is_one_line(config: str, remora: Run) -> None:
+    """
+    Its code and its message.
+    """
+    result = remora("call", config, "sample", "refuse", '{"text": "x"}')
+
+    assert (result.code, result.out) == (1, "")
+    assert result.complaint.startswith("remora: NOT_FOUND: plugin 'sample' at http://127.0.0.1:")
+    assert result.complaint.endswith(": no such user")
+
+
+def test_plugins_own_error_has_its_details_in_json(config: str, remora: Run) -> None:
+    """
+    What the plugin said, as values.
+    """
+    result = remora("call", config, "sample", "refuse", '{"text": "x"}', "--json")
+    error = json.loads(result.out)["error"]
+
+    assert result.code == 1
+    assert (error["code"], error["message"], error["details"]) == ("NOT_FOUND", "no such user", {"id": 7})
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["sample", "echo", '{"text": 1}'], 1, "remora: INVALID_ARGUMENT: plugin 'sample'"),
+        (["sample", "nosuch", "{}"], 1, "remora: UNIMPLEMENTED: plugin 'sample'"),
+        (["away", "echo", "{}"], 1, "remora: plugin 'away': "),
+        (["off", "echo", "{}"], 3, "remora: plugin 'off': it is configured with enabled = false"),
+        (["nosuch", "{}"], 3, "remora: no plugin named 'nosuch' is configured; there are: away, off, sample"),
+        (["sample", "echo", "{text}"], 2, "remora: the request is no JSON: "),
+        (["sample", "echo", "NaN"], 2, "remora: the request is no JSON: NaN"),
+        (["sample", "echo", "-"], 2, "remora: standard input is no JSON: "),
+        (["sample", "a", "b", "{}"], 2, "remora: more words than CONFIG PLUGIN [METHOD] JSON"),
+        (["sample", "echo", "{}", "--timeout", "0"], 2, "remora: Invalid value for '--timeout'"),
+        (["sample", "echo", "{}", "--header", "x"], 2, "remora: Invalid value for '--header'"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(words: list[str], code: int, complaint: str, config: str, remora: Run) -> None:
+    """
+    With the exit code of its kind.
+    """
+    result = remora("call", config, *words)
+
+    assert (result.code, result.out) == (code, "")
+    assert result.complaint.startswith(complaint)

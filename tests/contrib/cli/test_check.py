@@ -1,0 +1,88 @@
+"""
+`remora check`: configurations that hold, and all that is wrong with the others.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.contrib.cli.conftest import Run
+
+GOOD = """
+    [plugins.one]
+    endpoint = "http://127.0.0.1:1"
+    [plugins.two]
+    endpoint = "exec:./two"
+    enabled = false
+"""
+
+BAD = """
+    [plugins.one]
+    endpoint = "carrier:x"
+    [plugins.two]
+    endpoint = "http://127.0.0.1:1"
+    options = { nosuch = 1 }
+"""
+
+
+def test_good_configuration_is_listed(remora: Run, place: Path) -> None:
+    """
+    One line for each plugin, and nothing is started.
+    """
+    (place / "good.toml").write_text(GOOD)
+    result = remora("check", "good.toml")
+
+    assert (result.code, result.err) == (0, "")
+    assert result.out == "one  http  http://127.0.0.1:1\ntwo  exec  exec:./two  (disabled)\nok\n"
+
+
+def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:
+    """
+    The same as values.
+    """
+    (place / "good.toml").write_text(GOOD)
+    report = json.loads(remora("check", "good.toml", "--json").out)
+
+    assert (report["ok"], report["warnings"]) == (True, [])
+    assert [each["name"] for each in report["plugins"]] == ["one", "two"]
+
+
+def test_every_problem_is_named(remora: Run, place: Path) -> None:
+    """
+    Also those that only the installed extensions can tell.
+    """
+    (place / "bad.toml").write_text(BAD)
+    result = remora("check", "bad.toml")
+
+    assert (result.code, result.out) == (3, "")
+    assert len(result.err.splitlines()) == 3
+    assert '  plugins.one: transport "carrier" is provided by no installed extension' in result.err
+    assert "  plugins.two.options.nosuch: unknown key" in result.err
+    assert len(json.loads(remora("check", "bad.toml", "--json").out)["error"]["problems"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("absent.toml", None, "remora: absent.toml: No such file or directory"),
+        ("broken.toml", "[plugins", "remora: broken.toml: "),
+        ("odd.ini", "", "remora: odd.ini: the ending is none of .toml"),
+        ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml: "),
+    ],
+)
+def test_unreadable_configuration_is_reported(
+    name: str, content: str | None, complaint: str, remora: Run, place: Path
+) -> None:
+    """
+    With the file's name, and the status 3.
+    """
+    if content is not None:
+        (place / name).write_text(content)
+    result = remora("check", name)
+
+    assert (result.code, result.out) == (3, "")
+    assert result.err.startswith(complaint)
+    assert "Traceback" not in result.err

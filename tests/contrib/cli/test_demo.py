@@ -1,0 +1,113 @@
+"""
+`remora demo`: all of it, on both event loops, and nothing of it left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contrib.cli.conftest import Run, spawned
+
+
+def test_demo_shows_every_transport_and_a_return(remora: Run, anyio_backend: str, tmp_path: Path) -> None:
+    """
+    Every answer was right, the killed plugin is back, no file is left.
+    """
+    result = remora("demo", "--backend", anyio_backend, "--calls", "40", TMPDIR=str(tmp_path))
+
+    assert (result.code, result.out.count("all correct")) == (0, 4)
+    assert re.search(r"^killed pid (\d+); back after \d+\.\d s as pid (?!\1)\d+$", result.out, re.MULTILINE)
+    assert "the call under way: PluginDied: " in result.out
+    assert result.out.splitlines()[-1].startswith("try next: remora serve ")
+    assert list(tmp_path.glob("remora-*")) == []
+
+
+def test_demo_reports_to_programs(remora: Run, anyio_backend: str) -> None:
+    """
+    One document; what is told while it works goes to standard error.
+    """
+    result = remora("demo", "--json", "--calls", "20", REMORA_BACKEND=anyio_backend)
+    report = json.loads(result.out)
+
+    assert (result.code, report["ok"], report["backend"]) == (0, True, anyio_backend)
+    assert [each["transport"] for each in report["transports"]] == ["http", "grpc", "unix", "exec"]
+    assert all((each["calls"], each["failed"]) == (20, 0) for each in report["transports"])
+    assert all(0 < each["p50_ms"] <= each["p99_ms"] for each in report["transports"])
+    assert report["crash"]["killed_pid"] != report["crash"]["new_pid"]
+    assert "starting plugins for http, grpc, unix, exec ..." in result.err
+
+
+def test_demo_shows_what_is_installed(remora: Run) -> None:
+    """
+    A transport that is missing is named with what installs it.
+    """
+    result = remora("demo", "--calls", "5", REMORA_DISABLE="grpc,http,exec")
+
+    assert (result.code, result.out.count("all correct")) == (0, 1)
+    assert 'exec is not installed: pip install "remora[exec]"' in result.out
+
+
+def test_demo_without_transports_names_what_to_install(remora: Run) -> None:
+    """
+    There is nothing to show, which is an error.
+    """
+    result = remora("demo", REMORA_DISABLE="grpc,http,exec,unix")
+
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1] == 'remora: there is no transport to show: pip install "remora[all]"'
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+@pytest.mark.parametrize("step", ["starting", "calling unix", "killing"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_demo_leaves_nothing(
+    step: str, number: signal.Signals, anyio_backend: str, place: Path, tmp_path: Path
+) -> None:
+    """
+    The exit code is 130, no process and no file stays.
+    """
+    words = ["demo", "--backend", anyio_backend, "--calls", "2000" if step == "calling unix" else "5"]
+    with spawned(place, *words, TMPDIR=str(tmp_path)) as process:
+        assert process.stderr is not None
+        assert any(line.startswith(step) for line in process.stderr)
+        children = _descendants(process.pid)
+        process.send_signal(number)
+        rest = process.stderr.read()
+        code = process.wait(20)
+
+    assert (code, "Traceback" in rest) == (130, False)
+    assert [pid for pid in children if _is_running(pid)] == []
+    assert list(tmp_path.glob("remora-*")) == []
+
+
+def _descendants(pid: int) -> list[int]:
+    """
+    The processes below one that are plugins.
+    """
+    parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""
+What `remora` says about itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contrib.cli.conftest import COMMAND, Run, environment
+
+COMMANDS = ["call", "check", "completion", "demo", "extensions", "serve"]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_on_a_terminal(name: str, remora: Run) -> None:
+    """
+    No line is longer than 80 columns.
+    """
+    result = remora(*name.split(), "--help")
+
+    assert (result.code, result.err) == (0, "")
+    assert [line for line in result.out.splitlines() if len(line) > 80] == []
+
+
+def test_help_lists_the_commands_and_the_exit_codes(remora: Run) -> None:
+    """
+    The first page is enough to find the rest.
+    """
+    words = remora("--help").out.split()
+
+    assert set(COMMANDS) | {"0", "1", "2", "3", "130"} <= set(words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_json_and_debug(name: str, remora: Run) -> None:
+    """
+    What a script relies on is the same everywhere.
+    """
+    assert {"--json", "--debug"} <= set(remora(name, "--help").out.split())
+
+
+def test_version_names_remora_and_python(remora: Run) -> None:
+    """
+    What a bug report needs.
+    """
+    assert remora("--version").out.startswith("remora 0.")
+    assert set(json.loads(remora("--version", "--json").out)) == {"remora", "python"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str, remora: Run) -> None:
+    """
+    The script calls `remora` back.
+    """
+    result = remora("completion", shell)
+
+    assert (result.code, result.err) == (0, "")
+    assert "_REMORA_COMPLETE" in result.out
+    assert json.loads(remora("completion", shell, "--json").out)["script"].strip() == result.out.strip()
+
+
+def test_completion_completes_commands(remora: Run) -> None:
+    """
+    What the script asks is answered.
+    """
+    answer = remora(_REMORA_COMPLETE="bash_complete", COMP_WORDS="remora ex", COMP_CWORD="1")
+
+    assert answer.out.split() == ["plain,extensions"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["serv"], "remora: No such command 'serv'. Did you mean 'serve'? (see remora --help)"),
+        (["--nosuch"], "remora: No such option '--nosuch' (see remora --help)"),
+        (["call"], "remora: Missing argument 'CONFIG' (see remora call --help)"),
+        (["completion", "tcsh"], "remora: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
+        (["demo", "--calls", "0"], "remora: Invalid value for '--calls': 0 is not in the range"),
+        (["demo", "--backend", "curio"], "remora: Invalid value for '--backend' (env var: 'REMORA_BACKEND'): 'curio'"),
+    ],
+)
+def test_usage_errors_are_one_line(words: list[str], complaint: str, remora: Run) -> None:
+    """
+    They name the page of help, and end with status 2.
+    """
+    result = remora(*words)
+
+    assert (result.code, result.out) == (2, "")
+    assert result.complaint.startswith(complaint)
+
+
+def test_usage_errors_are_json_for_programs(remora: Run) -> None:
+    """
+    A program that asks for JSON gets nothing else on standard output.
+    """
+    result = remora("demo", "--nosuch", "--json")
+
+    assert result.code == 2
+    assert json.loads(result.out) == {"error": {"message": "No such option '--nosuch'"}}
+
+
+@pytest.mark.parametrize(("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colour_is_for_terminals_that_want_it(variables: dict[str, str], is_coloured: bool, place: Path) -> None:
+    """
+    NO_COLOR is obeyed.
+    """
+    ours, theirs = pty.openpty()
+    env = environment(TERM="xterm-256color", **variables)
+    env = {name: value for name, value in env.items() if name in {"TERM", "PATH", "COLUMNS", *variables}}
+    with subprocess.Popen([*COMMAND, "extensions"], cwd=place, env=env, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = _read_all(ours)
+
+    assert "loaded" in shown
+    assert (process.returncode, bool(re.search(r"\x1b\[([0-9]+;)*3[0-7]m", shown))) == (0, is_coloured)
+
+
+def _read_all(descriptor: int) -> str:
+    parts = []
+    try:
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+    except OSError:  # how a terminal of Linux ends
+        pass
+    os.close(descriptor)
+    return b"".join(parts).decode()

@@ -1,0 +1,196 @@
+"""
+`remora serve`: what it serves, how it ends, and what it says when it cannot begin.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.contrib.cli.conftest import Run, Serve, spawned
+
+
+@pytest.mark.parametrize("target", ["Echo", "make", "instance"])
+def test_class_factory_and_instance_are_served(target: str, serve: Serve) -> None:
+    """
+    A plain POST with JSON is a call.
+    """
+    server = serve("http://127.0.0.1:0", target=f"sample:{target}")
+
+    assert _post(server.urls[0], "echo", {"text": "hi"}) == (200, {"text": "hi"})
+
+
+def test_every_address_is_served(serve: Serve, anyio_backend: str, place: Path) -> None:
+    """
+    One line for each, with the real port.
+    """
+    server = serve("http://127.0.0.1:0", f"unix://{place}/s.sock", backend=anyio_backend)
+
+    assert urlsplit(server.urls[0]).port != 0
+    assert server.urls[1] == f"unix://{place}/s.sock"
+    assert server.end() == 0
+    assert not (place / "s.sock").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_lets_calls_under_way_end(number: signal.Signals, serve: Serve, anyio_backend: str, place: Path) -> None:
+    """
+    New calls are refused meanwhile, and the exit code is 0.
+    """
+    os.mkfifo(place / "entered")
+    os.mkfifo(place / "go")
+    server = serve("http://127.0.0.1:0", backend=anyio_backend)
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(_post, server.urls[0], "wait", {"text": "done"})
+        (place / "entered").read_text()
+        server.process.send_signal(number)
+        while (answer := _post(server.urls[0], "echo", {"text": "new"}))[0] == 200:
+            pass
+        (place / "go").write_text("")
+
+        assert (answer[0], answer[1]["code"]) == (503, "unavailable")
+        assert call.result(10) == (200, {"text": "done"})
+    assert server.process.wait(10) == 0
+
+
+def test_json_lines_name_the_addresses(place: Path, anyio_backend: str) -> None:
+    """
+    What the module prints does not get between them.
+    """
+    words = ["serve", "sample:Echo", "--json", "--backend", anyio_backend, "--listen", "http://127.0.0.1:0"]
+    with spawned(place, *words) as process:
+        assert process.stdout is not None
+        line = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+
+        assert line["serving"] == ["sample.v1.Echo"]
+        assert line["url"].startswith("http://127.0.0.1:")
+        assert process.stdout.read() == ""
+
+
+def test_address_may_come_from_the_host(place: Path) -> None:
+    """
+    Without `--listen` REMORA_LISTEN says where.
+    """
+    with spawned(place, "serve", "sample:Echo", REMORA_LISTEN=f"unix://{place}/s.sock") as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+
+    assert line == f"serving sample.v1.Echo at unix://{place}/s.sock\n"
+
+
+def test_standard_output_belongs_to_the_wire(remora: Run, anyio_backend: str) -> None:
+    """
+    On `stdio:` nothing is printed there; the end of input is the end.
+    """
+    result = remora("serve", "sample:Echo", "--backend", anyio_backend, "--listen", "stdio:")
+
+    assert (result.code, result.out) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "complaint"),
+    [
+        ("nosuch:Echo", 3, "there is no module 'nosuch' here or among what is installed"),
+        ("sample.nosuch:Echo", 3, "there is no module 'sample.nosuch' here or among what is installed"),
+        ("sample:Ecko", 3, "sample:Ecko: there is no 'Ecko' in it; there are: Broken, Echo, Empty, Text"),
+        ("sample:Empty", 3, "Empty has no public methods to serve"),
+        ("sample:Broken", 3, "sample:Broken() failed: RuntimeError: no database"),
+        ("sample:make_nothing", 3, "sample:make_nothing() returned nothing to serve"),
+        ("sample:make_later", 3, "sample:make_later is a coroutine function"),
+        ("os:path", 3, "os:path is a module"),
+        ("failing:Echo", 3, "the module 'failing' cannot be imported: ValueError: boom"),
+        ("lacking:Echo", 3, "the module 'lacking' cannot be imported: No module named 'nosuchthing'"),
+        ("sample", 2, "Invalid value for 'MODULE:OBJECT...': 'sample' is not of the form MODULE:OBJECT"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(target: str, code: int, complaint: str, remora: Run, place: Path) -> None:
+    """
+    No traceback, whatever a module does.
+    """
+    (place / "failing.py").write_text("raise ValueError('boom')")
+    (place / "lacking.py").write_text("import nosuchthing")
+    result = remora("serve", target, "--listen", "http://127.0.0.1:0")
+
+    assert (result.code, result.out) == (code, "")
+    assert result.complaint.startswith(f"remora: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["--listen", "carrier:x"], 3, 'remora: transport "carrier" is provided by no installed extension'),
+        (["--listen", "http://127.0.0.1:99999"], 3, "remora: the address 'http://127.0.0.1:99999' makes no sense"),
+        ([], 3, "remora: nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN"),
+        (["--listen", "stdio:", "--drain-timeout", "-1"], 2, "remora: Invalid value for '--drain-timeout'"),
+        (
+            ["--listen", "stdio:", "--max-concurrent-calls", "0"],
+            2,
+            "remora: Invalid value for '--max-concurrent-calls'",
+        ),
+    ],
+)
+def test_wrong_options_are_one_line(words: list[str], code: int, complaint: str, remora: Run) -> None:
+    """
+    So are addresses that make no sense.
+    """
+    result = remora("serve", "sample:Echo", *words)
+
+    assert (result.code, result.out) == (code, "")
+    assert result.complaint.startswith(complaint)
+
+
+def test_taken_address_is_one_line(serve: Serve, remora: Run, anyio_backend: str, place: Path) -> None:
+    """
+    It may be free later, so the exit code is 1.
+    """
+    server = serve("http://127.0.0.1:0", f"unix://{place}/s.sock", backend=anyio_backend)
+    for url in server.urls:
+        result = remora("serve", "sample:Echo", "--backend", anyio_backend, "--listen", url)
+
+        assert (result.code, result.out) == (1, "")
+        assert result.complaint.startswith("remora: ")
+
+
+def test_debug_shows_the_traceback(remora: Run) -> None:
+    """
+    The cause is in it.
+    """
+    result = remora("serve", "sample:Broken", "--listen", "http://127.0.0.1:0", "--debug")
+
+    assert result.code == 3
+    assert "Traceback" in result.err
+    assert 'raise RuntimeError("no database")' in result.err
+
+
+def test_missing_event_loop_names_the_extra(place: Path) -> None:
+    """
+    `pip install "remora[trio]"` is what helps.
+    """
+    code = "import sys; sys.modules['trio'] = None; from remora_cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["serve", "sample:Echo", "--backend", "trio", "--listen", "http://127.0.0.1:0"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=place, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 3
+    assert done.stderr == 'remora: the event loop "trio" is not installed: pip install "remora[trio]"\n'
+
+
+def _post(url: str, method: str, request: object) -> tuple[int, dict[str, object]]:
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
+    try:
+        headers = {"content-type": "application/json", "connection": "close"}
+        connection.request("POST", f"/sample.v1.Echo/{method}", json.dumps(request), headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()

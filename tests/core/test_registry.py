@@ -1,0 +1,422 @@
+"""
+From installed distributions to features. Made-up distributions are installed for a program of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+
+from remora import CodecSpec, ExtensionConflict, ExtensionError, InterceptorSpec, NotInstalled, TransportSpec, hookimpl
+from remora._registry import Registry, load_catalog
+from tests.core.site import Site
+
+CARRIER = """
+    from dataclasses import dataclass
+    from remora import TransportSpec, hookimpl
+
+    @dataclass(frozen=True)
+    class Options:
+        pass
+
+    @hookimpl
+    def remora_register_transports():
+        return [TransportSpec(name="NAME", schemes=("SCHEME",), options=Options, build=Options)]
+"""
+
+LOAD = """
+    import logging
+    logging.disable()
+    from remora import ConfigError
+    from remora._registry import load_catalog
+    try:
+        load_catalog()
+        print("loaded")
+    except ConfigError as error:
+        print(type(error).__name__, error)
+"""
+
+USE = """
+    import logging
+    logging.disable()
+    from remora import ConfigError, Manager
+    try:
+        Manager({"plugins": {"p": {"endpoint": "kafka:x"}}})
+        print("made")
+    except ConfigError as error:
+        print(type(error).__name__, error)
+"""
+
+STATES = """
+    import logging
+    logging.disable()
+    from remora._registry import Registry
+    for each in Registry().extensions:
+        print(each.origin.entry_point, each.state, each.origin, *each.features)
+"""
+
+
+def carrier(name: str = "kafka", scheme: str = "kafka") -> str:
+    """
+    The code of an extension with one transport.
+    """
+    return CARRIER.replace("NAME", name).replace("SCHEME", scheme)
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    The options of the transports below.
+    """
+
+
+def carrier_spec(name: str, *schemes: str) -> TransportSpec[Options]:
+    """
+    A transport that is never built.
+    """
+    return TransportSpec(name, schemes or (name,), Options, build=NotImplemented)
+
+
+class Carrier:
+    """
+    An extension as an object.
+    """
+
+    def __init__(self, name: str = "carrier", *schemes: str) -> None:
+        self._spec = carrier_spec(name, *schemes)
+
+    @hookimpl
+    def remora_register_transports(self) -> list[TransportSpec[Options]]:
+        """
+        One transport.
+        """
+        return [self._spec]
+
+
+def test_one_entry_point_name_of_two_distributions_names_both(site: Site) -> None:
+    """
+    Neither is dropped without a word.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+    site.install("acme-two", "2.5", {"kafka": "two"}, two=carrier())
+
+    said = site.run(LOAD)
+
+    assert said.startswith("ExtensionConflict the entry point 'kafka' is claimed by ")
+    assert "acme-one 1.0" in said
+    assert "acme-two 2.5" in said
+
+
+def test_one_transport_name_of_two_distributions_names_both(site: Site) -> None:
+    """
+    The entry points differ, the transports do not.
+    """
+    site.install("acme-one", "1.0", {"one": "one"}, one=carrier(scheme="k1"))
+    site.install("acme-two", "2.5", {"two": "two"}, two=carrier(scheme="k2"))
+
+    said = site.run(LOAD)
+
+    assert said.startswith("ExtensionConflict the transport 'kafka' is claimed by acme-one 1.0 and acme-two 2.5: ")
+
+
+def test_one_scheme_of_two_distributions_names_both_when_it_is_used(site: Site) -> None:
+    """
+    Until then they live side by side, and `transport = "..."` chooses.
+    """
+    site.install("acme-one", "1.0", {"one": "one"}, one=carrier("first"))
+    site.install("acme-two", "2.5", {"two": "two"}, two=carrier("second"))
+
+    assert "loaded" == site.run(LOAD)
+    said = site.run(USE)
+    assert "plugins.p" in said or "plugin 'p'" in said
+    assert "the scheme 'kafka' is claimed by acme-one 1.0 and acme-two 2.5: choose one with `transport = " in said
+    assert "made" == site.run(USE.replace('"kafka:x"', '"kafka:x", "transport": "second"'))
+
+
+def test_leaving_out_one_of_two_ends_their_conflict(site: Site) -> None:
+    """
+    REMORA_DISABLE takes the name of a distribution.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+    site.install("acme-two", "2.5", {"kafka": "two"}, two=carrier())
+
+    assert "made" == site.run(USE, REMORA_DISABLE="acme-two")
+
+
+def test_the_transport_of_an_installed_distribution_is_used(site: Site) -> None:
+    """
+    The plain good case.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+
+    assert "made" == site.run(USE)
+    assert "kafka loaded acme-one 1.0 transport kafka" in site.run(STATES)
+
+
+@pytest.mark.parametrize("name", ["kafka", "acme-one", "Acme_One", " kafka , other"])
+def test_a_disabled_extension_is_not_even_imported(site: Site, name: str) -> None:
+    """
+    By its entry point or its distribution; case and separators do not matter.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one="raise SystemExit('imported')")
+
+    assert "kafka disabled acme-one 1.0" in site.run(STATES, REMORA_DISABLE=name)
+
+
+def test_a_disabled_extension_is_named_when_it_is_needed(site: Site) -> None:
+    """
+    Not: install it.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+
+    said = site.run(USE, REMORA_DISABLE="kafka")
+
+    assert said.startswith("NotInstalled ")
+    assert "acme-one 1.0 is in REMORA_DISABLE" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def (", "SyntaxError: "),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import warnings; warnings.warn('old')", "UserWarning: old"),
+    ],
+)
+@pytest.mark.parametrize("entry_point", ["kafka", "acme"])
+def test_a_broken_import_hurts_only_who_needs_it(site: Site, code: str, reason: str, entry_point: str) -> None:
+    """
+    The others work on, it is listed, and its name comes up when a feature is missing.
+    """
+    site.install("acme-one", "1.0", {entry_point: "one"}, one=code)
+
+    assert "loaded" == site.run(LOAD)
+    assert f"{entry_point} broken acme-one 1.0" in site.run(STATES)
+    said = site.run(USE)
+    assert said.startswith("NotInstalled ")
+    assert f"extension '{entry_point}' of acme-one 1.0 cannot be imported: {reason}" in said
+    assert 1 == len(said.splitlines())
+
+
+@pytest.mark.parametrize("value", ["nowhere", "one:missing", "one:", "not a value", "one.two:three"])
+def test_a_wrong_entry_point_hurts_only_who_needs_it(site: Site, value: str) -> None:
+    """
+    Whatever the metadata says.
+    """
+    site.install("acme-one", "1.0", {"kafka": value}, one="x = 1")
+
+    assert "loaded" == site.run(LOAD)
+
+
+def test_metadata_without_a_name_hurts_nobody(site: Site) -> None:
+    """
+    Left-overs of an uninstalled distribution are everyday life.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+    (site.path / "acme_one-1.0.dist-info" / "METADATA").unlink()
+
+    assert "loaded" == site.run(LOAD)
+
+
+def test_a_hook_that_raises_hurts_only_who_needs_it(site: Site) -> None:
+    """
+    Its import went well, its hook does not.
+    """
+    site.install(
+        "acme-one",
+        "1.0",
+        {"kafka": "one"},
+        one="""
+        from remora import hookimpl
+
+        @hookimpl
+        def remora_register_transports():
+            raise RuntimeError("no licence")
+        """,
+    )
+
+    assert "loaded" == site.run(LOAD)
+    said = site.run(USE)
+    assert "extension 'kafka' of acme-one 1.0 failed to register its features: RuntimeError: no licence" in said
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason"),
+    [
+        ("def remora_register_transport():", "remora_register_transport"),
+        ("def remora_register_transports(manager):", "manager"),
+        ("async def remora_register_transports():", "coroutine"),
+    ],
+)
+def test_a_wrong_hook_is_fatal_and_named(site: Site, hook: str, reason: str) -> None:
+    """
+    Misspelt, with an argument that there is not, or asynchronous: nothing of it would ever run.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=f"from remora import hookimpl\n@hookimpl\n{hook} return []")
+
+    said = site.run(LOAD)
+
+    assert said.startswith("ExtensionError extension 'kafka' of acme-one 1.0 has a wrong hook: ")
+    assert reason in said
+    assert 1 == len(said.splitlines())
+
+
+def test_two_entry_points_for_one_module_are_a_problem_with_a_name(site: Site) -> None:
+    """
+    Its features would be there twice.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one", "rabbit": "one"}, one=carrier())
+
+    assert "ExtensionError extension 'rabbit' of acme-one 1.0 is registered already, as 'kafka'" == site.run(LOAD)
+
+
+def test_the_metadata_is_scanned_once(site: Site) -> None:
+    """
+    What is installed later is for the next process.
+    """
+    program = f"""
+    import logging
+    logging.disable()
+    from pathlib import Path
+    from remora._registry import load_catalog
+    load_catalog()
+    info = Path({str(site.path)!r}) / "late-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: late\\nVersion: 1\\n")
+    (info / "entry_points.txt").write_text("[remora]\\nlate = nowhere\\n")
+    print("late" in load_catalog().broken)
+    """
+
+    assert "False" == site.run(program)
+    assert "late broken late 1" in site.run(STATES)
+
+
+def test_core_comes_in_through_the_same_door() -> None:
+    """
+    JSON is a feature of the distribution `remora`.
+    """
+    found = [each for each in Registry().extensions if each.origin.entry_point == "core"]
+
+    assert ["codec json"] == found[0].features
+    assert "remora" == found[0].origin.distribution
+    assert found[0].origin.version
+
+
+def test_a_module_can_be_passed() -> None:
+    """
+    An extension need not be installed.
+    """
+    module = ModuleType("acme")
+    module.remora_register_transports = hookimpl(lambda: [carrier_spec("kafka")])  # type: ignore[attr-defined]
+
+    catalog = load_catalog([module])
+
+    assert "acme (passed to the manager)" == str(catalog.transport("kafka").origin)
+
+
+def test_objects_of_one_class_can_be_passed() -> None:
+    """
+    Each has features of its own.
+    """
+    catalog = load_catalog([Carrier("one"), Carrier("two")])
+
+    assert ["one", "two"] == [catalog.transport(name).spec.name for name in ("one", "two")]
+
+
+def test_one_object_passed_twice_is_a_clear_error() -> None:
+    """
+    Not a wrong hook.
+    """
+    twice = Carrier()
+    with pytest.raises(ExtensionError, match="is registered already"):
+        load_catalog([twice, twice])
+
+
+def test_two_passed_objects_with_one_name_conflict() -> None:
+    """
+    As two distributions do.
+    """
+    with pytest.raises(ExtensionConflict, match="the transport 'kafka' is claimed by Carrier"):
+        load_catalog([Carrier("kafka", "a"), Carrier("kafka", "b")])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "extra"), [("quic", None), ("https", "http"), ("grpcs", "grpc"), ("unix", "unix"), ("exec", "exec")]
+)
+def test_what_is_not_installed_names_its_extra(site: Site, scheme: str, extra: str | None) -> None:
+    """
+    Where there is one: the extras are those of the distribution itself.
+    """
+    program = f"""
+    from remora import NotInstalled
+    from remora._catalog import Catalog
+    try:
+        Catalog().transport({scheme!r})
+    except NotInstalled as error:
+        print(error)
+    """
+    expected = f'is not installed: pip install "remora[{extra}]"' if extra else "is provided by no installed extension"
+
+    assert f'transport "{scheme}" {expected}' in site.run(program)
+
+
+def test_a_near_miss_gets_a_suggestion() -> None:
+    """
+    Among what is installed.
+    """
+    with pytest.raises(
+        NotInstalled, match=r'codec "jsom" is provided by no installed extension \(did you mean "json"\?'
+    ):
+        load_catalog().codec("jsom")
+
+
+def test_a_builder_that_raises_is_named() -> None:
+    """
+    A codec that cannot be built is its extension's fault.
+    """
+
+    class Broken:
+        @hookimpl
+        def remora_register_codecs(self) -> list[CodecSpec]:
+            return [CodecSpec(name="cbor", content_types=("application/cbor",), build=lambda: 1 / 0)]  # type: ignore[arg-type, return-value]
+
+    catalog = load_catalog([Broken()])
+    with pytest.raises(ExtensionError, match="the codec 'cbor' of .*Broken .* cannot be built: ZeroDivisionError"):
+        catalog.codec("cbor")
+
+
+def test_a_hook_that_returns_junk_adds_nothing() -> None:
+    """
+    Not even what was fine.
+    """
+
+    class Junk(Carrier):
+        @hookimpl
+        def remora_register_interceptors(self) -> list[InterceptorSpec]:
+            return ["tenant"]  # type: ignore[list-item]
+
+    registry = Registry([Junk("kafka")])
+
+    broken = [str(each.problem) for each in registry.extensions if each.state == "broken"]
+    assert "remora_register_interceptors returned a str, not a InterceptorSpec" in broken[0]
+    with pytest.raises(NotInstalled):
+        registry.catalog.transport("kafka")
+
+
+def test_import_remora_loads_nothing_heavy(site: Site) -> None:
+    """
+    Nor does reading every entry point.
+    """
+    program = """
+    import sys
+    import remora
+    from remora._registry import load_catalog
+    load_catalog()
+    print([name for name in ("httpx", "grpc", "trio", "opentelemetry", "hypercorn", "google") if name in sys.modules])
+    """
+
+    assert "[]" == site.run(program)
