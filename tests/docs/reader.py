@@ -81,7 +81,7 @@ class Reader:
         fails = block.words == "fails"
         printed = self._output(["sh", "-euc", block.text], block.text, fails=fails)
         if block.output is not None:
-            assert block.output.strip() == printed.strip()
+            assert block.output.strip() == printed.strip(), f"line {block.line}: {block.text}prints\n{printed}"
 
     def _output(self, command: list[str], shown: str, *, fails: bool = False) -> str:
         done = subprocess.run(

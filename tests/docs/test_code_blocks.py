@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from remora import Manager
-from remora.config import load_config
 from tests.docs.pages import ROOT, Block, Ports, blocks_of
 from tests.docs.reader import Reader
 
@@ -22,6 +20,7 @@ TESTED = [page for page in PAGES if page.parent != HOOKS and blocks_of(page)]
 
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_CHECK = "from remora import Manager; from remora.config import load_config; Manager(load_config({name!r}, {variables}))"
 _PARTS = re.compile(r"(?m)^(?=## Part )")
 
 
@@ -67,8 +66,8 @@ def _follow(block: Block, reader: Reader) -> None:
     match block.language:
         case "python":
             _run(block, reader)
-        case "toml":
-            _load(block, reader.directory)
+        case "toml" if block.words != "wrong":
+            _load(block, reader)
         case "sh":
             reader.type(block)
 
@@ -86,18 +85,21 @@ def _run(block: Block, reader: Reader) -> None:
         reader.run("-W", "error", "-c", block.text)
 
 
-def _load(block: Block, directory: Path) -> None:
+def _load(block: Block, reader: Reader) -> None:
     """
     A configuration is checked against what is installed; a project is installed, as `pip install -e .` would.
     """
     tables = tomllib.loads(block.text)
     if "project" in tables:
-        _install(tables["project"], directory)
+        _install(tables["project"], reader.directory)
     elif tables.keys() & {"plugins", "defaults", "log_level"}:
-        file = directory / (block.name or "unnamed.toml")
-        file.write_text(block.text)
-        variables = dict.fromkeys(_REFERENCE.findall(block.text), "http://127.0.0.1:1")
-        assert Manager(load_config(file, variables), extensions=_installed_here(directory))
+        name = block.name or "unnamed.toml"
+        (reader.directory / name).write_text(block.text)
+        reader.run("-W", "error", "-c", _CHECK.format(name=name, variables=_variables(block.text)))
+
+
+def _variables(text: str) -> dict[str, str]:
+    return dict.fromkeys(_REFERENCE.findall(text), "http://127.0.0.1:1")
 
 
 def _install(project: Mapping[str, object], directory: Path) -> None:
