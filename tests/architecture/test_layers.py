@@ -57,6 +57,8 @@ LAYERS = {
     "_instance": Layer("policy protocols types errors"),
     "_route": Layer("_instance policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
+    "_checker": Layer("_faults policy types errors", "anyio"),
+    "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_instance _route _faults policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer("_delivery _fallback _instance _route _context _faults policy types errors", "anyio"),

@@ -4,6 +4,7 @@ From files and mappings to configuration records.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -277,10 +278,8 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
     """
     Nothing else comes out.
     """
-    try:
+    with suppress(ValueError):
         assert parse_duration(text) >= 0
-    except ValueError as error:
-        assert "is no duration" in str(error)
 
 
 def test_variables_stand_for_their_values_everywhere() -> None:
@@ -431,16 +430,23 @@ TABLES = st.recursive(
 )
 
 
+def found_in(data: Any) -> tuple[str, ...]:
+    """
+    What is wrong with a configuration, if anything.
+    """
+    try:
+        structure_config(data, variables={})
+    except ConfigError as error:
+        return (*error.problems, str(error))
+    return ()
+
+
 @given(TABLES)
 def test_whatever_is_configured_is_accepted_or_a_config_error(data: Any) -> None:
     """
     One line for each problem.
     """
-    try:
-        structure_config(data, variables={})
-    except ConfigError as error:
-        assert error.problems
-        assert str(error)
+    assert all(found_in(data))
 
 
 @given(st.dictionaries(st.sampled_from(["p", "q q", 3]), st.dictionaries(KEYS, TABLES, max_size=4), max_size=2))
@@ -448,10 +454,7 @@ def test_whatever_a_plugin_is_configured_with_is_accepted_or_a_config_error(plug
     """
     Closer to what is right.
     """
-    try:
-        structure_config({"plugins": plugins}, variables={})
-    except ConfigError as error:
-        assert error.problems
+    assert all(found_in({"plugins": plugins}))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.monitor import CheckChanged, HealthMonitor
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
@@ -46,6 +47,7 @@ __all__ = [
     "Call",
     "CallOptions",
     "Cancelled",
+    "CheckChanged",
     "CircuitOpen",
     "Code",
     "CodecSpec",
@@ -60,6 +62,7 @@ __all__ = [
     "ExtensionConflict",
     "ExtensionError",
     "GiveUp",
+    "HealthMonitor",
     "HealthStatus",
     "InterceptorSpec",
     "InvalidReply",

@@ -6,7 +6,7 @@ What lives here: putting together. What must not: running any of it.
 
 from __future__ import annotations
 
-import random
+import logging
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import anyio
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
-from remora._options import build_options
+from remora._options import build_options, given_keys, used_keys
 from remora._pipeline import Pipeline
 from remora._route import Route
 from remora.config import problems_of_plugin, summary
@@ -25,6 +25,7 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Sequence
 
     from remora._catalog import Catalog, Origin
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
+
+_log = logging.getLogger(__name__)
 
 LAUNCHED = RestartConfig()
 """A process that keeps dying is left alone after a while."""
@@ -72,13 +75,16 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         NotInstalled: They name features that are not there.
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
-    errors = [error for config in configs if config.enabled for error in _errors_of(catalog, config)]
+    wanted = [config for config in configs if config.enabled]
+    errors = [error for config in wanted for error in _errors_of(catalog, config)]
     if len(errors) == 1:
         raise errors[0]
     if errors:
         problems = [line for error in errors for line in error.problems]
         kinds = {type(error) for error in errors}
         raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
+    for config in wanted:
+        _mention_unused(catalog, config)
 
 
 def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
@@ -108,7 +114,22 @@ def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) 
     _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
 
 
-def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
+def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
+    """
+    Log the keys that none of a plugin's transports looks at.
+
+    They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
+    """
+    specs = [catalog.transport(each.scheme, config.transport).spec for each in _endpoints(config)]
+    used = frozenset().union(*map(used_keys, specs))
+    if unused := [key for key in given_keys(config) if key not in used]:
+        names = " and ".join(sorted({spec.name for spec in specs}))
+        _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
+
+
+def assemble(
+    catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask, rng: random.Random
+) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
@@ -117,13 +138,13 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
         config: The plugin's table.
         publish: Takes the events of its instances.
         ask: Has another plugin, given by name, answer a call.
+        rng: The source of chance.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
     transports: dict[str, Transport] = {}
-    rng = random.Random()
     parts = []
     for endpoint in _endpoints(config):
         feature = catalog.transport(endpoint.scheme, config.transport)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._faults import cancellation, raise_explained
-from remora.errors import CircuitOpen, DeadlineExceeded, Overloaded, RemoraError, Unavailable
+from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
@@ -31,52 +31,58 @@ class Delivery:
         self._route = route
         self._balancer = route.balancer
 
-    async def __call__(self, instance: Instance, call: Call) -> Reply:
+    async def __call__(self, instance: Instance, call: Call) -> Reply | None:
         """
         Send a call to an instance, and let its policies know how it ended.
 
+        Returns:
+            The reply; None when the instance takes no calls any more by the time that there is a place.
+
         Raises:
-            CircuitOpen: The instance's circuit breaker has changed its mind.
             Overloaded: It has no place for the call, not even in its queue.
             DeadlineExceeded: There was no reply in time.
             RemoraError: As the transport says.
         """
-        permit = instance.breaker.admit()
-        if not isinstance(permit, Permit):
-            raise CircuitOpen(instance.why_out(), retry_after=permit)
+        ticket = self._place(instance)
+        if not ticket.is_admitted:
+            await self._queue(instance, call, ticket)
+        try:
+            # asked only now: much may have happened while the call was in the queue
+            permit = instance.breaker.admit() if instance.is_able else None
+            return await self._judged(instance, call, permit) if isinstance(permit, Permit) else None
+        finally:
+            self._leave(instance, ticket)
+
+    async def _judged(self, instance: Instance, call: Call, permit: Permit) -> Reply:
         self._route.breaker_changed(instance, permit.change)
-        if self._balancer is not None:
-            self._balancer.started(instance)
         verdict: bool | None = None
         cause, started = "", anyio.current_time()
         try:
-            ticket = await self._place(instance, call)
-            try:
-                started = anyio.current_time()
-                reply = await self._send(instance, call)
-                verdict = True
-                return reply
-            finally:
-                self._leave(instance, ticket)
+            if self._balancer is not None:
+                self._balancer.started(instance)
+            reply = await self._send(instance, call)
+            verdict = True
+            return reply
         except RemoraError as error:
             verdict, cause = verdict_of(error), error.message
             raise
         finally:
             self._record(instance, permit, verdict, anyio.current_time() - started, cause)
 
-    async def _place(self, instance: Instance, call: Call) -> Ticket:
+    def _place(self, instance: Instance) -> Ticket:
         """
-        Stage 4: a place among the calls under way, waited for in turn and within the deadline.
+        Stage 4: a place among the calls under way, or in the queue for one.
         """
         ticket = instance.limit.acquire()
         if ticket is None:
             limit, pending = instance.limit.limit, instance.limit.pending
             raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
-        if not ticket.is_admitted:
-            await self._queue(instance, call, ticket)
         return ticket
 
     async def _queue(self, instance: Instance, call: Call, ticket: Ticket) -> None:
+        """
+        Wait for a place, in turn and within the deadline.
+        """
         ticket.waiter = admitted = anyio.Event()
         is_ours = False
         try:

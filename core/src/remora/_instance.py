@@ -59,7 +59,7 @@ class Instance:
         state: What it is doing.
         channel: The way to it while it is ready.
         error: Why it is not ready.
-        next_try: When it will be started again, on the event loop's clock.
+        next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: Calls under way.
         breaker: Whether calls may be sent to it, by how the last ones ended.
         condition: Whether it is well, by probes and calls.
@@ -110,6 +110,13 @@ class Instance:
         The highest number is preferred.
         """
         return self.endpoint.priority
+
+    @property
+    def is_able(self) -> bool:
+        """
+        Whether it takes a call now.
+        """
+        return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
 
     @property
     def warmth(self) -> float:
@@ -174,7 +181,7 @@ class Instance:
         The seconds until it is worth sending it a call; 0 when it takes one now.
         """
         if not self.condition.takes_calls:
-            return self.condition.next_check()
+            return max(0.0, self.next_try - self._clock())
         return self.breaker.refuses_for()
 
     def why_out(self) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -54,6 +55,7 @@ class Manager:
     Args:
         config: A `ManagerConfig`, or the mapping that a TOML file would give.
         extensions: Hook modules or objects, beside those that are installed.
+        rng: The source of chance for jitter and balancing, for simulations that are to be replayed.
 
     Raises:
         ConfigError: The configuration is wrong; every problem of it is named.
@@ -61,9 +63,16 @@ class Manager:
         ExtensionError: An installed extension is wrong in a way that cannot be ignored.
     """
 
-    def __init__(self, config: ManagerConfig | Mapping[str, object], *, extensions: Sequence[object] = ()) -> None:
+    def __init__(
+        self,
+        config: ManagerConfig | Mapping[str, object],
+        *,
+        extensions: Sequence[object] = (),
+        rng: random.Random | None = None,
+    ) -> None:
         self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
         self._catalog = load_catalog(extensions)
+        self._rng = rng or random.Random()
         self._bus = EventBus(self._catalog.observers)
         self._plugins: dict[str, Plugged] = {}
         self._disabled: set[str] = set()
@@ -93,7 +102,7 @@ class Manager:
         logging.getLogger("remora").setLevel(self._config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._supervisor = Supervisor(self._group, publish=self._bus.publish)
+        self._supervisor = Supervisor(self._group, publish=self._bus.publish, rng=self._rng)
         try:
             for plugin in self._config.plugins.values():
                 self._plug(plugin)
@@ -113,18 +122,20 @@ class Manager:
             plugged.route.is_closed = True
         self._group.cancel_scope.shield = True
         try:
-            # a scope of its own: an owner that was cancelled with the body has the group cancelled as well
-            with anyio.CancelScope(shield=True):
-                if exc_type is None:
-                    await self._drained(_SHUTDOWN_DRAIN)
-                with anyio.move_on_after(_SHUTDOWN_CLOSING):
-                    await self._supervisor.stop_all()
+            with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
+                await self._wind_down(self._supervisor, drain=exc_type is None)
+        finally:
             self._group.cancel_scope.cancel()
             # without the body's exception, so that it leaves as it is and not in a group
             await self._group.__aexit__(None, None, None)
-        finally:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
+
+    async def _wind_down(self, supervisor: Supervisor, *, drain: bool) -> None:
+        if drain:
+            await self._drained(_SHUTDOWN_DRAIN)
+        with anyio.move_on_after(_SHUTDOWN_CLOSING):
+            await supervisor.stop_all()
 
     def plugin(
         self,
@@ -326,7 +337,7 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        plugged = assemble(self._catalog, config, publish=self._bus.publish, ask=self._ask)
+        plugged = assemble(self._catalog, config, publish=self._bus.publish, ask=self._ask, rng=self._rng)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:
@@ -344,8 +355,8 @@ class Manager:
         """
         Have another plugin answer a call, in the time that the call has left.
         """
-        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
-        return await self._caller(name).pipeline(call, remaining or None)
+        remaining = None if call.deadline is None else call.deadline - anyio.current_time()
+        return await self._caller(name).pipeline(call, remaining)
 
     def _plugged(self, name: str) -> Plugged:
         self._entered()

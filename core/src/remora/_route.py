@@ -91,13 +91,13 @@ class Route:
             CircuitOpen: The circuit breakers of all instances refuse calls.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
         """
-        ready = [each for each in self.instances if each.state is State.READY]
-        able = [each for each in ready if each.condition.takes_calls and each.breaker.refuses_for() <= 0]
+        able = [each for each in self.instances if each.is_able]
         if len(able) == 1:
             return able[0]
         if able:
             return self._choose(_preferred(able, tried), key)
-        if not ready and any(each.state is State.STARTING for each in self.instances):
+        states = {each.state for each in self.instances}
+        if State.STARTING in states and State.READY not in states:
             return None
         raise self._unavailable()
 
@@ -210,8 +210,8 @@ def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequenc
     Those that nothing speaks against, as far as there are any: not tried yet, well, of the highest priority, with room.
     """
     able = [each for each in able if each not in tried] or able
-    best = min(_RANK[each.condition.status] for each in able)
-    able = [each for each in able if _RANK[each.condition.status] == best]
+    best = min(_RANK[each.condition.standing] for each in able)
+    able = [each for each in able if _RANK[each.condition.standing] == best]
     highest = max(each.endpoint.priority for each in able)
     able = [each for each in able if each.endpoint.priority == highest]
     return [each for each in able if each.limit.has_room] or able

@@ -68,8 +68,7 @@ class ConsistentHash(Unlearning):
 
 
 def _score(candidate: Candidate, key: str) -> float:
-    score: float = max(candidate.weight, 1) / -math.log(_point(candidate.name, key))
-    return score
+    return max(candidate.weight, 1) / -math.log(_point(candidate.name, key))
 
 
 @lru_cache(maxsize=4096)
@@ -79,5 +78,4 @@ def _point(name: str, key: str) -> float:
     """
     name_digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=name_digest).digest()
-    number: float = ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2**_BITS
-    return number
+    return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2.0**_BITS

@@ -6,10 +6,11 @@ What lives here: hooks that check for an object and leave its fields to cattrs. 
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, is_typeddict
+from typing import TYPE_CHECKING, Any, get_type_hints, is_typeddict
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
@@ -68,7 +69,18 @@ def _fields_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:
         return _typed_dict_hook(converter, type_)
     if is_named_tuple(cls):
         return namedtuple_dict_structure_factory(type_, converter, "from_converter", converter.forbid_extra_keys)
+    if cls is not None and dataclasses.is_dataclass(cls):
+        _resolve(cls)
     return converter.gen_structure_attrs_fromdict(type_)
+
+
+def _resolve(cls: type) -> None:
+    """
+    Read the postponed annotations of a dataclass, as attrs does: cattrs would lose what `Annotated` adds to a type.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        field.type = hints[field.name]
 
 
 def _typed_dict_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:

@@ -22,7 +22,7 @@ from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 """How a file is parsed, by the ending of its name."""
@@ -136,7 +136,16 @@ def _plugins(tables: object, defaults: Mapping[str, Any], problems: list[str]) -
             if plugin is not None:
                 plugins[name] = plugin
                 _add(_check(plugin), problems)
+    _add(_missing_fallbacks(plugins, tables), problems)
     return plugins
+
+
+def _missing_fallbacks(plugins: Mapping[str, PluginConfig], known: Collection[str]) -> list[str]:
+    return [
+        f"plugins.{name}.fallback.plugin: expected another plugin that is configured, got {plugin.fallback.plugin!r}"
+        for name, plugin in plugins.items()
+        if plugin.fallback and plugin.fallback.plugin and plugin.fallback.plugin not in set(known) - {name}
+    ]
 
 
 def _with_defaults(name: str, table: object, defaults: Mapping[str, Any]) -> object:

@@ -139,10 +139,10 @@ class TokenBucket:
         while self._turns and self._turns[0].due <= now:
             self._vacant -= self._turns.popleft().is_vacant
         vacant = self._vacated(now) if self._vacant else None
-        due = vacant.due if vacant else now + (1.0 - self._level) / self._config.requests_per_second
-        if patience is not None and due - now > patience:
-            return Turn(due - now, is_granted=False)
-        turn = Turn(due - now, is_granted=True, due=due)
+        wait = vacant.due - now if vacant else (1.0 - self._level) / self._config.requests_per_second
+        if patience is not None and wait > patience:
+            return Turn(wait, is_granted=False)
+        turn = Turn(wait, is_granted=True, due=vacant.due if vacant else now + wait)
         if vacant:
             self._turns[self._turns.index(vacant)] = turn
             self._vacant -= 1
