@@ -51,11 +51,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_index_names_every_page() -> None:
     """
-    One line each.
+    One line each; a folder with an index of its own has one line for that.
     """
-    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page.parts[-1] not in ("README.md", "index.md")}
+    docs = ROOT / "docs"
+    indexed = {page.parent for page in PAGES if page.name == "index.md"} - {docs}
+    pages = {page for page in PAGES[1:] if page.parent not in indexed or page.name == "index.md"}
 
-    assert pages <= set(_LINK.findall((ROOT / "docs" / "index.md").read_text()))
+    assert pages - {docs / "index.md"} <= {docs / target for target in _LINK.findall((docs / "index.md").read_text())}
 
 
 def _follow(block: Block, reader: Reader) -> None:
