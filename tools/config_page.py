@@ -13,8 +13,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import importlib_metadata
-from pages import attributes, main, summary, table
 
+from pages import attributes, main, summary, table
 from remora.config import ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
 from remora.types import Endpoint
 from remora.values import Limits

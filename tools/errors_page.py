@@ -12,7 +12,6 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from pages import attributes, main, paragraph, summary, table
-
 from remora import errors
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """
 What the generators of documentation pages share: docstrings taken apart, tables, and pages with generated sections.
 
-A section stands between `<!-- NAME: written by tools/... -->` and `<!-- end -->`; the rest of a page is written by hand.
+A section stands between `<!-- NAME: written by tools/... -->` and `<!-- end -->`; the rest is written by hand.
 """
 
 from __future__ import annotations

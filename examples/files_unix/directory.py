@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 _WALK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -129,10 +129,8 @@ def _is_link(name: str, folder: int) -> bool:
 
 
 def _make(name: str, folder: int) -> None:
-    try:
+    with suppress(FileExistsError):
         os.mkdir(name, mode=0o700, dir_fd=folder)
-    except FileExistsError:
-        pass
 
 
 def _entry(folder: int, name: str) -> Entry:

@@ -2,10 +2,12 @@
 What tests of documentation read: the fenced blocks of a page.
 
     ```python            a file, where the first line is a comment with its name; otherwise a program
+    ```python fragment   lines for the middle of a program, which are only compiled
     ```sh                commands that a reader types; one with `--listen` stays until the page ends
     ```sh fails          commands that end with an error
     ```text              what the commands before it print; on standard error where they fail
-    ```hex NAME          what a test named by NAME's page captures
+    ```text NAME         what a test of the page captures
+    ```toml wrong        a file that is written, and not loaded
 
 What is indented instead of fenced is not run: installing, and commands for machines that are not here.
 """

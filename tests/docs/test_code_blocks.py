@@ -4,6 +4,7 @@ What stands in the documentation works: files are written, programs run, configu
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Mapping
@@ -20,7 +21,11 @@ TESTED = [page for page in PAGES if page.parent != HOOKS and blocks_of(page)]
 
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-_CHECK = "from remora import Manager; from remora.config import load_config; Manager(load_config({name!r}, {variables}))"
+_CHECK = """
+from remora import Manager
+from remora.config import load_config
+Manager(load_config({name!r}, {variables}))
+"""
 _PARTS = re.compile(r"(?m)^(?=## Part )")
 
 
@@ -66,6 +71,8 @@ def _follow(block: Block, reader: Reader) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(block.text)
     match block.language:
+        case "python" if block.words == "fragment":
+            compile(block.text, "fragment", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         case "python":
             _run(block, reader)
         case "toml" if block.words != "wrong":
