@@ -26,6 +26,7 @@ from remora.errors import (
     MessageTooLarge,
     NoCredentials,
     NotInstalled,
+    Overloaded,
     PluginDied,
     PluginDisabled,
     PluginError,
@@ -38,6 +39,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.monitor import CheckChanged, HealthMonitor
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
@@ -52,6 +54,7 @@ __all__ = [
     "CallOptions",
     "Cancelled",
     "CertificateRejected",
+    "CheckChanged",
     "CircuitOpen",
     "Code",
     "CodecSpec",
@@ -66,6 +69,7 @@ __all__ = [
     "ExtensionConflict",
     "ExtensionError",
     "GiveUp",
+    "HealthMonitor",
     "HealthStatus",
     "InterceptorSpec",
     "InvalidReply",
@@ -77,6 +81,7 @@ __all__ = [
     "MethodInfo",
     "NoCredentials",
     "NotInstalled",
+    "Overloaded",
     "Plugin",
     "PluginConfig",
     "PluginDied",

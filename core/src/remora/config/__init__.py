@@ -22,7 +22,7 @@ from remora.config._records import (
     ManagerConfig,
     PluginConfig,
 )
-from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Defaults",
     "Duration",
     "FallbackConfig",
+    "GradientConfig",
     "HealthCheckConfig",
     "ManagerConfig",
     "PluginConfig",
