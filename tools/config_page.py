@@ -15,7 +15,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import importlib_metadata
 
 from pages import attributes, main, summary, table
-from remora.config import ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.config import OBJECT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Limits
 
@@ -28,6 +29,7 @@ _WORDS: dict[object, str] = {
     int: "whole number",
     float: "number",
     object: "any value",
+    Secret: "text, kept secret",
     Endpoint: "URL or [table](#endpoints)",
     FallbackConfig: "[table](#fallback)",
     ConnectionConfig: "[table](#connection)",
@@ -43,7 +45,7 @@ def keys(record: type[Any], *, leave_out: frozenset[str] = frozenset()) -> str:
     rows = [
         [f"`{each.name}`", kind(hints[each.name], each.name), default(each), meanings.get(each.name, "")]
         for each in fields(record)
-        if each.name not in leave_out
+        if each.name not in leave_out and each.metadata != OBJECT
     ]
     return table(HEAD, rows)
 
@@ -104,7 +106,7 @@ def default(field: Field[Any]) -> str:
     if field.default is MISSING and field.default_factory is MISSING:
         return "must be given"
     value = field.default if field.default is not MISSING else None
-    if value in (None, "", ()):
+    if value in (None, "", (), Secret()):
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

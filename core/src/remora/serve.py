@@ -85,7 +85,7 @@ def serve(
     listen: str | Sequence[str] = (),
     backend: str | None = None,
     options: ServeOptions | None = None,
-    auth: AccessConfig | Mapping[str, object] | None = None,
+    auth: AccessConfig | Mapping[str, object] | str | None = None,
 ) -> None:
     """
     Serve one or more objects until the host, or SIGTERM or SIGINT, ends it. The last line of a plugin's program.

@@ -201,8 +201,8 @@ async def test_health_may_ask_for_credentials_and_a_description_may_not() -> Non
     with anyio.fail_after(10):
         async with serving(Who(), listen="unix:", options=ServeOptions(auth=access)) as served:
             async with manager_for(served.endpoints[0].url) as manager:
-                health = (await manager.health())["who"]
                 info = await manager.plugin("who", str, str).info()
+                health = (await manager.health())["who"]
 
     assert Status.HEALTHY == health.status
     assert "Who" == info.name

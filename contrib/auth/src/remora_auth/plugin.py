@@ -31,7 +31,7 @@ class ApiKeyOptions:
     A key in a header.
     """
 
-    api_key: Secret = Secret()  # noqa: RUF009
+    api_key: Secret = Secret()
     header: str = ""
 
 
@@ -41,7 +41,7 @@ class BearerOptions:
     A token from one of four places.
     """
 
-    token: Secret = Secret()  # noqa: RUF009
+    token: Secret = Secret()
     token_file: str = ""
     token_command: tuple[str, ...] = ()
     token_source: object = None
@@ -54,7 +54,7 @@ class BasicOptions:
     """
 
     username: str = ""
-    password: Secret = Secret()  # noqa: RUF009
+    password: Secret = Secret()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from remora.config._load import (
     summary,
 )
 from remora.config._records import (
+    OBJECT,
     TLS,
     TRANSPORT,
     AccessConfig,
@@ -27,6 +28,7 @@ from remora.values import Count, Duration
 
 __all__ = [
     "FORMATS",
+    "OBJECT",
     "TLS",
     "TRANSPORT",
     "AccessConfig",

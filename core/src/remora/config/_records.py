@@ -50,14 +50,14 @@ class AuthConfig:
     """
 
     method: str = ""
-    api_key: Secret = Secret()  # noqa: RUF009
+    api_key: Secret = Secret()
     header: str = ""
-    token: Secret = Secret()  # noqa: RUF009
+    token: Secret = Secret()
     token_file: str = ""
     token_command: tuple[str, ...] = ()
     token_source: object = field(default=None, metadata=OBJECT)
     username: str = ""
-    password: Secret = Secret()  # noqa: RUF009
+    password: Secret = Secret()
     headers: Mapping[str, Secret] = field(default_factory=dict)
     custom: object = field(default=None, metadata=OBJECT)
     cert_file: str = field(default="", metadata=TLS)
@@ -96,11 +96,11 @@ class AccessConfig:
     callers: Mapping[str, Secret] = field(default_factory=dict)
     callers_file: str = ""
     header: str = ""
-    api_key: Secret = Secret()  # noqa: RUF009
-    token: Secret = Secret()  # noqa: RUF009
+    api_key: Secret = Secret()
+    token: Secret = Secret()
     token_file: str = ""
     username: str = ""
-    password: Secret = Secret()  # noqa: RUF009
+    password: Secret = Secret()
     custom: object = field(default=None, metadata=OBJECT)
     cert_file: str = field(default="", metadata=TLS)
     key_file: str = field(default="", metadata=TLS)
