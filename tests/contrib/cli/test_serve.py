@@ -194,3 +194,26 @@ def _post(url: str, method: str, request: object) -> tuple[int, dict[str, object
         return response.status, json.loads(response.read())
     finally:
         connection.close()
+
+
+def test_auth_asks_callers_for_credentials(serve: Serve, place: Path) -> None:
+    """
+    As a short text, or as a file.
+    """
+    (place / "token").write_text("t\n")
+    (place / "access.toml").write_text(f'[auth]\nmethod = "bearer"\ntoken_file = "{place}/token"\n')
+    for auth in (f"bearer:token_file={place}/token", f"{place}/access.toml"):
+        server = serve("http://127.0.0.1:0", "--auth", auth)
+
+        assert _post(server.urls[0], "echo", {"text": "hi"})[1]["code"] == "unauthenticated"
+
+
+def test_secret_on_the_command_line_is_refused(run: Run) -> None:
+    """
+    Everybody on the machine could read it there.
+    """
+    done = run("serve", "sample:Echo", "--listen", "http://127.0.0.1:0", "--auth", "bearer:token=canary")
+
+    assert done.returncode == 3
+    assert "no place for a secret" in done.stderr
+    assert "canary" not in done.stderr

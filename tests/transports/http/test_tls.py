@@ -5,15 +5,20 @@ TLS: who is trusted, and what is said when somebody is not.
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import trustme
+from anyio.abc import SocketAttribute
 
 from remora.errors import ConfigError, WrongProtocol
 from remora.types import Call, Endpoint, Reply
+from remora_http._address import parse_address
+from remora_http._pool import open_pool
+from remora_http._tls import client_context
 from remora_http.plugin import Options, build
 
 pytestmark = pytest.mark.anyio
@@ -164,3 +169,33 @@ async def test_a_certificate_that_expires_meanwhile_is_found_at_the_call(
             served.append(other)
             with pytest.raises(ConfigError, match="certificate is not accepted"):
                 await channel.call(Call())
+
+
+async def test_a_handshake_that_is_cancelled_leaves_no_connection(authority: Authority) -> None:
+    """The server sees it end at once."""
+    ended, begun = anyio.Event(), anyio.Event()
+
+    async def listen(stream: Any) -> None:
+        async with stream:
+            await stream.receive()
+            begun.set()
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await stream.receive()
+            ended.set()
+
+    options = Options(ca_file=authority.ca_file)
+    with anyio.fail_after(5):
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, listen)
+            address = parse_address(Endpoint(f"https://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"))
+            async with open_pool(address, options, tls=client_context(options), proxy=None) as pool:
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as calls:
+                        calls.start_soon(pool.exchange, "GET", address.origin, [(b"host", b"x")])
+                        await begun.wait()
+                        scope.cancel()
+                await ended.wait()
+            tasks.cancel_scope.cancel()

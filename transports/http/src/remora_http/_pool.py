@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -34,7 +34,7 @@ from remora_http._headers import decode_headers
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from remora_http._address import Address
     from remora_http._headers import RawHeaders
@@ -102,9 +102,15 @@ class Pool:
             stream=_Content(content),
             extensions={"timeout": self._timeout, "trace": progress},
         )
-        with _mapped(self._address, progress):
-            response = await self._transport.handle_async_request(request)
-            return await self._read(response)
+        try:
+            with _mapped(self._address, progress):
+                response = await self._transport.handle_async_request(request)
+                return await self._read(response)
+        finally:
+            if progress.unfinished is not None:
+                # httpcore forgets the connection of a TLS handshake that is cancelled.
+                with anyio.move_on_after(_CLOSING_TIME, shield=True), suppress(OSError):
+                    await progress.unfinished.aclose()
 
     async def _read(self, response: httpx.Response) -> Answer:
         headers = decode_headers(response.headers.raw)
@@ -166,14 +172,22 @@ class _Progress:
     How far an exchange has come, as httpcore's trace extension tells.
     """
 
-    __slots__ = ("answered", "fresh", "sent")
+    __slots__ = ("_connected", "answered", "fresh", "sent", "unfinished")
 
     def __init__(self) -> None:
         self.fresh = self.sent = self.answered = False
+        self.unfinished: Any = None  # a connection amid its TLS handshake
+        self._connected: Any = None
 
-    async def __call__(self, event: str, info: object) -> None:
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
             self.fresh = True
+        elif event == "connection.connect_tcp.complete":
+            self._connected = info["return_value"]
+        elif event == "connection.start_tls.started":
+            self.unfinished = self._connected
+        elif event == "connection.start_tls.complete":
+            self.unfinished = self._connected = None
         elif event == "http11.send_request_headers.complete":
             self.sent = True
         elif event == "http11.receive_response_headers.complete":
