@@ -30,15 +30,17 @@ from remora.errors import (
     PluginNotFound,
     RateLimited,
     RemoraError,
+    ServiceMismatch,
     TryLater,
     Unavailable,
+    VersionMismatch,
     WireError,
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
-from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
+from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
     "BalancerSpec",
@@ -58,6 +60,7 @@ __all__ = [
     "Endpoint",
     "ExtensionConflict",
     "ExtensionError",
+    "ExtensionFaults",
     "GiveUp",
     "HealthStatus",
     "InterceptorSpec",
@@ -80,10 +83,12 @@ __all__ = [
     "RemoraError",
     "Reply",
     "ServeOptions",
+    "ServiceMismatch",
     "Status",
     "TransportSpec",
     "TryLater",
     "Unavailable",
+    "VersionMismatch",
     "WireError",
     "WrongProtocol",
     "current_call",

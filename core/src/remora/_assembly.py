@@ -15,6 +15,7 @@ import anyio
 
 from remora._caller import Caller
 from remora._fallback import Fallback
+from remora._guarded import GuardedBalancer
 from remora._instance import Instance
 from remora._options import build_options
 from remora._pipeline import Pipeline
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from remora._catalog import Catalog, Origin
+    from remora._conduct import Conduct
     from remora._fallback import Ask
     from remora.config import PluginConfig
     from remora.protocols import Balancer, Interceptor, Transport
@@ -108,7 +110,9 @@ def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) 
     _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
 
 
-def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
+def assemble(
+    catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask, conduct: Conduct
+) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
@@ -117,6 +121,7 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
         config: The plugin's table.
         publish: Takes the events of its instances.
         ask: Has another plugin, given by name, answer a call.
+        conduct: The record of how extensions behave.
 
     Raises:
         ConfigError: As `check_plugins`.
@@ -129,7 +134,8 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            transports[spec.name] = feature.build("transport", _options(spec, config))
+            with conduct.watching(feature.named("transport")):
+                transports[spec.name] = feature.build("transport", _options(spec, config))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -143,10 +149,10 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer = _balancer(catalog, config, rng)
-    route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish)
+    balancer = _balancer(catalog, config, rng, conduct)
+    route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish, conduct=conduct)
     fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=rng)
+    pipeline = Pipeline(route, _interceptors(catalog, config.name, conduct), fallback=fallback, rng=rng)
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -169,19 +175,24 @@ def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) 
     return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random) -> Balancer | None:
+def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random, conduct: Conduct) -> Balancer | None:
     if not config.balancer:
         return None
     feature = catalog.balancer(config.balancer)
-    balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
-    return balancer
+    culprit = feature.named("balancer")
+    with conduct.watching(culprit):
+        balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
+    return GuardedBalancer(balancer, culprit, conduct)
 
 
-def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
+def _interceptors(catalog: Catalog, plugin: str, conduct: Conduct) -> list[tuple[str, Interceptor]]:
     """
     The interceptors of a plugin, the outermost first, each with what to call it in messages.
     """
     features = [claims[0] for claims in catalog.interceptors.values()]
     features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
+    built = []
+    for feature in features:
+        with conduct.watching(feature.named("interceptor")):
+            built.append((feature.named("interceptor"), feature.build("interceptor", plugin)))
     return [(culprit, each) for culprit, each in built if each is not None]

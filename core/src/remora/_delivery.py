@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._faults import cancellation, raise_explained
 from remora.errors import CircuitOpen, DeadlineExceeded, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Reply
@@ -114,9 +113,9 @@ class Delivery:
         except RemoraError:
             raise
         except Exception as error:  # a transport may be a stranger's code
-            raise_explained(f"the transport of {instance.origin}", error)
+            self._route.conduct.explain(f"the transport of {instance.origin}", error)
         except BaseExceptionGroup as group:
-            raise cancellation(group, f"the transport of {instance.origin}") from None
+            raise self._route.conduct.cancelled(f"the transport of {instance.origin}", group) from None
         finally:
             instance.in_flight -= 1
 

@@ -16,7 +16,6 @@ import anyio
 
 from remora._context import handled_call
 from remora._delivery import Delivery
-from remora._faults import cancellation, raise_explained
 from remora.errors import (
     CircuitOpen,
     ConfigError,
@@ -60,7 +59,7 @@ class Pipeline:
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route)
         self._fallback = fallback
-        self._intercepted = _nested(interceptors, self._attempts)
+        self._intercepted = _nested(route, interceptors, self._attempts)
 
     async def __call__(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -190,18 +189,18 @@ class Pipeline:
 Proceed = Callable[[Call], Awaitable[Reply]]
 
 
-def _nested(interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
+def _nested(route: Route, interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
     """
     The interceptors as one function, the first one outermost; with any at all, the deadline holds for them too.
     """
     if not interceptors:
         return proceed
     for culprit, interceptor in reversed(interceptors):
-        proceed = _around(culprit, interceptor, proceed)
+        proceed = _around(route, culprit, interceptor, proceed)
     return partial(_bounded, send=proceed)
 
 
-def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
+def _around(route: Route, culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
     async def call_through(call: Call) -> Reply:
         try:
             reply = await interceptor(call, proceed)
@@ -211,9 +210,9 @@ def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed
         except RemoraError:
             raise
         except Exception as error:  # an interceptor may be a stranger's code
-            raise_explained(culprit, error)
+            route.conduct.explain(culprit, error)
         except BaseExceptionGroup as group:
-            raise cancellation(group, culprit) from None
+            raise route.conduct.cancelled(culprit, group) from None
 
     return call_through
 

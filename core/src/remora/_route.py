@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, Draining, ManagerClosed, Unavailable
+from remora.errors import CircuitOpen, Draining, ManagerClosed, RemoraError, Unavailable, VersionMismatch
 from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
@@ -32,6 +33,7 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
+        conduct: How strangers' code behaves on the way of its calls.
         in_flight: Calls under way.
         is_draining: Whether new calls are refused.
         is_closed: Whether it is gone for good.
@@ -45,12 +47,14 @@ class Route:
         balancer: Balancer | None = None,
         clock: Callable[[], float],
         publish: Callable[[Event], None],
+        conduct: Conduct | None = None,
     ) -> None:
         self.config = config
         self.instances = list(instances)
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancer = balancer
+        self.conduct = conduct or Conduct()
         self.in_flight = 0
         self.is_draining = False
         self.is_closed = False
@@ -90,6 +94,7 @@ class Route:
         Raises:
             CircuitOpen: The circuit breakers of all instances refuse calls.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
+            VersionMismatch: All instances have another version than is required.
         """
         ready = [each for each in self.instances if each.state is State.READY]
         able = [each for each in ready if each.condition.takes_calls and each.breaker.refuses_for() <= 0]
@@ -182,9 +187,12 @@ class Route:
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
 
-    def _unavailable(self) -> Unavailable:
+    def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
+        errors = [each.error for each in self.instances]
+        if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
+            return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
         if len(self.instances) == 1:
             reasons = self.instances[0].why_out()
         else:

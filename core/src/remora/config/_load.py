@@ -14,6 +14,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from remora._requirement import problem_of
 from remora._structure import describe_errors, make_converter
 from remora.config._expand import expand
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
@@ -203,6 +204,8 @@ def _check(plugin: PluginConfig) -> list[str]:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
     if not (plugin.endpoint or plugin.endpoints or plugin.executable):
         problems.append(f"{where}: has no endpoint")
+    if problem := problem_of(plugin.version):
+        problems.append(f"{where}.version: {problem}")
     addresses = [("endpoint", plugin.endpoint)] if plugin.endpoint else []
     addresses += [(f"endpoints[{index}].url", each.url) for index, each in enumerate(plugin.endpoints)]
     for key, url in addresses:
