@@ -97,6 +97,7 @@ async def test_a_plugin_of_the_required_version_is_used():
         assert await manager.client("text", Text).upper("a") == "A"
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize(
     ("served", "found", "words"),
     [(NewText(), "2.0", "the plugin says that it is 2.0"), (Nameless(), "", "does not say its own")],
@@ -163,6 +164,7 @@ async def test_a_plugin_that_cannot_be_asked_now_is_asked_again():
             await manager.client("text", Text).upper("a")
 
 
+@pytest.mark.fault(8)
 async def test_descriptions_without_a_common_version_name_both():
     async def answer(call: Call, peer: str) -> Reply:
         return Reply(payload=b'{"name":"text","version":"1.4","protocol_versions":[7,8]}')
@@ -172,6 +174,7 @@ async def test_descriptions_without_a_common_version_name_both():
             await manager.client("text", Text).upper("a")
 
 
+@pytest.mark.fault(8)
 async def test_a_plugin_refuses_a_host_whose_versions_it_does_not_speak():
     async with calling(Text()) as (_, transport), transport.open(Endpoint("memory:text")) as channel:
         call = Call(service="remora.v1.Plugin", method="Describe", payload=b'{"protocol_versions":[9]}')

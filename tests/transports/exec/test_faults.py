@@ -238,7 +238,7 @@ async def test_a_quick_exit_of_a_jsonl_child_is_told_with_its_status(open_script
             await ask(channel, "m")
 
 
-@pytest.mark.fault(24, 26)
+@pytest.mark.fault(24, 25, 26)
 async def test_stderr_is_read_bounded_and_escaped(open_script, script, ask, caplog):
     caplog.set_level(logging.INFO)
     body = r"""

@@ -62,6 +62,7 @@ async def test_server_with_another_greeting_speaks_the_wrong_protocol(transport,
         await _open(transport, f"grpc://127.0.0.1:{port}")
 
 
+@pytest.mark.fault(44)
 async def test_plaintext_server_is_the_wrong_protocol_for_grpcs(transport, free, plugin):
     """
     The scheme says TLS and the plugin does not.

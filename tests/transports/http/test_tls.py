@@ -117,6 +117,7 @@ async def test_a_server_may_ask_for_the_clients_certificate(authority: Authority
                         pass
 
 
+@pytest.mark.fault(44)
 async def test_https_spoken_to_a_plain_server_is_the_wrong_protocol() -> None:
     """The message speaks of TLS."""
     transport = build(Options())
