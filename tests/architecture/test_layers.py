@@ -58,19 +58,18 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
-    "_guarded": Layer("protocols"),
     "_instance": Layer("policy protocols types errors"),
     "_route": Layer("_conduct _instance policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
+    "_checker": Layer("_faults policy types errors", "anyio"),
+    "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer("_delivery _fallback _instance _route _context policy types errors", "anyio"),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
-    "_assembly": Layer(
-        f"{RECORDS} config policy _options _fallback _guarded _instance _route _pipeline _caller", "anyio"
-    ),
+    "_assembly": Layer(f"{RECORDS} config policy _options _fallback _instance _route _pipeline _caller", "anyio"),
     "_manager": Layer(f"{RECORDS} config client _caller _assembly _conduct _events _registry _supervisor", "anyio"),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),

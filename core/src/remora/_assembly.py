@@ -6,6 +6,7 @@ What lives here: putting together. What must not: running any of it.
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,8 @@ import anyio
 
 from remora._caller import Caller
 from remora._fallback import Fallback
-from remora._guarded import GuardedBalancer
 from remora._instance import Instance
-from remora._options import build_options
+from remora._options import build_options, given_keys, used_keys
 from remora._pipeline import Pipeline
 from remora._route import Route
 from remora.config import problems_of_plugin, summary
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
+
+_log = logging.getLogger(__name__)
 
 LAUNCHED = RestartConfig()
 """A process that keeps dying is left alone after a while."""
@@ -74,13 +76,16 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         NotInstalled: They name features that are not there.
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
-    errors = [error for config in configs if config.enabled for error in _errors_of(catalog, config)]
+    wanted = [config for config in configs if config.enabled]
+    errors = [error for config in wanted for error in _errors_of(catalog, config)]
     if len(errors) == 1:
         raise errors[0]
     if errors:
         problems = [line for error in errors for line in error.problems]
         kinds = {type(error) for error in errors}
         raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
+    for config in wanted:
+        _mention_unused(catalog, config)
 
 
 def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
@@ -110,8 +115,27 @@ def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) 
     _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
 
 
+def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
+    """
+    Log the keys that none of a plugin's transports looks at.
+
+    They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
+    """
+    specs = [catalog.transport(each.scheme, config.transport).spec for each in _endpoints(config)]
+    used = frozenset().union(*map(used_keys, specs))
+    if unused := [key for key in given_keys(config) if key not in used]:
+        names = " and ".join(sorted({spec.name for spec in specs}))
+        _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
+
+
 def assemble(
-    catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask, conduct: Conduct
+    catalog: Catalog,
+    config: PluginConfig,
+    *,
+    publish: Callable[[Event], None],
+    ask: Ask,
+    conduct: Conduct,
+    rng: random.Random,
 ) -> Plugged:
     """
     A plugin, ready for its owners to open it.
@@ -122,13 +146,13 @@ def assemble(
         publish: Takes the events of its instances.
         ask: Has another plugin, given by name, answer a call.
         conduct: The record of how extensions behave.
+        rng: The source of chance.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
     transports: dict[str, Transport] = {}
-    rng = random.Random()
     parts = []
     for endpoint in _endpoints(config):
         feature = catalog.transport(endpoint.scheme, config.transport)
@@ -144,16 +168,31 @@ def assemble(
                 config,
                 native_deadline=spec.native_deadline,
                 clock=anyio.current_time,
-                rng=rng,
+                rng=_own(rng),
                 origin=str(feature.origin),
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer = _balancer(catalog, config, rng, conduct)
-    route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish, conduct=conduct)
+    balancer, culprit = _balancer(catalog, config, _own(rng), conduct)
+    route = Route(
+        config,
+        instances,
+        balancer=balancer,
+        balancer_name=culprit,
+        clock=anyio.current_time,
+        publish=publish,
+        conduct=conduct,
+    )
     fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name, conduct), fallback=fallback, rng=rng)
+    pipeline = Pipeline(route, _interceptors(catalog, config.name, conduct), fallback=fallback, rng=_own(rng))
     return Plugged(route, Caller(route, pipeline, catalog), parts)
+
+
+def _own(rng: random.Random) -> random.Random:
+    """
+    A source of chance for one part: what it draws does not depend on what other parts draw in between.
+    """
+    return random.Random(rng.getrandbits(64))
 
 
 def _endpoints(config: PluginConfig) -> list[Endpoint]:
@@ -175,14 +214,16 @@ def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) 
     return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random, conduct: Conduct) -> Balancer | None:
+def _balancer(
+    catalog: Catalog, config: PluginConfig, rng: random.Random, conduct: Conduct
+) -> tuple[Balancer | None, str]:
     if not config.balancer:
-        return None
+        return None, ""
     feature = catalog.balancer(config.balancer)
     culprit = feature.named("balancer")
     with conduct.watching(culprit):
         balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
-    return GuardedBalancer(balancer, culprit, conduct)
+    return balancer, culprit
 
 
 def _interceptors(catalog: Catalog, plugin: str, conduct: Conduct) -> list[tuple[str, Interceptor]]:

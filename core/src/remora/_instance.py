@@ -10,7 +10,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from remora.policy import CircuitBreaker, ConcurrencyLimit, HealthState, SlowStart, SlowStartConfig
+from remora.policy import CircuitBreaker, ConcurrencyLimit, Gradient, HealthState, SlowStart, SlowStartConfig
 from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from remora.config import PluginConfig
     from remora.errors import RemoraError
+    from remora.policy import Ticket
     from remora.protocols import Channel
     from remora.types import Endpoint
 
@@ -59,7 +60,7 @@ class Instance:
         state: What it is doing.
         channel: The way to it while it is ready.
         error: Why it is not ready.
-        next_try: When it will be started again, on the event loop's clock.
+        next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: Calls under way.
         breaker: Whether calls may be sent to it, by how the last ones ended.
         condition: Whether it is well, by probes and calls.
@@ -89,7 +90,11 @@ class Instance:
         self.in_flight = 0
         self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
         self.condition = HealthState(config.health_check, rng=rng)
-        self.limit = ConcurrencyLimit(config.connection.max_connections, config.connection.max_pending)
+        self._most = config.connection.max_connections
+        adaptive = config.connection.adaptive_limit
+        self._gradient = Gradient(adaptive) if adaptive.enabled else None
+        first = self._most if self._gradient is None else min(self._most, self._gradient.limit)
+        self.limit = ConcurrencyLimit(first, config.connection.max_pending)
         self.doubt: Waiter | None = None
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
@@ -110,6 +115,13 @@ class Instance:
         The highest number is preferred.
         """
         return self.endpoint.priority
+
+    @property
+    def is_able(self) -> bool:
+        """
+        Whether it takes a call now.
+        """
+        return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
 
     @property
     def warmth(self) -> float:
@@ -169,12 +181,24 @@ class Instance:
         """
         self._last_check, self._response_time = time.time(), response_time
 
+    def adapt(self, duration: float, *, ok: bool) -> list[Ticket]:
+        """
+        Let the limit learn from a call that has ended.
+
+        Returns:
+            The calls in the queue that are admitted by it; they are to be woken.
+        """
+        if self._gradient is None:
+            return []
+        limit = self._gradient.finished(duration, self.limit.in_use) if ok else self._gradient.dropped()
+        return self.limit.resize(min(limit, self._most))
+
     def refuses_for(self) -> float:
         """
         The seconds until it is worth sending it a call; 0 when it takes one now.
         """
         if not self.condition.takes_calls:
-            return self.condition.next_check()
+            return max(0.0, self.next_try - self._clock())
         return self.breaker.refuses_for()
 
     def why_out(self) -> str:

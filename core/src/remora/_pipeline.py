@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
 from remora._delivery import Delivery
@@ -74,17 +75,17 @@ class Pipeline:
         """
         route = self._route
         try:
+            call = self._prepared(call, timeout)  # 2 deadline; first, so that it holds for a fallback too
             route.admit()  # 1 admit
-            call = self._prepared(call, timeout)  # 2 deadline
-            if route.config.rate_limit.enabled:
-                await self._take_turn(call)  # 3 rate limit
-            route.enter()
             try:
+                if route.config.rate_limit.enabled:
+                    await self._take_turn(call)  # 3 rate limit
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
         except RemoraError as error:
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
+            await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
             return await self._fallback.answer(call, error)
@@ -98,26 +99,28 @@ class Pipeline:
         """
         self._route.budget.deposit()
         tried: list[Instance] = []
+        attempts = 0
         while True:
+            attempts += 1
             try:
                 return await self._attempt(call, tried)
             except RemoraError as error:
-                delay = self._next_delay(call, error, len(tried))
+                delay = self._next_delay(call, error, attempts)
                 if delay is None:
                     raise
             await anyio.sleep(delay)
 
     async def _attempt(self, call: Call, tried: list[Instance]) -> Reply:
-        instance: Instance | None = None
-        try:
+        while True:
             instance = await self._pick(call, tried)  # 7 pick
-            return await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
-        except RemoraError as error:
-            name = instance.name if instance else None
-            error.locate(plugin=self._route.name, instance=name, request_id=call.request_id)
-            raise
-        finally:
-            tried.extend([instance] if instance else [])
+            try:
+                reply = await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
+            except RemoraError as error:
+                error.locate(plugin=self._route.name, instance=instance.name, request_id=call.request_id)
+                tried.append(instance)
+                raise
+            if reply is not None:
+                return reply
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -126,7 +129,7 @@ class Pipeline:
         if isinstance(error, _FINAL):
             return None
         idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
-        delay = self._retry.delay(max(1, attempts), error, idempotent=idempotent, remaining=_remaining(call))
+        delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=_remaining(call))
         return delay if delay is not None and self._route.budget.withdraw() else None
 
     def _prepared(self, call: Call, timeout: float | None) -> Call:
@@ -183,7 +186,7 @@ class Pipeline:
                 return
         finally:
             self._route.forget(changed)
-        raise DeadlineExceeded("no instance became ready in time", sent=False)
+        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
 
 
 Proceed = Callable[[Call], Awaitable[Reply]]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, Draining, ManagerClosed, RemoraError, Unavailable, VersionMismatch
-from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
+from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable, VersionMismatch
+from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
+        balancer: What chooses among them; None when they take turns.
+        balancer_name: What to call it in messages.
         conduct: How strangers' code behaves on the way of its calls.
-        in_flight: Calls under way.
-        is_draining: Whether new calls are refused.
+        calls: The calls under way, and whether new ones are let in.
         is_closed: Whether it is gone for good.
     """
 
@@ -45,6 +46,7 @@ class Route:
         instances: Sequence[Instance],
         *,
         balancer: Balancer | None = None,
+        balancer_name: str = "",
         clock: Callable[[], float],
         publish: Callable[[Event], None],
         conduct: Conduct | None = None,
@@ -54,9 +56,9 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancer = balancer
+        self.balancer_name = balancer_name
         self.conduct = conduct or Conduct()
-        self.in_flight = 0
-        self.is_draining = False
+        self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self._clock = clock
         self._publish = publish
@@ -72,7 +74,7 @@ class Route:
 
     def admit(self) -> None:
         """
-        Let a new call in.
+        Let a new call in; it is under way until `leave`.
 
         Raises:
             Draining: Only calls that are under way already are finished.
@@ -80,7 +82,7 @@ class Route:
         """
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if self.is_draining:
+        if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
@@ -93,18 +95,27 @@ class Route:
 
         Raises:
             CircuitOpen: The circuit breakers of all instances refuse calls.
+            ConfigError: None of the instances can be opened as it is configured.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
-        ready = [each for each in self.instances if each.state is State.READY]
-        able = [each for each in ready if each.condition.takes_calls and each.breaker.refuses_for() <= 0]
+        able = [each for each in self.instances if each.is_able]
         if len(able) == 1:
             return able[0]
         if able:
             return self._choose(_preferred(able, tried), key)
-        if not ready and any(each.state is State.STARTING for each in self.instances):
+        states = {each.state for each in self.instances}
+        if State.STARTING in states and State.READY not in states:
             return None
         raise self._unavailable()
+
+    def why_out(self) -> str:
+        """
+        Why its instances take no calls now, in a sentence.
+        """
+        if len(self.instances) == 1:
+            return self.instances[0].why_out()
+        return "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -126,18 +137,12 @@ class Route:
         for waiter in waiters:
             waiter.set()
 
-    def enter(self) -> None:
-        """
-        A call is under way.
-        """
-        self.in_flight += 1
-
     def leave(self) -> None:
         """
         A call has ended.
         """
-        self.in_flight -= 1
-        if not self.in_flight:
+        self.calls.leave()
+        if self.calls.is_idle:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
@@ -183,9 +188,19 @@ class Route:
         if len(preferred) == 1:
             return preferred[0]
         if self.balancer is not None:
-            return self.balancer.pick(preferred, key)
+            return self._balanced(self.balancer, preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
+
+    def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
+        try:
+            with self.conduct.watching(self.balancer_name):
+                chosen = balancer.pick(preferred, key)
+            if chosen not in preferred:
+                raise TypeError(f"expected one of the candidates, got {chosen!r}")
+            return chosen
+        except Exception as error:  # a balancer may be a stranger's code
+            self.conduct.explain(self.balancer_name, error)
 
     def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
@@ -193,15 +208,24 @@ class Route:
         errors = [each.error for each in self.instances]
         if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
             return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
-        if len(self.instances) == 1:
-            reasons = self.instances[0].why_out()
-        else:
-            reasons = "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
         retry_after = max(0.0, min(self._back_in(each) for each in self.instances))
-        message = f"{reasons} (next try in {retry_after:.1f} s)"
+        message = f"{self.why_out()} (next try in {retry_after:.1f} s)"
         if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in self.instances):
             return CircuitOpen(message, retry_after=retry_after)
+        if wrong := self._misconfigured():
+            error = wrong(message)
+            error.sent = False
+            return error
         return Unavailable(message, retry_after=retry_after, sent=False)
+
+    def _misconfigured(self) -> type[ConfigError] | None:
+        """
+        What is wrong when none of the instances can ever be opened as it is configured.
+        """
+        kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in self.instances}
+        if None in kinds:
+            return None
+        return kinds.pop() if len(kinds) == 1 else ConfigError
 
     def _back_in(self, instance: Instance) -> float:
         if instance.state is State.READY:
@@ -218,8 +242,8 @@ def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequenc
     Those that nothing speaks against, as far as there are any: not tried yet, well, of the highest priority, with room.
     """
     able = [each for each in able if each not in tried] or able
-    best = min(_RANK[each.condition.status] for each in able)
-    able = [each for each in able if _RANK[each.condition.status] == best]
+    best = min(_RANK[each.condition.standing] for each in able)
+    able = [each for each in able if _RANK[each.condition.standing] == best]
     highest = max(each.endpoint.priority for each in able)
     able = [each for each in able if each.endpoint.priority == highest]
     return [each for each in able if each.limit.has_room] or able
