@@ -31,8 +31,10 @@ from remora.errors import (
     PluginNotFound,
     RateLimited,
     RemoraError,
+    ServiceMismatch,
     TryLater,
     Unavailable,
+    VersionMismatch,
     WireError,
     WrongProtocol,
 )
@@ -40,7 +42,7 @@ from remora.hookspecs import hookimpl
 from remora.monitor import CheckChanged, HealthMonitor
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
-from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
+from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
     "BalancerSpec",
@@ -61,6 +63,7 @@ __all__ = [
     "Endpoint",
     "ExtensionConflict",
     "ExtensionError",
+    "ExtensionFaults",
     "GiveUp",
     "HealthMonitor",
     "HealthStatus",
@@ -85,10 +88,12 @@ __all__ = [
     "RemoraError",
     "Reply",
     "ServeOptions",
+    "ServiceMismatch",
     "Status",
     "TransportSpec",
     "TryLater",
     "Unavailable",
+    "VersionMismatch",
     "WireError",
     "WrongProtocol",
     "current_call",

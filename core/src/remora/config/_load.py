@@ -13,6 +13,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from remora._requirement import problem_of
 from remora._structure import describe_errors
 from remora.config._converter import make_config_converter
 from remora.config._expand import expand
@@ -219,6 +220,8 @@ def _check(plugin: PluginConfig) -> list[str]:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
     if not (plugin.endpoint or plugin.endpoints or plugin.executable):
         problems.append(f"{where}: has no endpoint")
+    if problem := problem_of(plugin.version):
+        problems.append(f"{where}.version: {problem}")
     addresses = [("endpoint", plugin.endpoint)] if plugin.endpoint else []
     addresses += [(f"endpoints[{index}].url", each.url) for index, each in enumerate(plugin.endpoints)]
     for key, url in addresses:
