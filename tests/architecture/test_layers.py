@@ -33,6 +33,7 @@ LAYERS = {
     "types": Layer("errors"),
     "values": Layer(),
     "policy": Layer("types errors values"),
+    "security": Layer("errors"),
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
@@ -71,6 +72,7 @@ LAYERS = {
     "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
+    "inspection": Layer(f"{RECORDS} config _assembly _registry"),
     # for tests of extensions
     "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
 }

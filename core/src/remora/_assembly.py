@@ -25,11 +25,11 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from remora._catalog import Catalog, Origin
     from remora._fallback import Ask
-    from remora.config import PluginConfig
+    from remora.config import PluginConfig, SecurityConfig
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
@@ -64,7 +64,7 @@ class Plugged:
     parts: Sequence[Part]
 
 
-def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
+def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
     """
     Check the tables of plugins, also for what only the installed extensions can tell.
 
@@ -72,7 +72,7 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         NotInstalled: They name features that are not there.
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
-    errors = [error for config in configs if config.enabled for error in _errors_of(catalog, config)]
+    errors = [error for config in configs if config.enabled for error in _errors_of(catalog, config, security)]
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -81,11 +81,11 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
 
 
-def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
+def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     checks: list[Callable[[], object]] = [
-        partial(_check_endpoint, catalog, config, endpoint) for endpoint in _endpoints(config)
+        partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in _endpoints(config)
     ]
     if config.codec:
         checks.append(partial(catalog.codec, config.codec))
@@ -104,17 +104,25 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
     return list(errors.values())
 
 
-def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) -> None:
-    _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
+def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
+    _options(catalog.transport(endpoint.scheme, config.transport).spec, config, security)
 
 
-def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event], None], ask: Ask) -> Plugged:
+def assemble(
+    catalog: Catalog,
+    config: PluginConfig,
+    *,
+    security: SecurityConfig,
+    publish: Callable[[Event], None],
+    ask: Ask,
+) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
     Args:
         catalog: The features at hand.
         config: The plugin's table.
+        security: The `[security]` table.
         publish: Takes the events of its instances.
         ask: Has another plugin, given by name, answer a call.
 
@@ -129,7 +137,7 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            transports[spec.name] = feature.build("transport", _options(spec, config))
+            transports[spec.name] = feature.build("transport", _options(spec, config, security))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -150,13 +158,28 @@ def assemble(catalog: Catalog, config: PluginConfig, *, publish: Callable[[Event
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
+def transports(
+    catalog: Catalog, config: PluginConfig, *, security: SecurityConfig
+) -> Iterator[tuple[Endpoint, str, Transport]]:
+    """
+    The endpoints of a plugin, each with the name of its transport and the transport, for those who only ask it.
+
+    Raises:
+        ConfigError: As `check_plugins`.
+    """
+    for endpoint in _endpoints(config):
+        feature = catalog.transport(endpoint.scheme, config.transport)
+        yield endpoint, feature.spec.name, feature.build("transport", _options(feature.spec, config, security))
+
+
 def _endpoints(config: PluginConfig) -> list[Endpoint]:
     url = config.endpoint or f"{config.transport or 'exec'}:"
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 
 
-def _options(spec: TransportSpec[Any], config: PluginConfig) -> Any:
-    return build_options(spec, where=f"plugins.{config.name}", own=config.options, config=config)
+def _options(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
+    where = f"plugins.{config.name}"
+    return build_options(spec, where=where, own=config.options, config=config, security=security)
 
 
 def _names(endpoint: Endpoint, instances: int) -> list[str]:

@@ -70,7 +70,7 @@ class Manager:
         self._group: TaskGroup | None = None
         self._supervisor: Supervisor | None = None
         self._is_closed = False
-        check_plugins(self._catalog, self._config.plugins.values())
+        check_plugins(self._catalog, self._config.plugins.values(), security=self._config.security)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
@@ -209,7 +209,7 @@ class Manager:
         self._running()
         if plugin.name in self._plugins:
             raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
-        check_plugins(self._catalog, [plugin])
+        check_plugins(self._catalog, [plugin], security=self._config.security)
         self._plug(plugin)
 
     async def unregister(self, name: str, *, drain: bool = True) -> None:
@@ -326,7 +326,8 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        plugged = assemble(self._catalog, config, publish=self._bus.publish, ask=self._ask)
+        security = self._config.security
+        plugged = assemble(self._catalog, config, security=security, publish=self._bus.publish, ask=self._ask)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:

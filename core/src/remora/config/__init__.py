@@ -4,6 +4,7 @@ The configuration: records, and how they are read from files.
 
 from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
 from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.config._security import LimitsConfig, SecurityConfig
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
 
@@ -17,10 +18,12 @@ __all__ = [
     "Duration",
     "FallbackConfig",
     "HealthCheckConfig",
+    "LimitsConfig",
     "ManagerConfig",
     "PluginConfig",
     "RateLimitConfig",
     "RetryConfig",
+    "SecurityConfig",
     "load_config",
     "problems_of_plugin",
     "structure_config",
