@@ -20,14 +20,13 @@ import hmac
 import json
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
     "AllowEntry",
@@ -152,7 +151,7 @@ def _against(entry: AllowEntry, program: Program) -> list[str]:
 
 
 def _is_listed(entry: AllowEntry, sha256: str) -> bool:
-    return any([hmac.compare_digest(each, sha256) for each in entry.sha256])
+    return any(hmac.compare_digest(each, sha256) for each in entry.sha256)
 
 
 def parse_allow_list(text: str, *, is_json: bool = False) -> AllowList:
