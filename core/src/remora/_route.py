@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, Draining, ManagerClosed, Unavailable
+from remora.errors import CircuitOpen, Draining, ExecutableRefused, ManagerClosed, Unavailable
 from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
@@ -88,6 +88,7 @@ class Route:
             tried: Instances on which the call has failed already; others are preferred.
 
         Raises:
+            ExecutableRefused: The program of every instance may not be started.
             CircuitOpen: The circuit breakers of all instances refuse calls.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
         """
@@ -99,7 +100,7 @@ class Route:
             return self._choose(_preferred(able, tried), key)
         if not ready and any(each.state is State.STARTING for each in self.instances):
             return None
-        raise self._unavailable()
+        raise self._refused() or self._unavailable()
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -181,6 +182,16 @@ class Route:
             return self.balancer.pick(preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
+
+    def _refused(self) -> ExecutableRefused | None:
+        """
+        What speaks against the first program, when not one of the instances may be started.
+        """
+        refusals = [each.error for each in self.instances if isinstance(each.error, ExecutableRefused)]
+        if len(refusals) < len(self.instances):
+            return None
+        one = refusals[0]
+        return ExecutableRefused(one.message, program=one.program, sha256=one.sha256, reasons=one.reasons)
 
     def _unavailable(self) -> Unavailable:
         if all(each.state is State.STOPPED for each in self.instances):

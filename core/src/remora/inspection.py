@@ -13,12 +13,13 @@ from remora._assembly import transports
 from remora._registry import load_catalog
 from remora.errors import ConfigError
 from remora.protocols import InspectableTransport
+from remora.types import Inspection  # noqa: TC001, codecs look the field's type up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remora.config import ManagerConfig
-    from remora.types import Endpoint, Inspection
+    from remora.types import Endpoint
 
 __all__ = ["Inspected", "inspect"]
 
