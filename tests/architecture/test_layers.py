@@ -65,14 +65,14 @@ LAYERS = {
     "_caller": Layer("_headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(f"{RECORDS} config policy _options _fallback _instance _route _pipeline _caller", "anyio"),
-    "_manager": Layer(f"{RECORDS} config client _caller _assembly _events _registry _supervisor", "anyio"),
+    "inspection": Layer(f"{RECORDS} _assembly"),
+    "_manager": Layer(f"{RECORDS} config client inspection _caller _assembly _events _registry _supervisor", "anyio"),
     # the plugin author's side
     "_builtin": Layer("types errors wire _schema _methods"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
     "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
-    "inspection": Layer(f"{RECORDS} config _assembly _registry"),
     # for tests of extensions
     "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
 }

@@ -19,6 +19,7 @@ from remora._supervisor import Supervisor
 from remora.client import Plugin, make_client
 from remora.config import ManagerConfig, load_config, structure_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
+from remora.inspection import inspect
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from remora._assembly import Plugged
     from remora._route import Route
     from remora.config import PluginConfig
+    from remora.inspection import Inspected
     from remora.types import Call, Event, PluginInfo, Reply
 
 __all__ = ["Manager"]
@@ -307,6 +309,14 @@ class Manager:
         The names of the plugins that can be called.
         """
         return list(self._plugins)
+
+    def inspect(self) -> list[Inspected]:
+        """
+        What would be started, and what stands between that and the host; nothing is started for it.
+
+        Programs are read and hashed, which takes its time: this is for checks, not for a running event loop.
+        """
+        return inspect(self._catalog, self._config)
 
     def events(self) -> AbstractContextManager[AsyncIterator[Event]]:
         """

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora._assembly import transports
-from remora._registry import load_catalog
 from remora.errors import ConfigError
 from remora.protocols import InspectableTransport
 from remora.types import Inspection  # noqa: TC001, codecs look the field's type up
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from remora._catalog import Catalog
     from remora.config import ManagerConfig
     from remora.types import Endpoint
 
-__all__ = ["Inspected", "inspect"]
+__all__ = ["Inspected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +42,20 @@ class Inspected:
     problem: str = ""
 
 
-def inspect(config: ManagerConfig, *, extensions: Sequence[object] = ()) -> list[Inspected]:
+def inspect(catalog: Catalog, config: ManagerConfig) -> list[Inspected]:
     """
-    All programs that a host with this configuration would start.
-
-    Args:
-        config: The configuration; plugins that are switched off are left out.
-        extensions: Hook modules or objects, beside those that are installed.
+    All programs that a host with this configuration would start; see `Manager.inspect`.
 
     Raises:
         ConfigError: As for `Manager`.
     """
-    catalog = load_catalog(extensions)
-    found = []
-    for plugin in config.plugins.values():
-        if plugin.enabled:
-            for endpoint, name, transport in transports(catalog, plugin, security=config.security):
-                if isinstance(transport, InspectableTransport):
-                    found.append(_ask(transport, plugin.name, name, endpoint))
-    return found
+    return [
+        _ask(transport, plugin.name, name, endpoint)
+        for plugin in config.plugins.values()
+        if plugin.enabled
+        for endpoint, name, transport in transports(catalog, plugin, security=config.security)
+        if isinstance(transport, InspectableTransport)
+    ]
 
 
 def _ask(transport: InspectableTransport, plugin: str, name: str, endpoint: Endpoint) -> Inspected:

@@ -24,7 +24,6 @@ import pytest
 from remora import Manager
 from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import Code, ConfigError, ExecutableRefused, PluginError
-from remora.inspection import inspect
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec._audit import AuditLog
@@ -627,7 +626,7 @@ async def test_a_plugin_may_differ_from_the_table():
     """
     options = {"sandbox": "none", "limits": {"open_files": 40}}
     config = {"security": {"sandbox": "bwrap"}, "plugins": {"p": {"endpoint": "exec:sh", "options": options}}}
-    (found,) = inspect(Manager(config)._config)
+    (found,) = Manager(config).inspect()
 
     assert found.inspection is not None
     assert found.inspection.measures["sandbox"] == "none"

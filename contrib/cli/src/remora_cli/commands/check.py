@@ -11,7 +11,6 @@ import click
 from remora import Manager
 from remora.config import load_config
 from remora.extensions import installed
-from remora.inspection import inspect
 from remora_cli._options import command as remora_command
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ def command(output: Output, config: str) -> None:
     Check and list.
     """
     loaded = load_config(config)
-    Manager(loaded)  # which logs the extensions that are broken
-    programs = inspect(loaded)
+    programs = Manager(loaded).inspect()  # the manager logs the extensions that are broken
     if output.as_json:
         output.document(_report(loaded, programs))
         return

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from remora import Manager
 from remora.config import load_config
 from remora.errors import ConfigError
-from remora.inspection import inspect
 from remora.security import AllowEntry, AllowList, parse_allow_list, render_allow_list
 from remora_cli._errors import CONFIGURATION
 from remora_cli._options import COMMON
@@ -51,9 +51,7 @@ command = click.Group("security", help=_HELP, short_help="Pin programs, and veri
 
 @remora_command("pin", help=_PIN, short_help="Write the hashes of all programs into the allow-list.")
 @click.argument("config", type=click.Path())
-@click.option(
-    "--output", "file", type=click.Path(dir_okay=False), help="The list, if not the configuration's."
-)
+@click.option("--output", "file", type=click.Path(dir_okay=False), help="The list, if not the configuration's.")
 @click.option("--keep", is_flag=True, help="Keep the hashes that are there already, beside the new ones.")
 def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     """
@@ -63,7 +61,7 @@ def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     target = file or loaded.security.allow_list
     if not target:
         raise ConfigError("where to? Pass --output FILE, or set allow_list in [security]", source=config)
-    found = inspect(loaded)
+    found = Manager(loaded).inspect()
     _require_readable(found)
     before = _present(target)
     after = _pinned(before, found, keep=keep)
@@ -77,7 +75,7 @@ def verify(output: Output, config: str) -> None:
     """
     Compare.
     """
-    found = inspect(load_config(config))
+    found = Manager(load_config(config)).inspect()
     if output.as_json:
         output.document({"ok": all(map(_is_good, found)), "programs": found})
     else:
