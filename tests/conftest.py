@@ -10,6 +10,8 @@ import os
 
 import pytest
 
+from remora.testing import virtual_backends
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """
@@ -19,12 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="module")
-def anyio_backend(request: pytest.FixtureRequest) -> str:
+def anyio_backend(request: pytest.FixtureRequest) -> object:
     """
     The backend on which a test runs; it stands in for anyio's own fixture, which brings its own list.
+
+    In a module with `VIRTUAL_TIME = True` its time is virtual.
     """
-    backend: str = request.param
-    return backend
+    if not getattr(request.module, "VIRTUAL_TIME", False):
+        return request.param
+    return next(backend for backend in virtual_backends() if backend[0] == request.param)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -56,8 +56,10 @@ LAYERS = {
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
     "_instance": Layer("policy protocols types errors"),
-    "_route": Layer("_instance policy protocols types errors"),
+    "_route": Layer("_instance _faults policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
+    "_checker": Layer("_faults policy types errors", "anyio"),
+    "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_instance _route _faults policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer("_delivery _fallback _instance _route _context _faults policy types errors", "anyio"),
@@ -66,7 +68,9 @@ LAYERS = {
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(f"{RECORDS} config policy _options _fallback _instance _route _pipeline _caller", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
-    "_manager": Layer(f"{RECORDS} config client inspection _caller _assembly _events _registry _supervisor", "anyio"),
+    "_manager": Layer(
+        f"{RECORDS} io config client inspection _caller _assembly _events _registry _supervisor", "anyio"
+    ),
     # the plugin author's side
     "_builtin": Layer("types errors wire _schema _methods"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),

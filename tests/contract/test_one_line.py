@@ -87,6 +87,23 @@ async def test_only_the_endpoint_tells_the_transports_apart(scheme: str, anyio_b
                 assert (await manager.overall_health()).status == "healthy"
 
 
+async def test_keys_of_processes_do_not_stand_in_the_way(
+    anyio_backend: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """
+    The arguments of a program may stay when the endpoint becomes a server's; a warning says that they mean nothing.
+    """
+    table = {"args": ["-m", "remora.testing"], "work_dir": str(tmp_path), "env": {"A": "b"}}
+    with anyio.fail_after(30):
+        async with serving(Contract(), listen="unix:") as served:
+            for endpoint in (f"exec:{sys.executable}", served.endpoints[0].url):
+                caplog.clear()
+                async with Manager({"plugins": {"peer": {**table, "endpoint": endpoint}}}) as manager:
+                    assert await manager.client("peer", Contract).echo(Text("hello")) == Text("hello")
+
+    assert "plugins.peer: args, env, work_dir mean nothing to the transport unix" in caplog.messages
+
+
 async def test_one_plugin_may_be_reached_over_several_transports(anyio_backend: str) -> None:
     """
     Endpoints of one plugin need not have one scheme; calls take turns.

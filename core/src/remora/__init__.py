@@ -25,6 +25,7 @@ from remora.errors import (
     ManagerClosed,
     MessageTooLarge,
     NotInstalled,
+    Overloaded,
     PeerRefused,
     PluginDied,
     PluginDisabled,
@@ -38,6 +39,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.monitor import CheckChanged, HealthMonitor
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
 from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
@@ -47,6 +49,7 @@ __all__ = [
     "Call",
     "CallOptions",
     "Cancelled",
+    "CheckChanged",
     "CircuitOpen",
     "Code",
     "CodecSpec",
@@ -62,6 +65,7 @@ __all__ = [
     "ExtensionConflict",
     "ExtensionError",
     "GiveUp",
+    "HealthMonitor",
     "HealthStatus",
     "InterceptorSpec",
     "InvalidReply",
@@ -72,6 +76,7 @@ __all__ = [
     "MessageTooLarge",
     "MethodInfo",
     "NotInstalled",
+    "Overloaded",
     "PeerRefused",
     "Plugin",
     "PluginConfig",

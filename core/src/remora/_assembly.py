@@ -6,17 +6,16 @@ What lives here: putting together. What must not: running any of it.
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
-from remora._options import build_options
+from remora._options import build_options, given_keys, used_keys
 from remora._pipeline import Pipeline
 from remora._route import Route
 from remora.config import problems_of_plugin, summary
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
+
+_log = logging.getLogger(__name__)
 
 LAUNCHED = RestartConfig()
 """A process that keeps dying is left alone after a while."""
@@ -72,13 +73,16 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security
         NotInstalled: They name features that are not there.
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
-    errors = [error for config in configs if config.enabled for error in _errors_of(catalog, config, security)]
+    wanted = [config for config in configs if config.enabled]
+    errors = [error for config in wanted for error in _errors_of(catalog, config, security)]
     if len(errors) == 1:
         raise errors[0]
     if errors:
         problems = [line for error in errors for line in error.problems]
         kinds = {type(error) for error in errors}
         raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
+    for config in wanted:
+        _mention_unused(catalog, config)
 
 
 def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
@@ -108,36 +112,65 @@ def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, 
     _options(catalog.transport(endpoint.scheme, config.transport).spec, config, security)
 
 
-def assemble(
-    catalog: Catalog,
-    config: PluginConfig,
-    *,
-    security: SecurityConfig,
-    publish: Callable[[Event], None],
-    ask: Ask,
-) -> Plugged:
+def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
+    """
+    Log the keys that none of a plugin's transports looks at.
+
+    They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
+    """
+    specs = [catalog.transport(each.scheme, config.transport).spec for each in _endpoints(config)]
+    used = frozenset().union(*map(used_keys, specs))
+    if unused := [key for key in given_keys(config) if key not in used]:
+        names = " and ".join(sorted({spec.name for spec in specs}))
+        _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What a manager lends to its plugins.
+
+    Attributes:
+        publish: Takes the events of their instances.
+        ask: Has another plugin, given by name, answer a call.
+        clock: The event loop's clock, in seconds.
+        rng: The source of chance.
+        security: What may be started, and how it is confined.
+    """
+
+    publish: Callable[[Event], None]
+    ask: Ask
+    clock: Callable[[], float]
+    rng: random.Random
+    security: SecurityConfig
+
+    def own_rng(self) -> random.Random:
+        """
+        A source of chance for one part: what it draws does not depend on what other parts draw in between.
+        """
+        return random.Random(self.rng.getrandbits(64))
+
+
+def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
     Args:
         catalog: The features at hand.
         config: The plugin's table.
-        security: The `[security]` table.
-        publish: Takes the events of its instances.
-        ask: Has another plugin, given by name, answer a call.
+        lent: What the manager lends to it.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
     transports: dict[str, Transport] = {}
-    rng = random.Random()
     parts = []
     for endpoint in _endpoints(config):
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            transports[spec.name] = feature.build("transport", _options(spec, config, security))
+            transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -145,16 +178,16 @@ def assemble(
                 endpoint,
                 config,
                 native_deadline=spec.native_deadline,
-                clock=anyio.current_time,
-                rng=rng,
+                clock=lent.clock,
+                rng=lent.own_rng(),
                 origin=str(feature.origin),
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer = _balancer(catalog, config, rng)
-    route = Route(config, instances, balancer=balancer, clock=anyio.current_time, publish=publish)
-    fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=rng)
+    balancer = _balancer(catalog, config, lent)
+    route = Route(config, instances, balancer=balancer, clock=lent.clock, publish=lent.publish)
+    fallback = _fallback(config, lent)
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -186,17 +219,17 @@ def _names(endpoint: Endpoint, instances: int) -> list[str]:
     return [endpoint.url] if instances == 1 else [f"{endpoint.url}#{number}" for number in range(1, instances + 1)]
 
 
-def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) -> Fallback | None:
+def _fallback(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     if config.fallback is None:
         return None
-    return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
+    return Fallback(config.name, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random) -> Balancer | None:
+def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancer | None:
     if not config.balancer:
         return None
     feature = catalog.balancer(config.balancer)
-    balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
+    balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
     return balancer
 
 

@@ -6,20 +6,25 @@ What lives here: stages 4, 9 and 10 of a call (see `_pipeline`). What must not: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from remora._faults import cancellation, raise_explained
-from remora.errors import CircuitOpen, DeadlineExceeded, Overloaded, RemoraError, Unavailable
+from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from remora._instance import Instance
     from remora._route import Route
     from remora.policy import Ticket
     from remora.types import Call
+
+_log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -31,56 +36,62 @@ class Delivery:
         self._route = route
         self._balancer = route.balancer
 
-    async def __call__(self, instance: Instance, call: Call) -> Reply:
+    async def __call__(self, instance: Instance, call: Call) -> Reply | None:
         """
         Send a call to an instance, and let its policies know how it ended.
 
+        Returns:
+            The reply; None when the instance takes no calls any more by the time that there is a place.
+
         Raises:
-            CircuitOpen: The instance's circuit breaker has changed its mind.
             Overloaded: It has no place for the call, not even in its queue.
             DeadlineExceeded: There was no reply in time.
             RemoraError: As the transport says.
         """
-        permit = instance.breaker.admit()
-        if not isinstance(permit, Permit):
-            raise CircuitOpen(instance.why_out(), retry_after=permit)
-        self._route.breaker_changed(instance, permit.change)
-        if self._balancer is not None:
-            self._balancer.started(instance)
-        verdict: bool | None = None
-        cause, started = "", anyio.current_time()
+        ticket = self._place(instance)
+        if not ticket.is_admitted:
+            await self._queue(instance, call, ticket)
         try:
-            ticket = await self._place(instance, call)
-            try:
-                started = anyio.current_time()
-                reply = await self._send(instance, call)
-                verdict = True
-                return reply
-            finally:
-                self._leave(instance, ticket)
+            # asked only now: much may have happened while the call was in the queue
+            permit = instance.breaker.admit() if instance.is_able else None
+            return await self._judged(instance, call, permit) if isinstance(permit, Permit) else None
+        finally:
+            self._leave(instance, ticket)
+
+    async def _judged(self, instance: Instance, call: Call, permit: Permit) -> Reply:
+        self._route.breaker_changed(instance, permit.change)
+        verdict: bool | None = None
+        cause, started = "", self._route.clock()
+        try:
+            if self._balancer is not None:
+                self._tell(self._balancer.started, instance)
+            reply = await self._send(instance, call)
+            verdict = True
+            return reply
         except RemoraError as error:
             verdict, cause = verdict_of(error), error.message
             raise
         finally:
-            self._record(instance, permit, verdict, anyio.current_time() - started, cause)
+            self._record(instance, permit, verdict, self._route.clock() - started, cause)
 
-    async def _place(self, instance: Instance, call: Call) -> Ticket:
+    def _place(self, instance: Instance) -> Ticket:
         """
-        Stage 4: a place among the calls under way, waited for in turn and within the deadline.
+        Stage 4: a place among the calls under way, or in the queue for one.
         """
         ticket = instance.limit.acquire()
         if ticket is None:
             limit, pending = instance.limit.limit, instance.limit.pending
             raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
-        if not ticket.is_admitted:
-            await self._queue(instance, call, ticket)
         return ticket
 
     async def _queue(self, instance: Instance, call: Call, ticket: Ticket) -> None:
+        """
+        Wait for a place, in turn and within the deadline.
+        """
         ticket.waiter = admitted = anyio.Event()
         is_ours = False
         try:
-            with anyio.move_on_after(_remaining(call)):
+            with anyio.move_on_after(self._route.remaining(call)):
                 await admitted.wait()
                 is_ours = True
                 return
@@ -94,8 +105,8 @@ class Delivery:
         Give a place back, and wake whoever has it now.
         """
         following = instance.limit.release(ticket)
-        if following is not None and isinstance(following.waiter, anyio.Event):
-            following.waiter.set()
+        if following is not None:
+            _wake(following)
 
     async def _send(self, instance: Instance, call: Call) -> Reply:
         """
@@ -108,7 +119,7 @@ class Delivery:
         try:
             if instance.native_deadline:
                 return _checked(await channel.call(call))
-            with anyio.move_on_after(_remaining(call)):
+            with anyio.move_on_after(self._route.remaining(call)):
                 return _checked(await channel.call(call))
             raise DeadlineExceeded("no reply in time")
         except RemoraError:
@@ -132,16 +143,28 @@ class Delivery:
         else:
             self._route.breaker_changed(instance, instance.breaker.failed(permit, cause))
             self._route.health_changed(instance, instance.condition.call_failed(cause))
+        if verdict is not None:
+            for ticket in instance.adapt(duration, ok=verdict):
+                _wake(ticket)
         if self._balancer is not None:
-            self._balancer.finished(instance, latency=duration, ok=verdict)
+            self._tell(self._balancer.finished, instance, latency=duration, ok=verdict)
+
+    def _tell(self, report: Callable[..., None], instance: Instance, **facts: Any) -> None:
+        """
+        Let the balancer know; what it does wrong with that is no fault of the call.
+        """
+        try:
+            report(instance, **facts)
+        except Exception:  # a balancer may be a stranger's code
+            _log.exception("the balancer %r failed", self._route.config.balancer)
+
+
+def _wake(ticket: Ticket) -> None:
+    if isinstance(ticket.waiter, anyio.Event):
+        ticket.waiter.set()
 
 
 def _checked(reply: object) -> Reply:
     if not isinstance(reply, Reply):
         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
     return reply
-
-
-def _remaining(call: Call) -> float:
-    assert call.deadline is not None  # the pipeline has set it
-    return max(0.0, call.deadline - anyio.current_time())

@@ -20,7 +20,7 @@ from remora._context import CurrentCall, handled_call
 from remora._faults import cancellation, innermost
 from remora._headers import checked_headers
 from remora._methods import Method, ServiceInfo, methods_of, service_info
-from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, PluginError, RemoraError
+from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, InvalidRequest, PluginError, RemoraError
 from remora.types import Reply
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Dispatcher:
             token = handled_call.set(current)
             try:
                 result = await handler(request)
-                headers = checked_headers(current.reply_headers)
+                headers = _reply_headers(current)
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
             except BaseExceptionGroup as group:
@@ -206,6 +206,13 @@ def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict
     if len(services) == 1 and len(services[0][1]) == 1:
         table["", ""] = next(iter(services[0][1].values()))
     return table
+
+
+def _reply_headers(current: CurrentCall) -> dict[str, str]:
+    try:
+        return checked_headers(current.reply_headers)
+    except InvalidRequest as error:  # the handler's mistake, not its caller's
+        raise ValueError(error.message) from error
 
 
 def _decode(codec: Codec, call: Call, method: Method) -> object:

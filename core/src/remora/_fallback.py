@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import OrderedDict
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,10 @@ FALLBACK_HEADER = "x-remora-fallback"
 _JSON = "application/json"
 _MOST_REMEMBERED = 256
 
-_Key = tuple[str, str, str, bytes]
+_asking: ContextVar[frozenset[str]] = ContextVar("remora_fallback", default=frozenset())
+"""The plugins for which another one is being asked; plugins that stand in for each other must not go in a circle."""
+
+_Key = tuple[str, str, str, bytes, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Fallback:
 
     async def _find(self, call: Call, error: RemoraError) -> tuple[str, Reply]:
         if self._config.plugin:
-            return "plugin", await self._ask(self._config.plugin, call)
+            return "plugin", await self._stand_in(call, error)
         if self._config.last_good is None:
             return "value", Reply(payload=json.dumps(self._config.value).encode(), content_type=_JSON)
         known = self._remembered.get(_key(call))
@@ -94,6 +98,22 @@ class Fallback:
             raise error
         return "last_good", known.reply
 
+    async def _stand_in(self, call: Call, error: RemoraError) -> Reply:
+        """
+        The reply of the other plugin. When that one has none either, the caller gets to know why the first had none.
+        """
+        asking = _asking.get() | {self._name}
+        if self._config.plugin in asking or (call.deadline is not None and call.deadline <= self._clock()):
+            raise error
+        token = _asking.set(asking)
+        try:
+            return await self._ask(self._config.plugin, call)
+        except RemoraError as second:
+            raise error from second
+        finally:
+            _asking.reset(token)
+
 
 def _key(call: Call) -> _Key:
-    return call.service, call.method, call.content_type, call.payload
+    # with the headers, which may say for whom the answer was
+    return call.service, call.method, call.content_type, call.payload, frozenset(call.headers.items())

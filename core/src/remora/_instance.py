@@ -10,7 +10,15 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from remora.policy import CircuitBreaker, ConcurrencyLimit, HealthState, SlowStart, SlowStartConfig
+from remora.policy import (
+    BreakerState,
+    CircuitBreaker,
+    ConcurrencyLimit,
+    Gradient,
+    HealthState,
+    SlowStart,
+    SlowStartConfig,
+)
 from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 
     from remora.config import PluginConfig
     from remora.errors import RemoraError
+    from remora.policy import Ticket
     from remora.protocols import Channel
     from remora.types import Endpoint
 
@@ -54,12 +63,14 @@ class Instance:
     Attributes:
         name: Its address, with a number where the plugin has more than one there.
         endpoint: Where it is.
+        weight: Its share of traffic beside the others.
+        priority: The highest number is preferred.
         origin: The distribution of its transport, for messages.
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
         channel: The way to it while it is ready.
         error: Why it is not ready.
-        next_try: When it will be started again, on the event loop's clock.
+        next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: Calls under way.
         breaker: Whether calls may be sent to it, by how the last ones ended.
         condition: Whether it is well, by probes and calls.
@@ -80,6 +91,8 @@ class Instance:
     ) -> None:
         self.name = name
         self.endpoint = endpoint
+        self.weight = endpoint.weight
+        self.priority = endpoint.priority
         self.origin = origin
         self.native_deadline = native_deadline
         self.state = State.STARTING
@@ -89,34 +102,48 @@ class Instance:
         self.in_flight = 0
         self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
         self.condition = HealthState(config.health_check, rng=rng)
-        self.limit = ConcurrencyLimit(config.connection.max_connections, config.connection.max_pending)
+        self._most = config.connection.max_connections
+        adaptive = config.connection.adaptive_limit
+        self._gradient = Gradient(adaptive) if adaptive.enabled else None
+        first = self._most if self._gradient is None else min(self._most, self._gradient.limit)
+        self.limit = ConcurrencyLimit(first, config.connection.max_pending)
         self.doubt: Waiter | None = None
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
+        self._is_warm = False
         self._last_check: float | None = None
         self._response_time: float | None = None
 
     @property
-    def weight(self) -> int:
+    def is_able(self) -> bool:
         """
-        Its share of traffic beside the others.
+        Whether it takes a call now.
         """
-        return self.endpoint.weight
+        return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
 
     @property
-    def priority(self) -> int:
+    def is_prime(self) -> bool:
         """
-        The highest number is preferred.
+        Whether nothing at all speaks against it: it is well, and has room.
         """
-        return self.endpoint.priority
+        return (
+            self.state is State.READY
+            and self.breaker.state is BreakerState.CLOSED
+            and self.condition.status is Status.HEALTHY
+            and self.limit.has_room
+        )
 
     @property
     def warmth(self) -> float:
         """
         How much of its share it is to get while it warms up.
         """
-        return self._slow_start.factor(self._clock() - self._ready_since)
+        if self._is_warm:
+            return 1.0
+        factor = self._slow_start.factor(self._clock() - self._ready_since)
+        self._is_warm = factor >= 1.0
+        return factor
 
     @property
     def health(self) -> HealthStatus:
@@ -141,7 +168,7 @@ class Instance:
         It takes calls.
         """
         self.state, self.channel, self.error = State.READY, channel, None
-        self._ready_since = self._clock()
+        self._ready_since, self._is_warm = self._clock(), False
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """
@@ -169,12 +196,24 @@ class Instance:
         """
         self._last_check, self._response_time = time.time(), response_time
 
+    def adapt(self, duration: float, *, ok: bool) -> list[Ticket]:
+        """
+        Let the limit learn from a call that has ended.
+
+        Returns:
+            The calls in the queue that are admitted by it; they are to be woken.
+        """
+        if self._gradient is None:
+            return []
+        limit = self._gradient.finished(duration, self.limit.in_use) if ok else self._gradient.dropped()
+        return self.limit.resize(min(limit, self._most))
+
     def refuses_for(self) -> float:
         """
         The seconds until it is worth sending it a call; 0 when it takes one now.
         """
         if not self.condition.takes_calls:
-            return self.condition.next_check()
+            return max(0.0, self.next_try - self._clock())
         return self.breaker.refuses_for()
 
     def why_out(self) -> str:

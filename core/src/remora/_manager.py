@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from remora._assembly import assemble, check_plugins
+from remora._assembly import Surroundings, assemble, check_plugins
 from remora._caller import Caller, CallOptions
 from remora._events import EventBus
 from remora._registry import load_catalog
@@ -20,6 +21,7 @@ from remora.client import Plugin, make_client
 from remora.config import ManagerConfig, load_config, structure_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
 from remora.inspection import inspect
+from remora.io import loop_clock
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Manager:
     Args:
         config: A `ManagerConfig`, or the mapping that a TOML file would give.
         extensions: Hook modules or objects, beside those that are installed.
+        rng: The source of chance for jitter and balancing, for simulations that are to be replayed.
 
     Raises:
         ConfigError: The configuration is wrong; every problem of it is named.
@@ -63,9 +66,16 @@ class Manager:
         ExtensionError: An installed extension is wrong in a way that cannot be ignored.
     """
 
-    def __init__(self, config: ManagerConfig | Mapping[str, object], *, extensions: Sequence[object] = ()) -> None:
+    def __init__(
+        self,
+        config: ManagerConfig | Mapping[str, object],
+        *,
+        extensions: Sequence[object] = (),
+        rng: random.Random | None = None,
+    ) -> None:
         self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
         self._catalog = load_catalog(extensions)
+        self._rng = rng or random.Random()
         self._bus = EventBus(self._catalog.observers)
         self._plugins: dict[str, Plugged] = {}
         self._disabled: set[str] = set()
@@ -95,7 +105,7 @@ class Manager:
         logging.getLogger("remora").setLevel(self._config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._supervisor = Supervisor(self._group, publish=self._bus.publish)
+        self._supervisor = Supervisor(self._group, publish=self._bus.publish, rng=self._rng)
         try:
             for plugin in self._config.plugins.values():
                 self._plug(plugin)
@@ -115,18 +125,20 @@ class Manager:
             plugged.route.is_closed = True
         self._group.cancel_scope.shield = True
         try:
-            # a scope of its own: an owner that was cancelled with the body has the group cancelled as well
-            with anyio.CancelScope(shield=True):
-                if exc_type is None:
-                    await self._drained(_SHUTDOWN_DRAIN)
-                with anyio.move_on_after(_SHUTDOWN_CLOSING):
-                    await self._supervisor.stop_all()
+            with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
+                await self._wind_down(self._supervisor, drain=exc_type is None)
+        finally:
             self._group.cancel_scope.cancel()
             # without the body's exception, so that it leaves as it is and not in a group
             await self._group.__aexit__(None, None, None)
-        finally:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
+
+    async def _wind_down(self, supervisor: Supervisor, *, drain: bool) -> None:
+        if drain:
+            await self._drained(_SHUTDOWN_DRAIN)
+        with anyio.move_on_after(_SHUTDOWN_CLOSING):
+            await supervisor.stop_all()
 
     def plugin(
         self,
@@ -244,7 +256,7 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
         """
         route = self._plugged(name).route
-        route.is_draining = True
+        route.calls.drain()
         return await _idle(route, timeout)
 
     def active_requests(self, name: str | None = None) -> int:
@@ -255,7 +267,7 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
         """
         plugged = self._plugins.values() if name is None else [self._plugged(name)]
-        return sum(each.route.in_flight for each in plugged)
+        return sum(each.route.calls.active for each in plugged)
 
     def restart(self, name: str) -> None:
         """
@@ -336,8 +348,14 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        security = self._config.security
-        plugged = assemble(self._catalog, config, security=security, publish=self._bus.publish, ask=self._ask)
+        lent = Surroundings(
+            publish=self._bus.publish,
+            ask=self._ask,
+            clock=loop_clock(),
+            rng=self._rng,
+            security=self._config.security,
+        )
+        plugged = assemble(self._catalog, config, lent)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:
@@ -355,8 +373,8 @@ class Manager:
         """
         Have another plugin answer a call, in the time that the call has left.
         """
-        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
-        return await self._caller(name).pipeline(call, remaining or None)
+        remaining = None if call.deadline is None else call.deadline - anyio.current_time()
+        return await self._caller(name).pipeline(call, remaining)
 
     def _plugged(self, name: str) -> Plugged:
         self._entered()
@@ -385,7 +403,7 @@ async def _idle(route: Route, timeout: float) -> bool:
     Wait until no call is under way; False when that takes longer than `timeout` seconds.
     """
     with anyio.move_on_after(timeout):
-        while route.in_flight:
+        while not route.calls.is_idle:
             changed = anyio.Event()
             route.wait(changed)
             try:

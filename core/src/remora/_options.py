@@ -44,7 +44,7 @@ def build_options(
         security: The `[security]` table, where there is one.
 
     Raises:
-        ConfigError: An option is unknown or has a wrong value, or the table has a key that the transport does not use.
+        ConfigError: An option is unknown or has a wrong value.
     """
     if not is_dataclass(spec.options):
         raise ConfigError(f"{where}: the options of transport {spec.name!r} are no dataclass")
@@ -56,8 +56,7 @@ def build_options(
         raise ConfigError("; ".join(problems), problems=problems) from error
     if config is None:
         return record
-    problems = _misplaced(spec, names, where, own) + _unused(spec, names, where, config)
-    if problems:
+    if problems := _misplaced(spec, names, where, own):
         raise ConfigError("; ".join(problems), problems=problems)
     managed = {SECURITY: security or SecurityConfig()} if SECURITY in names else {}
     return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS}, **managed)
@@ -75,12 +74,17 @@ def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mappi
     ]
 
 
-def _unused(spec: TransportSpec[Any], names: set[str], where: str, config: PluginConfig) -> list[str]:
+def used_keys(spec: TransportSpec[Any]) -> frozenset[str]:
+    """
+    The keys of a plugin's table that a transport looks at.
+    """
+    return _PLUGIN_KEYS.intersection(each.name for each in fields(spec.options))
+
+
+def given_keys(config: PluginConfig) -> list[str]:
+    """
+    The keys of a plugin's table that only a transport could use, and that say something.
+    """
     plain = PluginConfig(name=config.name)
-    return [
-        f"{where}.{each.name}: the transport {spec.name!r} has no use for it"
-        for each in fields(PluginConfig)
-        if each.metadata == TRANSPORT
-        and each.name not in names
-        and getattr(config, each.name) != getattr(plain, each.name)
-    ]
+    keys = [each.name for each in fields(PluginConfig) if each.metadata == TRANSPORT]
+    return [key for key in keys if getattr(config, key) != getattr(plain, key)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
 from remora._delivery import Delivery
@@ -60,7 +60,9 @@ class Pipeline:
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route)
         self._fallback = fallback
-        self._intercepted = _nested(interceptors, self._attempts)
+        self._intercepted: Proceed = self._attempts
+        if interceptors:  # the deadline holds for them too
+            self._intercepted = partial(self._bounded, send=_nested(interceptors, self._attempts))
 
     async def __call__(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -75,17 +77,17 @@ class Pipeline:
         """
         route = self._route
         try:
+            call = self._prepared(call, timeout)  # 2 deadline; first, so that it holds for a fallback too
             route.admit()  # 1 admit
-            call = self._prepared(call, timeout)  # 2 deadline
-            if route.config.rate_limit.enabled:
-                await self._take_turn(call)  # 3 rate limit
-            route.enter()
             try:
+                if route.config.rate_limit.enabled:
+                    await self._take_turn(call)  # 3 rate limit
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
         except RemoraError as error:
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
+            await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
             return await self._fallback.answer(call, error)
@@ -93,32 +95,39 @@ class Pipeline:
             self._fallback.remember(call, reply)
         return reply
 
+    async def _bounded(self, call: Call, send: Proceed) -> Reply:
+        with anyio.move_on_after(self._route.remaining(call)):
+            return await send(call)
+        raise DeadlineExceeded("no reply in time")
+
     async def _attempts(self, call: Call) -> Reply:
         """
         Stage 6: attempts, until one has a reply or there is no sense in another.
         """
         self._route.budget.deposit()
         tried: list[Instance] = []
+        attempts = 0
         while True:
+            attempts += 1
             try:
                 return await self._attempt(call, tried)
             except RemoraError as error:
-                delay = self._next_delay(call, error, len(tried))
+                delay = self._next_delay(call, error, attempts)
                 if delay is None:
                     raise
             await anyio.sleep(delay)
 
     async def _attempt(self, call: Call, tried: list[Instance]) -> Reply:
-        instance: Instance | None = None
-        try:
+        while True:
             instance = await self._pick(call, tried)  # 7 pick
-            return await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
-        except RemoraError as error:
-            name = instance.name if instance else None
-            error.locate(plugin=self._route.name, instance=name, request_id=call.request_id)
-            raise
-        finally:
-            tried.extend([instance] if instance else [])
+            try:
+                reply = await self._delivery(instance, call)  # 4 concurrency, 9 send, 10 record
+            except RemoraError as error:
+                error.locate(plugin=self._route.name, instance=instance.name, request_id=call.request_id)
+                tried.append(instance)
+                raise
+            if reply is not None:
+                return reply
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -127,7 +136,7 @@ class Pipeline:
         if isinstance(error, _FINAL):
             return None
         idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
-        delay = self._retry.delay(max(1, attempts), error, idempotent=idempotent, remaining=_remaining(call))
+        delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=self._route.remaining(call))
         return delay if delay is not None and self._route.budget.withdraw() else None
 
     def _prepared(self, call: Call, timeout: float | None) -> Call:
@@ -137,7 +146,7 @@ class Pipeline:
         """
         if timeout is not None and not timeout > 0:
             raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
-        now = anyio.current_time()
+        now = self._route.clock()
         configured = self._route.config.connection.request_timeout
         deadline = now + (configured if timeout is None else min(timeout, configured))
         enclosing = handled_call.get()
@@ -146,13 +155,24 @@ class Pipeline:
         if deadline <= now:
             raise DeadlineExceeded("no time is left for the call", sent=False)
         key = call.hash_key or (call.headers.get(self._hash_header, "") if self._hash_header else "")
-        return replace(call, deadline=deadline, hash_key=key)
+        # `dataclasses.replace` would take twice as long
+        return Call(
+            service=call.service,
+            method=call.method,
+            payload=call.payload,
+            content_type=call.content_type,
+            headers=call.headers,
+            deadline=deadline,
+            request_id=call.request_id,
+            idempotent=call.idempotent,
+            hash_key=key,
+        )
 
     async def _take_turn(self, call: Call) -> None:
         """
         Stage 3: a token of the rate limit, now or, where the limit is one that waits, within the deadline.
         """
-        turn = self._route.bucket.reserve(_remaining(call))
+        turn = self._route.bucket.reserve(self._route.remaining(call))
         if not turn.is_granted:
             rate = self._route.config.rate_limit.requests_per_second
             raise RateLimited(
@@ -179,12 +199,12 @@ class Pipeline:
         changed = anyio.Event()
         self._route.wait(changed)
         try:
-            with anyio.move_on_after(_remaining(call)):
+            with anyio.move_on_after(self._route.remaining(call)):
                 await changed.wait()
                 return
         finally:
             self._route.forget(changed)
-        raise DeadlineExceeded("no instance became ready in time", sent=False)
+        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
 
 
 Proceed = Callable[[Call], Awaitable[Reply]]
@@ -192,13 +212,11 @@ Proceed = Callable[[Call], Awaitable[Reply]]
 
 def _nested(interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
     """
-    The interceptors as one function, the first one outermost; with any at all, the deadline holds for them too.
+    The interceptors as one function, the first one outermost.
     """
-    if not interceptors:
-        return proceed
     for culprit, interceptor in reversed(interceptors):
         proceed = _around(culprit, interceptor, proceed)
-    return partial(_bounded, send=proceed)
+    return proceed
 
 
 def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
@@ -216,15 +234,3 @@ def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed
             raise cancellation(group, culprit) from None
 
     return call_through
-
-
-async def _bounded(call: Call, send: Proceed) -> Reply:
-    with anyio.move_on_after(_remaining(call)):
-        return await send(call)
-    raise DeadlineExceeded("no reply in time")
-
-
-def _remaining(call: Call) -> float:
-    if call.deadline is None:
-        raise InvalidRequest("an interceptor took the deadline from the call")
-    return max(0.0, call.deadline - anyio.current_time())

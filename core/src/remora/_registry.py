@@ -84,8 +84,7 @@ class Registry:
     """
 
     def __init__(self, extensions: Sequence[object] = ()) -> None:
-        self._plugins = pluggy.PluginManager(GROUP)
-        self._plugins.add_hookspecs(hookspecs)
+        self._registered: list[tuple[Origin, object]] = []
         self.extensions: list[Extension] = []
         self.fatal: list[ExtensionError] = []
         self.catalog = Catalog()
@@ -134,38 +133,30 @@ class Registry:
         """
         Check an extension's hooks, and add what they return to the catalogue.
         """
-        if known := self._plugins.get_name(module):
-            self.fatal.append(self._broken(origin, f"is registered already, as {known!r}"))
+        if known := next((other for other, each in self._registered if each is module), None):
+            self.fatal.append(self._broken(origin, f"is registered already, as {known.entry_point!r}"))
             return
+        self._registered.append((origin, module))
+        plugins = pluggy.PluginManager(GROUP)  # one for each extension: its features are never mixed up with others'
+        plugins.add_hookspecs(hookspecs)
         try:
-            self._plugins.register(module, name=origin.entry_point)
-            self._plugins.check_pending()
-            self._check_synchronous(module)
+            plugins.register(module, name=origin.entry_point)
+            plugins.check_pending()
+            _check_synchronous(plugins.get_hookcallers(module) or ())
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
-            if self._plugins.has_plugin(origin.entry_point):
-                self._plugins.unregister(name=origin.entry_point)
             self.fatal.append(self._broken(origin, f"has a wrong hook: {_one_line(error)}", error))
             return
         extension = Extension(origin)
         self.extensions.append(extension)
         try:
-            extension.features = self._collect(origin, module)
+            extension.features = self._collect(origin, plugins)
         except Exception as error:  # a stranger's hook may raise anything
             self.extensions.remove(extension)
             self._broken(origin, f"failed to register its features: {told(error)}", error)
 
-    def _check_synchronous(self, module: object) -> None:
-        for caller in self._plugins.get_hookcallers(module) or ():
-            for implementation in caller.get_hookimpls():
-                if implementation.plugin is module and inspect.iscoroutinefunction(implementation.function):
-                    raise TypeError(f"hook {caller.name!r} is a coroutine function; hooks are called synchronously")
-
-    def _collect(self, origin: Origin, module: object) -> list[str]:
-        others = [other for other in self._plugins.get_plugins() if other is not module]
-
+    def _collect(self, origin: Origin, plugins: pluggy.PluginManager) -> list[str]:
         def collect(hook: str, kind: type[S]) -> list[S]:
-            caller = self._plugins.subset_hook_caller(hook, remove_plugins=others)
-            return [_checked(spec, hook, kind) for specs in caller() for spec in specs]
+            return [_checked(spec, hook, kind) for specs in getattr(plugins.hook, hook)() for spec in specs]
 
         added = self.catalog.add(
             origin,
@@ -175,7 +166,7 @@ class Registry:
             interceptors=collect("remora_register_interceptors", InterceptorSpec),
             commands=collect("remora_register_commands", CommandSpec),
         )
-        observers = self._plugins.subset_hook_caller("remora_event", remove_plugins=others)
+        observers = plugins.hook.remora_event
         if observers.get_hookimpls():
             self.catalog.observers.append((origin, lambda event: _observe(observers, event)))
             added.append("observer remora_event")
@@ -214,6 +205,12 @@ def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:
     for number, extension in enumerate(extensions, start=1):
         name = getattr(extension, "__name__", None) or type(extension).__qualname__
         yield Origin(f"{name} (passed to the manager)", "", f"passed-{number}:{name}"), extension
+
+
+def _check_synchronous(hooks: Iterable[pluggy.HookCaller]) -> None:
+    for hook in hooks:
+        if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
+            raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
 
 
 def _checked(spec: object, hook: str, kind: type[S]) -> S:

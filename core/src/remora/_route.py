@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from remora._faults import raise_explained
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, Draining, ExecutableRefused, ManagerClosed, Unavailable
-from remora.policy import BreakerState, RetryBudget, RetryBudgetConfig, TokenBucket
+from remora.errors import CircuitOpen, ConfigError, Draining, InvalidRequest, ManagerClosed, RemoraError, Unavailable
+from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from remora.config import PluginConfig
     from remora.policy import StateChange
     from remora.protocols import Balancer
-    from remora.types import Event
+    from remora.types import Call, Event
 
 
 class Route:
@@ -32,8 +33,8 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
-        in_flight: Calls under way.
-        is_draining: Whether new calls are refused.
+        calls: The calls under way, and whether new ones are let in.
+        clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
     """
 
@@ -51,11 +52,11 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancer = balancer
-        self.in_flight = 0
-        self.is_draining = False
+        self.calls = DrainCounter(clock=clock)
         self.is_closed = False
-        self._clock = clock
+        self.clock = clock
         self._publish = publish
+        self._is_flat = len({each.priority for each in self.instances}) == 1
         self._turn = 0
         self._waiters: set[Waiter] = set()
 
@@ -68,7 +69,7 @@ class Route:
 
     def admit(self) -> None:
         """
-        Let a new call in.
+        Let a new call in; it is under way until `leave`.
 
         Raises:
             Draining: Only calls that are under way already are finished.
@@ -76,7 +77,7 @@ class Route:
         """
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if self.is_draining:
+        if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
@@ -88,19 +89,40 @@ class Route:
             tried: Instances on which the call has failed already; others are preferred.
 
         Raises:
-            ExecutableRefused: The program of every instance may not be started.
             CircuitOpen: The circuit breakers of all instances refuse calls.
+            ConfigError: None of the instances can be opened as it is configured.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
         """
-        ready = [each for each in self.instances if each.state is State.READY]
-        able = [each for each in ready if each.condition.takes_calls and each.breaker.refuses_for() <= 0]
+        if self._is_flat and not tried and all(each.is_prime for each in self.instances):
+            return self._choose(self.instances, key)
+        able = [each for each in self.instances if each.is_able]
         if len(able) == 1:
             return able[0]
         if able:
             return self._choose(_preferred(able, tried), key)
-        if not ready and any(each.state is State.STARTING for each in self.instances):
+        states = {each.state for each in self.instances}
+        if State.STARTING in states and State.READY not in states:
             return None
-        raise self._refused() or self._unavailable()
+        raise self._unavailable()
+
+    def remaining(self, call: Call) -> float:
+        """
+        The seconds that a call has left; never negative.
+
+        Raises:
+            InvalidRequest: An interceptor took the deadline from the call.
+        """
+        if call.deadline is None:
+            raise InvalidRequest("an interceptor took the deadline from the call")
+        return max(0.0, call.deadline - self.clock())
+
+    def why_out(self) -> str:
+        """
+        Why its instances take no calls now, in a sentence.
+        """
+        if len(self.instances) == 1:
+            return self.instances[0].why_out()
+        return "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -122,18 +144,12 @@ class Route:
         for waiter in waiters:
             waiter.set()
 
-    def enter(self) -> None:
-        """
-        A call is under way.
-        """
-        self.in_flight += 1
-
     def leave(self) -> None:
         """
         A call has ended.
         """
-        self.in_flight -= 1
-        if not self.in_flight:
+        self.calls.leave()
+        if self.calls.is_idle:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
@@ -179,37 +195,45 @@ class Route:
         if len(preferred) == 1:
             return preferred[0]
         if self.balancer is not None:
-            return self.balancer.pick(preferred, key)
+            return self._balanced(self.balancer, preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
 
-    def _refused(self) -> ExecutableRefused | None:
-        """
-        What speaks against the first program, when not one of the instances may be started.
-        """
-        refusals = [each.error for each in self.instances if isinstance(each.error, ExecutableRefused)]
-        if len(refusals) < len(self.instances):
-            return None
-        one = refusals[0]
-        return ExecutableRefused(one.message, program=one.program, sha256=one.sha256, reasons=one.reasons)
+    def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
+        try:
+            chosen = balancer.pick(preferred, key)
+            if chosen not in preferred:
+                raise TypeError(f"expected one of the candidates, got {chosen!r}")
+            return chosen
+        except Exception as error:  # a balancer may be a stranger's code
+            raise_explained(f"the balancer {self.config.balancer!r}", error)
 
-    def _unavailable(self) -> Unavailable:
+    def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
-        if len(self.instances) == 1:
-            reasons = self.instances[0].why_out()
-        else:
-            reasons = "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
         retry_after = max(0.0, min(self._back_in(each) for each in self.instances))
-        message = f"{reasons} (next try in {retry_after:.1f} s)"
+        message = f"{self.why_out()} (next try in {retry_after:.1f} s)"
         if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in self.instances):
             return CircuitOpen(message, retry_after=retry_after)
+        if wrong := self._misconfigured():
+            error = wrong(message)
+            error.sent = False
+            return error
         return Unavailable(message, retry_after=retry_after, sent=False)
+
+    def _misconfigured(self) -> type[ConfigError] | None:
+        """
+        What is wrong when none of the instances can ever be opened as it is configured.
+        """
+        kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in self.instances}
+        if None in kinds:
+            return None
+        return kinds.pop() if len(kinds) == 1 else ConfigError
 
     def _back_in(self, instance: Instance) -> float:
         if instance.state is State.READY:
             return instance.refuses_for()
-        return instance.next_try - self._clock()
+        return instance.next_try - self.clock()
 
 
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
@@ -221,8 +245,8 @@ def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequenc
     Those that nothing speaks against, as far as there are any: not tried yet, well, of the highest priority, with room.
     """
     able = [each for each in able if each not in tried] or able
-    best = min(_RANK[each.condition.status] for each in able)
-    able = [each for each in able if _RANK[each.condition.status] == best]
+    best = min(_RANK[each.condition.standing] for each in able)
+    able = [each for each in able if _RANK[each.condition.standing] == best]
     highest = max(each.endpoint.priority for each in able)
     able = [each for each in able if each.endpoint.priority == highest]
     return [each for each in able if each.limit.has_room] or able

@@ -54,7 +54,7 @@ class Supervisor:
         """
         Have an instance opened, and kept open until `stop`.
         """
-        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=self._rng)
+        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
         owner = Owner(route, part, policy=policy, publish=self._publish)
         self._owners[part.instance] = owner
         self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
@@ -152,8 +152,16 @@ class Owner:
 
     def _interrupt(self) -> None:
         self._wake.set()
+        self._refuse_calls()
         if self._holding is not None and not self._is_open:
             self._holding.cancel()
+
+    def _refuse_calls(self) -> None:
+        if self._is_stopping:
+            self._instance.stop()
+        else:
+            self._instance.close()
+        self._route.changed()
 
     async def _hold(self) -> RemoraError | None:
         """
@@ -208,11 +216,7 @@ class Owner:
         """
         Let no more calls in, and bound the time that closing may take.
         """
-        if self._is_stopping:
-            self._instance.stop()
-        else:
-            self._instance.close()
-        self._route.changed()
+        self._refuse_calls()
         if self._holding is not None:
             self._holding.deadline = anyio.current_time() + _CLOSING_TIME
 
@@ -238,13 +242,17 @@ class Owner:
 
     async def _keep_probing(self) -> None:
         """
-        Probe the instance now and then, and at once when calls give reason to doubt it.
+        Probe the instance now and then, and soon when calls give reason to doubt it.
         """
+        instance = self._instance
         while True:
-            await probe(self._route, self._instance)
-            self._instance.doubt = doubt = anyio.Event()
-            with anyio.move_on_after(self._instance.condition.next_check()):
+            await probe(self._route, instance)
+            now, wait = anyio.current_time(), instance.condition.next_check()
+            instance.next_try = now + wait
+            instance.doubt = doubt = anyio.Event()
+            with anyio.move_on_after(wait):
                 await doubt.wait()
+                await anyio.sleep_until(now + instance.condition.soonest_check())
 
     async def _pause(self, error: RemoraError | None) -> None:
         """

@@ -258,14 +258,14 @@ class ExecutableRefused(ConfigError):
     What to do: look at the program; if it is what it should be, run `remora security pin`, or correct its mode.
 
     Attributes:
-        program: The path of the program.
+        program: The path of the program; empty where only the message says which.
         sha256: The hash of its file; empty when it was not read.
         reasons: What speaks against it, one sentence each.
     """
 
     code = Code.PERMISSION_DENIED
 
-    def __init__(self, message: str, *, program: str, sha256: str = "", reasons: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, *, program: str = "", sha256: str = "", reasons: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.program = program
         self.sha256 = sha256

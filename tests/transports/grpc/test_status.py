@@ -38,6 +38,8 @@ CODE = grpc.StatusCode
         (CODE.DEADLINE_EXCEEDED, "Deadline Exceeded", DeadlineExceeded, True),
         (CODE.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (5 vs. 4)", MessageTooLarge, True),
         (CODE.RESOURCE_EXHAUSTED, "out of quota", PluginError, True),
+        (CODE.INTERNAL, "Received http2 header with status: 400", WrongProtocol, True),
+        (CODE.PERMISSION_DENIED, "Received http2 header with status: 403", PluginError, True),
         (CODE.UNIMPLEMENTED, "Method not found!", PluginError, True),
     ],
 )

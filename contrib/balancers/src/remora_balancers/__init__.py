@@ -1,5 +1,7 @@
 """
-Load balancing strategies for Remora.
+Load balancing strategies for Remora, and a load balancer that needs no manager.
 """
 
-__all__: list[str] = []
+from remora_balancers._load_balancer import Executable, LoadBalancer, PluginStats
+
+__all__ = ["Executable", "LoadBalancer", "PluginStats"]

@@ -22,7 +22,7 @@ from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 """How a file is parsed, by the ending of its name."""
@@ -30,6 +30,7 @@ FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
+_KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
 _BLOCKS = tuple(each.name for each in fields(Defaults))
 
 
@@ -136,7 +137,16 @@ def _plugins(tables: object, defaults: Mapping[str, Any], problems: list[str]) -
             if plugin is not None:
                 plugins[name] = plugin
                 _add(_check(plugin), problems)
+    _add(_missing_fallbacks(plugins, tables), problems)
     return plugins
+
+
+def _missing_fallbacks(plugins: Mapping[str, PluginConfig], known: Collection[str]) -> list[str]:
+    return [
+        f"plugins.{name}.fallback.plugin: expected another plugin that is configured, got {plugin.fallback.plugin!r}"
+        for name, plugin in plugins.items()
+        if plugin.fallback and plugin.fallback.plugin and plugin.fallback.plugin not in set(known) - {name}
+    ]
 
 
 def _with_defaults(name: str, table: object, defaults: Mapping[str, Any]) -> object:
@@ -171,7 +181,7 @@ def _structure(record: type[Any], data: object, path: str, problems: list[str]) 
     except RecursionError:
         raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        _add(map(_discreet, describe_errors(error, root=path)), problems)
+        _add((_discreet(_with_key(line)) for line in describe_errors(error, root=path)), problems)
         return None
 
 
@@ -181,6 +191,13 @@ def _add(lines: Iterable[str], problems: list[str]) -> None:
     """
     known = {line.partition(": ")[0] for line in problems}
     problems += [line for line in lines if line.partition(": ")[0] not in known]
+
+
+def _with_key(line: str) -> str:
+    """
+    A line of a record that found its keys not to fit together, with the key that it names put into the path.
+    """
+    return _KEY.sub(r"\1.\2: ", line)
 
 
 def _discreet(line: str) -> str:

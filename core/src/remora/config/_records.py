@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from remora.config._security import SecurityConfig
-from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.types import Endpoint
 from remora.values import Count, Duration, Number
 
@@ -27,6 +27,7 @@ class ConnectionConfig:
     Attributes:
         max_connections: Calls under way to one instance at once, whatever the transport.
         max_pending: Calls that may wait for one of these places; more are refused.
+        adaptive_limit: Whether fewer places are given while the instance answers slower than usual.
         max_idle_connections: Connections kept open while nobody uses them.
         idle_timeout: Seconds after which an unused connection is closed.
         connection_timeout: Seconds to wait for a connection, or for a process to be ready.
@@ -37,6 +38,7 @@ class ConnectionConfig:
 
     max_connections: Count = 10
     max_pending: Number = 1000
+    adaptive_limit: GradientConfig = field(default_factory=GradientConfig)
     max_idle_connections: Count = 5
     idle_timeout: Duration = 30.0
     connection_timeout: Duration = 10.0
@@ -108,7 +110,7 @@ class PluginConfig:
     service: str = ""
     method: str = ""
     codec: str = ""
-    protocol: str = field(default="ttrpc", metadata=TRANSPORT)
+    protocol: Literal["ttrpc", "jsonl", "oneshot"] = field(default="ttrpc", metadata=TRANSPORT)
     executable: str = field(default="", metadata=TRANSPORT)
     args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
     env: Mapping[str, str] = field(default_factory=dict, metadata=TRANSPORT)

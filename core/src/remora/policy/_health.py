@@ -72,6 +72,10 @@ SOON = 1.0
 """The longest interval between probes while it is open whether an instance is well, in seconds."""
 
 
+SHORTEST = 0.01
+"""The shortest interval between probes, in seconds; whoever configures less shall not keep the machine busy with it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckConfig:
     """
@@ -121,7 +125,14 @@ class HealthState:
         """
         Whether calls may be sent to it at all.
         """
-        return self.status is not Status.OFFLINE
+        return self.standing is not Status.OFFLINE
+
+    @property
+    def standing(self) -> Status:
+        """
+        The status as far as calls are concerned. Where nobody probes, nothing would lift a bad one, so none counts.
+        """
+        return self.status if self._config.enabled else Status.UNKNOWN
 
     def probed(self, status: Status, cause: str = "") -> StateChange[Status] | None:
         """
@@ -185,9 +196,17 @@ class HealthState:
         """
         The seconds until the next probe: the interval, jittered by a tenth, or less while it is open how things are.
         """
+        return max(SHORTEST, self._interval() * self._rng.uniform(0.9, 1.1))
+
+    def soonest_check(self) -> float:
+        """
+        The seconds from one probe to the next at least, whatever calls give reason to.
+        """
+        return min(SOON, self._config.interval)
+
+    def _interval(self) -> float:
         is_open = self.status is Status.UNHEALTHY or (self.status is Status.DEGRADED and not self._says_degraded)
-        interval = min(SOON, self._config.interval) if is_open or self._failed_calls else self._config.interval
-        return interval * self._rng.uniform(0.9, 1.1)
+        return self.soonest_check() if is_open or self._failed_calls else self._config.interval
 
     def _move(self, signal: HealthSignal, cause: str = "") -> StateChange[Status] | None:
         after = TRANSITIONS.get((self.status, signal), self.status)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 BUCKETS = 10
 
+_FASTEST = 1e9
+"""Ticks a second; a window so short counts nothing anyhow, but its ticks can be numbered."""
+
 
 class Window:
     """
@@ -32,7 +35,7 @@ class Window:
 
     def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._rate = BUCKETS / seconds
+        self._rate = min(BUCKETS / seconds, _FASTEST)
         self._tick = int(clock() * self._rate)
         self._buckets = [[0] * columns for _ in range(BUCKETS)]
         self._present = self._buckets[self._tick % BUCKETS]

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora.errors import ConnectionLost, Unavailable
-from remora.io import SocketPipe, open_ttrpc, probe_health
+from remora.io import open_ttrpc, probe_health
+from remora_exec._foreword import ChildPipe
 from remora_exec._process import running
 from remora_exec._tasks import background
 
@@ -48,21 +49,22 @@ async def open_ttrpc_child(
         descriptor = theirs.detach()
         async with (
             running(command, house, output, stdin=descriptor, stdout=descriptor) as process,
-            open_ttrpc(SocketPipe(ours), max_message_size=options.max_message_size) as inner,
+            open_ttrpc(ChildPipe(ours, heard=output.feed), max_message_size=options.max_message_size) as inner,
             background() as tasks,
         ):
             channel = ChildChannel(process, inner)
             tasks.start(channel.watch)
-            await _become_ready(channel, options.connection.connection_timeout)
+            await _become_ready(channel, output, options.connection.connection_timeout)
             process.graces = (options.stop_grace, options.term_grace)
             yield channel
 
 
-async def _become_ready(channel: ChildChannel, timeout: float) -> None:
+async def _become_ready(channel: ChildChannel, output: Output, timeout: float) -> None:
     with anyio.move_on_after(timeout):
         await channel.probe()
         return
-    raise Unavailable(f"the process is not ready after {timeout:g} s: it answers nothing", sent=False)
+    words = f" but prints {output.last_lines[-1]!r}" if output.last_lines else ""
+    raise Unavailable(f"the process is not ready after {timeout:g} s: it answers nothing{words}", sent=False)
 
 
 class ChildChannel:

@@ -47,6 +47,8 @@ _FOREIGN = re.compile(
     r"Failed parsing HTTP/2|Expected SETTINGS frame|WRONG_VERSION_NUMBER|HTTP_REQUEST|"
     r"Cannot check peer: missing selected ALPN property"
 )
+_HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
+_OF_STRANGERS = frozenset({Code.INTERNAL, Code.UNIMPLEMENTED, Code.UNKNOWN})  # others may be a gateway's
 _BROKEN = re.compile(
     r"Socket closed|Connection (?:reset|refused|timed out)|Broken pipe|Stream removed|Stream refused|GOAWAY|"
     r"Transport closed|Endpoint closing|[Kk]eepalive|recvmsg|sendmsg|Delayed close|server_shutting_down|"
@@ -115,6 +117,8 @@ def _not_connected(message: str) -> RemoraError:
 
 
 def _local_error(code: Code, message: str, connected: bool) -> RemoraError | None:
+    if code in _OF_STRANGERS and (found := _HTTP_STATUS.search(message)):
+        return WrongProtocol(f"what answers speaks HTTP, but not gRPC: its answer is status {found[1]}")
     if code is Code.RESOURCE_EXHAUSTED and _TOO_LARGE.search(message):
         return MessageTooLarge(_without_prefix(message))
     if code is Code.DEADLINE_EXCEEDED:

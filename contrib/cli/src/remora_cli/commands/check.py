@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora import Manager
 from remora.config import load_config
 from remora.extensions import installed
+from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def command(output: Output, config: str) -> None:
     Check and list.
     """
     loaded = load_config(config)
-    programs = Manager(loaded).inspect()  # the manager logs the extensions that are broken
+    manager = make_manager(loaded, path=config)  # which logs the extensions that are broken
+    programs = manager.inspect()
     if output.as_json:
         output.document(_report(loaded, programs))
         return

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora import Manager
 from remora.config import load_config
 from remora.errors import ConfigError
 from remora.security import AllowEntry, AllowList, parse_allow_list, render_allow_list
 from remora_cli._errors import CONFIGURATION
+from remora_cli._host import make_manager
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
 
@@ -61,7 +61,7 @@ def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     target = file or loaded.security.allow_list
     if not target:
         raise ConfigError("where to? Pass --output FILE, or set allow_list in [security]", source=config)
-    found = Manager(loaded).inspect()
+    found = make_manager(loaded, path=config).inspect()
     _require_readable(found)
     before = _present(target)
     after = _pinned(before, found, keep=keep)
@@ -75,7 +75,7 @@ def verify(output: Output, config: str) -> None:
     """
     Compare.
     """
-    found = Manager(load_config(config)).inspect()
+    found = make_manager(load_config(config), path=config).inspect()
     if output.as_json:
         output.document({"ok": all(map(_is_good, found)), "programs": found})
     else:

@@ -14,7 +14,7 @@ from remora import Manager
 from remora.config import structure_config
 from remora.security import parse_allow_list
 
-PAGE = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(r"^```toml ?(\S*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 

@@ -1,0 +1,196 @@
+"""
+What the whole way of a call costs, over a transport that does nothing, beside the same wired by hand.
+
+    python -m benchmarks.overhead [--rounds N] [--seconds S] [--balancer NAME] [--check]
+
+Ours: circuit breaker, health, retry, budget, rate limit, concurrency limit, deadline, and a balancer over three
+instances; from a `Call` to a `Reply`, without a codec. The peer: tenacity, purgatory, aiolimiter and asyncio.timeout
+around a coroutine that does nothing, for one destination and without a concurrency limit, health or a balancer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from aiolimiter import AsyncLimiter
+from purgatory import AsyncCircuitBreakerFactory
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from benchmarks.rounds import Round, environment, load, measure, run_round, spread
+from remora import Call, HealthStatus, Manager, Reply, Status, TransportSpec, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from benchmarks.rounds import Contender, Slice
+    from remora._pipeline import Pipeline
+    from remora.protocols import Channel, Dispatch, Listener
+    from remora.types import Endpoint
+
+RATIO = 0.12
+MICROSECONDS = 15.0
+SLACK = 1.25
+
+_TIMEOUT = 5.0
+_PLENTY = 10**9
+_REPLY = Reply(payload=b"x" * 100)
+_CALL = Call(service="bench.v1.Null", method="Call", payload=b"x" * 100, request_id="0" * 32)
+
+
+@dataclass(frozen=True)
+class _Options:
+    pass
+
+
+class _NullChannel:
+    async def call(self, call: Call, /) -> Reply:
+        return _REPLY
+
+    async def probe(self) -> HealthStatus:
+        return HealthStatus(status=Status.HEALTHY)
+
+
+class _NullTransport:
+    @asynccontextmanager
+    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:
+        yield _NullChannel()
+
+    def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
+        raise NotImplementedError
+
+
+class _Extension:
+    @hookimpl
+    def remora_register_transports(self) -> list[TransportSpec[_Options]]:
+        return [TransportSpec("null", ("null",), _Options, lambda _: _NullTransport(), native_deadline=True)]
+
+
+def _config(balancer: str) -> dict[str, object]:
+    return {
+        "log_level": "warning",
+        "plugins": {
+            "null": {
+                "endpoints": [{"url": f"null:{number}", "weight": 100} for number in (1, 2, 3)],
+                "balancer": balancer,
+                "connection": {"max_connections": 1000},
+                "rate_limit": {"enabled": True, "requests_per_second": _PLENTY, "burst_size": _PLENTY},
+            }
+        },
+    }
+
+
+def remora_calls(balancer: str) -> Contender:
+    """
+    Calls through a manager's pipeline.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        async with Manager(_config(balancer), extensions=[_Extension()]) as manager:
+            pipeline: Pipeline = manager._caller("null").pipeline
+
+            async def call() -> Reply:
+                return await pipeline(_CALL, _TIMEOUT)
+
+            await anyio.wait_all_tasks_blocked()  # until every instance is ready
+            return await measure(call, seconds)
+
+    return contender
+
+
+async def hand_wired(seconds: float) -> Slice:
+    """
+    Calls through the policies of four libraries, as their documentation shows them.
+    """
+    breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=30)
+    limiter = AsyncLimiter(_PLENTY, 1)
+
+    @retry(
+        stop=stop_after_attempt(4),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        retry=retry_if_exception_type(ConnectionError),
+        reraise=True,
+    )
+    async def call() -> Reply:
+        async with limiter, await breakers.get_breaker("null"), asyncio.timeout(_TIMEOUT):
+            return await _nothing(_CALL)
+
+    return await measure(call, seconds)
+
+
+async def one_fail_after(seconds: float) -> Slice:
+    """
+    Calls that do nothing, in one cancel scope each: a measure for the speed of the machine.
+    """
+
+    async def call() -> Reply:
+        with anyio.fail_after(_TIMEOUT):
+            return await _nothing(_CALL)
+
+    return await measure(call, seconds)
+
+
+async def _nothing(call: Call) -> Reply:
+    return _REPLY
+
+
+def main() -> int:
+    """
+    Measure, print, and judge.
+    """
+    options = _arguments()
+    print(environment("remora", "anyio", "tenacity", "purgatory", "aiolimiter"))
+    print(f"load before: {load()}")
+    ours = remora_calls(options.balancer)
+    pairs = {"pipeline": (ours, hand_wired), "fail_after": (one_fail_after, hand_wired)}
+    rounds: dict[str, list[Round]] = {name: [] for name in pairs}
+    for _ in range(options.rounds):
+        for name in random.sample(sorted(pairs), len(pairs)):
+            contender, peer = pairs[name]
+            rounds[name].append(run_round(contender, peer, options.seconds))
+    print(f"load after:  {load()}\n")
+    return _report(rounds["pipeline"], rounds["fail_after"], check=options.check)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description="the overhead of a call")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each pair is run")
+    parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
+    parser.add_argument("--balancer", default="least-connections", help="how the three instances are chosen")
+    parser.add_argument("--check", action="store_true", help="fail when a target is missed by more than a quarter")
+    return parser.parse_args()
+
+
+def _report(pipeline: list[Round], fail_after: list[Round], *, check: bool) -> int:
+    steady = [each for each in pipeline if each.is_steady]
+    print(f"rounds: {len(pipeline)}, of which {len(pipeline) - len(steady)} dropped: the machine moved")
+    if not steady:
+        print("nothing to report; try again when the machine is quieter")
+        return 1
+    ratio = statistics.median(each.ratio for each in steady)
+    cost = statistics.median(each.ours.cost for each in steady)
+    print(f"us of CPU per call, pipeline:    {spread([each.ours.cost for each in steady], 1)}")
+    print(f"us of CPU per call, hand-wired:  {spread([each.peer_cost for each in steady], 1)}")
+    print(f"us of CPU per call, fail_after:  {spread([each.ours.cost for each in fail_after], 1)}")
+    print(f"pipeline / hand-wired, CPU:      {spread([each.ratio for each in steady], 3)}")
+    print(f"pipeline / hand-wired, wall:     {spread([each.wall_ratio for each in steady], 3)}")
+    print(f"{_verdict(ratio, RATIO)}: ratio {ratio:.3f}, target at most {RATIO}")
+    print(f"{_verdict(cost, MICROSECONDS)}: {cost:.1f} us of CPU per call, target at most {MICROSECONDS:g}")
+    missed = ratio > RATIO * SLACK or cost > MICROSECONDS * SLACK
+    return 1 if check and missed else 0
+
+
+def _verdict(found: float, target: float) -> str:
+    return "met" if found <= target else "MISSED"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""
+Peers side by side: slices of each, interleaved in one process, and the ratio of every round.
+
+What lives here: the order of slices, what they cost, and the figures. What must not: what is measured.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    Contender = Callable[[float], Awaitable["Slice"]]
+
+STEADY = 1.25
+"""A round counts when its two peer slices differ by less than this factor: otherwise the machine moved under it."""
+
+_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """
+    A stretch of calls of one contender.
+
+    Attributes:
+        calls: How many.
+        cpu: Seconds of all threads of the process.
+        wall: Seconds by the clock.
+    """
+
+    calls: int
+    cpu: float
+    wall: float
+
+    @property
+    def cost(self) -> float:
+        """
+        Microseconds of CPU per call.
+        """
+        return self.cpu / self.calls * 1e6
+
+    @property
+    def pace(self) -> float:
+        """
+        Microseconds by the clock per call.
+        """
+        return self.wall / self.calls * 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """
+    A slice of the contender between two of its peer.
+    """
+
+    before: Slice
+    ours: Slice
+    after: Slice
+
+    @property
+    def is_steady(self) -> bool:
+        """
+        Whether the machine kept still, as far as the peer can tell.
+        """
+        costs = self.before.cost, self.after.cost
+        return max(costs) < STEADY * min(costs)
+
+    @property
+    def peer_cost(self) -> float:
+        """
+        Microseconds of CPU per call of the peer.
+        """
+        return (self.before.cost + self.after.cost) / 2
+
+    @property
+    def ratio(self) -> float:
+        """
+        The CPU of a call of ours, as a part of one of the peer's.
+        """
+        return self.ours.cost / self.peer_cost
+
+    @property
+    def wall_ratio(self) -> float:
+        """
+        The same by the clock.
+        """
+        return self.ours.pace / ((self.before.pace + self.after.pace) / 2)
+
+
+async def measure(call: Callable[[], Awaitable[object]], seconds: float) -> Slice:
+    """
+    Make one call after the other for a while.
+    """
+    for _ in range(_BATCH):  # warm up
+        await call()
+    calls = 0
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        for _ in range(_BATCH):
+            await call()
+        calls += _BATCH
+    return Slice(calls, time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def run_round(ours: Contender, peer: Contender, seconds: float) -> Round:
+    """
+    Peer, ours, peer, each on an event loop of its own.
+    """
+    before, middle, after = (anyio.run(each, seconds) for each in (peer, ours, peer))
+    return Round(before, middle, after)
+
+
+def spread(numbers: Sequence[float], digits: int) -> str:
+    """
+    The median of some numbers, with the smallest and the largest.
+    """
+    return f"{statistics.median(numbers):.{digits}f} ({min(numbers):.{digits}f} to {max(numbers):.{digits}f})"
+
+
+def environment(*names: str) -> str:
+    """
+    What the figures depend on: Python, the machine, and the versions of some distributions.
+    """
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    python = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}"
+    return f"{python}, {os.cpu_count()} CPUs, {platform.machine()}\n{versions}"
+
+
+def load() -> str:
+    """
+    The machine's load averages.
+    """
+    return ", ".join(f"{number:.2f}" for number in os.getloadavg())

@@ -1,0 +1,134 @@
+"""
+Asking a checker of the application: in bounded time, whatever it does.
+
+What lives here: one check, and what is known from it. What must not: when to ask, whom to tell.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora._faults import cancellation, innermost, told
+from remora.errors import RemoraError
+from remora.types import HealthStatus, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remora.policy import HealthState, StateChange
+
+    Checker = Callable[[], Awaitable[HealthStatus | Status | bool | None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """
+    A checker, and what is known of what it looks after.
+    """
+
+    def __init__(self, name: str, checker: Checker, timeout: float, state: HealthState) -> None:
+        self.name = name
+        self.culprit = f"the checker {name!r}"
+        self.checker = checker
+        self.timeout = timeout
+        self.state = state
+        self.lock = anyio.Lock()
+        self.scope: anyio.CancelScope | None = None
+        self._known = HealthStatus()
+
+    def judge(self, answer: HealthStatus, seconds: float | None) -> StateChange[Status] | None:
+        """
+        Take an answer into account, given after so many seconds; None when it was not given in time.
+        """
+        change = self.state.probed(answer.status, answer.message)
+        self._known = replace(answer, last_check=time.time(), response_time=seconds)
+        return change
+
+    def health(self) -> HealthStatus:
+        """
+        What is known.
+        """
+        return replace(self._known, status=self.state.status, message=self._known.message or self.state.cause)
+
+
+async def ask(watch: Watch, judge: Callable[[HealthStatus, float | None], None]) -> None:
+    """
+    Make one check. It has failed once its time is over, also when the checker cannot be stopped: then its end is waited
+    for, and counts as a failure again for each time over, so that nobody takes an old verdict for a new one.
+    """
+    answer = _Answer(watch)
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(answer.get)
+            while not await answer.arrives():
+                judge(_failure(f"no answer within {watch.timeout:g} s"), None)
+    except BaseExceptionGroup as errors:
+        raise cancellation(errors, watch.culprit) from None
+    if answer.health is not None:
+        judge(answer.health, answer.seconds)
+
+
+class _Answer:
+    """
+    What a checker says when it is asked once.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.health: HealthStatus | None = None
+        self.seconds: float | None = None
+        self._watch = watch
+        self._scope = anyio.CancelScope()
+        self._done = anyio.Event()
+
+    async def get(self) -> None:
+        started = anyio.current_time()
+        try:
+            with self._scope:
+                health = await self._asked()
+                if not self._scope.cancel_called:
+                    self.health, self.seconds = health, anyio.current_time() - started
+        finally:
+            self._done.set()
+
+    async def arrives(self) -> bool:
+        """
+        Whether it is there in time; if not, the checker is told to stop.
+        """
+        with anyio.move_on_after(self._watch.timeout):
+            await self._done.wait()
+        if not self._done.is_set():
+            self._scope.cancel()
+        return self._done.is_set()
+
+    async def _asked(self) -> HealthStatus:
+        try:
+            return _read(await self._watch.checker())
+        except RemoraError as error:
+            return _failure(error.message)
+        except Exception as error:  # the application's checker may raise anything
+            _log.debug("%s failed", self._watch.culprit, exc_info=error)
+            return _failure(told(innermost(error)))
+        except BaseExceptionGroup as group:
+            raise cancellation(group, self._watch.culprit) from None
+
+
+def _read(answer: object) -> HealthStatus:
+    if answer is None or answer is True:
+        return HealthStatus(status=Status.HEALTHY)
+    if answer is False:
+        return _failure("the checker says no")
+    if isinstance(answer, Status):
+        answer = HealthStatus(status=answer)
+    if not isinstance(answer, HealthStatus):
+        raise TypeError(f"expected a HealthStatus, a Status, a bool or None, got {type(answer).__name__}")
+    return answer if answer.message else replace(answer, message=f"the checker says {answer.status}")
+
+
+def _failure(cause: str) -> HealthStatus:
+    return HealthStatus(status=Status.UNHEALTHY, message=cause)

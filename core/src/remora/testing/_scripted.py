@@ -1,0 +1,164 @@
+"""
+A transport whose plugins do what a test says: answer late, fail, hang, refuse connections, fall ill, die.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from remora.errors import ConnectionLost, Unavailable
+from remora.specs import TransportSpec
+from remora.types import HealthStatus, Reply, Status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from remora.errors import RemoraError
+    from remora.protocols import Dispatch, Listener
+    from remora.types import Call, Endpoint
+
+__all__ = ["ScriptedPlugin", "ScriptedTransport"]
+
+
+@dataclass(frozen=True)
+class _Options:
+    pass
+
+
+class ScriptedPlugin:
+    """
+    A plugin that echoes what it is sent, until its attributes are changed.
+
+    Attributes:
+        latency: Seconds that a call takes.
+        failure: Makes the error that a call ends with, after its latency; None to answer.
+        is_hanging: Whether calls never end.
+        is_refusing: Whether it cannot be connected to.
+        start_time: Seconds that connecting takes.
+        health: What a probe answers; None when it never does.
+        calls: The calls that arrived, each with its time.
+        probes: When it was probed.
+        opened: How often it was connected to.
+        active: Calls that are being answered.
+        most_active: The most that there were at once.
+    """
+
+    def __init__(self) -> None:
+        self.latency = 0.0
+        self.failure: Callable[[], RemoraError] | None = None
+        self.is_hanging = False
+        self.is_refusing = False
+        self.start_time = 0.0
+        self.health: HealthStatus | None = HealthStatus(status=Status.HEALTHY)
+        self.calls: list[tuple[float, Call]] = []
+        self.probes: list[float] = []
+        self.opened = 0
+        self.active = 0
+        self.most_active = 0
+        self._lost = anyio.Event()
+
+    def crash(self) -> None:
+        """
+        End its channel, as a dying process does, and refuse further ones while `is_refusing`.
+        """
+        lost, self._lost = self._lost, anyio.Event()
+        lost.set()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[_Channel]:
+        await anyio.sleep(self.start_time)
+        if self.is_refusing:
+            raise Unavailable("connection refused", sent=False)
+        self.opened += 1
+        yield _Channel(self, self._lost)
+
+    async def _answer(self, call: Call) -> Reply:
+        self.calls.append((anyio.current_time(), call))
+        self.active += 1
+        self.most_active = max(self.most_active, self.active)
+        try:
+            await (anyio.sleep_forever() if self.is_hanging else anyio.sleep(self.latency))
+        finally:
+            self.active -= 1
+        if self.failure is not None:
+            raise self.failure()
+        return Reply(payload=call.payload, content_type=call.content_type)
+
+
+class _Channel:
+    def __init__(self, plugin: ScriptedPlugin, lost: anyio.Event) -> None:
+        self._plugin = plugin
+        self._lost = lost
+
+    async def call(self, call: Call, /) -> Reply:
+        if self._lost.is_set():
+            raise ConnectionLost("the plugin is gone", sent=False)
+        return await self._plugin._answer(call)
+
+    async def probe(self) -> HealthStatus:
+        self._plugin.probes.append(anyio.current_time())
+        await anyio.lowlevel.checkpoint()
+        if self._plugin.health is None:
+            await anyio.sleep_forever()
+        assert self._plugin.health is not None
+        return self._plugin.health
+
+    async def wait_closed(self) -> RemoraError | None:
+        await self._lost.wait()
+        return ConnectionLost("the plugin is gone")
+
+
+class ScriptedTransport:
+    """
+    Carries calls to scripted plugins, at addresses such as `script:one`.
+
+    Pass `transport.extension` to `Manager(..., extensions=[...])`.
+    """
+
+    def __init__(self) -> None:
+        self._plugins: dict[str, ScriptedPlugin] = {}
+
+    @property
+    def extension(self) -> object:
+        """
+        An extension that registers it.
+        """
+        return _Extension(self)
+
+    @property
+    def spec(self) -> TransportSpec[_Options]:
+        """
+        The spec that always builds this very object.
+        """
+        return TransportSpec(name="script", schemes=("script",), options=_Options, build=lambda _: self)
+
+    def plugin(self, address: str) -> ScriptedPlugin:
+        """
+        The plugin at an address.
+        """
+        return self._plugins.setdefault(address, ScriptedPlugin())
+
+    def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[_Channel]:
+        """
+        A channel to the plugin at the endpoint.
+        """
+        return self.plugin(endpoint.address)._open()
+
+    def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
+        """
+        Nothing is served here; see `MemoryTransport`.
+        """
+        raise Unavailable("scripted plugins are not served", sent=False)
+
+
+class _Extension:
+    def __init__(self, transport: ScriptedTransport) -> None:
+        from remora.hookspecs import hookimpl
+
+        self.remora_register_transports = hookimpl(lambda: [transport.spec])

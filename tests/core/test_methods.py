@@ -1,0 +1,184 @@
+"""
+The methods of a class as the wire sees them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pytest
+
+from remora import ConfigError, idempotent, method, service
+from remora._methods import methods_of, service_info
+from tests.core.hosts import Text
+
+
+@service("text.v1.Text", version="2", author="A", capabilities=("upper",), metadata={"k": "v"})
+class Service:
+    """
+    Works with
+    texts.
+
+    In many ways.
+    """
+
+    @idempotent
+    @method("Upper")
+    async def upper(self, request: Text) -> Text:
+        """
+        Upper case.
+        """
+        raise NotImplementedError
+
+    def many(self, first: int, second: str = "x", *, third: float = 1.5) -> str:
+        """
+        Many parameters.
+        """
+        raise NotImplementedError
+
+    async def none(self) -> None:
+        """
+        No parameter.
+        """
+
+    async def _private(self) -> None: ...
+
+    @staticmethod
+    def helper() -> None:
+        """
+        No method.
+        """
+
+    @property
+    def size(self) -> int:
+        """
+        No method either.
+        """
+        return 1
+
+
+class Sub(Service):
+    """
+    Another one.
+    """
+
+    async def more(self, request: Text) -> Text:
+        """
+        One more.
+        """
+        return request
+
+
+def test_a_service_says_who_it_is() -> None:
+    """
+    Its description is the first paragraph of its docstring.
+    """
+    info = service_info(Service)
+
+    assert ("text.v1.Text", "2", "Works with texts.", "A") == (info.name, info.version, info.description, info.author)
+    assert (("upper",), {"k": "v"}) == (info.capabilities, info.metadata)
+
+
+def test_without_a_mark_the_name_of_the_class_is_the_service() -> None:
+    """
+    The mark of a base class is not inherited.
+    """
+    assert "Sub" == service_info(Sub).name
+
+
+def test_public_methods_are_found_by_their_names_on_the_wire() -> None:
+    """
+    Inherited ones too.
+    """
+    assert {"Upper", "many", "none"} == methods_of(Service).keys()
+    assert {"Upper", "many", "none", "more"} == methods_of(Sub).keys()
+    upper = methods_of(Service)["Upper"]
+    assert ("upper", True, "Upper case.", Text, Text) == (
+        upper.attribute,
+        upper.idempotent,
+        upper.description,
+        upper.request,
+        upper.response,
+    )
+    assert not methods_of(Service)["none"].idempotent
+
+
+def test_arguments_become_one_request_and_arguments_again() -> None:
+    """
+    None, one or many; by position or by name.
+    """
+    methods = methods_of(Service)
+    many = methods["many"]
+
+    assert ((1, "x"), {"third": 1.5}) == many.unpack(many.pack((1,), {}))
+    assert ((1, "y"), {"third": 2.0}) == many.unpack(many.pack((1, "y"), {"third": 2.0}))
+    assert ((Text("a"),), {}) == methods["Upper"].unpack(methods["Upper"].pack((Text("a"),), {}))
+    assert ((Text("a"),), {}) == methods["Upper"].unpack(methods["Upper"].pack((), {"request": Text("a")}))
+    assert {} == methods["none"].pack((), {})
+    assert ((), {}) == methods["none"].unpack({})
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((), {}), ((1, "a", 2.0), {}), ((1,), {"fourth": 1}), ((1,), {"first": 2})]
+)
+def test_wrong_arguments_are_a_type_error(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+    """
+    As with any function.
+    """
+    with pytest.raises(TypeError):
+        methods_of(Service)["many"].pack(args, kwargs)
+
+
+def test_two_methods_with_one_name_are_an_error() -> None:
+    """
+    Neither hides the other.
+    """
+
+    class Twice:
+        @method("X")
+        async def one(self) -> None: ...
+
+        @method("X")
+        async def two(self) -> None: ...
+
+    with pytest.raises(ConfigError, match="Twice: one and two are both named 'X'"):
+        methods_of(Twice)
+
+
+def test_star_arguments_cannot_be_sent() -> None:
+    """
+    The message names the method.
+    """
+
+    class Stars:
+        async def all(self, *args: int) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"Stars\.all: \*args and \*\*kwargs cannot be sent over a wire"):
+        methods_of(Stars)
+
+
+def test_annotations_that_cannot_be_read_are_named() -> None:
+    """
+    Such as names that are not there at run time.
+    """
+
+    class Missing:
+        async def ask(self, request: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(ConfigError, match=r"Missing\.ask: its annotations cannot be read: name 'Nowhere'"):
+        methods_of(Missing)
+
+
+def test_a_protocol_has_methods_like_any_class() -> None:
+    """
+    And nothing of Protocol itself.
+    """
+
+    class Client(Protocol):
+        async def upper(self, request: Text) -> Text:
+            """
+            Upper case.
+            """
+            ...
+
+    assert ["upper"] == list(methods_of(Client))

@@ -1,0 +1,168 @@
+"""
+Settings that are impossible, and settings that are only just possible.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
+
+import anyio
+import pytest
+
+from remora import ConfigError, Endpoint, Manager, ManagerConfig, PluginConfig, Unavailable
+from remora.config import ConnectionConfig, structure_config
+from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora.values import Limits
+from tests.core.scripts import stage, table
+
+VIRTUAL_TIME = True
+
+BLOCKS: dict[str, Any] = {
+    "retry": RetryConfig,
+    "circuit_breaker": CircuitBreakerConfig,
+    "health_check": HealthCheckConfig,
+    "rate_limit": RateLimitConfig,
+    "connection": ConnectionConfig,
+}
+NEEDS = {"slow_call_duration": {"slow_call_rate": 0.5}, "slow_call_rate": {"slow_call_duration": 1}}
+
+
+def _limits(hint: Any) -> Limits | None:
+    parts = [hint, *getattr(hint, "__args__", ())]
+    found = [each for part in parts for each in getattr(part, "__metadata__", ()) if isinstance(each, Limits)]
+    return found[0] if found else None
+
+
+NUMBERS = {
+    (block, each.name): limits
+    for block, record in BLOCKS.items()
+    for each in fields(record)
+    if (limits := _limits(get_type_hints(record, include_extras=True)[each.name]))
+}
+"""Every key of a policy that takes a number, with its range."""
+
+
+def problems(**plugin: Any) -> list[str]:
+    """
+    What is wrong with a plugin's table.
+    """
+    with pytest.raises(ConfigError) as caught:
+        structure_config({"plugins": {"p": {"endpoint": "memory:p", **plugin}}})
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize(("block", "key"), NUMBERS)
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), True, [], "soon"])
+def test_number_outside_its_range_is_named_with_the_range(block: str, key: str, wrong: object) -> None:
+    """
+    Every key of every policy.
+    """
+    (problem,) = problems(**{block: {key: wrong}})
+
+    assert problem.startswith(f"plugins.p.{block}.{key}: expected ")
+    assert str(NUMBERS[block, key]) in problem
+
+
+@pytest.mark.parametrize(("block", "key"), [each for each in NUMBERS if NUMBERS[each].is_exclusive])
+def test_zero_is_no_duration_rate_or_share(block: str, key: str) -> None:
+    """
+    Nothing divides by it.
+    """
+    (problem,) = problems(**{block: {key: 0}})
+
+    assert f"plugins.p.{block}.{key}: expected {NUMBERS[block, key]}, got 0" == problem
+
+
+@pytest.mark.parametrize(
+    ("block", "values", "problem"),
+    [
+        ("health_check", {"interval": 1, "timeout": 5}, "health_check.interval: expected at least timeout, 5 s"),
+        ("retry", {"max_interval": 0.01}, "retry.max_interval: expected at least initial_interval, 0.1 s"),
+        ("circuit_breaker", {"slow_call_rate": 0.5}, "circuit_breaker.slow_call_rate: goes together with"),
+        ("rate_limit", {"mode": "drop"}, 'rate_limit.mode: expected "reject" or "wait"'),
+        ("fallback", {"value": 1, "plugin": "q"}, "fallback: expected one of value, last_good and plugin"),
+        ("fallback", {}, "fallback: expected one of value, last_good and plugin"),
+        ("fallback", {"last_good": 0}, "fallback.last_good: expected a duration of more than 0 s"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(block: str, values: dict[str, object], problem: str) -> None:
+    """
+    With the path of the key to change.
+    """
+    (found,) = problems(**{block: values})
+
+    assert found.startswith(f"plugins.p.{problem}")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """
+    Of all plugins and of the defaults.
+    """
+    bad = {
+        "defaults": {"circuit_breaker": {"window": 0}},
+        "plugins": {
+            "p": {
+                "endpoints": [{"url": "memory:p", "weight": -1}],
+                "retry": {"multiplier": 0.5, "max_retries": -1},
+                "circuit_breaker": {"failure_threshold": 0},
+            },
+            "q": {"endpoint": "memory:q", "health_check": {"interval": 1}},
+        },
+    }
+    with pytest.raises(ConfigError) as caught:
+        structure_config(bad)
+    paths = {line.partition(": ")[0] for line in caught.value.problems}
+
+    assert {
+        "defaults.circuit_breaker.window",
+        "plugins.p.endpoints[0].weight",
+        "plugins.p.retry.multiplier",
+        "plugins.p.retry.max_retries",
+        "plugins.p.circuit_breaker.failure_threshold",
+        "plugins.q.health_check.interval",
+    } == paths
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"connection": ConnectionConfig(max_connections=0)}, "plugins.p.connection.max_connections"),
+        ({"endpoints": (Endpoint("memory:p", weight=-1),)}, "plugins.p.endpoints[0].weight"),
+        ({"instances": 0}, "plugins.p.instances"),
+    ],
+)
+def test_records_made_in_code_are_checked_too(wrong: dict[str, Any], path: str) -> None:
+    """
+    At the latest when a manager gets them.
+    """
+    config = replace(PluginConfig(name="p"), **({"endpoint": "memory:p"} if "endpoints" not in wrong else {}), **wrong)
+    with pytest.raises(ConfigError) as caught:
+        Manager(ManagerConfig(plugins={"p": config}))
+
+    assert [path] == [line.partition(": ")[0] for line in caught.value.problems]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("block", "key"), NUMBERS)
+async def test_smallest_and_largest_values_do_no_harm(block: str, key: str, anyio_backend: object) -> None:
+    """
+    Calls end, well or with an error of Remora, and soon enough; nothing panics.
+    """
+    limits = NUMBERS[block, key]
+    is_whole = limits in (Limits(0), Limits(1)) and key != "multiplier"
+    smallest: float = int(limits.minimum) if is_whole else (5e-324 if limits.is_exclusive else limits.minimum)
+    largest: float = limits.maximum or (sys.maxsize if is_whole else sys.float_info.max)
+    for value in (smallest, largest):
+        values = {key: value, **NEEDS.get(key, {})}
+        values |= {"enabled": True} if block in ("circuit_breaker", "health_check", "rate_limit") else {}
+        values |= {"timeout": smallest} if (key, value) == ("interval", smallest) else {}
+        values |= {"interval": largest} if (key, value) == ("timeout", largest) else {}
+        values |= {"initial_interval": smallest} if (key, value) == ("max_interval", smallest) else {}
+        values |= {"max_interval": largest} if (key, value) == ("initial_interval", largest) else {}
+        async with stage(table("ab", **{block: values})) as host:
+            host["a"].failure = lambda: Unavailable("ouch", sent=False)
+            with anyio.fail_after(100):
+                await host.outcomes(10, timeout=5)
+                await host.at_once(10, timeout=5)

@@ -1,0 +1,218 @@
+"""
+Write the pages about the policies, docs/policies/*.md, from what stands in their modules.
+
+    python tools/policy_pages.py
+
+A page is the module's docstring, its configuration record and its transition table. Nothing is written by hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin, get_type_hints
+
+import remora.policy
+from remora.config import ConnectionConfig, Defaults
+from remora.values import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from enum import StrEnum
+
+    Table = Mapping[tuple[StrEnum, StrEnum], StrEnum]
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "policies"
+
+TITLES = {
+    "backoff": "Backoff",
+    "breaker": "Circuit breaker",
+    "bucket": "Rate limit",
+    "budget": "Retry budget",
+    "drain": "Draining",
+    "gradient": "Adaptive limit",
+    "health": "Health",
+    "limit": "Concurrency limit",
+    "restart": "Restarts",
+    "retry": "Retries",
+    "slow_start": "Slow start",
+    "verdict": "Verdicts",
+    "window": "Windows",
+}
+"""What the pages are called. A policy that is added gets a line."""
+
+ELSEWHERE = {"limit": (ConnectionConfig, ("max_connections", "max_pending"))}
+"""Keys of a policy that stand in a table about more than it."""
+
+HELPERS = {"change"}
+"""Modules that decide nothing."""
+
+
+def main() -> None:
+    """
+    Rewrite all pages.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    written = pages()
+    for name, text in written.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    for file in FOLDER.glob("*.md"):
+        if file.name not in written:
+            file.unlink()
+
+
+def pages() -> dict[str, str]:
+    """
+    The text of each page, by the name of its file.
+    """
+    policies = {name: _page(TITLES[name], module) for name, module in modules().items()}
+    files = {f"{name.replace('_', '-')}.md": text for name, text in policies.items()}
+    return {**files, "index.md": _index()}
+
+
+def modules() -> dict[str, types.ModuleType]:
+    """
+    The modules that are policies, by their names without the underscore.
+    """
+    names = sorted(each.name for each in pkgutil.iter_modules(remora.policy.__path__))
+    found = {name.lstrip("_"): importlib.import_module(f"remora.policy.{name}") for name in names}
+    return {name: module for name, module in found.items() if name not in HELPERS}
+
+
+def table_of(module: types.ModuleType) -> Table | None:
+    """
+    The transition table of a policy that has states.
+    """
+    table: Table | None = getattr(module, "TRANSITIONS", None)
+    return table
+
+
+def _index() -> str:
+    rows = [
+        f"| [{TITLES[name]}]({name.replace('_', '-')}.md) | {_summary(module)} |" for name, module in modules().items()
+    ]
+    head = "How they work together is told in [Resilience](../resilience.md)."
+    return "\n".join(["# Policies", "", head, "", "| policy | decides |", "|---|---|", *rows, ""])
+
+
+def _summary(module: types.ModuleType) -> str:
+    return (inspect.getdoc(module) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
+
+
+def _page(title: str, module: types.ModuleType) -> str:
+    parts = [f"# {title}", inspect.getdoc(module) or ""]
+    for record, keys in _records(module):
+        parts += ["## Configuration", *_configuration(record, keys)]
+    table = table_of(module)
+    if table is not None:
+        parts += ["## States", _diagram(table), _rows(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _records(module: types.ModuleType) -> Iterator[tuple[type, Sequence[str]]]:
+    """
+    The records that configure a policy, each with the keys that do.
+    """
+    name = module.__name__.rpartition("_")[2]
+    if name in ELSEWHERE:
+        yield ELSEWHERE[name]
+    for item in vars(module).values():
+        if not isinstance(item, type) or not dataclasses.is_dataclass(item):
+            continue
+        if item.__module__ == module.__name__ and item.__name__.endswith("Config"):
+            yield item, [each.name for each in dataclasses.fields(item)]
+
+
+def _configuration(record: type, keys: Sequence[str]) -> list[str]:
+    where = _block(record)
+    said = f"The table `[plugins.NAME.{where}]`, or `[defaults.{where}]` for all plugins." if where else _FIXED
+    doc = inspect.getdoc(record) or ""
+    sentence = doc.partition("Attributes:")[0].strip()
+    meanings = _meanings(doc)
+    hints = get_type_hints(record, include_extras=True)
+    defaults = {each.name: each.default for each in dataclasses.fields(record)}
+    rows = [f"| `{key}` | {_type(hints[key])} | {_default(defaults[key])} | {meanings[key]} |" for key in keys]
+    head = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    return [*([sentence] if sentence else []), said, "\n".join(head + rows)]
+
+
+_FIXED = "These figures are not part of the configuration file."
+
+
+def _block(record: type) -> str:
+    hints = get_type_hints(Defaults)
+    return next((name for name, hint in hints.items() if hint is record), "")
+
+
+def _meanings(doc: str) -> dict[str, str]:
+    """
+    The section Attributes of a docstring, by name.
+    """
+    lines = re.sub(r"\n {8,}", " ", doc.partition("Attributes:")[2]).splitlines()
+    entries = (line.strip().partition(": ") for line in lines if ": " in line)
+    return {name: meaning.replace("|", "\\|") for name, _, meaning in entries}
+
+
+_WORDS = {float: "number", int: "whole number", bool: "true or false", str: "text"}
+
+
+def _type(hint: object) -> str:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type(each) for each in parts if each is not type(None))
+    if origin is Literal:
+        return " or ".join(f'`"{each}"`' for each in parts)
+    if origin is tuple:
+        return f"list of {_type(parts[0])}"
+    if origin is Annotated:
+        return _limited(parts[0], next(each for each in parts[1:] if isinstance(each, Limits)))
+    assert isinstance(hint, type)
+    return _WORDS[hint]
+
+
+def _limited(kind: type, limits: Limits) -> str:
+    word = "duration" if limits.is_duration else _WORDS[kind]
+    least = f"{'more than' if limits.is_exclusive else 'at least'} {limits.minimum:g}"
+    return f"{word}, {least}" + ("" if limits.maximum is None else f", at most {limits.maximum:g}")
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(repr, value))}]`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`"
+
+
+def _diagram(table: Table) -> str:
+    """
+    The table as a Mermaid diagram; several signals between two states share an arrow. It begins in the first state.
+    """
+    first = next(iter(table))[0]
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for (state, signal), after in table.items():
+        arrows.setdefault((state, after), []).append(signal)
+    lines = [f"    {_id(before)} --> {_id(after)}: {' /<br/>'.join(why)}" for (before, after), why in arrows.items()]
+    names = {name for pair in arrows for name in pair}
+    labels = [f'    state "{name}" as {_id(name)}' for name in sorted(names) if _id(name) != name]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *labels, f"    [*] --> {_id(first)}", *lines, "```"])
+
+
+def _id(state: str) -> str:
+    return str(state).replace("-", "_")
+
+
+def _rows(table: Table) -> str:
+    rows = [f"| {state} | {signal} | {after} |" for (state, signal), after in table.items()]
+    return "\n".join(["| state | signal | next state |", "|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""
+What a child prints before it speaks ttrpc: a `print()` while it imports its modules, a greeting of a library.
+
+What lives here: telling words from frames. What must not: frames themselves (see `remora.wire`).
+
+Until a child serves, its standard output is that of any program, and what it prints there is on the wire. Words have
+no NUL; a first frame begins with one, because it answers a small question. So all up to the first NUL is printed, and
+logged. An answer in JSON lines, or more words than anybody prints while starting, go to the reader of frames,
+which refuses them in words of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora.io import SocketPipe
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+_MOST_WORDS = 64 * 1024
+
+
+class Foreword:
+    """
+    The bytes of a child until its first frame.
+
+    Args:
+        heard: Is told what the child prints.
+    """
+
+    def __init__(self, heard: Callable[[bytes], None]) -> None:
+        self._heard = heard
+        self._words = bytearray()
+        self._is_over = False
+
+    def feed(self, data: bytes) -> bytes:
+        """
+        Take bytes that have arrived, and give back those for the reader of frames.
+        """
+        if self._is_over:
+            return data
+        words, nul, frames = data.partition(b"\0")
+        self._words += words
+        self._heard(words)
+        if nul:
+            self._is_over = True
+            return nul + frames
+        self._is_over = len(self._words) > _MOST_WORDS or _is_answer(self._words)
+        return bytes(self._words) if self._is_over else b""
+
+
+class ChildPipe(SocketPipe):
+    """
+    The socket to a child, without its foreword.
+    """
+
+    def __init__(self, connected: socket.socket, *, heard: Callable[[bytes], None]) -> None:
+        super().__init__(connected)
+        self._foreword = Foreword(heard)
+
+    async def receive(self) -> bytes:
+        """
+        The next bytes, as `SocketPipe.receive`.
+        """
+        while not (data := self._foreword.feed(await super().receive())):
+            pass
+        return data
+
+
+def _is_answer(words: bytearray) -> bool:
+    return words.startswith(b"{") and b'"id"' in words and (b'"result"' in words or b'"error"' in words)
