@@ -33,6 +33,7 @@ LAYERS = {
     "types": Layer("errors"),
     "values": Layer(),
     "policy": Layer("types errors values"),
+    "security": Layer("errors"),
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
@@ -70,7 +71,10 @@ LAYERS = {
     "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(f"{RECORDS} config policy _options _fallback _instance _route _pipeline _caller", "anyio"),
-    "_manager": Layer(f"{RECORDS} io config client _caller _assembly _conduct _events _registry _supervisor", "anyio"),
+    "inspection": Layer(f"{RECORDS} _assembly"),
+    "_manager": Layer(
+        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
+    ),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),

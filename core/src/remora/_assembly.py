@@ -24,12 +24,12 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from remora._catalog import Catalog, Origin
     from remora._conduct import Conduct
     from remora._fallback import Ask
-    from remora.config import PluginConfig
+    from remora.config import PluginConfig, SecurityConfig
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
@@ -66,7 +66,7 @@ class Plugged:
     parts: Sequence[Part]
 
 
-def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
+def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
     """
     Check the tables of plugins, also for what only the installed extensions can tell.
 
@@ -75,7 +75,7 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
     wanted = [config for config in configs if config.enabled]
-    errors = [error for config in wanted for error in _errors_of(catalog, config)]
+    errors = [error for config in wanted for error in _errors_of(catalog, config, security)]
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -86,11 +86,11 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         _mention_unused(catalog, config)
 
 
-def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
+def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     checks: list[Callable[[], object]] = [
-        partial(_check_endpoint, catalog, config, endpoint) for endpoint in _endpoints(config)
+        partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in _endpoints(config)
     ]
     if config.codec:
         checks.append(partial(catalog.codec, config.codec))
@@ -109,8 +109,8 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
     return list(errors.values())
 
 
-def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) -> None:
-    _options(catalog.transport(endpoint.scheme, config.transport).spec, config)
+def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
+    _options(catalog.transport(endpoint.scheme, config.transport).spec, config, security)
 
 
 def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
@@ -137,6 +137,7 @@ class Surroundings:
         conduct: The record of how extensions behave.
         clock: The event loop's clock, in seconds.
         rng: The source of chance.
+        security: What may be started, and how it is confined.
     """
 
     publish: Callable[[Event], None]
@@ -144,6 +145,7 @@ class Surroundings:
     conduct: Conduct
     clock: Callable[[], float]
     rng: random.Random
+    security: SecurityConfig
 
     def own_rng(self) -> random.Random:
         """
@@ -172,7 +174,7 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
         spec = feature.spec
         if spec.name not in transports:
             with lent.conduct.watching(feature.named("transport")):
-                transports[spec.name] = feature.build("transport", _options(spec, config))
+                transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -202,13 +204,28 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
+def transports(
+    catalog: Catalog, config: PluginConfig, *, security: SecurityConfig
+) -> Iterator[tuple[Endpoint, str, Transport]]:
+    """
+    The endpoints of a plugin, each with the name of its transport and the transport, for those who only ask it.
+
+    Raises:
+        ConfigError: As `check_plugins`.
+    """
+    for endpoint in _endpoints(config):
+        feature = catalog.transport(endpoint.scheme, config.transport)
+        yield endpoint, feature.spec.name, feature.build("transport", _options(feature.spec, config, security))
+
+
 def _endpoints(config: PluginConfig) -> list[Endpoint]:
     url = config.endpoint or f"{config.transport or 'exec'}:"
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 
 
-def _options(spec: TransportSpec[Any], config: PluginConfig) -> Any:
-    return build_options(spec, where=f"plugins.{config.name}", own=config.options, config=config)
+def _options(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
+    where = f"plugins.{config.name}"
+    return build_options(spec, where=where, own=config.options, config=config, security=security)
 
 
 def _names(endpoint: Endpoint, instances: int) -> list[str]:

@@ -21,6 +21,7 @@ from remora._supervisor import Supervisor
 from remora.client import Plugin, make_client, service_of
 from remora.config import ManagerConfig, load_config, structure_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
+from remora.inspection import inspect
 from remora.io import loop_clock
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from remora._assembly import Plugged
     from remora._route import Route
     from remora.config import PluginConfig
+    from remora.inspection import Inspected
     from remora.types import Call, Event, ExtensionFaults, PluginInfo, Reply
 
 __all__ = ["Manager"]
@@ -82,7 +84,7 @@ class Manager:
         self._group: TaskGroup | None = None
         self._supervisor: Supervisor | None = None
         self._is_closed = False
-        check_plugins(self._catalog, self._config.plugins.values())
+        check_plugins(self._catalog, self._config.plugins.values(), security=self._config.security)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
@@ -223,7 +225,7 @@ class Manager:
         self._running()
         if plugin.name in self._plugins:
             raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
-        check_plugins(self._catalog, [plugin])
+        check_plugins(self._catalog, [plugin], security=self._config.security)
         self._plug(plugin)
 
     async def unregister(self, name: str, *, drain: bool = True) -> None:
@@ -347,6 +349,14 @@ class Manager:
         """
         return list(self._plugins)
 
+    def inspect(self) -> list[Inspected]:
+        """
+        What would be started, and what stands between that and the host; nothing is started for it.
+
+        Programs are read and hashed, which takes its time: this is for checks, not for a running event loop.
+        """
+        return inspect(self._catalog, self._config)
+
     def events(self) -> AbstractContextManager[AsyncIterator[Event]]:
         """
         Lifecycle events from now on::
@@ -366,7 +376,12 @@ class Manager:
             return
         self._disabled.discard(config.name)
         lent = Surroundings(
-            publish=self._bus.publish, ask=self._ask, conduct=self._conduct, clock=loop_clock(), rng=self._rng
+            publish=self._bus.publish,
+            ask=self._ask,
+            conduct=self._conduct,
+            clock=loop_clock(),
+            rng=self._rng,
+            security=self._config.security,
         )
         plugged = assemble(self._catalog, config, lent)
         self._plugins[config.name] = plugged

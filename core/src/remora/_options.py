@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from remora._structure import describe_errors
-from remora.config import TRANSPORT, PluginConfig, make_config_converter
+from remora.config import TRANSPORT, PluginConfig, SecurityConfig, make_config_converter
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,21 +18,30 @@ if TYPE_CHECKING:
 
 _CONVERTER = make_config_converter()
 _PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
+SECURITY = "security"
+"""The key of the whole configuration that a transport may be told."""
 
 
 def build_options(
-    spec: TransportSpec[Any], *, where: str, own: Mapping[str, object], config: PluginConfig | None = None
+    spec: TransportSpec[Any],
+    *,
+    where: str,
+    own: Mapping[str, object],
+    config: PluginConfig | None = None,
+    security: SecurityConfig | None = None,
 ) -> Any:
     """
     The options record of a transport.
 
-    A field named like a key of a plugin's table takes that key's value; the others come from the `options` table.
+    A field named like a key of a plugin's table takes that key's value, and the field `security` the manager's
+    `[security]` table; the others come from the `options` table.
 
     Args:
         spec: The transport.
         where: What the options belong to, for messages: a path in the configuration.
         own: The `options` table.
         config: The plugin's table, where there is one.
+        security: The `[security]` table, where there is one.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value.
@@ -49,10 +58,13 @@ def build_options(
         return record
     if problems := _misplaced(spec, names, where, own):
         raise ConfigError("; ".join(problems), problems=problems)
-    return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS})
+    managed = {SECURITY: security or SecurityConfig()} if SECURITY in names else {}
+    return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS}, **managed)
 
 
 def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mapping[str, object]) -> list[str]:
+    if SECURITY in own and SECURITY in names:
+        return [f"{where}.options.security: belongs into a table of its own, [security]"]
     return [
         f"{where}.options.{key}: belongs into the plugin's own table, as {where}.{key}"
         if key != "name"

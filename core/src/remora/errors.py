@@ -14,7 +14,9 @@ The families say what the caller can do::
     │   ├── PluginDisabled        the plugin is configured with enabled = false
     │   ├── VersionMismatch       the plugin has another version than is required
     │   ├── ServiceMismatch       the plugin does not serve what a typed client needs
-    │   └── WrongProtocol         the other side speaks something else
+    │   ├── WrongProtocol         the other side speaks something else
+    │   ├── ExecutableRefused     the plugin's program may not be started
+    │   └── PeerRefused           somebody else is at the other end
     ├── TryLater                  the same call may succeed later
     │   ├── Unavailable           no instance can take the call now
     │   │   ├── ConnectionLost    the connection broke while the call was under way
@@ -50,6 +52,7 @@ __all__ = [
     "ConnectionLost",
     "DeadlineExceeded",
     "Draining",
+    "ExecutableRefused",
     "ExtensionConflict",
     "ExtensionError",
     "GiveUp",
@@ -59,6 +62,7 @@ __all__ = [
     "MessageTooLarge",
     "NotInstalled",
     "Overloaded",
+    "PeerRefused",
     "PluginDied",
     "PluginDisabled",
     "PluginError",
@@ -274,6 +278,37 @@ class WrongProtocol(ConfigError):
 
     code = Code.INTERNAL
     default_sent = True
+
+
+class ExecutableRefused(ConfigError):
+    """
+    The plugin's program may not be started: the allow-list does not have it, or others could change it.
+
+    What to do: look at the program; if it is what it should be, run `remora security pin`, or correct its mode.
+
+    Attributes:
+        program: The path of the program; empty where only the message says which.
+        sha256: The hash of its file; empty when it was not read.
+        reasons: What speaks against it, one sentence each.
+    """
+
+    code = Code.PERMISSION_DENIED
+
+    def __init__(self, message: str, *, program: str = "", sha256: str = "", reasons: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.program = program
+        self.sha256 = sha256
+        self.reasons = tuple(reasons)
+
+
+class PeerRefused(ConfigError):
+    """
+    The process at the other end of a local socket belongs to a user who is not trusted.
+
+    What to do: find out who it is; if it is the plugin, name its user in the configuration.
+    """
+
+    code = Code.PERMISSION_DENIED
 
 
 class TryLater(RemoraError):

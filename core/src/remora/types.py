@@ -19,6 +19,7 @@ __all__ = [
     "FallbackUsed",
     "HealthChanged",
     "HealthStatus",
+    "Inspection",
     "InstanceFailed",
     "InstanceLost",
     "InstanceReady",
@@ -145,6 +146,28 @@ class HealthStatus:
     last_check: float | None = None
     response_time: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """
+    What a transport would start for an endpoint, and what stands between it and the host.
+
+    Attributes:
+        program: The path of the program.
+        sha256: The hash of its file.
+        size: The bytes of its file.
+        outcome: "allowed", "refused" or "would-refuse", as the policy says.
+        reasons: What speaks against it, one sentence each.
+        measures: What is in force and what is not, by a short name.
+    """
+
+    program: str
+    sha256: str
+    size: int
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

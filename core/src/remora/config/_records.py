@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.types import Endpoint
 from remora.values import Count, Duration, Number
@@ -153,8 +154,10 @@ class ManagerConfig:
         log_level: The level of the logger `remora`: debug, info, warning or error.
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
+        security: Which programs may be started, and how they are confined.
     """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
+    security: SecurityConfig = field(default_factory=SecurityConfig)
