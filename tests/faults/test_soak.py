@@ -18,7 +18,17 @@ def test_a_soak_loses_nothing_and_leaves_nothing(anyio_backend: str) -> None:
     """
     Every call ends, none is made twice, and the books balance.
     """
-    command = [sys.executable, "-m", "benchmarks.soak", "--minutes", "0.17", "--backend", anyio_backend, "--pause", "0.3"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.soak",
+        "--minutes",
+        "0.17",
+        "--backend",
+        anyio_backend,
+        "--pause",
+        "0.3",
+    ]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=90)
     report = json.loads(done.stdout or "{}")
 

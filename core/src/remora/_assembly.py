@@ -158,8 +158,7 @@ def assemble(
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            with conduct.watching(feature.named("transport")):
-                transports[spec.name] = feature.build("transport", _options(spec, config))
+            transports[spec.name] = feature.build("transport", _options(spec, config))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -173,7 +172,7 @@ def assemble(
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer, culprit = _balancer(catalog, config, _own(rng), conduct)
+    balancer, culprit = _balancer(catalog, config, _own(rng))
     route = Route(
         config,
         instances,
@@ -184,7 +183,7 @@ def assemble(
         conduct=conduct,
     )
     fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name, conduct), fallback=fallback, rng=_own(rng))
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=_own(rng))
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -214,26 +213,20 @@ def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) 
     return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
 
 
-def _balancer(
-    catalog: Catalog, config: PluginConfig, rng: random.Random, conduct: Conduct
-) -> tuple[Balancer | None, str]:
+def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random) -> tuple[Balancer | None, str]:
     if not config.balancer:
         return None, ""
     feature = catalog.balancer(config.balancer)
     culprit = feature.named("balancer")
-    with conduct.watching(culprit):
-        balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
+    balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
     return balancer, culprit
 
 
-def _interceptors(catalog: Catalog, plugin: str, conduct: Conduct) -> list[tuple[str, Interceptor]]:
+def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
     """
     The interceptors of a plugin, the outermost first, each with what to call it in messages.
     """
     features = [claims[0] for claims in catalog.interceptors.values()]
     features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = []
-    for feature in features:
-        with conduct.watching(feature.named("interceptor")):
-            built.append((feature.named("interceptor"), feature.build("interceptor", plugin)))
+    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
     return [(culprit, each) for culprit, each in built if each is not None]
