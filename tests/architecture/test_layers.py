@@ -70,7 +70,7 @@ LAYERS = {
     "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(f"{RECORDS} config policy _options _fallback _instance _route _pipeline _caller", "anyio"),
-    "_manager": Layer(f"{RECORDS} config client _caller _assembly _conduct _events _registry _supervisor", "anyio"),
+    "_manager": Layer(f"{RECORDS} io config client _caller _assembly _conduct _events _registry _supervisor", "anyio"),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),

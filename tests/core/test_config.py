@@ -213,7 +213,7 @@ def test_an_unknown_key_gets_a_suggestion() -> None:
         ({"connection": {"request_timeout": "9" * 400 + "s"}}, "connection.request_timeout"),
         ({"connection": {"request_timeout": "soon"}}, "connection.request_timeout"),
         ({"connection": {"max_connections": 10**400}}, "connection.max_connections"),
-        ({"endpoint": "", "endpoints": [{"url": "http://h", "weight": -1}]}, "endpoints[0]"),
+        ({"endpoint": "", "endpoints": [{"url": "http://h", "weight": -1}]}, "endpoints[0].weight"),
         ({"endpoint": "", "endpoints": [{"weight": 1}]}, "endpoints[0].url"),
         ({"endpoint": "", "endpoints": [{"url": "h"}]}, "endpoints[0].url"),
     ],
@@ -552,7 +552,7 @@ def test_a_disabled_plugin_needs_nothing() -> None:
         (PluginConfig(name="p"), "plugins.p"),
         (PluginConfig(name="p q", endpoint="memory:x"), "plugins.p q"),
         (PluginConfig(name="p", endpoint="memory:x", instances=0), "plugins.p.instances"),
-        (PluginConfig(name="p", endpoints=(Endpoint("memory:x", weight=-1),)), "plugins.p.endpoints[0]"),
+        (PluginConfig(name="p", endpoints=(Endpoint("memory:x", weight=-1),)), "plugins.p.endpoints[0].weight"),
         (PluginConfig(name="p", endpoint=3), "plugins.p.endpoint"),  # type: ignore[arg-type]
     ],
 )

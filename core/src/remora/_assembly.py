@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
@@ -128,25 +126,40 @@ def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
         _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
 
 
-def assemble(
-    catalog: Catalog,
-    config: PluginConfig,
-    *,
-    publish: Callable[[Event], None],
-    ask: Ask,
-    conduct: Conduct,
-    rng: random.Random,
-) -> Plugged:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    What a manager lends to its plugins.
+
+    Attributes:
+        publish: Takes the events of their instances.
+        ask: Has another plugin, given by name, answer a call.
+        clock: The event loop's clock, in seconds.
+        rng: The source of chance.
+        conduct: The record of how extensions behave.
+    """
+
+    publish: Callable[[Event], None]
+    ask: Ask
+    clock: Callable[[], float]
+    rng: random.Random
+    conduct: Conduct
+
+    def own_rng(self) -> random.Random:
+        """
+        A source of chance for one part: what it draws does not depend on what other parts draw in between.
+        """
+        return random.Random(self.rng.getrandbits(64))
+
+
+def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plugged:
     """
     A plugin, ready for its owners to open it.
 
     Args:
         catalog: The features at hand.
         config: The plugin's table.
-        publish: Takes the events of its instances.
-        ask: Has another plugin, given by name, answer a call.
-        conduct: The record of how extensions behave.
-        rng: The source of chance.
+        lent: What the manager lends to it.
 
     Raises:
         ConfigError: As `check_plugins`.
@@ -166,32 +179,25 @@ def assemble(
                 endpoint,
                 config,
                 native_deadline=spec.native_deadline,
-                clock=anyio.current_time,
-                rng=_own(rng),
+                clock=lent.clock,
+                rng=lent.own_rng(),
                 origin=str(feature.origin),
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer, culprit = _balancer(catalog, config, _own(rng))
+    balancer, culprit = _balancer(catalog, config, lent)
     route = Route(
         config,
         instances,
         balancer=balancer,
         balancer_name=culprit,
-        clock=anyio.current_time,
-        publish=publish,
-        conduct=conduct,
+        clock=lent.clock,
+        publish=lent.publish,
+        conduct=lent.conduct,
     )
-    fallback = _fallback(config, publish, ask)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=_own(rng))
+    fallback = _fallback(config, lent)
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
     return Plugged(route, Caller(route, pipeline, catalog), parts)
-
-
-def _own(rng: random.Random) -> random.Random:
-    """
-    A source of chance for one part: what it draws does not depend on what other parts draw in between.
-    """
-    return random.Random(rng.getrandbits(64))
 
 
 def _endpoints(config: PluginConfig) -> list[Endpoint]:
@@ -207,19 +213,18 @@ def _names(endpoint: Endpoint, instances: int) -> list[str]:
     return [endpoint.url] if instances == 1 else [f"{endpoint.url}#{number}" for number in range(1, instances + 1)]
 
 
-def _fallback(config: PluginConfig, publish: Callable[[Event], None], ask: Ask) -> Fallback | None:
+def _fallback(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     if config.fallback is None:
         return None
-    return Fallback(config.name, config.fallback, clock=anyio.current_time, publish=publish, ask=ask)
+    return Fallback(config.name, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, rng: random.Random) -> tuple[Balancer | None, str]:
+def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tuple[Balancer | None, str]:
     if not config.balancer:
         return None, ""
     feature = catalog.balancer(config.balancer)
-    culprit = feature.named("balancer")
-    balancer: Balancer = feature.build("balancer", anyio.current_time, rng)
-    return balancer, culprit
+    balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
+    return balancer, feature.named("balancer")
 
 
 def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:

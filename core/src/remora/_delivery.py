@@ -57,7 +57,7 @@ class Delivery:
     async def _judged(self, instance: Instance, call: Call, permit: Permit) -> Reply:
         self._route.breaker_changed(instance, permit.change)
         verdict: bool | None = None
-        cause, started = "", anyio.current_time()
+        cause, started = "", self._route.clock()
         try:
             if self._balancer is not None:
                 self._tell(self._balancer.started, instance)
@@ -68,7 +68,7 @@ class Delivery:
             verdict, cause = verdict_of(error), error.message
             raise
         finally:
-            self._record(instance, permit, verdict, anyio.current_time() - started, cause)
+            self._record(instance, permit, verdict, self._route.clock() - started, cause)
 
     def _place(self, instance: Instance) -> Ticket:
         """
@@ -87,7 +87,7 @@ class Delivery:
         ticket.waiter = admitted = anyio.Event()
         is_ours = False
         try:
-            with anyio.move_on_after(_remaining(call)):
+            with anyio.move_on_after(self._route.remaining(call)):
                 await admitted.wait()
                 is_ours = True
                 return
@@ -115,7 +115,7 @@ class Delivery:
         try:
             if instance.native_deadline:
                 return _checked(await channel.call(call))
-            with anyio.move_on_after(_remaining(call)):
+            with anyio.move_on_after(self._route.remaining(call)):
                 return _checked(await channel.call(call))
             raise DeadlineExceeded("no reply in time")
         except RemoraError:
@@ -166,8 +166,3 @@ def _checked(reply: object) -> Reply:
     if not isinstance(reply, Reply):
         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
     return reply
-
-
-def _remaining(call: Call) -> float:
-    assert call.deadline is not None  # the pipeline has set it
-    return max(0.0, call.deadline - anyio.current_time())

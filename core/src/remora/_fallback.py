@@ -33,7 +33,7 @@ _MOST_REMEMBERED = 256
 _asking: ContextVar[frozenset[str]] = ContextVar("remora_fallback", default=frozenset())
 """The plugins for which another one is being asked; plugins that stand in for each other must not go in a circle."""
 
-_Key = tuple[str, str, str, bytes]
+_Key = tuple[str, str, str, bytes, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +115,5 @@ class Fallback:
 
 
 def _key(call: Call) -> _Key:
-    return call.service, call.method, call.content_type, call.payload
+    # with the headers, which may say for whom the answer was
+    return call.service, call.method, call.content_type, call.payload, frozenset(call.headers.items())

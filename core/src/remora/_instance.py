@@ -10,7 +10,15 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from remora.policy import CircuitBreaker, ConcurrencyLimit, Gradient, HealthState, SlowStart, SlowStartConfig
+from remora.policy import (
+    BreakerState,
+    CircuitBreaker,
+    ConcurrencyLimit,
+    Gradient,
+    HealthState,
+    SlowStart,
+    SlowStartConfig,
+)
 from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
@@ -55,6 +63,8 @@ class Instance:
     Attributes:
         name: Its address, with a number where the plugin has more than one there.
         endpoint: Where it is.
+        weight: Its share of traffic beside the others.
+        priority: The highest number is preferred.
         origin: The distribution of its transport, for messages.
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
@@ -81,6 +91,8 @@ class Instance:
     ) -> None:
         self.name = name
         self.endpoint = endpoint
+        self.weight = endpoint.weight
+        self.priority = endpoint.priority
         self.origin = origin
         self.native_deadline = native_deadline
         self.state = State.STARTING
@@ -99,22 +111,9 @@ class Instance:
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
+        self._is_warm = False
         self._last_check: float | None = None
         self._response_time: float | None = None
-
-    @property
-    def weight(self) -> int:
-        """
-        Its share of traffic beside the others.
-        """
-        return self.endpoint.weight
-
-    @property
-    def priority(self) -> int:
-        """
-        The highest number is preferred.
-        """
-        return self.endpoint.priority
 
     @property
     def is_able(self) -> bool:
@@ -124,11 +123,27 @@ class Instance:
         return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
 
     @property
+    def is_prime(self) -> bool:
+        """
+        Whether nothing at all speaks against it: it is well, and has room.
+        """
+        return (
+            self.state is State.READY
+            and self.breaker.state is BreakerState.CLOSED
+            and self.condition.status is Status.HEALTHY
+            and self.limit.has_room
+        )
+
+    @property
     def warmth(self) -> float:
         """
         How much of its share it is to get while it warms up.
         """
-        return self._slow_start.factor(self._clock() - self._ready_since)
+        if self._is_warm:
+            return 1.0
+        factor = self._slow_start.factor(self._clock() - self._ready_since)
+        self._is_warm = factor >= 1.0
+        return factor
 
     @property
     def health(self) -> HealthStatus:
@@ -153,7 +168,7 @@ class Instance:
         It takes calls.
         """
         self.state, self.channel, self.error = State.READY, channel, None
-        self._ready_since = self._clock()
+        self._ready_since, self._is_warm = self._clock(), False
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """

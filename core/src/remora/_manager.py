@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from remora._assembly import assemble, check_plugins
+from remora._assembly import Surroundings, assemble, check_plugins
 from remora._caller import Caller, CallOptions
 from remora._conduct import Conduct
 from remora._events import EventBus
@@ -21,6 +21,7 @@ from remora._supervisor import Supervisor
 from remora.client import Plugin, make_client, service_of
 from remora.config import ManagerConfig, load_config, structure_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
+from remora.io import loop_clock
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
@@ -364,14 +365,10 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        plugged = assemble(
-            self._catalog,
-            config,
-            publish=self._bus.publish,
-            ask=self._ask,
-            conduct=self._conduct,
-            rng=self._rng,
+        lent = Surroundings(
+            publish=self._bus.publish, ask=self._ask, clock=loop_clock(), rng=self._rng, conduct=self._conduct
         )
+        plugged = assemble(self._catalog, config, lent)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:

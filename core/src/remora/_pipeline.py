@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,9 @@ class Pipeline:
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route)
         self._fallback = fallback
-        self._intercepted = _nested(route, interceptors, self._attempts)
+        self._intercepted: Proceed = self._attempts
+        if interceptors:  # the deadline holds for them too
+            self._intercepted = partial(self._bounded, send=_nested(route, interceptors, self._attempts))
 
     async def __call__(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -92,6 +93,11 @@ class Pipeline:
         if self._fallback is not None:
             self._fallback.remember(call, reply)
         return reply
+
+    async def _bounded(self, call: Call, send: Proceed) -> Reply:
+        with anyio.move_on_after(self._route.remaining(call)):
+            return await send(call)
+        raise DeadlineExceeded("no reply in time")
 
     async def _attempts(self, call: Call) -> Reply:
         """
@@ -129,7 +135,7 @@ class Pipeline:
         if isinstance(error, _FINAL):
             return None
         idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
-        delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=_remaining(call))
+        delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=self._route.remaining(call))
         return delay if delay is not None and self._route.budget.withdraw() else None
 
     def _prepared(self, call: Call, timeout: float | None) -> Call:
@@ -139,7 +145,7 @@ class Pipeline:
         """
         if timeout is not None and not timeout > 0:
             raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
-        now = anyio.current_time()
+        now = self._route.clock()
         configured = self._route.config.connection.request_timeout
         deadline = now + (configured if timeout is None else min(timeout, configured))
         enclosing = handled_call.get()
@@ -148,13 +154,24 @@ class Pipeline:
         if deadline <= now:
             raise DeadlineExceeded("no time is left for the call", sent=False)
         key = call.hash_key or (call.headers.get(self._hash_header, "") if self._hash_header else "")
-        return replace(call, deadline=deadline, hash_key=key)
+        # `dataclasses.replace` would take twice as long
+        return Call(
+            service=call.service,
+            method=call.method,
+            payload=call.payload,
+            content_type=call.content_type,
+            headers=call.headers,
+            deadline=deadline,
+            request_id=call.request_id,
+            idempotent=call.idempotent,
+            hash_key=key,
+        )
 
     async def _take_turn(self, call: Call) -> None:
         """
         Stage 3: a token of the rate limit, now or, where the limit is one that waits, within the deadline.
         """
-        turn = self._route.bucket.reserve(_remaining(call))
+        turn = self._route.bucket.reserve(self._route.remaining(call))
         if not turn.is_granted:
             rate = self._route.config.rate_limit.requests_per_second
             raise RateLimited(
@@ -181,7 +198,7 @@ class Pipeline:
         changed = anyio.Event()
         self._route.wait(changed)
         try:
-            with anyio.move_on_after(_remaining(call)):
+            with anyio.move_on_after(self._route.remaining(call)):
                 await changed.wait()
                 return
         finally:
@@ -194,13 +211,11 @@ Proceed = Callable[[Call], Awaitable[Reply]]
 
 def _nested(route: Route, interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
     """
-    The interceptors as one function, the first one outermost; with any at all, the deadline holds for them too.
+    The interceptors as one function, the first one outermost.
     """
-    if not interceptors:
-        return proceed
     for culprit, interceptor in reversed(interceptors):
         proceed = _around(route, culprit, interceptor, proceed)
-    return partial(_bounded, send=proceed)
+    return proceed
 
 
 def _around(route: Route, culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
@@ -218,15 +233,3 @@ def _around(route: Route, culprit: str, interceptor: Interceptor, proceed: Proce
             raise route.conduct.cancelled(culprit, group) from None
 
     return call_through
-
-
-async def _bounded(call: Call, send: Proceed) -> Reply:
-    with anyio.move_on_after(_remaining(call)):
-        return await send(call)
-    raise DeadlineExceeded("no reply in time")
-
-
-def _remaining(call: Call) -> float:
-    if call.deadline is None:
-        raise InvalidRequest("an interceptor took the deadline from the call")
-    return max(0.0, call.deadline - anyio.current_time())

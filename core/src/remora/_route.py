@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, ConfigError, Draining, ManagerClosed, RemoraError, Unavailable, VersionMismatch
+from remora.errors import (
+    CircuitOpen,
+    ConfigError,
+    Draining,
+    InvalidRequest,
+    ManagerClosed,
+    RemoraError,
+    Unavailable,
+    VersionMismatch,
+)
 from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from remora.config import PluginConfig
     from remora.policy import StateChange
     from remora.protocols import Balancer
-    from remora.types import Event
+    from remora.types import Call, Event
 
 
 class Route:
@@ -37,6 +46,7 @@ class Route:
         balancer_name: What to call it in messages.
         conduct: How strangers' code behaves on the way of its calls.
         calls: The calls under way, and whether new ones are let in.
+        clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
     """
 
@@ -60,8 +70,9 @@ class Route:
         self.conduct = conduct or Conduct()
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
-        self._clock = clock
+        self.clock = clock
         self._publish = publish
+        self._is_flat = len({each.priority for each in self.instances}) == 1
         self._turn = 0
         self._waiters: set[Waiter] = set()
 
@@ -99,6 +110,8 @@ class Route:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
+        if self._is_flat and not tried and all(each.is_prime for each in self.instances):
+            return self._choose(self.instances, key)
         able = [each for each in self.instances if each.is_able]
         if len(able) == 1:
             return able[0]
@@ -108,6 +121,17 @@ class Route:
         if State.STARTING in states and State.READY not in states:
             return None
         raise self._unavailable()
+
+    def remaining(self, call: Call) -> float:
+        """
+        The seconds that a call has left; never negative.
+
+        Raises:
+            InvalidRequest: An interceptor took the deadline from the call.
+        """
+        if call.deadline is None:
+            raise InvalidRequest("an interceptor took the deadline from the call")
+        return max(0.0, call.deadline - self.clock())
 
     def why_out(self) -> str:
         """
@@ -230,7 +254,7 @@ class Route:
     def _back_in(self, instance: Instance) -> float:
         if instance.state is State.READY:
             return instance.refuses_for()
-        return instance.next_try - self._clock()
+        return instance.next_try - self.clock()
 
 
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)

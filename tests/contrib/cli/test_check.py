@@ -70,6 +70,7 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
         ("absent.toml", None, "remora: absent.toml: No such file or directory"),
         ("broken.toml", "[plugins", "remora: broken.toml: "),
         ("odd.ini", "", "remora: odd.ini: the ending is none of .toml"),
+        ("carrier.toml", '[plugins.x]\nendpoint = "carrier:x"', "remora: carrier.toml: plugins.x: transport "),
         ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml: "),
     ],
 )

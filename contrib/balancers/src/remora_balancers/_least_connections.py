@@ -51,4 +51,5 @@ class LeastConnections(Unlearning):
         self._turns.forget(name)
 
     def _rank(self, candidate: Candidate) -> tuple[float, float]:
-        return candidate.in_flight / share(candidate), self._turns.place(candidate)
+        load = candidate.in_flight  # nothing shared is nothing
+        return (load / share(candidate) if load else 0.0), self._turns.place(candidate)

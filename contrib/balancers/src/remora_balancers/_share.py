@@ -21,14 +21,16 @@ def share(candidate: Candidate) -> float:
     """
     How much traffic a candidate is to get beside the others; always more than 0.
     """
-    return (candidate.weight if candidate.weight > 0 else 1) * warmth(candidate)
+    weight = candidate.weight
+    return (weight if weight > 0 else 1) * warmth(candidate)
 
 
 def warmth(candidate: Candidate) -> float:
     """
     The warmth of a candidate; always more than 0.
     """
-    return max(candidate.warmth, _COLDEST)
+    warm = candidate.warmth
+    return warm if warm > _COLDEST else _COLDEST
 
 
 def eligible(candidates: Sequence[C]) -> Sequence[C]:

@@ -40,7 +40,8 @@ class Turns:
         """
         Where a candidate stands; the lowest is next.
         """
-        return max(self._places.get(candidate.name, 0.0), self._now)
+        place = self._places.get(candidate.name, 0.0)
+        return place if place > self._now else self._now
 
     def take(self, candidate: C) -> C:
         """

@@ -3,9 +3,19 @@ The asynchronous halves that more than one transport shares. What only rearrange
 """
 
 from remora.io._channel import TtrpcChannel, open_ttrpc
+from remora.io._clock import loop_clock
 from remora.io._pipe import BytePipe, SocketPipe
 from remora.io._probe import probe_health
 from remora.io._serve import serve_ttrpc
 from remora.io._tasks import background_tasks
 
-__all__ = ["BytePipe", "SocketPipe", "TtrpcChannel", "background_tasks", "open_ttrpc", "probe_health", "serve_ttrpc"]
+__all__ = [
+    "BytePipe",
+    "SocketPipe",
+    "TtrpcChannel",
+    "background_tasks",
+    "loop_clock",
+    "open_ttrpc",
+    "probe_health",
+    "serve_ttrpc",
+]

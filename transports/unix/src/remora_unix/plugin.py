@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
+from remora.values import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,7 @@ class Options:
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 4 * 1024 * 1024
+    max_message_size: Count = 4 * 1024 * 1024
 
 
 def build(options: Options) -> Transport:

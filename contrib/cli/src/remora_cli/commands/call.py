@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora import Manager
 from remora.config import load_config
 from remora.errors import PluginNotFound
+from remora_cli._host import make_manager
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import run
@@ -74,7 +74,7 @@ def command(
     if len(words) > 2:
         raise click.UsageError("more words than CONFIG PLUGIN [METHOD] JSON", click.get_current_context())
     method, request = words[0] if len(words) == 2 else None, _parse(words[-1])
-    manager = Manager(_only(load_config(config), plugin))
+    manager = make_manager(_only(load_config(config), plugin), path=config)
 
     async def call() -> object:
         async with manager:

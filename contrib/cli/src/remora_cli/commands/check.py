@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora import Manager
 from remora.config import load_config
 from remora.extensions import installed
+from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def command(output: Output, config: str) -> None:
     Check and list.
     """
     loaded = load_config(config)
-    Manager(loaded)  # which logs the extensions that are broken
+    make_manager(loaded, path=config)  # which logs the extensions that are broken
     if output.as_json:
         output.document(_report(loaded))
         return

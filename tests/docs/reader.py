@@ -1,0 +1,91 @@
+"""
+A reader who does what a page says: types its commands in one directory and looks at what they print.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.docs.pages import Block
+
+_FOREIGN = ("curl", "perl", "node")
+
+
+class Reader:
+    """
+    At work until the context is left; then what still serves is told to stop, and must do so with status 0.
+    """
+
+    def __init__(self, directory: Path, *, backend: str) -> None:
+        self.directory = directory
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "PYTHON"))}
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        paths = f"{directory}{os.pathsep}{directory / 'src'}"
+        self._environment = {**kept, "PATH": programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
+        self._serving: list[tuple[str, subprocess.Popen[str]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for command, process in self._serving:
+            os.killpg(process.pid, signal.SIGTERM)
+            rest, _ = process.communicate(timeout=30)
+            assert exc or process.returncode in (0, -signal.SIGTERM), f"{command}\n{rest}"
+
+    def type(self, block: Block) -> None:
+        """
+        Run the commands of a block, and compare what they print with what the page says.
+        """
+        missing = [name for name in _FOREIGN if f"{name} " in block.text and not shutil.which(name)]
+        if missing:
+            pytest.skip(f"{missing[0]} is not installed")
+        if "--listen " in block.text:
+            self._serve(block.text)
+        else:
+            self._run(block)
+
+    def run(self, *arguments: str) -> str:
+        """
+        What a Python program prints.
+        """
+        return self._output(["python", *arguments], " ".join(arguments))
+
+    def _serve(self, command: str) -> None:
+        process = subprocess.Popen(
+            ["sh", "-euc", command],
+            cwd=self.directory,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._serving.append((command, process))
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert "serving" in said, f"{command}\n{said}"
+
+    def _run(self, block: Block) -> None:
+        fails = block.words == "fails"
+        printed = self._output(["sh", "-euc", block.text], block.text, fails=fails)
+        if block.output is not None:
+            assert block.output.strip() == printed.strip(), f"line {block.line}: {block.text}prints\n{printed}"
+
+    def _output(self, command: list[str], shown: str, *, fails: bool = False) -> str:
+        done = subprocess.run(
+            command, cwd=self.directory, env=self._environment, capture_output=True, text=True, timeout=60
+        )
+        assert fails == bool(done.returncode), f"{shown}\n{done.stdout}{done.stderr}"
+        return done.stderr if fails else done.stdout

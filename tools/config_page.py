@@ -1,0 +1,131 @@
+"""
+Write the tables of docs/configuration.md from the configuration's records and the transports' options.
+
+    python tools/config_page.py             write them
+    python tools/config_page.py --check     fail when they are not up to date
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import importlib_metadata
+
+from pages import attributes, main, summary, table
+from remora.config import ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.types import Endpoint
+from remora.values import Limits
+
+HEAD = ["key", "type", "default", "meaning"]
+BLOCKS = {"connection", "retry", "circuit_breaker", "health_check", "rate_limit"}
+TRANSPORTS = ["http", "grpc", "unix", "exec"]
+_WORDS: dict[object, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    object: "any value",
+    Endpoint: "URL or [table](#endpoints)",
+    FallbackConfig: "[table](#fallback)",
+    ConnectionConfig: "[table](#connection)",
+}
+
+
+def keys(record: type[Any], *, leave_out: frozenset[str] = frozenset()) -> str:
+    """
+    A table of the keys of a record.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    meanings = attributes(record)
+    rows = [
+        [f"`{each.name}`", kind(hints[each.name], each.name), default(each), meanings.get(each.name, "")]
+        for each in fields(record)
+        if each.name not in leave_out
+    ]
+    return table(HEAD, rows)
+
+
+def blocks() -> str:
+    """
+    A section for each block of a plugin's table.
+    """
+    hints = get_type_hints(Defaults)
+    return "\n\n".join(f"### {name}\n\n{summary(hints[name])}\n\n{keys(hints[name])}" for name in hints)
+
+
+def transports() -> str:
+    """
+    A section for each transport that Remora brings.
+    """
+    known = frozenset(each.name for each in fields(PluginConfig))
+    sections = []
+    for name in TRANSPORTS:
+        spec = _spec(name)
+        used = [f"`{each.name}`" for each in fields(spec.options) if each.name in known - {"name", "connection"}]
+        schemes = ", ".join(f"`{scheme}:`" for scheme in spec.schemes)
+        also = f" Of the plugin's own keys it uses {', '.join(used)}." if used else ""
+        sections.append(f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, leave_out=known)}")
+    return "\n\n".join(sections)
+
+
+def kind(type_: Any, name: str) -> str:
+    """
+    A type in words.
+    """
+    limits = next((each for each in getattr(type_, "__metadata__", ()) if isinstance(each, Limits)), None)
+    if limits is not None:
+        return _number(get_args(type_)[0], limits)
+    origin, parts = get_origin(type_), get_args(type_)
+    if origin is Literal:
+        return ", ".join(f'`"{value}"`' for value in parts)
+    if origin in (Union, types.UnionType):
+        return kind(next(part for part in parts if part is not type(None)), name)
+    if origin is tuple:
+        return f"list of: {kind(parts[0], name)}"
+    if origin is Mapping:
+        return f"table of: {kind(parts[1], name)}"
+    return f"[table](#{name})" if is_dataclass(type_) and type_ not in _WORDS else _WORDS[type_]
+
+
+def _number(type_: type, limits: Limits) -> str:
+    if limits.is_duration:
+        return "[duration](#durations)"
+    bounds = str(limits).removeprefix("a number of ")
+    return f"{_WORDS[type_]}, {bounds}"
+
+
+def default(field: Field[Any]) -> str:
+    """
+    What holds where the key is missing.
+    """
+    if field.default is MISSING and field.default_factory is MISSING:
+        return "must be given"
+    value = field.default if field.default is not MISSING else None
+    if value in (None, "", ()):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _spec(name: str) -> Any:
+    (found,) = importlib_metadata.entry_points(group="remora", name=name)
+    (spec,) = found.load().remora_register_transports()
+    return spec
+
+
+if __name__ == "__main__":
+    main(
+        "docs/configuration.md",
+        {
+            "top": keys(ManagerConfig, leave_out=frozenset({"plugins", "defaults"})),
+            "plugin": keys(PluginConfig, leave_out=frozenset({"name"})),
+            "endpoints": keys(Endpoint),
+            "fallback": keys(FallbackConfig),
+            "blocks": blocks(),
+            "transports": transports(),
+        },
+    )

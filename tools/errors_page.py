@@ -1,0 +1,84 @@
+"""
+Write docs/errors.md from the docstrings of `remora.errors`.
+
+    python tools/errors_page.py             write it
+    python tools/errors_page.py --check     fail when it is not up to date
+"""
+
+from __future__ import annotations
+
+import inspect
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from pages import attributes, main, paragraph, summary, table
+from remora import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAD = ["error", "code", "retryable", "means", "what to do"]
+
+
+def tree() -> str:
+    """
+    The tree as the module's docstring shows it.
+    """
+    drawn = (errors.__doc__ or "").partition("::\n\n")[2]
+    return f"```text\n{dedent(drawn).strip()}\n```"
+
+
+def families() -> Iterator[str]:
+    """
+    A heading and a table for each family.
+    """
+    for family in (errors.ConfigError, errors.TryLater, errors.GiveUp):
+        rows = [_row(error) for error in _below(family)]
+        yield f"### {family.__name__}\n\n{summary(family)}\n\n{table(HEAD, rows)}"
+
+
+def facts() -> str:
+    """
+    What errors know: the root's attributes, then those that only some have.
+    """
+    rows = [["every error", *_fact(name, text)] for name, text in attributes(errors.RemoraError).items()]
+    for error in _below(errors.RemoraError):
+        rows += [[f"`{error.__name__}`", *_fact(name, text)] for name, text in attributes(error).items()]
+    return table(["error", "attribute", "meaning"], rows)
+
+
+def codes() -> str:
+    """
+    The canonical codes with their numbers.
+    """
+    return table(["code", "number on the wire"], [[f"`{code}`", str(code.number)] for code in errors.Code])
+
+
+def _row(error: type[errors.RemoraError]) -> list[str]:
+    is_own = error is errors.PluginError
+    code = "the plugin's own" if is_own else f"`{error.code}`"
+    retryable = "as the code says" if is_own else "yes" if error.retryable else "no"
+    return [f"`{error.__name__}`", code, retryable, summary(error), _capital(paragraph(error, "What to do:"))]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _fact(name: str, text: str) -> list[str]:
+    return [f"`{name}`", text]
+
+
+def _below(error: type[errors.RemoraError]) -> list[type[errors.RemoraError]]:
+    """
+    An error and all that are made of it, in the order of the source; families and the root are no leaves.
+    """
+    classes = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, error)]
+    return [found for found in classes if found not in (errors.RemoraError, errors.TryLater, errors.GiveUp)]
+
+
+if __name__ == "__main__":
+    main(
+        "docs/errors.md",
+        {"tree": tree(), "families": "\n\n".join(families()), "facts": facts(), "codes": codes()},
+    )
