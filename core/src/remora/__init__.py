@@ -17,6 +17,7 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     Draining,
+    ExecutableRefused,
     ExtensionConflict,
     ExtensionError,
     GiveUp,
@@ -27,14 +28,17 @@ from remora.errors import (
     NoCredentials,
     NotInstalled,
     Overloaded,
+    PeerRefused,
     PluginDied,
     PluginDisabled,
     PluginError,
     PluginNotFound,
     RateLimited,
     RemoraError,
+    ServiceMismatch,
     TryLater,
     Unavailable,
+    VersionMismatch,
     WireError,
     WrongProtocol,
 )
@@ -43,7 +47,7 @@ from remora.monitor import CheckChanged, HealthMonitor
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
-from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
+from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
     "AccessConfig",
@@ -66,8 +70,10 @@ __all__ = [
     "DeadlineExceeded",
     "Draining",
     "Endpoint",
+    "ExecutableRefused",
     "ExtensionConflict",
     "ExtensionError",
+    "ExtensionFaults",
     "GiveUp",
     "HealthMonitor",
     "HealthStatus",
@@ -82,6 +88,7 @@ __all__ = [
     "NoCredentials",
     "NotInstalled",
     "Overloaded",
+    "PeerRefused",
     "Plugin",
     "PluginConfig",
     "PluginDied",
@@ -94,10 +101,12 @@ __all__ = [
     "Reply",
     "Secret",
     "ServeOptions",
+    "ServiceMismatch",
     "Status",
     "TransportSpec",
     "TryLater",
     "Unavailable",
+    "VersionMismatch",
     "WireError",
     "WrongProtocol",
     "current_call",

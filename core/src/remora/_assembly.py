@@ -26,11 +26,12 @@ from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from remora._catalog import Catalog, Origin
+    from remora._conduct import Conduct
     from remora._fallback import Ask
-    from remora.config import PluginConfig
+    from remora.config import PluginConfig, SecurityConfig
     from remora.protocols import Balancer, Interceptor, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
@@ -70,7 +71,7 @@ class Plugged:
     parts: Sequence[Part]
 
 
-def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
+def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
     """
     Check the tables of plugins, also for what only the installed extensions can tell.
 
@@ -79,7 +80,7 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
     wanted = [config for config in configs if config.enabled]
-    errors = [error for config in wanted for error in _errors_of(catalog, config)]
+    errors = [error for config in wanted for error in _errors_of(catalog, config, security)]
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -90,11 +91,11 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig]) -> None:
         _mention_unused(catalog, config)
 
 
-def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
+def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     checks: list[Callable[[], object]] = [
-        partial(_check_endpoint, catalog, config, endpoint) for endpoint in _endpoints(config)
+        partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in _endpoints(config)
     ]
     if config.codec:
         checks.append(partial(catalog.codec, config.codec))
@@ -115,9 +116,9 @@ def _errors_of(catalog: Catalog, config: PluginConfig) -> list[ConfigError]:
     return list(errors.values())
 
 
-def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint) -> None:
+def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
     spec = catalog.transport(endpoint.scheme, config.transport).spec
-    _options(spec, config)
+    _options(spec, config, security)
     if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not _is_secure(spec, endpoint):
         problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
         raise ConfigError(f"plugins.{config.name}.auth: {problem}")
@@ -148,14 +149,18 @@ class Surroundings:
     Attributes:
         publish: Takes the events of their instances.
         ask: Has another plugin, given by name, answer a call.
+        conduct: The record of how extensions behave.
         clock: The event loop's clock, in seconds.
         rng: The source of chance.
+        security: What may be started, and how it is confined.
     """
 
     publish: Callable[[Event], None]
     ask: Ask
+    conduct: Conduct
     clock: Callable[[], float]
     rng: random.Random
+    security: SecurityConfig
 
     def own_rng(self) -> random.Random:
         """
@@ -183,7 +188,7 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            transports[spec.name] = feature.build("transport", _options(spec, config))
+            transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -197,15 +202,36 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer = _balancer(catalog, config, lent)
-    route = Route(config, instances, balancer=balancer, clock=lent.clock, publish=lent.publish)
+    balancer, culprit = _balancer(catalog, config, lent)
+    route = Route(
+        config,
+        instances,
+        balancer=balancer,
+        balancer_name=culprit,
+        clock=lent.clock,
+        publish=lent.publish,
+        conduct=lent.conduct,
+        authenticate=_authenticator(catalog, config, lent.conduct),
+    )
     fallback = _fallback(config, lent)
-    authenticate = _authenticator(catalog, config)
-    if authenticate is not None:
+    if route.authenticate is not None:
         _warn_of_listeners(catalog, config)
-    interceptors = _interceptors(catalog, config.name)
-    pipeline = Pipeline(route, interceptors, authenticate=authenticate, fallback=fallback, rng=lent.own_rng())
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
     return Plugged(route, Caller(route, pipeline, catalog), parts)
+
+
+def transports(
+    catalog: Catalog, config: PluginConfig, *, security: SecurityConfig
+) -> Iterator[tuple[Endpoint, str, Transport]]:
+    """
+    The endpoints of a plugin, each with the name of its transport and the transport, for those who only ask it.
+
+    Raises:
+        ConfigError: As `check_plugins`.
+    """
+    for endpoint in _endpoints(config):
+        feature = catalog.transport(endpoint.scheme, config.transport)
+        yield endpoint, feature.spec.name, feature.build("transport", _options(feature.spec, config, security))
 
 
 def _endpoints(config: PluginConfig) -> list[Endpoint]:
@@ -213,8 +239,9 @@ def _endpoints(config: PluginConfig) -> list[Endpoint]:
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 
 
-def _options(spec: TransportSpec[Any], config: PluginConfig) -> Any:
-    return build_options(spec, where=f"plugins.{config.name}", own=config.options, config=config)
+def _options(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
+    where = f"plugins.{config.name}"
+    return build_options(spec, where=where, own=config.options, config=config, security=security)
 
 
 def _names(endpoint: Endpoint, instances: int) -> list[str]:
@@ -227,7 +254,7 @@ def _fallback(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     return Fallback(config.name, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
-def _authenticator(catalog: Catalog, config: PluginConfig) -> Authenticator | None:
+def _authenticator(catalog: Catalog, config: PluginConfig, conduct: Conduct | None = None) -> Authenticator | None:
     where = f"plugins.{config.name}.auth"
     if not config.auth.method:
         if replace(config.auth, cert_file="", key_file="", ca_file="", server_name="") != _NO_AUTH:
@@ -241,7 +268,7 @@ def _authenticator(catalog: Catalog, config: PluginConfig) -> Authenticator | No
         raise
     except ConfigError as error:
         raise ConfigError(f"{where}: {error.message}") from error
-    return None if method is None else Authenticator(method, feature.named("auth method"))
+    return None if method is None else Authenticator(method, feature.named("auth method"), conduct)
 
 
 def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
@@ -255,12 +282,12 @@ def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
             _log.warning("plugin %r: credentials are sent to %s without encryption", config.name, host)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancer | None:
+def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tuple[Balancer | None, str]:
     if not config.balancer:
-        return None
+        return None, ""
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return balancer
+    return balancer, feature.named("balancer")
 
 
 def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:

@@ -20,6 +20,7 @@ from remora.types import Call, Refresh
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from remora._conduct import Conduct
     from remora.protocols import AuthMethod
     from remora.types import Reply
 
@@ -32,9 +33,10 @@ class Authenticator:
     Lets the calls of one plugin pass with its auth method's proof.
     """
 
-    def __init__(self, method: AuthMethod, culprit: str) -> None:
+    def __init__(self, method: AuthMethod, culprit: str, conduct: Conduct | None = None) -> None:
         self._method = method
         self._culprit = culprit
+        self._explain = raise_explained if conduct is None else conduct.explain
 
     async def __call__(self, call: Call, send: Send) -> Reply:
         """
@@ -57,7 +59,7 @@ class Authenticator:
         try:
             flow = self._method.flow(call)
         except Exception as error:  # a method may be a stranger's code
-            raise_explained(self._culprit, error)
+            self._explain(self._culprit, error)
         if not isinstance(flow, Generator):
             self._blame("its flow is no generator")
         return flow
@@ -93,7 +95,7 @@ class Authenticator:
         except RemoraError:
             raise
         except Exception as error:  # a method may be a stranger's code
-            raise_explained(self._culprit, error)
+            self._explain(self._culprit, error)
 
     async def _refreshed(self, step: Refresh, call: Call) -> object:
         """
@@ -106,7 +108,7 @@ class Authenticator:
         except RemoraError:
             raise
         except Exception as error:  # a method may be a stranger's code
-            raise_explained(self._culprit, error)
+            self._explain(self._culprit, error)
         raise DeadlineExceeded("new credentials did not arrive in time", sent=False)
 
     def _blame(self, reason: str) -> NoReturn:

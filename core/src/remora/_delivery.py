@@ -6,13 +6,10 @@ What lives here: stages 4, 8, 9 and 10 of a call (see `_pipeline`). What must no
 
 from __future__ import annotations
 
-import logging
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora._faults import cancellation, raise_explained
 from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Reply
@@ -20,13 +17,10 @@ from remora.types import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remora._authenticate import Authenticator
     from remora._instance import Instance
     from remora._route import Route
     from remora.policy import Ticket
     from remora.types import Call
-
-_log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -34,9 +28,8 @@ class Delivery:
     Sends the calls of one plugin.
     """
 
-    def __init__(self, route: Route, authenticate: Authenticator | None = None) -> None:
+    def __init__(self, route: Route) -> None:
         self._route = route
-        self._authenticate = authenticate
         self._balancer = route.balancer
 
     async def __call__(self, instance: Instance, call: Call) -> Reply | None:
@@ -119,7 +112,7 @@ class Delivery:
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        send = channel.call if self._authenticate is None else partial(self._authenticate, send=channel.call)
+        send = self._route.sender(channel)
         instance.in_flight += 1
         try:
             if instance.native_deadline:
@@ -130,9 +123,9 @@ class Delivery:
         except RemoraError:
             raise
         except Exception as error:  # a transport may be a stranger's code
-            raise_explained(f"the transport of {instance.origin}", error)
+            self._route.conduct.explain(f"the transport of {instance.origin}", error)
         except BaseExceptionGroup as group:
-            raise cancellation(group, f"the transport of {instance.origin}") from None
+            raise self._route.conduct.cancelled(f"the transport of {instance.origin}", group) from None
         finally:
             instance.in_flight -= 1
 
@@ -158,10 +151,12 @@ class Delivery:
         """
         Let the balancer know; what it does wrong with that is no fault of the call.
         """
-        try:
-            report(instance, **facts)
-        except Exception:  # a balancer may be a stranger's code
-            _log.exception("the balancer %r failed", self._route.config.balancer)
+        culprit, conduct = self._route.balancer_name, self._route.conduct
+        with conduct.watching(culprit):
+            try:
+                report(instance, **facts)
+            except Exception as error:  # a balancer may be a stranger's code
+                conduct.failed(culprit, error)
 
 
 def _wake(ticket: Ticket) -> None:

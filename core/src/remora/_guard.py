@@ -10,7 +10,7 @@ import logging
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from remora._builtin import DESCRIBE_METHOD, PLUGIN_SERVICE
+from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE
 from remora.errors import Code, PluginError, RemoraError
 from remora.wire import HEALTH_SERVICE
 

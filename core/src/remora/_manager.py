@@ -14,12 +14,14 @@ import anyio
 
 from remora._assembly import Surroundings, assemble, check_plugins
 from remora._caller import Caller, CallOptions
+from remora._conduct import Conduct
 from remora._events import EventBus
 from remora._registry import load_catalog
 from remora._supervisor import Supervisor
-from remora.client import Plugin, make_client
+from remora.client import Plugin, make_client, service_of
 from remora.config import ManagerConfig, load_config, structure_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
+from remora.inspection import inspect
 from remora.io import loop_clock
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from remora._assembly import Plugged
     from remora._route import Route
     from remora.config import PluginConfig
-    from remora.types import Call, Event, PluginInfo, Reply
+    from remora.inspection import Inspected
+    from remora.types import Call, Event, ExtensionFaults, PluginInfo, Reply
 
 __all__ = ["Manager"]
 
@@ -74,13 +77,14 @@ class Manager:
         self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
         self._catalog = load_catalog(extensions)
         self._rng = rng or random.Random()
-        self._bus = EventBus(self._catalog.observers)
+        self._conduct = Conduct()
+        self._bus = EventBus(self._catalog.observers, self._conduct)
         self._plugins: dict[str, Plugged] = {}
         self._disabled: set[str] = set()
         self._group: TaskGroup | None = None
         self._supervisor: Supervisor | None = None
         self._is_closed = False
-        check_plugins(self._catalog, self._config.plugins.values())
+        check_plugins(self._catalog, self._config.plugins.values(), security=self._config.security)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
@@ -221,7 +225,7 @@ class Manager:
         self._running()
         if plugin.name in self._plugins:
             raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
-        check_plugins(self._catalog, [plugin])
+        check_plugins(self._catalog, [plugin], security=self._config.security)
         self._plug(plugin)
 
     async def unregister(self, name: str, *, drain: bool = True) -> None:
@@ -314,11 +318,44 @@ class Manager:
         """
         return await self._caller(name).info()
 
+    async def verify(self, name: str, protocol: Callable[..., object]) -> PluginInfo:
+        """
+        Make sure that a plugin serves what a typed client needs, before the first call needs it::
+
+            await manager.verify("text", TextProcessor)
+            text = manager.client("text", TextProcessor)
+
+        Returns:
+            What the plugin says about itself.
+
+        Raises:
+            ServiceMismatch: It lacks methods, or does not say which it has.
+            VersionMismatch: It has another version than its table requires.
+            PluginNotFound: No plugin of that name is configured.
+        """
+        caller = self._caller(name)
+        return await caller.verify(*service_of(caller, protocol))
+
+    def extension_faults(self) -> dict[str, ExtensionFaults]:
+        """
+        What extensions have done wrong since the manager was made, by who did it, such as
+        "the observer of extension 'audit' of acme-audit 1.0".
+        """
+        return self._conduct.faults()
+
     def list_plugins(self) -> list[str]:
         """
         The names of the plugins that can be called.
         """
         return list(self._plugins)
+
+    def inspect(self) -> list[Inspected]:
+        """
+        What would be started, and what stands between that and the host; nothing is started for it.
+
+        Programs are read and hashed, which takes its time: this is for checks, not for a running event loop.
+        """
+        return inspect(self._catalog, self._config)
 
     def events(self) -> AbstractContextManager[AsyncIterator[Event]]:
         """
@@ -338,7 +375,14 @@ class Manager:
             self._disabled.add(config.name)
             return
         self._disabled.discard(config.name)
-        lent = Surroundings(publish=self._bus.publish, ask=self._ask, clock=loop_clock(), rng=self._rng)
+        lent = Surroundings(
+            publish=self._bus.publish,
+            ask=self._ask,
+            conduct=self._conduct,
+            clock=loop_clock(),
+            rng=self._rng,
+            security=self._config.security,
+        )
         plugged = assemble(self._catalog, config, lent)
         self._plugins[config.name] = plugged
         supervisor = self._running()

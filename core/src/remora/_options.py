@@ -7,8 +7,16 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from remora._structure import describe_errors, make_converter
-from remora.config import TLS, TRANSPORT, AccessConfig, AuthConfig, PluginConfig
+from remora._structure import describe_errors
+from remora.config import (
+    TLS,
+    TRANSPORT,
+    AccessConfig,
+    AuthConfig,
+    PluginConfig,
+    SecurityConfig,
+    make_config_converter,
+)
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,10 +24,12 @@ if TYPE_CHECKING:
 
     from remora.specs import AuthSpec, TransportSpec
 
-_CONVERTER = make_converter(forbid_extra_keys=True)
+_CONVERTER = make_config_converter()
 _PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
 _TLS_KEYS = tuple(each.name for each in fields(AuthConfig) if each.metadata == TLS)
 _NO_AUTH = AuthConfig()
+SECURITY = "security"
+"""The key of the whole configuration that a transport may be told."""
 
 
 def build_options(
@@ -29,12 +39,14 @@ def build_options(
     own: Mapping[str, object],
     config: PluginConfig | None = None,
     access: AccessConfig | None = None,
+    security: SecurityConfig | None = None,
 ) -> Any:
     """
     The options record of a transport.
 
-    A field named like a key of a plugin's table takes that key's value; the others come from the `options` table.
-    What the `auth` table says about certificates counts where the transport has a field of that name.
+    A field named like a key of a plugin's table takes that key's value, and the field `security` the manager's
+    `[security]` table; the others come from the `options` table.
+    What an `auth` table says about certificates counts where the transport has a field of that name.
 
     Args:
         spec: The transport.
@@ -42,6 +54,7 @@ def build_options(
         own: The `options` table.
         config: The plugin's table, where there is one.
         access: The `auth` table of a plugin that is served.
+        security: The `[security]` table, where there is one.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value.
@@ -60,7 +73,8 @@ def build_options(
         return record
     if problems := _misplaced(spec, names, where, own):
         raise ConfigError("; ".join(problems), problems=problems)
-    return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS})
+    managed = {SECURITY: security or SecurityConfig()} if SECURITY in names else {}
+    return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS}, **managed)
 
 
 def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -> Any:
@@ -114,6 +128,8 @@ def _certificates(
 
 
 def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mapping[str, object]) -> list[str]:
+    if SECURITY in own and SECURITY in names:
+        return [f"{where}.options.security: belongs into a table of its own, [security]"]
     return [
         f"{where}.options.{key}: belongs into the plugin's own table, as {where}.{key}"
         if key != "name"

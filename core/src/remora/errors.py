@@ -12,8 +12,12 @@ The families say what the caller can do::
     │   │   └── ExtensionConflict two distributions claim one name
     │   ├── PluginNotFound        no plugin of that name is configured
     │   ├── PluginDisabled        the plugin is configured with enabled = false
+    │   ├── VersionMismatch       the plugin has another version than is required
+    │   ├── ServiceMismatch       the plugin does not serve what a typed client needs
     │   ├── WrongProtocol         the other side speaks something else
-    │   └── CertificateRejected   one side does not accept the other's certificate
+    │   ├── CertificateRejected   one side does not accept the other's certificate
+    │   ├── ExecutableRefused     the plugin's program may not be started
+    │   └── PeerRefused           somebody else is at the other end
     ├── TryLater                  the same call may succeed later
     │   ├── Unavailable           no instance can take the call now
     │   │   ├── ConnectionLost    the connection broke while the call was under way
@@ -51,6 +55,7 @@ __all__ = [
     "ConnectionLost",
     "DeadlineExceeded",
     "Draining",
+    "ExecutableRefused",
     "ExtensionConflict",
     "ExtensionError",
     "GiveUp",
@@ -61,14 +66,17 @@ __all__ = [
     "NoCredentials",
     "NotInstalled",
     "Overloaded",
+    "PeerRefused",
     "PluginDied",
     "PluginDisabled",
     "PluginError",
     "PluginNotFound",
     "RateLimited",
     "RemoraError",
+    "ServiceMismatch",
     "TryLater",
     "Unavailable",
+    "VersionMismatch",
     "WireError",
     "WrongProtocol",
 ]
@@ -240,6 +248,31 @@ class PluginDisabled(ConfigError):
     """
 
 
+class VersionMismatch(ConfigError):
+    """
+    The plugin has another version than its table requires, or does not say which it has.
+
+    What to do: install the plugin that is required, or correct `version`; then restart it, or reload.
+
+    Attributes:
+        required: What this side requires.
+        found: What the plugin says that it is; empty when it does not say.
+    """
+
+    def __init__(self, message: str, *, required: str = "", found: str = "", plugin: str | None = None) -> None:
+        super().__init__(message, plugin=plugin)
+        self.required = required
+        self.found = found
+
+
+class ServiceMismatch(ConfigError):
+    """
+    The plugin does not serve every method that a typed client needs; `problems` has a line for each.
+
+    What to do: install the plugin that serves them, or correct the client's class.
+    """
+
+
 class WrongProtocol(ConfigError):
     """
     Something answers at the endpoint, but it speaks another protocol.
@@ -267,6 +300,37 @@ class CertificateRejected(ConfigError):
     def __init__(self, message: str, *, reason: str = "other") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ExecutableRefused(ConfigError):
+    """
+    The plugin's program may not be started: the allow-list does not have it, or others could change it.
+
+    What to do: look at the program; if it is what it should be, run `remora security pin`, or correct its mode.
+
+    Attributes:
+        program: The path of the program; empty where only the message says which.
+        sha256: The hash of its file; empty when it was not read.
+        reasons: What speaks against it, one sentence each.
+    """
+
+    code = Code.PERMISSION_DENIED
+
+    def __init__(self, message: str, *, program: str = "", sha256: str = "", reasons: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.program = program
+        self.sha256 = sha256
+        self.reasons = tuple(reasons)
+
+
+class PeerRefused(ConfigError):
+    """
+    The process at the other end of a local socket belongs to a user who is not trusted.
+
+    What to do: find out who it is; if it is the plugin, name its user in the configuration.
+    """
+
+    code = Code.PERMISSION_DENIED
 
 
 class TryLater(RemoraError):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from remora.errors import RemoraError
-    from remora.types import Call, Endpoint, HealthStatus, Refresh, Reply
+    from remora.types import Call, Endpoint, HealthStatus, Inspection, Refresh, Reply
 
 __all__ = [
     "AuthMethod",
@@ -22,6 +22,7 @@ __all__ = [
     "Channel",
     "Codec",
     "Dispatch",
+    "InspectableTransport",
     "Interceptor",
     "Listener",
     "Transport",
@@ -138,6 +139,22 @@ class Transport(Protocol):
         Raises:
             Unavailable: The address is taken.
             ConfigError: The endpoint makes no sense.
+        """
+        ...
+
+
+@runtime_checkable
+class InspectableTransport(Transport, Protocol):
+    """
+    A transport that starts programs, and can tell what it would start without doing so.
+    """
+
+    def inspect(self, endpoint: Endpoint, /) -> Inspection:
+        """
+        What would be started for an endpoint, and under which measures.
+
+        Raises:
+            ConfigError: There is nothing that could be started.
         """
         ...
 

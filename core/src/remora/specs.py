@@ -30,9 +30,9 @@ class TransportSpec(Generic[Options]):
         name: The word for `transport = "..."`.
         schemes: The URL schemes that choose it.
         options: A dataclass whose fields all have defaults. A field named like a key of a plugin's table
-            (`args`, `env`, `connection` ...) receives that key's value, `name` the plugin's name;
-            every other field is a key of the plugin's `options` table. `ca_file`, `cert_file`, `key_file` and
-            `server_name` may stand in the plugin's `auth` table as well.
+            (`args`, `env`, `connection` ...) receives that key's value, `name` the plugin's name, `security` the
+            whole `[security]` table (a `SecurityConfig`); every other field is a key of the plugin's `options` table.
+            `ca_file`, `cert_file`, `key_file` and `server_name` may stand in the plugin's `auth` table as well.
         build: Makes the transport from such a record; called once per plugin. It may import what is heavy.
         native_deadline: The channel ends a call at `Call.deadline` by itself; otherwise the pipeline does.
         launches: Endpoints are programs that the transport starts; the program serves on `stdio:`.

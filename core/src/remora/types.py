@@ -15,9 +15,11 @@ __all__ = [
     "Call",
     "Endpoint",
     "Event",
+    "ExtensionFaults",
     "FallbackUsed",
     "HealthChanged",
     "HealthStatus",
+    "Inspection",
     "InstanceFailed",
     "InstanceLost",
     "InstanceReady",
@@ -162,6 +164,28 @@ class HealthStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """
+    What a transport would start for an endpoint, and what stands between it and the host.
+
+    Attributes:
+        program: The path of the program.
+        sha256: The hash of its file.
+        size: The bytes of its file.
+        outcome: "allowed", "refused" or "would-refuse", as the policy says.
+        reasons: What speaks against it, one sentence each.
+        measures: What is in force and what is not, by a short name.
+    """
+
+    program: str
+    sha256: str
+    size: int
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodInfo:
     """
     One method of a service, as the plugin describes it.
@@ -207,6 +231,24 @@ class PluginInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)
     methods: tuple[MethodInfo, ...] = ()
     protocol_versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionFaults:
+    """
+    What one extension has done wrong while a manager ran it.
+
+    Attributes:
+        failures: Exceptions that came out of it.
+        delays: Times that it held up the event loop for too long.
+        longest: Seconds of the longest of these.
+        last: The last of the exceptions, in one line.
+    """
+
+    failures: int = 0
+    delays: int = 0
+    longest: float = 0.0
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +305,8 @@ class InstanceLost(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFailed(_InstanceEvent):
     """
-    An instance failed too often in a row; it is left alone for `retry_in` seconds.
+    An instance failed too often in a row, and is left alone for `retry_in` seconds; or it is not the right one, and is
+    left alone until it is restarted (infinity).
     """
 
     cause: str

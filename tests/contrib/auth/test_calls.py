@@ -34,6 +34,7 @@ from remora import (
     Status,
     current_call,
     hookimpl,
+    service,
     serving,
 )
 from remora.types import Refresh
@@ -464,3 +465,16 @@ async def test_callers_in_a_file_are_read_again_and_kept_while_it_is_broken(
                 await ask(url, bob)
 
     assert "line 1 is not of the form NAME:SECRET" in caplog.text
+
+
+async def test_version_is_asked_for_with_credentials() -> None:
+    """
+    A plugin whose description is closed can still be held to a version.
+    """
+    Versioned = service("Who", version="1.2.3")(type("Versioned", (Who,), {}))
+    auth = AuthConfig(method="bearer", token=Secret("t"))
+    options = ServeOptions(auth={"method": "bearer", "token": "t"})
+    with anyio.fail_after(10):
+        async with serving(Versioned(), listen="unix:", options=options) as served:
+            async with manager_for(served.endpoints[0].url, auth, version=">=1,<2") as manager:
+                assert "token holder" == await manager.execute("who", None, str)

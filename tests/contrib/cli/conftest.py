@@ -159,9 +159,12 @@ def serve(place: Path) -> Iterator[Serve]:
     """
     with ExitStack() as stack:
 
-        def start(*addresses: str, target: str = "sample:Echo", backend: str = "asyncio") -> Server:
-            listen = [word for address in addresses for word in ("--listen", address)]
-            process = stack.enter_context(spawned(place, "serve", target, "--backend", backend, *listen))
+        def start(
+            *addresses: str, target: str = "sample:Echo", backend: str = "asyncio", auth: str | None = None
+        ) -> Server:
+            words = [word for address in addresses for word in ("--listen", address)]
+            words += [] if auth is None else ["--auth", auth]
+            process = stack.enter_context(spawned(place, "serve", target, "--backend", backend, *words))
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in addresses]
             return Server(process, [re.fullmatch(r"serving \S+ at (\S+)\n", line)[1] for line in lines])  # type: ignore[index]

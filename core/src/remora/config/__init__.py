@@ -2,6 +2,7 @@
 The configuration: records, and how they are read from files.
 """
 
+from remora.config._converter import make_config_converter
 from remora.config._load import (
     FORMATS,
     load_access,
@@ -23,6 +24,7 @@ from remora.config._records import (
     ManagerConfig,
     PluginConfig,
 )
+from remora.config._security import LimitsConfig, SecurityConfig
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
 
@@ -41,12 +43,15 @@ __all__ = [
     "FallbackConfig",
     "GradientConfig",
     "HealthCheckConfig",
+    "LimitsConfig",
     "ManagerConfig",
     "PluginConfig",
     "RateLimitConfig",
     "RetryConfig",
+    "SecurityConfig",
     "load_access",
     "load_config",
+    "make_config_converter",
     "problems_of_plugin",
     "read_access",
     "structure_config",

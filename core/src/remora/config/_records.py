@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
 from remora.types import Endpoint
@@ -185,7 +186,8 @@ class PluginConfig:
         fallback: What answers when the plugin cannot.
         labels: What the operator wants to see beside it.
         annotations: More of that, never used for selection.
-        version: The version that the plugin has, for `info()` of plugins that do not say it themselves.
+        version: A requirement such as ">=1.2,<2" that the plugin's own version must meet, or else it is not used; or
+            a plain version, for `info()` of plugins that do not say it themselves.
         options: Options of the transport.
         auth: How the host shows the plugin who it is.
         connection: How instances are connected.
@@ -250,8 +252,10 @@ class ManagerConfig:
         log_level: The level of the logger `remora`: debug, info, warning or error.
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
+        security: Which programs may be started, and how they are confined.
     """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
+    security: SecurityConfig = field(default_factory=SecurityConfig)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora.types import Call
     from remora_exec._command import Command
-    from remora_exec._keeper import Keeper
+    from remora_exec._house import House
     from remora_exec._pipes import ReadPipe, WritePipe
     from remora_exec._process import Process
     from remora_exec.plugin import ExecOptions
@@ -47,9 +47,9 @@ class OneshotChannel:
     The way to a program that is run once per call.
     """
 
-    def __init__(self, command: Command, keeper: Keeper, instance: str, options: ExecOptions) -> None:
+    def __init__(self, command: Command, house: House, instance: str, options: ExecOptions) -> None:
         self._command = command
-        self._keeper = keeper
+        self._house = house
         self._instance = instance
         self._plugin = options.name
         self._max_size = options.max_message_size
@@ -87,7 +87,7 @@ class OneshotChannel:
         with pipes() as (their_input, their_output, stdin, stdout):
             async with (
                 background() as tasks,
-                running(command, self._keeper, output, stdin=their_input, stdout=their_output) as process,
+                running(command, self._house, output, stdin=their_input, stdout=their_output) as process,
             ):
                 answer = _Answer(process, self._max_size)
                 tasks.start(lambda: _write(stdin, payload))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 from contextlib import asynccontextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
@@ -24,10 +23,13 @@ from remora_exec._pipes import ReadPipe
 from remora_exec._tasks import background
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import AsyncIterator
 
     from remora.errors import RemoraError
     from remora_exec._command import Command
+    from remora_exec._guard import Verdict
+    from remora_exec._house import House
     from remora_exec._keeper import Keeper
     from remora_exec._output import Output
 
@@ -143,24 +145,24 @@ class Process:
 
 
 @asynccontextmanager
-async def running(
-    command: Command, keeper: Keeper, output: Output, *, stdin: int, stdout: int
-) -> AsyncIterator[Process]:
+async def running(command: Command, house: House, output: Output, *, stdin: int, stdout: int) -> AsyncIterator[Process]:
     """
     A child with these descriptors as its standard input and output; they are closed here.
 
     Leaving the context stops it, with the graces that the process has then. End of input is up to the caller.
 
     Raises:
+        ExecutableRefused: The program may not be run.
         ConfigError: The program cannot be run.
         Unavailable: The system has no room for another process.
     """
     try:
-        popen = _spawn(command, stdin, stdout)
+        async with house.guard.admitted(command.program) as verdict:
+            popen = _spawn(command, house, verdict, stdin, stdout)
     finally:
         for descriptor in {stdin, stdout}:
             os.close(descriptor)
-    process = Process(popen, keeper, output)
+    process = Process(popen, house.keeper, output)
     async with background() as tasks:
         tasks.start(process.read_stderr)
         tasks.start(process.watch)
@@ -171,13 +173,10 @@ async def running(
                 await process.stop()
 
 
-def _spawn(command: Command, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
-    # It runs here, not in a thread: it takes less than a millisecond.
+def _spawn(command: Command, house: House, verdict: Verdict, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    # It runs here, not in a worker thread: it takes less than a millisecond.
     try:
-        return subprocess.Popen(
-            command.argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, bufsize=0,
-            env=dict(command.env), cwd=command.work_dir, start_new_session=True,
-        )  # fmt: skip
+        return house.confinement.start(command, verdict, stdin=stdin, stdout=stdout)
     except OSError as error:
         raise _spawn_error(command, error) from error
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remora.io import TtrpcChannel
     from remora.types import Call, HealthStatus, Reply
     from remora_exec._command import Command
-    from remora_exec._keeper import Keeper
+    from remora_exec._house import House
     from remora_exec._output import Output
     from remora_exec._process import Process
     from remora_exec.plugin import ExecOptions
@@ -39,7 +39,7 @@ _REPLIES_AFTER_EXIT = 0.25
 
 @asynccontextmanager
 async def open_ttrpc_child(
-    command: Command, keeper: Keeper, output: Output, options: ExecOptions
+    command: Command, house: House, output: Output, options: ExecOptions
 ) -> AsyncIterator[ChildChannel]:
     """
     A child that speaks ttrpc and is ready, for as long as the context lasts.
@@ -48,7 +48,7 @@ async def open_ttrpc_child(
     with ours:
         descriptor = theirs.detach()
         async with (
-            running(command, keeper, output, stdin=descriptor, stdout=descriptor) as process,
+            running(command, house, output, stdin=descriptor, stdout=descriptor) as process,
             open_ttrpc(ChildPipe(ours, heard=output.feed), max_message_size=options.max_message_size) as inner,
             background() as tasks,
         ):

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from remora.config import ConnectionConfig
+from remora.config import ConnectionConfig, LimitsConfig, SecurityConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
+from remora.values import Count, Grace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,11 @@ class ExecOptions:
         stop_grace: Seconds between end of input and SIGTERM.
         term_grace: Seconds between SIGTERM and SIGKILL.
         inherit_env: Names of further variables of the host that it gets too.
+        security: The `[security]` table: what may be started, and how it is confined.
+        limits: What its processes may use, instead of the limits in `[security]`.
+        sandbox: "bwrap" or "none", instead of what `[security]` says.
+        sandbox_paths: What else it can read inside the sandbox.
+        sandbox_network: Whether the host's network is there inside the sandbox.
     """
 
     name: str = "plugin"
@@ -44,10 +50,15 @@ class ExecOptions:
     env: Mapping[str, str] = field(default_factory=dict)
     work_dir: str = ""
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 4 * 1024 * 1024
-    stop_grace: float = 5.0
-    term_grace: float = 2.0
+    max_message_size: Count = 4 * 1024 * 1024
+    stop_grace: Grace = 5.0
+    term_grace: Grace = 2.0
     inherit_env: tuple[str, ...] = ()
+    security: SecurityConfig = field(default_factory=SecurityConfig)
+    limits: LimitsConfig | None = None
+    sandbox: Literal["", "none", "bwrap"] = ""
+    sandbox_paths: tuple[str, ...] = ()
+    sandbox_network: bool = False
 
 
 def build(options: ExecOptions) -> Transport:

@@ -39,15 +39,21 @@ def path_of(endpoint: Endpoint) -> str:
 
 
 @contextmanager
-def short_path(path: str) -> Iterator[str]:
+def short_path(path: str, directory: int | None = None) -> Iterator[str]:
     """
     A name for the path that fits into a socket's address, valid inside the context.
+
+    Args:
+        path: The path.
+        directory: Its directory, when that is open already: then the name leads there, whatever the path leads to.
 
     Raises:
         ConfigError: There is none.
         OSError: The directory cannot be opened.
     """
-    if len(os.fsencode(path)) <= _LIMIT:
+    if directory is not None and sys.platform == "linux":
+        yield _beneath(directory, path)
+    elif len(os.fsencode(path)) <= _LIMIT:
         yield path
     elif sys.platform == "linux":
         with _through_directory(path) as short:
@@ -58,15 +64,18 @@ def short_path(path: str) -> Iterator[str]:
 
 @contextmanager
 def _through_directory(path: str) -> Iterator[str]:
-    directory, name = os.path.split(path)
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        short = f"/proc/self/fd/{descriptor}/{name}"
-        if len(os.fsencode(short)) > _LIMIT:
-            raise _too_long(path)
-        yield short
+        yield _beneath(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _beneath(directory: int, path: str) -> str:
+    short = f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+    if len(os.fsencode(short)) > _LIMIT:
+        raise _too_long(path)
+    return short
 
 
 def _too_long(path: str) -> ConfigError:

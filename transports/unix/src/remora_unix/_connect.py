@@ -8,21 +8,27 @@ import errno
 import os
 import socket
 import stat
+from typing import TYPE_CHECKING
 
 import anyio
 
 from remora.errors import ConfigError, RemoraError, Unavailable, WrongProtocol
 from remora.io import SocketPipe
 from remora_unix._address import short_path
+from remora_unix._credentials import require_user
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _FULL_BACKLOG_PAUSE = 0.01
 
 
-async def connect(path: str, timeout: float) -> SocketPipe:
+async def connect(path: str, timeout: float, trusted: Collection[int]) -> SocketPipe:
     """
-    A pipe to whoever listens at a path.
+    A pipe to one of the trusted users, who listens at a path.
 
     Raises:
+        PeerRefused: Somebody else does.
         Unavailable: Nobody does, or not in time.
         WrongProtocol: It is a socket of another kind.
         ConfigError: It is no socket.
@@ -30,8 +36,17 @@ async def connect(path: str, timeout: float) -> SocketPipe:
     with anyio.move_on_after(timeout):
         while (connected := _try_connect(path)) is None:  # noqa: ASYNC110, the kernel has no event for it
             await anyio.sleep(_FULL_BACKLOG_PAUSE)
-        return SocketPipe(connected)
+        return SocketPipe(_checked(connected, trusted, path))
     raise Unavailable(f"{path} has accepted no connection within {timeout:g} s", sent=False)
+
+
+def _checked(connected: socket.socket, trusted: Collection[int], path: str) -> socket.socket:
+    try:
+        require_user(connected, trusted, path)
+    except RemoraError:
+        connected.close()
+        raise
+    return connected
 
 
 def _try_connect(path: str) -> socket.socket | None:

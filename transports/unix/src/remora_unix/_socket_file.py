@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError, Unavailable
 from remora_unix._address import short_path
+from remora_unix._directory import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,49 +37,55 @@ def listening_socket(path: str) -> Iterator[tuple[socket.socket, str]]:
         Unavailable: Somebody listens there already, or the place cannot be written to.
         ConfigError: Something that is no socket is in the way.
     """
-    with _place(path) as taken:
+    with _place(path) as (taken, directory):
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.setblocking(False)
-            identity = _claim(taken, listening)
+            identity = _claim(taken, directory, listening)
             try:
                 yield listening, taken
             finally:
-                _remove(taken, identity)
+                _remove(taken, directory, identity)
         finally:
             listening.close()
 
 
 @contextmanager
-def _place(path: str) -> Iterator[str]:
-    if path:
-        with _mapped(path):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        yield path
-        return
-    directory = tempfile.mkdtemp(prefix="remora-")
+def _place(path: str) -> Iterator[tuple[str, int]]:
+    """
+    The path, and its directory held open.
+    """
+    private = "" if path else tempfile.mkdtemp(prefix="remora-")
+    taken = path or os.path.join(private, "plugin.sock")
     try:
-        yield os.path.join(directory, "plugin.sock")
+        with _mapped(taken):
+            directory = open_directory(os.path.dirname(taken))
+        try:
+            yield taken, directory
+        finally:
+            os.close(directory)
     finally:
-        with suppress(OSError):
-            os.rmdir(directory)
+        if private:
+            with suppress(OSError):
+                os.rmdir(private)
 
 
-def _claim(path: str, listening: socket.socket) -> tuple[int, int]:
-    with _mapped(path), _locked(os.path.dirname(path)), short_path(path) as short:
-        if os.path.lexists(path):
-            _remove_stale(path, short)
+def _claim(path: str, directory: int, listening: socket.socket) -> tuple[int, int]:
+    name = os.path.basename(path)
+    with _mapped(path), _locked(directory), short_path(path, directory) as short:
+        if (found := _status(name, directory)) is not None:
+            _remove_stale(path, short, directory, found)
         listening.bind(short)
         listening.listen(_BACKLOG)
-        return _identity(path)
+        return _identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
 
 
-def _remove_stale(path: str, short: str) -> None:
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+def _remove_stale(path: str, short: str, directory: int, found: os.stat_result) -> None:
+    if not stat.S_ISSOCK(found.st_mode):
         raise ConfigError(f"{path} exists, and is not a socket; it is left alone")
     if _is_live(short):
         raise Unavailable(f"{path}: address in use", sent=False)
-    os.unlink(path)
+    os.unlink(os.path.basename(path), dir_fd=directory)
 
 
 def _is_live(short: str) -> bool:
@@ -91,20 +98,28 @@ def _is_live(short: str) -> bool:
         return True
 
 
-def _remove(path: str, identity: tuple[int, int]) -> None:
-    with suppress(OSError), _locked(os.path.dirname(path)):
-        if _identity(path) == identity:
-            os.unlink(path)
+def _remove(path: str, directory: int, identity: tuple[int, int]) -> None:
+    name = os.path.basename(path)
+    with suppress(OSError), _locked(directory):
+        found = _status(name, directory)
+        if found is not None and _identity(found) == identity:
+            os.unlink(name, dir_fd=directory)
 
 
-def _identity(path: str) -> tuple[int, int]:
-    status = os.lstat(path)
+def _status(name: str, directory: int) -> os.stat_result | None:
+    with suppress(FileNotFoundError):
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
 @contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _locked(directory: int) -> Iterator[None]:
+    # A lock belongs to an open file: one of our own is opened, so that it ends with the context.
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         _lock(descriptor)
         yield

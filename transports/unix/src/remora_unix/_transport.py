@@ -5,9 +5,6 @@ The transport: channels to sockets, and a listener on one.
 from __future__ import annotations
 
 import logging
-import socket
-import struct
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,10 +15,12 @@ from remora.errors import ConfigError
 from remora.io import SocketPipe, TtrpcChannel, background_tasks, open_ttrpc, serve_ttrpc
 from remora_unix._address import path_of
 from remora_unix._connect import connect
+from remora_unix._credentials import credentials_of, trusted_users
 from remora_unix._socket_file import listening_socket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import socket
+    from collections.abc import AsyncIterator, Collection
 
     from anyio.abc import TaskGroup
 
@@ -44,6 +43,8 @@ class UnixTransport:
         if not 0 < options.max_message_size < _MOST:
             raise ConfigError(f"max_message_size is {options.max_message_size}; it must be between 1 and {_MOST - 1}")
         self._options = options
+        self._servers = trusted_users(None if options.peer_uid is None else [options.peer_uid])
+        self._clients = trusted_users(options.allowed_uids)
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, /) -> AsyncIterator[TtrpcChannel]:
@@ -52,7 +53,7 @@ class UnixTransport:
         """
         if not (path := path_of(endpoint)):
             raise ConfigError(f"{endpoint.url}: which socket? Write unix:///path/of/the.sock")
-        pipe = await connect(path, self._options.connection.connection_timeout)
+        pipe = await connect(path, self._options.connection.connection_timeout, self._servers)
         async with open_ttrpc(pipe, max_message_size=self._options.max_message_size) as channel:
             yield channel
 
@@ -62,7 +63,13 @@ class UnixTransport:
         Serve at the endpoint's path, or for the bare `unix:` at a private one.
         """
         with listening_socket(path_of(endpoint)) as (listening, path):
-            listener = UnixListener(replace(endpoint, url=f"unix://{path}"), listening, dispatch, self._options)
+            listener = UnixListener(
+                replace(endpoint, url=f"unix://{path}"),
+                listening,
+                dispatch,
+                trusted=self._clients,
+                max_message_size=self._options.max_message_size,
+            )
             async with background_tasks() as tasks:
                 tasks.start_soon(listener.accept_all, tasks)
                 yield listener
@@ -73,11 +80,20 @@ class UnixListener:
     A served plugin. Made by `UnixTransport.listen`.
     """
 
-    def __init__(self, endpoint: Endpoint, listening: socket.socket, dispatch: Dispatch, options: Options) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        listening: socket.socket,
+        dispatch: Dispatch,
+        *,
+        trusted: Collection[int],
+        max_message_size: int,
+    ) -> None:
         self._endpoint = endpoint
         self._listening = listening
         self._dispatch = dispatch
-        self._limit = options.max_message_size
+        self._trusted = trusted
+        self._limit = max_message_size
 
     @property
     def endpoint(self) -> Endpoint:
@@ -106,15 +122,18 @@ class UnixListener:
                 _log.warning("cannot accept a connection at %s: %s", self._endpoint.url, error)
                 await anyio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
                 continue
-            tasks.start_soon(self._serve, connected)
+            self._welcome(connected, tasks)
 
-    async def _serve(self, connected: socket.socket) -> None:
-        await serve_ttrpc(SocketPipe(connected), self._dispatch, _name_of(connected), max_message_size=self._limit)
+    def _welcome(self, connected: socket.socket, tasks: TaskGroup) -> None:
+        """
+        Serve a connection of a trusted user; nothing is read from others.
+        """
+        peer = credentials_of(connected)
+        if peer is None or peer.uid in self._trusted:
+            tasks.start_soon(self._serve, connected, "unix" if peer is None else str(peer))
+            return
+        connected.close()
+        _log.warning("refused a connection at %s: %s is none of allowed_uids", self._endpoint.url, peer)
 
-
-def _name_of(connected: socket.socket) -> str:
-    if sys.platform != "linux":
-        return "unix"
-    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, gid = struct.unpack("3i", credentials)
-    return f"pid:{pid} uid:{uid} gid:{gid}"
+    async def _serve(self, connected: socket.socket, peer: str) -> None:
+        await serve_ttrpc(SocketPipe(connected), self._dispatch, peer, max_message_size=self._limit)

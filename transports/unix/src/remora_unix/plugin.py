@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
+from remora.values import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,10 +28,14 @@ class Options:
     Attributes:
         connection: How instances are connected.
         max_message_size: Bytes of one request or reply.
+        peer_uid: The user whose process may listen at the socket; by default this process's own, or root.
+        allowed_uids: When serving, the users who may connect; by default this process's own, and root.
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 4 * 1024 * 1024
+    max_message_size: Count = 4 * 1024 * 1024
+    peer_uid: int | None = None
+    allowed_uids: tuple[int, ...] | None = None
 
 
 def build(options: Options) -> Transport:

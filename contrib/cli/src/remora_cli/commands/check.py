@@ -14,14 +14,18 @@ from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remora.config import ManagerConfig, PluginConfig
+    from remora.inspection import Inspected
     from remora_cli._output import Output
 
 _HELP = """
 Check a configuration without starting anything.
 
 Every problem is named at once. Extensions that are installed but broken are
-warnings, unless the configuration needs them.
+warnings, unless the configuration needs them. For every program that would
+be started it is said what protects the host from it.
 """
 
 
@@ -32,21 +36,38 @@ def command(output: Output, config: str) -> None:
     Check and list.
     """
     loaded = load_config(config)
-    make_manager(loaded, path=config)  # which logs the extensions that are broken
+    manager = make_manager(loaded, path=config)  # which logs the extensions that are broken
+    programs = manager.inspect()
     if output.as_json:
-        output.document(_report(loaded))
+        output.document(_report(loaded, programs))
         return
     for plugin in loaded.plugins.values():
         output.line(_describe(plugin))
+        for each in programs:
+            if each.plugin == plugin.name:
+                output.line(f"  {_protection(each)}")
     output.line("ok")
 
 
-def _report(config: ManagerConfig) -> dict[str, object]:
+def _protection(program: Inspected) -> str:
+    """
+    What stands between a program and the host, in one line.
+    """
+    if program.inspection is None:
+        return program.problem
+    measures = [f"{name.replace('_', ' ')}: {state}" for name, state in program.inspection.measures.items()]
+    reasons = "; ".join(program.inspection.reasons)
+    outcome = [f"{program.inspection.outcome}: {reasons}"] if reasons else []
+    return "; ".join([*outcome, *measures])
+
+
+def _report(config: ManagerConfig, programs: Sequence[Inspected]) -> dict[str, object]:
     plugins = [
         {"name": each.name, "transport": _transport(each), "endpoints": _addresses(each), "enabled": each.enabled}
         for each in config.plugins.values()
     ]
-    return {"ok": True, "plugins": plugins, "warnings": [each.problem for each in installed() if each.problem]}
+    warnings = [each.problem for each in installed() if each.problem]
+    return {"ok": True, "plugins": plugins, "programs": programs, "warnings": warnings}
 
 
 def _describe(plugin: PluginConfig) -> str:

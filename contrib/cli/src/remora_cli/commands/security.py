@@ -1,0 +1,169 @@
+"""
+`remora security`: the allow-list of a configuration's programs, written and compared.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remora.config import load_config
+from remora.errors import ConfigError
+from remora.security import AllowEntry, AllowList, parse_allow_list, render_allow_list
+from remora_cli._errors import CONFIGURATION
+from remora_cli._host import make_manager
+from remora_cli._options import COMMON
+from remora_cli._options import command as remora_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora.inspection import Inspected
+    from remora_cli._output import Output
+
+_HELP = """
+Pin the programs that a configuration starts, and see whether they are still the same.
+"""
+
+_PIN = """
+Write the hashes of all programs that the configuration starts into its
+allow-list, or into FILE. Look at the programs first: what is there now is
+what will be allowed.
+
+Entries of other plugins stay as they are, and so do the transport, the
+endpoints and the size of entries that are there already; comments are lost.
+"""
+
+_VERIFY = """
+See which programs that the configuration starts would be refused.
+
+Nothing is started. The exit code is 3 when one would be.
+"""
+
+command = click.Group("security", help=_HELP, short_help="Pin programs, and verify them.", params=[*COMMON])
+
+
+@remora_command("pin", help=_PIN, short_help="Write the hashes of all programs into the allow-list.")
+@click.argument("config", type=click.Path())
+@click.option("--output", "file", type=click.Path(dir_okay=False), help="The list, if not the configuration's.")
+@click.option("--keep", is_flag=True, help="Keep the hashes that are there already, beside the new ones.")
+def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
+    """
+    Write the list.
+    """
+    loaded = load_config(config)
+    target = file or loaded.security.allow_list
+    if not target:
+        raise ConfigError("where to? Pass --output FILE, or set allow_list in [security]", source=config)
+    found = make_manager(loaded, path=config).inspect()
+    _require_readable(found)
+    before = _present(target)
+    after = _pinned(before, found, keep=keep)
+    _write(target, render_allow_list(after, is_json=target.lower().endswith(".json")))
+    _report_pins(output, target, found)
+
+
+@remora_command("verify", help=_VERIFY, short_help="See which programs would be refused.")
+@click.argument("config", type=click.Path())
+def verify(output: Output, config: str) -> None:
+    """
+    Compare.
+    """
+    found = make_manager(load_config(config), path=config).inspect()
+    if output.as_json:
+        output.document({"ok": all(map(_is_good, found)), "programs": found})
+    else:
+        for each in found:
+            output.line(_line(each))
+    if not all(map(_is_good, found)):
+        click.get_current_context().exit(CONFIGURATION)
+
+
+command.add_command(pin)
+command.add_command(verify)
+
+
+def _require_readable(found: Sequence[Inspected]) -> None:
+    problems = [f"plugins.{each.plugin}: {_problem(each)}" for each in found if not _hash(each)]
+    if problems:
+        raise ConfigError("; ".join(problems), problems=problems)
+
+
+def _hash(one: Inspected) -> str:
+    return one.inspection.sha256 if one.inspection else ""
+
+
+def _problem(one: Inspected) -> str:
+    return one.problem or "; ".join(one.inspection.reasons if one.inspection else ())
+
+
+def _is_good(one: Inspected) -> bool:
+    return one.inspection is not None and one.inspection.outcome == "allowed"
+
+
+def _line(one: Inspected) -> str:
+    outcome = one.inspection.outcome if one.inspection else "refused"
+    words = _problem(one) or (one.inspection.measures.get("hash", "") if one.inspection else "")
+    return f"{one.plugin}  {outcome}  {one.inspection.program if one.inspection else one.endpoint}" + (
+        f"  ({words})" if words else ""
+    )
+
+
+def _present(target: str) -> AllowList:
+    try:
+        text = Path(target).read_text(encoding="utf-8")
+        return parse_allow_list(text, is_json=target.lower().endswith(".json"))
+    except FileNotFoundError:
+        return AllowList()
+    except OSError as error:
+        raise ConfigError(f"{target}: {error.strerror or error}", source=target) from error
+    except ValueError as error:
+        raise ConfigError(f"{target}: it is not UTF-8", source=target) from error
+    except ConfigError as error:
+        error.found_in(target)
+        raise
+
+
+def _pinned(before: AllowList, found: Sequence[Inspected], *, keep: bool) -> AllowList:
+    plugins = dict(before.plugins)
+    for name in dict.fromkeys(each.plugin for each in found):
+        hashes = [_hash(each) for each in found if each.plugin == name]
+        entry = plugins.get(name, AllowEntry(sha256=()))
+        plugins[name] = replace(entry, sha256=tuple(dict.fromkeys([*(entry.sha256 if keep else ()), *hashes])))
+    return AllowList(plugins)
+
+
+def _write(target: str, text: str) -> None:
+    """
+    Replace the file in one step, so that no host ever reads half a list.
+    """
+    directory = os.path.dirname(os.path.abspath(target))
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".remora-")
+    except OSError as error:
+        raise ConfigError(f"{target}: {error.strerror or error}", source=target) from error
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(descriptor, 0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise ConfigError(f"{target}: {error.strerror or error}", source=target) from error
+
+
+def _report_pins(output: Output, target: str, found: Sequence[Inspected]) -> None:
+    if output.as_json:
+        pins = [{"plugin": each.plugin, "sha256": _hash(each)} for each in found]
+        output.document({"allow_list": target, "pinned": pins})
+        return
+    for each in found:
+        output.line(f"{each.plugin}  {_hash(each)}  {each.inspection.program if each.inspection else ''}")
+    output.line(f"written to {target}")

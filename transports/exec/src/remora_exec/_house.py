@@ -1,0 +1,24 @@
+"""
+What all processes of one channel have in common.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remora_exec._confinement import Confinement
+    from remora_exec._guard import Guard
+    from remora_exec._keeper import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """
+    Who lets processes in, how they are kept, and who ends them when the host cannot.
+    """
+
+    keeper: Keeper
+    guard: Guard
+    confinement: Confinement

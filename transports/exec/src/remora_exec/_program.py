@@ -1,0 +1,157 @@
+"""
+The file of a program: opened once, looked at, hashed; and who else could change it.
+
+What lives here: one file and the directories above it. What must not: what is allowed (see `remora.security`).
+
+Symbolic links are resolved once, and the file is opened by what they lead to. From then on everything is about the
+open file: its mode, its hash and, where the system can do that, its execution. Swapping the name changes nothing.
+What is left is a change inside the file, which only root and its owner can make, because a file that a group or
+everybody may write to is refused.
+
+Permissions are read from the mode, never tried out: root may do everything, and would find nothing wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_CHUNK = 1 << 20
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_MOST_HASHES = 256
+_SETTLED = 2_000_000_000  # nanoseconds; a younger change may share its time stamp with the next one
+
+EXECUTES_DESCRIPTORS = sys.platform == "linux" and os.path.isdir("/proc/self/fd")
+"""Whether the system runs an open file, whatever has become of its name."""
+
+Version = tuple[int, int, int, int, int]
+_hashes: dict[Version, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProgram:
+    """
+    A program's file, held open.
+
+    Attributes:
+        real: Its name without symbolic links.
+        descriptor: The open file.
+        size: Its bytes.
+    """
+
+    real: str
+    descriptor: int
+    size: int
+
+    @property
+    def address(self) -> str:
+        """
+        A name of the open file itself, good in every process that has the descriptor.
+        """
+        return f"/proc/self/fd/{self.descriptor}"
+
+    def sha256(self) -> str:
+        """
+        The hash of the file; it is read again only when it has changed.
+
+        Raises:
+            OSError: It cannot be read, or changes meanwhile.
+        """
+        version = _version(self.descriptor)
+        if version in _hashes:
+            return _hashes[version]
+        found = _hash(self.descriptor)
+        if version != _version(self.descriptor):
+            raise OSError(0, "it changes while it is read")
+        if time.time_ns() - max(version[2:4]) > _SETTLED:
+            _remember(version, found)
+        return found
+
+
+def _version(descriptor: int) -> Version:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
+def _hash(descriptor: int) -> str:
+    digest, position = hashlib.sha256(), 0
+    while data := os.pread(descriptor, _CHUNK, position):
+        digest.update(data)
+        position += len(data)
+    return digest.hexdigest()
+
+
+def _remember(version: Version, sha256: str) -> None:
+    if len(_hashes) >= _MOST_HASHES:
+        _hashes.clear()
+    _hashes[version] = sha256
+
+
+@contextmanager
+def opened(path: str) -> Iterator[OpenProgram]:
+    """
+    A program, held open inside the context.
+
+    Raises:
+        OSError: It cannot be read, or is no plain file.
+    """
+    real = os.path.realpath(path)
+    descriptor = os.open(real, _FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is no plain file")
+        yield OpenProgram(real, descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
+    """
+    Who else could change a file, or put another in its place; one sentence each.
+
+    The names on both sides of symbolic links count. Of the directory that a file lies in even the sticky bit does not
+    make everybody's good enough: it keeps a file from being replaced, but not a missing one from being put there.
+
+    Args:
+        path: The file's name.
+        descriptor: The file, when it is open already.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    real = os.path.realpath(path)
+    mode = os.stat(real if descriptor is None else descriptor).st_mode
+    found = [f"{real} can be written by {who}" for who in _writers(mode)]
+    for directory in dict.fromkeys([*_directories(path), *_directories(real)]):
+        is_near = directory in {os.path.dirname(path), os.path.dirname(real)}
+        found += _weaknesses_of_directory(directory, os.stat(directory).st_mode, is_near=is_near)
+    return tuple(found)
+
+
+def _weaknesses_of_directory(directory: str, mode: int, *, is_near: bool) -> Iterable[str]:
+    if mode & stat.S_ISVTX and not is_near:
+        return []
+    return [f"the directory {directory} can be written by {who}" for who in _writers(mode)]
+
+
+def _writers(mode: int) -> Iterator[str]:
+    if mode & stat.S_IWOTH:
+        yield "everybody"
+    elif mode & stat.S_IWGRP:
+        yield "its group"
+
+
+def _directories(path: str) -> Iterator[str]:
+    while (parent := os.path.dirname(path)) != path:
+        yield parent
+        path = parent
