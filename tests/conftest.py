@@ -34,8 +34,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> object:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
-    Run what asks for `anyio_backend` once per backend.
+    Run what asks for `anyio_backend` once per backend, and put the numbers of faults into the ids: `-k fault_30`.
     """
+    if numbers := sorted({number for mark in metafunc.definition.iter_markers("fault") for number in mark.args}):
+        metafunc.fixturenames.append("fault")
+        metafunc.parametrize("fault", [numbers], ids=["-".join(f"fault_{number:02}" for number in numbers)])
     if "anyio_backend" in metafunc.fixturenames:
         metafunc.parametrize("anyio_backend", _backends(metafunc.config), indirect=True, scope="module")
 

@@ -45,7 +45,8 @@ LAYERS = {
     "_methods": Layer("types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
-    "config": Layer("_structure policy types values specs errors"),
+    "_requirement": Layer("", "packaging"),
+    "config": Layer("_structure _requirement policy types values specs errors"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
@@ -55,24 +56,27 @@ LAYERS = {
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
+    "_describe": Layer(),
+    "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
+    "_conduct": Layer("_faults types errors"),
     "_instance": Layer("policy protocols types errors"),
-    "_route": Layer("_instance _faults policy protocols types errors"),
+    "_route": Layer("_conduct _instance policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
-    "_delivery": Layer("_instance _route _faults policy types errors", "anyio"),
+    "_delivery": Layer("_instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
-    "_pipeline": Layer("_delivery _fallback _instance _route _context _faults policy types errors", "anyio"),
-    "_supervisor": Layer("_instance _route _probing _faults policy protocols types errors", "anyio"),
-    "_caller": Layer("_headers _faults _probing protocols types errors", "anyio"),
+    "_pipeline": Layer("_delivery _fallback _instance _route _context policy types errors", "anyio"),
+    "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
+    "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(f"{RECORDS} config policy _options _fallback _instance _route _pipeline _caller", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _events _registry _supervisor", "anyio"
+        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
     ),
     # the plugin author's side
-    "_builtin": Layer("types errors wire _schema _methods"),
+    "_builtin": Layer("_describe types errors wire _schema _methods"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
     "serve": Layer(f"{RECORDS} _options _registry _methods _dispatch", "anyio"),
     # for the command line
@@ -91,8 +95,8 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora_grpc._bridge"} | {wheel.package for wheel in WHEELS}
-"""The packages' own front doors, and the places that choose by the running backend."""
+LATE = {"remora.plugin", "remora._requirement", "remora_grpc._bridge"} | {wheel.package for wheel in WHEELS}
+"""The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
 
 
 @pytest.mark.parametrize("module", LAYERED, ids=lambda module: module.name)

@@ -328,6 +328,7 @@ def test_several_problems_are_told_at_once_but_not_all(codec: JsonCodec) -> None
     assert problem(codec, [None] * 9, list[int]).count("expected") == 5
 
 
+@pytest.mark.fault(65)
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
@@ -347,6 +348,7 @@ def test_hostile_payloads_are_value_errors(codec: JsonCodec, payload: bytes, mes
         codec.decode(payload, Node)
 
 
+@pytest.mark.fault(65)
 def test_deep_records_are_refused(codec: JsonCodec) -> None:
     """What the parser takes may still be too deep for records."""
     payload = b'{"value":1,"next":' * 900 + b"null" + b"}" * 900

@@ -81,6 +81,7 @@ def test_a_file_becomes_records(tmp_path: Path) -> None:
     assert (Endpoint("grpc://a:1"), Endpoint("unix:///run/s.sock", 50, 2)) == config.plugins["search"].endpoints
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -181,6 +182,7 @@ def test_several_problems_are_listed_below_each_other() -> None:
     assert ["  a:", "  b:"] == [line.partition(" unknown")[0] for line in others]
 
 
+@pytest.mark.fault(48)
 def test_an_unknown_key_gets_a_suggestion() -> None:
     """
     Or the list of what there is.
@@ -190,6 +192,7 @@ def test_an_unknown_key_gets_a_suggestion() -> None:
     assert "unknown key; known are name, " in problems_of({"zzzz": "x"})[0]
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     ("table", "path"),
     [
@@ -441,6 +444,7 @@ def found_in(data: Any) -> tuple[str, ...]:
     return ()
 
 
+@pytest.mark.fault(48)
 @given(TABLES)
 def test_whatever_is_configured_is_accepted_or_a_config_error(data: Any) -> None:
     """

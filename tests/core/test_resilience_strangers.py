@@ -73,7 +73,8 @@ async def test_balancer_that_cannot_choose_is_named(wrong: str, anyio_backend: o
 
         assert isinstance(error, ExtensionError)
         assert Code.INTERNAL is error.code
-        assert "the balancer 'acme' failed with " in str(error)
+        assert "the balancer 'acme' of " in str(error)
+        assert " failed with " in str(error)
 
 
 @pytest.mark.parametrize("wrong", ["started", "finished"])

@@ -141,6 +141,7 @@ def test_slow_calls_open_it_as_failures_do() -> None:
     assert change.cause == "5 of 5 calls were slow"
 
 
+@pytest.mark.fault(58)
 def test_half_open_counts_probes_when_they_are_admitted() -> None:
     """
     Of a hundred callers at once, two get through.

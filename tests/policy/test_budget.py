@@ -37,6 +37,7 @@ def test_quiet_plugin_may_retry_by_the_floor() -> None:
     assert spend(make(ManualClock())) == 30
 
 
+@pytest.mark.fault(57)
 def test_busy_plugin_may_retry_a_fifth_of_its_calls() -> None:
     """
     Beside the floor.
@@ -61,6 +62,7 @@ def test_deposits_expire() -> None:
     assert spend(budget) == 30
 
 
+@pytest.mark.fault(57)
 def test_outage_sends_at_most_1_3_calls_per_call() -> None:
     """
     Sixty seconds at a hundred calls a second, each retried as often as it may be.

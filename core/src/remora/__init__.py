@@ -33,8 +33,10 @@ from remora.errors import (
     PluginNotFound,
     RateLimited,
     RemoraError,
+    ServiceMismatch,
     TryLater,
     Unavailable,
+    VersionMismatch,
     WireError,
     WrongProtocol,
 )
@@ -42,7 +44,7 @@ from remora.hookspecs import hookimpl
 from remora.monitor import CheckChanged, HealthMonitor
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
-from remora.types import Call, Endpoint, HealthStatus, MethodInfo, PluginInfo, Reply, Status
+from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
     "BalancerSpec",
@@ -64,6 +66,7 @@ __all__ = [
     "ExecutableRefused",
     "ExtensionConflict",
     "ExtensionError",
+    "ExtensionFaults",
     "GiveUp",
     "HealthMonitor",
     "HealthStatus",
@@ -89,10 +92,12 @@ __all__ = [
     "RemoraError",
     "Reply",
     "ServeOptions",
+    "ServiceMismatch",
     "Status",
     "TransportSpec",
     "TryLater",
     "Unavailable",
+    "VersionMismatch",
     "WireError",
     "WrongProtocol",
     "current_call",

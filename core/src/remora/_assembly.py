@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from remora._catalog import Catalog, Origin
+    from remora._conduct import Conduct
     from remora._fallback import Ask
     from remora.config import PluginConfig, SecurityConfig
     from remora.protocols import Balancer, Interceptor, Transport
@@ -133,6 +134,7 @@ class Surroundings:
     Attributes:
         publish: Takes the events of their instances.
         ask: Has another plugin, given by name, answer a call.
+        conduct: The record of how extensions behave.
         clock: The event loop's clock, in seconds.
         rng: The source of chance.
         security: What may be started, and how it is confined.
@@ -140,6 +142,7 @@ class Surroundings:
 
     publish: Callable[[Event], None]
     ask: Ask
+    conduct: Conduct
     clock: Callable[[], float]
     rng: random.Random
     security: SecurityConfig
@@ -170,7 +173,8 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
+            with lent.conduct.watching(feature.named("transport")):
+                transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -184,10 +188,19 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer = _balancer(catalog, config, lent)
-    route = Route(config, instances, balancer=balancer, clock=lent.clock, publish=lent.publish)
+    balancer, culprit = _balancer(catalog, config, lent)
+    route = Route(
+        config,
+        instances,
+        balancer=balancer,
+        balancer_name=culprit,
+        clock=lent.clock,
+        publish=lent.publish,
+        conduct=lent.conduct,
+    )
     fallback = _fallback(config, lent)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
+    interceptors = _interceptors(catalog, config.name, lent.conduct)
+    pipeline = Pipeline(route, interceptors, fallback=fallback, rng=lent.own_rng())
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -225,19 +238,24 @@ def _fallback(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     return Fallback(config.name, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancer | None:
+def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tuple[Balancer | None, str]:
     if not config.balancer:
-        return None
+        return None, ""
     feature = catalog.balancer(config.balancer)
-    balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return balancer
+    culprit = feature.named("balancer")
+    with lent.conduct.watching(culprit):
+        balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
+    return balancer, culprit
 
 
-def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
+def _interceptors(catalog: Catalog, plugin: str, conduct: Conduct) -> list[tuple[str, Interceptor]]:
     """
     The interceptors of a plugin, the outermost first, each with what to call it in messages.
     """
     features = [claims[0] for claims in catalog.interceptors.values()]
     features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
+    built = []
+    for feature in features:
+        with conduct.watching(feature.named("interceptor")):
+            built.append((feature.named("interceptor"), feature.build("interceptor", plugin)))
     return [(culprit, each) for culprit, each in built if each is not None]

@@ -4,8 +4,10 @@ The services that every served plugin answers by itself: grpc.health.v1.Health a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE, PROTOCOL_VERSIONS, common_version
 from remora._schema import json_schema
 from remora.errors import Code, PluginError
 from remora.types import MethodInfo, PluginInfo, Reply, Status
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
     from remora.protocols import Codec
     from remora.types import Call
 
-PLUGIN_SERVICE = "remora.v1.Plugin"
-DESCRIBE_METHOD = "Describe"
-PROTOCOL_VERSIONS = (1,)
-
 _PROTO = "application/proto"
 _JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    protocol_versions: tuple[int, ...] = ()
 
 
 class Builtin:
@@ -50,11 +53,12 @@ class Builtin:
         The reply to a call of a built-in service.
 
         Raises:
-            PluginError: There is no such method.
+            PluginError: There is no such method, or the caller understands no version of the description.
         """
         if (call.service, call.method) == (HEALTH_SERVICE, HEALTH_METHOD):
             return self._health(call)
         if (call.service, call.method) == (PLUGIN_SERVICE, DESCRIBE_METHOD):
+            self._agree_on_version(call)
             return Reply(payload=self._json.encode(self.describe()), content_type=_JSON)
         raise PluginError(f"there is no method {call.name}", code=Code.UNIMPLEMENTED)
 
@@ -88,6 +92,16 @@ class Builtin:
         return Reply(
             payload=encode_health(Status.UNHEALTHY if self.is_draining else Status.HEALTHY), content_type=_PROTO
         )
+
+    def _agree_on_version(self, call: Call) -> None:
+        try:
+            theirs = self._json.decode(call.payload or b"{}", _Asked).protocol_versions
+        except ValueError:
+            return  # who asks in other words gets what there is
+        if common_version(theirs) is None:
+            ours = ", ".join(map(str, PROTOCOL_VERSIONS))
+            message = f"this plugin speaks version {ours} of {PLUGIN_SERVICE}, the host {', '.join(map(str, theirs))}"
+            raise PluginError(message, code=Code.FAILED_PRECONDITION)
 
     def _asked_in_json(self, call: Call) -> str:
         try:

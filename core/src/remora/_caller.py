@@ -4,16 +4,17 @@ Typed calls of one plugin: records go in, records come out; in between a payload
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import anyio
 
 from remora._faults import told
+from remora._handshake import check_methods, check_protocol, describe_call, is_dumb, read_description
 from remora._headers import checked_headers, checked_request_id, checked_word
 from remora._probing import probe
-from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
+from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError, ServiceMismatch, VersionMismatch
 from remora.types import Call, PluginInfo
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from remora.types import HealthStatus, Reply
 
 T = TypeVar("T")
-
-_DESCRIBE = Call(service="remora.v1.Plugin", method="Describe", payload=b"{}", idempotent=True)
-_NO_SUCH_SERVICE = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,15 +123,35 @@ class Caller:
         """
         What the plugin says about itself; of one that says nothing, what its configuration says.
         """
+        return await self._described() or PluginInfo(name=self.route.name, version=self.route.config.version)
+
+    async def verify(self, service: str, protocol: type) -> PluginInfo:
+        """
+        Check that the plugin serves the methods of a class.
+
+        Raises:
+            ServiceMismatch: It does not.
+        """
         try:
-            reply = await self.pipeline(replace(_DESCRIBE, request_id=uuid4().hex), None)
-            return self._catalog.codec("json").decode(reply.payload, PluginInfo)
+            info = await self.info()
+            check_methods(info, service, protocol)
+        except ServiceMismatch as error:
+            error.plugin = self.route.name
+            raise
+        return info
+
+    async def _described(self) -> PluginInfo | None:
+        try:
+            info = read_description(await self.pipeline(describe_call(), None))
+            check_protocol(info)
         except PluginError as error:
-            if error.code not in _NO_SUCH_SERVICE:
+            if not is_dumb(error):
                 raise
-        except ValueError:
-            pass  # something answered, but not a description
-        return PluginInfo(name=self.route.name, version=self.route.config.version)
+            return None
+        except VersionMismatch as error:
+            error.plugin = self.route.name
+            raise
+        return info
 
     async def health(self) -> HealthStatus:
         """

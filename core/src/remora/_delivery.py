@@ -6,12 +6,10 @@ What lives here: stages 4, 9 and 10 of a call (see `_pipeline`). What must not: 
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora._faults import cancellation, raise_explained
 from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Reply
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from remora._route import Route
     from remora.policy import Ticket
     from remora.types import Call
-
-_log = logging.getLogger(__name__)
 
 
 class Delivery:
@@ -125,9 +121,9 @@ class Delivery:
         except RemoraError:
             raise
         except Exception as error:  # a transport may be a stranger's code
-            raise_explained(f"the transport of {instance.origin}", error)
+            self._route.conduct.explain(f"the transport of {instance.origin}", error)
         except BaseExceptionGroup as group:
-            raise cancellation(group, f"the transport of {instance.origin}") from None
+            raise self._route.conduct.cancelled(f"the transport of {instance.origin}", group) from None
         finally:
             instance.in_flight -= 1
 
@@ -153,10 +149,12 @@ class Delivery:
         """
         Let the balancer know; what it does wrong with that is no fault of the call.
         """
-        try:
-            report(instance, **facts)
-        except Exception:  # a balancer may be a stranger's code
-            _log.exception("the balancer %r failed", self._route.config.balancer)
+        culprit, conduct = self._route.balancer_name, self._route.conduct
+        with conduct.watching(culprit):
+            try:
+                report(instance, **facts)
+            except Exception as error:  # a balancer may be a stranger's code
+                conduct.failed(culprit, error)
 
 
 def _wake(ticket: Ticket) -> None:

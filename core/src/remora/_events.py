@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
 
     from remora._catalog import Origin
+    from remora._conduct import Conduct
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +30,11 @@ class EventBus:
     Hands every event to the observing extensions and to whoever iterates over the events.
     """
 
-    def __init__(self, observers: Sequence[tuple[Origin, Callable[[Event], None]]]) -> None:
-        self._observers = tuple(observers)
+    def __init__(self, observers: Sequence[tuple[Origin, Callable[[Event], None]]], conduct: Conduct) -> None:
+        self._observers = [
+            (f"the observer of extension {each.entry_point!r} of {each}", tell) for each, tell in observers
+        ]
+        self._conduct = conduct
         self._subscribers: set[MemoryObjectSendStream[Event]] = set()
         self._is_closed = False
 
@@ -39,11 +43,12 @@ class EventBus:
         Tell everybody; what an observer does wrong is logged with its extension's name.
         """
         _log.debug("%s", event)
-        for origin, observe in self._observers:
-            try:
-                observe(event)
-            except Exception:  # a stranger's observer may raise anything
-                _log.exception("the observer of extension %r of %s failed", origin.entry_point, origin)
+        for culprit, observe in self._observers:
+            with self._conduct.watching(culprit):
+                try:
+                    observe(event)
+                except Exception as error:  # a stranger's observer may raise anything
+                    self._conduct.failed(culprit, error)
         for subscriber in self._subscribers:
             try:
                 subscriber.send_nowait(event)

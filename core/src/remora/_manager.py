@@ -14,10 +14,11 @@ import anyio
 
 from remora._assembly import Surroundings, assemble, check_plugins
 from remora._caller import Caller, CallOptions
+from remora._conduct import Conduct
 from remora._events import EventBus
 from remora._registry import load_catalog
 from remora._supervisor import Supervisor
-from remora.client import Plugin, make_client
+from remora.client import Plugin, make_client, service_of
 from remora.config import ManagerConfig, load_config, structure_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
 from remora.inspection import inspect
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from remora._route import Route
     from remora.config import PluginConfig
     from remora.inspection import Inspected
-    from remora.types import Call, Event, PluginInfo, Reply
+    from remora.types import Call, Event, ExtensionFaults, PluginInfo, Reply
 
 __all__ = ["Manager"]
 
@@ -76,7 +77,8 @@ class Manager:
         self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
         self._catalog = load_catalog(extensions)
         self._rng = rng or random.Random()
-        self._bus = EventBus(self._catalog.observers)
+        self._conduct = Conduct()
+        self._bus = EventBus(self._catalog.observers, self._conduct)
         self._plugins: dict[str, Plugged] = {}
         self._disabled: set[str] = set()
         self._group: TaskGroup | None = None
@@ -316,6 +318,31 @@ class Manager:
         """
         return await self._caller(name).info()
 
+    async def verify(self, name: str, protocol: Callable[..., object]) -> PluginInfo:
+        """
+        Make sure that a plugin serves what a typed client needs, before the first call needs it::
+
+            await manager.verify("text", TextProcessor)
+            text = manager.client("text", TextProcessor)
+
+        Returns:
+            What the plugin says about itself.
+
+        Raises:
+            ServiceMismatch: It lacks methods, or does not say which it has.
+            VersionMismatch: It has another version than its table requires.
+            PluginNotFound: No plugin of that name is configured.
+        """
+        caller = self._caller(name)
+        return await caller.verify(*service_of(caller, protocol))
+
+    def extension_faults(self) -> dict[str, ExtensionFaults]:
+        """
+        What extensions have done wrong since the manager was made, by who did it, such as
+        "the observer of extension 'audit' of acme-audit 1.0".
+        """
+        return self._conduct.faults()
+
     def list_plugins(self) -> list[str]:
         """
         The names of the plugins that can be called.
@@ -351,6 +378,7 @@ class Manager:
         lent = Surroundings(
             publish=self._bus.publish,
             ask=self._ask,
+            conduct=self._conduct,
             clock=loop_clock(),
             rng=self._rng,
             security=self._config.security,

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from remora._structure import describe_errors, make_converter
-from remora.config import TRANSPORT, PluginConfig, SecurityConfig
+from remora._structure import describe_errors
+from remora.config import TRANSPORT, PluginConfig, SecurityConfig, make_config_converter
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from remora.specs import TransportSpec
 
-_CONVERTER = make_converter(forbid_extra_keys=True)
+_CONVERTER = make_config_converter()
 _PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
 SECURITY = "security"
 """The key of the whole configuration that a transport may be told."""

@@ -16,7 +16,6 @@ from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
 from remora._delivery import Delivery
-from remora._faults import cancellation, raise_explained
 from remora.errors import (
     CircuitOpen,
     ConfigError,
@@ -62,7 +61,7 @@ class Pipeline:
         self._fallback = fallback
         self._intercepted: Proceed = self._attempts
         if interceptors:  # the deadline holds for them too
-            self._intercepted = partial(self._bounded, send=_nested(interceptors, self._attempts))
+            self._intercepted = partial(self._bounded, send=_nested(route, interceptors, self._attempts))
 
     async def __call__(self, call: Call, timeout: float | None) -> Reply:
         """
@@ -210,16 +209,16 @@ class Pipeline:
 Proceed = Callable[[Call], Awaitable[Reply]]
 
 
-def _nested(interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
+def _nested(route: Route, interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
     """
     The interceptors as one function, the first one outermost.
     """
     for culprit, interceptor in reversed(interceptors):
-        proceed = _around(culprit, interceptor, proceed)
+        proceed = _around(route, culprit, interceptor, proceed)
     return proceed
 
 
-def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
+def _around(route: Route, culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
     async def call_through(call: Call) -> Reply:
         try:
             reply = await interceptor(call, proceed)
@@ -229,8 +228,8 @@ def _around(culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed
         except RemoraError:
             raise
         except Exception as error:  # an interceptor may be a stranger's code
-            raise_explained(culprit, error)
+            route.conduct.explain(culprit, error)
         except BaseExceptionGroup as group:
-            raise cancellation(group, culprit) from None
+            raise route.conduct.cancelled(culprit, group) from None
 
     return call_through

@@ -4,20 +4,17 @@ Asking an instance for its health, and letting its policies know.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._faults import cancellation, innermost, told
+from remora._faults import innermost, told
 from remora.errors import RemoraError
 from remora.types import HealthStatus
 
 if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
-
-_log = logging.getLogger(__name__)
 
 
 async def probe(route: Route, instance: Instance) -> None:
@@ -38,10 +35,10 @@ async def probe(route: Route, instance: Instance) -> None:
     except RemoraError as error:
         cause = error.message
     except Exception as error:  # a transport may be a stranger's code
-        _log.error("%s failed", culprit, exc_info=error)
+        route.conduct.failed(culprit, error)
         cause = f"{culprit} failed with {told(innermost(error))}"
     except BaseExceptionGroup as group:
-        raise cancellation(group, culprit) from None
+        raise route.conduct.cancelled(culprit, group) from None
     if instance.channel is not channel:  # what was found out is about the past
         return
     instance.checked(anyio.current_time() - started if health else None)

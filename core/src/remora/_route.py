@@ -9,9 +9,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from remora._faults import raise_explained
+from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
-from remora.errors import CircuitOpen, ConfigError, Draining, InvalidRequest, ManagerClosed, RemoraError, Unavailable
+from remora.errors import (
+    CircuitOpen,
+    ConfigError,
+    Draining,
+    InvalidRequest,
+    ManagerClosed,
+    RemoraError,
+    Unavailable,
+    VersionMismatch,
+)
 from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
@@ -33,6 +42,9 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
+        balancer: What chooses among them; None when they take turns.
+        balancer_name: What to call it in messages.
+        conduct: How strangers' code behaves on the way of its calls.
         calls: The calls under way, and whether new ones are let in.
         clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
@@ -44,14 +56,18 @@ class Route:
         instances: Sequence[Instance],
         *,
         balancer: Balancer | None = None,
+        balancer_name: str = "",
         clock: Callable[[], float],
         publish: Callable[[Event], None],
+        conduct: Conduct | None = None,
     ) -> None:
         self.config = config
         self.instances = list(instances)
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancer = balancer
+        self.balancer_name = balancer_name
+        self.conduct = conduct or Conduct()
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.clock = clock
@@ -92,6 +108,7 @@ class Route:
             CircuitOpen: The circuit breakers of all instances refuse calls.
             ConfigError: None of the instances can be opened as it is configured.
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
+            VersionMismatch: All instances have another version than is required.
         """
         if self._is_flat and not tried and all(each.is_prime for each in self.instances):
             return self._choose(self.instances, key)
@@ -201,16 +218,20 @@ class Route:
 
     def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
         try:
-            chosen = balancer.pick(preferred, key)
+            with self.conduct.watching(self.balancer_name):
+                chosen = balancer.pick(preferred, key)
             if chosen not in preferred:
                 raise TypeError(f"expected one of the candidates, got {chosen!r}")
             return chosen
         except Exception as error:  # a balancer may be a stranger's code
-            raise_explained(f"the balancer {self.config.balancer!r}", error)
+            self.conduct.explain(self.balancer_name, error)
 
     def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
+        errors = [each.error for each in self.instances]
+        if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
+            return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
         retry_after = max(0.0, min(self._back_in(each) for each in self.instances))
         message = f"{self.why_out()} (next try in {retry_after:.1f} s)"
         if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in self.instances):

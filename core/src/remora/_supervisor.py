@@ -6,7 +6,7 @@ What lives here: the life of an instance, as messages to its owner. What must no
 
 from __future__ import annotations
 
-import logging
+import math
 import random
 import time
 from contextlib import AsyncExitStack
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora._faults import cancellation, innermost, told
+from remora._faults import innermost, told
+from remora._handshake import shake_hands
 from remora._instance import State
 from remora._probing import probe
-from remora.errors import RemoraError, Unavailable
+from remora.errors import RemoraError, Unavailable, VersionMismatch
 from remora.policy import RestartPolicy
 from remora.protocols import WatchedChannel
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from remora._route import Route
     from remora.protocols import Channel
     from remora.types import Event
-
-_log = logging.getLogger(__name__)
 
 _CLOSING_TIME = 30.0
 _SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
@@ -185,7 +184,7 @@ class Owner:
         except ExceptionGroup as errors:  # a transport that is cancelled may fail as well
             outcome.append(self._explain(errors))
         except BaseExceptionGroup as group_of_both:
-            raise cancellation(group_of_both, f"the transport of {self._origin}") from None
+            raise self._route.conduct.cancelled(f"the transport of {self._origin}", group_of_both) from None
         finally:
             self._holding, self._is_open = None, False
         return outcome[0] if outcome else None
@@ -198,6 +197,7 @@ class Owner:
         stack = AsyncExitStack()
         try:
             channel = await stack.enter_async_context(self._transport.open(self._instance.endpoint))
+            await shake_hands(channel, self._route.config)
             self._is_open = True
             self._is_ready(channel, anyio.current_time() - started)
             opened.set()
@@ -261,14 +261,16 @@ class Owner:
         if error is None:
             return
         decision = self._policy.failed()
-        next_try = anyio.current_time() + decision.delay
-        state = State.FAILED if decision.gave_up else State.STARTING if self._was_ready else State.WAITING
-        self._instance.lost(error, state, next_try)
+        is_final = isinstance(error, VersionMismatch)  # the next start would end in the same way
+        delay = math.inf if is_final else decision.delay
+        has_failed = is_final or decision.gave_up
+        state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
+        self._instance.lost(error, state, anyio.current_time() + delay)
         self._route.health_changed(self._instance, self._instance.condition.lost(error.message))
         self._route.changed()
-        event = InstanceFailed if decision.gave_up else InstanceLost
-        self._tell(event, cause=error.message, retry_in=decision.delay)
-        with anyio.move_on_after(decision.delay):
+        event = InstanceFailed if has_failed else InstanceLost
+        self._tell(event, cause=error.message, retry_in=delay)
+        with anyio.move_on_after(delay):
             await self._wake.wait()
 
     def _is_ready(self, channel: Channel, start_time: float) -> None:
@@ -288,7 +290,7 @@ class Owner:
         inner = innermost(error)
         if isinstance(inner, RemoraError):
             return inner
-        _log.error("the transport of %s failed", self._origin, exc_info=error)
+        self._route.conduct.failed(f"the transport of {self._origin}", error)
         return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:

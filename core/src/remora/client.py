@@ -94,13 +94,23 @@ def make_client(caller: Caller, protocol: Callable[..., Any]) -> Any:
     Raises:
         ConfigError: A method cannot be called over a wire.
     """
-    if not isinstance(protocol, type):
-        raise ConfigError(f"{protocol!r} is no class")
-    service = caller.route.config.service or service_info(protocol).name
+    service, protocol = service_of(caller, protocol)
     calls = {
         method.attribute: _coroutine(caller, service, method, protocol) for method in methods_of(protocol).values()
     }
     return type(f"{protocol.__name__}Client", (), {"__doc__": protocol.__doc__, "__slots__": (), **calls})()
+
+
+def service_of(caller: Caller, protocol: Callable[..., Any]) -> tuple[str, type]:
+    """
+    The name of the service that a class stands for, and the class.
+
+    Raises:
+        ConfigError: It is no class.
+    """
+    if not isinstance(protocol, type):
+        raise ConfigError(f"{protocol!r} is no class")
+    return caller.route.config.service or service_info(protocol).name, protocol
 
 
 def _coroutine(caller: Caller, service: str, method: Method, protocol: type) -> Callable[..., Any]:

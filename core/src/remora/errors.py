@@ -12,6 +12,8 @@ The families say what the caller can do::
     │   │   └── ExtensionConflict two distributions claim one name
     │   ├── PluginNotFound        no plugin of that name is configured
     │   ├── PluginDisabled        the plugin is configured with enabled = false
+    │   ├── VersionMismatch       the plugin has another version than is required
+    │   ├── ServiceMismatch       the plugin does not serve what a typed client needs
     │   ├── WrongProtocol         the other side speaks something else
     │   ├── ExecutableRefused     the plugin's program may not be started
     │   └── PeerRefused           somebody else is at the other end
@@ -67,8 +69,10 @@ __all__ = [
     "PluginNotFound",
     "RateLimited",
     "RemoraError",
+    "ServiceMismatch",
     "TryLater",
     "Unavailable",
+    "VersionMismatch",
     "WireError",
     "WrongProtocol",
 ]
@@ -237,6 +241,31 @@ class PluginDisabled(ConfigError):
     The plugin is configured, but switched off.
 
     What to do: remove `enabled = false` from its table.
+    """
+
+
+class VersionMismatch(ConfigError):
+    """
+    The plugin has another version than its table requires, or does not say which it has.
+
+    What to do: install the plugin that is required, or correct `version`; then restart it, or reload.
+
+    Attributes:
+        required: What this side requires.
+        found: What the plugin says that it is; empty when it does not say.
+    """
+
+    def __init__(self, message: str, *, required: str = "", found: str = "", plugin: str | None = None) -> None:
+        super().__init__(message, plugin=plugin)
+        self.required = required
+        self.found = found
+
+
+class ServiceMismatch(ConfigError):
+    """
+    The plugin does not serve every method that a typed client needs; `problems` has a line for each.
+
+    What to do: install the plugin that serves them, or correct the client's class.
     """
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "Call",
     "Endpoint",
     "Event",
+    "ExtensionFaults",
     "FallbackUsed",
     "HealthChanged",
     "HealthStatus",
@@ -218,6 +219,24 @@ class PluginInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionFaults:
+    """
+    What one extension has done wrong while a manager ran it.
+
+    Attributes:
+        failures: Exceptions that came out of it.
+        delays: Times that it held up the event loop for too long.
+        longest: Seconds of the longest of these.
+        last: The last of the exceptions, in one line.
+    """
+
+    failures: int = 0
+    delays: int = 0
+    longest: float = 0.0
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """
     Something that happened in the life of a manager; `time` is in seconds since the epoch.
@@ -271,7 +290,8 @@ class InstanceLost(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFailed(_InstanceEvent):
     """
-    An instance failed too often in a row; it is left alone for `retry_in` seconds.
+    An instance failed too often in a row, and is left alone for `retry_in` seconds; or it is not the right one, and is
+    left alone until it is restarted (infinity).
     """
 
     cause: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-__all__ = ["Count", "Duration", "Limits", "Number", "Positive", "Share", "check_limits", "parse_duration"]
+__all__ = ["Count", "Duration", "Grace", "Limits", "Number", "Positive", "Share", "check_limits", "parse_duration"]
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _LARGEST = sys.float_info.max
@@ -47,6 +47,9 @@ class Limits:
 
 Duration = Annotated[float, Limits(0, is_exclusive=True, is_duration=True)]
 """Seconds, more than 0."""
+
+Grace = Annotated[float, Limits(0, is_duration=True)]
+"""Seconds, at least 0."""
 
 Count = Annotated[int, Limits(1)]
 """A whole number, at least 1."""

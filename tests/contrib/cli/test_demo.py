@@ -64,6 +64,7 @@ def test_demo_without_transports_names_what_to_install(remora: Run) -> None:
     assert result.err.splitlines()[-1] == 'remora: there is no transport to show: pip install "remora[all]"'
 
 
+@pytest.mark.fault(22)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 @pytest.mark.parametrize("step", ["starting", "calling unix", "killing"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

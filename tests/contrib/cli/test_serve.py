@@ -41,6 +41,7 @@ def test_every_address_is_served(serve: Serve, anyio_backend: str, place: Path) 
     assert not (place / "s.sock").exists()
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_lets_calls_under_way_end(number: signal.Signals, serve: Serve, anyio_backend: str, place: Path) -> None:
     """

@@ -94,6 +94,7 @@ async def test_closing_wakes_who_reads_and_who_writes() -> None:
     await theirs.aclose()
 
 
+@pytest.mark.fault(36)
 async def test_a_read_may_be_cancelled_just_as_the_peer_closes() -> None:
     """
     In the same step of the loop; nothing is reported to the loop, which would fail the test.
@@ -119,6 +120,7 @@ async def test_a_read_may_be_cancelled_just_as_the_peer_closes() -> None:
             await ours.aclose()
 
 
+@pytest.mark.fault(62)
 async def test_channels_opened_and_lost_in_any_order_leave_no_descriptor() -> None:
     """
     A hundred times, ended by this side, by the other, and by both at once.

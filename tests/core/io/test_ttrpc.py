@@ -227,6 +227,7 @@ async def test_a_cancelled_call_cancels_its_handler() -> None:
         assert b"x" == (await channel.call(Call(payload=b"x"))).payload
 
 
+@pytest.mark.fault(1, 29)
 async def test_a_lost_connection_fails_all_calls_at_once() -> None:
     """
     Calls in flight end when the peer goes away, and so does `wait_closed`.
@@ -286,6 +287,7 @@ async def test_numbers_are_odd_and_rise_on_the_wire_under_many_callers() -> None
     assert list(range(1, 400, 2)) == numbers
 
 
+@pytest.mark.fault(36, 37)
 async def test_a_cancelled_call_sends_one_cancel_frame_and_its_late_reply_is_dropped() -> None:
     """
     The next call gets its own reply.
@@ -362,6 +364,7 @@ async def test_a_call_whose_time_is_over_is_not_sent() -> None:
         assert not caught.value.sent
 
 
+@pytest.mark.fault(31)
 async def test_calls_that_a_stuck_peer_never_read_are_known_as_unsent() -> None:
     """
     A call behind a full socket is withdrawn at its deadline, and no cancel frame is needed for it.
@@ -398,6 +401,7 @@ async def test_unknown_frames_are_skipped_by_both_sides() -> None:
         assert b"y" == reply_in(await peer.frame()).payload
 
 
+@pytest.mark.fault(33)
 async def test_an_oversize_request_is_refused_before_it_is_sent() -> None:
     """
     The connection goes on.
@@ -410,6 +414,7 @@ async def test_an_oversize_request_is_refused_before_it_is_sent() -> None:
         assert b"x" == (await channel.call(Call(payload=b"x"))).payload
 
 
+@pytest.mark.fault(33)
 async def test_an_oversize_request_fails_alone_at_the_server() -> None:
     """
     Others on the same connection are answered.
@@ -424,6 +429,7 @@ async def test_an_oversize_request_fails_alone_at_the_server() -> None:
     assert {1: b"before", 5: b"after"} == {number: payload_of(reply) for number, reply in answers.items()}
 
 
+@pytest.mark.fault(33)
 async def test_an_oversize_reply_becomes_a_status() -> None:
     """
     The server keeps the limit for what it sends, too.
@@ -439,6 +445,7 @@ async def test_an_oversize_reply_becomes_a_status() -> None:
         assert Code.RESOURCE_EXHAUSTED is caught.value.code
 
 
+@pytest.mark.fault(33)
 async def test_an_oversize_reply_fails_alone_at_the_client() -> None:
     """
     A peer with a larger limit sends more than this side takes.
@@ -456,6 +463,7 @@ async def test_an_oversize_reply_fails_alone_at_the_client() -> None:
         await peer.send(answer(1, bytes(5000)), answer(3, b"x"))
 
 
+@pytest.mark.fault(32)
 async def test_a_reply_that_is_no_message_fails_its_call_only() -> None:
     """
     The frame was in order.
@@ -471,6 +479,7 @@ async def test_a_reply_that_is_no_message_fails_its_call_only() -> None:
         await peer.send(encode_frame(1, RESPONSE, b"\xff\xff"))
 
 
+@pytest.mark.fault(32)
 async def test_a_request_that_is_no_message_is_answered_with_an_error() -> None:
     """
     And so are numbers that no client may use.
@@ -539,6 +548,7 @@ async def test_handlers_end_when_the_connection_is_lost() -> None:
     assert 10 == cancelled
 
 
+@pytest.mark.fault(35)
 async def test_a_sweep_of_cancellations_leaves_nothing_behind() -> None:
     """
     Calls cancelled at every stage, from not yet written to just answered; then the connection still works.
@@ -572,6 +582,7 @@ async def test_a_sweep_of_cancellations_leaves_nothing_behind() -> None:
         assert 0 == len(channel._deadlines)
 
 
+@pytest.mark.fault(34)
 async def test_a_connection_whose_numbers_are_used_up_asks_to_be_replaced() -> None:
     """
     The last call is answered, the next is refused unsent, and the channel ends.
@@ -607,6 +618,7 @@ async def test_a_quiet_close_by_the_peer_is_no_error() -> None:
         assert await channel.wait_closed() is None
 
 
+@pytest.mark.fault(31)
 async def test_a_peer_that_does_not_read_its_replies_is_not_read_either() -> None:
     """
     The server's queue is bounded; when the peer reads again, everything arrives.

@@ -75,6 +75,7 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(sent: list[Frame],
     assert decoder.is_between_frames
 
 
+@pytest.mark.fault(32)
 def test_a_frame_may_be_cut_at_every_byte() -> None:
     """
     Two frames, one oversize and one unknown between them, a byte at a time and in two halves.
@@ -88,6 +89,7 @@ def test_a_frame_may_be_cut_at_every_byte() -> None:
         assert wanted == decoded(FrameDecoder(max_message_size=LIMIT), wire[:cut], wire[cut:])
 
 
+@pytest.mark.fault(32, 33)
 def test_an_oversize_frame_is_reported_by_its_header_and_not_kept() -> None:
     """
     Before its message arrives.
@@ -101,6 +103,7 @@ def test_an_oversize_frame_is_reported_by_its_header_and_not_kept() -> None:
     assert [Frame(5, REQUEST, b"a")] == decoded(decoder, encode_frame(5, REQUEST, b"a"))
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     "text",
     [b"HTTP/1.1 400 Bad Request\r\n", b'{"error": 1}', b"<!DOCTYPE html>", b"\r\n\r\n 0123456", b"H", b"12345 67890"],
@@ -116,6 +119,7 @@ def test_text_is_no_ttrpc(text: bytes) -> None:
     assert repr(text)[1:] in str(caught.value)
 
 
+@pytest.mark.fault(32)
 def test_garbage_after_a_frame_is_the_peers_mistake() -> None:
     """
     It has spoken ttrpc before.
@@ -125,6 +129,7 @@ def test_garbage_after_a_frame_is_the_peers_mistake() -> None:
         decoded(decoder, encode_frame(1, RESPONSE, b"x") + b"Traceback (most recent call last)")
 
 
+@pytest.mark.fault(32)
 @given(st.binary(max_size=300))
 def test_garbage_never_does_worse_than_an_error(garbage: bytes) -> None:
     """

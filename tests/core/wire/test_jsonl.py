@@ -51,6 +51,7 @@ def read(data: bytes, *cuts: int, max_size: int = 4096) -> list[object]:
     return found
 
 
+@pytest.mark.fault(7)
 @given(st.lists(objects, max_size=5), st.lists(st.integers(0, 1000), max_size=5))
 def test_objects_come_out_however_the_bytes_are_cut(sent, cuts):
     data = b"".join(json.dumps(each, ensure_ascii=False).encode() + b"\n" for each in sent)
@@ -58,11 +59,13 @@ def test_objects_come_out_however_the_bytes_are_cut(sent, cuts):
     assert read(data, *cuts, max_size=1_000_000) == sent
 
 
+@pytest.mark.fault(32)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
 def test_any_bytes_are_read_without_an_error_and_alike(data, cuts):
     assert read(data, *cuts) == read(data)
 
 
+@pytest.mark.fault(37)
 @given(st.binary(max_size=2000), st.lists(st.integers(0, 2000), max_size=5))
 def test_a_good_line_survives_any_neighbour(data, cuts):
     found = read(data + b'\n{"id":1}\n', *cuts, max_size=200)
@@ -92,6 +95,7 @@ def test_the_id_inside_an_overlong_result_is_not_taken_for_its_own():
     assert found.id is None
 
 
+@pytest.mark.fault(6, 32)
 def test_a_line_that_does_not_end_is_an_error_and_takes_no_room():
     lines = JsonLines(max_size=1000)
     for _ in range(16):

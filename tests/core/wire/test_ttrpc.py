@@ -119,6 +119,7 @@ def test_headers_cannot_change_what_belongs_to_the_wire() -> None:
     assert ("a/b", "r", {"k": "v"}) == (read.content_type, read.request_id, read.headers)
 
 
+@pytest.mark.fault(32)
 @given(st.binary(max_size=100))
 def test_garbage_is_a_value_error_or_a_message(garbage: bytes) -> None:
     """

@@ -84,6 +84,7 @@ async def test_large_messages_pass_up_to_the_limit(open_child, ask, protocol):
     assert reply["request"] == text
 
 
+@pytest.mark.fault(33)
 @ALL
 async def test_a_message_above_the_limit_fails_alone(open_child, ask, protocol):
     async with open_child(protocol, max_message_size=100_000) as channel:
@@ -137,6 +138,7 @@ async def test_a_deadline_in_the_past_sends_nothing(open_child, ask, protocol):
     assert not caught.value.sent
 
 
+@pytest.mark.fault(1)
 @LASTING
 async def test_a_killed_child_fails_its_calls_at_once(open_child, ask, protocol, until):
     async with open_child(protocol) as channel:
@@ -164,6 +166,7 @@ async def test_a_killed_child_fails_its_calls_at_once(open_child, ask, protocol,
     assert not late.value.sent
 
 
+@pytest.mark.fault(1)
 @ALL
 async def test_a_crash_carries_status_and_last_words(open_child, ask, protocol):
     expected = PluginError if protocol == "oneshot" else PluginDied
@@ -172,6 +175,7 @@ async def test_a_crash_carries_status_and_last_words(open_child, ask, protocol):
             await ask(channel, "crash")
 
 
+@pytest.mark.fault(2)
 @LASTING
 async def test_a_stopped_child_is_met_by_the_deadline_and_recovers(open_child, ask, protocol):
     async with open_child(protocol) as channel:
@@ -184,6 +188,7 @@ async def test_a_stopped_child_is_met_by_the_deadline_and_recovers(open_child, a
         assert await ask(channel, "pid") == pid
 
 
+@pytest.mark.fault(72, 73)
 @ALL
 async def test_the_child_gets_a_short_environment_and_three_descriptors(open_child, ask, protocol, monkeypatch):
     monkeypatch.setenv("CANARY", "secret")
@@ -203,6 +208,7 @@ async def test_the_child_gets_a_short_environment_and_three_descriptors(open_chi
     assert len(descriptors) < 15
 
 
+@pytest.mark.fault(13)
 @LASTING
 async def test_leaving_ends_grandchildren_too(open_child, ask, protocol, group_members):
     async with open_child(protocol) as channel:
@@ -214,6 +220,7 @@ async def test_leaving_ends_grandchildren_too(open_child, ask, protocol, group_m
     assert group_members(group) == []
 
 
+@pytest.mark.fault(19)
 @LASTING
 async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(
     open_child, ask, protocol, group_members, tmp_path
@@ -230,6 +237,7 @@ async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(
     assert group_members(pid) == []
 
 
+@pytest.mark.fault(22)
 @LASTING
 async def test_leaving_by_cancellation_stops_the_child_in_good_order(open_child, ask, protocol, group_members):
     with anyio.CancelScope() as scope:
@@ -255,6 +263,7 @@ async def test_a_running_child_is_healthy(open_child, protocol):
         assert (await channel.probe()).status is Status.HEALTHY
 
 
+@pytest.mark.fault(65)
 @pytest.mark.parametrize("protocol", ["jsonl", "oneshot"])
 @pytest.mark.parametrize("call", [Call(payload=b"{"), Call(payload=b"x", content_type="application/proto")])
 async def test_what_is_no_json_is_refused(open_child, protocol, call):
@@ -263,6 +272,7 @@ async def test_what_is_no_json_is_refused(open_child, protocol, call):
             await channel.call(call)
 
 
+@pytest.mark.fault(1)
 async def test_a_killed_oneshot_says_so(open_script, script):
     async with open_script(script("kill -9 $$"), protocol="oneshot") as channel:
         with pytest.raises(PluginDied, match="SIGKILL"):

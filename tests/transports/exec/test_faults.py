@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -44,6 +45,7 @@ async def test_a_program_that_cannot_be_run_is_named(open_script, url, message):
             pass
 
 
+@pytest.mark.fault(21)
 async def test_a_file_that_is_not_executable_is_named(open_script, tmp_path):
     path = tmp_path / "program"
     path.touch(mode=0o644)
@@ -52,12 +54,14 @@ async def test_a_file_that_is_not_executable_is_named(open_script, tmp_path):
             pass
 
 
+@pytest.mark.fault(21)
 async def test_a_missing_interpreter_is_named(open_script, script):
     with pytest.raises(ConfigError, match="the interpreter that its first line names does not exist"):
         async with open_script(script("", interpreter="/no/such/interpreter")):
             pass
 
 
+@pytest.mark.fault(21)
 async def test_a_file_that_is_no_program_is_named(open_script, tmp_path):
     path = tmp_path / "program"
     path.write_bytes(b"\x00\x01\x02")
@@ -67,6 +71,7 @@ async def test_a_file_that_is_no_program_is_named(open_script, tmp_path):
             pass
 
 
+@pytest.mark.fault(21)
 async def test_a_missing_directory_is_named(open_script):
     with pytest.raises(ConfigError, match="there is no directory /no/such"):
         async with open_script(Endpoint("exec:sh"), work_dir="/no/such"):
@@ -78,6 +83,7 @@ async def test_an_unknown_protocol_is_named(open_script):
         open_script(Endpoint("exec:sh"), protocol="smtp")
 
 
+@pytest.mark.fault(66)
 @pytest.mark.parametrize("text", ["a\0b", "x"])
 async def test_a_nul_character_is_refused(open_script, text):
     with pytest.raises(ConfigError):
@@ -93,6 +99,7 @@ async def test_work_dir_and_executable_are_used(open_script, script, ask, tmp_pa
         assert await ask(channel, "m") == f"{tmp_path} one"
 
 
+@pytest.mark.fault(3)
 async def test_a_child_that_exits_before_it_is_ready_tells_its_status_and_last_words(open_script, script):
     started = anyio.current_time()
     with pytest.raises(PluginDied, match=r"exited with status 7: no config \| giving up") as caught:
@@ -104,6 +111,7 @@ async def test_a_child_that_exits_before_it_is_ready_tells_its_status_and_last_w
     assert anyio.current_time() - started < 2
 
 
+@pytest.mark.fault(4)
 async def test_a_silent_child_is_not_ready_and_killed_with_all_it_started(open_script, script, group_members, tmp_path):
     pid_file = tmp_path / "pid"
     body = f"echo $$ > {pid_file}; trap '' TERM; sleep 600 & sleep 600; sleep 600"
@@ -116,6 +124,7 @@ async def test_a_silent_child_is_not_ready_and_killed_with_all_it_started(open_s
     assert group_members(int(pid_file.read_text())) == []
 
 
+@pytest.mark.fault(5, 6)
 @pytest.mark.parametrize(
     "body",
     [
@@ -137,12 +146,14 @@ async def test_garbage_in_place_of_ttrpc_is_one_clear_error(open_script, script,
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.fault(5)
 async def test_an_echo_is_no_plugin(open_script, script):
     with anyio.fail_after(5), pytest.raises(RemoraError):
         async with open_script(script("exec cat"), connection_timeout=1):
             pass
 
 
+@pytest.mark.fault(5, 23)
 async def test_a_program_that_only_talks_is_no_jsonl_plugin(open_script, script, ask):
     async with open_script(script("exec yes 'hello there'"), protocol="jsonl") as channel:
         with anyio.fail_after(5):
@@ -154,6 +165,7 @@ async def test_a_program_that_only_talks_is_no_jsonl_plugin(open_script, script,
     assert "hello there" in str(cause)
 
 
+@pytest.mark.fault(6)
 async def test_an_endless_line_ends_the_conversation(open_script, script):
     async with open_script(script("exec cat /dev/zero"), protocol="jsonl", max_message_size=10_000) as channel:
         with anyio.fail_after(5):
@@ -162,6 +174,7 @@ async def test_an_endless_line_ends_the_conversation(open_script, script):
     assert isinstance(cause, WireError)
 
 
+@pytest.mark.fault(5)
 async def test_a_banner_before_the_first_answer_is_only_logged(open_script, script, ask, caplog):
     body = "echo Hello; read -r line; echo '[1]'; echo '{\"id\":1,\"result\":5}'; cat > /dev/null"
     async with open_script(script(body), protocol="jsonl", name="polite") as channel:
@@ -170,6 +183,7 @@ async def test_a_banner_before_the_first_answer_is_only_logged(open_script, scri
     assert "stdout: Hello" in caplog.messages
 
 
+@pytest.mark.fault(36, 37)
 async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask):
     body = """
         read -r line
@@ -184,6 +198,7 @@ async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask
             await ask(channel, "m")
 
 
+@pytest.mark.fault(33)
 async def test_an_overlong_answer_fails_its_own_call_only(open_script, script, ask):
     body = """
         read -r one; read -r two
@@ -207,6 +222,7 @@ async def test_an_overlong_answer_fails_its_own_call_only(open_script, script, a
     assert results == {"one": "too large", "two": "fine"}
 
 
+@pytest.mark.fault(31)
 async def test_a_child_that_never_reads_does_not_block_the_host(open_script, script, ask):
     async with open_script(script("exec sleep 600"), protocol="jsonl", stop_grace=0.1) as channel:
         with pytest.raises(RemoraError) as caught:
@@ -215,12 +231,14 @@ async def test_a_child_that_never_reads_does_not_block_the_host(open_script, scr
     assert caught.value.code is Code.DEADLINE_EXCEEDED
 
 
+@pytest.mark.fault(3)
 async def test_a_quick_exit_of_a_jsonl_child_is_told_with_its_status(open_script, script, ask):
     async with open_script(script("echo oh no >&2; exit 4"), protocol="jsonl") as channel:
         with pytest.raises(PluginDied, match="exited with status 4: oh no"):
             await ask(channel, "m")
 
 
+@pytest.mark.fault(24, 25, 26)
 async def test_stderr_is_read_bounded_and_escaped(open_script, script, ask, caplog):
     caplog.set_level(logging.INFO)
     body = r"""
@@ -243,6 +261,7 @@ async def test_stderr_is_read_bounded_and_escaped(open_script, script, ask, capl
     assert len(records) == 3003
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
 async def test_a_grandchild_in_a_session_of_its_own_that_holds_the_pipes_delays_nobody(
     open_script, open_child, script, ask, protocol, tmp_path
@@ -280,6 +299,7 @@ async def test_oneshot_statuses_and_garbage(open_script, script):
     assert isinstance(await fail("exec yes"), MessageTooLarge)
 
 
+@pytest.mark.fault(20)
 async def test_oneshot_runs_no_more_processes_than_allowed(open_script, script, ask, tmp_path):
     body = f"d={tmp_path}; : > $d/run-$$; ls $d | grep -c run- ; sleep 0.1; rm $d/run-$$"
     counts = []
@@ -295,6 +315,7 @@ async def test_oneshot_runs_no_more_processes_than_allowed(open_script, script, 
     assert max(counts) <= 4
 
 
+@pytest.mark.fault(13, 19)
 async def test_a_cancelled_oneshot_leaves_no_process(open_script, script, ask, group_members, until, tmp_path):
     pid_file = tmp_path / "pid"
     async with open_script(

@@ -22,6 +22,7 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.fault(17, 62)
 async def test_300_starts_and_kills_leave_nothing(open_script, script, ask, children):
     endpoint = script("read -r line; kill -9 $$")
     async with open_script(endpoint, protocol="jsonl"):
@@ -38,6 +39,7 @@ async def test_300_starts_and_kills_leave_nothing(open_script, script, ask, chil
     assert (before[0], before[1], len(before[2])) == (after[0], after[1], len(after[2]))
 
 
+@pytest.mark.fault(17)
 async def test_20_starts_and_kills_of_a_python_plugin_leave_nothing(open_child, ask, children):
     async with open_child():
         pass
@@ -52,6 +54,7 @@ async def test_20_starts_and_kills_of_a_python_plugin_leave_nothing(open_child, 
     assert before == (descriptors(), sorted(children()))
 
 
+@pytest.mark.fault(21, 62)
 async def test_failed_starts_leave_nothing(open_script, script, children):
     before = descriptors(), sorted(children())
 
@@ -63,6 +66,7 @@ async def test_failed_starts_leave_nothing(open_script, script, children):
     assert before == (descriptors(), sorted(children()))
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("stubborn", [False, True])
 @pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
 async def test_a_killed_host_leaves_no_child(anyio_backend, group_members, until, script, protocol, stubborn):

@@ -42,6 +42,7 @@ def test_requests_may_come_from_a_file(run, tmp_path):
     assert answers[2]["error"] == {"code": "NOT_FOUND", "message": "no such user", "details": {"user": 7}}
 
 
+@pytest.mark.fault(23)
 def test_what_is_printed_goes_to_standard_error(run):
     result = run("jsonl", b'{"id":1,"method":"echo"}\n')
 

@@ -254,6 +254,7 @@ async def test_channel_outlives_a_restart_of_the_plugin(transport, free, plugin)
     assert not caught.value.sent
 
 
+@pytest.mark.fault(66)
 @pytest.mark.parametrize("headers", [{"x": "a\r\nb"}, {"x": "a\0"}, {"x": "é"}, {"a b": "c"}, {"x-bin": "?"}])
 async def test_header_that_grpc_cannot_carry_is_refused(transport, free, plugin, headers):
     """
@@ -268,6 +269,7 @@ async def test_header_that_grpc_cannot_carry_is_refused(transport, free, plugin,
     assert [] == plugin.calls
 
 
+@pytest.mark.fault(66)
 async def test_reply_with_a_header_that_grpc_cannot_carry_is_an_error_of_the_plugin(transport, free):
     """
     The caller's request was right, so it is not blamed.
@@ -296,6 +298,7 @@ async def test_health_is_asked_by_the_standard_service(transport, free, plugin):
     assert "application/proto" == plugin.calls[0].content_type
 
 
+@pytest.mark.fault(42)
 async def test_address_in_use_is_unavailable(transport, free, plugin):
     """
     Two plugins never share a port.

@@ -245,6 +245,7 @@ async def test_foreign_plugin_pushes_back(transport):
     assert (0.25, True) == (caught.value.retry_after, caught.value.retryable)
 
 
+@pytest.mark.fault(1, 29)
 async def test_foreign_plugin_that_is_killed_has_broken_the_connection(transport):
     """
     A call under way is lost, which is not the plugin's answer.

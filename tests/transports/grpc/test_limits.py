@@ -54,6 +54,7 @@ async def test_message_of_just_the_limit_passes(transport, free, plugin):
     assert LIMIT == len(reply.payload)
 
 
+@pytest.mark.fault(33)
 async def test_request_over_the_limit_is_not_sent(transport, free, plugin):
     """
     The caller's own limit is checked before anything leaves.
@@ -65,6 +66,7 @@ async def test_request_over_the_limit_is_not_sent(transport, free, plugin):
     assert [b"next"] == [call.payload for call in plugin.calls if call.method == "m"]
 
 
+@pytest.mark.fault(33)
 async def test_request_over_the_plugins_limit_is_refused_by_it(transport, generous, free, plugin):
     """
     The plugin's limit holds whatever its callers think, and others on the connection go on.
@@ -74,6 +76,7 @@ async def test_request_over_the_plugins_limit_is_refused_by_it(transport, genero
             await _assert_only_this_call_is_too_large(plugin, channel, "m", bytes(LIMIT + 1))
 
 
+@pytest.mark.fault(33)
 async def test_reply_over_the_plugins_limit_is_not_sent(transport, generous, free, plugin):
     """
     The caller learns why there is no reply.
@@ -83,6 +86,7 @@ async def test_reply_over_the_plugins_limit_is_not_sent(transport, generous, fre
             await _assert_only_this_call_is_too_large(plugin, channel, "grow", b"%d" % (LIMIT + 1))
 
 
+@pytest.mark.fault(33)
 async def test_reply_over_the_callers_limit_is_refused(transport, generous, free, plugin):
     """
     The caller's limit holds whatever the plugin thinks.

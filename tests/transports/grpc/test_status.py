@@ -75,6 +75,7 @@ def test_status_with_details_is_always_the_plugins():
     assert {"a": 1} == error.details
 
 
+@pytest.mark.fault(40)
 def test_details_that_cannot_be_read_do_not_hide_the_error():
     """
     Foreign details may be anything.

@@ -21,6 +21,7 @@ from remora_grpc.plugin import GrpcOptions, build
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.fault(11)
 async def test_port_where_nobody_listens_is_unavailable(transport):
     """
     The error names the address and the cause.
@@ -34,6 +35,7 @@ async def test_port_where_nobody_listens_is_unavailable(transport):
     assert not caught.value.sent
 
 
+@pytest.mark.fault(41)
 async def test_host_that_does_not_exist_is_unavailable(transport):
     """
     A name that cannot be looked up is named.
@@ -50,6 +52,7 @@ async def test_http_server_speaks_the_wrong_protocol(transport):
         await _open(transport, f"grpc://127.0.0.1:{port}")
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", bytes(range(255, 0, -1))])
 async def test_server_with_another_greeting_speaks_the_wrong_protocol(transport, greeting):
     """
@@ -59,6 +62,7 @@ async def test_server_with_another_greeting_speaks_the_wrong_protocol(transport,
         await _open(transport, f"grpc://127.0.0.1:{port}")
 
 
+@pytest.mark.fault(44)
 async def test_plaintext_server_is_the_wrong_protocol_for_grpcs(transport, free, plugin):
     """
     The scheme says TLS and the plugin does not.
@@ -69,6 +73,7 @@ async def test_plaintext_server_is_the_wrong_protocol_for_grpcs(transport, free,
                 await _open(_impatient(1), listener.endpoint.url.replace("grpc:", "grpcs:"))
 
 
+@pytest.mark.fault(28)
 async def test_server_that_says_nothing_is_unavailable_in_bounded_time():
     """
     The connection's timeout bounds the wait for gRPC's greeting.

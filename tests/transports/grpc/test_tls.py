@@ -79,6 +79,7 @@ async def test_certificate_of_another_name_is_refused_unless_it_is_named(files, 
             await _open(_transport(ca_file=ca_file, server_name="plugin.internal"), listener.endpoint)
 
 
+@pytest.mark.fault(43)
 async def test_certificate_of_an_unknown_authority_is_refused(files, plugin):
     """
     Without a `ca_file` only the public authorities are trusted.
@@ -89,6 +90,7 @@ async def test_certificate_of_an_unknown_authority_is_refused(files, plugin):
                 await _open(_transport(), listener.endpoint)
 
 
+@pytest.mark.fault(43)
 async def test_plugin_with_a_ca_file_wants_certificates_of_its_callers(files, ca_file, plugin):
     """
     Mutual TLS: a caller without a certificate gets no connection.

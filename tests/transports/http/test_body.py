@@ -61,6 +61,7 @@ def test_several_members_are_one_body() -> None:
     assert collect(gzip.compress(b"a") + gzip.compress(b"b"), limit=10, encoding="gzip", piece=7) == b"ab"
 
 
+@pytest.mark.fault(64)
 def test_padding_without_end_is_too_much() -> None:
     """Members with nothing in them do not count as nothing."""
     with pytest.raises(BodyTooLarge):
@@ -73,6 +74,7 @@ def test_an_encoding_that_nobody_asked_for_is_unknown() -> None:
         Body(10, "br")
 
 
+@pytest.mark.fault(64)
 def test_a_bomb_never_exists_in_memory() -> None:
     """100 MiB of zeros under a limit of 1 MiB take no more than a few."""
     packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)

@@ -117,6 +117,7 @@ def test_json_of_another_server_is_no_connect_error() -> None:
     assert read_connect_failure(Answer(status=400, headers={}, body=b'{"code": 17}')) is None
 
 
+@pytest.mark.fault(65)
 def test_deeply_nested_json_is_only_a_quotation() -> None:
     """It does not exhaust the stack."""
     assert read(b"[" * 100_000).code is Code.UNKNOWN

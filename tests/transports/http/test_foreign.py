@@ -108,6 +108,7 @@ async def test_a_page_where_json_was_asked_for_is_quoted(
     assert Status.HEALTHY is health.status
 
 
+@pytest.mark.fault(67)
 async def test_a_redirect_is_not_followed(transport: Transport, json_server: Any, answer_with: Any) -> None:
     """And the message says so."""
     with json_server(answer_with(308, b"", Location="http://192.0.2.1/")) as place, anyio.fail_after(5):
@@ -158,6 +159,7 @@ async def test_a_health_page_decides_where_one_is_configured(asgi_server: Any, p
             assert expected is (await channel.probe()).status
 
 
+@pytest.mark.fault(64)
 async def test_a_bomb_is_refused_while_it_arrives(json_server: Any, answer_with: Any) -> None:
     """Compressed a thousandfold, it is never there as a whole."""
     bomb = gzip.compress(bytes(50 << 20))

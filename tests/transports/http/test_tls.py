@@ -70,6 +70,7 @@ async def test_a_named_authority_is_trusted(authority: Authority) -> None:
     assert [b"0", b"1", b"2"] == replies
 
 
+@pytest.mark.fault(43)
 async def test_an_unknown_authority_is_refused_by_default(authority: Authority, stranger: Authority) -> None:
     """Whether nobody is named, or somebody else."""
     server = build(Options(**authority.issue("127.0.0.1")))
@@ -81,6 +82,7 @@ async def test_an_unknown_authority_is_refused_by_default(authority: Authority, 
                         pass
 
 
+@pytest.mark.fault(43)
 async def test_a_certificate_for_another_host_is_refused(authority: Authority) -> None:
     """And the message names the host that was asked for."""
     server = build(Options(**authority.issue("elsewhere.example")))
@@ -115,6 +117,7 @@ async def test_a_server_may_ask_for_the_clients_certificate(authority: Authority
                         pass
 
 
+@pytest.mark.fault(44)
 async def test_https_spoken_to_a_plain_server_is_the_wrong_protocol() -> None:
     """The message speaks of TLS."""
     transport = build(Options())
@@ -145,6 +148,7 @@ async def test_a_file_that_is_not_there_is_an_error_of_the_configuration(name: s
             pass
 
 
+@pytest.mark.fault(43)
 async def test_a_certificate_that_expires_meanwhile_is_found_at_the_call(
     authority: Authority, stranger: Authority, json_server: Any, answer_with: Any
 ) -> None:

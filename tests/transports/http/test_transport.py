@@ -189,6 +189,7 @@ async def test_a_deadline_that_has_passed_sends_nothing(transport: Transport) ->
     assert not caught.value.sent
 
 
+@pytest.mark.fault(66)
 async def test_a_header_with_a_line_break_is_refused(transport: Transport) -> None:
     """Before anything is sent."""
     with anyio.fail_after(5):
@@ -224,6 +225,7 @@ async def test_a_cancelled_call_cancels_its_handler(transport: Transport) -> Non
     assert [b"%d" % number for number in range(20)] == replies
 
 
+@pytest.mark.fault(35, 36)
 async def test_cancelling_at_any_moment_mixes_up_no_replies(transport: Transport) -> None:
     """However the cancellations fall, every reply is the one of its call."""
     with anyio.fail_after(20):
@@ -269,6 +271,7 @@ async def test_many_calls_are_in_flight_at_once(transport: Transport) -> None:
     assert highest == 4
 
 
+@pytest.mark.fault(33)
 async def test_an_oversize_message_hurts_nobody_else() -> None:
     """In either direction, on either side, while another call is under way."""
     small, large = build(Options(max_message_size=1000)), build(Options())
@@ -304,6 +307,7 @@ async def test_an_oversize_message_hurts_nobody_else() -> None:
     assert kept[0].payload == b"x" * 10
 
 
+@pytest.mark.fault(33)
 async def test_an_oversize_reply_is_refused_while_it_arrives(transport: Transport) -> None:
     """The connection is given up, the channel is not."""
     small = build(Options(max_message_size=1000))
@@ -320,6 +324,7 @@ async def test_an_oversize_reply_is_refused_while_it_arrives(transport: Transpor
     assert len(reply.payload) == 1000
 
 
+@pytest.mark.fault(11)
 async def test_nobody_there_is_unavailable(transport: Transport, free_port: int) -> None:
     """And nothing was sent."""
     with anyio.fail_after(5), pytest.raises(Unavailable, match=f"{free_port} cannot be reached: .*refused") as caught:
@@ -404,6 +409,7 @@ async def test_leaving_the_listener_ends_its_calls_at_once(transport: Transport)
     assert Code.UNAVAILABLE is errors[0].code
 
 
+@pytest.mark.fault(30)
 async def test_a_client_that_says_nothing_does_not_hold_up_the_end(transport: Transport) -> None:
     """Half a request is no reason to wait."""
     with anyio.fail_after(5):
@@ -416,6 +422,7 @@ async def test_a_client_that_says_nothing_does_not_hold_up_the_end(transport: Tr
         await stuck.aclose()
 
 
+@pytest.mark.fault(42)
 async def test_an_address_that_is_taken_is_unavailable(transport: Transport) -> None:
     """It may be free later."""
     with anyio.fail_after(5):

@@ -35,6 +35,7 @@ async def read_request(stream: SocketStream) -> bytes:
     return data
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     ("greeting", "quoted"),
     [
@@ -100,6 +101,7 @@ async def test_whoever_says_nothing_gets_the_benefit_of_the_doubt(transport: Tra
             assert b"{}" == (await channel.call(Call())).payload
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -130,6 +132,7 @@ async def test_an_answer_that_breaks_off_or_breaks_the_rules_is_an_error(
             assert b"{}" == (await channel.call(Call())).payload
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("idempotent", [True, False])
 async def test_an_old_connection_that_turns_out_to_be_closed_is_replaced(
     transport: Transport, raw_peer: Any, idempotent: bool
@@ -182,6 +185,7 @@ async def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used
             assert b"{}" == (await channel.call(Call())).payload
 
 
+@pytest.mark.fault(28)
 async def test_a_connection_that_cannot_be_made_in_time_is_unavailable() -> None:
     """After `connection_timeout`, not after the patience of the operating system."""
     transport = build(Options(connection=ConnectionConfig(connection_timeout=0.05)))

@@ -91,6 +91,7 @@ async def test_where_nothing_is_nobody_answers(endpoint: Endpoint) -> None:
     assert not error.sent
 
 
+@pytest.mark.fault(11)
 async def test_a_socket_on_which_nobody_listens_is_unavailable(endpoint: Endpoint) -> None:
     """
     What a killed server leaves behind.
@@ -120,6 +121,7 @@ async def test_a_datagram_socket_speaks_something_else(endpoint: Endpoint) -> No
         assert WrongProtocol is type(await failure_of_a_call(endpoint))
 
 
+@pytest.mark.fault(28)
 async def test_a_server_that_accepts_nobody_is_given_up_in_time(endpoint: Endpoint) -> None:
     """
     Its queue is full, and stays so.
@@ -152,6 +154,7 @@ async def test_an_http_server_is_recognised(endpoint: Endpoint) -> None:
     assert "<!DOCTYPE" in str(error)
 
 
+@pytest.mark.fault(5)
 async def test_a_peer_that_speaks_first_is_recognised(endpoint: Endpoint) -> None:
     """
     Its greeting is quoted, escaped.
@@ -174,6 +177,7 @@ async def test_a_peer_that_closes_at_once_loses_the_connection(endpoint: Endpoin
     assert "does it speak ttrpc?" in str(error)
 
 
+@pytest.mark.fault(32)
 async def test_garbage_after_a_frame_breaks_the_protocol(endpoint: Endpoint) -> None:
     """
     The peer has spoken ttrpc before, so it is its mistake.

@@ -71,6 +71,7 @@ async def test_the_file_is_removed_when_the_listener_stops(tmp_path: Path) -> No
     assert not path.exists()
 
 
+@pytest.mark.fault(53)
 async def test_a_missing_directory_is_made_private(tmp_path: Path) -> None:
     """
     Nobody else can reach a socket in it.
@@ -105,6 +106,7 @@ async def test_a_relative_path_counts_from_the_working_directory(
         assert b"hello" == (await ask(Endpoint("unix:s.sock"))).payload
 
 
+@pytest.mark.fault(54)
 async def test_a_stale_file_is_replaced(tmp_path: Path) -> None:
     """
     A socket on which nobody listens is in nobody's use.
@@ -116,6 +118,7 @@ async def test_a_stale_file_is_replaced(tmp_path: Path) -> None:
         assert b"hello" == (await ask(listener.endpoint)).payload
 
 
+@pytest.mark.fault(54)
 async def test_a_live_file_is_never_replaced(tmp_path: Path) -> None:
     """
     The second listener is refused, the first goes on.
@@ -141,6 +144,7 @@ async def test_a_file_that_is_no_socket_is_never_touched(tmp_path: Path) -> None
     assert "precious" == path.read_text()
 
 
+@pytest.mark.fault(54)
 async def test_a_successors_file_is_left_alone(tmp_path: Path) -> None:
     """
     Only the file that the listener made itself is removed.
@@ -154,6 +158,7 @@ async def test_a_successors_file_is_left_alone(tmp_path: Path) -> None:
     assert path.exists()
 
 
+@pytest.mark.fault(52)
 async def test_a_long_path_works(tmp_path: Path) -> None:
     """
     The system's limit is on the address, not on the file.
@@ -164,6 +169,7 @@ async def test_a_long_path_works(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.fault(52)
 async def test_a_name_that_no_address_can_hold_is_refused_with_the_limit(tmp_path: Path) -> None:
     """
     The error says how long a path may be.
@@ -222,6 +228,7 @@ async def test_the_holders_own_error_leaves_the_listener_unwrapped(tmp_path: Pat
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.fault(54)
 def test_of_many_that_start_at_once_over_a_stale_file_one_wins(tmp_path: Path) -> None:
     """
     The others are told that the address is in use, and the winner stays reachable.

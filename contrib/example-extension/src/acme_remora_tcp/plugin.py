@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remora import ConnectionConfig, TransportSpec, hookimpl
+from remora.values import Count
 
 if TYPE_CHECKING:
     from remora.protocols import Transport
@@ -24,7 +25,7 @@ class Options:
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 4 * 1024 * 1024
+    max_message_size: Count = 4 * 1024 * 1024
 
 
 def build(options: Options) -> Transport:

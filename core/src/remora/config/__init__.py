@@ -2,6 +2,7 @@
 The configuration: records, and how they are read from files.
 """
 
+from remora.config._converter import make_config_converter
 from remora.config._load import FORMATS, load_config, problems_of_plugin, structure_config, summary
 from remora.config._records import TRANSPORT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
 from remora.config._security import LimitsConfig, SecurityConfig
@@ -26,6 +27,7 @@ __all__ = [
     "RetryConfig",
     "SecurityConfig",
     "load_config",
+    "make_config_converter",
     "problems_of_plugin",
     "structure_config",
     "summary",

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from remora._structure import describe_errors, make_converter
+from remora._requirement import problem_of
+from remora._structure import describe_errors
+from remora.config._converter import make_config_converter
 from remora.config._expand import expand
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.errors import ConfigError
-from remora.types import Endpoint
-from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 FORMATS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads}
 """How a file is parsed, by the ending of its name."""
 
+_CONVERTER = make_config_converter()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
@@ -220,45 +220,11 @@ def _check(plugin: PluginConfig) -> list[str]:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
     if not (plugin.endpoint or plugin.endpoints or plugin.executable):
         problems.append(f"{where}: has no endpoint")
+    if problem := problem_of(plugin.version):
+        problems.append(f"{where}.version: {problem}")
     addresses = [("endpoint", plugin.endpoint)] if plugin.endpoint else []
     addresses += [(f"endpoints[{index}].url", each.url) for index, each in enumerate(plugin.endpoints)]
     for key, url in addresses:
         if not _SCHEME.match(url):
             problems.append(f"{where}.{key}: {url!r} has no scheme such as http:, grpc:, unix: or exec:")
     return problems
-
-
-def _limits(type_: object) -> Limits | None:
-    return next((each for each in getattr(type_, "__metadata__", ()) if isinstance(each, Limits)), None)
-
-
-def _number(value: object, type_: Any) -> object:
-    """
-    A number within the limits of its type.
-    """
-    limits = _limits(type_)
-    assert limits is not None
-    kind = get_args(type_)[0]
-    number = value
-    if limits.is_duration and isinstance(value, str):
-        with suppress(ValueError):
-            number = parse_duration(value)
-    is_number = isinstance(number, int) or (kind is float and isinstance(number, float))
-    if isinstance(number, int | float) and is_number and not isinstance(number, bool) and limits.allow(number):
-        return kind(number)
-    raise ValueError(f"expected {limits}, got {value!r}")
-
-
-def _endpoint(value: object, _: object) -> Endpoint:
-    if isinstance(value, str):
-        return Endpoint(value)
-    endpoint: Endpoint = _PLAIN.structure(value, Endpoint)
-    if endpoint.weight < 0:
-        raise ValueError(f"weight: expected a number of at least 0, got {endpoint.weight}")
-    return endpoint
-
-
-_PLAIN = make_converter(forbid_extra_keys=True)
-_CONVERTER = make_converter(forbid_extra_keys=True)
-_CONVERTER.register_structure_hook_func(lambda type_: _limits(type_) is not None, _number)
-_CONVERTER.register_structure_hook(Endpoint, _endpoint)

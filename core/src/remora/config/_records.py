@@ -93,7 +93,8 @@ class PluginConfig:
         fallback: What answers when the plugin cannot.
         labels: What the operator wants to see beside it.
         annotations: More of that, never used for selection.
-        version: The version that the plugin has, for `info()` of plugins that do not say it themselves.
+        version: A requirement such as ">=1.2,<2" that the plugin's own version must meet, or else it is not used; or
+            a plain version, for `info()` of plugins that do not say it themselves.
         options: Options of the transport.
         connection: How instances are connected.
         retry: How often a call is tried again.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from remora.config import ConnectionConfig, LimitsConfig, SecurityConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
+from remora.values import Count, Grace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,9 +50,9 @@ class ExecOptions:
     env: Mapping[str, str] = field(default_factory=dict)
     work_dir: str = ""
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 4 * 1024 * 1024
-    stop_grace: float = 5.0
-    term_grace: float = 2.0
+    max_message_size: Count = 4 * 1024 * 1024
+    stop_grace: Grace = 5.0
+    term_grace: Grace = 2.0
     inherit_env: tuple[str, ...] = ()
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig | None = None

@@ -57,6 +57,10 @@ _BROKEN = re.compile(
 )
 
 
+_LONGEST_NUMBER = 15
+"""Digits of a push-back; a number with more would be longer than anybody waits."""
+
+
 def error_from_rpc(error: grpc.aio.AioRpcError, *, connected: bool) -> RemoraError:
     """
     What Remora raises for grpcio's error.
@@ -157,7 +161,7 @@ def _details(data: str | bytes | None) -> Mapping[str, object]:
 
 
 def _pushback(value: str | bytes | None) -> float | None:
-    if not isinstance(value, str) or not value.isdecimal():
+    if not isinstance(value, str) or not value.isdecimal() or len(value) > _LONGEST_NUMBER:
         return None
     return int(value) / 1000
 

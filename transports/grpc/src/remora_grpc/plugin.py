@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
+from remora.values import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,7 @@ class GrpcOptions:
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 4 * 1024 * 1024
+    max_message_size: Count = 4 * 1024 * 1024
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
+from remora.values import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ class Options:
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    max_message_size: int = 16 * 1024 * 1024
+    max_message_size: Count = 16 * 1024 * 1024
     verify: bool = True
     ca_file: str = ""
     cert_file: str = ""

@@ -1,0 +1,244 @@
+"""
+A soak: calls without pause while their plugins are killed, stopped, garbled and restarted; at the end, the books.
+
+    python -m benchmarks.soak --minutes 10 --backend trio
+
+Every call must end: with its own reply, or with an error of Remora. No call that may be made only once may reach a
+plugin twice. Nothing may be left when the manager is closed. When one of these is broken the program ends with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from benchmarks.soak_chaos import Chaos, Server, free_port
+from benchmarks.soak_plugin import Done
+from remora import Manager, Plugin, RemoraError
+
+WORKERS = 4
+"""Callers per plugin."""
+
+
+@dataclass
+class Books:
+    """
+    What happened to the calls, and what the process used meanwhile.
+    """
+
+    asked: int = 0
+    answered: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    untyped: Counter[str] = field(default_factory=Counter)
+    mixed_up: int = 0
+    ended: int = 0
+    once: list[int] = field(default_factory=list)
+    memory: list[tuple[float, int]] = field(default_factory=list)
+    most_descriptors: int = 0
+    most_tasks: int = 0
+
+
+def configuration(folder: Path, backend: str) -> tuple[dict[str, Any], dict[str, Server]]:
+    """
+    One plugin per way to be reached, and the servers of those that are not started by the host.
+    """
+    log = folder / "log"
+    addresses = {"unix": f"unix:{folder}/socket", "http": f"http://127.0.0.1:{free_port()}"}
+    servers = {name: Server(address, log, backend) for name, address in addresses.items()}
+    child = {
+        "endpoint": f"exec:{sys.executable}",
+        "args": ["-m", "benchmarks.soak_plugin", str(log), backend],
+        "env": {"PYTHONPATH": os.getcwd()},
+        "options": {"stop_grace": 0.5, "term_grace": 0.5},
+    }
+    common = {
+        "service": "soak.v1.Ledger",
+        "circuit_breaker": {"recovery_timeout": 0.5},
+        "health_check": {"interval": 2, "timeout": 1},
+    }
+    plugins = {
+        "ttrpc": {**child, **common},
+        "jsonl": {**child, **common, "protocol": "jsonl"},
+        **{name: {"endpoint": address, **common} for name, address in addresses.items()},
+    }
+    return {"log_level": "error", "plugins": plugins}, servers
+
+
+async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: float) -> dict[str, Any]:
+    """
+    Run it, and return the report.
+    """
+    rng, books = random.Random(seed), Books()
+    config, servers = configuration(folder, backend)
+    before = usage()
+    for server in servers.values():
+        server.start()
+    try:
+        async with Manager(config, rng=random.Random(seed)) as manager:
+            chaos = Chaos(manager, servers, rng=rng)
+            await until_ready(manager)
+            async with anyio.create_task_group() as tasks:
+                garblers = {name: manager.plugin(name, int, Done, method="garble") for name in config["plugins"]}
+                tasks.start_soon(partial(chaos.run, garblers, pause=pause))
+                tasks.start_soon(watch, books)
+                await load(manager, list(config["plugins"]), books, chaos, seconds)
+                tasks.cancel_scope.cancel()
+    finally:
+        for server in servers.values():
+            server.stop()
+    await anyio.sleep(0.2)  # asyncio closes its transports in a later turn of the loop
+    gc.collect()  # what an error of a connection that was never made still holds
+    return report(books, chaos, folder / "log", before, usage(), seed=seed)
+
+
+async def until_ready(manager: Manager) -> None:
+    """
+    Wait until every plugin has answered once.
+    """
+    with anyio.fail_after(30):
+        for name in manager.list_plugins():
+            while True:
+                with suppress(RemoraError):
+                    await manager.plugin(name, int, Done, method="look").execute(0)
+                    break
+                await anyio.sleep(0.1)
+
+
+async def load(manager: Manager, names: list[str], books: Books, chaos: Chaos, seconds: float) -> None:
+    """
+    Call all plugins for a while; returns when every call has ended.
+    """
+    ends = anyio.current_time() + seconds
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            for worker in range(WORKERS):
+                method = "add" if worker % 2 else "look"
+                plugin = manager.plugin(name, int, Done, method=method)
+                tasks.start_soon(work, name, plugin, method == "add", books, chaos, ends)
+
+
+async def work(name: str, plugin: Plugin[int, Done], is_once: bool, books: Books, chaos: Chaos, ends: float) -> None:
+    """
+    Make one call after the other.
+    """
+    while anyio.current_time() < ends:
+        books.asked += 1
+        token = books.asked
+        try:
+            done = await plugin.execute(token, timeout=2, idempotent=not is_once)
+        except RemoraError as error:
+            books.failed[type(error).__name__] += 1
+        except Exception as error:  # the very thing that must not happen
+            books.untyped[type(error).__name__] += 1
+        else:
+            books.answered[name] += 1
+            books.mixed_up += done.token != token
+            books.once += [token] if is_once else []
+            chaos.pids[name] = done.pid
+        books.ended += 1
+        await anyio.sleep(0.01)
+
+
+async def watch(books: Books) -> None:
+    """
+    Note once a second what the process uses.
+    """
+    while True:
+        now = usage()
+        books.memory.append((anyio.current_time(), now["memory"]))
+        books.most_descriptors = max(books.most_descriptors, now["descriptors"])
+        books.most_tasks = max(books.most_tasks, now["tasks"])
+        await anyio.sleep(1)
+
+
+def usage() -> dict[str, int]:
+    """
+    Memory in bytes, and the numbers of descriptors, tasks and child processes.
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {
+        "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "tasks": len(anyio.get_running_tasks()),
+        "children": len(children),
+    }
+
+
+def slope(samples: list[tuple[float, int]]) -> float:
+    """
+    KiB per minute by which memory grew in the second half, by least squares.
+    """
+    half = samples[len(samples) // 2 :]
+    middle = sum(time for time, _ in half) / max(1, len(half))
+    spread = sum((time - middle) ** 2 for time, _ in half)
+    return sum((time - middle) * size for time, size in half) / spread * 60 / 1024 if spread else 0.0
+
+
+def report(
+    books: Books, chaos: Chaos, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int
+) -> dict[str, Any]:
+    """
+    The numbers, and under `broken` the rules that were not kept.
+    """
+    reached = Counter(map(int, log.read_text().split()))
+    musts = {
+        "lost": books.asked - books.ended + sum(token not in reached for token in books.once),
+        "duplicated": sum(count > 1 for count in reached.values()),
+        "mixed up": books.mixed_up,
+        "untyped": sum(books.untyped.values()),
+        "descriptors left": max(0, after["descriptors"] - before["descriptors"]),
+        "tasks left": max(0, after["tasks"] - before["tasks"]),
+        "children left": max(0, after["children"] - before["children"]),
+    }
+    return {
+        "seed": seed,
+        "asked": books.asked,
+        "answered": dict(books.answered),
+        "failed typed": dict(books.failed),
+        "failed untyped": dict(books.untyped),
+        "chaos": dict(chaos.acts),
+        "most descriptors": books.most_descriptors,
+        "most tasks": books.most_tasks,
+        "memory in MiB": round(after["memory"] / 2**20, 1),
+        "memory slope in KiB a minute": round(slope(books.memory), 1),
+        **musts,
+        "broken": [name for name, count in musts.items() if count],
+    }
+
+
+def main() -> None:
+    """
+    Read the command line, run, print the report.
+    """
+    parser = argparse.ArgumentParser(description="call plugins that keep breaking, and count")
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds between two acts of chaos")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    options = parser.parse_args()
+    logging.getLogger("remora").addHandler(logging.NullHandler())
+    logging.getLogger("remora").propagate = False
+    with tempfile.TemporaryDirectory(prefix="remora-soak-") as folder:
+        run = partial(soak, seed=options.seed, folder=Path(folder), pause=options.pause)
+        result = anyio.run(run, options.minutes * 60, options.backend, backend=options.backend)
+    print(json.dumps(result, indent=2))
+    sys.exit(1 if result["broken"] else 0)
+
+
+if __name__ == "__main__":
+    main()

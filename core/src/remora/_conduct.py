@@ -1,0 +1,97 @@
+"""
+How strangers' code behaves: what it raises is logged and counted, and so is how long it holds up the event loop.
+
+What lives here: the book-keeping. What must not: decisions about what happens to a call.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from remora._faults import cancellation, innermost, raise_explained, told
+from remora.errors import RemoraError
+from remora.types import ExtensionFaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import NoReturn
+
+_log = logging.getLogger(__name__)
+
+PATIENCE = 0.1
+"""Seconds that code on the event loop may take before somebody is told."""
+
+
+class Conduct:
+    """
+    The record of all strangers' code that one manager runs.
+
+    Args:
+        clock: Seconds, for measuring code that blocks.
+        patience: Seconds that it may take.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = perf_counter, patience: float = PATIENCE) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._record: dict[str, ExtensionFaults] = {}
+
+    def faults(self) -> dict[str, ExtensionFaults]:
+        """
+        What has been recorded so far, by who did it.
+        """
+        return dict(self._record)
+
+    def failed(self, culprit: str, error: BaseException) -> None:
+        """
+        Log and count an exception that came out of strangers' code.
+        """
+        _log.error("%s failed", culprit, exc_info=error)
+        self._count(culprit, error)
+
+    def explain(self, culprit: str, error: Exception) -> NoReturn:
+        """
+        Raise the Remora error in an exception of a call; any other is logged and counted (see `raise_explained`).
+        """
+        inner = innermost(error)
+        if not isinstance(inner, RemoraError):
+            self._count(culprit, inner)
+        raise_explained(culprit, error)
+
+    def cancelled(self, culprit: str, group: BaseExceptionGroup[BaseException]) -> BaseException:
+        """
+        The cancellation out of a group; the errors in it are logged and counted (see `cancellation`).
+        """
+        errors, _ = group.split(Exception)
+        if errors is not None:
+            self._count(culprit, errors)
+        return cancellation(group, culprit)
+
+    @contextmanager
+    def watching(self, culprit: str) -> Iterator[None]:
+        """
+        Run strangers' code that nothing else can run beside; it is told on when it takes too long.
+        """
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.took(culprit, self._clock() - started)
+
+    def took(self, culprit: str, seconds: float) -> None:
+        """
+        Record how long strangers' code has held up the event loop.
+        """
+        if seconds <= self._patience:
+            return
+        _log.warning("%s held up the event loop for %.0f ms; it must not block", culprit, seconds * 1000)
+        known = self._record.get(culprit, ExtensionFaults())
+        self._record[culprit] = replace(known, delays=known.delays + 1, longest=max(known.longest, seconds))
+
+    def _count(self, culprit: str, error: BaseException) -> None:
+        known = self._record.get(culprit, ExtensionFaults())
+        self._record[culprit] = replace(known, failures=known.failures + 1, last=told(error))

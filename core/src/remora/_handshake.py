@@ -1,0 +1,146 @@
+"""
+The first words with a plugin: is it the one that the configuration and the typed client expect?
+
+Only a plugin whose table demands a version is asked when it is connected: every other one is left in peace, since
+foreign programs need not know the question. One that cannot answer does not meet a demand.
+
+What lives here: the question, and what an answer means. What must not: retries, instances.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import anyio
+
+from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE, PROTOCOL_VERSIONS, common_version
+from remora._methods import methods_of
+from remora._requirement import is_requirement, meets
+from remora.codecs import JsonCodec
+from remora.errors import Code, ConfigError, PluginError, ServiceMismatch, VersionMismatch
+from remora.types import Call, PluginInfo
+
+if TYPE_CHECKING:
+    from remora.config import PluginConfig
+    from remora.protocols import Channel
+    from remora.types import Reply
+
+_DUMB = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.UNKNOWN, Code.INTERNAL})
+"""How those answer who do not know the question."""
+
+
+def describe_call(deadline: float | None = None) -> Call:
+    """
+    The question what a plugin is; it says which versions of the answer are understood.
+    """
+    payload = json.dumps({"protocol_versions": PROTOCOL_VERSIONS}).encode()
+    return Call(
+        service=PLUGIN_SERVICE,
+        method=DESCRIBE_METHOD,
+        payload=payload,
+        deadline=deadline,
+        request_id=uuid4().hex,
+        idempotent=True,
+    )
+
+
+def read_description(reply: Reply) -> PluginInfo | None:
+    """
+    The description in a reply; None when it is none.
+    """
+    try:
+        info = _json().decode(reply.payload, PluginInfo)
+    except ValueError:
+        return None
+    return info
+
+
+def is_dumb(error: PluginError) -> bool:
+    """
+    Whether an error is how somebody answers who does not know the question.
+    """
+    return error.code in _DUMB
+
+
+async def shake_hands(channel: Channel, config: PluginConfig) -> None:
+    """
+    Check a plugin that has just been connected, where its table demands a version.
+
+    Raises:
+        VersionMismatch: It has another version, or does not say which.
+        RemoraError: It cannot be asked.
+    """
+    if not is_requirement(config.version):
+        return
+    check_version(await _ask(channel, config.connection.connection_timeout), config.version)
+
+
+def check_version(info: PluginInfo | None, required: str) -> None:
+    """
+    Compare what a plugin says about itself with what is demanded.
+
+    Raises:
+        VersionMismatch: They do not fit.
+    """
+    check_protocol(info)
+    if not is_requirement(required):
+        return
+    found = info.version if info is not None else ""
+    if not found:
+        raise VersionMismatch(f"version {required} is required, but the plugin does not say its own", required=required)
+    if not meets(found, required):
+        message = f"version {required} is required, but the plugin says that it is {found}"
+        raise VersionMismatch(message, required=required, found=found)
+
+
+def check_protocol(info: PluginInfo | None) -> None:
+    """
+    Raise VersionMismatch unless both sides have a version of the description in common.
+    """
+    if info is not None and common_version(info.protocol_versions) is None:
+        ours, theirs = _listed(PROTOCOL_VERSIONS), _listed(info.protocol_versions)
+        message = f"this host speaks version {ours} of remora.v1.Plugin, the plugin {theirs}"
+        raise VersionMismatch(message, required=ours, found=theirs)
+
+
+def check_methods(info: PluginInfo, service: str, protocol: type) -> None:
+    """
+    Check that a plugin serves what a typed client needs.
+
+    Raises:
+        ServiceMismatch: It does not, or does not say what it serves; everything that is missing is named.
+    """
+    if not info.methods:
+        raise ServiceMismatch(f"it does not say what it serves, so {protocol.__qualname__} cannot be verified")
+    served = {(each.service, each.name) for each in info.methods}
+    missing = [f"{service}/{name}" for name in methods_of(protocol) if (service, name) not in served]
+    if missing:
+        there = ", ".join(sorted(f"{service}/{name}" for service, name in served))
+        message = f"{protocol.__qualname__} needs {', '.join(missing)}, which it does not serve; it serves {there}"
+        raise ServiceMismatch(message, problems=[f"{name} is not served" for name in missing])
+
+
+async def _ask(channel: Channel, timeout: float) -> PluginInfo | None:
+    try:
+        with anyio.fail_after(timeout):
+            return read_description(await channel.call(describe_call(anyio.current_time() + timeout)))
+    except PluginError as error:
+        if error.code is Code.FAILED_PRECONDITION:
+            raise VersionMismatch(error.message, required=_listed(PROTOCOL_VERSIONS)) from error
+        if not is_dumb(error):
+            raise
+        return None
+    except TimeoutError as error:
+        raise ConfigError(f"it did not describe itself within {timeout:g} s") from error
+
+
+@cache
+def _json() -> JsonCodec:
+    return JsonCodec()
+
+
+def _listed(versions: tuple[int, ...]) -> str:
+    return " or ".join(map(str, versions)) or "1"

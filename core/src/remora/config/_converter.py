@@ -1,0 +1,60 @@
+"""
+Plain values to configuration records: strict, with limits and durations, and no unknown keys.
+
+What lives here: the hooks of the configuration's own kinds of values. What must not: files, and the merging of tables.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, get_args
+
+from remora._structure import make_converter
+from remora.types import Endpoint
+from remora.values import Limits, parse_duration
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+
+def make_config_converter() -> Converter:
+    """
+    The converter for tables of the configuration, and for the options of transports.
+    """
+    converter = make_converter(forbid_extra_keys=True)
+    converter.register_structure_hook_func(lambda type_: _limits(type_) is not None, _number)
+    converter.register_structure_hook(Endpoint, _endpoint)
+    return converter
+
+
+def _limits(type_: object) -> Limits | None:
+    return next((each for each in getattr(type_, "__metadata__", ()) if isinstance(each, Limits)), None)
+
+
+def _number(value: object, type_: Any) -> object:
+    """
+    A number within the limits of its type.
+    """
+    limits = _limits(type_)
+    assert limits is not None
+    kind = get_args(type_)[0]
+    number = value
+    if limits.is_duration and isinstance(value, str):
+        with suppress(ValueError):
+            number = parse_duration(value)
+    is_number = isinstance(number, int) or (kind is float and isinstance(number, float))
+    if isinstance(number, int | float) and is_number and not isinstance(number, bool) and limits.allow(number):
+        return kind(number)
+    raise ValueError(f"expected {limits}, got {value!r}")
+
+
+def _endpoint(value: object, _: object) -> Endpoint:
+    if isinstance(value, str):
+        return Endpoint(value)
+    endpoint: Endpoint = _PLAIN.structure(value, Endpoint)
+    if endpoint.weight < 0:
+        raise ValueError(f"weight: expected a number of at least 0, got {endpoint.weight}")
+    return endpoint
+
+
+_PLAIN = make_converter(forbid_extra_keys=True)

@@ -1,0 +1,3 @@
+"""
+Coverage-guided fuzzing of every parser that reads what others wrote.
+"""

@@ -1,0 +1,164 @@
+"""
+The parsers under fuzz, and what each of them claims of any bytes: no exception but the one that it promises.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc.aio import AioRpcError, Metadata
+
+from remora import Call, ConfigError, RemoraError, Reply
+from remora.codecs import JsonCodec
+from remora.config import ManagerConfig, structure_config
+from remora.types import PluginInfo
+from remora.values import parse_duration
+from remora.wire import (
+    Frame,
+    FrameDecoder,
+    JsonLines,
+    Noise,
+    Overlong,
+    Oversize,
+    decode_json_answer,
+    decode_json_request,
+    decode_request,
+    decode_response,
+    decode_status,
+)
+from remora_grpc._status import error_from_rpc
+from remora_http._body import BadEncoding, Body, BodyTooLarge
+from remora_http._failure import Answer, read_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SMALL = 1000
+"""The limit of messages under fuzz, so that it is met."""
+
+
+def frames(data: bytes) -> None:
+    """
+    ttrpc: frames, and the messages in them.
+    """
+    decoder = FrameDecoder(max_message_size=SMALL)
+    with suppress(RemoraError):
+        decoder.feed(data[: len(data) // 2])
+        decoder.feed(data[len(data) // 2 :])
+        while (frame := decoder.next_frame()) is not None:
+            assert isinstance(frame, Frame | Oversize)
+            if isinstance(frame, Frame):
+                assert len(frame.message) <= SMALL
+                messages(frame.message)
+
+
+def messages(data: bytes) -> None:
+    """
+    ttrpc: requests and responses.
+    """
+    with suppress(ValueError):
+        assert isinstance(decode_request(data, 0.0), Call)
+    with suppress(ValueError):
+        assert isinstance(decode_response(data, ""), Reply | RemoraError)
+
+
+def jsonl(data: bytes) -> None:
+    """
+    JSON lines, and the objects in them.
+    """
+    lines = JsonLines(max_size=SMALL)
+    with suppress(RemoraError):
+        lines.feed(data)
+        lines.feed_eof()
+    while (line := lines.next_message()) is not None:
+        if not isinstance(line, Noise | Overlong):
+            decode_json_answer(line)
+            decode_json_request(line)
+
+
+def connect_error(data: bytes) -> None:
+    """
+    Connect: the body of an error, of whatever status.
+    """
+    status = 300 + (data[0] if data else 0)
+    headers = {"content-type": "application/json", "retry-after": data[1:12].decode("latin-1")}
+    error = read_failure(Answer(status=status, headers=headers, body=data[12:]), now=0.0)
+    assert isinstance(error, RemoraError)
+
+
+def body(data: bytes) -> None:
+    """
+    HTTP: a body that says that it is compressed.
+    """
+    collected = Body(SMALL, "gzip")
+    with suppress(BadEncoding, BodyTooLarge):
+        collected.feed(data)
+        assert len(collected.finish()) <= SMALL
+
+
+def config(data: bytes) -> None:
+    """
+    A configuration file in TOML.
+    """
+    try:
+        tables = tomllib.loads(data.decode("utf-8", "replace"))
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        return
+    with suppress(ConfigError):
+        assert isinstance(structure_config(tables, variables={}), ManagerConfig)
+
+
+def duration(data: bytes) -> None:
+    """
+    Text that is a duration, or not.
+    """
+    with suppress(ValueError):
+        seconds = parse_duration(data.decode("utf-8", "replace"))
+        assert seconds >= 0
+        assert math.isfinite(seconds)
+
+
+def grpc_status(data: bytes) -> None:
+    """
+    gRPC: the message, details and trailing metadata of a status.
+    """
+    with suppress(ValueError):
+        decode_status(data)
+    code = list(grpc.StatusCode)[(data[0] if data else 2) % 17]
+    if code is grpc.StatusCode.OK:
+        return
+    text = data[1:].decode("utf-8", "replace")
+    trailing = Metadata(("grpc-retry-pushback-ms", text), ("grpc-status-details-bin", data[1:]))
+    error = error_from_rpc(AioRpcError(code, Metadata(), trailing, details=text), connected=True)
+    assert isinstance(error, RemoraError)
+
+
+def description(data: bytes) -> None:
+    """
+    JSON where a record is expected.
+    """
+    with suppress(ValueError):
+        assert isinstance(JSON.decode(data, PluginInfo), PluginInfo)
+    with suppress(ValueError):
+        value = JSON.decode(data, object)
+        json.dumps(value)
+
+
+JSON = JsonCodec()
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "frames": frames,
+    "messages": messages,
+    "jsonl": jsonl,
+    "connect_error": connect_error,
+    "body": body,
+    "config": config,
+    "duration": duration,
+    "grpc_status": grpc_status,
+    "description": description,
+}

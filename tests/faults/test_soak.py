@@ -1,0 +1,38 @@
+"""
+The soak, for ten seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.sources import ROOT
+
+
+@pytest.mark.fault(1, 2, 50, 62)
+def test_a_soak_loses_nothing_and_leaves_nothing(anyio_backend: str) -> None:
+    """
+    Every call ends, none is made twice, and the books balance.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.soak",
+        "--minutes",
+        "0.17",
+        "--backend",
+        anyio_backend,
+        "--pause",
+        "0.3",
+    ]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=90)
+    report = json.loads(done.stdout or "{}")
+
+    assert report.get("broken") == [], done.stdout + done.stderr
+    assert report["asked"] > 200
+    assert all(report["answered"].get(name) for name in ("ttrpc", "jsonl", "unix", "http"))
+    assert done.returncode == 0
