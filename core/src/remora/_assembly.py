@@ -173,8 +173,7 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
         feature = catalog.transport(endpoint.scheme, config.transport)
         spec = feature.spec
         if spec.name not in transports:
-            with lent.conduct.watching(feature.named("transport")):
-                transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
+            transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
         restart = LAUNCHED if spec.launches else CONNECTED
         for name in _names(endpoint, config.instances):
             instance = Instance(
@@ -199,8 +198,7 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
         conduct=lent.conduct,
     )
     fallback = _fallback(config, lent)
-    interceptors = _interceptors(catalog, config.name, lent.conduct)
-    pipeline = Pipeline(route, interceptors, fallback=fallback, rng=lent.own_rng())
+    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -242,20 +240,15 @@ def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tup
     if not config.balancer:
         return None, ""
     feature = catalog.balancer(config.balancer)
-    culprit = feature.named("balancer")
-    with lent.conduct.watching(culprit):
-        balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return balancer, culprit
+    balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
+    return balancer, feature.named("balancer")
 
 
-def _interceptors(catalog: Catalog, plugin: str, conduct: Conduct) -> list[tuple[str, Interceptor]]:
+def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
     """
     The interceptors of a plugin, the outermost first, each with what to call it in messages.
     """
     features = [claims[0] for claims in catalog.interceptors.values()]
     features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = []
-    for feature in features:
-        with conduct.watching(feature.named("interceptor")):
-            built.append((feature.named("interceptor"), feature.build("interceptor", plugin)))
+    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
     return [(culprit, each) for culprit, each in built if each is not None]
