@@ -23,7 +23,7 @@ def test_example_is_read(kind: str, text: str) -> None:
     """
     As a configuration by a manager, or as an allow-list.
     """
-    if kind == "wrong":
+    if kind == "allow-list":
         assert parse_allow_list(text).plugins["wordcount"].size == 65536
     else:
         data = tomllib.loads(text)
@@ -32,7 +32,7 @@ def test_example_is_read(kind: str, text: str) -> None:
 
 def test_there_are_examples_of_everything() -> None:
     """
-    Also of the list, which is no configuration and therefore marked as a wrong one.
+    Also of the list.
     """
-    assert {"", "wrong"} == {kind for kind, _ in EXAMPLES}
+    assert {"", "allow-list"} == {kind for kind, _ in EXAMPLES}
     assert len(EXAMPLES) == 4
