@@ -15,7 +15,16 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import importlib_metadata
 
 from pages import attributes, main, summary, table
-from remora.config import OBJECT, ConnectionConfig, Defaults, FallbackConfig, ManagerConfig, PluginConfig
+from remora.config import (
+    OBJECT,
+    ConnectionConfig,
+    Defaults,
+    FallbackConfig,
+    LimitsConfig,
+    ManagerConfig,
+    PluginConfig,
+    SecurityConfig,
+)
 from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Limits
@@ -62,11 +71,13 @@ def transports() -> str:
     """
     A section for each transport that Remora brings.
     """
-    known = frozenset(each.name for each in fields(PluginConfig))
+    known = frozenset(each.name for each in fields(PluginConfig)) | {"security"}
     sections = []
     for name in TRANSPORTS:
         spec = _spec(name)
-        used = [f"`{each.name}`" for each in fields(spec.options) if each.name in known - {"name", "connection"}]
+        used = [
+            f"`{each.name}`" for each in fields(spec.options) if each.name in known - {"name", "connection", "security"}
+        ]
         schemes = ", ".join(f"`{scheme}:`" for scheme in spec.schemes)
         also = f" Of the plugin's own keys it uses {', '.join(used)}." if used else ""
         sections.append(f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, leave_out=known)}")
@@ -128,6 +139,8 @@ if __name__ == "__main__":
             "endpoints": keys(Endpoint),
             "fallback": keys(FallbackConfig),
             "blocks": blocks(),
+            "security": keys(SecurityConfig),
+            "limits": keys(LimitsConfig),
             "transports": transports(),
         },
     )

@@ -163,8 +163,9 @@ def test_policies_differ_in_what_is_not_listed(allowed: AllowList | None, strict
     )
 
 
+@pytest.mark.fault(75)
 @pytest.mark.parametrize("policy", ["strict", "permissive"])
-def test_fault_75_a_weakness_refuses_also_what_is_pinned(policy: Policy) -> None:
+def test_a_weakness_refuses_also_what_is_pinned(policy: Policy) -> None:
     """
     Who can write to the program now can do so again.
     """

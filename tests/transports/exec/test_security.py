@@ -146,8 +146,9 @@ async def test_audit_only_checks_everything_and_blocks_nothing(place, program):
     assert [f"{path} can be written by everybody", "there is no allow-list"] == record["reasons"]
 
 
+@pytest.mark.fault(74)
 @LASTING
-async def test_fault_74_a_swapped_program_never_runs(place, program, anyio_backend, protocol):
+async def test_a_swapped_program_never_runs(place, program, anyio_backend, protocol):
     """
     Another thread swaps the file all the time; what runs was hashed, and what was not pinned is refused.
     """
@@ -180,8 +181,9 @@ async def test_fault_74_a_swapped_program_never_runs(place, program, anyio_backe
     assert swaps[0] > 0
 
 
+@pytest.mark.fault(74)
 @pytest.mark.parametrize("interpreted", [True, False])
-async def test_fault_74_the_file_that_was_hashed_is_the_one_that_runs(place, program, interpreted):
+async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, interpreted):
     """
     The name leads elsewhere as soon as the verdict is there.
     """
@@ -221,9 +223,10 @@ async def test_a_pinned_program_keeps_the_name_that_it_is_called_by(place, progr
     assert await answer(link, security, args=("-c", code)) == [str(link), str(link)]
 
 
+@pytest.mark.fault(75)
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o777, 0o722])
 @pytest.mark.parametrize("policy", ["strict", "permissive"])
-async def test_fault_75_a_program_that_others_may_write_is_refused(place, program, mode, policy):
+async def test_a_program_that_others_may_write_is_refused(place, program, mode, policy):
     """
     By its mode, so also when root starts it; a pinned hash does not help.
     """
@@ -237,8 +240,9 @@ async def test_fault_75_a_program_that_others_may_write_is_refused(place, progra
     assert await answer(path, security) == "right"
 
 
+@pytest.mark.fault(75)
 @pytest.mark.parametrize("mode", [0o775, 0o777, 0o1777])
-async def test_fault_75_a_program_in_a_directory_that_others_may_write_is_refused(place, program, mode):
+async def test_a_program_in_a_directory_that_others_may_write_is_refused(place, program, mode):
     """
     Without any configuration, and also when the directory is sticky.
     """
@@ -249,7 +253,8 @@ async def test_fault_75_a_program_in_a_directory_that_others_may_write_is_refuse
         await answer(path, SecurityConfig())
 
 
-async def test_fault_75_directories_further_up_count_unless_they_are_sticky(place, program):
+@pytest.mark.fault(75)
+async def test_directories_further_up_count_unless_they_are_sticky(place, program):
     """
     Who can rename a directory can put another in its place; the sticky bit takes that away.
     """
@@ -262,7 +267,8 @@ async def test_fault_75_directories_further_up_count_unless_they_are_sticky(plac
         await answer(path, SecurityConfig())
 
 
-async def test_fault_75_a_symbolic_link_in_a_directory_that_others_may_write_is_refused(place, program):
+@pytest.mark.fault(75)
+async def test_a_symbolic_link_in_a_directory_that_others_may_write_is_refused(place, program):
     """
     Who can turn the link can choose the program.
     """
@@ -372,8 +378,9 @@ async def test_the_audit_log_is_rotated_and_bounded(place):
     assert json.loads((place / "small.jsonl").read_text().splitlines()[-1]) == {"number": 9}
 
 
+@pytest.mark.fault(51)
 @pytest.mark.parametrize("policy", ["strict", "permissive"])
-async def test_fault_51_an_audit_log_that_cannot_be_written(place, program, policy, caplog):
+async def test_an_audit_log_that_cannot_be_written(place, program, policy, caplog):
     """
     Strict starts nothing that it cannot write down; permissive warns. Nothing half made is left.
     """
@@ -387,7 +394,8 @@ async def test_fault_51_an_audit_log_that_cannot_be_written(place, program, poli
         assert "the audit log /dev/full cannot be written" in caplog.text
 
 
-async def test_fault_51_a_full_disk_leaves_no_half_line_in_the_audit_log(place):
+@pytest.mark.fault(51)
+async def test_a_full_disk_leaves_no_half_line_in_the_audit_log(place):
     """
     The limit on the size of files stands in for the disk: what fits is there, and the rest is an error.
     """
@@ -410,7 +418,8 @@ async def test_fault_51_a_full_disk_leaves_no_half_line_in_the_audit_log(place):
     assert [{"number": number} for number in range(7)] == [json.loads(line) for line in path.read_text().splitlines()]
 
 
-async def test_fault_72_no_variable_of_the_host_reaches_a_confined_program(place, program, monkeypatch):
+@pytest.mark.fault(72)
+async def test_no_variable_of_the_host_reaches_a_confined_program(place, program, monkeypatch):
     """
     Whatever the policy.
     """
@@ -429,7 +438,8 @@ DESCRIPTORS = "import json,os,stat,sys\nfound = {}\n" + (
 )
 
 
-async def test_fault_73_a_program_gets_three_descriptors(place):
+@pytest.mark.fault(73)
+async def test_a_program_gets_three_descriptors(place):
     """
     And a pinned one a fourth: itself, to read.
     """
@@ -457,7 +467,8 @@ async def run_limited(code: str) -> Any:
         return await answer(sys.executable, security, args=("-c", SETTLED + code))
 
 
-async def test_fault_20_a_program_that_opens_too_many_files_meets_its_limit():
+@pytest.mark.fault(20)
+async def test_a_program_that_opens_too_many_files_meets_its_limit():
     """
     The host's own limit stays as it is.
     """
@@ -468,7 +479,8 @@ async def test_fault_20_a_program_that_opens_too_many_files_meets_its_limit():
     assert before == resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
-async def test_fault_20_a_program_that_eats_memory_meets_its_limit():
+@pytest.mark.fault(20)
+async def test_a_program_that_eats_memory_meets_its_limit():
     """
     It gets an error in place of the memory.
     """
@@ -477,7 +489,8 @@ async def test_fault_20_a_program_that_eats_memory_meets_its_limit():
     assert await run_limited(code) == 0
 
 
-async def test_fault_20_a_program_that_computes_for_ever_is_ended():
+@pytest.mark.fault(20)
+async def test_a_program_that_computes_for_ever_is_ended():
     """
     By a signal that says why.
     """
@@ -485,7 +498,8 @@ async def test_fault_20_a_program_that_computes_for_ever_is_ended():
         await run_limited("while True: pass")
 
 
-async def test_fault_20_a_program_that_starts_processes_without_end_meets_its_limit():
+@pytest.mark.fault(20)
+async def test_a_program_that_starts_processes_without_end_meets_its_limit():
     """
     The limit does not bind root, so root's child becomes a nobody first.
     """
@@ -581,6 +595,7 @@ async def test_a_sandboxed_program_sees_itself_its_directory_and_the_system(plac
     assert not (place / "new").exists()
 
 
+@pytest.mark.fault(14)
 @pytest.mark.usefixtures("bubblewrap")
 async def test_a_sandboxed_program_ends_with_its_channel(place, group_members, until):
     """

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from remora.errors import Code, ConfigError, PeerRefused, RemoraError
+from remora.errors import Code, ConfigError, PeerRefused, RemoraError, Unavailable
 from remora.types import Call, Endpoint, Reply
 from remora_unix._credentials import trusted_users
 from remora_unix._socket_file import listening_socket
@@ -97,15 +97,17 @@ def open_directory() -> Iterator[Path]:
 
 SERVER = """
 import os, socket, sys
+os.chdir(sys.argv[1])  # while it may: what is above the directory may be closed to strangers
 os.setgroups([]); os.setgid(64998); os.setuid(64998)
-sock = socket.socket(socket.AF_UNIX); sock.bind(sys.argv[1]); sock.listen(); print("ready", flush=True)
+sock = socket.socket(socket.AF_UNIX); sock.bind("theirs"); sock.listen(); print("ready", flush=True)
 sys.stdin.read()
 """
 
 CLIENT = """
 import os, socket, sys
+os.chdir(sys.argv[1])
 os.setgroups([]); os.setgid(64998); os.setuid(64998)
-sock = socket.socket(socket.AF_UNIX); sock.connect(sys.argv[1]); print(sock.recv(10))
+sock = socket.socket(socket.AF_UNIX); sock.connect("ours"); print(sock.recv(10))
 """
 
 
@@ -115,7 +117,7 @@ async def test_a_real_stranger_may_neither_serve_nor_call(open_directory):
     The system says who it is.
     """
     theirs, ours = f"{open_directory}/theirs", f"{open_directory}/ours"
-    async with await anyio.open_process([sys.executable, "-c", SERVER, theirs]) as server:
+    async with await anyio.open_process([sys.executable, "-c", SERVER, str(open_directory)]) as server:
         assert server.stdout is not None
         await server.stdout.receive()
         with pytest.raises(PeerRefused, match=f"uid:{STRANGER}"):
@@ -124,13 +126,14 @@ async def test_a_real_stranger_may_neither_serve_nor_call(open_directory):
     async with build(Options()).listen(Endpoint(f"unix://{ours}"), echo):
         os.chmod(ours, 0o777)
         with anyio.fail_after(10):
-            done = await anyio.run_process([sys.executable, "-c", CLIENT, ours], check=False)
+            done = await anyio.run_process([sys.executable, "-c", CLIENT, str(open_directory)], check=False)
 
     assert done.stdout.strip() in (b"b''", b"")
 
 
+@pytest.mark.fault(52)
 @pytest.mark.parametrize("length", [107, 108, 150, 400])
-async def test_fault_52_a_long_path_is_no_obstacle(tmp_path, length):
+async def test_a_long_path_is_no_obstacle(tmp_path, length):
     """
     On both sides, and nothing of it is left.
     """
@@ -145,7 +148,8 @@ async def test_fault_52_a_long_path_is_no_obstacle(tmp_path, length):
     assert not path.exists()
 
 
-async def test_fault_52_a_name_that_cannot_fit_is_named_with_the_limit(tmp_path):
+@pytest.mark.fault(52)
+async def test_a_name_that_cannot_fit_is_named_with_the_limit(tmp_path):
     """
     The system's address has no room for the name alone.
     """
@@ -154,7 +158,8 @@ async def test_fault_52_a_name_that_cannot_fit_is_named_with_the_limit(tmp_path)
             pass
 
 
-async def test_fault_53_directories_that_are_made_are_the_owners_alone(tmp_path):
+@pytest.mark.fault(53)
+async def test_directories_that_are_made_are_the_owners_alone(tmp_path):
     """
     All of them, whatever the umask.
     """
@@ -168,7 +173,8 @@ async def test_fault_53_directories_that_are_made_are_the_owners_alone(tmp_path)
     assert [0o700, 0o700] == modes
 
 
-async def test_fault_53_a_directory_that_everybody_may_write_is_refused(tmp_path):
+@pytest.mark.fault(53)
+async def test_a_directory_that_everybody_may_write_is_refused(tmp_path):
     """
     Unless the sticky bit keeps others from removing our socket.
     """
@@ -182,8 +188,9 @@ async def test_fault_53_a_directory_that_everybody_may_write_is_refused(tmp_path
         assert await call(tmp_path / "s")
 
 
+@pytest.mark.fault(53)
 @needs_root
-async def test_fault_53_a_directory_of_another_user_is_refused(tmp_path):
+async def test_a_directory_of_another_user_is_refused(tmp_path):
     """
     He may put his own socket there.
     """
@@ -195,7 +202,8 @@ async def test_fault_53_a_directory_of_another_user_is_refused(tmp_path):
             pass
 
 
-async def test_fault_53_a_link_in_place_of_a_directory_that_was_made_is_not_followed(tmp_path):
+@pytest.mark.fault(53)
+async def test_a_link_in_place_of_a_directory_that_was_made_is_not_followed(tmp_path):
     """
     Somebody swaps the directory between its making and its use.
     """
@@ -212,7 +220,8 @@ async def test_fault_53_a_link_in_place_of_a_directory_that_was_made_is_not_foll
         _directory._opened(str(tmp_path / "other"), flags, _directory._why_not_ours)
 
 
-async def test_fault_53_the_socket_stays_where_its_directory_was_opened(tmp_path):
+@pytest.mark.fault(53)
+async def test_the_socket_stays_where_its_directory_was_opened(tmp_path):
     """
     The directory's name leads elsewhere later; what is removed at the end is our own file, where it is.
     """
@@ -224,3 +233,14 @@ async def test_fault_53_the_socket_stays_where_its_directory_was_opened(tmp_path
 
     assert (tmp_path / "here" / "s").exists()
     assert not (tmp_path / "there" / "s").exists()
+
+
+@pytest.mark.fault(51)
+@pytest.mark.parametrize("path", ["/proc/remora/s", "/proc/remora/a/s", "/proc/s"])
+async def test_a_place_that_takes_no_files_is_named(path):
+    """
+    The file system has no room for anything, whoever asks.
+    """
+    with pytest.raises(Unavailable, match=f"cannot listen at {path}"):
+        async with build(Options()).listen(Endpoint(f"unix://{path}"), echo):
+            pass

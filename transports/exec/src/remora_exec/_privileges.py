@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.errors import Unavailable
-
-try:
-    import ctypes
-except ImportError:  # a Python without it
-    ctypes = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +23,7 @@ T = TypeVar("T")
 
 _PR_SET_NO_NEW_PRIVS = 38
 
-KNOWS_NO_NEW_PRIVILEGES = sys.platform == "linux" and ctypes is not None
+KNOWS_NO_NEW_PRIVILEGES = sys.platform == "linux" and find_spec("_ctypes") is not None
 """Whether `without_new_privileges` does anything."""
 
 
@@ -61,5 +57,7 @@ def without_new_privileges(start: Callable[[], T]) -> T:
 
 
 def _mark_this_thread() -> None:
+    import ctypes  # not every Python has it
+
     if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise Unavailable("the system does not know no_new_privileges; switch it off in [security]", sent=False)

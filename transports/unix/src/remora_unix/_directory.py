@@ -43,8 +43,9 @@ def _make(path: str) -> bool:
     try:
         os.mkdir(path, 0o700)
     except FileNotFoundError:
-        _make(os.path.dirname(path))
-        return _make(path)
+        if not _make(os.path.dirname(path)):
+            raise
+        os.mkdir(path, 0o700)
     except FileExistsError:
         return False
     return True

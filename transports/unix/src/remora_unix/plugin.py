@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count
+from remora.values import Count, Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,8 +34,8 @@ class Options:
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     max_message_size: Count = 4 * 1024 * 1024
-    peer_uid: int | None = None
-    allowed_uids: tuple[int, ...] | None = None
+    peer_uid: Number | None = None
+    allowed_uids: tuple[Number, ...] | None = None
 
 
 def build(options: Options) -> Transport:
