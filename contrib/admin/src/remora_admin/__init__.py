@@ -1,0 +1,3 @@
+"""
+Endpoints and a status page for a running Remora host.
+"""

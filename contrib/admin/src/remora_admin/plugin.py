@@ -1,0 +1,3 @@
+"""
+What this distribution adds to Remora.
+"""

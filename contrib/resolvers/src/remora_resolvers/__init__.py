@@ -1,0 +1,3 @@
+"""
+Where the endpoints of Remora plugins come from: files and DNS.
+"""

@@ -1,0 +1,3 @@
+"""
+OpenTelemetry metrics and traces for Remora.
+"""

@@ -1,0 +1,3 @@
+"""
+Prometheus metrics for Remora.
+"""
