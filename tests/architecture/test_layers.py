@@ -42,6 +42,7 @@ LAYERS = {
     "wire": Layer("types errors"),
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
+    "_draft": Layer("types"),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
     "_methods": Layer("types errors"),
@@ -69,7 +70,7 @@ LAYERS = {
     "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
-    "_pipeline": Layer("_delivery _fallback _instance _route _context policy types errors", "anyio"),
+    "_pipeline": Layer("_delivery _draft _fallback _instance _route _context policy types errors", "anyio"),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
