@@ -9,7 +9,7 @@ that the transport does not keep itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -36,7 +36,7 @@ class Delivery:
     def __init__(self, route: Route) -> None:
         self._route = route
         self._clock = route.clock
-        self._balancer = route.balancer
+        self._balancing = route.balancing
         self._conduct = route.conduct
 
     async def __call__(self, instance: Instance, call: Call) -> Reply | None:
@@ -51,45 +51,45 @@ class Delivery:
             DeadlineExceeded: There was no reply in time.
             RemoraError: As the transport says.
         """
-        ticket = instance.limit.acquire()  # 4 concurrency
+        limit, native = instance.limit, instance.native_deadline
+        ticket = limit.acquire()  # 4 concurrency
         if ticket is None:
             raise _overloaded(instance)
-        if not ticket.is_admitted:
+        if has_queued := not ticket.is_admitted:
             await self._queue(instance, call, ticket)
         try:
-            # asked only now: much may have happened while the call was in the queue
-            permit = instance.breaker.admit() if instance.is_able else None
-            return await self._attempt(instance, call, permit) if isinstance(permit, Permit) else None
+            # much may have happened while the call was in the queue
+            permit = None if has_queued and not instance.is_able else instance.breaker.admit()
+            if not isinstance(permit, Permit):
+                return None
+            verdict: bool | None = None
+            cause, started = "", self._clock()
+            if permit.change is not None:
+                self._route.breaker_changed(instance, permit.change)
+            if self._balancing is not None:
+                self._balancing.started(instance)
+            instance.in_flight += 1
+            try:
+                send = self._sender(instance)  # 8 authenticate
+                reply = await (send(call) if native else self._within(call, send))  # 9 send
+                if not isinstance(reply, Reply):
+                    raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+                verdict = True
+                return reply
+            except Exception as error:  # a transport may be a stranger's code
+                failure = self._explained(instance, error)
+                verdict, cause = verdict_of(failure), failure.message
+                if failure is error:
+                    raise
+                raise failure from failure.__cause__
+            except BaseExceptionGroup as group:
+                raise self._conduct.cancelled(f"the transport of {instance.origin}", group) from None
+            finally:
+                instance.in_flight -= 1
+                self._record(instance, permit, verdict, self._clock() - started, cause)  # 10 record
         finally:
-            if (following := instance.limit.release(ticket)) is not None:
+            if (following := limit.release(ticket)) is not None:
                 _wake(following)
-
-    async def _attempt(self, instance: Instance, call: Call, permit: Permit) -> Reply:
-        verdict: bool | None = None
-        cause, started = "", self._clock()
-        if permit.change is not None:
-            self._route.breaker_changed(instance, permit.change)
-        if self._balancer is not None:
-            self._tell(self._balancer.started, instance)
-        instance.in_flight += 1
-        try:
-            send = self._sender(instance)  # 8 authenticate
-            reply = await (send(call) if instance.native_deadline else self._within(call, send))  # 9 send
-            if not isinstance(reply, Reply):
-                raise TypeError(f"expected a Reply, got {type(reply).__name__}")
-            verdict = True
-            return reply
-        except Exception as error:  # a transport may be a stranger's code
-            failure = error if isinstance(error, RemoraError) else self._explained(instance, error)
-            verdict, cause = verdict_of(failure), failure.message
-            if failure is error:
-                raise
-            raise failure from failure.__cause__
-        except BaseExceptionGroup as group:
-            raise self._conduct.cancelled(f"the transport of {instance.origin}", group) from None
-        finally:
-            instance.in_flight -= 1
-            self._record(instance, permit, verdict, self._clock() - started, cause)  # 10 record
 
     async def _queue(self, instance: Instance, call: Call, ticket: Ticket) -> None:
         """
@@ -125,6 +125,8 @@ class Delivery:
         raise DeadlineExceeded("no reply in time")
 
     def _explained(self, instance: Instance, error: Exception) -> RemoraError:
+        if isinstance(error, RemoraError):
+            return error
         try:
             self._conduct.explain(f"the transport of {instance.origin}", error)
         except RemoraError as failure:
@@ -148,21 +150,8 @@ class Delivery:
         if instance.is_adaptive and verdict is not None:
             for ticket in instance.adapt(duration, ok=verdict):
                 _wake(ticket)
-        if self._balancer is not None:
-            self._tell(self._balancer.finished, instance, latency=duration, ok=verdict)
-
-    def _tell(self, report: Callable[..., None], instance: Instance, **facts: Any) -> None:
-        """
-        Let the balancer know; what it does wrong with that is no fault of the call.
-        """
-        conduct = self._conduct
-        started = conduct.clock()
-        try:
-            report(instance, **facts)
-        except Exception as error:  # a balancer may be a stranger's code
-            conduct.failed(self._route.balancer_name, error)
-        if (took := conduct.clock() - started) > conduct.patience:
-            conduct.took(self._route.balancer_name, took)
+        if self._balancing is not None:
+            self._balancing.finished(instance, duration, ok=verdict)
 
 
 def _overloaded(instance: Instance) -> Overloaded:

@@ -10,6 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from remora._balancing import Balancing
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
 from remora.errors import (
@@ -45,8 +46,7 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
-        balancer: What chooses among them; None when they take turns.
-        balancer_name: What to call it in messages.
+        balancing: What chooses among them; None when they take turns.
         conduct: How strangers' code behaves on the way of its calls.
         calls: The calls under way, and whether new ones are let in.
         clock: The event loop's clock, in seconds.
@@ -70,9 +70,8 @@ class Route:
         self.instances = list(instances)
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
-        self.balancer = balancer
-        self.balancer_name = balancer_name
         self.conduct = conduct or Conduct()
+        self.balancing = None if balancer is None else Balancing(balancer, balancer_name, self.conduct)
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.authenticate = authenticate
@@ -126,6 +125,8 @@ class Route:
             VersionMismatch: All instances have another version than is required.
         """
         if self._is_flat and not tried and _all_prime(self.instances):
+            if self.balancing is not None and len(self.instances) > 1:
+                return self.balancing.pick(self.instances, key)
             return self._choose(self.instances, key)
         able = [each for each in self.instances if each.is_able]
         if len(able) == 1:
@@ -226,23 +227,10 @@ class Route:
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
         if len(preferred) == 1:
             return preferred[0]
-        if self.balancer is not None:
-            return self._balanced(self.balancer, preferred, key)
+        if self.balancing is not None:
+            return self.balancing.pick(preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
-
-    def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
-        conduct = self.conduct
-        try:
-            started = conduct.clock()
-            chosen = balancer.pick(preferred, key)
-            if (took := conduct.clock() - started) > conduct.patience:
-                conduct.took(self.balancer_name, took)
-            if chosen not in preferred:
-                raise TypeError(f"expected one of the candidates, got {chosen!r}")
-            return chosen
-        except Exception as error:  # a balancer may be a stranger's code
-            conduct.explain(self.balancer_name, error)
 
     def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
