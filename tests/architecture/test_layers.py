@@ -43,6 +43,7 @@ LAYERS = {
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
     "_draft": Layer("types"),
+    "_request_id": Layer(),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
     "_methods": Layer("types errors"),
@@ -73,10 +74,11 @@ LAYERS = {
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer("_delivery _draft _fallback _instance _route _context policy types errors", "anyio"),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
-    "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
+    "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(
-        f"{RECORDS} config policy _authenticate _options _fallback _instance _route _pipeline _caller", "anyio"
+        f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance _route _pipeline _caller",
+        "anyio",
     ),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(

@@ -9,12 +9,13 @@ that the transport does not keep itself.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
-from remora.policy import Permit, verdict_of
+from remora.policy import verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from remora._instance import Instance
     from remora._route import Route
-    from remora.policy import Ticket
+    from remora.policy import Permit, Ticket
     from remora.types import Call
 
     Send = Callable[[Call], Awaitable[Reply]]
@@ -36,8 +37,9 @@ class Delivery:
     def __init__(self, route: Route) -> None:
         self._route = route
         self._clock = route.clock
-        self._balancing = route.balancing
+        self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
         self._conduct = route.conduct
+        self._is_open = route.authenticate is None
 
     async def __call__(self, instance: Instance, call: Call) -> Reply | None:
         """
@@ -51,7 +53,7 @@ class Delivery:
             DeadlineExceeded: There was no reply in time.
             RemoraError: As the transport says.
         """
-        limit, native = instance.limit, instance.native_deadline
+        limit = instance.limit
         ticket = limit.acquire()  # 4 concurrency
         if ticket is None:
             raise _overloaded(instance)
@@ -60,18 +62,21 @@ class Delivery:
         try:
             # much may have happened while the call was in the queue
             permit = None if has_queued and not instance.is_able else instance.breaker.admit()
-            if not isinstance(permit, Permit):
+            if permit is None or isinstance(permit, float):
                 return None
             verdict: bool | None = None
             cause, started = "", self._clock()
             if permit.change is not None:
                 self._route.breaker_changed(instance, permit.change)
-            if self._balancing is not None:
-                self._balancing.started(instance)
+            if self._learner is not None:
+                self._learner.started(instance)
             instance.in_flight += 1
             try:
-                send = self._sender(instance)  # 8 authenticate
-                reply = await (send(call) if native else self._within(call, send))  # 9 send
+                channel = instance.channel
+                if channel is not None and self._is_open and instance.native_deadline:
+                    reply = await channel.call(call)  # 9 send
+                else:
+                    reply = await self._sender(instance)(call)  # 8 authenticate, 9 send
                 if not isinstance(reply, Reply):
                     raise TypeError(f"expected a Reply, got {type(reply).__name__}")
                 verdict = True
@@ -109,17 +114,16 @@ class Delivery:
 
     def _sender(self, instance: Instance) -> Send:
         """
-        What carries a call to an instance, with the auth method's part where there is one.
+        What carries a call to an instance, with the auth method's part, and with a timer for the deadline where the
+        transport has none of its own.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        return channel.call if self._route.authenticate is None else self._route.sender(channel)
+        send = channel.call if self._route.authenticate is None else self._route.sender(channel)
+        return send if instance.native_deadline else partial(self._within, send=send)
 
     async def _within(self, call: Call, send: Send) -> Reply:
-        """
-        Keep the deadline where the transport has no timer of its own.
-        """
         with anyio.move_on_after(self._route.remaining(call)):
             return await send(call)
         raise DeadlineExceeded("no reply in time")
@@ -150,8 +154,8 @@ class Delivery:
         if instance.is_adaptive and verdict is not None:
             for ticket in instance.adapt(duration, ok=verdict):
                 _wake(ticket)
-        if self._balancing is not None:
-            self._balancing.finished(instance, duration, ok=verdict)
+        if self._learner is not None:
+            self._learner.finished(instance, duration, ok=verdict)
 
 
 def _overloaded(instance: Instance) -> Overloaded:

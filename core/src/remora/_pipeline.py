@@ -116,9 +116,9 @@ class Pipeline:
         """
         route = self._route
         try:
-            route.admit(call)  # 1 admit, unless by 2 no time is left
+            now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
-                if route.config.rate_limit.enabled and not route.bucket.take():  # 3 rate limit
+                if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
                     await self._take_turn(call)
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
