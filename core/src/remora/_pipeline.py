@@ -15,7 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
-from remora._delivery import Delivery
+from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
 from remora.errors import (
     CircuitOpen,
@@ -146,6 +146,7 @@ class Pipeline:
         if self._hash_header and not key:
             key = call.headers.get(self._hash_header, "")
         route.budget.deposit()
+        delivery, clock = self._delivery, route.clock
         tried: list[Instance] = []
         attempts = 1
         while True:
@@ -154,9 +155,30 @@ class Pipeline:
                 instance = route.pick(key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
-                elif (reply := await self._delivery(instance, call)) is not None:  # 4 concurrency, 8 to 10
+                    continue
+                ticket = instance.limit.acquire() or refuse(instance)  # 4 concurrency
+                if not ticket.is_admitted and not await delivery.queue(instance, call, ticket):
+                    continue
+                permit = delivery.begin(instance, ticket)
+                if permit is None:
+                    continue
+                failure: RemoraError | None = ABANDONED
+                started = clock()
+                try:
+                    reply = await delivery.sender(instance)(call)  # 8 authenticate, 9 send
+                    if not isinstance(reply, Reply):
+                        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+                    failure = None
                     return reply
-                continue
+                except Exception as error:  # a transport may be a stranger's code
+                    failure = delivery.explained(instance, error)
+                    if failure is error:
+                        raise
+                    raise failure from failure.__cause__
+                except BaseExceptionGroup as group:
+                    raise delivery.cancelled(instance, group) from None
+                finally:
+                    delivery.end(instance, ticket, permit, failure, clock() - started)  # 10 record
             except RemoraError as error:
                 if instance is not None:
                     error.locate(plugin=route.name, instance=instance.name, request_id=call.request_id)
