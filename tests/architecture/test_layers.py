@@ -50,7 +50,7 @@ LAYERS = {
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
-    "config": Layer("_structure _requirement policy secret types values specs errors"),
+    "config": Layer("_structure _requirement policy secret types values specs errors", "yaml"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
@@ -105,7 +105,9 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora_grpc._bridge"} | {wheel.package for wheel in WHEELS}
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora_grpc._bridge"} | {
+    wheel.package for wheel in WHEELS
+}
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
 
 
