@@ -24,6 +24,7 @@ from remora.config._records import (
 )
 from remora.config._schema import config_schema
 from remora.config._security import LimitsConfig, SecurityConfig
+from remora.config._sources import fragments
 from remora.config._structured import problems_of_plugin
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
@@ -53,6 +54,7 @@ __all__ = [
     "SecurityConfig",
     "config_schema",
     "effective_values",
+    "fragments",
     "join_path",
     "load_access",
     "load_config",
