@@ -2,11 +2,14 @@
 One attempt at one instance: a place among its calls, the sending, and the verdict.
 
 What lives here: stages 4, 8, 9 and 10 of a call (see `_pipeline`). What must not: the choice of the instance.
+
+Every call passes here, so what is usual costs no function call of its own: no queue, no change of state, no deadline
+that the transport does not keep itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -15,12 +18,14 @@ from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from remora._instance import Instance
     from remora._route import Route
     from remora.policy import Ticket
     from remora.types import Call
+
+    Send = Callable[[Call], Awaitable[Reply]]
 
 
 class Delivery:
@@ -30,7 +35,9 @@ class Delivery:
 
     def __init__(self, route: Route) -> None:
         self._route = route
-        self._balancer = route.balancer
+        self._clock = route.clock
+        self._balancing = route.balancing
+        self._conduct = route.conduct
 
     async def __call__(self, instance: Instance, call: Call) -> Reply | None:
         """
@@ -44,41 +51,45 @@ class Delivery:
             DeadlineExceeded: There was no reply in time.
             RemoraError: As the transport says.
         """
-        ticket = self._place(instance)
-        if not ticket.is_admitted:
+        limit, native = instance.limit, instance.native_deadline
+        ticket = limit.acquire()  # 4 concurrency
+        if ticket is None:
+            raise _overloaded(instance)
+        if has_queued := not ticket.is_admitted:
             await self._queue(instance, call, ticket)
         try:
-            # asked only now: much may have happened while the call was in the queue
-            permit = instance.breaker.admit() if instance.is_able else None
-            return await self._judged(instance, call, permit) if isinstance(permit, Permit) else None
+            # much may have happened while the call was in the queue
+            permit = None if has_queued and not instance.is_able else instance.breaker.admit()
+            if not isinstance(permit, Permit):
+                return None
+            verdict: bool | None = None
+            cause, started = "", self._clock()
+            if permit.change is not None:
+                self._route.breaker_changed(instance, permit.change)
+            if self._balancing is not None:
+                self._balancing.started(instance)
+            instance.in_flight += 1
+            try:
+                send = self._sender(instance)  # 8 authenticate
+                reply = await (send(call) if native else self._within(call, send))  # 9 send
+                if not isinstance(reply, Reply):
+                    raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+                verdict = True
+                return reply
+            except Exception as error:  # a transport may be a stranger's code
+                failure = self._explained(instance, error)
+                verdict, cause = verdict_of(failure), failure.message
+                if failure is error:
+                    raise
+                raise failure from failure.__cause__
+            except BaseExceptionGroup as group:
+                raise self._conduct.cancelled(f"the transport of {instance.origin}", group) from None
+            finally:
+                instance.in_flight -= 1
+                self._record(instance, permit, verdict, self._clock() - started, cause)  # 10 record
         finally:
-            self._leave(instance, ticket)
-
-    async def _judged(self, instance: Instance, call: Call, permit: Permit) -> Reply:
-        self._route.breaker_changed(instance, permit.change)
-        verdict: bool | None = None
-        cause, started = "", self._route.clock()
-        try:
-            if self._balancer is not None:
-                self._tell(self._balancer.started, instance)
-            reply = await self._send(instance, call)
-            verdict = True
-            return reply
-        except RemoraError as error:
-            verdict, cause = verdict_of(error), error.message
-            raise
-        finally:
-            self._record(instance, permit, verdict, self._route.clock() - started, cause)
-
-    def _place(self, instance: Instance) -> Ticket:
-        """
-        Stage 4: a place among the calls under way, or in the queue for one.
-        """
-        ticket = instance.limit.acquire()
-        if ticket is None:
-            limit, pending = instance.limit.limit, instance.limit.pending
-            raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
-        return ticket
+            if (following := limit.release(ticket)) is not None:
+                _wake(following)
 
     async def _queue(self, instance: Instance, call: Call, ticket: Ticket) -> None:
         """
@@ -92,79 +103,62 @@ class Delivery:
                 is_ours = True
                 return
         finally:
-            if not is_ours:
-                self._leave(instance, ticket)
+            if not is_ours and (following := instance.limit.release(ticket)) is not None:
+                _wake(following)
         raise DeadlineExceeded("no place among the calls under way became free in time", sent=False)
 
-    def _leave(self, instance: Instance, ticket: Ticket) -> None:
+    def _sender(self, instance: Instance) -> Send:
         """
-        Give a place back, and wake whoever has it now.
-        """
-        following = instance.limit.release(ticket)
-        if following is not None:
-            _wake(following)
-
-    async def _send(self, instance: Instance, call: Call) -> Reply:
-        """
-        Stages 8 and 9: the auth method's part, where there is one, and the transport's. The transport's own timer
-        keeps the deadline where it has one.
+        What carries a call to an instance, with the auth method's part where there is one.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        send = self._route.sender(channel)
-        instance.in_flight += 1
+        return channel.call if self._route.authenticate is None else self._route.sender(channel)
+
+    async def _within(self, call: Call, send: Send) -> Reply:
+        """
+        Keep the deadline where the transport has no timer of its own.
+        """
+        with anyio.move_on_after(self._route.remaining(call)):
+            return await send(call)
+        raise DeadlineExceeded("no reply in time")
+
+    def _explained(self, instance: Instance, error: Exception) -> RemoraError:
+        if isinstance(error, RemoraError):
+            return error
         try:
-            if instance.native_deadline:
-                return _checked(await send(call))
-            with anyio.move_on_after(self._route.remaining(call)):
-                return _checked(await send(call))
-            raise DeadlineExceeded("no reply in time")
-        except RemoraError:
-            raise
-        except Exception as error:  # a transport may be a stranger's code
-            self._route.conduct.explain(f"the transport of {instance.origin}", error)
-        except BaseExceptionGroup as group:
-            raise self._route.conduct.cancelled(f"the transport of {instance.origin}", group) from None
-        finally:
-            instance.in_flight -= 1
+            self._conduct.explain(f"the transport of {instance.origin}", error)
+        except RemoraError as failure:
+            return failure
 
     def _record(self, instance: Instance, permit: Permit, verdict: bool | None, duration: float, cause: str) -> None:
         """
         Stage 10: one verdict for all policies. None, for a call that was cancelled or never sent, blames nobody.
         """
+        route, breaker, condition = self._route, instance.breaker, instance.condition
         if verdict is None:
-            instance.breaker.abandoned(permit)
+            breaker.abandoned(permit)
         elif verdict:
-            self._route.breaker_changed(instance, instance.breaker.succeeded(permit, duration=duration))
-            self._route.health_changed(instance, instance.condition.call_succeeded())
+            if (change := breaker.succeeded(permit, duration=duration)) is not None:
+                route.breaker_changed(instance, change)
+            if (better := condition.call_succeeded()) is not None:
+                route.health_changed(instance, better)
         else:
-            self._route.breaker_changed(instance, instance.breaker.failed(permit, cause))
-            self._route.health_changed(instance, instance.condition.call_failed(cause))
-        if verdict is not None:
+            route.breaker_changed(instance, breaker.failed(permit, cause))
+            route.health_changed(instance, condition.call_failed(cause))
+        if instance.is_adaptive and verdict is not None:
             for ticket in instance.adapt(duration, ok=verdict):
                 _wake(ticket)
-        if self._balancer is not None:
-            self._tell(self._balancer.finished, instance, latency=duration, ok=verdict)
+        if self._balancing is not None:
+            self._balancing.finished(instance, duration, ok=verdict)
 
-    def _tell(self, report: Callable[..., None], instance: Instance, **facts: Any) -> None:
-        """
-        Let the balancer know; what it does wrong with that is no fault of the call.
-        """
-        culprit, conduct = self._route.balancer_name, self._route.conduct
-        with conduct.watching(culprit):
-            try:
-                report(instance, **facts)
-            except Exception as error:  # a balancer may be a stranger's code
-                conduct.failed(culprit, error)
+
+def _overloaded(instance: Instance) -> Overloaded:
+    limit, pending = instance.limit.limit, instance.limit.pending
+    return Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
 
 
 def _wake(ticket: Ticket) -> None:
     if isinstance(ticket.waiter, anyio.Event):
         ticket.waiter.set()
-
-
-def _checked(reply: object) -> Reply:
-    if not isinstance(reply, Reply):
-        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
-    return reply

@@ -42,7 +42,8 @@ class LeastConnections(Unlearning):
         """
         some = eligible(candidates)
         compared = some if len(some) <= FEW else draw_two(some, self._rng)
-        return self._turns.take(min(compared, key=self._rank))
+        idle = [each for each in compared if not each.in_flight]  # nothing shared is nothing
+        return self._turns.next(idle) if idle else self._turns.take(min(compared, key=self._rank))
 
     def forget(self, name: str, /) -> None:
         """
@@ -51,5 +52,4 @@ class LeastConnections(Unlearning):
         self._turns.forget(name)
 
     def _rank(self, candidate: Candidate) -> tuple[float, float]:
-        load = candidate.in_flight  # nothing shared is nothing
-        return (load / share(candidate) if load else 0.0), self._turns.place(candidate)
+        return candidate.in_flight / share(candidate), self._turns.place(candidate)

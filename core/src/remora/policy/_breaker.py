@@ -258,10 +258,11 @@ class CircuitBreaker:
     def _count(self, column: int | None, cause: str = "") -> StateChange[BreakerState] | None:
         if not self._config.enabled:
             return None
-        self._window.add(_REQUESTS)
+        window = self._window
+        window.add(_REQUESTS)
         if column is not None:
-            self._window.add(column)
-        totals = self._window.totals
+            window.add(column)
+        totals = window.totals
         if not totals[_FAILURES] and not totals[_SLOW]:
             return None
         reason = self._trip_reason(*totals)

@@ -56,6 +56,7 @@ class RetryBudget:
         self._deposit = round(config.ratio * _UNIT)
         self._floor = round(config.floor * config.window * _UNIT)
         self._window = Window(config.window, columns=1, clock=clock)
+        self._add = self._window.add
 
     @property
     def balance(self) -> float:
@@ -68,7 +69,7 @@ class RetryBudget:
         """
         A call is made that somebody asked for.
         """
-        self._window.add(0, self._deposit)
+        self._add(0, self._deposit)
 
     def withdraw(self) -> bool:
         """
