@@ -17,7 +17,7 @@ from remora._authenticate import Authenticator
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
-from remora._interception import call_interceptors
+from remora._interception import attempt_interceptors, call_interceptors
 from remora._options import build_auth_options, build_options, given_keys, used_keys
 from remora._pipeline import Pipeline
 from remora._route import Route
@@ -217,7 +217,13 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
     fallback = _fallback(config, lent)
     if route.authenticate is not None:
         _warn_of_listeners(catalog, config)
-    pipeline = Pipeline(route, call_interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
+    pipeline = Pipeline(
+        route,
+        call_interceptors(catalog, config.name),
+        attempt_interceptors=attempt_interceptors(catalog, config.name),
+        fallback=fallback,
+        rng=lent.own_rng(),
+    )
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._interception import nested_attempt
 from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
-from remora.types import Reply
+from remora.types import Attempt, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Sequence
 
     from remora._instance import Instance
+    from remora._interception import Proceed
     from remora._route import Route
     from remora.policy import Ticket
+    from remora.protocols import AttemptInterceptor
     from remora.types import Call
-
-    Send = Callable[[Call], Awaitable[Reply]]
 
 
 class Delivery:
@@ -33,15 +34,16 @@ class Delivery:
     Sends the calls of one plugin.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, interceptors: Sequence[tuple[str, AttemptInterceptor]] = ()) -> None:
         self._route = route
         self._clock = route.clock
         self._balancing = route.balancing
         self._conduct = route.conduct
+        self._interceptors = interceptors
 
-    async def __call__(self, instance: Instance, call: Call) -> Reply | None:
+    async def __call__(self, instance: Instance, call: Call, number: int = 1) -> Reply | None:
         """
-        Send a call to an instance, and let its policies know how it ended.
+        Send a call to an instance, as its attempt of that number, and let its policies know how it ended.
 
         Returns:
             The reply; None when the instance takes no calls any more by the time that there is a place.
@@ -70,7 +72,7 @@ class Delivery:
                 self._balancing.started(instance)
             instance.in_flight += 1
             try:
-                send = self._sender(instance)  # 8 authenticate
+                send = self._sender(instance, number)  # 8 authenticate
                 reply = await (send(call) if native else self._within(call, send))  # 9 send
                 if not isinstance(reply, Reply):
                     raise TypeError(f"expected a Reply, got {type(reply).__name__}")
@@ -107,16 +109,20 @@ class Delivery:
                 _wake(following)
         raise DeadlineExceeded("no place among the calls under way became free in time", sent=False)
 
-    def _sender(self, instance: Instance) -> Send:
+    def _sender(self, instance: Instance, number: int) -> Proceed:
         """
-        What carries a call to an instance, with the auth method's part where there is one.
+        What carries a call to an instance, with the parts of interceptors and the auth method where there are any.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        return channel.call if self._route.authenticate is None else self._route.sender(channel)
+        send = channel.call if self._route.authenticate is None else self._route.sender(channel)
+        if not self._interceptors:
+            return send
+        attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint)
+        return nested_attempt(self._interceptors, attempt, self._conduct, send)
 
-    async def _within(self, call: Call, send: Send) -> Reply:
+    async def _within(self, call: Call, send: Proceed) -> Reply:
         """
         Keep the deadline where the transport has no timer of its own.
         """

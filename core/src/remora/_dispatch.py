@@ -22,7 +22,16 @@ from remora._faults import cancellation, innermost
 from remora._headers import checked_headers
 from remora._interception import nested
 from remora._methods import Method, ServiceInfo, methods_of, service_info
-from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, InvalidRequest, PluginError, RemoraError
+from remora.errors import (
+    Code,
+    ConfigError,
+    DeadlineExceeded,
+    Draining,
+    ExtensionError,
+    InvalidRequest,
+    PluginError,
+    RemoraError,
+)
 from remora.types import Reply
 
 if TYPE_CHECKING:
@@ -138,8 +147,8 @@ class Dispatcher:
         answer = nested(self._interceptors, self._conduct, partial(self._within_deadline, peer=peer))
         try:
             return await answer(call)
-        except RemoraError as error:
-            raise _answer_to(error, call) from error
+        except ExtensionError as error:  # whose it is, is nobody's business out there
+            raise PluginError(f"{call.name} failed", code=Code.INTERNAL) from error
 
     async def _within_deadline(self, call: Call, peer: str) -> Reply:
         if call.deadline is None:
