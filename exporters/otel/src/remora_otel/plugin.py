@@ -1,3 +1,124 @@
 """
-What this distribution adds to Remora.
+What this distribution adds to Remora: spans of all calls, on both sides, and an exporter of metrics.
 """
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora import InterceptorSpec, Secret, hookimpl
+from remora.values import Duration
+
+if TYPE_CHECKING:
+    from remora.protocols import AttemptInterceptor, Interceptor
+
+_OUTERMOST = -1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    The table `[exporters.otel]`. What it does not say is as the standard variables `OTEL_*` say.
+
+    Attributes:
+        endpoint: Where the collector is, such as "http://127.0.0.1:4317".
+        protocol: "grpc", or "http/protobuf" ("http" for short).
+        headers: Sent along with everything, such as an authorization.
+        service_name: What the telemetry calls this process.
+        timeout: Seconds that one sending may take.
+        traces: Whether spans are sent.
+        metrics: Whether metrics are sent.
+    """
+
+    endpoint: str = ""
+    protocol: str = "grpc"
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    service_name: str = ""
+    timeout: Duration = 10.0
+    traces: bool = True
+    metrics: bool = True
+
+    @property
+    def wire(self) -> str:
+        """
+        The protocol by its standard name.
+        """
+        return "http/protobuf" if self.protocol == "http" else self.protocol
+
+    def plain_headers(self) -> dict[str, str] | None:
+        """
+        The headers as they are sent; None for what the standard variables say.
+        """
+        return {name.lower(): value.reveal() for name, value in self.headers.items()} or None
+
+    def path(self, suffix: str) -> str | None:
+        """
+        The address for one kind of telemetry over HTTP; None for what the standard variables say.
+        """
+        return self.endpoint.rstrip("/") + suffix if self.endpoint else None
+
+
+def build_call_spans(plugin: str) -> Interceptor | None:
+    """
+    Make what gives the calls of a plugin spans; None where nobody wants any.
+    """
+    if not _is_loaded():
+        return None
+    from remora_otel._providers import tracer
+    from remora_otel._spans import call_spans
+
+    found = tracer()
+    return None if found is None else call_spans(found, plugin)
+
+
+def build_attempt_spans(plugin: str) -> AttemptInterceptor | None:
+    """
+    Make what gives each attempt a span; None where nobody wants any.
+    """
+    if not _is_loaded():
+        return None
+    from remora_otel._providers import tracer
+    from remora_otel._spans import attempt_spans
+
+    found = tracer()
+    return None if found is None else attempt_spans(found, plugin)
+
+
+def build_served_spans() -> Interceptor | None:
+    """
+    Make what gives the answers of a served plugin spans; None where nobody wants any.
+    """
+    if not (_is_loaded() or any(name.startswith("OTEL_") for name in os.environ)):
+        return None
+    from remora_otel._providers import served_tracer
+    from remora_otel._spans import served_spans
+
+    found = served_tracer()
+    return None if found is None else served_spans(found)
+
+
+def _is_loaded() -> bool:
+    """
+    Whether anybody uses OpenTelemetry in this process; to find out more takes longer than a plugin takes to start.
+    """
+    return "opentelemetry.trace" in sys.modules
+
+
+@hookimpl
+def remora_register_interceptors() -> list[InterceptorSpec]:
+    """
+    Spans are outermost, so that they cover what other interceptors do.
+    """
+    return [
+        InterceptorSpec(
+            name="otel",
+            build=build_call_spans,
+            order=_OUTERMOST,
+            attempt=build_attempt_spans,
+            serve=build_served_spans,
+        )
+    ]
