@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from remora import InterceptorSpec, Secret, hookimpl
+from remora import ExporterSpec, InterceptorSpec, Secret, hookimpl
 from remora.values import Duration
 
 if TYPE_CHECKING:
-    from remora.protocols import AttemptInterceptor, Interceptor
+    from remora.protocols import AttemptInterceptor, Interceptor, MetricExporter
 
 _OUTERMOST = -1000
 
@@ -60,6 +60,15 @@ class Options:
         The address for one kind of telemetry over HTTP; None for what the standard variables say.
         """
         return self.endpoint.rstrip("/") + suffix if self.endpoint else None
+
+
+def build_exporter(options: Options) -> MetricExporter:
+    """
+    Make the exporter, and have spans sent for as long as it lives.
+    """
+    from remora_otel._exporter import OtelExporter
+
+    return OtelExporter(options)
 
 
 def build_call_spans(plugin: str) -> Interceptor | None:
@@ -122,3 +131,11 @@ def remora_register_interceptors() -> list[InterceptorSpec]:
             serve=build_served_spans,
         )
     ]
+
+
+@hookimpl
+def remora_register_metric_exporters() -> list[ExporterSpec[Options]]:
+    """
+    Metrics over OTLP.
+    """
+    return [ExporterSpec(name="otel", options=Options, build=build_exporter)]
