@@ -43,13 +43,14 @@ LAYERS = {
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
     "_draft": Layer("types"),
+    "_request_id": Layer(),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
     "_methods": Layer("types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
-    "config": Layer("_structure _requirement policy secret types values specs errors"),
+    "config": Layer("_structure _requirement policy secret types values specs errors", "yaml"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
@@ -76,10 +77,11 @@ LAYERS = {
         "_interception _delivery _draft _fallback _instance _route _context policy types errors", "anyio"
     ),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
-    "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
+    "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(
-        f"{RECORDS} config policy _authenticate _interception _options _fallback _instance _route _pipeline _caller",
+        f"{RECORDS} config policy _authenticate _balancing _interception _options _fallback _instance _route _pipeline"
+        " _caller",
         "anyio",
     ),
     "inspection": Layer(f"{RECORDS} _assembly"),
@@ -109,7 +111,9 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora_grpc._bridge"} | {wheel.package for wheel in WHEELS}
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora_grpc._bridge"} | {
+    wheel.package for wheel in WHEELS
+}
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
 
 

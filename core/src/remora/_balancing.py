@@ -24,9 +24,11 @@ class Balancing:
         balancer: The balancer.
         name: What to call it in messages.
         conduct: Where to note what it does wrong.
+        learns: Whether it wants to be told anything.
     """
 
-    def __init__(self, balancer: Balancer, name: str, conduct: Conduct) -> None:
+    def __init__(self, balancer: Balancer, name: str, conduct: Conduct, *, learns: bool = True) -> None:
+        self.learns = learns
         self._pick = balancer.pick
         self._started = balancer.started
         self._finished = balancer.finished

@@ -8,7 +8,7 @@ what the interpreter allows for classes of the same layout, and nobody can tell 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from remora.types import Call, Reply
 
@@ -39,7 +39,7 @@ def make_call(
     """
     What `Call(...)` gives; all fields, in their order.
     """
-    draft = _Call()
+    draft: Any = _Call()
     draft.service = service
     draft.method = method
     draft.payload = payload
@@ -50,17 +50,19 @@ def make_call(
     draft.idempotent = idempotent
     draft.hash_key = hash_key
     draft.identity = identity
-    draft.__class__ = Call  # type: ignore[assignment]
-    return cast("Call", draft)
+    draft.__class__ = Call
+    call: Call = draft
+    return call
 
 
 def make_reply(payload: bytes, content_type: str, headers: Mapping[str, str]) -> Reply:
     """
     What `Reply(...)` gives; all fields, in their order.
     """
-    draft = _Reply()
+    draft: Any = _Reply()
     draft.payload = payload
     draft.content_type = content_type
     draft.headers = headers
-    draft.__class__ = Reply  # type: ignore[assignment]
-    return cast("Reply", draft)
+    draft.__class__ = Reply
+    reply: Reply = draft
+    return reply

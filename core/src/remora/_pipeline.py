@@ -14,7 +14,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
-from remora._delivery import Delivery
+from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
 from remora._interception import nested
 from remora.errors import (
@@ -28,6 +28,7 @@ from remora.errors import (
     RemoraError,
 )
 from remora.policy import Retry
+from remora.types import Call, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from remora._interception import Proceed
     from remora._route import Route
     from remora.protocols import AttemptInterceptor, Interceptor
-    from remora.types import Call, Reply
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
@@ -118,9 +118,9 @@ class Pipeline:
         """
         route = self._route
         try:
-            route.admit(call)  # 1 admit, unless by 2 no time is left
+            now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
-                if route.config.rate_limit.enabled and not route.bucket.take():  # 3 rate limit
+                if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
                     await self._take_turn(call)
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
@@ -148,6 +148,7 @@ class Pipeline:
         if self._hash_header and not key:
             key = call.headers.get(self._hash_header, "")
         route.budget.deposit()
+        delivery, clock = self._delivery, route.clock
         tried: list[Instance] = []
         attempts = 1
         while True:
@@ -156,9 +157,30 @@ class Pipeline:
                 instance = route.pick(key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
-                elif (reply := await self._delivery(instance, call, attempts)) is not None:  # 4 concurrency, 8 to 10
+                    continue
+                ticket = instance.limit.acquire() or refuse(instance)  # 4 concurrency
+                if not ticket.is_admitted and not await delivery.queue(instance, call, ticket):
+                    continue
+                permit = delivery.begin(instance, ticket)
+                if permit is None:
+                    continue
+                failure: RemoraError | None = ABANDONED
+                started = clock()
+                try:
+                    reply = await delivery.sender(instance, attempts)(call)  # 8 authenticate, 9 send
+                    if not isinstance(reply, Reply):
+                        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+                    failure = None
                     return reply
-                continue
+                except Exception as error:  # a transport may be a stranger's code
+                    failure = delivery.explained(instance, error)
+                    if failure is error:
+                        raise
+                    raise failure from failure.__cause__
+                except BaseExceptionGroup as group:
+                    raise delivery.cancelled(instance, group) from None
+                finally:
+                    delivery.end(instance, ticket, permit, failure, clock() - started)  # 10 record
             except RemoraError as error:
                 if instance is not None:
                     error.locate(plugin=route.name, instance=instance.name, request_id=call.request_id)

@@ -10,7 +10,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from remora._balancing import Balancing
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
 from remora.errors import (
@@ -31,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from remora._authenticate import Authenticator
+    from remora._balancing import Balancing
     from remora.config import PluginConfig
     from remora.policy import StateChange
-    from remora.protocols import Balancer, Channel
+    from remora.protocols import Channel
     from remora.types import Call, Event, Reply
 
 
@@ -59,8 +59,7 @@ class Route:
         config: PluginConfig,
         instances: Sequence[Instance],
         *,
-        balancer: Balancer | None = None,
-        balancer_name: str = "",
+        balancing: Balancing | None = None,
         clock: Callable[[], float],
         publish: Callable[[Event], None],
         conduct: Conduct | None = None,
@@ -71,7 +70,7 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.conduct = conduct or Conduct()
-        self.balancing = None if balancer is None else Balancing(balancer, balancer_name, self.conduct)
+        self.balancing = balancing
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.authenticate = authenticate
@@ -94,21 +93,26 @@ class Route:
         """
         return channel.call if self.authenticate is None else partial(self.authenticate, send=channel.call)
 
-    def admit(self, call: Call) -> None:
+    def admit(self, call: Call) -> float:
         """
         Let a new call in; it is under way until `leave`.
+
+        Returns:
+            The time on the event loop's clock.
 
         Raises:
             DeadlineExceeded: No time is left for it.
             Draining: Only calls that are under way already are finished.
             ManagerClosed: The manager is shut down.
         """
-        if call.deadline is not None and call.deadline <= self.clock():
+        now = self.clock()
+        if call.deadline is not None and call.deadline <= now:
             raise DeadlineExceeded("no time is left for the call", sent=False)
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
         if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
+        return now
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
         """
@@ -125,8 +129,6 @@ class Route:
             VersionMismatch: All instances have another version than is required.
         """
         if self._is_flat and not tried and _all_prime(self.instances):
-            if self.balancing is not None and len(self.instances) > 1:
-                return self.balancing.pick(self.instances, key)
             return self._choose(self.instances, key)
         able = [each for each in self.instances if each.is_able]
         if len(able) == 1:

@@ -2,16 +2,12 @@
 The configuration: records, and how they are read from files.
 """
 
+from remora.config._access import load_access, read_access
 from remora.config._converter import make_config_converter
-from remora.config._load import (
-    FORMATS,
-    load_access,
-    load_config,
-    problems_of_plugin,
-    read_access,
-    structure_config,
-    summary,
-)
+from remora.config._formats import FORMATS
+from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
+from remora.config._places import Place
+from remora.config._problems import summary
 from remora.config._records import (
     OBJECT,
     TLS,
@@ -25,6 +21,7 @@ from remora.config._records import (
     PluginConfig,
 )
 from remora.config._security import LimitsConfig, SecurityConfig
+from remora.config._structured import problems_of_plugin
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Count, Duration
 
@@ -44,7 +41,9 @@ __all__ = [
     "GradientConfig",
     "HealthCheckConfig",
     "LimitsConfig",
+    "LoadedConfig",
     "ManagerConfig",
+    "Place",
     "PluginConfig",
     "RateLimitConfig",
     "RetryConfig",
@@ -56,4 +55,5 @@ __all__ = [
     "read_access",
     "structure_config",
     "summary",
+    "trace_config",
 ]

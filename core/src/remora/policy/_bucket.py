@@ -89,14 +89,15 @@ class TokenBucket:
         self._fill(self._clock())
         return self._level
 
-    def take(self) -> bool:
+    def take(self, now: float | None = None) -> bool:
         """
-        Whether there is a token for one call; if so, it is taken.
+        Whether there is a token for one call; if so, it is taken. `now` is the time, where it is known already.
         """
         config = self._config
         if not config.enabled:
             return True
-        now = self._clock()
+        if now is None:
+            now = self._clock()
         level = self._level + (now - self._stamp) * config.requests_per_second
         self._stamp = now
         if level > config.burst_size:

@@ -65,11 +65,11 @@ class RetryBudget:
         """
         return (self._floor + self._window.roll()[0]) / _UNIT
 
-    def deposit(self) -> None:
+    def deposit(self, now: float | None = None) -> None:
         """
-        A call is made that somebody asked for.
+        A call is made that somebody asked for. `now` is the time, where it is known already.
         """
-        self._add(0, self._deposit)
+        self._add(0, self._deposit, now)
 
     def withdraw(self) -> bool:
         """

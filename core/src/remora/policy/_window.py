@@ -42,11 +42,12 @@ class Window:
         self._present = self._buckets[self._tick % BUCKETS]
         self.totals = [0] * columns
 
-    def add(self, column: int, amount: int = 1) -> None:
+    def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
         """
-        Count something that happens now.
+        Count something that happens now; `now` is the time, where it is known already.
         """
-        now = self._clock()
+        if now is None:
+            now = self._clock()
         if now >= self._ends:
             self._advance(int(now * self._rate))
         self._present[column] += amount
