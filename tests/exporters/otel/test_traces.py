@@ -12,7 +12,8 @@ import pytest
 from anyio import to_thread
 
 from remora import Manager, RemoraError, serving
-from remora_otel._providers import close_traces, open_traces
+from remora_otel import _over_grpc
+from remora_otel._traces import close_traces, open_traces
 from remora_otel.plugin import Options
 from tests.exporters.otel.receiver import receiving
 from tests.exporters.otel.relay import Relay
@@ -33,7 +34,7 @@ def traces(receiver):
     """
     Traces of this process, as `[exporters.otel]` turns them on.
     """
-    provider = open_traces(Options(endpoint=receiver.endpoint, service_name="host"))
+    provider = open_traces(Options(endpoint=receiver.endpoint, service_name="host"), _over_grpc)
     assert provider is not None
     yield provider
     close_traces(provider)

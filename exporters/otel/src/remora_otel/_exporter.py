@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 from opentelemetry.sdk.metrics.export import MetricExportResult
 
-from remora.errors import ConfigError, Unavailable
+from remora.errors import Unavailable
 from remora_otel._differences import Differences
-from remora_otel._providers import close_traces, open_traces, resource
 from remora_otel._records import metrics_data
+from remora_otel._traces import close_traces, open_traces, resource
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics.export import MetricExporter as SdkExporter
-
     from remora.metrics import MetricBatch, MetricKind
+
+    from remora_otel._traces import Wire
     from remora_otel.plugin import Options
 
 _TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
@@ -32,11 +32,11 @@ class OtelExporter:
 
     name = "otel"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, wire: Wire) -> None:
         self._timeout = options.timeout
-        self._sender = _sender(options) if options.metrics else None
+        self._sender = wire.metric_sender(options) if options.metrics else None
         self._resource = resource(options)
-        self._traces = open_traces(options) if options.traces else None
+        self._traces = open_traces(options, wire) if options.traces else None
         wants_deltas = os.environ.get(_TEMPORALITY, "").lower() in {"delta", "lowmemory"}
         self._differences = Differences() if wants_deltas else None
 
@@ -72,15 +72,3 @@ class OtelExporter:
             await to_thread.run_sync(close_traces, self._traces, abandon_on_cancel=True)
         if self._sender is not None:
             await to_thread.run_sync(self._sender.shutdown, abandon_on_cancel=True)
-
-
-def _sender(options: Options) -> SdkExporter:
-    if options.wire == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as OverGrpc
-
-        return OverGrpc(endpoint=options.endpoint or None, headers=options.plain_headers(), timeout=options.timeout)
-    if options.wire == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as OverHttp
-
-        return OverHttp(endpoint=options.path("/v1/metrics"), headers=options.plain_headers(), timeout=options.timeout)
-    raise ConfigError(f'protocol: OTLP is "grpc" or "http/protobuf", not {options.protocol!r}')

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from remora import ExporterSpec, InterceptorSpec, Secret, hookimpl
+from remora.errors import ConfigError
 from remora.values import Duration
 
 if TYPE_CHECKING:
     from remora.protocols import AttemptInterceptor, Interceptor, MetricExporter
+    from remora_otel._traces import Wire
 
 _OUTERMOST = -1000
+_STANDARD = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""The variables that make a served plugin send its spans by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +46,11 @@ class Options:
     traces: bool = True
     metrics: bool = True
 
-    @property
-    def wire(self) -> str:
-        """
-        The protocol by its standard name.
-        """
-        return "http/protobuf" if self.protocol == "http" else self.protocol
-
     def plain_headers(self) -> dict[str, str] | None:
         """
         The headers as they are sent; None for what the standard variables say.
         """
         return {name.lower(): value.reveal() for name, value in self.headers.items()} or None
-
-    def path(self, suffix: str) -> str | None:
-        """
-        The address for one kind of telemetry over HTTP; None for what the standard variables say.
-        """
-        return self.endpoint.rstrip("/") + suffix if self.endpoint else None
 
 
 def build_exporter(options: Options) -> MetricExporter:
@@ -68,7 +59,7 @@ def build_exporter(options: Options) -> MetricExporter:
     """
     from remora_otel._exporter import OtelExporter
 
-    return OtelExporter(options)
+    return OtelExporter(options, _wire(options))
 
 
 def build_call_spans(plugin: str) -> Interceptor | None:
@@ -77,8 +68,8 @@ def build_call_spans(plugin: str) -> Interceptor | None:
     """
     if not _is_loaded():
         return None
-    from remora_otel._providers import tracer
     from remora_otel._spans import call_spans
+    from remora_otel._tracers import tracer
 
     found = tracer()
     return None if found is None else call_spans(found, plugin)
@@ -90,8 +81,8 @@ def build_attempt_spans(plugin: str) -> AttemptInterceptor | None:
     """
     if not _is_loaded():
         return None
-    from remora_otel._providers import tracer
     from remora_otel._spans import attempt_spans
+    from remora_otel._tracers import tracer
 
     found = tracer()
     return None if found is None else attempt_spans(found, plugin)
@@ -101,13 +92,29 @@ def build_served_spans() -> Interceptor | None:
     """
     Make what gives the answers of a served plugin spans; None where nobody wants any.
     """
-    if not (_is_loaded() or any(name.startswith("OTEL_") for name in os.environ)):
+    if not (_is_loaded() or any(os.environ.get(name) for name in _STANDARD)):
         return None
-    from remora_otel._providers import served_tracer
     from remora_otel._spans import served_spans
+    from remora_otel._tracers import tracer
+    from remora_otel._traces import open_traces
 
-    found = served_tracer()
+    if tracer() is None and any(os.environ.get(name) for name in _STANDARD):
+        options = Options(protocol=os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
+        open_traces(options, _wire(options))
+    found = tracer()
     return None if found is None else served_spans(found)
+
+
+def _wire(options: Options) -> Wire:
+    if options.protocol == "grpc":
+        from remora_otel import _over_grpc
+
+        return _over_grpc
+    if options.protocol in ("http", "http/protobuf"):
+        from remora_otel import _over_http
+
+        return _over_http
+    raise ConfigError(f'protocol: OTLP is "grpc" or "http/protobuf", not {options.protocol!r}')
 
 
 def _is_loaded() -> bool:
