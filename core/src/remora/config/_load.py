@@ -18,6 +18,7 @@ from remora._requirement import problem_of
 from remora._structure import describe_errors
 from remora.config._converter import make_config_converter
 from remora.config._expand import expand
+from remora.config._exporters import exporters_in
 from remora.config._records import OBJECT, AccessConfig, Defaults, ManagerConfig, PluginConfig
 from remora.errors import ConfigError
 
@@ -165,11 +166,12 @@ def _whole(tables: object, problems: list[str]) -> ManagerConfig | None:
     if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
         problems.append("the configuration is no table with words for keys")
         return None
-    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins")}
+    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins", "exporters")}
     config: ManagerConfig | None = _structure(ManagerConfig, rest, "", problems)
     defaults: Defaults | None = _structure(Defaults, tables.get("defaults", {}), "defaults", problems)
     plugins = _plugins(tables.get("plugins", {}), tables.get("defaults", {}) if defaults else {}, problems)
-    return replace(config, defaults=defaults, plugins=plugins) if config and defaults else None
+    exporters = exporters_in(tables.get("exporters", {}), problems, _structure)
+    return replace(config, defaults=defaults, plugins=plugins, exporters=exporters) if config and defaults else None
 
 
 def _plugins(tables: object, defaults: Mapping[str, Any], problems: list[str]) -> dict[str, PluginConfig]:
