@@ -60,6 +60,7 @@ LAYERS = {
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
+    "_watch": Layer("config errors", "anyio watchfiles"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
@@ -105,7 +106,7 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora_grpc._bridge"} | {
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"} | {
     wheel.package for wheel in WHEELS
 }
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""

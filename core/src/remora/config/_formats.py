@@ -12,7 +12,7 @@ import tomllib
 from typing import TYPE_CHECKING, NoReturn
 
 from remora.config._malformed import Malformed
-from remora.config._places import shown
+from remora.config._places import path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.errors import NotInstalled
 
@@ -43,7 +43,9 @@ def _parse_json(text: str) -> Parsed:
         raise Malformed([(error.lineno, error.msg)]) from error
     lines, duplicates = scan_json(text)
     if duplicates:
-        raise Malformed([(second, f"{shown(path)}: is there already, on line {at}") for path, at, second in duplicates])
+        raise Malformed(
+            [(second, f"{path_text(path)}: is there already, on line {at}") for path, at, second in duplicates]
+        )
     return value, lines
 
 
