@@ -4,24 +4,17 @@ The tables `[exporters.NAME]`: `enabled`, and what the exporter of that name mak
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from remora.config._records import ExporterConfig
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from remora.config._structured import structured
 
 
-def exporters_in(
-    tables: object, problems: list[str], structure: Callable[[type[Any], object, str, list[str]], Any]
-) -> dict[str, ExporterConfig]:
+def exporters_in(tables: object, problems: list[str]) -> dict[str, ExporterConfig]:
     """
     The exporters by name.
 
     Args:
         tables: What stands under `exporters`.
         problems: Where problems go.
-        structure: Makes a record of a table, given its path.
     """
     if not isinstance(tables, dict):
         problems.append("exporters: expected a table of exporters by name")
@@ -31,7 +24,7 @@ def exporters_in(
         where = f"exporters.{name}"
         if not isinstance(table, dict):
             problems.append(f"{where}: expected a table")
-        elif config := structure(ExporterConfig, _split(table), where, problems):
+        elif config := structured(ExporterConfig, _split(table), where, problems):
             found[str(name)] = config
     return found
 
