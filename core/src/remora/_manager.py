@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from remora._assembly import Surroundings, assemble, check_plugins
-from remora._caller import Caller, CallOptions
+from remora._caller import NO_OPTIONS, Caller, CallOptions
 from remora._conduct import Conduct
 from remora._events import EventBus
 from remora._registry import load_catalog
@@ -212,7 +212,7 @@ class Manager:
         """
         caller = self._caller(name)
         target = caller.target(service=service, method=method, request=type(request), response=response_type)
-        response: Response = await caller.call(target, request, options or CallOptions())
+        response: Response = await caller.call(target, request, options or NO_OPTIONS)
         return response
 
     def register(self, plugin: PluginConfig) -> None:

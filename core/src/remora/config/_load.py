@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._overrides import PREFIX, override
-from remora.config._places import is_below, placed
+from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.config._sources import Source, read_source
@@ -40,6 +40,16 @@ class LoadedConfig:
     config: ManagerConfig
     source: str
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+
+    def origin(self, path: str) -> Place | None:
+        """
+        What set the value at a path; None where the built-in default holds.
+        """
+        around = nearest(self.places, path)
+        is_whole = around is not None and around.source.startswith(PREFIX)
+        if path in self.places or is_whole:  # a variable may set a table with all that is in it
+            return around
+        return self.places.get(path.removesuffix(".url")) if path.endswith("].url") else None
 
     def locate(self, error: ConfigError) -> None:
         """

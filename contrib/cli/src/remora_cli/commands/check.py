@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import trace_config
+from remora.config import trace_config, without_credentials
 from remora.extensions import installed
 from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
@@ -78,7 +78,9 @@ def _describe(plugin: PluginConfig) -> str:
 
 def _addresses(plugin: PluginConfig) -> list[str]:
     named = [each.url for each in plugin.endpoints] or [plugin.endpoint]
-    return [each for each in named if each] or [f"{plugin.transport or 'exec'}:{plugin.executable}"]
+    return [without_credentials(each) for each in named if each] or [
+        f"{plugin.transport or 'exec'}:{plugin.executable}"
+    ]
 
 
 def _transport(plugin: PluginConfig) -> str:
