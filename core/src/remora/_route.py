@@ -128,14 +128,16 @@ class Route:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
-        if self._is_flat and not tried and _all_prime(self.instances):
-            return self._choose(self.instances, key)
-        able = [each for each in self.instances if each.is_able]
+        instances = self.instances
+        if self._is_flat and not tried and _all_prime(instances):
+            balancing = self.balancing
+            return self._choose(instances, key) if balancing is None else balancing.pick(instances, key)
+        able = [each for each in instances if each.is_able]
         if len(able) == 1:
             return able[0]
         if able:
             return self._choose(_preferred(able, tried), key)
-        states = {each.state for each in self.instances}
+        states = {each.state for each in instances}
         if State.STARTING in states and State.READY not in states:
             return None
         raise self._unavailable()

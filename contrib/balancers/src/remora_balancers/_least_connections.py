@@ -40,10 +40,19 @@ class LeastConnections(Unlearning):
         """
         The least loaded one, of all or of two.
         """
+        if len(candidates) <= FEW:
+            idle = []  # nothing shared is nothing
+            for each in candidates:
+                if each.weight <= 0:
+                    break
+                if not each.in_flight:
+                    idle.append(each)
+            else:
+                if idle:
+                    return self._turns.next(idle)
         some = eligible(candidates)
         compared = some if len(some) <= FEW else draw_two(some, self._rng)
-        idle = [each for each in compared if not each.in_flight]  # nothing shared is nothing
-        return self._turns.next(idle) if idle else self._turns.take(min(compared, key=self._rank))
+        return self._turns.take(min(compared, key=self._rank))
 
     def forget(self, name: str, /) -> None:
         """
