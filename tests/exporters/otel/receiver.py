@@ -4,11 +4,14 @@ An OpenTelemetry collector of the smallest kind: a gRPC server that keeps what O
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 
 import grpc
@@ -111,3 +114,40 @@ def _span(span: Any, process: str) -> ReceivedSpan:
 
 def _attributes(pairs: Any) -> dict[str, Any]:
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
+
+
+@contextmanager
+def receiving_http() -> Iterator[Receiver]:
+    """
+    The same over HTTP.
+    """
+    receiver = Receiver("")
+    traces, metrics = _Traces(receiver), _Metrics(receiver)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            if self.path == "/v1/traces":
+                traces.Export(trace_service_pb2.ExportTraceServiceRequest.FromString(body), None)
+            else:
+                metrics.Export(metrics_service_pb2.ExportMetricsServiceRequest.FromString(body), None)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """
+            Say nothing.
+            """
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        receiver.endpoint = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()

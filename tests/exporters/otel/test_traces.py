@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from remora import Manager, RemoraError, serving
 from remora_otel import _over_grpc
-from remora_otel._traces import close_traces, open_traces
+from remora_otel._traces import open_traces
 from remora_otel.plugin import Options
 from tests.exporters.otel.receiver import receiving
 from tests.exporters.otel.relay import Relay
@@ -34,10 +34,10 @@ def traces(receiver):
     """
     Traces of this process, as `[exporters.otel]` turns them on.
     """
-    provider = open_traces(Options(endpoint=receiver.endpoint, service_name="host"), _over_grpc)
-    assert provider is not None
-    yield provider
-    close_traces(provider)
+    opened = open_traces(Options(endpoint=receiver.endpoint, service_name="host"), _over_grpc)
+    assert opened is not None
+    yield opened.provider()
+    opened.close()
 
 
 async def test_one_trace_shows_host_retry_plugin_and_nested_call(receiver, traces, tmp_path):

@@ -14,11 +14,10 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from remora.errors import Unavailable
 from remora_otel._differences import Differences
 from remora_otel._records import metrics_data
-from remora_otel._traces import close_traces, open_traces, resource
+from remora_otel._traces import open_traces, resource
 
 if TYPE_CHECKING:
     from remora.metrics import MetricBatch, MetricKind
-
     from remora_otel._traces import Wire
     from remora_otel.plugin import Options
 
@@ -69,6 +68,6 @@ class OtelExporter:
         Send the spans that are left.
         """
         if self._traces is not None:
-            await to_thread.run_sync(close_traces, self._traces, abandon_on_cancel=True)
+            await to_thread.run_sync(self._traces.close, abandon_on_cancel=True)
         if self._sender is not None:
             await to_thread.run_sync(self._sender.shutdown, abandon_on_cancel=True)

@@ -20,6 +20,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
 from remora.metrics import Distribution, MetricKind
 
 if TYPE_CHECKING:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from opentelemetry import trace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.trace import Tracer, TracerProvider
 
 _NAME = "remora"
-_own: list[TracerProvider] = []
+_own: list[Callable[[], TracerProvider]] = []
 
 
 def tracer() -> Tracer | None:
@@ -21,7 +23,7 @@ def tracer() -> Tracer | None:
     """
     if application_traces():
         return trace.get_tracer(_NAME)
-    return _own[-1].get_tracer(_NAME) if _own else None
+    return _own[-1]().get_tracer(_NAME) if _own else None
 
 
 def application_traces() -> bool:
@@ -31,14 +33,14 @@ def application_traces() -> bool:
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
 
 
-def adopt(provider: TracerProvider) -> None:
+def adopt(provider: Callable[[], TracerProvider]) -> None:
     """
-    Let a provider count until `drop`, unless the application has one.
+    Let a provider count until `drop`; it is asked for when it is needed.
     """
     _own.append(provider)
 
 
-def drop(provider: TracerProvider) -> None:
+def drop(provider: Callable[[], TracerProvider]) -> None:
     """
     Let a provider count no more.
     """

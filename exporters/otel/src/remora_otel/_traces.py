@@ -38,25 +38,47 @@ class Wire(Protocol):
         ...
 
 
-def open_traces(options: Options, wire: Wire) -> TracerProvider | None:
+class Traces:
     """
-    Have spans sent until `close_traces`; None when the application does so, or the standard variables forbid it.
+    Sends the spans of this process from when the first tracer is asked for, until it is closed.
+
+    Args:
+        options: Where to, and by which name.
+        wire: How.
+    """
+
+    def __init__(self, options: Options, wire: Wire) -> None:
+        self._options, self._wire = options, wire
+        self._provider: TracerProvider | None = None
+
+    def provider(self) -> TracerProvider:
+        """
+        What makes tracers.
+        """
+        if self._provider is None:
+            self._provider = TracerProvider(resource=resource(self._options))
+            self._provider.add_span_processor(BatchSpanProcessor(self._wire.span_sender(self._options)))
+        return self._provider
+
+    def close(self) -> None:
+        """
+        Send what is left, and let no tracer be asked for any more. Blocks.
+        """
+        _tracers.drop(self.provider)
+        if self._provider is not None:
+            self._provider.shutdown()
+
+
+def open_traces(options: Options, wire: Wire) -> Traces | None:
+    """
+    Have spans sent until they are closed; None when the application does so, or the standard variables forbid it.
     """
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if disabled or os.environ.get("OTEL_TRACES_EXPORTER", "").lower() == "none" or _tracers.application_traces():
         return None
-    provider = TracerProvider(resource=resource(options))
-    provider.add_span_processor(BatchSpanProcessor(wire.span_sender(options)))
-    _tracers.adopt(provider)
-    return provider
-
-
-def close_traces(provider: TracerProvider) -> None:
-    """
-    Send what is left. Blocks.
-    """
-    _tracers.drop(provider)
-    provider.shutdown()
+    traces = Traces(options, wire)
+    _tracers.adopt(traces.provider)
+    return traces
 
 
 def resource(options: Options) -> Resource:
