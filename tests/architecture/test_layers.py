@@ -61,6 +61,7 @@ LAYERS = {
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
+    "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),

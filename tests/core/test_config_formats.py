@@ -156,6 +156,8 @@ def test_a_word_that_is_close_gets_a_suggestion(tmp_path: Path) -> None:
         ("x.json", '{"a": ' + "9" * 5000 + "}", "x.json: Exceeds the limit"),
         ("x.json", "[" * 100_000, "x.json: nested too deeply"),
         ("x.json", "[1]", "x.json: the configuration is no table"),
+        ("x.json", '{"a": ["\\ud800"]}', "x.json: a text has half of a surrogate pair in it"),
+        ("x.yaml", 'a: "\\ud800"', "x.yaml: a text has half of a surrogate pair in it"),
         ("x.json", "", "x.json:1: Expecting value"),
         ("x.yaml", "a: 1\na: 2", "x.yaml:2: the key 'a' is there already, on line 1"),
         ("x.yaml", "a: [1,", "x.yaml:"),
