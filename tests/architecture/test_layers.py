@@ -65,6 +65,8 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
+    "metrics": Layer("_conduct protocols types errors", "anyio"),
+    "_exporting": Layer(f"{RECORDS} config _options"),
     "_instance": Layer("policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance policy protocols types errors"),
@@ -84,7 +86,9 @@ LAYERS = {
     ),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
+        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _exporting _registry _supervisor "
+        "metrics",
+        "anyio",
     ),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
@@ -94,7 +98,9 @@ LAYERS = {
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
-    "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
+    "testing": Layer(
+        f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch metrics", "anyio trio"
+    ),
 }
 """
 The table of the design, with `config`, `client`, `service` and `_manager` taken apart into the nouns that they hold:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
+from remora.config._exporters import exporters_in
 from remora.config._overrides import PREFIX, override
 from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
@@ -144,12 +145,13 @@ def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig
     if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
         problems.append("the configuration is no table with words for keys")
         return None
-    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins")}
+    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins", "exporters")}
     config: ManagerConfig | None = structured(ManagerConfig, rest, "", problems)
     defaults: Defaults | None = structured(Defaults, tables.get("defaults", {}), "defaults", problems)
     given = tables.get("defaults", {}) if defaults else {}
     plugins = _plugins(tables.get("plugins", {}), given, places, problems)
-    return replace(config, defaults=defaults, plugins=plugins) if config and defaults else None
+    exporters = exporters_in(tables.get("exporters", {}), problems)
+    return replace(config, defaults=defaults, plugins=plugins, exporters=exporters) if config and defaults else None
 
 
 def _plugins(
