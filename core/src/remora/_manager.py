@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
@@ -104,7 +105,7 @@ class Manager:
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
-        loaded = trace_config(path)
+        loaded = trace_config(path, more=partial(cls, extensions=extensions))
         try:
             return cls(loaded.config, extensions=extensions)
         except ConfigError as error:
