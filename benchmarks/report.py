@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _DISTRIBUTIONS = ("remora", "anyio", "trio", "uvloop", "httpx", "aiohttp", "grpcio", "msgspec")
 _COLUMNS = (
-    "pair", "backend", "callers", "bytes", "CPU ratio", "target", "wall ratio", "us CPU, ours", "us CPU, peer", "dropped"
+    "pair", "backend", "callers", "bytes", "CPU ratio", "target", "wall ratio", "ours, us CPU", "peer, us CPU", "lost"
 )  # fmt: skip
 _WIDTH, _ROW, _MARGIN, _MOST = 900, 20, 420, 2.0
 
