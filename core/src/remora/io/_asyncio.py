@@ -1,5 +1,5 @@
 """
-The fast path on asyncio: a reader that stays registered, and callbacks instead of a task that is woken for each arrival.
+The fast path on asyncio: a reader that stays registered, and callbacks in place of a task that is woken.
 """
 
 from __future__ import annotations

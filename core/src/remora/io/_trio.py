@@ -39,7 +39,10 @@ async def pump(
         if not data:
             raise anyio.EndOfStream
         take(data)
-        await (trio.lowlevel.checkpoint() if len(data) == chunk else _readable(connected))
+        if len(data) == chunk:
+            await trio.lowlevel.checkpoint()
+        else:
+            await _readable(connected)
 
 
 async def _readable(connected: socket.socket) -> None:
@@ -80,7 +83,7 @@ class Parked:
     def __await__(self) -> Generator[Any, Any, None]:
         if not self._is_done:
             self._task = trio.lowlevel.current_task()
-            yield from trio.lowlevel.wait_task_rescheduled(self._give_up).__await__()
+            yield from trio.lowlevel.wait_task_rescheduled(self._give_up).__await__()  # noqa: ASYNC105
 
     def _give_up(self, _: object) -> trio.lowlevel.Abort:
         self._task = None
