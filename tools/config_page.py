@@ -22,6 +22,7 @@ from remora.config import (
     FallbackConfig,
     LimitsConfig,
     ManagerConfig,
+    MetricsConfig,
     PluginConfig,
     SecurityConfig,
 )
@@ -31,6 +32,7 @@ from remora.values import Limits
 
 HEAD = ["key", "type", "default", "meaning"]
 BLOCKS = {"connection", "retry", "circuit_breaker", "health_check", "rate_limit"}
+EXPORTERS = ["prometheus"]
 TRANSPORTS = ["http", "grpc", "unix", "exec"]
 _WORDS: dict[object, str] = {
     str: "text",
@@ -90,6 +92,14 @@ def transports() -> str:
     return "\n\n".join(sections)
 
 
+def exporters() -> str:
+    """
+    A section for each exporter that Remora brings.
+    """
+    specs = [_spec(name, "metric_exporters") for name in EXPORTERS]
+    return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options)}" for spec in specs)
+
+
 def kind(type_: Any, name: str) -> str:
     """
     A type in words.
@@ -130,9 +140,9 @@ def default(field: Field[Any]) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _spec(name: str) -> Any:
+def _spec(name: str, what: str = "transports") -> Any:
     (found,) = importlib_metadata.entry_points(group="remora", name=name)
-    (spec,) = found.load().remora_register_transports()
+    (spec,) = getattr(found.load(), f"remora_register_{what}")()
     return spec
 
 
@@ -145,6 +155,8 @@ if __name__ == "__main__":
             "endpoints": keys(Endpoint),
             "fallback": keys(FallbackConfig),
             "blocks": blocks(),
+            "metrics": keys(MetricsConfig),
+            "exporters": exporters(),
             "security": keys(SecurityConfig),
             "limits": keys(LimitsConfig),
             "transports": transports(),

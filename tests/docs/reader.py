@@ -18,7 +18,7 @@ from typing import Self
 
 import pytest
 
-from tests.docs.pages import Block
+from tests.docs.pages import ROOT, Block
 
 _FOREIGN = ("curl", "perl", "node", "go")
 _GO = Path("/usr/share/gocode/src/github.com/containerd/ttrpc")
@@ -36,7 +36,8 @@ class Reader:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "PYTHON"))}
         self._programs = os.pathsep.join([*_folders(), os.environ["PATH"]])
         paths = f"{directory}{os.pathsep}{directory / 'src'}"
-        self._environment = {**kept, "PATH": self._programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
+        known = {"GOCACHE": str(ROOT / "build" / "go")}  # tox passes no HOME, where Go would keep it
+        self._environment = {**known, **kept, "PATH": self._programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
         self._serving: list[tuple[str, subprocess.Popen[str]]] = []
 
     def __enter__(self) -> Self:

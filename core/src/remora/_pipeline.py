@@ -7,7 +7,6 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from anyio.lowlevel import checkpoint
 from remora._context import handled_call
 from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
+from remora._interception import nested
 from remora.errors import (
     CircuitOpen,
     ConfigError,
@@ -31,12 +31,13 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from remora._fallback import Fallback
     from remora._instance import Instance
+    from remora._interception import Proceed
     from remora._route import Route
-    from remora.protocols import Interceptor
+    from remora.protocols import AttemptInterceptor, Interceptor
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
@@ -52,17 +53,18 @@ class Pipeline:
         route: Route,
         interceptors: Sequence[tuple[str, Interceptor]],
         *,
+        attempt_interceptors: Sequence[tuple[str, AttemptInterceptor]] = (),
         fallback: Fallback | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._route = route
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
-        self._delivery = Delivery(route)
+        self._delivery = Delivery(route, attempt_interceptors)
         self._fallback = fallback
         self._intercepted: Proceed = self._attempts
         if interceptors:  # the deadline holds for them too
-            self._intercepted = partial(self._bounded, send=_nested(route, interceptors, self._attempts))
+            self._intercepted = partial(self._bounded, send=nested(interceptors, route.conduct, self._attempts))
 
     def deadline(self, timeout: float | None) -> float:
         """
@@ -165,7 +167,7 @@ class Pipeline:
                 failure: RemoraError | None = ABANDONED
                 started = clock()
                 try:
-                    reply = await delivery.sender(instance)(call)  # 8 authenticate, 9 send
+                    reply = await delivery.sender(instance, attempts)(call)  # 8 authenticate, 9 send
                     if not isinstance(reply, Reply):
                         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
                     failure = None
@@ -229,32 +231,3 @@ class Pipeline:
         finally:
             self._route.forget(changed)
         raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
-
-
-Proceed = Callable[[Call], Awaitable[Reply]]
-
-
-def _nested(route: Route, interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
-    """
-    The interceptors as one function, the first one outermost.
-    """
-    for culprit, interceptor in reversed(interceptors):
-        proceed = _around(route, culprit, interceptor, proceed)
-    return proceed
-
-
-def _around(route: Route, culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
-    async def call_through(call: Call) -> Reply:
-        try:
-            reply = await interceptor(call, proceed)
-            if not isinstance(reply, Reply):
-                raise TypeError(f"expected a Reply, got {type(reply).__name__}")
-            return reply
-        except RemoraError:
-            raise
-        except Exception as error:  # an interceptor may be a stranger's code
-            route.conduct.explain(culprit, error)
-        except BaseExceptionGroup as group:
-            raise route.conduct.cancelled(culprit, group) from None
-
-    return call_through

@@ -22,7 +22,7 @@ def toml_lines(tables: Mapping[str, Any], remark: Callable[[tuple[str, ...]], st
     The lines of a document.
 
     Args:
-        tables: What to write; nothing in it is None.
+        tables: What to write. TOML has no null: keys with None are left out, and items written as text.
         remark: What to write behind the key at a path; nothing where it is empty.
     """
     yield from _table(tables, (), remark)
@@ -30,7 +30,7 @@ def toml_lines(tables: Mapping[str, Any], remark: Callable[[tuple[str, ...]], st
 
 def _table(values: Mapping[str, Any], path: tuple[str, ...], remark: Callable[[tuple[str, ...]], str]) -> Iterator[str]:
     tables = {key: value for key, value in values.items() if isinstance(value, dict) and value}
-    rest = {key: value for key, value in values.items() if key not in tables}
+    rest = {key: value for key, value in values.items() if key not in tables and value is not None}
     if path and (rest or not tables):
         yield ""
         yield f"[{'.'.join(map(_key, path))}]"
@@ -52,11 +52,13 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items())
+        inner = ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items() if each is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
-    return f"{value:g}" if isinstance(value, float) and value == int(value) < 1e6 else str(value)
+    if value is None:
+        return _text("null")
+    return f"{value:g}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else str(value)
 
 
 def _text(text: str) -> str:
