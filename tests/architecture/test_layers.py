@@ -61,6 +61,9 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
+    "reload": Layer("values errors"),
+    "_turns": Layer("", "anyio"),
+    "_errand": Layer("errors", "anyio"),
     "_instance": Layer("policy protocols types errors"),
     "_route": Layer("_conduct _instance policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
@@ -73,12 +76,19 @@ LAYERS = {
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
-    "_assembly": Layer(
-        f"{RECORDS} config policy _authenticate _options _fallback _instance _route _pipeline _caller", "anyio"
-    ),
+    "_drain": Layer("_instance _route policy types", "anyio"),
+    "_requirements": Layer("config types"),
+    "_assembly": Layer(f"{RECORDS} config policy _authenticate _options _fallback _instance"),
+    "_admission": Layer(f"{RECORDS} config _options _assembly"),
+    "_draft": Layer("_assembly _fallback _caller _pipeline _route"),
+    "_fleet": Layer("config errors types io _assembly _drain _draft _requirements _supervisor", "anyio"),
+    "_plan": Layer("config reload _assembly"),
+    "_transition": Layer("config errors types reload _instance _probing _plan _draft _fleet", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
+        f"{RECORDS} config reload client inspection _caller _admission _conduct _errand _events _fleet _plan _registry"
+        " _transition _turns",
+        "anyio",
     ),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),

@@ -124,8 +124,8 @@ async def host(path: Path) -> None:
         assert_type(await manager.overall_health(), HealthStatus)
         assert_type(manager.list_plugins(), list[str])
         assert_type(manager.active_requests(), int)
-        assert_type(await manager.drain("text", 3), bool)
-        manager.register(PluginConfig(name="other", endpoint="http://127.0.0.1:1"))
+        await manager.drain("text", 3, force=True, progress=lambda progress: print(progress.remaining))
+        await manager.register(PluginConfig(name="other", endpoint="http://127.0.0.1:1"))
         await manager.unregister("other", drain=False)
         manager.restart("text")
         with manager.events() as events:

@@ -17,6 +17,7 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     Draining,
+    DrainTimeout,
     ExecutableRefused,
     ExtensionConflict,
     ExtensionError,
@@ -44,6 +45,7 @@ from remora.errors import (
 )
 from remora.hookspecs import hookimpl
 from remora.monitor import CheckChanged, HealthMonitor
+from remora.reload import PluginPlan, PluginReload, ReloadOptions, ReloadPlan, ReloadReport
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
@@ -68,6 +70,7 @@ __all__ = [
     "ConnectionLost",
     "CurrentCall",
     "DeadlineExceeded",
+    "DrainTimeout",
     "Draining",
     "Endpoint",
     "ExecutableRefused",
@@ -96,7 +99,12 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginNotFound",
+    "PluginPlan",
+    "PluginReload",
     "RateLimited",
+    "ReloadOptions",
+    "ReloadPlan",
+    "ReloadReport",
     "RemoraError",
     "Reply",
     "Secret",

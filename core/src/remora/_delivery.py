@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
+from remora._instance import State
+from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from remora._instance import Instance
     from remora._route import Route
@@ -103,6 +104,8 @@ class Delivery:
         following = instance.limit.release(ticket)
         if following is not None:
             _wake(following)
+        elif instance.state is State.RETIRED:
+            self._route.changed()
 
     async def _send(self, instance: Instance, call: Call) -> Reply:
         """
@@ -112,15 +115,15 @@ class Delivery:
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        send = self._route.sender(channel)
+        send = instance.sender(channel)
         instance.in_flight += 1
         try:
             if instance.native_deadline:
                 return _checked(await send(call))
-            with anyio.move_on_after(self._route.remaining(call)):
-                return _checked(await send(call))
-            raise DeadlineExceeded("no reply in time")
-        except RemoraError:
+            return _checked(await self._bounded(instance, call, send))
+        except RemoraError as error:
+            if instance.is_cut and not isinstance(error, GiveUp):
+                raise _cut(error) from error
             raise
         except Exception as error:  # a transport may be a stranger's code
             self._route.conduct.explain(f"the transport of {instance.origin}", error)
@@ -128,6 +131,15 @@ class Delivery:
             raise self._route.conduct.cancelled(f"the transport of {instance.origin}", group) from None
         finally:
             instance.in_flight -= 1
+
+    async def _bounded(self, instance: Instance, call: Call, send: Callable[[Call], Awaitable[Reply]]) -> Reply:
+        with anyio.move_on_after(self._route.remaining(call)) as scope:
+            instance.scopes.add(scope)
+            try:
+                return await send(call)
+            finally:
+                instance.scopes.discard(scope)
+        raise DeadlineExceeded("no reply in time")
 
     def _record(self, instance: Instance, permit: Permit, verdict: bool | None, duration: float, cause: str) -> None:
         """
@@ -157,6 +169,15 @@ class Delivery:
                 report(instance, **facts)
             except Exception as error:  # a balancer may be a stranger's code
                 conduct.failed(culprit, error)
+
+
+def _cut(error: RemoraError) -> Cancelled:
+    """
+    How a call ends that its instance had no time to finish; where it may be made twice, another instance has it.
+    """
+    cut = Cancelled("it was still under way when the time for draining was over", sent=error.sent)
+    cut.retryable = True
+    return cut
 
 
 def _wake(ticket: Ticket) -> None:

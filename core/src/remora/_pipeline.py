@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from remora._context import handled_call
 from remora._delivery import Delivery
 from remora.errors import (
+    Cancelled,
     CircuitOpen,
     ConfigError,
     DeadlineExceeded,
@@ -95,8 +96,14 @@ class Pipeline:
         return reply
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
-        with anyio.move_on_after(self._route.remaining(call)):
-            return await send(call)
+        with anyio.move_on_after(self._route.remaining(call)) as scope:
+            self._route.scopes.add(scope)
+            try:
+                return await send(call)
+            finally:
+                self._route.scopes.discard(scope)
+        if self._route.is_cut:
+            raise Cancelled("it was still under way when the time for draining was over")
         raise DeadlineExceeded("no reply in time")
 
     async def _attempts(self, call: Call) -> Reply:
@@ -114,7 +121,7 @@ class Pipeline:
                 delay = self._next_delay(call, error, attempts)
                 if delay is None:
                     raise
-            await anyio.sleep(delay)
+            await self._rest(delay)
 
     async def _attempt(self, call: Call, tried: list[Instance]) -> Reply:
         while True:
@@ -179,7 +186,7 @@ class Pipeline:
             )
         if turn.wait > 0:
             try:
-                await anyio.sleep(turn.wait)
+                await self._rest(turn.wait)
             except BaseException:
                 self._route.bucket.cancel(turn)
                 raise
@@ -194,15 +201,26 @@ class Pipeline:
             instance = self._route.pick(call.hash_key, tried)
         return instance
 
-    async def _change(self, call: Call) -> None:
+    async def _rest(self, seconds: float) -> None:
+        """
+        Wait so long, or until calls are not waited for any more.
+        """
+        with anyio.move_on_after(seconds):
+            while not self._route.is_cut:
+                await self._changed()
+
+    async def _changed(self) -> None:
         changed = anyio.Event()
         self._route.wait(changed)
         try:
-            with anyio.move_on_after(self._route.remaining(call)):
-                await changed.wait()
-                return
+            await changed.wait()
         finally:
             self._route.forget(changed)
+
+    async def _change(self, call: Call) -> None:
+        with anyio.move_on_after(self._route.remaining(call)):
+            await self._changed()
+            return
         raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
 
 

@@ -18,6 +18,7 @@ from remora._requirement import problem_of
 from remora._structure import describe_errors
 from remora.config._converter import make_config_converter
 from remora.config._expand import expand
+from remora.config._order import problems_of_order
 from remora.config._records import OBJECT, AccessConfig, Defaults, ManagerConfig, PluginConfig
 from remora.errors import ConfigError
 
@@ -191,6 +192,8 @@ def _plugins(tables: object, defaults: Mapping[str, Any], problems: list[str]) -
                 plugins[name] = plugin
                 _add(_check(plugin), problems)
     _add(_missing_fallbacks(plugins, tables), problems)
+    if len(plugins) == len(tables):  # else what is missing may only be wrong
+        _add(problems_of_order(plugins), problems)
     return plugins
 
 
