@@ -212,7 +212,8 @@ class Instance:
         """
         It gets no further calls; those in its queue go elsewhere, those under way to it go on.
         """
-        self.state = State.RETIRED if self.state is State.READY else State.STOPPED
+        if self.state is not State.RETIRED:
+            self.state = State.RETIRED if self.state is State.READY else State.STOPPED
         _wake(self.limit.resize(self.limit.limit + self.limit.pending))
 
     def cut(self) -> None:
@@ -223,6 +224,14 @@ class Instance:
         self.is_cut = True
         for scope in tuple(self.scopes):
             scope.cancel()
+
+    def reopen(self) -> None:
+        """
+        It is to be started again after it was cut.
+        """
+        if self.is_cut:
+            self.is_cut = False
+            self.start()
 
     def start(self) -> None:
         """

@@ -119,7 +119,7 @@ class Route:
         """
         self.is_cut = False
         for each in self.instances:
-            each.is_cut = False
+            each.reopen()
         self.calls.resume()
 
     def cut(self) -> None:
