@@ -393,7 +393,8 @@ async def test_plugins_start_after_what_they_require_and_stop_before(anyio_backe
     tables = {"web": table(["web"], requires=["app"]), "app": table(["app"], requires=["db"]), "db": table(["db"])}
     async with stage(script=slow, **tables) as host:
         error = await host.outcome("web", timeout=1)
-        assert error is not None and "it waits for 'app', which it requires" in error.message
+        assert error is not None
+        assert "it waits for 'app', which it requires" in error.message
         assert await host.outcome("web") is None
         recorder = host.recorder
 
