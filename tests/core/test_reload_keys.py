@@ -205,6 +205,30 @@ def _seen(spy: Spy, key: str, number: int) -> object:
     return options.own if key == "options" else value_at(options, key)
 
 
+async def test_a_limit_that_the_transport_keeps_itself_comes_with_new_instances(anyio_backend: object) -> None:
+    """
+    Others have it changed in place.
+    """
+
+    class Limiting:
+        @hookimpl
+        def remora_register_transports(self) -> list[TransportSpec[Any]]:
+            return [TransportSpec("own", ("own",), Options, _builder(spy, "own"), limits_calls=True)]
+
+    spy = Spy()
+    tables = [
+        {"endpoints": ["own:a"], "connection": {"max_connections": most}, "options": {}, "labels": {}}
+        for most in (1, 2)
+    ]
+    async with Manager({"plugins": {"p": tables[0]}}, extensions=[Limiting()]) as manager:
+        report = await manager.reload({"plugins": {"p": tables[1]}})
+
+    assert ("replaced", [1, 2]) == (
+        report.plugins["p"].action,
+        [each.connection.max_connections for *_, each in spy.seen],
+    )
+
+
 @pytest.mark.parametrize("key", NAMES)
 async def test_what_calls_say_changes_in_place(key: str, anyio_backend: object) -> None:
     """

@@ -139,7 +139,7 @@ def _recipe(spec: TransportSpec[Any], config: PluginConfig, security: SecurityCo
     """
     looked_at = sorted(key for key in used_keys(spec) if EFFECTS.get(key, Effect.RENEWED) is not Effect.RENEWED)
     is_confined = any(each.name == SECURITY for each in fields(spec.options))
-    keys = (*RECIPE, *looked_at)
+    keys = (*RECIPE, *looked_at, *(["connection.max_connections"] if spec.limits_calls else []))
     return (spec.name, *(value_at(config, key) for key in keys), security if is_confined else None)
 
 

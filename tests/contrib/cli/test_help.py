@@ -15,7 +15,7 @@ import pytest
 
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
-COMMANDS = ["call", "check", "completion", "demo", "extensions", "serve"]
+COMMANDS = ["call", "check", "completion", "demo", "extensions", "plan", "serve"]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])

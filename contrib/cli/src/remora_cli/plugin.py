@@ -18,6 +18,7 @@ _COMMANDS = {
     "completion": "Print the completion script of a shell.",
     "demo": "See plugins work over every transport, and one die and return.",
     "extensions": "List what is installed, and what is wrong with it.",
+    "plan": "Say what a reload would do.",
     "security": "Pin the programs that are started, and verify them.",
     "serve": "Serve Python objects as a plugin.",
 }
