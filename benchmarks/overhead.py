@@ -95,7 +95,7 @@ def remora_calls(balancer: str) -> Contender:
 
     async def contender(seconds: float) -> Slice:
         async with Manager(_config(balancer), extensions=[_Extension()]) as manager:
-            pipeline: Pipeline = manager._caller("null").pipeline
+            pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:
                 return await pipeline(_CALL, _TIMEOUT)

@@ -53,18 +53,24 @@ async def reload(manager: Manager) -> str:
     return str(report.plugins["counter"].action) if report.error is None else "nothing has changed"
 
 
+def edit(old: str, new: str) -> None:
+    """
+    What else an editor does.
+    """
+    FILE.write_text(FILE.read_text().replace(old, new))
+
+
 async def story(manager: Manager, load: Load) -> None:
-    text = FILE.read_text()
     await load.show()
-    FILE.write_text(text.replace("exec:python3", "exec:./not-there"))
+    edit("exec:python3", "exec:./not-there")
     print(f"a program that is not there: {await reload(manager)}")
     await load.show()
-    FILE.write_text(text.replace("--version=1", "--version=2"))
+    edit("exec:./not-there", "exec:python3")
+    edit("--version=1", "--version=2")
     replaced = await reload(manager)
-    FILE.write_text(FILE.read_text().replace("enabled = false", "enabled = true\nrequests_per_second = 100_000"))
+    edit("enabled = false", "enabled = true\nrequests_per_second = 100_000")
     print(f"version 2: {replaced}, {await reload(manager)}")
     await load.show()
-    FILE.write_text(text)
 
 
 async def on_signal(manager: Manager) -> None:

@@ -137,6 +137,13 @@ class Manager:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
 
+    @property
+    def config(self) -> ManagerConfig:
+        """
+        The configuration that is in force.
+        """
+        return self._fleet.config
+
     def hurry(self) -> None:
         """
         Wait for calls no longer: those that are being drained end now, each with an error. For a second signal.
