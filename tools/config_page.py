@@ -24,6 +24,7 @@ from remora.config import (
     FallbackConfig,
     LimitsConfig,
     ManagerConfig,
+    MetricsConfig,
     PluginConfig,
     SecurityConfig,
     effect_of,
@@ -34,6 +35,7 @@ from remora.values import Limits
 
 HEAD = ["key", "type", "default", "meaning", "a change takes effect"]
 BLOCKS = {"connection", "retry", "circuit_breaker", "health_check", "rate_limit"}
+EXPORTERS = ["prometheus"]
 TRANSPORTS = ["http", "grpc", "unix", "exec"]
 _WORDS: dict[object, str] = {
     str: "text",
@@ -90,19 +92,27 @@ def at_top(name: str) -> str:
     return str(TOP[name])
 
 
-def renewed(_: str) -> str:
+def always(effect: Effect) -> Callable[[str], str]:
     """
-    How a change of anything that is built into instances takes effect.
+    How changes take effect that all do so in the same way.
     """
-    return str(Effect.RENEWED)
+    return lambda _: str(effect)
 
 
 def blocks() -> str:
     """
-    A section for each block of a plugin's table.
+    A section for each block of a plugin's table, followed by those for the tables in it.
     """
-    hints = get_type_hints(Defaults)
-    return "\n\n".join(f"### {name}\n\n{summary(hints[name])}\n\n{keys(hints[name], within(name))}" for name in hints)
+    return "\n\n".join(_block(name, name, record) for name, record in get_type_hints(Defaults).items())
+
+
+def _block(path: str, name: str, record: type[Any]) -> str:
+    hints = get_type_hints(record)
+    inner = [(each.name, hints[each.name]) for each in fields(record) if is_dataclass(hints[each.name])]
+    section = f"### {name}\n\n{summary(record)}\n\n{keys(record, within(path))}"
+    return "\n\n".join(
+        [section, *(_block(f"{path}.{key}", key, table) for key, table in inner if isinstance(table, type))]
+    )
 
 
 def transports() -> str:
@@ -118,8 +128,18 @@ def transports() -> str:
         ]
         schemes = ", ".join(f"`{scheme}:`" for scheme in spec.schemes)
         also = f" Of the plugin's own keys it uses {', '.join(used)}." if used else ""
-        sections.append(f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, renewed, leave_out=known)}")
+        sections.append(
+            f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, always(Effect.RENEWED), leave_out=known)}"
+        )
     return "\n\n".join(sections)
+
+
+def exporters() -> str:
+    """
+    A section for each exporter that Remora brings.
+    """
+    specs = [_spec(name, "metric_exporters") for name in EXPORTERS]
+    return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options, always(Effect.LATER))}" for spec in specs)
 
 
 def kind(type_: Any, name: str) -> str:
@@ -162,9 +182,9 @@ def default(field: Field[Any]) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _spec(name: str) -> Any:
+def _spec(name: str, what: str = "transports") -> Any:
     (found,) = importlib_metadata.entry_points(group="remora", name=name)
-    (spec,) = found.load().remora_register_transports()
+    (spec,) = getattr(found.load(), f"remora_register_{what}")()
     return spec
 
 
@@ -177,8 +197,10 @@ if __name__ == "__main__":
             "endpoints": keys(Endpoint, within("endpoints")),
             "fallback": keys(FallbackConfig, within("fallback")),
             "blocks": blocks(),
-            "security": keys(SecurityConfig, renewed),
-            "limits": keys(LimitsConfig, renewed),
+            "metrics": keys(MetricsConfig, always(Effect.LATER)),
+            "exporters": exporters(),
+            "security": keys(SecurityConfig, always(Effect.RENEWED)),
+            "limits": keys(LimitsConfig, always(Effect.RENEWED)),
             "transports": transports(),
         },
     )

@@ -95,7 +95,7 @@ def state_of(manager: Manager) -> dict[str, Any]:
             ],
             "route": (plugged.route._is_flat, plugged.route.bucket._config, plugged.route.bucket.level),
             "calls": (plugged.route.calls.state, plugged.route.is_closed, plugged.route.is_cut),
-            "balancer": (type(plugged.route.balancer), plugged.route.balancer_name),
+            "balancer": plugged.route.balancing and plugged.route.balancing._name,
             "retry": (plugged.caller.pipeline._retry._retries, plugged.caller.pipeline._hash_header),
             "fallback": plugged.fallback and plugged.fallback._config,
         }

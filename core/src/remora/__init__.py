@@ -44,11 +44,20 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
 from remora.reload import PluginPlan, PluginReload, ReloadOptions, ReloadPlan, ReloadReport
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
-from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import (
+    AuthSpec,
+    BalancerSpec,
+    CodecSpec,
+    CommandSpec,
+    ExporterSpec,
+    InterceptorSpec,
+    TransportSpec,
+)
 from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
@@ -74,6 +83,7 @@ __all__ = [
     "Draining",
     "Endpoint",
     "ExecutableRefused",
+    "ExporterSpec",
     "ExtensionConflict",
     "ExtensionError",
     "ExtensionFaults",
@@ -88,6 +98,7 @@ __all__ = [
     "ManagerConfig",
     "MessageTooLarge",
     "MethodInfo",
+    "MetricsRegistry",
     "NoCredentials",
     "NotInstalled",
     "Overloaded",

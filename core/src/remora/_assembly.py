@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from remora._authenticate import Authenticator
+from remora._balancing import Balancing
 from remora._fallback import Fallback
 from remora._instance import Instance
 from remora._options import SECURITY, build_auth_options, build_options, used_keys
@@ -301,18 +302,18 @@ def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
             _log.warning("plugin %r: credentials are sent to %s without encryption", config.name, host)
 
 
-def balancer_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tuple[Balancer | None, str]:
+def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancing | None:
     """
-    What chooses among the instances, and what to call it in messages; None where they take turns.
+    What chooses among the instances; None where they take turns.
 
     Raises:
         ExtensionError: It cannot be built.
     """
     if not config.balancer:
-        return None, ""
+        return None
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return balancer, feature.named("balancer")
+    return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)
 
 
 def interceptors_of(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:

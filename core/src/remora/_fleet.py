@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._assembly import Surroundings
-from remora._draft import Draft
 from remora._drain import Drains
+from remora._generation import Generation
 from remora._requirements import Requirements
 from remora._supervisor import Supervisor
 from remora.config import start_order
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from remora._caller import Caller
     from remora._catalog import Catalog
     from remora._conduct import Conduct
-    from remora._draft import Plugged
+    from remora._generation import Plugged
     from remora.config import ManagerConfig, PluginConfig
     from remora.types import Call, Event, Reply
 
@@ -171,7 +171,7 @@ class Fleet:
                 self.open(plugged, plugged.parts)
         self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}
 
-    def draft(self, plugin: PluginConfig, config: ManagerConfig, former: Plugged | None = None) -> Draft:
+    def draft(self, plugin: PluginConfig, config: ManagerConfig, former: Plugged | None = None) -> Generation:
         """
         The next generation of a plugin, made beside the one that is there.
 
@@ -186,7 +186,7 @@ class Fleet:
             rng=self._rng,
             security=config.security,
         )
-        return Draft(self.catalog, plugin, lent, former)
+        return Generation(self.catalog, plugin, lent, former)
 
     def put(self, plugged: Plugged) -> None:
         """

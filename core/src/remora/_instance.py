@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from remora.policy import (
-    BreakerState,
     CircuitBreaker,
     ConcurrencyLimit,
     Gradient,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from remora._authenticate import Authenticator
     from remora.config import PluginConfig
     from remora.errors import RemoraError
-    from remora.policy import StateChange, Ticket
+    from remora.policy import BreakerState, StateChange, Ticket
     from remora.protocols import Channel
     from remora.types import Call, Endpoint, Reply
 
@@ -92,6 +91,7 @@ class Instance:
         breaker: Whether calls may be sent to it, by how the last ones ended.
         condition: Whether it is well, by probes and calls.
         limit: How many calls may be under way to it.
+        is_adaptive: Whether the limit learns from how long calls take.
         doubt: Woken when it should be probed before its time.
         scopes: What calls to it run in, where the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
@@ -126,6 +126,7 @@ class Instance:
         self.condition = HealthState(config.health_check, rng=rng)
         self._most = config.connection.max_connections
         self._gradient = _gradient(config)
+        self.is_adaptive = self._gradient is not None
         self.limit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
         self.doubt: Waiter | None = None
         self.scopes: set[Scope] = set()
@@ -143,18 +144,6 @@ class Instance:
         Whether it takes a call now.
         """
         return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
-
-    @property
-    def is_prime(self) -> bool:
-        """
-        Whether nothing at all speaks against it: it is well, and has room.
-        """
-        return (
-            self.state is State.READY
-            and self.breaker.state is BreakerState.CLOSED
-            and self.condition.status is Status.HEALTHY
-            and self.limit.has_room
-        )
 
     @property
     def warmth(self) -> float:
@@ -311,6 +300,7 @@ class Instance:
         self._most = config.connection.max_connections
         if config.connection.adaptive_limit != before.connection.adaptive_limit:
             self._gradient = _gradient(config)
+            self.is_adaptive = self._gradient is not None
         _wake(self.limit.resize(self._allowed(), config.connection.max_pending))
 
 

@@ -5,7 +5,6 @@ The face of the framework: a manager holds the configured plugins and hands out 
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
 from dataclasses import replace
@@ -15,23 +14,26 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from remora._admission import check_config
-from remora._caller import CallOptions
+from remora._caller import NO_OPTIONS, CallOptions
 from remora._conduct import Conduct
 from remora._errand import Errand
 from remora._events import EventBus
+from remora._exporting import build_exporters, check_exporters
 from remora._fleet import Fleet
 from remora._plan import plan
 from remora._registry import load_catalog
 from remora._transition import Transition
 from remora._turns import Turns
 from remora.client import Handle, Plugin, make_client, service_of
-from remora.config import ManagerConfig, dependants_of, load_config, structure_config
+from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
 from remora.errors import ConfigError, DrainTimeout, ManagerClosed
 from remora.inspection import inspect
+from remora.metrics import MetricsRegistry
 from remora.reload import ReloadOptions, ReloadReport
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -91,20 +93,28 @@ class Manager:
         self._turns = Turns()
         self._group: TaskGroup | None = None
         check_config(self._catalog, wanted)
+        check_exporters(self._catalog, wanted)
+        kept = wanted.metrics
+        self._metrics = MetricsRegistry(
+            kept.export_interval,
+            kept.batch_size,
+            max_series=kept.max_series,
+            export_timeout=kept.export_timeout,
+        )
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
         """
-        A manager with the configuration of a file.
+        A manager with the configuration of a file, or of all files of a directory.
 
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
-        config = load_config(path)
+        loaded = trace_config(path, more=partial(cls, extensions=extensions))
         try:
-            return cls(config, extensions=extensions)
+            return cls(loaded.config, extensions=extensions)
         except ConfigError as error:
-            error.found_in(os.fspath(path))
+            loaded.locate(error)
             raise
 
     async def __aenter__(self) -> Self:
@@ -114,6 +124,9 @@ class Manager:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         try:
+            for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
+                self._metrics.exports.add(exporter, culprit)
+            self._metrics.exports.start(self._group, self._conduct)
             self._fleet.start(self._group)
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
@@ -130,6 +143,7 @@ class Manager:
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
                 await self._fleet.stop(_SHUTDOWN_DRAIN if exc_type is None else 0)
+                await self._metrics.exports.stop()
         finally:
             self._group.cancel_scope.cancel()
             # without the body's exception, so that it leaves as it is and not in a group
@@ -219,7 +233,7 @@ class Manager:
         """
         caller = self._fleet.caller(name)
         target = caller.target(service=service, method=method, request=type(request), response=response_type)
-        response: Response = await caller.call(target, request, options or CallOptions())
+        response: Response = await caller.call(target, request, options or NO_OPTIONS)
         return response
 
     async def reload(
@@ -400,6 +414,13 @@ class Manager:
         """
         caller = self._fleet.caller(name)
         return await caller.verify(*service_of(caller, protocol))
+
+    @property
+    def metrics(self) -> MetricsRegistry:
+        """
+        What is counted, also by the application itself, and who gets to see it.
+        """
+        return self._metrics
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """

@@ -2,7 +2,7 @@
 From the configuration that is in force to another one, without a call that fails.
 
 What lives here: the order of opening, switching, draining and closing, for each strategy. What must not: what is
-different (see `config`), and how a plugin is made (see `_draft`).
+different (see `config`), and how a plugin is made (see `_generation`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from remora._assembly import Part
-    from remora._draft import Draft, Plugged
     from remora._fleet import Fleet
+    from remora._generation import Generation, Plugged
     from remora._instance import Instance
     from remora._route import Route
     from remora.config import ManagerConfig
@@ -55,10 +55,10 @@ class Transition:
         self._config = config
         self._options = options
         self._diff = compare(fleet.config, config)
-        self._drafts: dict[str, Draft] = {}
+        self._drafts: dict[str, Generation] = {}
         self._plans: dict[str, PluginPlan] = {}
         self._errors: dict[str, RemoraError] = {}
-        self._touched: dict[str, Draft] = {}
+        self._touched: dict[str, Generation] = {}
         self._leaving: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._cancelled: dict[str, int] = {}
         self._places = anyio.Semaphore(options.max_concurrent_reloads)
@@ -136,7 +136,7 @@ class Transition:
                 if name not in self._errors and not all(map(_is_ready, draft.new)):
                     self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
 
-    async def _open_one(self, name: str, draft: Draft) -> None:
+    async def _open_one(self, name: str, draft: Generation) -> None:
         try:
             if draft.is_first or not (draft.new or draft.gone):
                 await self._ready(draft.plugged, draft.new)
@@ -146,10 +146,10 @@ class Transition:
             error.plugin = error.plugin or name
             self._errors[name] = error
 
-    async def _graceful(self, draft: Draft) -> None:
+    async def _graceful(self, draft: Generation) -> None:
         await self._ready(draft.plugged, draft.new)
 
-    async def _rolling(self, draft: Draft) -> None:
+    async def _rolling(self, draft: Generation) -> None:
         """
         Instance by instance: a new one takes the place of an old one, and what is left over goes last.
         """
@@ -158,7 +158,7 @@ class Transition:
         await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is not None])
         await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is None])
 
-    async def _exchange(self, draft: Draft, pair: tuple[Part | None, Part | None]) -> None:
+    async def _exchange(self, draft: Generation, pair: tuple[Part | None, Part | None]) -> None:
         new, old = pair
         if new is not None:
             await self._ready(draft.plugged, [new])
@@ -166,7 +166,7 @@ class Transition:
         if old is not None:
             await self._retire(draft.plugged, old)
 
-    async def _recreate(self, draft: Draft) -> None:
+    async def _recreate(self, draft: Generation) -> None:
         """
         The old ones first: calls wait for the new ones.
         """
@@ -304,7 +304,7 @@ class Transition:
                 elif name in self._drafts:
                     group.start_soon(self._fleet.discard, self._drafts[name].new)
 
-    async def _restore(self, draft: Draft) -> None:
+    async def _restore(self, draft: Generation) -> None:
         """
         Bring the former instances of a plugin back, those that are closed already as new ones.
         """
@@ -347,7 +347,7 @@ class Transition:
         return PluginReload(action=plan.action, keys=plan.keys, opened=plan.opened, kept=plan.kept, closed=plan.closed)
 
 
-_STRATEGIES: Mapping[str, Callable[[Transition, Draft], Awaitable[None]]] = {
+_STRATEGIES: Mapping[str, Callable[[Transition, Generation], Awaitable[None]]] = {
     "graceful": Transition._graceful,
     "rolling": Transition._rolling,
     "recreate": Transition._recreate,

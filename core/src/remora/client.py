@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from remora._caller import Caller, CallOptions
+from remora._caller import NO_OPTIONS, Caller, CallOptions
 from remora._methods import Method, methods_of, service_info
 from remora.errors import ConfigError, ManagerClosed
 
@@ -22,6 +22,8 @@ __all__ = ["Plugin", "make_client"]
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+_NOTHING = (None, None, None, None, "")
 
 
 class Handle:
@@ -118,9 +120,11 @@ class Plugin(Generic[Request, Response]):
         """
         if self._is_closed:
             raise ManagerClosed("this handle is closed")
-        options = CallOptions(
-            timeout=timeout, headers=headers, request_id=request_id, idempotent=idempotent, hash_key=hash_key
-        )
+        options = NO_OPTIONS
+        if (timeout, headers, request_id, idempotent, hash_key) != _NOTHING:
+            options = CallOptions(
+                timeout=timeout, headers=headers, request_id=request_id, idempotent=idempotent, hash_key=hash_key
+            )
         caller = self._find()
         response: Response = await caller.call(self._aim.at(caller), request, options)
         return response
@@ -172,11 +176,10 @@ def service_of(caller: Caller, protocol: Callable[..., Any]) -> tuple[str, type]
 def _coroutine(handle: Handle, method: Method, protocol: type) -> Callable[..., Any]:
     aim = Aim(partial(_target, method=method, protocol=protocol))
     aim.at(handle.find())
-    options = CallOptions()
 
     async def call(_self: object, *args: object, **kwargs: object) -> object:
         caller = handle.find()
-        return await caller.call(aim.at(caller), method.pack(args, kwargs), options)
+        return await caller.call(aim.at(caller), method.pack(args, kwargs), NO_OPTIONS)
 
     return update_wrapper(call, getattr(protocol, method.attribute))
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 __all__ = [
     "BreakerChanged",
     "Call",
+    "ConfigRejected",
     "DrainEnded",
     "DrainProgressed",
     "Endpoint",
@@ -435,3 +436,15 @@ class RequirementMet(Event):
 
     plugin: str
     requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected(Event):
+    """
+    The files of the configuration were changed and cannot be used; the last good one stays in force.
+
+    `source` is the file or the directory; `problems` has a line for each problem, with its place.
+    """
+
+    source: str
+    problems: tuple[str, ...]

@@ -20,13 +20,17 @@ class Effect(StrEnum):
     TUNED = "in place"
     SWITCHED = "starts or stops the plugin"
     RENEWED = "new instances"
+    LATER = "at the next start of the host"
 
 
-_NOTHING, _TUNED, _SWITCHED, _RENEWED = Effect
+_NOTHING, _TUNED, _SWITCHED, _RENEWED, _LATER = Effect
 
 TOP: dict[str, Effect] = {
     "log_level": _TUNED,
     "security": _RENEWED,
+    "metrics_port": _LATER,
+    "metrics": _LATER,
+    "exporters": _LATER,
 }
 """The keys at the top of the file; `[security]` only concerns transports that start programs."""
 

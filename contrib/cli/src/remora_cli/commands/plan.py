@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import load_config
+from remora import Manager
+from remora.config import trace_config
 from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
 from remora_cli._table import make_table, print_table, styled
@@ -36,9 +37,9 @@ def command(output: Output, old: str, new: str) -> None:
     """
     Compare and print.
     """
-    wanted = load_config(new)
-    make_manager(wanted, path=new)  # so that what is wrong is found in its own file
-    plan = make_manager(load_config(old), path=old).plan(wanted)
+    wanted = trace_config(new, more=Manager)
+    make_manager(wanted)  # so that what is wrong is found in its own file
+    plan = make_manager(trace_config(old, more=Manager)).plan(wanted.config)
     if output.as_json:
         output.document(plan)
         return
