@@ -44,7 +44,8 @@ LAYERS = {
     "_structure": Layer("secret", "cattrs"),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
-    "_methods": Layer("types errors"),
+    "_generics": Layer(),
+    "_methods": Layer("_generics types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
@@ -80,8 +81,10 @@ LAYERS = {
     "_manager": Layer(
         f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
     ),
+    "sync": Layer("_manager _context client types errors", "anyio"),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
+    "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("config protocols types errors wire _describe"),
     "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _dispatch", "anyio"),
