@@ -91,7 +91,10 @@ LAYERS = {
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
-    "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
+    "testing": Layer(
+        f"{RECORDS} hookspecs codecs config io serve _context _manager _methods _options _registry _dispatch",
+        "anyio trio",
+    ),
 }
 """
 The table of the design, with `config`, `client`, `service` and `_manager` taken apart into the nouns that they hold:
@@ -102,7 +105,7 @@ gets a row. `remora` itself only re-exports.
 ALL = distributions()
 CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
-LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
+LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora_grpc._bridge"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""

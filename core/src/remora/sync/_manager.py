@@ -162,9 +162,10 @@ class Manager:
         """
         Call a plugin whose name is known only now, as `remora.Manager.execute`.
         """
-        return self._loop.call(
+        response: Response = self._loop.call(
             self._manager.execute, name, request, response_type, service=service, method=method, options=options
         )
+        return response
 
     def register(self, plugin: PluginConfig) -> None:
         """
@@ -232,7 +233,8 @@ class Manager:
             ServiceMismatch: It lacks methods, or does not say which it has.
             VersionMismatch: It has another version than its table requires.
         """
-        return self._loop.call(self._manager.verify, name, protocol)
+        info: PluginInfo = self._loop.call(self._manager.verify, name, protocol)
+        return info
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """
