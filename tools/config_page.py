@@ -22,6 +22,7 @@ from remora.config import (
     FallbackConfig,
     LimitsConfig,
     ManagerConfig,
+    MetricsConfig,
     PluginConfig,
     SecurityConfig,
 )
@@ -31,6 +32,7 @@ from remora.values import Limits
 
 HEAD = ["key", "type", "default", "meaning"]
 BLOCKS = {"connection", "retry", "circuit_breaker", "health_check", "rate_limit"}
+EXPORTERS = ["prometheus"]
 TRANSPORTS = ["http", "grpc", "unix", "exec"]
 _WORDS: dict[object, str] = {
     str: "text",
@@ -61,10 +63,16 @@ def keys(record: type[Any], *, leave_out: frozenset[str] = frozenset()) -> str:
 
 def blocks() -> str:
     """
-    A section for each block of a plugin's table.
+    A section for each block of a plugin's table, followed by those for the tables in it.
     """
-    hints = get_type_hints(Defaults)
-    return "\n\n".join(f"### {name}\n\n{summary(hints[name])}\n\n{keys(hints[name])}" for name in hints)
+    return "\n\n".join(_block(name, record) for name, record in get_type_hints(Defaults).items())
+
+
+def _block(name: str, record: type[Any]) -> str:
+    hints = get_type_hints(record)
+    inner = [(each.name, hints[each.name]) for each in fields(record) if is_dataclass(hints[each.name])]
+    section = f"### {name}\n\n{summary(record)}\n\n{keys(record)}"
+    return "\n\n".join([section, *(_block(key, table) for key, table in inner if isinstance(table, type))])
 
 
 def transports() -> str:
@@ -82,6 +90,14 @@ def transports() -> str:
         also = f" Of the plugin's own keys it uses {', '.join(used)}." if used else ""
         sections.append(f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, leave_out=known)}")
     return "\n\n".join(sections)
+
+
+def exporters() -> str:
+    """
+    A section for each exporter that Remora brings.
+    """
+    specs = [_spec(name, "metric_exporters") for name in EXPORTERS]
+    return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options)}" for spec in specs)
 
 
 def kind(type_: Any, name: str) -> str:
@@ -124,9 +140,9 @@ def default(field: Field[Any]) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _spec(name: str) -> Any:
+def _spec(name: str, what: str = "transports") -> Any:
     (found,) = importlib_metadata.entry_points(group="remora", name=name)
-    (spec,) = found.load().remora_register_transports()
+    (spec,) = getattr(found.load(), f"remora_register_{what}")()
     return spec
 
 
@@ -139,6 +155,8 @@ if __name__ == "__main__":
             "endpoints": keys(Endpoint),
             "fallback": keys(FallbackConfig),
             "blocks": blocks(),
+            "metrics": keys(MetricsConfig),
+            "exporters": exporters(),
             "security": keys(SecurityConfig),
             "limits": keys(LimitsConfig),
             "transports": transports(),

@@ -5,7 +5,7 @@ A manager over scripted plugins in virtual time: what the tests of resilience st
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -172,6 +172,7 @@ async def stage(
     seed: int = 7,
     script: Callable[[ScriptedTransport], object] | None = None,
     extensions: Sequence[object] = (),
+    config: Mapping[str, object] | None = None,
     **named: Any,
 ) -> AsyncIterator[Stage]:
     """
@@ -182,6 +183,8 @@ async def stage(
         script(transport)
     plugins = {**({"p": tables[0]} if tables else {}), **named}
     all_extensions = [transport.extension, recorder, *extensions]
-    async with Manager({"plugins": plugins}, extensions=all_extensions, rng=random.Random(seed)) as manager:
+    async with Manager(
+        {"plugins": plugins, **(config or {})}, extensions=all_extensions, rng=random.Random(seed)
+    ) as manager:
         await anyio.sleep(0.001)  # virtual: the instances are ready
         yield Stage(manager, transport, recorder)

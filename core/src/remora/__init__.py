@@ -43,10 +43,19 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
-from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import (
+    AuthSpec,
+    BalancerSpec,
+    CodecSpec,
+    CommandSpec,
+    ExporterSpec,
+    InterceptorSpec,
+    TransportSpec,
+)
 from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
@@ -71,6 +80,7 @@ __all__ = [
     "Draining",
     "Endpoint",
     "ExecutableRefused",
+    "ExporterSpec",
     "ExtensionConflict",
     "ExtensionError",
     "ExtensionFaults",
@@ -85,6 +95,7 @@ __all__ = [
     "ManagerConfig",
     "MessageTooLarge",
     "MethodInfo",
+    "MetricsRegistry",
     "NoCredentials",
     "NotInstalled",
     "Overloaded",

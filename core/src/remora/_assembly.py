@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from remora._authenticate import Authenticator
+from remora._balancing import Balancing
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
+from remora._interception import attempt_interceptors, call_interceptors
 from remora._options import build_auth_options, build_options, given_keys, used_keys
 from remora._pipeline import Pipeline
 from remora._route import Route
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from remora._conduct import Conduct
     from remora._fallback import Ask
     from remora.config import PluginConfig, SecurityConfig
-    from remora.protocols import Balancer, Interceptor, Transport
+    from remora.protocols import Balancer, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
 
@@ -202,12 +204,10 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer, culprit = _balancer(catalog, config, lent)
     route = Route(
         config,
         instances,
-        balancer=balancer,
-        balancer_name=culprit,
+        balancing=_balancing(catalog, config, lent),
         clock=lent.clock,
         publish=lent.publish,
         conduct=lent.conduct,
@@ -216,7 +216,13 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
     fallback = _fallback(config, lent)
     if route.authenticate is not None:
         _warn_of_listeners(catalog, config)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
+    pipeline = Pipeline(
+        route,
+        call_interceptors(catalog, config.name),
+        attempt_interceptors=attempt_interceptors(catalog, config.name),
+        fallback=fallback,
+        rng=lent.own_rng(),
+    )
     return Plugged(route, Caller(route, pipeline, catalog), parts)
 
 
@@ -282,19 +288,9 @@ def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
             _log.warning("plugin %r: credentials are sent to %s without encryption", config.name, host)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tuple[Balancer | None, str]:
+def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancing | None:
     if not config.balancer:
-        return None, ""
+        return None
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return balancer, feature.named("balancer")
-
-
-def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
-    """
-    The interceptors of a plugin, the outermost first, each with what to call it in messages.
-    """
-    features = [claims[0] for claims in catalog.interceptors.values()]
-    features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
-    return [(culprit, each) for culprit, each in built if each is not None]
+    return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)

@@ -5,27 +5,30 @@ The face of the framework: a manager holds the configured plugins and hands out 
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
 from remora._assembly import Surroundings, assemble, check_plugins
-from remora._caller import Caller, CallOptions
+from remora._caller import NO_OPTIONS, Caller, CallOptions
 from remora._conduct import Conduct
 from remora._events import EventBus
+from remora._exporting import build_exporters, check_exporters
 from remora._registry import load_catalog
 from remora._supervisor import Supervisor
 from remora.client import Plugin, make_client, service_of
-from remora.config import ManagerConfig, load_config, structure_config
+from remora.config import ManagerConfig, structure_config, trace_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
 from remora.inspection import inspect
 from remora.io import loop_clock
+from remora.metrics import MetricsRegistry
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -85,20 +88,28 @@ class Manager:
         self._supervisor: Supervisor | None = None
         self._is_closed = False
         check_plugins(self._catalog, self._config.plugins.values(), security=self._config.security)
+        check_exporters(self._catalog, self._config)
+        kept = self._config.metrics
+        self._metrics = MetricsRegistry(
+            kept.export_interval,
+            kept.batch_size,
+            max_series=kept.max_series,
+            export_timeout=kept.export_timeout,
+        )
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
         """
-        A manager with the configuration of a file.
+        A manager with the configuration of a file, or of all files of a directory.
 
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
-        config = load_config(path)
+        loaded = trace_config(path, more=partial(cls, extensions=extensions))
         try:
-            return cls(config, extensions=extensions)
+            return cls(loaded.config, extensions=extensions)
         except ConfigError as error:
-            error.found_in(os.fspath(path))
+            loaded.locate(error)
             raise
 
     async def __aenter__(self) -> Self:
@@ -109,6 +120,9 @@ class Manager:
         await self._group.__aenter__()
         self._supervisor = Supervisor(self._group, publish=self._bus.publish, rng=self._rng)
         try:
+            for exporter, culprit in build_exporters(self._catalog, self._config):
+                self._metrics.exports.add(exporter, culprit)
+            self._metrics.exports.start(self._group, self._conduct)
             for plugin in self._config.plugins.values():
                 self._plug(plugin)
         except BaseException as error:
@@ -141,6 +155,7 @@ class Manager:
             await self._drained(_SHUTDOWN_DRAIN)
         with anyio.move_on_after(_SHUTDOWN_CLOSING):
             await supervisor.stop_all()
+        await self._metrics.exports.stop()
 
     def plugin(
         self,
@@ -212,7 +227,7 @@ class Manager:
         """
         caller = self._caller(name)
         target = caller.target(service=service, method=method, request=type(request), response=response_type)
-        response: Response = await caller.call(target, request, options or CallOptions())
+        response: Response = await caller.call(target, request, options or NO_OPTIONS)
         return response
 
     def register(self, plugin: PluginConfig) -> None:
@@ -335,6 +350,13 @@ class Manager:
         """
         caller = self._caller(name)
         return await caller.verify(*service_of(caller, protocol))
+
+    @property
+    def metrics(self) -> MetricsRegistry:
+        """
+        What is counted, also by the application itself, and who gets to see it.
+        """
+        return self._metrics
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """

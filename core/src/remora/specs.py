@@ -11,12 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from remora.protocols import AuthMethod, Balancer, Codec, Interceptor, Transport, Verifier
+from remora.protocols import (
+    AttemptInterceptor,
+    AuthMethod,
+    Balancer,
+    Codec,
+    Interceptor,
+    MetricExporter,
+    PullExporter,
+    Transport,
+    Verifier,
+)
 
 if TYPE_CHECKING:
     from remora.config import AccessConfig
 
-__all__ = ["AuthSpec", "BalancerSpec", "CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
+__all__ = ["AuthSpec", "BalancerSpec", "CodecSpec", "CommandSpec", "ExporterSpec", "InterceptorSpec", "TransportSpec"]
 
 Options = TypeVar("Options")
 
@@ -96,26 +106,48 @@ class BalancerSpec:
     Attributes:
         name: The word for `balancer = "..."`.
         build: Makes the balancer for one plugin, given a clock in seconds and a source of chance.
+        learns: Whether it is to be told how calls begin and end; one that does nothing with it makes calls slower.
     """
 
     name: str
     build: Callable[[Callable[[], float], random.Random], Balancer]
+    learns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class InterceptorSpec:
     """
-    Something that wraps calls.
+    Something that wraps calls, in the host or in a served plugin.
 
     Attributes:
         name: Its name, for `remora extensions`.
-        build: Makes the interceptor for one plugin, given the plugin's name; None leaves that plugin alone.
+        build: Makes what wraps the calls of one plugin, given the plugin's name; None leaves that plugin alone.
         order: The lowest number is outermost; equal numbers go by name.
+        attempt: Likewise, what wraps each attempt: it sees the instance, and every retry by itself.
+        serve: Served side: makes what wraps the calls that a plugin answers, or None to leave them alone.
     """
 
     name: str
     build: Callable[[str], Interceptor | None]
     order: int = 0
+    attempt: Callable[[str], AttemptInterceptor | None] | None = None
+    serve: Callable[[], Interceptor | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterSpec(Generic[Options]):
+    """
+    A way to take metrics out of the process.
+
+    Attributes:
+        name: The word after `exporters.` in the configuration.
+        options: A dataclass whose fields all have defaults; each is a key of the `[exporters.NAME]` table.
+        build: Makes the exporter for one manager from such a record. It may import what is heavy.
+    """
+
+    name: str
+    options: type[Options]
+    build: Callable[[Options], MetricExporter | PullExporter]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "Attempt",
     "BreakerChanged",
     "Call",
+    "ConfigRejected",
     "Endpoint",
     "Event",
     "ExtensionFaults",
@@ -141,6 +143,24 @@ class Status(StrEnum):
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
     OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """
+    One of the attempts of a call.
+
+    Attributes:
+        number: 1 for the first, 2 for the first retry.
+        plugin: The configured name of the plugin.
+        instance: The name of the instance that it is sent to.
+        endpoint: The address of that instance.
+    """
+
+    number: int
+    plugin: str
+    instance: str
+    endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,3 +371,15 @@ class HealthChanged(_InstanceEvent):
     before: Status
     after: Status
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected(Event):
+    """
+    The files of the configuration were changed and cannot be used; the last good one stays in force.
+
+    `source` is the file or the directory; `problems` has a line for each problem, with its place.
+    """
+
+    source: str
+    problems: tuple[str, ...]

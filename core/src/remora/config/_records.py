@@ -14,7 +14,7 @@ from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
 from remora.types import Endpoint
-from remora.values import Count, Duration, Number
+from remora.values import Count, Duration, Number, Port
 
 TRANSPORT = {"for": "transport"}
 """Marks keys that only the transport uses."""
@@ -244,6 +244,40 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterConfig:
+    """
+    One exporter of metrics, as its `[exporters.NAME]` table says.
+
+    Attributes:
+        enabled: Whether it gets anything.
+        options: The other keys of the table; which there are is up to the exporter.
+    """
+
+    enabled: bool = True
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """
+    How metrics are kept and exported.
+
+    Attributes:
+        enabled: Whether calls are counted at all.
+        export_interval: Seconds between two exports to the same exporter.
+        export_timeout: Seconds that an exporter may take for one batch, to start, and to close.
+        batch_size: The most points that an exporter gets at once.
+        max_series: The most combinations of label values of one metric that are told apart.
+    """
+
+    enabled: bool = True
+    export_interval: Duration = 15.0
+    export_timeout: Duration = 10.0
+    batch_size: Count = 1000
+    max_series: Count = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerConfig:
     """
     The whole configuration of a manager.
@@ -253,9 +287,15 @@ class ManagerConfig:
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
         security: Which programs may be started, and how they are confined.
+        metrics_port: Short for `port` in `[exporters.prometheus]`: where metrics can be scraped.
+        metrics: How metrics are kept and exported.
+        exporters: Who gets metrics, by name.
     """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    metrics_port: Port | None = None
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    exporters: Mapping[str, ExporterConfig] = field(default_factory=dict)

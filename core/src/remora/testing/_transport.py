@@ -16,7 +16,7 @@ from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
 from remora.codecs import JsonCodec
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
-from remora.testing._claims import Claim, ContractViolation, keeps, named
+from remora.testing._claims import Claim, keeps, named
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
 from remora.types import Call, Endpoint, Status
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from remora.specs import TransportSpec
     from remora.types import Reply
 
-__all__ = ["ContractViolation", "check_transport"]
+__all__ = ["check_transport"]
 
 T = TypeVar("T")
 
