@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import load_config
+from remora.config import trace_config
 from remora.errors import ConfigError, PluginNotFound
 from remora.schema import describe, load_description
 from remora_cli._host import make_manager
@@ -60,11 +60,13 @@ def described_plugin(config: str, plugin: str, *, backend: str) -> PluginInfo:
     Raises:
         RemoraError: It cannot be asked.
     """
-    loaded = load_config(config)
-    if plugin not in loaded.plugins:
-        known = ", ".join(sorted(loaded.plugins)) or "none"
+    loaded = trace_config(config)
+    plugins = loaded.config.plugins
+    if plugin not in plugins:
+        known = ", ".join(sorted(plugins)) or "none"
         raise PluginNotFound(f"no plugin named {plugin!r} is configured; there are: {known}")
-    manager = make_manager(replace(loaded, plugins={plugin: loaded.plugins[plugin]}), path=config)
+    only = replace(loaded.config, plugins={plugin: plugins[plugin]})
+    manager = make_manager(replace(loaded, config=only))
 
     async def ask() -> PluginInfo:
         async with manager:
