@@ -39,7 +39,7 @@ LAYERS = {
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("types errors"),
+    "wire": Layer("_draft types errors"),
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
     "_draft": Layer("types"),
