@@ -26,6 +26,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from benchmarks.rounds import Round, environment, load, measure, run_round, spread
 from remora import Call, HealthStatus, Manager, Reply, Status, TransportSpec, hookimpl
+from remora._draft import make_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +44,9 @@ SLACK = 1.25
 _TIMEOUT = 5.0
 _PLENTY = 10**9
 _REPLY = Reply(payload=b"x" * 100)
-_CALL = Call(service="bench.v1.Null", method="Call", payload=b"x" * 100, request_id="0" * 32)
+_PAYLOAD = b"x" * 100
+_JSON, _REQUEST_ID = "application/json", "0" * 32
+_CALL = Call(service="bench.v1.Null", method="Call", payload=_PAYLOAD)
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,11 @@ def remora_calls(balancer: str) -> Contender:
         async with Manager(_config(balancer), extensions=[_Extension()]) as manager:
             pipeline: Pipeline = manager._caller("null").pipeline
 
-            async def call() -> Reply:
-                return await pipeline(_CALL, _TIMEOUT)
+            async def call() -> Reply:  # what a typed call does between encoding and decoding
+                deadline = pipeline.deadline(_TIMEOUT)
+                return await pipeline.carry(
+                    make_call("bench.v1.Null", "Call", _PAYLOAD, _JSON, {}, deadline, _REQUEST_ID, False, "", "")
+                )
 
             await anyio.wait_all_tasks_blocked()  # until every instance is ready
             return await measure(call, seconds)

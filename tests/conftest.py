@@ -1,6 +1,8 @@
 """
 What all tests share: every async test runs on every backend that is installed, or on the one that `--backend` names.
-Where CI is set nothing may be skipped, since everything that a test needs is installed there.
+
+A test that needs no event loop has the same outcome in both cells of a Python, so the trio cell leaves it out with
+`--needs-backend`. Where CI is set nothing may be skipped, since everything that a test needs is installed there.
 """
 
 from __future__ import annotations
@@ -12,12 +14,43 @@ import pytest
 
 from remora.testing import virtual_backends
 
+BACKENDS = ("asyncio", "trio")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """
-    Let a tox cell name its backend.
+    Let a tox cell name its backend and its share of the tests.
     """
-    parser.addoption("--backend", choices=["asyncio", "trio"], help="run async tests on this backend only")
+    parser.addoption("--backend", choices=BACKENDS, help="run async tests on this backend only")
+    parser.addoption("--needs-backend", action="store_true", help="leave out what is the same on every backend")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """
+    Say what this run covers.
+    """
+    rest = "left out, they run in the other cell" if config.getoption("--needs-backend") else "included"
+    return f"backends: {', '.join(_backends(config))}; tests that need none: {rest}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """
+    Leave out what is the same on every backend, where that is asked for.
+    """
+    if config.getoption("--needs-backend"):
+        left_out = [item for item in items if not _needs_backend(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _needs_backend(item)]
+
+
+def _needs_backend(item: pytest.Item) -> bool:
+    """
+    It runs on one, is given the name of one, or says that it looks at what is installed.
+    """
+    names = {*getattr(item, "fixturenames", ()), *(mark.name for mark in item.iter_markers())}
+    values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    is_given_one = any(isinstance(value, str) and value in BACKENDS for value in values)
+    return is_given_one or bool({"anyio_backend", "every_cell"} & names)
 
 
 @pytest.fixture(scope="module")

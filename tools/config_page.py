@@ -61,10 +61,16 @@ def keys(record: type[Any], *, leave_out: frozenset[str] = frozenset()) -> str:
 
 def blocks() -> str:
     """
-    A section for each block of a plugin's table.
+    A section for each block of a plugin's table, followed by those for the tables in it.
     """
-    hints = get_type_hints(Defaults)
-    return "\n\n".join(f"### {name}\n\n{summary(hints[name])}\n\n{keys(hints[name])}" for name in hints)
+    return "\n\n".join(_block(name, record) for name, record in get_type_hints(Defaults).items())
+
+
+def _block(name: str, record: type[Any]) -> str:
+    hints = get_type_hints(record)
+    inner = [(each.name, hints[each.name]) for each in fields(record) if is_dataclass(hints[each.name])]
+    section = f"### {name}\n\n{summary(record)}\n\n{keys(record)}"
+    return "\n\n".join([section, *(_block(key, table) for key, table in inner if isinstance(table, type))])
 
 
 def transports() -> str:

@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ def faults() -> list[Fault]:
     return sorted((Fault(**row) for row in rows), key=lambda row: row.number)
 
 
+@cache
 def marked_tests() -> dict[int, list[str]]:
     """
     The tests by the numbers that they are marked with, each as file::name.

@@ -15,7 +15,13 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_DISTRIBUTIONS = {"google": "protobuf", "grpc": "grpcio", "attr": "attrs", "grpc_health": "grpcio-health-checking"}
+_DISTRIBUTIONS = {
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "attr": "attrs",
+    "grpc_health": "grpcio-health-checking",
+    "yaml": "pyyaml",
+}
 
 
 @dataclass(frozen=True)

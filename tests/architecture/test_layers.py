@@ -42,13 +42,15 @@ LAYERS = {
     "wire": Layer("types errors"),
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
+    "_draft": Layer("types"),
+    "_request_id": Layer(),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
     "_methods": Layer("types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
-    "config": Layer("_structure _requirement policy secret types values specs errors"),
+    "config": Layer("_structure _requirement policy secret types values specs errors", "yaml"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
@@ -58,23 +60,27 @@ LAYERS = {
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
+    "_watch": Layer("config errors", "anyio watchfiles"),
+    "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
     "_instance": Layer("policy protocols types errors"),
-    "_route": Layer("_conduct _instance policy protocols types errors"),
+    "_balancing": Layer("_conduct _instance protocols"),
+    "_route": Layer("_balancing _conduct _instance policy protocols types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
     "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
-    "_pipeline": Layer("_delivery _fallback _instance _route _context policy types errors", "anyio"),
+    "_pipeline": Layer("_delivery _draft _fallback _instance _route _context policy types errors", "anyio"),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
-    "_caller": Layer("_handshake _headers _faults _probing protocols types errors", "anyio"),
+    "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_assembly": Layer(
-        f"{RECORDS} config policy _authenticate _options _fallback _instance _route _pipeline _caller", "anyio"
+        f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance _route _pipeline _caller",
+        "anyio",
     ),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
@@ -101,8 +107,8 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora_grpc._bridge", "remora_http._engine", "remora_http._lines"}
-LATE |= {wheel.package for wheel in WHEELS}
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
+LATE |= {"remora_http._engine", "remora_http._lines"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
 
 

@@ -35,6 +35,7 @@ def test_pin_is_a_name_and_a_number(pin: str) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*==[0-9][a-z0-9.]*( ; [^:/@]+)?", pin)
 
 
+@pytest.mark.every_cell
 @pytest.mark.parametrize("name", sorted(INSTALLED.keys() - OURS))
 def test_what_is_installed_is_pinned(name: str) -> None:
     """

@@ -101,7 +101,7 @@ def test_what_is_no_toml_is_one_line_with_the_file(tmp_path: Path, content: byte
     with pytest.raises(ConfigError) as caught:
         load_config(file)
 
-    assert str(caught.value).startswith(f"{file}: ")
+    assert str(caught.value).startswith(str(file))
     assert message in str(caught.value)
     assert 1 == len(str(caught.value).splitlines())
     assert str(file) == caught.value.source
@@ -133,7 +133,9 @@ def test_problems_of_a_file_come_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(NotInstalled) as caught:
         Manager.from_file(file)
 
-    assert str(caught.value).startswith(f'{file}: plugins.p: transport "nosuch" is provided by no installed extension')
+    assert str(caught.value).startswith(
+        f'{file}:1: plugins.p: transport "nosuch" is provided by no installed extension'
+    )
     assert str(file) == caught.value.source
 
 
@@ -179,7 +181,7 @@ def test_several_problems_are_listed_below_each_other() -> None:
 
     first, *others = str(caught.value).splitlines()
     assert "x.toml: 2 problems" == first
-    assert ["  a:", "  b:"] == [line.partition(" unknown")[0] for line in others]
+    assert ["  x.toml: a:", "  x.toml: b:"] == [line.partition(" unknown")[0] for line in others]
 
 
 @pytest.mark.fault(48)

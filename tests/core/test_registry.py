@@ -407,6 +407,7 @@ def test_a_hook_that_returns_junk_adds_nothing() -> None:
         registry.catalog.transport("kafka")
 
 
+@pytest.mark.every_cell
 def test_import_remora_loads_nothing_heavy(site: Site) -> None:
     """
     Nor does reading every entry point.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from remora._authenticate import Authenticator
+from remora._balancing import Balancing
 from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
@@ -202,12 +203,10 @@ def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plug
             )
             parts.append(Part(instance, transports[spec.name], feature.origin, restart))
     instances = [part.instance for part in parts]
-    balancer, culprit = _balancer(catalog, config, lent)
     route = Route(
         config,
         instances,
-        balancer=balancer,
-        balancer_name=culprit,
+        balancing=_balancing(catalog, config, lent),
         clock=lent.clock,
         publish=lent.publish,
         conduct=lent.conduct,
@@ -282,12 +281,12 @@ def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
             _log.warning("plugin %r: credentials are sent to %s without encryption", config.name, host)
 
 
-def _balancer(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> tuple[Balancer | None, str]:
+def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancing | None:
     if not config.balancer:
-        return None, ""
+        return None
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return balancer, feature.named("balancer")
+    return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)
 
 
 def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:

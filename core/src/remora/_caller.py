@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import uuid4
 
 import anyio
 
+from remora._draft import make_call
 from remora._faults import told
 from remora._handshake import check_methods, check_protocol, describe_call, is_dumb, read_description
 from remora._headers import checked_headers, checked_request_id, checked_word
 from remora._probing import probe
+from remora._request_id import new_request_id
 from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError, ServiceMismatch, VersionMismatch
-from remora.types import Call, PluginInfo
+from remora.types import PluginInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from remora._pipeline import Pipeline
     from remora._route import Route
     from remora.protocols import Codec
-    from remora.types import HealthStatus, Reply
+    from remora.types import Call, HealthStatus, Reply
 
 T = TypeVar("T")
 
@@ -47,6 +48,9 @@ class CallOptions:
     request_id: str | None = None
     idempotent: bool | None = None
     hash_key: str = ""
+
+
+NO_OPTIONS = CallOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +105,23 @@ class Caller:
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
         """
-        request_id = uuid4().hex if options.request_id is None else options.request_id
+        request_id = new_request_id() if options.request_id is None else options.request_id
         try:
-            call = Call(
-                service=target.service,
-                method=target.method,
-                payload=self._encode(target, request),
-                content_type=target.codec.content_type,
-                headers=checked_headers(options.headers),
-                request_id=checked_request_id(request_id),
-                idempotent=target.idempotent if options.idempotent is None else options.idempotent,
-                hash_key=options.hash_key,
+            if options.request_id is not None:
+                checked_request_id(request_id)
+            call = make_call(
+                target.service,
+                target.method,
+                self._encode(target, request),
+                target.codec.content_type,
+                checked_headers(options.headers) if options.headers else {},
+                self.pipeline.deadline(options.timeout),
+                request_id,
+                target.idempotent if options.idempotent is None else options.idempotent,
+                options.hash_key,
+                "",
             )
-            reply = await self.pipeline(call, options.timeout)
+            reply = await self.pipeline.carry(call)
             return self._decode(target, call, reply)
         except RemoraError as error:
             error.locate(plugin=self.route.name, instance=None, request_id=request_id)

@@ -33,11 +33,15 @@ class Conduct:
     Args:
         clock: Seconds, for measuring code that blocks.
         patience: Seconds that it may take.
+
+    Attributes:
+        clock: Seconds.
+        patience: What took longer is to be told by `took`.
     """
 
     def __init__(self, *, clock: Callable[[], float] = perf_counter, patience: float = PATIENCE) -> None:
-        self._clock = clock
-        self._patience = patience
+        self.clock = clock
+        self.patience = patience
         self._record: dict[str, ExtensionFaults] = {}
 
     def faults(self) -> dict[str, ExtensionFaults]:
@@ -76,17 +80,17 @@ class Conduct:
         """
         Run strangers' code that nothing else can run beside; it is told on when it takes too long.
         """
-        started = self._clock()
+        started = self.clock()
         try:
             yield
         finally:
-            self.took(culprit, self._clock() - started)
+            self.took(culprit, self.clock() - started)
 
     def took(self, culprit: str, seconds: float) -> None:
         """
         Record how long strangers' code has held up the event loop.
         """
-        if seconds <= self._patience:
+        if seconds <= self.patience:
             return
         _log.warning("%s held up the event loop for %.0f ms; it must not block", culprit, seconds * 1000)
         known = self._record.get(culprit, ExtensionFaults())

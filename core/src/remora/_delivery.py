@@ -1,170 +1,167 @@
 """
-One attempt at one instance: a place among its calls, the sending, and the verdict.
+One attempt at one instance: a place among its calls, what carries it there, and the verdict.
 
-What lives here: stages 4, 8, 9 and 10 of a call (see `_pipeline`). What must not: the choice of the instance.
+What lives here: the parts of stages 4, 8, 9 and 10 of a call. What must not: their order (see `_pipeline`), and the
+choice of the instance.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import DeadlineExceeded, Overloaded, RemoraError, Unavailable
-from remora.policy import Permit, verdict_of
-from remora.types import Reply
+from remora.errors import Cancelled, DeadlineExceeded, Overloaded, RemoraError, Unavailable
+from remora.policy import verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from typing import NoReturn
 
     from remora._instance import Instance
     from remora._route import Route
-    from remora.policy import Ticket
-    from remora.types import Call
+    from remora.policy import Permit, Ticket
+    from remora.types import Call, Reply
+
+    Send = Callable[[Call], Awaitable[Reply]]
+
+ABANDONED = Cancelled("the call was cancelled", sent=False)
+"""How an attempt ended that was cancelled. It is never raised."""
 
 
 class Delivery:
     """
-    Sends the calls of one plugin.
+    What the attempts of one plugin's calls need.
     """
 
     def __init__(self, route: Route) -> None:
         self._route = route
-        self._balancer = route.balancer
+        self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
-    async def __call__(self, instance: Instance, call: Call) -> Reply | None:
+    async def queue(self, instance: Instance, call: Call, ticket: Ticket) -> bool:
         """
-        Send a call to an instance, and let its policies know how it ended.
+        Wait for a place among the calls of an instance, in turn and within the deadline.
 
         Returns:
-            The reply; None when the instance takes no calls any more by the time that there is a place.
+            Whether the instance still takes calls; otherwise the place has been given back.
 
         Raises:
-            Overloaded: It has no place for the call, not even in its queue.
-            DeadlineExceeded: There was no reply in time.
-            RemoraError: As the transport says.
-        """
-        ticket = self._place(instance)
-        if not ticket.is_admitted:
-            await self._queue(instance, call, ticket)
-        try:
-            # asked only now: much may have happened while the call was in the queue
-            permit = instance.breaker.admit() if instance.is_able else None
-            return await self._judged(instance, call, permit) if isinstance(permit, Permit) else None
-        finally:
-            self._leave(instance, ticket)
-
-    async def _judged(self, instance: Instance, call: Call, permit: Permit) -> Reply:
-        self._route.breaker_changed(instance, permit.change)
-        verdict: bool | None = None
-        cause, started = "", self._route.clock()
-        try:
-            if self._balancer is not None:
-                self._tell(self._balancer.started, instance)
-            reply = await self._send(instance, call)
-            verdict = True
-            return reply
-        except RemoraError as error:
-            verdict, cause = verdict_of(error), error.message
-            raise
-        finally:
-            self._record(instance, permit, verdict, self._route.clock() - started, cause)
-
-    def _place(self, instance: Instance) -> Ticket:
-        """
-        Stage 4: a place among the calls under way, or in the queue for one.
-        """
-        ticket = instance.limit.acquire()
-        if ticket is None:
-            limit, pending = instance.limit.limit, instance.limit.pending
-            raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
-        return ticket
-
-    async def _queue(self, instance: Instance, call: Call, ticket: Ticket) -> None:
-        """
-        Wait for a place, in turn and within the deadline.
+            DeadlineExceeded: No place became free in time.
         """
         ticket.waiter = admitted = anyio.Event()
         is_ours = False
         try:
             with anyio.move_on_after(self._route.remaining(call)):
                 await admitted.wait()
-                is_ours = True
-                return
+                is_ours = instance.is_able
+                return is_ours
         finally:
             if not is_ours:
                 self._leave(instance, ticket)
         raise DeadlineExceeded("no place among the calls under way became free in time", sent=False)
 
-    def _leave(self, instance: Instance, ticket: Ticket) -> None:
+    def begin(self, instance: Instance, ticket: Ticket) -> Permit | None:
         """
-        Give a place back, and wake whoever has it now.
+        Begin an attempt that has a place; None when the circuit breaker refuses it, and the place has been given back.
         """
-        following = instance.limit.release(ticket)
-        if following is not None:
-            _wake(following)
+        permit = instance.breaker.admit()
+        if isinstance(permit, float):
+            self._leave(instance, ticket)
+            return None
+        if permit.change is not None:
+            self._route.breaker_changed(instance, permit.change)
+        if self._learner is not None:
+            self._learner.started(instance)
+        instance.in_flight += 1
+        return permit
 
-    async def _send(self, instance: Instance, call: Call) -> Reply:
+    def sender(self, instance: Instance) -> Send:
         """
-        Stages 8 and 9: the auth method's part, where there is one, and the transport's. The transport's own timer
-        keeps the deadline where it has one.
+        What carries a call to an instance, with the auth method's part, and with a timer for the deadline where the
+        transport has none of its own.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        send = self._route.sender(channel)
-        instance.in_flight += 1
+        send = channel.call if self._route.authenticate is None else self._route.sender(channel)
+        return send if instance.native_deadline else partial(self._within, send=send)
+
+    async def _within(self, call: Call, send: Send) -> Reply:
+        with anyio.move_on_after(self._route.remaining(call)):
+            return await send(call)
+        raise DeadlineExceeded("no reply in time")
+
+    def explained(self, instance: Instance, error: Exception) -> RemoraError:
+        """
+        The error to raise for what a transport has raised, which may be a stranger's code.
+        """
+        if isinstance(error, RemoraError):
+            return error
         try:
-            if instance.native_deadline:
-                return _checked(await send(call))
-            with anyio.move_on_after(self._route.remaining(call)):
-                return _checked(await send(call))
-            raise DeadlineExceeded("no reply in time")
-        except RemoraError:
-            raise
-        except Exception as error:  # a transport may be a stranger's code
             self._route.conduct.explain(f"the transport of {instance.origin}", error)
-        except BaseExceptionGroup as group:
-            raise self._route.conduct.cancelled(f"the transport of {instance.origin}", group) from None
-        finally:
-            instance.in_flight -= 1
+        except RemoraError as failure:
+            return failure
 
-    def _record(self, instance: Instance, permit: Permit, verdict: bool | None, duration: float, cause: str) -> None:
+    def cancelled(self, instance: Instance, group: BaseExceptionGroup[BaseException]) -> BaseException:
         """
-        Stage 10: one verdict for all policies. None, for a call that was cancelled or never sent, blames nobody.
+        The cancellation out of what a transport has raised.
         """
-        if verdict is None:
-            instance.breaker.abandoned(permit)
-        elif verdict:
-            self._route.breaker_changed(instance, instance.breaker.succeeded(permit, duration=duration))
-            self._route.health_changed(instance, instance.condition.call_succeeded())
+        return self._route.conduct.cancelled(f"the transport of {instance.origin}", group)
+
+    def end(
+        self, instance: Instance, ticket: Ticket, permit: Permit, failure: RemoraError | None, duration: float
+    ) -> None:
+        """
+        Stage 10: end an attempt; one verdict for all policies, and the place goes to whoever is next.
+
+        Args:
+            instance: The instance.
+            ticket: The place.
+            permit: What `begin` has returned.
+            failure: Why there is no reply; None when there is one, ABANDONED when nobody is to blame.
+            duration: Seconds that it took.
+        """
+        route, breaker, condition = self._route, instance.breaker, instance.condition
+        instance.in_flight -= 1
+        verdict = True if failure is None else verdict_of(failure)
+        if verdict:
+            if (change := breaker.succeeded(permit, duration=duration)) is not None:
+                route.breaker_changed(instance, change)
+            if (better := condition.call_succeeded()) is not None:
+                route.health_changed(instance, better)
+        elif failure is not None and verdict is False:
+            route.breaker_changed(instance, breaker.failed(permit, failure.message))
+            route.health_changed(instance, condition.call_failed(failure.message))
         else:
-            self._route.breaker_changed(instance, instance.breaker.failed(permit, cause))
-            self._route.health_changed(instance, instance.condition.call_failed(cause))
-        if verdict is not None:
-            for ticket in instance.adapt(duration, ok=verdict):
-                _wake(ticket)
-        if self._balancer is not None:
-            self._tell(self._balancer.finished, instance, latency=duration, ok=verdict)
+            breaker.abandoned(permit)
+        if instance.is_adaptive and verdict is not None:
+            for admitted in instance.adapt(duration, ok=verdict):
+                _wake(admitted)
+        if self._learner is not None:
+            self._learner.finished(instance, duration, ok=verdict)
+        if (following := instance.limit.release(ticket)) is not None:
+            _wake(following)
 
-    def _tell(self, report: Callable[..., None], instance: Instance, **facts: Any) -> None:
+    def _leave(self, instance: Instance, ticket: Ticket) -> None:
         """
-        Let the balancer know; what it does wrong with that is no fault of the call.
+        Give a place back, and wake whoever has it now.
         """
-        culprit, conduct = self._route.balancer_name, self._route.conduct
-        with conduct.watching(culprit):
-            try:
-                report(instance, **facts)
-            except Exception as error:  # a balancer may be a stranger's code
-                conduct.failed(culprit, error)
+        if (following := instance.limit.release(ticket)) is not None:
+            _wake(following)
+
+
+def refuse(instance: Instance) -> NoReturn:
+    """
+    Say that an instance has no place for a call, not even in its queue.
+
+    Raises:
+        Overloaded: That.
+    """
+    limit, pending = instance.limit.limit, instance.limit.pending
+    raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
 
 
 def _wake(ticket: Ticket) -> None:
     if isinstance(ticket.waiter, anyio.Event):
         ticket.waiter.set()
-
-
-def _checked(reply: object) -> Reply:
-    if not isinstance(reply, Reply):
-        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
-    return reply

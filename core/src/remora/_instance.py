@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from remora.policy import (
-    BreakerState,
     CircuitBreaker,
     ConcurrencyLimit,
     Gradient,
@@ -75,6 +74,7 @@ class Instance:
         breaker: Whether calls may be sent to it, by how the last ones ended.
         condition: Whether it is well, by probes and calls.
         limit: How many calls may be under way to it.
+        is_adaptive: Whether the limit learns from how long calls take.
         doubt: Woken when it should be probed before its time.
     """
 
@@ -105,6 +105,7 @@ class Instance:
         self._most = config.connection.max_connections
         adaptive = config.connection.adaptive_limit
         self._gradient = Gradient(adaptive) if adaptive.enabled else None
+        self.is_adaptive = adaptive.enabled
         first = self._most if self._gradient is None else min(self._most, self._gradient.limit)
         self.limit = ConcurrencyLimit(first, config.connection.max_pending)
         self.doubt: Waiter | None = None
@@ -121,18 +122,6 @@ class Instance:
         Whether it takes a call now.
         """
         return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
-
-    @property
-    def is_prime(self) -> bool:
-        """
-        Whether nothing at all speaks against it: it is well, and has room.
-        """
-        return (
-            self.state is State.READY
-            and self.breaker.state is BreakerState.CLOSED
-            and self.condition.status is Status.HEALTHY
-            and self.limit.has_room
-        )
 
     @property
     def warmth(self) -> float:

@@ -5,7 +5,6 @@ The face of the framework: a manager holds the configured plugins and hands out 
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -13,19 +12,20 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from remora._assembly import Surroundings, assemble, check_plugins
-from remora._caller import Caller, CallOptions
+from remora._caller import NO_OPTIONS, Caller, CallOptions
 from remora._conduct import Conduct
 from remora._events import EventBus
 from remora._registry import load_catalog
 from remora._supervisor import Supervisor
 from remora.client import Plugin, make_client, service_of
-from remora.config import ManagerConfig, load_config, structure_config
+from remora.config import ManagerConfig, structure_config, trace_config
 from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
 from remora.inspection import inspect
 from remora.io import loop_clock
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -89,16 +89,16 @@ class Manager:
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
         """
-        A manager with the configuration of a file.
+        A manager with the configuration of a file, or of all files of a directory.
 
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
-        config = load_config(path)
+        loaded = trace_config(path)
         try:
-            return cls(config, extensions=extensions)
+            return cls(loaded.config, extensions=extensions)
         except ConfigError as error:
-            error.found_in(os.fspath(path))
+            loaded.locate(error)
             raise
 
     async def __aenter__(self) -> Self:
@@ -212,7 +212,7 @@ class Manager:
         """
         caller = self._caller(name)
         target = caller.target(service=service, method=method, request=type(request), response=response_type)
-        response: Response = await caller.call(target, request, options or CallOptions())
+        response: Response = await caller.call(target, request, options or NO_OPTIONS)
         return response
 
     def register(self, plugin: PluginConfig) -> None:

@@ -15,7 +15,8 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from remora._context import handled_call
-from remora._delivery import Delivery
+from remora._delivery import ABANDONED, Delivery, refuse
+from remora._draft import make_call
 from remora.errors import (
     CircuitOpen,
     ConfigError,
@@ -63,24 +64,62 @@ class Pipeline:
         if interceptors:  # the deadline holds for them too
             self._intercepted = partial(self._bounded, send=_nested(route, interceptors, self._attempts))
 
-    async def __call__(self, call: Call, timeout: float | None) -> Reply:
+    def deadline(self, timeout: float | None) -> float:
         """
-        Make a call.
+        Stage 2: when a call is over that is made now: the earliest of what the caller allows, what is configured, and
+        what is left to the handler that makes the call.
+
+        Raises:
+            InvalidRequest: The timeout makes no sense.
+        """
+        allowed = self._route.config.connection.request_timeout
+        if timeout is not None:
+            if not timeout > 0:
+                raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
+            if timeout < allowed:
+                allowed = timeout
+        deadline = self._route.clock() + allowed
+        enclosing = handled_call.get()
+        if enclosing is not None and enclosing.deadline is not None:
+            return min(deadline, enclosing.deadline)
+        return deadline
+
+    def __call__(self, call: Call, timeout: float | None) -> Awaitable[Reply]:
+        """
+        Make a call (see `carry`) that has no deadline yet.
 
         Args:
-            call: The call; its deadline is set here.
+            call: The call.
             timeout: Seconds that the caller allows; None for no limit of its own.
+        """
+        return self.carry(
+            make_call(
+                call.service,
+                call.method,
+                call.payload,
+                call.content_type,
+                call.headers,
+                self.deadline(timeout),
+                call.request_id,
+                call.idempotent,
+                call.hash_key,
+                call.identity,
+            )
+        )
+
+    async def carry(self, call: Call) -> Reply:
+        """
+        Make a call that has its `deadline`.
 
         Raises:
             RemoraError: The call has no reply; the error says where it happened and what can be done.
         """
         route = self._route
         try:
-            call = self._prepared(call, timeout)  # 2 deadline; first, so that it holds for a fallback too
-            route.admit()  # 1 admit
+            now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
-                if route.config.rate_limit.enabled:
-                    await self._take_turn(call)  # 3 rate limit
+                if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
+                    await self._take_turn(call)
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
@@ -103,30 +142,52 @@ class Pipeline:
         """
         Stage 6: attempts, until one has a reply or there is no sense in another.
         """
-        self._route.budget.deposit()
+        route, key = self._route, call.hash_key
+        if self._hash_header and not key:
+            key = call.headers.get(self._hash_header, "")
+        route.budget.deposit()
+        delivery, clock = self._delivery, route.clock
         tried: list[Instance] = []
-        attempts = 0
+        attempts = 1
         while True:
-            attempts += 1
+            instance = None
             try:
-                return await self._attempt(call, tried)
+                instance = route.pick(key, tried)  # 7 pick
+                if instance is None:  # none is ready, but one is being started
+                    await self._change(call)
+                    continue
+                ticket = instance.limit.acquire() or refuse(instance)  # 4 concurrency
+                if not ticket.is_admitted and not await delivery.queue(instance, call, ticket):
+                    continue
+                permit = delivery.begin(instance, ticket)
+                if permit is None:
+                    continue
+                failure: RemoraError | None = ABANDONED
+                started = clock()
+                try:
+                    reply = await delivery.sender(instance)(call)  # 8 authenticate, 9 send
+                    if not isinstance(reply, Reply):
+                        raise TypeError(f"expected a Reply, got {type(reply).__name__}")
+                    failure = None
+                    return reply
+                except Exception as error:  # a transport may be a stranger's code
+                    failure = delivery.explained(instance, error)
+                    if failure is error:
+                        raise
+                    raise failure from failure.__cause__
+                except BaseExceptionGroup as group:
+                    raise delivery.cancelled(instance, group) from None
+                finally:
+                    delivery.end(instance, ticket, permit, failure, clock() - started)  # 10 record
             except RemoraError as error:
+                if instance is not None:
+                    error.locate(plugin=route.name, instance=instance.name, request_id=call.request_id)
+                    tried.append(instance)
                 delay = self._next_delay(call, error, attempts)
                 if delay is None:
                     raise
+            attempts += 1
             await anyio.sleep(delay)
-
-    async def _attempt(self, call: Call, tried: list[Instance]) -> Reply:
-        while True:
-            instance = await self._pick(call, tried)  # 7 pick
-            try:
-                reply = await self._delivery(instance, call)  # 4 concurrency, 8 authenticate, 9 send, 10 record
-            except RemoraError as error:
-                error.locate(plugin=self._route.name, instance=instance.name, request_id=call.request_id)
-                tried.append(instance)
-                raise
-            if reply is not None:
-                return reply
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -137,35 +198,6 @@ class Pipeline:
         idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
         delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=self._route.remaining(call))
         return delay if delay is not None and self._route.budget.withdraw() else None
-
-    def _prepared(self, call: Call, timeout: float | None) -> Call:
-        """
-        Stage 2: the call with its deadline: the earliest of what the caller allows, what is configured, and what is
-        left to the handler that makes the call.
-        """
-        if timeout is not None and not timeout > 0:
-            raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
-        now = self._route.clock()
-        configured = self._route.config.connection.request_timeout
-        deadline = now + (configured if timeout is None else min(timeout, configured))
-        enclosing = handled_call.get()
-        if enclosing is not None and enclosing.deadline is not None:
-            deadline = min(deadline, enclosing.deadline)
-        if deadline <= now:
-            raise DeadlineExceeded("no time is left for the call", sent=False)
-        key = call.hash_key or (call.headers.get(self._hash_header, "") if self._hash_header else "")
-        # `dataclasses.replace` would take twice as long
-        return Call(
-            service=call.service,
-            method=call.method,
-            payload=call.payload,
-            content_type=call.content_type,
-            headers=call.headers,
-            deadline=deadline,
-            request_id=call.request_id,
-            idempotent=call.idempotent,
-            hash_key=key,
-        )
 
     async def _take_turn(self, call: Call) -> None:
         """
@@ -184,17 +216,10 @@ class Pipeline:
                 self._route.bucket.cancel(turn)
                 raise
 
-    async def _pick(self, call: Call, tried: Sequence[Instance]) -> Instance:
-        """
-        Stage 7: the instance for a call; while none is ready but one is being started, the call waits.
-        """
-        instance = self._route.pick(call.hash_key, tried)
-        while instance is None:
-            await self._change(call)
-            instance = self._route.pick(call.hash_key, tried)
-        return instance
-
     async def _change(self, call: Call) -> None:
+        """
+        Wait until something has changed about the instances, within the deadline.
+        """
         changed = anyio.Event()
         self._route.wait(changed)
         try:

@@ -15,6 +15,7 @@ from remora._instance import Instance, State, Waiter
 from remora.errors import (
     CircuitOpen,
     ConfigError,
+    DeadlineExceeded,
     Draining,
     InvalidRequest,
     ManagerClosed,
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from remora._authenticate import Authenticator
+    from remora._balancing import Balancing
     from remora.config import PluginConfig
     from remora.policy import StateChange
-    from remora.protocols import Balancer, Channel
+    from remora.protocols import Channel
     from remora.types import Call, Event, Reply
 
 
@@ -44,8 +46,7 @@ class Route:
         instances: Its instances.
         bucket: How many calls a second are let through.
         budget: How much extra traffic retries may cause.
-        balancer: What chooses among them; None when they take turns.
-        balancer_name: What to call it in messages.
+        balancing: What chooses among them; None when they take turns.
         conduct: How strangers' code behaves on the way of its calls.
         calls: The calls under way, and whether new ones are let in.
         clock: The event loop's clock, in seconds.
@@ -58,8 +59,7 @@ class Route:
         config: PluginConfig,
         instances: Sequence[Instance],
         *,
-        balancer: Balancer | None = None,
-        balancer_name: str = "",
+        balancing: Balancing | None = None,
         clock: Callable[[], float],
         publish: Callable[[Event], None],
         conduct: Conduct | None = None,
@@ -69,9 +69,8 @@ class Route:
         self.instances = list(instances)
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
-        self.balancer = balancer
-        self.balancer_name = balancer_name
         self.conduct = conduct or Conduct()
+        self.balancing = balancing
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.authenticate = authenticate
@@ -94,18 +93,26 @@ class Route:
         """
         return channel.call if self.authenticate is None else partial(self.authenticate, send=channel.call)
 
-    def admit(self) -> None:
+    def admit(self, call: Call) -> float:
         """
         Let a new call in; it is under way until `leave`.
 
+        Returns:
+            The time on the event loop's clock.
+
         Raises:
+            DeadlineExceeded: No time is left for it.
             Draining: Only calls that are under way already are finished.
             ManagerClosed: The manager is shut down.
         """
+        now = self.clock()
+        if call.deadline is not None and call.deadline <= now:
+            raise DeadlineExceeded("no time is left for the call", sent=False)
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
         if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
+        return now
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
         """
@@ -121,14 +128,16 @@ class Route:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
-        if self._is_flat and not tried and all(each.is_prime for each in self.instances):
-            return self._choose(self.instances, key)
-        able = [each for each in self.instances if each.is_able]
+        instances = self.instances
+        if self._is_flat and not tried and _all_prime(instances):
+            balancing = self.balancing
+            return self._choose(instances, key) if balancing is None else balancing.pick(instances, key)
+        able = [each for each in instances if each.is_able]
         if len(able) == 1:
             return able[0]
         if able:
             return self._choose(_preferred(able, tried), key)
-        states = {each.state for each in self.instances}
+        states = {each.state for each in instances}
         if State.STARTING in states and State.READY not in states:
             return None
         raise self._unavailable()
@@ -177,7 +186,7 @@ class Route:
         A call has ended.
         """
         self.calls.leave()
-        if self.calls.is_idle:
+        if self._waiters and self.calls.is_idle:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
@@ -222,20 +231,10 @@ class Route:
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
         if len(preferred) == 1:
             return preferred[0]
-        if self.balancer is not None:
-            return self._balanced(self.balancer, preferred, key)
+        if self.balancing is not None:
+            return self.balancing.pick(preferred, key)
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
-
-    def _balanced(self, balancer: Balancer, preferred: Sequence[Instance], key: str) -> Instance:
-        try:
-            with self.conduct.watching(self.balancer_name):
-                chosen = balancer.pick(preferred, key)
-            if chosen not in preferred:
-                raise TypeError(f"expected one of the candidates, got {chosen!r}")
-            return chosen
-        except Exception as error:  # a balancer may be a stranger's code
-            self.conduct.explain(self.balancer_name, error)
 
     def _unavailable(self) -> RemoraError:
         if all(each.state is State.STOPPED for each in self.instances):
@@ -268,8 +267,24 @@ class Route:
         return instance.next_try - self.clock()
 
 
+_READY, _CLOSED, _HEALTHY = State.READY, BreakerState.CLOSED, Status.HEALTHY
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
 _RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
+
+
+def _all_prime(instances: Sequence[Instance]) -> bool:
+    """
+    Whether nothing at all speaks against any of them: all are well and have room.
+    """
+    for each in instances:
+        if (
+            each.state is not _READY
+            or each.breaker.state is not _CLOSED
+            or each.condition.status is not _HEALTHY
+            or not each.limit.has_room
+        ):
+            return False
+    return True
 
 
 def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequence[Instance]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from remora._caller import CallOptions
+from remora._caller import NO_OPTIONS, CallOptions
 from remora._methods import Method, methods_of, service_info
 from remora.errors import ConfigError, ManagerClosed
 
@@ -21,6 +21,8 @@ __all__ = ["Plugin", "make_client"]
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+_NOTHING = (None, None, None, None, "")
 
 
 class Plugin(Generic[Request, Response]):
@@ -62,9 +64,11 @@ class Plugin(Generic[Request, Response]):
         """
         if self._is_closed:
             raise ManagerClosed("this handle is closed", plugin=self._caller.route.name)
-        options = CallOptions(
-            timeout=timeout, headers=headers, request_id=request_id, idempotent=idempotent, hash_key=hash_key
-        )
+        options = NO_OPTIONS
+        if (timeout, headers, request_id, idempotent, hash_key) != _NOTHING:
+            options = CallOptions(
+                timeout=timeout, headers=headers, request_id=request_id, idempotent=idempotent, hash_key=hash_key
+            )
         response: Response = await self._caller.call(self._target, request, options)
         return response
 
@@ -121,9 +125,8 @@ def _coroutine(caller: Caller, service: str, method: Method, protocol: type) -> 
         response=method.response,
         idempotent=method.idempotent,
     )
-    options = CallOptions()
 
     async def call(_self: object, *args: object, **kwargs: object) -> object:
-        return await caller.call(target, method.pack(args, kwargs), options)
+        return await caller.call(target, method.pack(args, kwargs), NO_OPTIONS)
 
     return update_wrapper(call, getattr(protocol, method.attribute))

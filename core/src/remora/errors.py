@@ -196,13 +196,19 @@ class ConfigError(RemoraError):
         self.problems = tuple(problems) or (message,)
         self.source = source
 
-    def found_in(self, source: str) -> None:
+    def found_in(self, source: str, *, message: str = "", problems: Sequence[str] = ()) -> None:
         """
         Fill in the file that the problem is in, as far as nobody has done so yet.
+
+        Args:
+            source: The file.
+            message: The message with the file in it; by default the file is put in front of the message.
+            problems: The problems with their places, where those are known.
         """
         if self.source is None:
             self.source = source
-            self.message = f"{source}: {self.message}"
+            self.problems = tuple(problems) or self.problems
+            self.message = message or f"{source}: {self.message}"
             self.args = (self.message,)
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 __all__ = [
     "BreakerChanged",
     "Call",
+    "ConfigRejected",
     "Endpoint",
     "Event",
     "ExtensionFaults",
@@ -351,3 +352,15 @@ class HealthChanged(_InstanceEvent):
     before: Status
     after: Status
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected(Event):
+    """
+    The files of the configuration were changed and cannot be used; the last good one stays in force.
+
+    `source` is the file or the directory; `problems` has a line for each problem, with its place.
+    """
+
+    source: str
+    problems: tuple[str, ...]

@@ -107,8 +107,15 @@ def place(tmp_path: Path) -> Path:
     """
     A directory with a module `sample` in it.
     """
-    (tmp_path / "sample.py").write_text(SAMPLE)
-    return tmp_path
+    return with_sample(tmp_path)
+
+
+def with_sample(directory: Path) -> Path:
+    """
+    The directory, with the module.
+    """
+    (directory / "sample.py").write_text(SAMPLE)
+    return directory
 
 
 @pytest.fixture
@@ -158,18 +165,22 @@ def serve(place: Path) -> Iterator[Serve]:
     Starts `remora serve` on some addresses.
     """
     with ExitStack() as stack:
+        yield lambda *addresses, **how: stack.enter_context(serving(place, *addresses, **how))
 
-        def start(
-            *addresses: str, target: str = "sample:Echo", backend: str = "asyncio", auth: str | None = None
-        ) -> Server:
-            words = [word for address in addresses for word in ("--listen", address)]
-            words += [] if auth is None else ["--auth", auth]
-            process = stack.enter_context(spawned(place, "serve", target, "--backend", backend, *words))
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in addresses]
-            return Server(process, [re.fullmatch(r"serving \S+ at (\S+)\n", line)[1] for line in lines])  # type: ignore[index]
 
-        yield start
+@contextmanager
+def serving(
+    place: Path, *addresses: str, target: str = "sample:Echo", backend: str = "asyncio", auth: str | None = None
+) -> Iterator[Server]:
+    """
+    A `remora serve` on these addresses, which has said so.
+    """
+    words = [word for address in addresses for word in ("--listen", address)]
+    words += [] if auth is None else ["--auth", auth]
+    with spawned(place, "serve", target, "--backend", backend, *words) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in addresses]
+        yield Server(process, [re.fullmatch(r"serving \S+ at (\S+)\n", line)[1] for line in lines])  # type: ignore[index]
 
 
 @contextmanager

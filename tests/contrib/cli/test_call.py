@@ -5,30 +5,34 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.contrib.cli.conftest import Run, Serve
+from tests.contrib.cli.conftest import Run, serving, with_sample
 
 
-@pytest.fixture
-def config(place: Path, serve: Serve) -> str:
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     A configuration with a plugin that is there, one that is away and one that is switched off.
     """
-    url = serve("http://127.0.0.1:0").urls[0]
-    (place / "remora.toml").write_text(f"""
-        [plugins.sample]
-        endpoint = "{url}"
-        service = "sample.v1.Echo"
-        [plugins.away]
-        endpoint = "unix://{place}/nobody.sock"
-        [plugins.off]
-        endpoint = "{url}"
-        enabled = false
-    """)
-    return "remora.toml"
+    place = with_sample(tmp_path_factory.mktemp("served"))
+    with serving(place, "http://127.0.0.1:0") as server:
+        (place / "remora.toml").write_text(_CONFIG.format(url=server.urls[0], place=place))
+        yield str(place / "remora.toml")
+
+
+_CONFIG = """
+[plugins.sample]
+endpoint = "{url}"
+service = "sample.v1.Echo"
+[plugins.away]
+endpoint = "unix://{place}/nobody.sock"
+[plugins.off]
+endpoint = "{url}"
+enabled = false
+"""
 
 
 @pytest.mark.parametrize("value", [{"text": "schön"}, [1, None, {"a": 1.5}], "x", 0, None])

@@ -59,8 +59,8 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
 
     assert (result.code, result.out) == (3, "")
     assert len(result.err.splitlines()) == 3
-    assert '  plugins.one: transport "carrier" is provided by no installed extension' in result.err
-    assert "  plugins.two.options.nosuch: unknown key" in result.err
+    assert '  bad.toml:2: plugins.one: transport "carrier" is provided by no installed extension' in result.err
+    assert "  bad.toml:6: plugins.two.options.nosuch: unknown key" in result.err
     assert len(json.loads(remora("check", "bad.toml", "--json").out)["error"]["problems"]) == 2
 
 
@@ -68,10 +68,10 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
     ("name", "content", "complaint"),
     [
         ("absent.toml", None, "remora: absent.toml: No such file or directory"),
-        ("broken.toml", "[plugins", "remora: broken.toml: "),
+        ("broken.toml", "[plugins", "remora: broken.toml:1: "),
         ("odd.ini", "", "remora: odd.ini: the ending is none of .toml"),
-        ("carrier.toml", '[plugins.x]\nendpoint = "carrier:x"', "remora: carrier.toml: plugins.x: transport "),
-        ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml: "),
+        ("carrier.toml", '[plugins.x]\nendpoint = "carrier:x"', "remora: carrier.toml:1: plugins.x: transport "),
+        ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml:2: plugins.x.endpint: "),
     ],
 )
 def test_unreadable_configuration_is_reported(
@@ -87,3 +87,27 @@ def test_unreadable_configuration_is_reported(
     assert (result.code, result.out) == (3, "")
     assert result.err.startswith(complaint)
     assert "Traceback" not in result.err
+
+
+def test_directory_of_fragments_is_checked_as_one_configuration(remora: Run, place: Path) -> None:
+    """
+    In any mixture of formats, with the variables that set keys.
+    """
+    folder = place / "conf.d"
+    folder.mkdir()
+    (folder / "one.toml").write_text('[plugins.one]\nendpoint = "http://127.0.0.1:1"\n')
+    (folder / "two.yaml").write_text("plugins: {two: {endpoint: 'http://127.0.0.1:2'}}\n")
+
+    assert remora("check", "conf.d").out == "one  http  http://127.0.0.1:1\ntwo  http  http://127.0.0.1:2\nok\n"
+    assert (
+        "one  http  http://h  (disabled)\n"
+        in remora(
+            "check", "conf.d", REMORA__PLUGINS__ONE__ENDPOINT="http://h", REMORA__PLUGINS__ONE__ENABLED="false"
+        ).out
+    )
+    (folder / "three.json").write_text('{"plugins": {"one": {"endpoint": "http://h"}}}')
+    result = remora("check", "conf.d")
+    assert result.code == 3
+    assert result.err.startswith(
+        "remora: conf.d/three.json:1: plugins.one.endpoint: is set in conf.d/one.toml:2 already"
+    )

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import pytest
+
 from remora import TransportSpec
 from remora_grpc.plugin import GrpcOptions
 
@@ -53,6 +55,7 @@ def test_entry_point_adds_the_transport():
     )
 
 
+@pytest.mark.every_cell
 def test_entry_is_light():
     """
     grpcio is not loaded before a transport is built: a process that has it loaded forks badly.

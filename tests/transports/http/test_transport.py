@@ -39,6 +39,7 @@ async def echo(call: Call, peer: str) -> Reply:
     return Reply(payload=call.payload, content_type=call.content_type, headers=call.headers)
 
 
+@pytest.mark.every_cell
 def test_the_plugin_module_loads_nothing_heavy() -> None:
     """A program that never speaks HTTP does not pay for it."""
     heavy = "{'httpx', 'httpcore', 'hypercorn', 'trio', 'ssl'}"

@@ -40,6 +40,16 @@ class LeastConnections(Unlearning):
         """
         The least loaded one, of all or of two.
         """
+        if len(candidates) <= FEW:
+            idle = []  # nothing shared is nothing
+            for each in candidates:
+                if each.weight <= 0:
+                    break
+                if not each.in_flight:
+                    idle.append(each)
+            else:
+                if idle:
+                    return self._turns.next(idle)
         some = eligible(candidates)
         compared = some if len(some) <= FEW else draw_two(some, self._rng)
         return self._turns.take(min(compared, key=self._rank))
@@ -51,5 +61,4 @@ class LeastConnections(Unlearning):
         self._turns.forget(name)
 
     def _rank(self, candidate: Candidate) -> tuple[float, float]:
-        load = candidate.in_flight  # nothing shared is nothing
-        return (load / share(candidate) if load else 0.0), self._turns.place(candidate)
+        return candidate.in_flight / share(candidate), self._turns.place(candidate)

@@ -21,8 +21,8 @@ def share(candidate: Candidate) -> float:
     """
     How much traffic a candidate is to get beside the others; always more than 0.
     """
-    weight = candidate.weight
-    return (weight if weight > 0 else 1) * warmth(candidate)
+    weight, warm = candidate.weight, candidate.warmth
+    return (weight if weight > 0 else 1) * (warm if warm > _COLDEST else _COLDEST)
 
 
 def warmth(candidate: Candidate) -> float:

@@ -10,6 +10,7 @@ Source: stride scheduling (Waldspurger and Weihl), which is also Envoy's weighte
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
@@ -34,7 +35,15 @@ class Turns:
         """
         The candidate whose turn it is; among equals the first. It takes its turn.
         """
-        return self.take(min(candidates, key=self.place))
+        places, now = self._places, self._now
+        chosen, lowest = candidates[0], math.inf
+        for each in candidates:
+            place = places.get(each.name, now)
+            if place <= now:  # none stands behind the line
+                return self.take(each)
+            if place < lowest:
+                chosen, lowest = each, place
+        return self.take(chosen)
 
     def place(self, candidate: Candidate) -> float:
         """
@@ -47,8 +56,11 @@ class Turns:
         """
         Note that a candidate takes a turn.
         """
-        self._now = self.place(candidate)
-        self._places[candidate.name] = self._now + 1.0 / share(candidate)
+        name, now = candidate.name, self._now
+        place = self._places.get(name, now)
+        if place > now:
+            self._now = now = place
+        self._places[name] = now + 1.0 / share(candidate)
         return candidate
 
     def forget(self, name: str) -> None:

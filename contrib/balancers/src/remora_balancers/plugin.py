@@ -93,12 +93,12 @@ def remora_register_balancers() -> list[BalancerSpec]:
     Add all strategies.
     """
     return [
-        BalancerSpec("round-robin", build_round_robin),
-        BalancerSpec("random", build_random),
-        BalancerSpec("weighted-random", build_weighted_random),
-        BalancerSpec("least-connections", build_least_connections),
+        BalancerSpec("round-robin", build_round_robin, learns=False),
+        BalancerSpec("random", build_random, learns=False),
+        BalancerSpec("weighted-random", build_weighted_random, learns=False),
+        BalancerSpec("least-connections", build_least_connections, learns=False),
         BalancerSpec("least-latency", build_least_latency),
-        BalancerSpec("consistent-hash", build_consistent_hash),
-        BalancerSpec("priority", build_priority),
-        BalancerSpec("p2c", build_p2c),
+        BalancerSpec("consistent-hash", build_consistent_hash, learns=False),
+        BalancerSpec("priority", build_priority, learns=False),
+        BalancerSpec("p2c", build_p2c, learns=False),
     ]

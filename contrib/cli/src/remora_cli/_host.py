@@ -10,25 +10,24 @@ from remora import Manager
 from remora.errors import ConfigError, ExtensionError
 
 if TYPE_CHECKING:
-    from remora.config import ManagerConfig
+    from remora.config import LoadedConfig
 
 
-def make_manager(config: ManagerConfig, *, path: str) -> Manager:
+def make_manager(loaded: LoadedConfig) -> Manager:
     """
     The manager.
 
     Args:
-        config: The configuration, or a part of it.
-        path: The file that it comes from.
+        loaded: What was read from a file or a directory, or a part of it.
 
     Raises:
         ExtensionError: The installation is wrong.
         ConfigError: The file is wrong; the message names it.
     """
     try:
-        return Manager(config)
+        return Manager(loaded.config)
     except ExtensionError:
         raise
     except ConfigError as error:
-        error.found_in(path)
+        loaded.locate(error)
         raise

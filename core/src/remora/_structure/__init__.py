@@ -3,7 +3,19 @@ Records from plain values and back, strictly, with errors that name the field. P
 """
 
 from remora._structure._converter import make_converter
-from remora._structure._errors import Mismatch, describe_errors
-from remora._structure._fields import Field, is_record, record_fields, record_type
+from remora._structure._errors import Mismatch, describe_errors, join_path
+from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
 
-__all__ = ["Field", "Mismatch", "describe_errors", "is_record", "make_converter", "record_fields", "record_type"]
+__all__ = [
+    "Field",
+    "Mismatch",
+    "bare",
+    "describe_errors",
+    "is_record",
+    "is_union",
+    "join_path",
+    "literal_values",
+    "make_converter",
+    "record_fields",
+    "record_type",
+]

@@ -31,12 +31,15 @@ class Mismatch(ValueError):
     Attributes:
         expected: What was asked for.
         found: What was there instead, shortened; empty when it must not be shown.
+        meant: What may have been meant by it.
     """
 
-    def __init__(self, expected: str, found: object = _NOTHING) -> None:
+    def __init__(self, expected: str, found: object = _NOTHING, *, meant: str = "") -> None:
         self.expected = expected
         self.found = "" if found is _NOTHING else show(found)
-        super().__init__(f"expected {expected}" + (f", got {self.found}" if self.found else ""))
+        self.meant = meant
+        got = f", got {self.found}" if self.found else ""
+        super().__init__(f"expected {expected}{got}" + (f'; did you mean "{meant}"?' if meant else ""))
 
 
 def show(value: object) -> str:
@@ -76,7 +79,7 @@ def _describe(exc: BaseException, path: str) -> Iterator[str]:
             yield from _describe(inner, _extend(path, inner))
     elif isinstance(exc, ForbiddenExtraKeysError):
         for key in sorted(exc.extra_fields, key=str):
-            yield _line(_join(path, key), _unknown(str(key), exc.cl))
+            yield _line(join_path(path, key), _unknown(str(key), exc.cl))
     else:
         yield _line(path, _reason(exc))
 
@@ -88,13 +91,16 @@ def _line(path: str, reason: str) -> str:
 def _extend(path: str, exc: BaseException) -> str:
     for note in getattr(exc, "__notes__", ()):
         if isinstance(note, AttributeValidationNote):
-            return _join(path, note.name)
+            return join_path(path, note.name)
         if isinstance(note, IterableValidationNote):
-            return _join(path, note.index)
+            return join_path(path, note.index)
     return path
 
 
-def _join(path: str, key: object) -> str:
+def join_path(path: str, key: object) -> str:
+    """
+    The path of what stands under a key, or at an index, of the value at a path.
+    """
     if isinstance(key, int):
         return f"{path}[{key}]"
     if not _PLAIN_KEY.fullmatch(str(key)):

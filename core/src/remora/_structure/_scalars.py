@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from enum import Enum
 from functools import partial
 from pathlib import Path, PurePath
@@ -147,9 +148,14 @@ def _literal_hook(type_: object) -> Hook:
         try:
             return values[value.__class__, value]
         except (KeyError, TypeError):
-            raise Mismatch(expected, value) from None
+            raise Mismatch(expected, value, meant=_meant(value, type_)) from None
 
     return structure_literal
+
+
+def _meant(value: object, type_: object) -> str:
+    words = [each for each in get_args(type_) if isinstance(each, str)]
+    return next(iter(get_close_matches(value, words, n=1)), "") if isinstance(value, str) else ""
 
 
 def _literal_key(value: object) -> tuple[type, object]:

@@ -5,6 +5,7 @@ The event loop's clock without the question of which event loop it is, for code 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def loop_clock() -> Callable[[], float]:
 
         if in_trio_run():
             return current_clock().current_time
-    from asyncio import get_running_loop
+    from asyncio import BaseEventLoop, get_running_loop
 
-    return get_running_loop().time
+    loop = get_running_loop()
+    return time.monotonic if type(loop).time is BaseEventLoop.time else loop.time

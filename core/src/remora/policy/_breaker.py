@@ -179,7 +179,14 @@ class CircuitBreaker:
         slow = self._config.slow_call_duration
         is_slow = slow is not None and duration >= slow
         if permit is self._shared:
-            return self._count(_SLOW if is_slow else None)
+            if is_slow:
+                return self._count(_SLOW)
+            if not self._config.enabled:
+                return None
+            window = self._window
+            window.add(_REQUESTS)
+            totals = window.totals
+            return self._tripped() if totals[_FAILURES] or totals[_SLOW] else None
         if not self._take(permit):
             return None
         if is_slow:
@@ -255,16 +262,15 @@ class CircuitBreaker:
             return None
         return self._move(BreakerSignal.PROBES_SUCCEEDED)
 
-    def _count(self, column: int | None, cause: str = "") -> StateChange[BreakerState] | None:
+    def _count(self, column: int, cause: str = "") -> StateChange[BreakerState] | None:
         if not self._config.enabled:
             return None
         self._window.add(_REQUESTS)
-        if column is not None:
-            self._window.add(column)
-        totals = self._window.totals
-        if not totals[_FAILURES] and not totals[_SLOW]:
-            return None
-        reason = self._trip_reason(*totals)
+        self._window.add(column)
+        return self._tripped(cause)
+
+    def _tripped(self, cause: str = "") -> StateChange[BreakerState] | None:
+        reason = self._trip_reason(*self._window.totals)
         return self._move(BreakerSignal.TRIPPED, f"{reason}: {cause}" if cause else reason) if reason else None
 
     def _trip_reason(self, requests: int, failures: int, slow: int) -> str:

@@ -89,6 +89,25 @@ class TokenBucket:
         self._fill(self._clock())
         return self._level
 
+    def take(self, now: float | None = None) -> bool:
+        """
+        Whether there is a token for one call; if so, it is taken. `now` is the time, where it is known already.
+        """
+        config = self._config
+        if not config.enabled:
+            return True
+        if now is None:
+            now = self._clock()
+        level = self._level + (now - self._stamp) * config.requests_per_second
+        self._stamp = now
+        if level > config.burst_size:
+            level = float(config.burst_size)
+        if level < 1.0 - _ROUNDING:
+            self._level = level
+            return False
+        self._level = level - 1.0
+        return True
+
     def reserve(self, remaining: float | None = None) -> Turn:
         """
         Ask for one call. What is granted is taken, unless it is cancelled.
@@ -99,12 +118,9 @@ class TokenBucket:
         config = self._config
         if not config.enabled:
             return _NOW
-        now = self._clock()
-        self._fill(now)
-        if self._level >= 1.0 - _ROUNDING:
-            self._level -= 1.0
+        if self.take():
             return _NOW
-        return self._queue(now, remaining if config.mode == "wait" else 0.0)
+        return self._queue(self._stamp, remaining if config.mode == "wait" else 0.0)
 
     def cancel(self, turn: Turn) -> None:
         """

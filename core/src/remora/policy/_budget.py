@@ -56,6 +56,7 @@ class RetryBudget:
         self._deposit = round(config.ratio * _UNIT)
         self._floor = round(config.floor * config.window * _UNIT)
         self._window = Window(config.window, columns=1, clock=clock)
+        self._add = self._window.add
 
     @property
     def balance(self) -> float:
@@ -64,11 +65,11 @@ class RetryBudget:
         """
         return (self._floor + self._window.roll()[0]) / _UNIT
 
-    def deposit(self) -> None:
+    def deposit(self, now: float | None = None) -> None:
         """
-        A call is made that somebody asked for.
+        A call is made that somebody asked for. `now` is the time, where it is known already.
         """
-        self._window.add(0, self._deposit)
+        self._add(0, self._deposit, now)
 
     def withdraw(self) -> bool:
         """

@@ -45,6 +45,9 @@ TRANSITIONS = {
 }
 
 
+_OPEN, _DRAINING = DrainState.OPEN, DrainState.DRAINING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainProgress:
     """
@@ -88,7 +91,7 @@ class DrainCounter:
         """
         Whether a new call may begin; if so, it is counted.
         """
-        if self.state is not DrainState.OPEN:
+        if self.state is not _OPEN:
             return False
         self.active += 1
         return True
@@ -103,7 +106,7 @@ class DrainCounter:
         if not self.active:
             raise ValueError("more calls left than have entered")
         self.active -= 1
-        return self.state is DrainState.DRAINING and self._settle()
+        return self.state is _DRAINING and self._settle()
 
     def drain(self) -> bool:
         """

@@ -68,6 +68,8 @@ TRANSITIONS = {
 }
 """What is not in the table changes nothing."""
 
+_HEALTHY = Status.HEALTHY  # a global name is found faster than a member
+
 SOON = 1.0
 """The longest interval between probes while it is open whether an instance is well, in seconds."""
 
@@ -159,7 +161,7 @@ class HealthState:
         A call has ended well.
         """
         self._failed_calls = 0
-        if self.status is Status.HEALTHY or self.status is Status.OFFLINE or self.failures or self._says_degraded:
+        if self.status is _HEALTHY or self.status is Status.OFFLINE or self.failures or self._says_degraded:
             return None
         return self._move(HealthSignal.PASSED, "a call succeeded")
 

@@ -42,11 +42,13 @@ class ConcurrencyLimit:
     Attributes:
         limit: How many there may be.
         in_use: How many there are.
+        has_room: Whether a call would be admitted at once.
     """
 
     def __init__(self, limit: int, max_pending: int) -> None:
         self.limit = _checked("limit", limit, 1)
         self.in_use = 0
+        self.has_room = True
         self._max_pending = _checked("max_pending", max_pending, 0)
         self._queue: OrderedDict[Ticket, None] = OrderedDict()
 
@@ -57,19 +59,13 @@ class ConcurrencyLimit:
         """
         return len(self._queue)
 
-    @property
-    def has_room(self) -> bool:
-        """
-        Whether a call would be admitted at once.
-        """
-        return self.in_use < self.limit and not self._queue
-
     def acquire(self) -> Ticket | None:
         """
         Ask for a place: an admitted ticket, one that waits in the queue, or None when the queue is full.
         """
-        if self.in_use < self.limit and not self._queue:
+        if self.has_room:
             self.in_use += 1
+            self.has_room = self.in_use < self.limit
             return _ADMITTED
         if len(self._queue) >= self._max_pending:
             return None
@@ -88,8 +84,11 @@ class ConcurrencyLimit:
             del self._queue[ticket]
             return None
         self.in_use -= 1
-        admitted = self._admit()
-        return admitted[0] if admitted else None
+        if self._queue:
+            admitted = self._admit()
+            return admitted[0] if admitted else None
+        self.has_room = self.in_use < self.limit
+        return None
 
     def resize(self, limit: int, max_pending: int | None = None) -> list[Ticket]:
         """
@@ -110,6 +109,7 @@ class ConcurrencyLimit:
             ticket.is_admitted = True
             self.in_use += 1
             admitted.append(ticket)
+        self.has_room = self.in_use < self.limit  # the queue is empty, then
         return admitted
 
 

@@ -51,5 +51,5 @@ class SlowStart:
         """
         if age >= self._window:
             return 1.0
-        grown: float = (max(0.0, age) / self._window) ** self._exponent
-        return max(self._minimum, grown)
+        grown: float = (age / self._window) ** self._exponent if age > 0.0 else 0.0
+        return grown if grown > self._minimum else self._minimum

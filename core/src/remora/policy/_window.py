@@ -31,23 +31,25 @@ class Window:
         totals: The total of each column as of the last `add` or `roll`.
     """
 
-    __slots__ = ("_buckets", "_clock", "_present", "_rate", "_tick", "totals")
+    __slots__ = ("_buckets", "_clock", "_ends", "_present", "_rate", "_tick", "totals")
 
     def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rate = min(BUCKETS / seconds, _FASTEST)
         self._tick = int(clock() * self._rate)
+        self._ends = (self._tick + 1) / self._rate
         self._buckets = [[0] * columns for _ in range(BUCKETS)]
         self._present = self._buckets[self._tick % BUCKETS]
         self.totals = [0] * columns
 
-    def add(self, column: int, amount: int = 1) -> None:
+    def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
         """
-        Count something that happens now.
+        Count something that happens now; `now` is the time, where it is known already.
         """
-        tick = int(self._clock() * self._rate)
-        if tick > self._tick:
-            self._advance(tick)
+        if now is None:
+            now = self._clock()
+        if now >= self._ends:
+            self._advance(int(now * self._rate))
         self._present[column] += amount
         self.totals[column] += amount
 
@@ -55,9 +57,9 @@ class Window:
         """
         The totals as of now.
         """
-        tick = int(self._clock() * self._rate)
-        if tick > self._tick:
-            self._advance(tick)
+        now = self._clock()
+        if now >= self._ends:
+            self._advance(int(now * self._rate))
         return self.totals
 
     def clear(self) -> None:
@@ -68,10 +70,12 @@ class Window:
             bucket[:] = [0] * len(bucket)
 
     def _advance(self, tick: int) -> None:
+        if tick <= self._tick:  # rounding
+            return
         for passed in range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1):
             bucket = self._buckets[passed % BUCKETS]
             for column, amount in enumerate(bucket):
                 self.totals[column] -= amount
                 bucket[column] = 0
-        self._tick = tick
+        self._tick, self._ends = tick, (tick + 1) / self._rate
         self._present = self._buckets[tick % BUCKETS]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import load_config
+from remora.config import trace_config
 from remora.errors import PluginNotFound
 from remora_cli._host import make_manager
 from remora_cli._options import backend as backend_option
@@ -22,7 +22,7 @@ from remora_cli._run import run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from remora.config import ManagerConfig
+    from remora.config import LoadedConfig
     from remora_cli._output import Output
 
 _HELP = """
@@ -74,7 +74,7 @@ def command(
     if len(words) > 2:
         raise click.UsageError("more words than CONFIG PLUGIN [METHOD] JSON", click.get_current_context())
     method, request = words[0] if len(words) == 2 else None, _parse(words[-1])
-    manager = make_manager(_only(load_config(config), plugin), path=config)
+    manager = make_manager(_only(trace_config(config), plugin))
 
     async def call() -> object:
         async with manager:
@@ -100,11 +100,12 @@ def _refuse(source: str, constant: str) -> object:
     raise ValueError(f"{constant} in {source}")
 
 
-def _only(config: ManagerConfig, plugin: str) -> ManagerConfig:
+def _only(loaded: LoadedConfig, plugin: str) -> LoadedConfig:
     """
     The configuration with nothing but one plugin.
     """
-    if plugin not in config.plugins:
-        known = ", ".join(sorted(config.plugins)) or "none"
+    plugins = loaded.config.plugins
+    if plugin not in plugins:
+        known = ", ".join(sorted(plugins)) or "none"
         raise PluginNotFound(f"no plugin named {plugin!r} is configured; there are: {known}")
-    return replace(config, plugins={plugin: config.plugins[plugin]})
+    return replace(loaded, config=replace(loaded.config, plugins={plugin: plugins[plugin]}))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import load_config
+from remora.config import trace_config, without_credentials
 from remora.extensions import installed
 from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _HELP = """
 Check a configuration without starting anything.
 
-Every problem is named at once. Extensions that are installed but broken are
+CONFIG is a file in TOML, JSON or YAML, or a directory of such files. Every
+problem is named at once, with file, line and key. Extensions that are installed but broken are
 warnings, unless the configuration needs them. For every program that would
 be started it is said what protects the host from it.
 """
@@ -35,13 +36,13 @@ def command(output: Output, config: str) -> None:
     """
     Check and list.
     """
-    loaded = load_config(config)
-    manager = make_manager(loaded, path=config)  # which logs the extensions that are broken
+    loaded = trace_config(config)
+    manager = make_manager(loaded)  # which logs the extensions that are broken
     programs = manager.inspect()
     if output.as_json:
-        output.document(_report(loaded, programs))
+        output.document(_report(loaded.config, programs))
         return
-    for plugin in loaded.plugins.values():
+    for plugin in loaded.config.plugins.values():
         output.line(_describe(plugin))
         for each in programs:
             if each.plugin == plugin.name:
@@ -77,7 +78,9 @@ def _describe(plugin: PluginConfig) -> str:
 
 def _addresses(plugin: PluginConfig) -> list[str]:
     named = [each.url for each in plugin.endpoints] or [plugin.endpoint]
-    return [each for each in named if each] or [f"{plugin.transport or 'exec'}:{plugin.executable}"]
+    return [without_credentials(each) for each in named if each] or [
+        f"{plugin.transport or 'exec'}:{plugin.executable}"
+    ]
 
 
 def _transport(plugin: PluginConfig) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import load_config
+from remora.config import trace_config
 from remora.errors import ConfigError
 from remora.security import AllowEntry, AllowList, parse_allow_list, render_allow_list
 from remora_cli._errors import CONFIGURATION
@@ -57,11 +57,11 @@ def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     """
     Write the list.
     """
-    loaded = load_config(config)
-    target = file or loaded.security.allow_list
+    loaded = trace_config(config)
+    target = file or loaded.config.security.allow_list
     if not target:
         raise ConfigError("where to? Pass --output FILE, or set allow_list in [security]", source=config)
-    found = make_manager(loaded, path=config).inspect()
+    found = make_manager(loaded).inspect()
     _require_readable(found)
     before = _present(target)
     after = _pinned(before, found, keep=keep)
@@ -75,7 +75,7 @@ def verify(output: Output, config: str) -> None:
     """
     Compare.
     """
-    found = make_manager(load_config(config), path=config).inspect()
+    found = make_manager(trace_config(config)).inspect()
     if output.as_json:
         output.document({"ok": all(map(_is_good, found)), "programs": found})
     else:

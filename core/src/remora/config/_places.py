@@ -1,0 +1,98 @@
+"""
+Where values of a configuration come from: the paths of keys, and the lines of files or the variables that set them.
+
+What lives here: records and look-ups. What must not: reading anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from remora._structure import join_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Path = tuple[str | int, ...]
+    Lines = Mapping[Path, int]
+    Places = dict[str, "Place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a value was set.
+
+    Attributes:
+        source: The file, or the environment variable.
+        line: The line of the file, counted from 1; None where there are no lines.
+        via: The table of defaults that handed it on; empty when it was set for the key itself.
+    """
+
+    source: str
+    line: int | None = None
+    via: str = ""
+
+    def __str__(self) -> str:
+        where = self.source if self.line is None else f"{self.source}:{self.line}"
+        return f"{where} [{self.via}]" if self.via else where
+
+
+def join(path: str, key: object) -> str:
+    """
+    The path of a key below another, as messages write it: the names of plugins stand there without quotes.
+    """
+    return f"plugins.{key}" if path == "plugins" else join_path(path, key)
+
+
+def path_text(path: Iterable[str | int]) -> str:
+    """
+    A path as messages write it.
+    """
+    text = ""
+    for key in path:
+        text = join(text, key)
+    return text
+
+
+def places_of(lines: Lines, source: str) -> Places:
+    """
+    The places of what a file sets.
+    """
+    return {path_text(path): Place(source, line) for path, line in lines.items()}
+
+
+def nearest(places: Mapping[str, Place], path: str) -> Place | None:
+    """
+    The place of a path, or else that of the closest table around it.
+    """
+    while path and path not in places:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return places.get(path)
+
+
+def hand_on(places: Places, source: str, target: str, *, via: str = "") -> None:
+    """
+    Let a value and all below it count as set at another path too.
+    """
+    found = {path: place for path, place in places.items() if is_below(path, source)}
+    for path, place in found.items():
+        places.setdefault(target + path[len(source) :], replace(place, via=via or place.via))
+
+
+def is_below(path: str, parent: str) -> bool:
+    """
+    Whether a path is another one, or leads through it.
+    """
+    return path.startswith(parent) and path[len(parent) : len(parent) + 1] in ("", ".", "[")
+
+
+def placed(line: str, places: Mapping[str, Place], source: str | None) -> str:
+    """
+    A problem, which begins with its path, with the file and the line in front of it.
+    """
+    if source is None:
+        return line
+    place = nearest(places, line.partition(": ")[0])
+    return f"{replace(place, via='') if place else source}: {line}"
