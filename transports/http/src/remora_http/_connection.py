@@ -79,9 +79,8 @@ class Connection:
 
     async def _respond(self, request: Request) -> Response:
         if isinstance(request.problem, BadRequest):
-            status, *reason = request.problem.args
-            text = str(reason[0]) if reason else HTTPStatus(status).phrase
-            return Response(status, [(b"content-type", b"text/plain")], text.encode())
+            text = str(request.problem).encode()
+            return Response(request.problem.status, [(b"content-type", b"text/plain")], text)
         if request.method != "POST":
             return not_allowed()
         try:

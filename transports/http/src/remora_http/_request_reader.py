@@ -34,8 +34,15 @@ _WAITING = 4
 
 class BadRequest(Exception):
     """
-    It is no request. Its first argument is the HTTP status that says so.
+    It is no request that could be answered.
+
+    Attributes:
+        status: The HTTP status that says so.
     """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,9 @@ class RequestReader:
         self.requests = deque[Request]()
         self.is_amid = self.is_ended = self.is_cut = self.wants_continue = False
         self._limit = limit
+        self._problem: Exception | None = None
+        self._body: Body | None = None
+        self._headers: Mapping[str, str] = {}
         self._parser = HttpRequestParser(self)
         self._begin()
 
@@ -99,20 +109,20 @@ class RequestReader:
         before = len(self.requests)
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            self._end(BadRequest(501))
+        except HttpParserUpgrade as exc:
+            self._decline(data[exc.args[0] :])
         except HttpParserError as exc:
-            self._end(_explained(400, str(exc)))
+            self._end(BadRequest(400, str(exc)))
         if self.is_amid and not self._has_body and before == len(self.requests):
             self._overhead += len(data)
             if self._overhead > _HEAD:
-                self._end(_explained(431, "what is no body is larger than 64 KiB"))
+                self._end(BadRequest(431, "what is no body is larger than 64 KiB"))
 
     def expire(self) -> None:
         """
         Give up the request that has begun: its client is too slow.
         """
-        self._end(_explained(408, "the request did not arrive in time"))
+        self._end(BadRequest(408, "the request did not arrive in time"))
 
     def on_message_begin(self) -> None:
         self._begin()
@@ -142,28 +152,41 @@ class RequestReader:
         if self.is_ended:
             return
         if self._problem is not None:
-            self._skip(chunk)
+            self._skip(len(chunk))
         elif self._body is not None:
             self._inflate(self._body, chunk)
         else:
             self._keep(chunk)
 
     def on_message_complete(self) -> None:
-        if self.is_ended or not self.is_amid:
+        if self.is_ended or not self.is_amid or self._parser.should_upgrade():
             return
         self.is_amid = self.wants_continue = False
         body = self._finish()
         self._put(body, is_last=not self._keeps_alive)
 
+    def _decline(self, rest: bytes) -> None:
+        """
+        Read a request again, and what follows it, as if it had not offered to go on in another protocol.
+        """
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            return self._end(BadRequest(501, "this is no proxy"))
+        pairs = [(name, value) for name, value in self._raw if name.lower() != b"upgrade"]
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
+        self._parser = HttpRequestParser(self)
+        return self.feed(head + rest)
+
     def _begin(self) -> None:
         self._url = b""
         self._raw: RawHeaders = []
-        self._headers: Mapping[str, str] = {}
+        self._headers = {}
         self._has_head = self._has_body = self._keeps_alive = False
-        self._body: Body | None = None
+        self._body = None
         self._chunks: list[bytes] = []
         self._size = self._skipped = self._overhead = 0
-        self._problem: Exception | None = None
+        self._problem = None
 
     def _consider(self, headers: Mapping[str, str]) -> None:
         if headers["expect"].lower() != "100-continue":
@@ -178,21 +201,22 @@ class RequestReader:
         self._size += len(chunk)
         self._chunks.append(chunk)
         if self._size > self._limit:
-            self._refuse(BodyTooLarge(b""))
+            self._refuse(BodyTooLarge(b""), excess=self._size - self._limit)
 
     def _inflate(self, body: Body, chunk: bytes) -> None:
         try:
             body.feed(chunk)
         except (BadEncoding, BodyTooLarge) as exc:
-            self._refuse(exc)
+            self._refuse(exc, excess=len(chunk))
 
-    def _refuse(self, problem: Exception) -> None:
+    def _refuse(self, problem: Exception, *, excess: int) -> None:
         self._problem, self._body = problem, None
         self._chunks.clear()
+        self._skip(excess)
 
-    def _skip(self, chunk: bytes) -> None:
+    def _skip(self, size: int) -> None:
         # A client that is still sending would miss an answer given now; a little patience lets it see why.
-        self._skipped += len(chunk)
+        self._skipped += size
         if self._skipped > self._limit:
             self._end(self._problem)
 
@@ -218,13 +242,9 @@ class RequestReader:
         try:
             path = _path(self._url)
         except HttpParserInvalidURLError:
-            problem = problem or _explained(400, "the target of the request makes no sense")
+            problem = problem or BadRequest(400, "the target of the request makes no sense")
         self.requests.append(Request(verb, path, self._headers, body, problem, is_last))
         self.is_ended = self.is_ended or is_last
-
-
-def _explained(status: int, reason: str) -> BadRequest:
-    return BadRequest(status, reason)
 
 
 @lru_cache(maxsize=1024)

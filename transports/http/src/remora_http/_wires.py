@@ -6,18 +6,18 @@ What lives here: what a wire is, and the times that it keeps. What must not: wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sniffio
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from remora_http._request_reader import Request
 
-    Serve = Callable[["Wire"], Awaitable[None]]
+    Serve = Callable[["Wire"], Coroutine[Any, Any, None]]
     Listen = Callable[[socket.socket, ssl.SSLContext | None, int, Serve], Awaitable[None]]
 
 HANDSHAKE = 10.0

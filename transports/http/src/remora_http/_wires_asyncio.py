@@ -29,9 +29,13 @@ async def listen(listening: socket.socket, tls: ssl.SSLContext | None, limit: in
     """
     loop = asyncio.get_running_loop()
     async with anyio.create_task_group() as tasks:
+
+        def begin(wire: ProtocolWire) -> None:
+            tasks.start_soon(serve, wire)
+
         with anyio.CancelScope(shield=True):  # cancelled here, asyncio would forget to watch the socket no longer
             server = await loop.create_server(
-                lambda: ProtocolWire(loop, limit, lambda wire: tasks.start_soon(serve, wire)),
+                lambda: ProtocolWire(loop, limit, begin),
                 sock=listening,
                 ssl=tls,
                 ssl_handshake_timeout=HANDSHAKE if tls else None,
