@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,7 +58,7 @@ def command(output: Output, kind: str, target: tuple[str, str], scheme: str | No
     """
     logging.getLogger("remora").setLevel(logging.CRITICAL)  # some claims are about what fails
     specs = _specs(kind, find_target(*target), ":".join(target), scheme)
-    found = {spec.name: run(lambda spec=spec: examine(kind, spec), backend=backend) for spec in specs}
+    found = {spec.name: run(partial(examine, kind, spec), backend=backend) for spec in specs}
     is_broken = any(finding.problem for findings in found.values() for finding in findings)
     if output.as_json:
         output.document({"kind": kind, "conforms": not is_broken, "findings": found})
