@@ -69,6 +69,9 @@ LAYERS = {
     "_interception": Layer("_catalog _conduct protocols types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
+    "reload": Layer("values errors"),
+    "_turns": Layer("", "anyio"),
+    "_errand": Layer("errors", "anyio"),
     "_instance": Layer("policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance policy protocols types errors"),
@@ -84,15 +87,18 @@ LAYERS = {
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
-    "_assembly": Layer(
-        f"{RECORDS} config policy _authenticate _balancing _interception _options _fallback _instance _route _pipeline"
-        " _caller",
-        "anyio",
-    ),
+    "_drain": Layer("_instance _route policy types", "anyio"),
+    "_requirements": Layer("config types"),
+    "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
+    "_admission": Layer(f"{RECORDS} config _options _assembly"),
+    "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
+    "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
+    "_plan": Layer("config reload _assembly"),
+    "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _exporting _registry _supervisor "
-        "metrics",
+        f"{RECORDS} io config reload client inspection metrics _caller _admission _conduct _errand _events _exporting"
+        " _fleet _plan _registry _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

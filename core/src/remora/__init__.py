@@ -17,6 +17,7 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     Draining,
+    DrainTimeout,
     ExecutableRefused,
     ExtensionConflict,
     ExtensionError,
@@ -45,6 +46,7 @@ from remora.errors import (
 from remora.hookspecs import hookimpl
 from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
+from remora.reload import PluginPlan, PluginReload, ReloadOptions, ReloadPlan, ReloadReport
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import (
@@ -77,6 +79,7 @@ __all__ = [
     "ConnectionLost",
     "CurrentCall",
     "DeadlineExceeded",
+    "DrainTimeout",
     "Draining",
     "Endpoint",
     "ExecutableRefused",
@@ -107,7 +110,12 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginNotFound",
+    "PluginPlan",
+    "PluginReload",
     "RateLimited",
+    "ReloadOptions",
+    "ReloadPlan",
+    "ReloadReport",
     "RemoraError",
     "Reply",
     "Secret",

@@ -8,6 +8,7 @@ What lives here: putting them together, once. What must not: when a call goes th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,23 +27,36 @@ if TYPE_CHECKING:
 Proceed = Callable[[Call], Awaitable[Reply]]
 
 
-def call_interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
+@dataclass(frozen=True, slots=True)
+class Interception:
     """
-    What wraps the calls of a plugin, the outermost first, each with what to call it in messages.
-    """
-    return list(_built(catalog, "build", plugin))
+    What wraps the calls of one plugin, the outermost first, each with what to call it in messages.
 
+    Attributes:
+        calls: What wraps each call.
+        attempts: What wraps each of its attempts.
+    """
 
-def attempt_interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, AttemptInterceptor]]:
-    """
-    What wraps each attempt of the calls of a plugin, likewise.
-    """
-    return list(_built(catalog, "attempt", plugin))
+    calls: Sequence[tuple[str, Interceptor]] = ()
+    attempts: Sequence[tuple[str, AttemptInterceptor]] = ()
+
+    @classmethod
+    def of(cls, catalog: Catalog, plugin: str) -> Interception:
+        """
+        What the installed extensions have for a plugin.
+
+        Raises:
+            ExtensionError: One of them cannot be built.
+        """
+        return cls(list(_built(catalog, "build", plugin)), list(_built(catalog, "attempt", plugin)))
 
 
 def served_interceptors(catalog: Catalog) -> list[tuple[str, Interceptor]]:
     """
     What wraps the calls that a served plugin answers, likewise.
+
+    Raises:
+        ExtensionError: One of them cannot be built.
     """
     return list(_built(catalog, "serve"))
 

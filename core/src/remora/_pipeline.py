@@ -18,6 +18,7 @@ from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
 from remora._interception import nested
 from remora.errors import (
+    Cancelled,
     CircuitOpen,
     ConfigError,
     DeadlineExceeded,
@@ -31,13 +32,12 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable
 
     from remora._fallback import Fallback
     from remora._instance import Instance
-    from remora._interception import Proceed
+    from remora._interception import Interception, Proceed
     from remora._route import Route
-    from remora.protocols import AttemptInterceptor, Interceptor
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
@@ -51,20 +51,19 @@ class Pipeline:
     def __init__(
         self,
         route: Route,
-        interceptors: Sequence[tuple[str, Interceptor]],
+        interception: Interception,
         *,
-        attempt_interceptors: Sequence[tuple[str, AttemptInterceptor]] = (),
         fallback: Fallback | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._route = route
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
-        self._delivery = Delivery(route, attempt_interceptors)
+        self._delivery = Delivery(route, interception.attempts)
         self._fallback = fallback
         self._intercepted: Proceed = self._attempts
-        if interceptors:  # the deadline holds for them too
-            self._intercepted = partial(self._bounded, send=nested(interceptors, route.conduct, self._attempts))
+        if interception.calls:  # the deadline holds for them too
+            self._intercepted = partial(self._bounded, send=nested(interception.calls, route.conduct, self._attempts))
 
     def deadline(self, timeout: float | None) -> float:
         """
@@ -136,8 +135,14 @@ class Pipeline:
         return reply
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
-        with anyio.move_on_after(self._route.remaining(call)):
-            return await send(call)
+        with anyio.move_on_after(self._route.remaining(call)) as scope:
+            self._route.scopes.add(scope)
+            try:
+                return await send(call)
+            finally:
+                self._route.scopes.discard(scope)
+        if self._route.is_cut:
+            raise Cancelled("it was still under way when the time for draining was over")
         raise DeadlineExceeded("no reply in time")
 
     async def _attempts(self, call: Call) -> Reply:
@@ -189,7 +194,7 @@ class Pipeline:
                 if delay is None:
                     raise
             attempts += 1
-            await anyio.sleep(delay)
+            await self._rest(delay)
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -213,7 +218,7 @@ class Pipeline:
             )
         if turn.wait > 0:
             try:
-                await anyio.sleep(turn.wait)
+                await self._rest(turn.wait)
             except BaseException:
                 self._route.bucket.cancel(turn)
                 raise
@@ -222,12 +227,23 @@ class Pipeline:
         """
         Wait until something has changed about the instances, within the deadline.
         """
+        with anyio.move_on_after(self._route.remaining(call)):
+            await self._changed()
+            return
+        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
+
+    async def _rest(self, seconds: float) -> None:
+        """
+        Wait so long, or until calls are not waited for any more.
+        """
+        with anyio.move_on_after(seconds):
+            while not self._route.is_cut:
+                await self._changed()
+
+    async def _changed(self) -> None:
         changed = anyio.Event()
         self._route.wait(changed)
         try:
-            with anyio.move_on_after(self._route.remaining(call)):
-                await changed.wait()
-                return
+            await changed.wait()
         finally:
             self._route.forget(changed)
-        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)

@@ -16,7 +16,7 @@ import pytest
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
 COMMANDS = ["call", "check", "completion", "config", "conformance", "demo", "describe", "diff-schema", "explain"]
-COMMANDS += ["extensions", "new", "serve"]
+COMMANDS += ["extensions", "new", "plan", "serve"]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS, "config show", "config schema"])

@@ -24,6 +24,7 @@ _COMMANDS = {
     "explain": "Say what a configuration means for one plugin.",
     "extensions": "List what is installed, and what is wrong with it.",
     "new": "Begin a plugin, a host or an extension.",
+    "plan": "Say what a reload would do.",
     "security": "Pin the programs that are started, and verify them.",
     "serve": "Serve Python objects as a plugin.",
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._exporters import exporters_in
+from remora.config._order import problems_of_order
 from remora.config._overrides import PREFIX, override
 from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
@@ -205,4 +206,6 @@ def _plugins(
             plugins[name] = plugin
             add(check(plugin), problems)
     add(missing_fallbacks(tables), problems)
+    if len(plugins) == len(tables):  # else what is missing may only be wrong
+        add(problems_of_order(plugins), problems)
     return plugins

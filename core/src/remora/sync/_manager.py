@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from remora._caller import CallOptions
     from remora.config import ManagerConfig, PluginConfig
     from remora.inspection import Inspected
+    from remora.reload import ReloadOptions, ReloadReport
     from remora.types import ExtensionFaults, HealthStatus, PluginInfo
 
 Request = TypeVar("Request")
@@ -146,7 +147,7 @@ class Manager:
         return client
 
     def _make_client(self, name: str, protocol: Callable[..., T]) -> T:
-        client: T = make_client(self._manager._caller(name), protocol, wait=lambda call: blocking(self._loop, call))
+        client: T = make_client(self._manager._handle(name), protocol, wait=lambda call: blocking(self._loop, call))
         return client
 
     def execute(
@@ -186,14 +187,22 @@ class Manager:
         """
         self._loop.call(self._manager.unregister, name, drain=drain)
 
-    def drain(self, name: str, timeout: float) -> bool:
+    def drain(self, name: str, timeout: float, *, force: bool = False) -> None:
         """
-        Refuse new calls of a plugin, and wait for those under way.
+        Refuse new calls of a plugin, and wait for those under way, as `remora.Manager.drain`.
 
-        Returns:
-            Whether all of them ended within `timeout` seconds.
+        Raises:
+            DrainTimeout: Calls were still under way after `timeout` seconds.
         """
-        return self._loop.call(self._manager.drain, name, timeout)
+        self._loop.call(self._manager.drain, name, timeout, force=force)
+
+    def reload(
+        self, config: ManagerConfig | Mapping[str, object], options: ReloadOptions | None = None
+    ) -> ReloadReport:
+        """
+        Move to another configuration without a call that fails, as `remora.Manager.reload`.
+        """
+        return self._loop.call(self._manager.reload, config, options)
 
     def active_requests(self, name: str | None = None) -> int:
         """
