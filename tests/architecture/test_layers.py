@@ -129,9 +129,8 @@ CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"} | {
-    wheel.package for wheel in WHEELS
-}
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
+LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
 
 
