@@ -67,9 +67,13 @@ LAYERS = {
     "_conduct": Layer("_faults types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
-    "_instance": Layer("policy protocols types errors"),
+    "_built_in": Layer("metrics"),
+    "_no_meter": Layer("types errors"),
+    "_instance": Layer("_no_meter policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
-    "_route": Layer("_balancing _conduct _instance policy protocols types errors"),
+    "_route": Layer("_balancing _conduct _instance _no_meter policy protocols types errors"),
+    "_meters": Layer("_built_in _no_meter _instance _route metrics policy types errors"),
+    "observability": Layer("_built_in _meters _instance _route metrics policy types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
     "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
@@ -86,8 +90,8 @@ LAYERS = {
     ),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _exporting _registry _supervisor "
-        "metrics",
+        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _exporting _meters _registry "
+        "_supervisor metrics observability",
         "anyio",
     ),
     # the plugin author's side

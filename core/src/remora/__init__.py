@@ -45,6 +45,7 @@ from remora.errors import (
 from remora.hookspecs import hookimpl
 from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
+from remora.observability import ObservabilityMetrics
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import (
@@ -98,6 +99,7 @@ __all__ = [
     "MetricsRegistry",
     "NoCredentials",
     "NotInstalled",
+    "ObservabilityMetrics",
     "Overloaded",
     "PeerRefused",
     "Plugin",

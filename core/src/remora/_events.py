@@ -35,6 +35,7 @@ class EventBus:
             (f"the observer of extension {each.entry_point!r} of {each}", tell) for each, tell in observers
         ]
         self._conduct = conduct
+        self.count: Callable[[Event], object] | None = None  # the manager's own, told before everybody else
         self._subscribers: set[MemoryObjectSendStream[Event]] = set()
         self._is_closed = False
 
@@ -43,6 +44,8 @@ class EventBus:
         Tell everybody; what an observer does wrong is logged with its extension's name.
         """
         _log.debug("%s", event)
+        if self.count is not None:
+            self.count(event)
         for culprit, observe in self._observers:
             with self._conduct.watching(culprit):
                 try:

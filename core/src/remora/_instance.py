@@ -10,6 +10,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from remora._no_meter import NO_METER
 from remora.policy import (
     CircuitBreaker,
     ConcurrencyLimit,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from remora._meters import InstanceMeter
+    from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError
     from remora.policy import Ticket
@@ -76,6 +79,7 @@ class Instance:
         limit: How many calls may be under way to it.
         is_adaptive: Whether the limit learns from how long calls take.
         doubt: Woken when it should be probed before its time.
+        meter: Counts the attempts at it.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class Instance:
         first = self._most if self._gradient is None else min(self._most, self._gradient.limit)
         self.limit = ConcurrencyLimit(first, config.connection.max_pending)
         self.doubt: Waiter | None = None
+        self.meter: InstanceMeter | NoMeter = NO_METER
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0

@@ -16,6 +16,7 @@ from remora._caller import NO_OPTIONS, Caller, CallOptions
 from remora._conduct import Conduct
 from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
+from remora._meters import Meters
 from remora._registry import load_catalog
 from remora._supervisor import Supervisor
 from remora.client import Plugin, make_client, service_of
@@ -24,6 +25,7 @@ from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotF
 from remora.inspection import inspect
 from remora.io import loop_clock
 from remora.metrics import MetricsRegistry
+from remora.observability import observe
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from remora._route import Route
     from remora.config import PluginConfig
     from remora.inspection import Inspected
+    from remora.observability import ObservabilityMetrics
     from remora.types import Call, Event, ExtensionFaults, PluginInfo, Reply
 
 __all__ = ["Manager"]
@@ -95,6 +98,9 @@ class Manager:
             max_series=kept.max_series,
             export_timeout=kept.export_timeout,
         )
+        self._meters = Meters(self._metrics) if kept.enabled else None
+        if self._meters is not None:
+            self._bus.count, self._conduct.count = self._meters.observe, self._meters.fault
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
@@ -136,6 +142,8 @@ class Manager:
         assert self._group is not None
         assert self._supervisor is not None
         self._is_closed = True
+        if self._meters is not None:
+            self._meters.closing()
         for plugged in self._plugins.values():
             plugged.route.is_closed = True
         self._group.cancel_scope.shield = True
@@ -357,6 +365,13 @@ class Manager:
         """
         return self._metrics
 
+    def observability(self) -> ObservabilityMetrics:
+        """
+        How many calls there were since the manager was entered, how they ended, how long they took, and how everything
+        is now. Numbers are exact; latencies are as exact as the buckets of their histograms.
+        """
+        return observe({name: plugged.route for name, plugged in self._plugins.items()}, self._metrics)
+
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """
         What extensions have done wrong since the manager was made, by who did it, such as
@@ -405,6 +420,8 @@ class Manager:
             security=self._config.security,
         )
         plugged = assemble(self._catalog, config, lent)
+        if self._meters is not None:
+            self._meters.attach(plugged.route)
         self._plugins[config.name] = plugged
         supervisor = self._running()
         for part in plugged.parts:

@@ -115,20 +115,28 @@ class Pipeline:
             RemoraError: The call has no reply; the error says where it happened and what can be done.
         """
         route = self._route
+        began: float | None = None
+        failure: RemoraError | None = ABANDONED
         try:
-            now = route.admit(call)  # 1 admit, unless by 2 no time is left
+            began = now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
                 if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
                     await self._take_turn(call)
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
+            failure = None
         except RemoraError as error:
+            failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
-            return await self._fallback.answer(call, error)
+            reply = await self._fallback.answer(call, error)
+            failure = None
+            return reply
+        finally:
+            route.meter.ended(call, 0.0 if began is None else route.clock() - began, failure)
         if self._fallback is not None:
             self._fallback.remember(call, reply)
         return reply
@@ -197,7 +205,13 @@ class Pipeline:
             return None
         idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
         delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=self._route.remaining(call))
-        return delay if delay is not None and self._route.budget.withdraw() else None
+        if delay is None:
+            return None
+        if not self._route.budget.withdraw():
+            self._route.meter.retry_refused()
+            return None
+        self._route.meter.retried()
+        return delay
 
     async def _take_turn(self, call: Call) -> None:
         """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
+from remora._no_meter import NO_METER
 from remora.errors import (
     CircuitOpen,
     ConfigError,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from remora._authenticate import Authenticator
     from remora._balancing import Balancing
+    from remora._meters import PluginMeter
+    from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.policy import StateChange
     from remora.protocols import Channel
@@ -52,6 +55,7 @@ class Route:
         clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
         authenticate: What proves to the plugin who calls; None for nothing.
+        meter: Counts its calls.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Route:
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.authenticate = authenticate
+        self.meter: PluginMeter | NoMeter = NO_METER
         self.clock = clock
         self._publish = publish
         self._is_flat = len({each.priority for each in self.instances}) == 1
