@@ -12,10 +12,13 @@ from typing import Any
 
 import anyio
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
-from remora import Code, ObservabilityMetrics, PluginError, RemoraError, Unavailable
+from remora import Code, Manager, ObservabilityMetrics, PluginError, RemoraError, Unavailable
 from remora.metrics import Distribution, MetricBatch
 from remora.testing import RecordingExporter
+from remora_prometheus import RemoraCollector
 from tests.core.scripts import endpoint, stage, table
 
 VIRTUAL_TIME = True
@@ -36,6 +39,16 @@ def _by_last_label(batch: MetricBatch, name: str, *labels: str) -> dict[str, flo
         if point.labels[: len(labels)] == labels and not isinstance(point.value, Distribution):
             found[point.labels[-1]] += point.value  # type: ignore[assignment]  # counters of calls are whole
     return dict(found)
+
+
+def _scraped(manager: Manager) -> dict[str, float]:
+    """
+    The same, as the page for Prometheus says.
+    """
+    registry = CollectorRegistry()
+    registry.register(RemoraCollector(manager.metrics.snapshot))
+    samples = [sample for family in parse(generate_latest(registry).decode()) for sample in family.samples]
+    return {each.labels["code"]: each.value for each in samples if each.name == "remora_requests_total"}
 
 
 async def test_ten_thousand_calls_are_counted_the_same_everywhere() -> None:
@@ -79,6 +92,7 @@ async def test_ten_thousand_calls_are_counted_the_same_everywhere() -> None:
             group.cancel_scope.cancel()
         said = host.manager.observability()
         counted = _requests(host.manager.metrics.snapshot())
+        scraped = _scraped(host.manager)
 
         attempts = sum(each.total_requests for each in said.plugin_metrics["p"].instances.values())
         sent = sum(len(host[each].calls) for each in "abc")
@@ -86,7 +100,7 @@ async def test_ten_thousand_calls_are_counted_the_same_everywhere() -> None:
 
     assert 10_000 == sum(seen.values()) == said.total_requests
     assert {"OK", "CANCELLED", "RESOURCE_EXHAUSTED", "NOT_FOUND", "DEADLINE_EXCEEDED"} <= seen.keys()
-    assert seen == counted == _requests(exported)
+    assert seen == counted == scraped == _requests(exported)
     assert {**said.plugin_metrics["p"].errors, "OK": seen["OK"]} == seen
     assert seen["OK"] / 10_000 == said.overall_success_rate == said.plugin_metrics["p"].success_rate
     assert sent == attempts
