@@ -59,7 +59,8 @@ LAYERS = {
     # the host
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
-    "_events": Layer("types", "anyio"),
+    "_log_fields": Layer("types errors"),
+    "_events": Layer("_log_fields types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
@@ -80,7 +81,7 @@ LAYERS = {
     "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
-    "_pipeline": Layer("_delivery _draft _fallback _instance _route _context policy types errors", "anyio"),
+    "_pipeline": Layer("_delivery _draft _fallback _instance _log_fields _route _context policy types errors", "anyio"),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),

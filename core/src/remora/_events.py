@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._log_fields import of_event
 from remora.types import Event
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class EventBus:
         """
         Tell everybody; what an observer does wrong is logged with its extension's name.
         """
-        _log.debug("%s", event)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", event, extra=of_event(event))
         if self.count is not None:
             self.count(event)
         for culprit, observe in self._observers:

@@ -6,6 +6,7 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,6 +18,7 @@ from anyio.lowlevel import checkpoint
 from remora._context import handled_call
 from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
+from remora._log_fields import of_call
 from remora.errors import (
     CircuitOpen,
     ConfigError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
     from remora.protocols import Interceptor
+
+_log = logging.getLogger(__name__)
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
@@ -129,6 +133,8 @@ class Pipeline:
         except RemoraError as error:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("a call of %s failed: %s", call.name, error, extra=of_call(call, error))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
