@@ -142,13 +142,13 @@ class Stage:
         The raw reply to a call, with its headers.
         """
         call = Call(payload=b'{"text":"%s"}' % text.encode(), request_id="r")
-        return await self.manager._plugins[name].caller.pipeline(call, None)
+        return await self.manager._fleet[name].caller.pipeline(call, None)
 
     def route(self, name: str = "p") -> Any:
         """
         The inner state of a plugin.
         """
-        return self.manager._plugins[name].route
+        return self.manager._fleet[name].route
 
 
 def table(addresses: str | Sequence[object] = "a", **settings: Any) -> dict[str, Any]:

@@ -223,7 +223,7 @@ async def test_series_of_an_instance_end_with_it_and_those_of_its_plugin_do_not(
         config = host.route().config
         await host.manager.unregister("p")
         gone = host.manager.metrics.snapshot()
-        host.manager.register(replace(config, endpoints=config.endpoints[:1]))
+        await host.manager.register(replace(config, endpoints=config.endpoints[:1]))
         await anyio.sleep(1)
         await host.outcomes(2)
         batch = host.manager.metrics.snapshot()

@@ -17,6 +17,7 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     Draining,
+    DrainTimeout,
     ExecutableRefused,
     ExtensionConflict,
     ExtensionError,
@@ -46,6 +47,7 @@ from remora.hookspecs import hookimpl
 from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
 from remora.observability import ObservabilityMetrics
+from remora.reload import PluginPlan, PluginReload, ReloadOptions, ReloadPlan, ReloadReport
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
 from remora.specs import (
@@ -78,6 +80,7 @@ __all__ = [
     "ConnectionLost",
     "CurrentCall",
     "DeadlineExceeded",
+    "DrainTimeout",
     "Draining",
     "Endpoint",
     "ExecutableRefused",
@@ -109,7 +112,12 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginNotFound",
+    "PluginPlan",
+    "PluginReload",
     "RateLimited",
+    "ReloadOptions",
+    "ReloadPlan",
+    "ReloadReport",
     "RemoraError",
     "Reply",
     "Secret",

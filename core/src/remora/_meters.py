@@ -30,6 +30,8 @@ from remora.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from remora._instance import Instance
     from remora._route import Route
     from remora.errors import RemoraError
@@ -96,14 +98,15 @@ class Meters:
         self._plugins: dict[str, PluginMeter] = {}
         self._is_closing = False
 
-    def attach(self, route: Route) -> None:
+    def attach(self, route: Route, instances: Iterable[Instance] = ()) -> None:
         """
-        Give a plugin, and those of its instances that have none, a meter. A plugin of the same name continues its own.
+        Give a plugin, and instances that are about to be opened, a meter each. A plugin of a name that was there before
+        continues its own.
         """
         if route.meter is NO_METER:
             route.meter = self._plugins.setdefault(route.name, PluginMeter(self, route.name))
-        self.in_flight.watch(lambda: route.calls.active, route.name)
-        for instance in route.instances:
+            self.in_flight.watch(lambda: route.calls.active, route.name)
+        for instance in instances:
             if instance.meter is NO_METER:
                 instance.meter = InstanceMeter(self, route.name, instance.name)
                 self._show(route.name, instance)
@@ -136,7 +139,7 @@ class Meters:
             case FallbackUsed():
                 self._fallbacks.inc(event.plugin, event.kind)
             case InstanceStopped() if not self._is_closing:
-                self._forget(event.plugin, event.instance)
+                self._forget(event.plugin)
         if (outcome := _RELOADS.get(type(event).__name__)) is not None:
             self._reloads.inc(outcome)
 
@@ -152,12 +155,19 @@ class Meters:
         """
         self._is_closing = True
 
-    def _forget(self, plugin: str, name: str) -> None:
-        key = (plugin, name)
-        peers = self._instances[key]
-        peers[:] = [each for each in peers if each.state is not State.STOPPED] or peers[-1:]
-        if peers and peers[-1].state is not State.STOPPED:
-            return
+    def _forget(self, plugin: str) -> None:
+        """
+        Drop the series of instances that have stopped; by their state, since a reload may have given one another name.
+        """
+        for key, peers in list(self._instances.items()):
+            if key[0] != plugin or all(each.state is not State.STOPPED for each in peers):
+                continue
+            if left := [each for each in peers if each.state is not State.STOPPED]:
+                peers[:] = left
+            else:
+                self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
         del self._instances[key]
         for metric in self._of_instances:
             for labels, _ in metric.series.items():

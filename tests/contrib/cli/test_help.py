@@ -15,7 +15,7 @@ import pytest
 
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
-COMMANDS = ["call", "check", "completion", "config", "demo", "explain", "extensions", "serve"]
+COMMANDS = ["call", "check", "completion", "config", "demo", "explain", "extensions", "plan", "serve"]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS, "config show", "config schema"])

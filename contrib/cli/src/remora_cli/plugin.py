@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "See plugins work over every transport, and one die and return.",
     "explain": "Say what a configuration means for one plugin.",
     "extensions": "List what is installed, and what is wrong with it.",
+    "plan": "Say what a reload would do.",
     "security": "Pin the programs that are started, and verify them.",
     "serve": "Serve Python objects as a plugin.",
 }

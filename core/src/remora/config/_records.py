@@ -188,6 +188,7 @@ class PluginConfig:
         annotations: More of that, never used for selection.
         version: A requirement such as ">=1.2,<2" that the plugin's own version must meet, or else it is not used; or
             a plain version, for `info()` of plugins that do not say it themselves.
+        requires: Plugins that are started before this one, and stopped after it.
         options: Options of the transport.
         auth: How the host shows the plugin who it is.
         connection: How instances are connected.
@@ -218,6 +219,7 @@ class PluginConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
+    requires: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     auth: AuthConfig = field(default_factory=AuthConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
