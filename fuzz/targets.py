@@ -31,8 +31,10 @@ from remora.wire import (
     decode_status,
 )
 from remora_grpc._status import error_from_rpc
+from remora_http._answer_reader import AnswerReader
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer, read_failure
+from remora_http._request_reader import RequestReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +100,28 @@ def body(data: bytes) -> None:
     with suppress(BadEncoding, BodyTooLarge):
         collected.feed(data)
         assert len(collected.finish()) <= SMALL
+
+
+def http_answer(data: bytes) -> None:
+    """
+    HTTP: an answer, in two pieces.
+    """
+    reader = AnswerReader("peer", SMALL)
+    with suppress(RemoraError):
+        if not (reader.feed(data[: len(data) // 2]) or reader.feed(data[len(data) // 2 :])):
+            reader.feed_eof()
+        assert len(reader.outcome().body) <= SMALL
+
+
+def http_request(data: bytes) -> None:
+    """
+    HTTP: requests, in two pieces.
+    """
+    reader = RequestReader(SMALL)
+    reader.feed(data[: len(data) // 2])
+    reader.feed(data[len(data) // 2 :])
+    assert all(len(request.body) <= SMALL for request in reader.requests)
+    assert not any(request.is_last for request in list(reader.requests)[:-1])
 
 
 def config(data: bytes) -> None:
@@ -178,6 +202,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "jsonl": jsonl,
     "connect_error": connect_error,
     "body": body,
+    "http_answer": http_answer,
+    "http_request": http_request,
     "config": config,
     "config_json": config_json,
     "config_yaml": config_yaml,

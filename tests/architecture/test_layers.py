@@ -46,7 +46,8 @@ LAYERS = {
     "_request_id": Layer(),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
-    "_methods": Layer("types errors"),
+    "_generics": Layer(),
+    "_methods": Layer("_generics types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
@@ -105,8 +106,10 @@ LAYERS = {
         " _events _exporting _fleet _meters _plan _registry _transition _turns",
         "anyio",
     ),
+    "sync": Layer("_manager _context client types errors", "anyio"),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
+    "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("config protocols types errors wire _describe"),
     "_dispatch": Layer(
         "protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
@@ -116,7 +119,8 @@ LAYERS = {
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch metrics", "anyio trio"
+        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _registry _dispatch",
+        "anyio trio",
     ),
 }
 """
@@ -128,11 +132,10 @@ gets a row. `remora` itself only re-exports.
 ALL = distributions()
 CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
-LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
+LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
-LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"} | {
-    wheel.package for wheel in WHEELS
-}
+LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
+LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
 
 

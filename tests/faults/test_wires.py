@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -22,7 +23,17 @@ from tests.faults.peers import ask, http_answer, http_request, manager_of
 
 pytestmark = pytest.mark.anyio
 
+ENGINES = pytest.mark.parametrize("engine", ["direct", "httpx"])
+"""Each of HTTP's engines meets the same peers."""
+
 SHORT = {"connection": {"request_timeout": 0.5}}
+
+
+def by(engine: str, place: str, **table: Any) -> dict[str, Any]:
+    """
+    The table of a plugin that is called by one of HTTP's engines.
+    """
+    return {"endpoint": f"http://{place}", "options": {"engine": engine}, **table}
 
 
 def reset(stream: SocketStream) -> None:
@@ -44,7 +55,8 @@ async def until_it_ends() -> AsyncIterator[None]:
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("whole", [0, 30, 90], ids=["status", "headers", "body"])
-async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, tcp_peer, whole: int) -> None:
+@ENGINES
+async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, tcp_peer, whole: int, engine: str) -> None:
     """
     Every byte is in time, but the reply is not.
     """
@@ -60,7 +72,7 @@ async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, tcp_peer
         return None
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, manager_of(slow={"endpoint": f"http://{place}", **SHORT}) as manager:
+        async with tcp_peer(talk) as place, manager_of(slow=by(engine, place, **SHORT)) as manager:
             await anyio.wait_all_tasks_blocked()
             started = anyio.current_time()
             with pytest.raises(DeadlineExceeded):
@@ -115,7 +127,10 @@ async def test_a_socket_that_gives_one_byte_at_a_time_gives_a_whole_reply(anyio_
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("is_reset", [True, False], ids=["RST", "FIN"])
-async def test_a_connection_that_breaks_in_a_body_is_not_used_again(anyio_backend, tcp_peer, is_reset: bool) -> None:
+@ENGINES
+async def test_a_connection_that_breaks_in_a_body_is_not_used_again(
+    anyio_backend, tcp_peer, is_reset: bool, engine: Any
+) -> None:
     """
     The next call has a new one, and its own reply.
     """
@@ -133,7 +148,7 @@ async def test_a_connection_that_breaks_in_a_body_is_not_used_again(anyio_backen
         return None
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, build(Options()).open(Endpoint(f"http://{place}")) as channel:
+        async with tcp_peer(talk) as place, build(Options(engine=engine)).open(Endpoint(f"http://{place}")) as channel:
             with pytest.raises(ConnectionLost) as caught:
                 await channel.call(Call())
             assert caught.value.sent
@@ -141,7 +156,8 @@ async def test_a_connection_that_breaks_in_a_body_is_not_used_again(anyio_backen
 
 
 @pytest.mark.fault(31)
-async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend, tcp_peer) -> None:
+@ENGINES
+async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend, tcp_peer, engine: str) -> None:
     """
     However much there is to send.
     """
@@ -152,7 +168,7 @@ async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend
         return await anyio.sleep_forever()
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, manager_of(deaf={"endpoint": f"http://{place}", **SHORT}) as manager:
+        async with tcp_peer(talk) as place, manager_of(deaf=by(engine, place, **SHORT)) as manager:
             await anyio.wait_all_tasks_blocked()
             started = anyio.current_time()
             with pytest.raises(DeadlineExceeded):
@@ -163,7 +179,8 @@ async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend
 
 
 @pytest.mark.fault(36)
-async def test_the_reply_to_a_call_that_timed_out_reaches_nobody(anyio_backend, tcp_peer) -> None:
+@ENGINES
+async def test_the_reply_to_a_call_that_timed_out_reaches_nobody(anyio_backend, tcp_peer, engine: str) -> None:
     """
     Its connection is gone with it.
     """
@@ -182,7 +199,7 @@ async def test_the_reply_to_a_call_that_timed_out_reaches_nobody(anyio_backend, 
 
     table = {"connection": {"max_connections": 1, "request_timeout": 5}}
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, manager_of(late={"endpoint": f"http://{place}", **table}) as manager:
+        async with tcp_peer(talk) as place, manager_of(late=by(engine, place, **table)) as manager:
             with pytest.raises(DeadlineExceeded):
                 await ask(manager, "late", timeout=0.5)
             late.set()

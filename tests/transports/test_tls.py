@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from anyio.abc import TaskStatus
 
 from remora import Call, CertificateRejected, Endpoint, RemoraError, Reply, WrongProtocol
 from remora.config import ConnectionConfig
@@ -236,16 +237,23 @@ async def test_client_reads_its_files_again_when_it_connects_again(
     first, second = make(scheme, **authority.issue(HOST)), make(scheme, **stranger.issue(HOST))
     async with first.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
         endpoint = listener.endpoint
-    with anyio.fail_after(30):
+    leave, left = anyio.Event(), anyio.Event()
+
+    async def serve_first(*, task_status: TaskStatus[None]) -> None:
         async with first.listen(endpoint, whose):
-            opened = client.open(endpoint)
-            channel = await opened.__aenter__()
-        try:
-            replace_file(trusted, stranger.ca_pem)
-            async with second.listen(endpoint, whose):
-                assert b"" == (await patiently(channel)).payload
-        finally:
-            await opened.__aexit__(None, None, None)
+            task_status.started()
+            await leave.wait()
+        left.set()
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(serve_first)
+            async with client.open(endpoint) as channel:
+                leave.set()
+                await left.wait()
+                replace_file(trusted, stranger.ca_pem)
+                async with second.listen(endpoint, whose):
+                    assert b"" == (await patiently(channel)).payload
 
 
 async def patiently(channel: Any) -> Reply:

@@ -285,7 +285,8 @@ class Fleet:
                 async with anyio.create_task_group() as group:
                     for plugged in [self._plugged[name] for name in step if name in self._plugged]:
                         group.start_soon(self.end, plugged, left)
-            await self.entered().stop_all()
+            if self._supervisor is not None:
+                await self._supervisor.stop_all()
 
     def hurry(self) -> None:
         """

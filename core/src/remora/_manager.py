@@ -131,9 +131,9 @@ class Manager:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         try:
+            self._metrics.exports.start(self._group, self._conduct)
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
-            self._metrics.exports.start(self._group, self._conduct)
             self._fleet.start(self._group)
         except BaseException as error:
             await self.__aexit__(type(error), error, None)

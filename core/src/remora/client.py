@@ -5,14 +5,14 @@ Typed handles on a plugin: one method at a time, or a whole service as a Protoco
 from __future__ import annotations
 
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_origin
 
 from remora._caller import NO_OPTIONS, Caller, CallOptions
 from remora._methods import Method, methods_of, service_info
 from remora.errors import ConfigError, ManagerClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from remora._caller import Target
     from remora.config import PluginConfig
@@ -22,6 +22,9 @@ __all__ = ["Plugin", "make_client"]
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+if TYPE_CHECKING:
+    Call = Callable[..., Awaitable[object]]
 
 _NOTHING = (None, None, None, None, "")
 
@@ -148,32 +151,72 @@ class Plugin(Generic[Request, Response]):
         self._is_closed = True
 
 
-def make_client(handle: Handle, protocol: Callable[..., Any]) -> Any:
+def make_client(handle: Handle, protocol: Any, *, wait: Callable[[Call], Callable[..., Any]] | None = None) -> Any:
     """
     An object with one coroutine per method of a Protocol class (see `Manager.client`).
 
+    Args:
+        handle: Makes the calls.
+        protocol: The class, or a generic one with its arguments.
+        wait: For synchronous clients: makes a coroutine function one that waits.
+
     Raises:
-        ConfigError: A method cannot be called over a wire.
+        ConfigError: A method cannot be called over a wire, or is not of the kind that the client has.
     """
-    if not isinstance(protocol, type):
-        raise ConfigError(f"{protocol!r} is no class")
-    calls = {method.attribute: _coroutine(handle, method, protocol) for method in methods_of(protocol).values()}
-    return type(f"{protocol.__name__}Client", (), {"__doc__": protocol.__doc__, "__slots__": (), **calls})()
+    cls = class_of(protocol)
+    methods = methods_of(protocol).values()
+    check_kind(cls, methods, is_async=wait is None)
+    calls = {method.attribute: _coroutine(handle, method, protocol) for method in methods}
+    shown = calls if wait is None else {name: wait(call) for name, call in calls.items()}
+    return type(f"{cls.__name__}Client", (), {"__doc__": cls.__doc__, "__slots__": (), **shown})()
 
 
-def service_of(caller: Caller, protocol: Callable[..., Any]) -> tuple[str, type]:
+def check_kind(cls: type, methods: Iterable[Method], *, is_async: bool) -> None:
+    """
+    Make sure that what a type checker says about a client is true.
+
+    A plugin's own class may have plain handlers; its asynchronous client has coroutines all the same.
+
+    Raises:
+        ConfigError: A Protocol has plain methods where coroutines come, or coroutines come where something waits.
+    """
+    if is_async and not getattr(cls, "_is_protocol", False):
+        return
+    for method in methods:
+        if method.is_async is not is_async:
+            where = f"{cls.__qualname__}.{method.attribute}"
+            raise ConfigError(
+                f"{where} is to be `async def` in a client of `remora.Manager`"
+                if is_async
+                else f"{where} is `async def`: a synchronous client needs a Protocol whose methods are plain `def`"
+            )
+
+
+def service_of(caller: Caller, protocol: Any) -> tuple[str, type]:
     """
     The name of the service that a class stands for, and the class.
 
     Raises:
         ConfigError: It is no class.
     """
-    if not isinstance(protocol, type):
+    cls = class_of(protocol)
+    return caller.route.config.service or service_info(cls).name, cls
+
+
+def class_of(protocol: Any) -> type:
+    """
+    The class itself, also of a generic one with its arguments.
+
+    Raises:
+        ConfigError: It is no class.
+    """
+    cls = get_origin(protocol) or protocol
+    if not isinstance(cls, type):
         raise ConfigError(f"{protocol!r} is no class")
-    return caller.route.config.service or service_info(protocol).name, protocol
+    return cls
 
 
-def _coroutine(handle: Handle, method: Method, protocol: type) -> Callable[..., Any]:
+def _coroutine(handle: Handle, method: Method, protocol: Any) -> Call:
     aim = Aim(partial(_target, method=method, protocol=protocol))
     aim.at(handle.find())
 
@@ -181,10 +224,10 @@ def _coroutine(handle: Handle, method: Method, protocol: type) -> Callable[..., 
         caller = handle.find()
         return await caller.call(aim.at(caller), method.pack(args, kwargs), NO_OPTIONS)
 
-    return update_wrapper(call, getattr(protocol, method.attribute))
+    return update_wrapper(call, getattr(class_of(protocol), method.attribute))
 
 
-def _target(caller: Caller, *, method: Method, protocol: type) -> Target:
+def _target(caller: Caller, *, method: Method, protocol: Any) -> Target:
     service, _ = service_of(caller, protocol)
     return caller.target(
         service=service,

@@ -311,9 +311,13 @@ def tls_failure(error: BaseException) -> RemoraError | None:
 
 def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
     # Some libraries raise errors `from None`, so what was under way when they were raised counts too.
-    while error is not None and (not isinstance(error, ssl.SSLError) or isinstance(error, _NO_FAILURES)):
+    seen = set[int]()  # an error that was raised from one that it had caused leads round in a circle
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _NO_FAILURES):
+            return error
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error
+    return None
 
 
 def _check_readable(key: str, path: str) -> None:

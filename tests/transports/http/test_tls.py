@@ -7,7 +7,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -17,7 +17,7 @@ from anyio.abc import SocketAttribute
 from remora.errors import ConfigError, WrongProtocol
 from remora.types import Call, Endpoint, Reply
 from remora_http._address import parse_address
-from remora_http._pool import open_pool
+from remora_http._engine import open_engine
 from remora_http._tls import client_context
 from remora_http.plugin import Options, build
 
@@ -175,7 +175,10 @@ async def test_a_certificate_that_expires_meanwhile_is_found_at_the_call(
                 await channel.call(Call())
 
 
-async def test_a_handshake_that_is_cancelled_leaves_no_connection(authority: Authority) -> None:
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_a_handshake_that_is_cancelled_leaves_no_connection(
+    authority: Authority, engine: Literal["direct", "httpx"]
+) -> None:
     """The server sees it end at once."""
     ended, begun = anyio.Event(), anyio.Event()
 
@@ -187,7 +190,7 @@ async def test_a_handshake_that_is_cancelled_leaves_no_connection(authority: Aut
                 await stream.receive()
             ended.set()
 
-    options = Options(ca_file=authority.ca_file)
+    options = Options(ca_file=authority.ca_file, engine=engine)
     with anyio.fail_after(5):
         async with (
             await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
@@ -195,10 +198,10 @@ async def test_a_handshake_that_is_cancelled_leaves_no_connection(authority: Aut
         ):
             tasks.start_soon(listener.serve, listen)
             address = parse_address(Endpoint(f"https://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"))
-            async with open_pool(address, options, tls=client_context(options), proxy=None) as pool:
+            async with open_engine(address, options, tls=client_context(options), proxy=None) as carrier:
                 with anyio.CancelScope() as scope:
                     async with anyio.create_task_group() as calls:
-                        calls.start_soon(pool.exchange, "GET", address.origin, [(b"host", b"x")])
+                        calls.start_soon(carrier.get, "/")
                         await begun.wait()
                         scope.cancel()
                 await ended.wait()

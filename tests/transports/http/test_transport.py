@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -49,11 +49,12 @@ def test_the_plugin_module_loads_nothing_heavy() -> None:
     assert b"[]" == done.stdout.strip()
 
 
-async def test_the_transport_keeps_the_contract() -> None:
-    """Like every transport."""
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_the_transport_keeps_the_contract(engine: Literal["direct", "httpx"]) -> None:
+    """Like every transport, with either engine."""
     (spec,) = remora_register_transports()
 
-    assert await check_transport(spec)
+    assert await check_transport(spec, Options(engine=engine))
 
 
 @asynccontextmanager
@@ -227,8 +228,10 @@ async def test_a_cancelled_call_cancels_its_handler(transport: Transport) -> Non
 
 
 @pytest.mark.fault(35, 36)
-async def test_cancelling_at_any_moment_mixes_up_no_replies(transport: Transport) -> None:
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_cancelling_at_any_moment_mixes_up_no_replies(engine: Literal["direct", "httpx"]) -> None:
     """However the cancellations fall, every reply is the one of its call."""
+    transport = build(Options(engine=engine))
     with anyio.fail_after(20):
         async with connected(transport, echo) as channel:
             for number in range(60):
@@ -337,16 +340,24 @@ async def test_nobody_there_is_unavailable(transport: Transport, free_port: int)
 
 async def test_a_server_that_has_gone_is_unavailable(transport: Transport) -> None:
     """Also for a channel that was open."""
-    with anyio.fail_after(5):
+    leave, left = anyio.Event(), anyio.Event()
+
+    async def run(*, task_status: Any) -> None:
         async with transport.listen(Endpoint("http:"), echo) as listener:
-            opening = transport.open(listener.endpoint)
-            channel = await opening.__aenter__()
-            await channel.call(Call())
-        with pytest.raises(Unavailable, match="refused") as called:
-            await channel.call(Call())
-        with pytest.raises(Unavailable):
-            await channel.probe()
-        await opening.__aexit__(None, None, None)
+            task_status.started(listener.endpoint)
+            await leave.wait()
+        left.set()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            async with transport.open(await tasks.start(run)) as channel:
+                await channel.call(Call())
+                leave.set()
+                await left.wait()
+                with pytest.raises(Unavailable, match="refused") as called:
+                    await channel.call(Call())
+                with pytest.raises(Unavailable):
+                    await channel.probe()
 
     assert not isinstance(called.value, ConnectionLost)
     assert not called.value.sent

@@ -20,6 +20,13 @@ from remora_http.plugin import Options, build
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=["direct", "httpx"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Each engine meets them all."""
+    return build(Options(engine=request.param))
+
+
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 

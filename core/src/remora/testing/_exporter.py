@@ -5,6 +5,7 @@ The contract of exporters, as a function that puts any exporter through it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import anyio
 
 from remora.metrics import Distribution, Exemplar, Metric, MetricBatch, MetricKind, MetricsRegistry, Point
 from remora.protocols import PullExporter
-from remora.testing._violation import keep
+from remora.testing._claims import Claim, keeps, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +43,18 @@ async def check_exporter(spec: ExporterSpec[Any], options: object = None) -> lis
     Raises:
         ContractViolation: A claim does not hold.
     """
+    return await keeps(spec.name, await exporter_claims(spec, options))
+
+
+async def exporter_claims(spec: ExporterSpec[Any], options: object = None) -> list[Claim]:
+    """
+    The contract of exporters, for one of them.
+    """
     bench = _Bench(spec, options if options is not None else spec.options())
     first = bench.build()
     await first.close()
-    is_pulled = isinstance(first, PullExporter)
-    return await keep(spec.name, [*_CHECKS, *(_PULLED if is_pulled else _PUSHED)], bench)
+    checks = [*_CHECKS, *(_PULLED if isinstance(first, PullExporter) else _PUSHED)]
+    return [Claim(named(check), partial(check, bench)) for check in checks]
 
 
 @dataclass(frozen=True)

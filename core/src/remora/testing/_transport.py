@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -15,8 +16,8 @@ from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
 from remora.codecs import JsonCodec
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
+from remora.testing._claims import Claim, keeps, named
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
-from remora.testing._violation import keep
 from remora.types import Call, Endpoint, Status
 
 if TYPE_CHECKING:
@@ -52,7 +53,15 @@ async def check_transport(spec: TransportSpec[Any], options: object = None) -> l
     Raises:
         ContractViolation: A claim does not hold.
     """
-    return await keep(spec.name, _CHECKS, _Bench(spec, options if options is not None else spec.options()))
+    return await keeps(spec.name, transport_claims(spec, options))
+
+
+def transport_claims(spec: TransportSpec[Any], options: object = None) -> list[Claim]:
+    """
+    The contract of transports, for one of them.
+    """
+    bench = _Bench(spec, options if options is not None else spec.options())
+    return [Claim(named(check), partial(check, bench)) for check in _CHECKS]
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,19 @@ What lives here: the life of one request. What must not: sockets, and any partic
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
 from remora.serve import ServeOptions, dispatcher_for
 from remora.tls import peer_identity
-from remora_http._body import BadEncoding, Body, BodyTooLarge, UnknownEncoding
+from remora_http._answering import REFUSALS, Responder
+from remora_http._body import Body, BodyTooLarge
 from remora_http._call import read_call
 from remora_http._headers import decode_headers
-from remora_http._response import Response, failure, not_allowed, success
+from remora_http._response import Response, not_allowed
 
 if TYPE_CHECKING:
     from remora.config import AccessConfig
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from remora.types import Call
 
 _LIMIT = 16 * 1024 * 1024
-
-_log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -68,18 +64,8 @@ class Application:
     """
 
     def __init__(self, dispatch: Dispatch, *, max_message_size: int = _LIMIT) -> None:
-        self._dispatch = dispatch
+        self._responder = Responder(dispatch, max_message_size)
         self._limit = max_message_size
-        self._running = set[anyio.CancelScope]()
-        self._is_stopped = False
-
-    def stop(self) -> None:
-        """
-        Cancel all calls that are running and refuse new ones; their callers are told that the plugin is unavailable.
-        """
-        self._is_stopped = True
-        for scope in tuple(self._running):
-            scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
@@ -93,26 +79,13 @@ class Application:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _stopped()
         try:
-            with self._stoppable():
-                response = await self._respond(scope, receive)
+            response = await self._respond(scope, receive)
         except _Disconnected:
             return
         headers = response.headers + [pair for pair in scope["headers"] if pair[0].lower() == b"x-request-id"][:1]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
-
-    @contextmanager
-    def _stoppable(self) -> Iterator[None]:
-        with anyio.CancelScope() as scope:
-            self._running.add(scope)
-            try:
-                if self._is_stopped:
-                    scope.cancel()
-                yield
-            finally:
-                self._running.discard(scope)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] != "POST":
@@ -123,12 +96,8 @@ class Application:
             call = read_call(scope["path"], scope.get("root_path", ""), headers, payload, now=anyio.current_time())
             if identity := peer_identity.get():
                 call = replace(call, identity=identity)
-        except UnknownEncoding as error:
-            return failure(PluginError(str(error), code=Code.UNIMPLEMENTED), status=415)
-        except BadEncoding as error:
-            return failure(PluginError(str(error), code=Code.INVALID_ARGUMENT))
-        except RemoraError as error:
-            return failure(error)
+        except REFUSALS as error:
+            return self._responder.refuse(error)
         return await self._run(call, _peer(scope), receive)
 
     async def _read_body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -138,9 +107,9 @@ class Application:
             chunk, more = await _next_chunk(receive)
             try:
                 body.feed(chunk)
-            except BodyTooLarge as exc:
+            except BodyTooLarge:
                 await self._skip(receive, more)
-                raise MessageTooLarge(f"the request is larger than {self._limit} bytes") from exc
+                raise
         return body.finish()
 
     async def _skip(self, receive: Receive, more: bool) -> None:
@@ -154,21 +123,11 @@ class Application:
         response, is_gone = None, anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, receive, is_gone, tasks.cancel_scope)
-            response = await self._answer(call, peer)
+            response = await self._responder.answer(call, peer)
             tasks.cancel_scope.cancel()
         if response is None or is_gone.is_set():
             raise _Disconnected
         return response
-
-    async def _answer(self, call: Call, peer: str) -> Response:
-        try:
-            return success(await self._dispatch(call, peer), limit=self._limit)
-        except RemoraError as error:
-            return _failure(error, call)
-        except Exception:
-            # The plugin's own code; what went wrong in it is nobody's business on the other side.
-            _log.exception("%s failed unexpectedly (request %s)", call.name, call.request_id)
-            return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
 
 
 async def _next_chunk(receive: Receive) -> tuple[bytes, bool]:
@@ -183,19 +142,6 @@ async def _watch(receive: Receive, is_gone: anyio.Event, scope: anyio.CancelScop
         pass
     is_gone.set()
     scope.cancel()
-
-
-def _failure(error: RemoraError, call: Call) -> Response:
-    try:
-        return failure(error)
-    except (ValueError, TypeError, RecursionError):
-        # Details or headers of the plugin's error that nothing can carry.
-        _log.exception("the error of %s cannot be sent as it is (request %s)", call.name, call.request_id)
-        return failure(PluginError("the plugin's error cannot be sent", code=error.code))
-
-
-def _stopped() -> Response:
-    return failure(PluginError("the plugin is shutting down", code=Code.UNAVAILABLE))
 
 
 def _peer(scope: Scope) -> str:

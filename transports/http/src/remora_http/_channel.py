@@ -1,16 +1,17 @@
 """
 The client: calls of the Connect unary protocol, and questions about health.
 
-What lives here: what is sent for a call, and what an answer means. What must not: connections (see `_pool`).
+What lives here: what an answer means, and health. What must not: connections and requests (see `_engine`).
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import anyio.to_thread
@@ -18,7 +19,6 @@ import anyio.to_thread
 from remora.errors import (
     Code,
     ConnectionLost,
-    DeadlineExceeded,
     InvalidReply,
     MessageTooLarge,
     PluginError,
@@ -26,23 +26,26 @@ from remora.errors import (
     WireError,
 )
 from remora.io import probe_health
-from remora.types import HealthStatus, Status
+from remora.types import Endpoint, HealthStatus, Status
+from remora_http._address import parse_address
+from remora_http._engine import open_engine
 from remora_http._failure import is_serving, read_connect_failure, read_failure
 from remora_http._greeting import greet
 from remora_http._headers import media_type
-from remora_http._pool import find_proxy, open_pool
 from remora_http._reply import read_reply
-from remora_http._request import call_headers, connection_headers
 from remora_http._tls import client_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from remora.types import Call, Reply
     from remora_http._address import Address
+    from remora_http._engine import Engine
     from remora_http._failure import Answer
-    from remora_http._pool import Pool
     from remora_http.plugin import Options
+
+    Page = Callable[[], Awaitable[Answer]]
 
 
 class HttpChannel:
@@ -50,13 +53,13 @@ class HttpChannel:
     The way to one server; each call has a connection to itself while it lasts.
     """
 
-    def __init__(self, address: Address, options: Options, pool: Pool, greet: Callable[[], Awaitable[None]]) -> None:
-        self._options = options
-        self._pool = pool
+    def __init__(
+        self, engine: Engine, greet: Callable[[], Awaitable[None]], *, limit: int, page: Page | None = None
+    ) -> None:
+        self._engine = engine
         self._greet = greet
-        self._headers = connection_headers(address.authority, options.connection)
-        self._url = lru_cache(maxsize=256)(lambda service, method: address.origin + address.target(service, method))
-        self._health_url = _health_url(address, options.health_check.endpoint)
+        self._limit = limit
+        self._page = page
 
     async def call(self, call: Call, /) -> Reply:
         """
@@ -68,14 +71,12 @@ class HttpChannel:
         """
         The plugin's health: by its health page where one is configured, by the standard health service otherwise.
         """
-        return await (self._probe_page() if self._health_url else probe_health(self._ask_health))
+        return await (probe_health(self._ask_health) if self._page is None else _probe(self._page))
 
     async def _post(self, call: Call) -> Answer:
-        if len(call.payload) > self._options.max_message_size:
-            raise MessageTooLarge(f"the request is larger than {self._options.max_message_size} bytes", sent=False)
-        headers = [*self._headers, *call_headers(call, remaining=_remaining(call.deadline))]
-        url = self._url(call.service, call.method)
-        return await self._pool.exchange("POST", url, headers, call.payload, idempotent=call.idempotent)
+        if len(call.payload) > self._limit:
+            raise MessageTooLarge(f"the request is larger than {self._limit} bytes", sent=False)
+        return await self._engine.post(call)
 
     async def _ask_health(self, call: Call) -> Reply:
         try:
@@ -88,22 +89,14 @@ class HttpChannel:
             raise _no_health_service() from None
         return _read_health(answer, call.content_type)
 
-    async def _probe_page(self) -> HealthStatus:
-        started = anyio.current_time()
-        answer = await self._pool.exchange("GET", self._health_url, self._headers, idempotent=True)
-        status = Status.HEALTHY if 200 <= answer.status < 300 else Status.UNHEALTHY
-        took = anyio.current_time() - started
-        message = f"the health page answered with HTTP status {answer.status}"
-        return HealthStatus(status=status, message=message, last_check=time.time(), response_time=took)
 
-
-def _remaining(deadline: float | None) -> float | None:
-    if deadline is None:
-        return None
-    remaining = deadline - anyio.current_time()
-    if remaining <= 0:
-        raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
-    return remaining
+async def _probe(page: Page) -> HealthStatus:
+    started = anyio.current_time()
+    answer = await page()
+    status = Status.HEALTHY if 200 <= answer.status < 300 else Status.UNHEALTHY
+    took = anyio.current_time() - started
+    message = f"the health page answered with HTTP status {answer.status}"
+    return HealthStatus(status=status, message=message, last_check=time.time(), response_time=took)
 
 
 def _read_health(answer: Answer, asked: str) -> Reply:
@@ -118,10 +111,6 @@ def _no_health_service() -> RemoraError:
     return PluginError("the server has no health service", code=Code.UNIMPLEMENTED)
 
 
-def _health_url(address: Address, endpoint: str) -> str:
-    return urljoin(f"{address.origin}{address.path}/", endpoint) if endpoint else ""
-
-
 @asynccontextmanager
 async def open_channel(address: Address, options: Options) -> AsyncIterator[HttpChannel]:
     """
@@ -132,13 +121,47 @@ async def open_channel(address: Address, options: Options) -> AsyncIterator[Http
         WrongProtocol: Something else answers there.
         ConfigError: The certificates do not fit.
     """
-    tls = await anyio.to_thread.run_sync(client_context, options) if address.secure else None
-    proxy = find_proxy(address) if options.trust_env else None
+    tls = await _context(address, options)
+    proxy = _proxy(address, options)
 
     async def contact() -> None:
         if proxy is None:
             await greet(address, tls, timeout=options.connection.connection_timeout)
 
     await contact()
-    async with open_pool(address, options, tls=tls, proxy=proxy) as pool:
-        yield HttpChannel(address, options, pool, contact)
+    async with (
+        open_engine(address, options, tls=tls, proxy=proxy) as engine,
+        _open_page(address, options, engine) as page,
+    ):
+        yield HttpChannel(engine, contact, limit=options.max_message_size, page=page)
+
+
+@asynccontextmanager
+async def _open_page(address: Address, options: Options, engine: Engine) -> AsyncIterator[Page | None]:
+    """
+    The way to ask for the health page, where one is configured. It may be on another server.
+    """
+    if not options.health_check.endpoint:
+        yield None
+        return
+    place = parse_address(Endpoint(urljoin(f"{address.origin}{address.path}/", options.health_check.endpoint)))
+    target = place.target("", "")
+    if place.origin == address.origin:
+        yield partial(engine.get, target)
+        return
+    tls = await _context(place, options)
+    async with open_engine(place, options, tls=tls, proxy=_proxy(place, options)) as other:
+        yield partial(other.get, target)
+
+
+async def _context(address: Address, options: Options) -> ssl.SSLContext | None:
+    return await anyio.to_thread.run_sync(client_context, options) if address.secure else None
+
+
+def _proxy(address: Address, options: Options) -> str | None:
+    """
+    The proxy that the environment prescribes for an address, where the environment is to be obeyed.
+    """
+    if not options.trust_env or proxy_bypass(address.host):
+        return None
+    return getproxies().get(address.scheme)

@@ -89,7 +89,7 @@ def unreachable(address: Address, error: BaseException) -> Exception:
 
 
 def _deepest_reason(error: BaseException) -> str:
-    reason, cause = str(error), _cause(error)
+    reason, cause = _explain(error) if isinstance(error, OSError) else str(error), _cause(error)
     while cause is not None:
         reason = _explain(cause) if isinstance(cause, OSError) else reason
         cause = _cause(cause)

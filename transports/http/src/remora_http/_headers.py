@@ -7,6 +7,7 @@ What lives here: names and values. What must not: what any header means.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+@lru_cache(maxsize=1024)
 def is_reserved(name: str) -> bool:
     """
     Whether a header, by its name in lower case, is the business of HTTP or of this transport.
@@ -52,14 +54,24 @@ def encode_headers(headers: Mapping[str, str]) -> RawHeaders:
     Raises:
         ValueError: A name or a value cannot be sent. The message names the header and never quotes its value.
     """
-    named = ((name.lower(), value) for name, value in headers.items())
-    return [(_encode_name(name), encode_value(name, value)) for name, value in named if not is_reserved(name)]
+    named = ((sendable_name(name), value) for name, value in headers.items())
+    return [(name.encode(), encode_value(name, value)) for name, value in named if name]
 
 
-def _encode_name(name: str) -> bytes:
+@lru_cache(maxsize=1024)
+def sendable_name(name: str) -> str:
+    """
+    The name of a header of the caller, in lower case; empty for one that is reserved.
+
+    Raises:
+        ValueError: It is no name for a header.
+    """
+    name = name.lower()
+    if is_reserved(name):
+        return ""
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a header")
-    return name.encode("ascii")
+    return name
 
 
 def encode_value(name: str, value: str) -> bytes:
@@ -69,9 +81,19 @@ def encode_value(name: str, value: str) -> bytes:
     Raises:
         ValueError: It has a line break or another control character.
     """
+    return check_value(name, value).encode("utf-8", "surrogateescape")
+
+
+def check_value(name: str, value: str) -> str:
+    """
+    A header's value as it can be sent.
+
+    Raises:
+        ValueError: It has a line break or another control character.
+    """
     if _FORBIDDEN.search(value):
         raise ValueError(f"the value of the header {name!r} has a control character")
-    return value.strip(" \t").encode("utf-8", "surrogateescape")
+    return value.strip(" \t")
 
 
 def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -80,9 +102,14 @@ def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
-        name, value = raw_name.decode("latin-1").lower(), _decode_value(raw_value)
+        name, value = _decode_name(raw_name), _decode_value(raw_value)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _decode_name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 def _decode_value(value: bytes) -> str:
@@ -99,6 +126,7 @@ def without_reserved(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not is_reserved(name)}
 
 
+@lru_cache(maxsize=256)
 def media_type(value: str) -> str:
     """
     The media type of a Content-Type header, in lower case and without its parameters.

@@ -6,15 +6,17 @@ What lives here: a call in, headers out. What must not: connections, clocks.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from remora.errors import InvalidRequest
-from remora_http._headers import encode_headers, encode_value
+from remora_http._headers import check_value, encode_headers, encode_value, sendable_name
 from remora_http._status import format_timeout
 
 if TYPE_CHECKING:
     from remora.config import ConnectionConfig
     from remora.types import Call
+    from remora_http._address import Address
     from remora_http._headers import RawHeaders
 
 _AGENT = (b"user-agent", b"remora")
@@ -54,3 +56,54 @@ def call_headers(call: Call, *, remaining: float | None) -> RawHeaders:
     if remaining is not None:
         headers.append((b"connect-timeout-ms", format_timeout(remaining).encode()))
     return headers if "user-agent" in call.headers else [*headers, _AGENT]
+
+
+class HeadWriter:
+    """
+    Writes the heads of requests to one server, of which all that stays the same is written once.
+    """
+
+    def __init__(self, address: Address, connection: ConnectionConfig) -> None:
+        pairs = connection_headers(address.authority, connection)
+        self._address = address
+        self._beginning = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in pairs)
+        self._prefix = lru_cache(maxsize=256)(self._write_prefix)
+
+    def post(self, call: Call, *, remaining: float | None) -> bytes:
+        """
+        The head of the request for a call.
+
+        Args:
+            call: The call.
+            remaining: Seconds that are left for it, more than 0; None for no limit.
+
+        Raises:
+            InvalidRequest: A name or a header cannot be sent.
+        """
+        try:
+            head = self._prefix(call.service, call.method, call.content_type) + _varying(call)
+        except ValueError as exc:
+            raise InvalidRequest(str(exc)) from exc
+        timeout = "" if remaining is None else f"connect-timeout-ms: {format_timeout(remaining)}\r\n"
+        return f"{head}{timeout}content-length: {len(call.payload)}\r\n\r\n".encode("utf-8", "surrogateescape")
+
+    def get(self, target: str) -> bytes:
+        """
+        The head of the request for a page.
+        """
+        return f"GET {target} HTTP/1.1\r\n{self._beginning}user-agent: remora\r\n\r\n".encode("ascii")
+
+    def _write_prefix(self, service: str, method: str, content_type: str) -> str:
+        target = self._address.target(service, method)
+        content = f"content-type: {check_value('content-type', content_type)}\r\n" if content_type else ""
+        return f"POST {target} HTTP/1.1\r\n{self._beginning}connect-protocol-version: 1\r\n{content}"
+
+
+def _varying(call: Call) -> str:
+    lines = ""
+    for name, value in call.headers.items():
+        if own := sendable_name(name):
+            lines += f"{own}: {check_value(own, value)}\r\n"
+    if call.request_id:
+        lines += f"x-request-id: {check_value('x-request-id', call.request_id)}\r\n"
+    return lines if "user-agent" in call.headers else f"{lines}user-agent: remora\r\n"

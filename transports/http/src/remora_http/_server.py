@@ -1,7 +1,8 @@
 """
-Serving on a socket: hypercorn, which runs on every event loop that Remora runs on, kept in its place.
+Serving on a socket.
 
-What lives here: sockets, and the start and the end of a server. What must not: requests (see `_asgi`).
+What lives here: the socket, the connections there are, and the end of them all. What must not: requests (see
+`_connection`), event loops (see `_wires`).
 """
 
 from __future__ import annotations
@@ -11,19 +12,18 @@ import logging
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib import import_module
+from itertools import count
 from typing import TYPE_CHECKING
 
 import anyio
-import sniffio
-from hypercorn.config import Config, Sockets
 
 from remora.errors import ConfigError, Unavailable
-from remora.io import background_tasks
-from remora.tls import peer_identity
+from remora.io import Deadlines, background_tasks, loop_clock
 from remora_http._address import parse_local_address
-from remora_http._asgi import Application
+from remora_http._answering import Responder
+from remora_http._connection import Connection
 from remora_http._tls import server_context
+from remora_http._wires import SLOW, listener
 
 if TYPE_CHECKING:
     import ssl
@@ -32,13 +32,11 @@ if TYPE_CHECKING:
     from remora.protocols import Dispatch
     from remora.types import Endpoint
     from remora_http._address import Address
+    from remora_http._wires import Wire
     from remora_http.plugin import Options
 
 _BACKLOG = 1024
-_GRACE = 1.0
-_HANDSHAKE = 10.0
-_KEEP_ALIVE = 75.0
-"""Seconds for which an idle connection is kept: more than clients keep theirs, so that theirs end first."""
+_GRACE = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -77,12 +75,11 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
     """
     address = parse_local_address(endpoint)
     tls = server_context(options) if address.secure else None
-    application = Application(dispatch, max_message_size=options.max_message_size)
     with await _bind(address) as listening:
-        server = _Server(application, _Settings(listening, tls, address.path))
+        server = _Server(Responder(dispatch, options.max_message_size), address.path)
         url = f"{replace(address, port=listening.getsockname()[1]).origin}{address.path}"
         async with background_tasks() as tasks:
-            tasks.start_soon(server.run)
+            tasks.start_soon(server.run, listening, tls)
             try:
                 yield HttpListener(replace(endpoint, url=url), server.finished)
             finally:
@@ -100,58 +97,33 @@ async def _bind(address: Address) -> socket.socket:
         raise ConfigError(f"cannot listen on {address.authority}: {exc}") from exc
 
 
-class _Settings(Config):
-    """
-    The settings of hypercorn, with a socket and a TLS context that exist already.
-    """
-
-    def __init__(self, listening: socket.socket, tls: ssl.SSLContext | None, root_path: str) -> None:
-        self._listening = listening
-        self._tls = tls
-        self.root_path = root_path
-        self.backlog = _BACKLOG
-        self.errorlog = logging.getLogger(f"{__name__}.hypercorn")
-        self.graceful_timeout = _GRACE
-        self.include_server_header = False
-        self.ssl_handshake_timeout = _HANDSHAKE
-        self.keep_alive_timeout = _KEEP_ALIVE
-
-    @property
-    def ssl_enabled(self) -> bool:
-        return self._tls is not None
-
-    def create_ssl_context(self) -> ssl.SSLContext | None:
-        return self._tls
-
-    def create_sockets(self) -> Sockets:
-        return Sockets([self._listening], [], []) if self._tls else Sockets([], [self._listening], [])
-
-
 class _Server:
     """
-    One run of hypercorn.
+    The connections of one socket.
     """
 
-    def __init__(self, application: Application, settings: _Settings) -> None:
-        self._application = application
-        self._settings = settings
-        self._stopping = anyio.Event()
-        # hypercorn must not be cancelled from outside while it is cleaning up; `stop` ends it.
+    def __init__(self, responder: Responder, root: str) -> None:
+        self._responder = responder
+        self._root = root
+        self._clock = loop_clock()
+        self._deadlines = Deadlines()
+        self._numbers = count()
+        self._connections: dict[int, tuple[Wire, Connection]] = {}
+        self._is_stopped = False
+        self._is_empty = anyio.Event()
+        # Who holds the listener may be cancelled; `stop` ends the server in order.
         self._scope = anyio.CancelScope(shield=True)
         self.finished = anyio.Event()
 
-    async def run(self) -> None:
+    async def run(self, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
         """
         Serve until `stop` is called.
         """
-        peer_identity.set("")  # whoever is being served where this server is started is not its client
-        run = import_module(f"hypercorn.{sniffio.current_async_library()}").serve
         try:
             with self._scope:
-                await run(self._application, self._settings, shutdown_trigger=self._stopping.wait)
-        except Exception:
-            # hypercorn's own errors, and those of its connections that were not done when it ended.
-            _log.exception("the HTTP server has ended with an error")
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._deadlines.watch, self._expire)
+                    await listener()(listening, tls, self._responder.limit, self._serve)
         finally:
             self.finished.set()
 
@@ -159,9 +131,38 @@ class _Server:
         """
         End all calls and close all connections, in bounded time.
         """
+        self._is_stopped = True
+        for _, connection in tuple(self._connections.values()):
+            connection.stop()
         with anyio.CancelScope(shield=True):
-            self._application.stop()
-            self._stopping.set()
-            with anyio.move_on_after(2 * _GRACE):
-                await self.finished.wait()
+            with anyio.move_on_after(_GRACE):
+                if self._connections:
+                    self._is_empty = anyio.Event()
+                    await self._is_empty.wait()
             self._scope.cancel()
+            await self.finished.wait()
+
+    async def _serve(self, wire: Wire) -> None:
+        number, connection = next(self._numbers), Connection(wire, self._responder, self._root)
+        if self._is_stopped:
+            return wire.close()
+        self._connections[number] = wire, connection
+        self._deadlines.add(number, self._clock() + SLOW)
+        try:
+            await connection.run()
+        except Exception:
+            # One connection's trouble is none of the others'.
+            _log.exception("the connection of %s has ended with an error", wire.peer)
+        finally:
+            del self._connections[number]
+            self._deadlines.discard(number)
+            if not self._connections:
+                self._is_empty.set()
+        return None
+
+    def _expire(self, number: int) -> None:
+        wire, _ = self._connections[number]
+        now = self._clock()
+        if wire.due <= now:
+            wire.expire()
+        self._deadlines.add(number, min(max(wire.due, now + 1), now + SLOW))

@@ -33,7 +33,7 @@ def server_context(options: Options) -> ssl.SSLContext:
     Raises:
         ConfigError: There is no certificate, or a file cannot be used.
     """
-    return tls.server_context(_files(options), alpn=("h2", "http/1.1"))
+    return tls.server_context(_files(options), alpn=("http/1.1",))
 
 
 def _files(options: Options) -> tls.CertificateFiles:

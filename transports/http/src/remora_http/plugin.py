@@ -5,7 +5,7 @@ What the entry point `http` leads to: the description of the transport, and noth
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
@@ -27,6 +27,8 @@ class Options:
 
     Attributes:
         connection: How instances are connected.
+        engine: What carries the requests. `direct` is the quickest; `httpx` is what knows proxies; `auto` is `direct`
+            wherever that can do what is asked.
         max_message_size: Bytes of one request or reply, after decompression.
         verify: Whether the server's certificate must be valid for the host that was asked for.
         ca_file: Certificates to trust instead of the system's. When serving: the clients' authorities;
@@ -40,6 +42,7 @@ class Options:
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    engine: Literal["auto", "direct", "httpx"] = "auto"
     max_message_size: Count = 16 * 1024 * 1024
     verify: bool = True
     ca_file: str = ""
@@ -70,6 +73,7 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
             schemes=("http", "https"),
             options=Options,
             build=build,
+            native_deadline=True,
             secure_schemes=("https",),
             limits_calls=True,
         )

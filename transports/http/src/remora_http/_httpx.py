@@ -1,5 +1,5 @@
 """
-The client's pool of connections to one server. The only file that knows httpx.
+The engine that is httpx, for what the direct one does not do. The only file that knows httpx.
 
 Its transport is used without its client: so there are no redirects, cookies, environment proxies or read timeouts to
 be switched off, and a call costs less.
@@ -12,13 +12,13 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
 
 from remora.errors import (
     ConnectionLost,
+    DeadlineExceeded,
     InvalidReply,
     InvalidRequest,
     MessageTooLarge,
@@ -31,17 +31,49 @@ from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._greeting import unreachable
 from remora_http._headers import decode_headers
+from remora_http._request import call_headers, connection_headers
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from remora.types import Call
     from remora_http._address import Address
     from remora_http._headers import RawHeaders
     from remora_http.plugin import Options
 
 _CLOSING_TIME = 2.0
 _QUOTED = 200
+
+
+class HttpxEngine:
+    """
+    Calls and pages over a pool.
+    """
+
+    def __init__(self, address: Address, options: Options, pool: Pool) -> None:
+        self._address = address
+        self._pool = pool
+        self._headers = connection_headers(address.authority, options.connection)
+
+    async def post(self, call: Call, /) -> Answer:
+        """
+        Send a call, and read the whole answer (see `Engine`).
+        """
+        remaining = None if call.deadline is None else call.deadline - anyio.current_time()
+        if remaining is not None and remaining <= 0:
+            raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
+        headers = [*self._headers, *call_headers(call, remaining=remaining)]
+        url = self._address.origin + self._address.target(call.service, call.method)
+        with anyio.move_on_after(remaining):
+            return await self._pool.exchange("POST", url, headers, call.payload, idempotent=call.idempotent)
+        raise DeadlineExceeded("the time was over before the reply arrived")
+
+    async def get(self, target: str, /) -> Answer:
+        """
+        Ask for a page of the server (see `Engine`).
+        """
+        return await self._pool.exchange("GET", self._address.origin + target, self._headers, idempotent=True)
 
 
 class Pool:
@@ -225,6 +257,17 @@ def _broken_protocol(address: Address, reason: str, progress: _Progress) -> Remo
 
 
 @asynccontextmanager
+async def open_httpx(
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+) -> AsyncIterator[HttpxEngine]:
+    """
+    An engine for one server. It connects when it is used; leaving the context closes its connections.
+    """
+    async with open_pool(address, options, tls=tls, proxy=proxy) as pool:
+        yield HttpxEngine(address, options, pool)
+
+
+@asynccontextmanager
 async def open_pool(
     address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
 ) -> AsyncIterator[Pool]:
@@ -244,11 +287,3 @@ async def open_pool(
         yield pool
     finally:
         await pool.aclose()
-
-
-def find_proxy(address: Address) -> str | None:
-    """
-    The proxy that the environment prescribes for an address.
-    """
-    proxy = getproxies().get("https" if address.secure else "http")
-    return None if proxy_bypass(address.host) else proxy

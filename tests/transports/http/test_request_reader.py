@@ -1,0 +1,172 @@
+"""
+Requests by their bytes alone: bounded in every direction, in order, and never two readings of the same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
+from remora_http._request_reader import BadRequest, Request, RequestReader
+
+LIMIT = 100
+POST = b"POST /a.B/c%20d?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n1\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n"
+HEAD = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n"
+
+
+def read(*pieces: bytes) -> RequestReader:
+    """A reader that has been fed."""
+    reader = RequestReader(LIMIT)
+    for piece in pieces:
+        reader.feed(piece)
+    return reader
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_requests_may_arrive_in_any_pieces(size: int) -> None:
+    """One after the other, in order."""
+    data = POST + CHUNKED + POST
+    reader = read(*[data[at : at + size] for at in range(0, len(data), size)])
+
+    first, second, third = reader.requests
+    assert Request("POST", "/a.B/c d", {"host": "x", "content-length": "2"}, b"{}", None, is_last=False) == first
+    assert ("/a", b"{}", False) == (second.path, second.body, "x-trailer" in second.headers)
+    assert first == third
+    assert (False, False) == (reader.is_amid, reader.is_ended)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        POST.replace(b"1.1", b"1.0"),
+        POST.replace(b"Host", b"Connection: close\r\nHost"),
+    ],
+)
+def test_after_the_last_request_nothing_is_read(request_: bytes) -> None:
+    """When the client says so, or is too old to say."""
+    reader = read(request_ + POST)
+
+    (request,) = reader.requests
+    assert (b"{}", None) == (request.body, request.problem)
+    assert (True, True) == (request.is_last, reader.is_ended)
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_an_offer_to_speak_something_else_is_declined(size: int) -> None:
+    """Java's client makes it with every first request."""
+    data = POST.replace(b"Host", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHost") + POST
+    reader = read(*[data[at : at + size] for at in range(0, len(data), size)])
+
+    first, second = reader.requests
+    assert (b"{}", b"{}", None) == (first.body, second.body, first.problem)
+    assert not reader.is_ended
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"garbage\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"POST / HTTP/1.1\r\nX: " + b"x" * 70_000, 431),
+        (b"POST /" + b"x" * 70_000, 431),
+        (b"CONNECT x:1 HTTP/1.1\r\n\r\n", 501),
+    ],
+)
+def test_what_is_no_request_is_the_last_thing_that_is_read(data: bytes, status: int) -> None:
+    """Also where two readers could disagree about its length, and when it never ends."""
+    reader = read(data, POST)
+
+    (request,) = reader.requests
+    assert reader.is_ended
+    assert isinstance(request.problem, BadRequest)
+    assert (status, True) == (request.problem.status, request.is_last)
+
+
+def test_trailers_without_end_are_refused() -> None:
+    """They are no body, and nobody wants them."""
+    reader = read(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", *[b"X: " + b"x" * 997 + b"\r\n"] * 100)
+
+    assert isinstance(reader.requests[0].problem, BadRequest)
+
+
+def test_a_body_over_the_limit_is_skipped() -> None:
+    """With a little patience: the connection serves the next request."""
+    reader = read(HEAD % 180 + b"\r\n" + b"x" * 180, POST)
+
+    refused, good = reader.requests
+    assert isinstance(refused.problem, BodyTooLarge)
+    assert (b"", None, b"{}") == (refused.body, good.problem, good.body)
+
+
+def test_a_body_far_over_the_limit_ends_the_connection() -> None:
+    """The answer is there before the body is."""
+    reader = read(HEAD % 10**9 + b"\r\n", b"x" * 150, b"x" * 150)
+
+    assert isinstance(reader.requests[0].problem, BodyTooLarge)
+    assert (True, True) == (reader.requests[0].is_last, reader.is_cut)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "problem"),
+    [
+        (b"gzip", gzip.compress(b"{}", mtime=0), None),
+        (b"gzip", gzip.compress(b"x" * 101, mtime=0), BodyTooLarge),
+        (b"gzip", gzip.compress(b"{}", mtime=0)[:-1], BadEncoding),
+        (b"gzip", b"{}", BadEncoding),
+        (b"br", b"{}", UnknownEncoding),
+    ],
+)
+def test_a_compressed_body_is_decompressed_within_the_limit(
+    encoding: bytes, body: bytes, problem: type[Exception] | None
+) -> None:
+    """Or it is said what is wrong with it."""
+    reader = read(HEAD % len(body) + b"Content-Encoding: " + encoding + b"\r\n\r\n" + body, POST)
+
+    request, following = reader.requests
+    assert isinstance(request.problem, problem or type(None))
+    assert (b"" if problem else b"{}", b"{}") == (request.body, following.body)
+
+
+def test_a_client_may_wait_for_a_sign() -> None:
+    """Before it sends a body; one that is too large it need not send at all."""
+    reader = read(HEAD % 2 + b"Expect: 100-continue\r\n\r\n")
+    assert reader.wants_continue
+    reader.feed(b"{}")
+    refused = read(HEAD % 101 + b"Expect: 100-continue\r\n\r\n")
+
+    assert (False, b"{}") == (reader.wants_continue, reader.requests[0].body)
+    assert (False, True) == (refused.wants_continue, refused.requests[0].is_last)
+    assert isinstance(refused.requests[0].problem, BodyTooLarge)
+
+
+def test_a_request_that_is_too_slow_is_given_up() -> None:
+    """What came before it is answered."""
+    reader = read(POST + POST[:-1])
+    reader.expire()
+
+    good, late = reader.requests
+    assert good.problem is None
+    assert isinstance(late.problem, BadRequest)
+    assert 408 == late.problem.status
+
+
+PARTS = st.sampled_from([POST, CHUNKED, HEAD, b"\r\n", b"0", b"{}", b"Expect: 100-continue\r\n", b"GET * HTTP/1.1\r\n"])
+
+
+@given(st.lists(PARTS | st.binary()))
+def test_any_bytes_are_requests_or_the_end_of_them(pieces: list[bytes]) -> None:
+    """Whatever a client sends; only the last request ends the connection, and no body is over the limit."""
+    reader = read(*pieces)
+
+    assert all(len(request.body) <= LIMIT for request in reader.requests)
+    assert not any(request.is_last for request in list(reader.requests)[:-1])
+    assert reader.is_ended or not any(request.is_last for request in reader.requests)

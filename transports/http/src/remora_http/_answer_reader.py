@@ -1,0 +1,226 @@
+"""
+Answers as they arrive: bytes in, one whole answer out. The parser is llhttp, by way of httptools.
+
+What lives here: one answer at a time, bounded in every direction. What must not: sockets, clocks, the Connect protocol.
+
+A reader serves one connection. `begin` makes it ready for the next answer; bytes that nobody has asked for, and
+anything else after which the two sides may disagree about where an answer begins, leave it unfit for another one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireError, WrongProtocol
+from remora_http._body import BadEncoding, Body, BodyTooLarge
+from remora_http._failure import Answer
+from remora_http._headers import decode_headers
+
+if TYPE_CHECKING:
+    from remora.errors import RemoraError
+    from remora_http._headers import RawHeaders
+
+_HEAD = 64 * 1024
+"""Bytes of a status line and headers, and of whatever else is no body: trailers, extensions of chunks."""
+_INTERIM = 32
+"""Answers of the kind `100 Continue` before the real one."""
+
+
+class AnswerReader:
+    """
+    Reads the answers of one connection.
+
+    Args:
+        peer: Who answers, for messages.
+        limit: The most bytes that a body may have, decoded.
+
+    Attributes:
+        has_begun: Whether a byte of the answer has arrived.
+        is_complete: Whether it is there as a whole, or as much of it as is wanted.
+        is_reusable: Whether another answer may follow on the same connection.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_body",
+        "_chunks",
+        "_failure",
+        "_fields",
+        "_has_body",
+        "_has_head",
+        "_headers",
+        "_interim",
+        "_keeps_alive",
+        "_limit",
+        "_overhead",
+        "_parser",
+        "_peer",
+        "_size",
+        "_status",
+        "has_begun",
+        "is_complete",
+        "is_reusable",
+    )
+
+    def __init__(self, peer: str, limit: int) -> None:
+        self._peer = peer
+        self._limit = limit
+        self._parser = HttpResponseParser(self)
+        # Scripts that print their own headers often do so with bare line feeds.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Get ready for the next answer.
+        """
+        self.has_begun = self.is_complete = self.is_reusable = False
+        self._has_head = self._keeps_alive = self._has_body = False
+        self._status = self._size = self._overhead = self._interim = 0
+        self._headers: RawHeaders = []
+        self._fields: dict[str, str] | None = None
+        self._chunks: list[bytes] = []
+        self._body: Body | None = None
+        self._failure: Exception | None = None
+
+    def feed(self, data: bytes) -> bool:
+        """
+        Take the next bytes.
+
+        Returns:
+            Whether the answer is complete.
+
+        Raises:
+            WrongProtocol: They are not HTTP.
+            WireError: They break its rules.
+        """
+        self.has_begun = True
+        self._has_body = False
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            self.is_reusable = False
+            if not self.is_complete:
+                raise self._broken(str(exc)) from exc
+        if not self.is_complete and not self._has_body:
+            self._overhead += len(data)
+            if self._overhead > _HEAD:
+                raise self._broken("what is no body is larger than 64 KiB")
+        return self.is_complete
+
+    def feed_eof(self) -> None:
+        """
+        Say that no more bytes will come, which is how an answer without a length ends.
+
+        Raises:
+            ConnectionLost: It is not complete.
+        """
+        self.is_reusable = False
+        if self.is_complete:
+            return
+        if not self._has_head or self._is_measured():
+            reason = "amid its answer" if self.has_begun else "without an answer"
+            raise ConnectionLost(f"{self._peer} closed the connection {reason}")
+        self.is_complete = True
+
+    def outcome(self) -> Answer:
+        """
+        The answer, once it is complete.
+
+        Raises:
+            MessageTooLarge: It is over the limit.
+            InvalidReply: It cannot be decompressed.
+        """
+        body = self._finish() if self._failure is None else b""
+        if isinstance(self._failure, BadEncoding):
+            raise InvalidReply(f"the reply cannot be decoded: {self._failure}") from self._failure
+        if isinstance(self._failure, BodyTooLarge):
+            if self._status == 200:
+                raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from self._failure
+            # An error is no less an error for being long; its beginning says enough.
+            body = self._failure.args[0]
+        return Answer(status=self._status, headers=self._decoded(), body=body)
+
+    def on_message_begin(self) -> None:
+        # after the answer: nobody has asked for another one
+        self.is_reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:  # else it is a trailer
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.is_complete:
+            return
+        self._status = self._parser.get_status_code()
+        self._keeps_alive = self._parser.should_keep_alive()
+        self._has_head = True
+        encoding = self._decoded().get("content-encoding")
+        if encoding:
+            try:
+                self._body = Body(self._limit, encoding)
+            except BadEncoding as exc:
+                self._fail(exc)
+
+    def on_body(self, chunk: bytes) -> None:
+        self._has_body = True
+        if self.is_complete:
+            return None
+        if self._body is not None:
+            return self._inflate(self._body, chunk)
+        self._size += len(chunk)
+        self._chunks.append(chunk)
+        if self._size > self._limit:
+            self._fail(BodyTooLarge(b"".join(self._chunks)[: self._limit]))
+        return None
+
+    def on_message_complete(self) -> None:
+        if self.is_complete:
+            return
+        if 100 <= self._status < 200 and self._status != 101:
+            self._skip()
+        else:
+            self.is_complete = True
+            self.is_reusable = self._keeps_alive
+
+    def _skip(self) -> None:
+        self._interim += 1
+        if self._interim > _INTERIM:
+            self._fail(BadEncoding("it never came to more than interim answers"))
+        self._headers, self._fields, self._has_head = [], None, False
+
+    def _inflate(self, body: Body, chunk: bytes) -> None:
+        try:
+            body.feed(chunk)
+        except (BadEncoding, BodyTooLarge) as exc:
+            self._fail(exc)
+
+    def _fail(self, failure: Exception) -> None:
+        # There is no use in reading on, and the rest of the answer would be in the way of the next one.
+        self._failure = failure
+        self.is_complete = True
+
+    def _finish(self) -> bytes:
+        if self._body is None:
+            return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        try:
+            return self._body.finish()
+        except BadEncoding as exc:
+            self._failure = exc
+            return b""
+
+    def _decoded(self) -> dict[str, str]:
+        if self._fields is None:
+            self._fields = decode_headers(self._headers)
+        return self._fields
+
+    def _is_measured(self) -> bool:
+        headers = self._decoded()
+        return "content-length" in headers or "transfer-encoding" in headers
+
+    def _broken(self, reason: str) -> RemoraError:
+        if not self._has_head:
+            return WrongProtocol(f"what answers at {self._peer} does not speak HTTP: {reason}")
+        return WireError(f"{self._peer} broke the rules of HTTP: {reason}")

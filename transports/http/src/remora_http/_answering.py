@@ -1,0 +1,78 @@
+"""
+Answering: from a call to the response that its client gets, whatever server it came through.
+
+What lives here: the plugin being asked, and what its errors look like. What must not: HTTP messages, ASGI.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
+from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
+from remora_http._response import Response, failure, success
+
+if TYPE_CHECKING:
+    from remora.protocols import Dispatch
+    from remora.types import Call
+
+_log = logging.getLogger(__name__)
+
+
+class Responder:
+    """
+    Lets a plugin answer.
+
+    Attributes:
+        limit: Bytes of one request or reply, decoded.
+    """
+
+    def __init__(self, dispatch: Dispatch, limit: int) -> None:
+        self.limit = limit
+        self._dispatch = dispatch
+
+    async def answer(self, call: Call, peer: str) -> Response:
+        """
+        The plugin's answer to a call, or its error.
+        """
+        try:
+            return success(await self._dispatch(call, peer), limit=self.limit)
+        except RemoraError as error:
+            return _failure(error, call)
+        except Exception:
+            # The plugin's own code; what went wrong in it is nobody's business on the other side.
+            _log.exception("%s failed unexpectedly (request %s)", call.name, call.request_id)
+            return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
+
+    def refuse(self, problem: Exception) -> Response:
+        """
+        The response to a request that is no call.
+        """
+        if isinstance(problem, UnknownEncoding):
+            return failure(PluginError(str(problem), code=Code.UNIMPLEMENTED), status=415)
+        if isinstance(problem, BodyTooLarge):
+            return failure(MessageTooLarge(f"the request is larger than {self.limit} bytes"))
+        if isinstance(problem, RemoraError):
+            return failure(problem)
+        return failure(PluginError(str(problem), code=Code.INVALID_ARGUMENT))
+
+
+REFUSALS = (BadEncoding, BodyTooLarge, RemoraError)
+"""What `Responder.refuse` has words for."""
+
+
+def stopped() -> Response:
+    """
+    The response to a call that comes, or is still running, when the server ends.
+    """
+    return failure(PluginError("the plugin is shutting down", code=Code.UNAVAILABLE))
+
+
+def _failure(error: RemoraError, call: Call) -> Response:
+    try:
+        return failure(error)
+    except (ValueError, TypeError, RecursionError):
+        # Details or headers of the plugin's error that nothing can carry.
+        _log.exception("the error of %s cannot be sent as it is (request %s)", call.name, call.request_id)
+        return failure(PluginError("the plugin's error cannot be sent", code=error.code))

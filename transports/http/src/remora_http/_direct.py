@@ -1,0 +1,240 @@
+"""
+The direct engine: a pool of lines to one server, with one table of deadlines for all of them.
+
+What lives here: which line carries which exchange, for how long, and whether it may carry another. What must not: bytes
+(see `_answer_reader` and `_request`), event loops (see `_lines`).
+
+A line that is not back in the pool is closed: after an answer that was not read to its end, a deadline, a cancellation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from remora.errors import ConnectionLost, DeadlineExceeded, Unavailable
+from remora.io import Deadlines, background_tasks, loop_clock
+from remora.tls import tls_failure
+from remora_http._answer_reader import AnswerReader
+from remora_http._greeting import unreachable
+from remora_http._lines import connector
+from remora_http._request import HeadWriter
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+    from remora.types import Call
+    from remora_http._address import Address
+    from remora_http._failure import Answer
+    from remora_http._lines import Line
+    from remora_http.plugin import Options
+
+_SWEEP = 0
+"""The number under which the table of deadlines knows the closing of idle lines."""
+_SETTLING = 3
+
+
+class DirectEngine:
+    """
+    Lines to one server; the one that was used last is used first.
+    """
+
+    def __init__(self, address: Address, options: Options, tls: ssl.SSLContext | None) -> None:
+        connection = options.connection
+        self._address = address
+        self._tls = tls
+        self._limit = options.max_message_size
+        self._connect_timeout = connection.connection_timeout
+        self._most = connection.max_connections
+        self._most_idle = connection.max_idle_connections if connection.keep_alive else 0
+        self._idle_timeout = connection.idle_timeout
+        self._writer = HeadWriter(address, connection)
+        self._connect = connector()
+        self._clock = loop_clock()
+        self._deadlines = Deadlines()
+        self._numbers = count(_SWEEP + 1)
+        self._places = 0  # taken, each by one exchange
+        self._queue = deque[anyio.Event]()
+        self._idle: list[tuple[Line, float]] = []
+        self._busy: dict[int, Line] = {}
+        self._is_sweeping = self._is_closed = False
+
+    async def post(self, call: Call, /) -> Answer:
+        """
+        Send a call, and read the whole answer (see `Engine`).
+        """
+        remaining = None if call.deadline is None else call.deadline - self._clock()
+        if remaining is not None and remaining <= 0:
+            raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
+        request = self._writer.post(call, remaining=remaining) + call.payload
+        return await self._exchange(request, call.deadline, idempotent=call.idempotent)
+
+    async def get(self, target: str, /) -> Answer:
+        """
+        Ask for a page of the server (see `Engine`).
+        """
+        return await self._exchange(self._writer.get(target), None, idempotent=True)
+
+    async def watch(self) -> None:
+        """
+        End exchanges at their deadlines, and lines that nobody has used for long.
+        """
+        await self._deadlines.watch(self._expire)
+
+    async def aclose(self) -> None:
+        """
+        Close all lines; what is under way on them ends with an error, and nothing new begins.
+        """
+        self._is_closed = True
+        for line in self._busy.values():
+            line.end(self._closed(sent=True))
+        for line, _ in self._idle:
+            line.close()
+        self._idle.clear()
+        while self._queue:
+            self._queue.popleft().set()
+        with anyio.CancelScope(shield=True):
+            for _ in range(_SETTLING):  # asyncio closes sockets one step later
+                await checkpoint()
+
+    async def _exchange(self, request: bytes, deadline: float | None, *, idempotent: bool) -> Answer:
+        if self._places >= self._most:
+            await self._wait_for_place(deadline)
+        else:
+            self._places += 1
+        try:
+            return await self._attempt(request, deadline, idempotent)
+        finally:
+            self._leave()
+
+    async def _attempt(self, request: bytes, deadline: float | None, idempotent: bool) -> Answer:
+        line = self._take()
+        if line is not None:
+            try:
+                return await self._carry(line, request, deadline)
+            except ConnectionLost:
+                # The server has closed an idle line. The request is sent once more, if it may be seen twice.
+                if self._is_closed or line.reader.has_begun or not idempotent:
+                    raise
+        return await self._carry(await self._open(deadline), request, deadline)
+
+    async def _carry(self, line: Line, request: bytes, deadline: float | None) -> Answer:
+        number = next(self._numbers)
+        self._busy[number] = line
+        if deadline is not None:
+            self._deadlines.add(number, deadline)
+        try:
+            await line.exchange(request)
+            return line.reader.outcome()
+        except OSError as exc:
+            reason = str(exc) or "it was closed"
+            lost = ConnectionLost(f"the connection to {self._address.authority} broke: {reason}")
+            raise tls_failure(exc) or lost from exc
+        finally:
+            del self._busy[number]
+            self._deadlines.discard(number)
+            self._put_back(line)
+
+    def _take(self) -> Line | None:
+        oldest = self._clock() - self._idle_timeout
+        while self._idle:
+            line, since = self._idle.pop()
+            if since >= oldest and line.is_idle():
+                line.reader.begin()
+                return line
+            line.close()
+        return None
+
+    def _put_back(self, line: Line) -> None:
+        if not line.reader.is_reusable or self._is_closed or len(self._idle) >= self._most_idle:
+            return line.close()
+        now = self._clock()
+        self._idle.append((line, now))
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            self._deadlines.add(_SWEEP, now + self._idle_timeout)
+        return None
+
+    async def _open(self, deadline: float | None) -> Line:
+        if self._is_closed:
+            raise self._closed(sent=False)
+        limit = self._clock() + self._connect_timeout
+        try:
+            with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)):
+                reader = AnswerReader(self._address.authority, self._limit)
+                return self._admit(await self._connect(self._address, self._tls, reader))
+        except OSError as exc:
+            raise unreachable(self._address, exc) from exc
+        if deadline is not None and deadline < limit:
+            raise DeadlineExceeded("the time was over before there was a connection", sent=False)
+        message = f"{self._address.authority} did not answer within {self._connect_timeout:g} s"
+        raise Unavailable(message, sent=False)
+
+    def _admit(self, line: Line) -> Line:
+        if self._is_closed:
+            line.close()
+            raise self._closed(sent=False)
+        return line
+
+    async def _wait_for_place(self, deadline: float | None) -> None:
+        granted, is_ours = anyio.Event(), False
+        self._queue.append(granted)
+        try:
+            with anyio.CancelScope(deadline=math.inf if deadline is None else deadline):
+                await granted.wait()
+                is_ours = True
+                return
+        finally:
+            if not is_ours:
+                self._withdraw(granted)
+        raise DeadlineExceeded("no connection became free in time", sent=False)
+
+    def _withdraw(self, granted: anyio.Event) -> None:
+        if granted.is_set():
+            self._leave()
+        else:
+            self._queue.remove(granted)
+
+    def _leave(self) -> None:
+        if self._queue:
+            self._queue.popleft().set()  # the place goes to who has waited longest
+        else:
+            self._places -= 1
+
+    def _closed(self, *, sent: bool) -> ConnectionLost:
+        return ConnectionLost(f"the channel to {self._address.authority} is closed", sent=sent)
+
+    def _expire(self, number: int) -> None:
+        if number == _SWEEP:
+            self._sweep()
+        elif (line := self._busy.get(number)) is not None:
+            line.end(DeadlineExceeded("the time was over before the reply arrived"))
+
+    def _sweep(self) -> None:
+        oldest = self._clock() - self._idle_timeout
+        while self._idle and self._idle[0][1] <= oldest:
+            self._idle.pop(0)[0].close()
+        self._is_sweeping = bool(self._idle)
+        if self._idle:
+            self._deadlines.add(_SWEEP, self._idle[0][1] + self._idle_timeout)
+
+
+@asynccontextmanager
+async def open_direct(address: Address, options: Options, *, tls: ssl.SSLContext | None) -> AsyncIterator[DirectEngine]:
+    """
+    An engine for one server. It connects when it is used; leaving the context closes its connections.
+    """
+    engine = DirectEngine(address, options, tls)
+    async with background_tasks() as tasks:
+        tasks.start_soon(engine.watch)
+        try:
+            yield engine
+        finally:
+            await engine.aclose()

@@ -1,0 +1,74 @@
+"""
+Engines: what carries requests to a server, and the choice of one.
+
+What lives here: the protocol, the choice. What must not: HTTP.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+    from remora.types import Call
+    from remora_http._address import Address
+    from remora_http._failure import Answer
+    from remora_http.plugin import Options
+
+
+class Engine(Protocol):
+    """
+    Connections to one server. An exchange ends at its deadline by itself.
+    """
+
+    async def post(self, call: Call, /) -> Answer:
+        """
+        Send a call, and read the whole answer.
+
+        Raises:
+            DeadlineExceeded: It was not there in time.
+            Unavailable: There is no connection to be had.
+            ConnectionLost: The connection broke before the answer was complete.
+            WrongProtocol: The answer is not HTTP.
+            MessageTooLarge: The answer is over the limit.
+            InvalidReply: The answer cannot be decompressed.
+        """
+        ...
+
+    async def get(self, target: str, /) -> Answer:
+        """
+        Ask for a page of the server, by its path and query.
+
+        Raises:
+            RemoraError: As `post` does.
+        """
+        ...
+
+
+@asynccontextmanager
+async def open_engine(
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+) -> AsyncIterator[Engine]:
+    """
+    The engine that the options ask for, or else the quickest that can do what they ask.
+
+    Raises:
+        ConfigError: They ask for a proxy, and for an engine that knows none.
+    """
+    if options.engine == "direct" and proxy is not None:
+        raise ConfigError('engine = "direct" knows no proxies; "auto" uses httpx where there is one')
+    if options.engine == "httpx" or proxy is not None:
+        from remora_http._httpx import open_httpx
+
+        async with open_httpx(address, options, tls=tls, proxy=proxy) as engine:
+            yield engine
+    else:
+        from remora_http._direct import open_direct
+
+        async with open_direct(address, options, tls=tls) as direct:
+            yield direct

@@ -1,0 +1,84 @@
+"""
+Lines: connections of one server, each of which carries one exchange at a time.
+
+What lives here: what a line is, and the choice of the kind that fits the running event loop. What must not: pools.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Protocol
+
+import sniffio
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable
+
+    from remora.errors import RemoraError
+    from remora_http._address import Address
+    from remora_http._answer_reader import AnswerReader
+
+    Connect = Callable[[Address, ssl.SSLContext | None, AnswerReader], Awaitable["Line"]]
+
+
+class Line(Protocol):
+    """
+    One connection.
+    """
+
+    reader: AnswerReader
+
+    async def exchange(self, request: bytes) -> None:
+        """
+        Send a request, and return when the reader has the whole answer.
+
+        Raises:
+            OSError: The connection broke.
+            RemoraError: As the reader says, or what `end` was called with.
+        """
+        ...
+
+    def end(self, error: RemoraError) -> None:
+        """
+        Close the line; the exchange under way ends with an error.
+        """
+        ...
+
+    def close(self) -> None:
+        """
+        Close the line, whatever is under way.
+        """
+        ...
+
+    def is_idle(self) -> bool:
+        """
+        Whether the line is open, and nothing has happened on it since the last exchange.
+        """
+        ...
+
+
+def connector() -> Connect:
+    """
+    How lines are made on the event loop that is running.
+
+    It raises OSError when there is no connection to be had.
+    """
+    if sniffio.current_async_library() == "trio":
+        from remora_http._lines_trio import connect as connect_trio
+
+        return connect_trio
+    from remora_http._lines_asyncio import connect as connect_asyncio
+
+    return connect_asyncio
+
+
+def readiness(descriptor: int) -> Callable[[], bool]:
+    """
+    A way to ask the kernel whether a socket has something to read, its end included, without waiting.
+    """
+    if hasattr(select, "poll"):
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        return lambda: bool(poller.poll(0))
+    return lambda: bool(select.select([descriptor], [], [], 0)[0])

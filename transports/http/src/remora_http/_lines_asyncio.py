@@ -1,0 +1,115 @@
+"""
+Lines on asyncio: a protocol of the event loop, and a bare future for whoever waits.
+
+A stream would cost several times as much for each exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from remora.errors import RemoraError
+from remora_http._lines import readiness
+
+if TYPE_CHECKING:
+    import ssl
+
+    from remora_http._address import Address
+    from remora_http._answer_reader import AnswerReader
+
+
+async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerReader) -> ProtocolLine:
+    """
+    A new line, once its handshake is over.
+
+    Raises:
+        OSError: There is none to be had.
+    """
+    loop = asyncio.get_running_loop()
+    name = address.host if tls else None
+    _, line = await loop.create_connection(
+        lambda: ProtocolLine(loop, reader), address.host, address.port, ssl=tls, server_hostname=name
+    )
+    return line
+
+
+class ProtocolLine(asyncio.Protocol):
+    """
+    A line that the event loop hands its bytes to.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnswerReader) -> None:
+        self.reader = reader
+        self._loop = loop
+        self._is_open = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: BaseException | None = None
+
+    async def exchange(self, request: bytes) -> None:
+        """
+        Send a request, and return when the reader has the whole answer.
+        """
+        if not self._is_open:
+            raise self._error or ConnectionError("it was closed")
+        self._waiter = waiter = self._loop.create_future()
+        self._transport.write(request)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def end(self, error: RemoraError) -> None:
+        """
+        Close the line; the exchange under way ends with an error.
+        """
+        self._fail(error)
+        self.close()
+
+    def close(self) -> None:
+        """
+        Close the line, whatever is under way.
+        """
+        self._is_open = False
+        self._transport.abort()
+
+    def is_idle(self) -> bool:
+        """
+        Whether the line is open, and nothing has happened on it since the last exchange.
+        """
+        return self._is_open and not self._is_readable()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._is_readable = readiness(transport.get_extra_info("socket").fileno())
+        self._is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return self.close()  # nobody has asked for anything
+        try:
+            if self.reader.feed(data):
+                waiter.set_result(None)
+        except RemoraError as error:
+            self.end(error)
+        return None
+
+    def eof_received(self) -> None:
+        self._is_open = False
+        if self._waiter is None or self._waiter.done():
+            return
+        try:
+            self.reader.feed_eof()
+            self._waiter.set_result(None)
+        except RemoraError as error:
+            self._fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_open = False
+        self._fail(error or ConnectionError("it was closed"))
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)

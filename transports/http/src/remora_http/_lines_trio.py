@@ -1,0 +1,174 @@
+"""
+Lines on trio: a bare socket that is written to at once and waited for by its descriptor.
+
+A stream would cost twice as much for each exchange. TLS, which costs far more than that, does go through trio's.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import trio
+
+from remora_http._lines import readiness
+
+if TYPE_CHECKING:
+    import ssl
+
+    from remora.errors import RemoraError
+    from remora_http._address import Address
+    from remora_http._answer_reader import AnswerReader
+
+_CHUNK = 64 * 1024
+
+
+async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerReader) -> SocketLine | TlsLine:
+    """
+    A new line, once its handshake is over.
+
+    Raises:
+        OSError: There is none to be had.
+    """
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    if tls is None:
+        return SocketLine(socket.socket(fileno=stream.socket.detach()), reader)
+    secured = trio.SSLStream(stream, tls, server_hostname=address.host, https_compatible=True)
+    try:
+        await secured.do_handshake()
+    except trio.BrokenResourceError as exc:
+        stream.socket.close()
+        raise _broken(exc) from exc
+    except BaseException:
+        stream.socket.close()
+        raise
+    return TlsLine(stream, secured, reader)
+
+
+class SocketLine:
+    """
+    A line over a socket.
+    """
+
+    def __init__(self, connected: socket.socket, reader: AnswerReader) -> None:
+        connected.setblocking(False)
+        self.reader = reader
+        self._socket = connected
+        self._is_readable = readiness(connected.fileno())
+        self._error: RemoraError | None = None
+
+    async def exchange(self, request: bytes) -> None:
+        """
+        Send a request, and return when the reader has the whole answer.
+        """
+        try:
+            await self._send(request)
+            while not await self._receive():
+                pass
+        except trio.ClosedResourceError as exc:
+            raise self._error or _broken(exc) from exc
+        except OSError:
+            if self._error is not None:
+                raise self._error from None
+            raise
+
+    def end(self, error: RemoraError) -> None:
+        """
+        Close the line; the exchange under way ends with an error.
+        """
+        self._error = error
+        self.close()
+
+    def close(self) -> None:
+        """
+        Close the line, whatever is under way.
+        """
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+    def is_idle(self) -> bool:
+        """
+        Whether the line is open, and nothing has happened on it since the last exchange.
+        """
+        return self._socket.fileno() >= 0 and not self._is_readable()
+
+    async def _send(self, request: bytes) -> None:
+        sent = self._send_some(request)
+        if sent < len(request):
+            rest = memoryview(request)[sent:]
+            while rest:
+                await trio.lowlevel.wait_writable(self._socket)
+                rest = rest[self._send_some(rest) :]
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except (BrokenPipeError, ConnectionResetError):
+            if not self._is_readable():
+                raise
+            return len(data)  # the server did not want to hear it all, and has said why
+
+    async def _receive(self) -> bool:
+        await trio.lowlevel.wait_readable(self._socket)
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return False
+        if data:
+            return self.reader.feed(data)
+        self.reader.feed_eof()
+        return True
+
+
+class TlsLine:
+    """
+    A line over TLS.
+    """
+
+    def __init__(
+        self, stream: trio.SocketStream, secured: trio.SSLStream[trio.SocketStream], reader: AnswerReader
+    ) -> None:
+        self.reader = reader
+        self._socket = stream.socket
+        self._stream = secured
+        self._is_readable = readiness(stream.socket.fileno())
+        self._error: RemoraError | None = None
+
+    async def exchange(self, request: bytes) -> None:
+        """
+        Send a request, and return when the reader has the whole answer.
+        """
+        try:
+            await self._stream.send_all(request)
+            while data := await self._stream.receive_some(_CHUNK):
+                if self.reader.feed(bytes(data)):
+                    return
+            self.reader.feed_eof()
+        except (trio.ClosedResourceError, trio.BrokenResourceError, OSError) as exc:
+            raise self._error or _broken(exc) from exc
+
+    def end(self, error: RemoraError) -> None:
+        """
+        Close the line; the exchange under way ends with an error.
+        """
+        self._error = error
+        self.close()
+
+    def close(self) -> None:
+        """
+        Close the line, whatever is under way.
+        """
+        self._socket.close()
+
+    def is_idle(self) -> bool:
+        """
+        Whether the line is open, and nothing has happened on it since the last exchange.
+        """
+        return self._socket.fileno() >= 0 and not self._is_readable()
+
+
+def _broken(error: Exception) -> ConnectionError:
+    return ConnectionError(str(error.__cause__ or error) or "it was closed")

@@ -1,0 +1,105 @@
+"""
+Wires: the server's ends of connections, and the choice of the kind that fits the running event loop.
+
+What lives here: what a wire is, and the times that it keeps. What must not: what requests mean.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import sniffio
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from remora_http._request_reader import Request
+
+    Serve = Callable[["Wire"], Coroutine[Any, Any, None]]
+    Listen = Callable[[socket.socket, ssl.SSLContext | None, int, Serve], Awaitable[None]]
+
+HANDSHAKE = 10.0
+"""Seconds for a TLS handshake."""
+IDLE = 75.0
+"""Seconds for which an idle connection is kept: more than clients keep theirs, so that theirs end first."""
+SLOW = 60.0
+"""Seconds in which a request must have arrived, and a response must be taken."""
+PATIENCE = 0.5
+"""Seconds for which a client that is still sending may read why nobody listens any more."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Wire(Protocol):
+    """
+    The server's end of one connection.
+
+    Attributes:
+        peer: Where the client is.
+        identity: Who it is, by its certificate; empty when it has shown none.
+        due: By when the next thing must happen.
+    """
+
+    peer: str
+    identity: str
+    due: float
+
+    def when_gone(self, do: Callable[[], object]) -> None:
+        """
+        Have something done when the client closes the connection.
+        """
+        ...
+
+    async def next_request(self) -> Request | None:
+        """
+        Wait for the next request; None when there is none in time, or the client has gone.
+        """
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """
+        Write all of it, or nothing to a client that has gone.
+        """
+        ...
+
+    def expire(self) -> None:
+        """
+        Give up what has not happened in time.
+        """
+        ...
+
+    async def linger(self) -> None:
+        """
+        Give a client that is still sending a moment to read what it was told.
+        """
+        ...
+
+    def close(self) -> None:
+        """
+        Close the connection.
+        """
+        ...
+
+
+def listener() -> Listen:
+    """
+    How connections are accepted on the event loop that is running.
+    """
+    if sniffio.current_async_library() == "trio":
+        from remora_http._wires_trio import listen as listen_trio
+
+        return listen_trio
+    from remora_http._wires_asyncio import listen as listen_asyncio
+
+    return listen_asyncio
+
+
+def place(address: object) -> str:
+    """
+    A socket's address as text.
+    """
+    if not isinstance(address, tuple):
+        return ""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
