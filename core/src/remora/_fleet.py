@@ -270,7 +270,8 @@ class Fleet:
         Let no new calls in, and start nothing any more.
         """
         self.is_closed = True
-        self.entered().close()
+        if self._supervisor is not None:
+            self._supervisor.close()
         for plugged in self:
             plugged.route.is_closed = True
 
