@@ -21,6 +21,7 @@ from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
 from remora._fleet import Fleet
 from remora._follow import Follower, follow
+from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
 from remora._transition import Transition
@@ -30,6 +31,7 @@ from remora.config import ManagerConfig, dependants_of, structure_config, trace_
 from remora.errors import ConfigError, DrainTimeout, ManagerClosed
 from remora.inspection import inspect
 from remora.metrics import MetricsRegistry
+from remora.observability import observe
 from remora.reload import ReloadOptions, ReloadReport
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from remora._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
+    from remora.observability import ObservabilityMetrics
     from remora.reload import ReloadPlan
     from remora.types import Event, ExtensionFaults, PluginInfo
 
@@ -104,6 +107,10 @@ class Manager:
             max_series=kept.max_series,
             export_timeout=kept.export_timeout,
         )
+        self._meters = Meters(self._metrics) if kept.enabled else None
+        if self._meters is not None:
+            self._bus.count, self._conduct.count = self._meters.observe, self._meters.fault
+            self._fleet.meters = self._meters
 
     @classmethod
     def from_file(
@@ -162,6 +169,8 @@ class Manager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._group is not None
+        if self._meters is not None:
+            self._meters.closing()
         self._fleet.close()
         self._group.cancel_scope.shield = True
         try:
@@ -445,6 +454,13 @@ class Manager:
         What is counted, also by the application itself, and who gets to see it.
         """
         return self._metrics
+
+    def observability(self) -> ObservabilityMetrics:
+        """
+        How many calls there were since the manager was entered, how they ended, how long they took, and how everything
+        is now. Numbers are exact; latencies are as exact as the buckets of their histograms.
+        """
+        return observe({plugged.config.name: plugged.route for plugged in self._fleet}, self._metrics)
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """
