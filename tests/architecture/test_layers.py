@@ -87,7 +87,7 @@ LAYERS = {
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "_guard": Layer("config protocols types errors wire _describe"),
-    "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
+    "_dispatch": Layer("_draft protocols types errors _faults _headers _methods _context _builtin", "anyio"),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
