@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from grpc.aio import AioRpcError, Metadata
 
 from remora import Call, ConfigError, RemoraError, Reply
 from remora.codecs import JsonCodec
-from remora.config import ManagerConfig, structure_config
+from remora.config import FORMATS, ManagerConfig, structure_config
 from remora.types import PluginInfo
 from remora.values import parse_duration
 from remora.wire import (
@@ -105,12 +104,34 @@ def config(data: bytes) -> None:
     """
     A configuration file in TOML.
     """
+    _configured(data, ".toml")
+
+
+def config_json(data: bytes) -> None:
+    """
+    A configuration file in JSON.
+    """
+    _configured(data, ".json")
+
+
+def config_yaml(data: bytes) -> None:
+    """
+    A configuration file in YAML.
+    """
+    _configured(data, ".yaml")
+
+
+def _configured(data: bytes, ending: str) -> None:
+    """
+    What a parser takes has lines, and is a configuration or has problems.
+    """
     try:
-        tables = tomllib.loads(data.decode("utf-8", "replace"))
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        tables, lines = FORMATS[ending](data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return
+    assert not isinstance(tables, dict) or {(key,) for key in tables} <= lines.keys()
     with suppress(ConfigError):
-        assert isinstance(structure_config(tables, variables={}), ManagerConfig)
+        assert isinstance(structure_config(tables, variables={}), ManagerConfig)  # type: ignore[arg-type]
 
 
 def duration(data: bytes) -> None:
@@ -158,6 +179,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "connect_error": connect_error,
     "body": body,
     "config": config,
+    "config_json": config_json,
+    "config_yaml": config_yaml,
     "duration": duration,
     "grpc_status": grpc_status,
     "description": description,

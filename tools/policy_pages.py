@@ -3,7 +3,8 @@ Write the pages about the policies, docs/policies/*.md, from what stands in thei
 
     python tools/policy_pages.py
 
-A page is the module's docstring, its configuration record and its transition table. Nothing is written by hand.
+A page is the module's docstring, its configuration record and its transition table, which is drawn as well. Nothing is
+written by hand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 import remora.policy
+from drawing import lanes
 from remora.config import ConnectionConfig, Defaults
 from remora.values import Limits
 
@@ -61,18 +63,21 @@ def main() -> None:
     written = pages()
     for name, text in written.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-    for file in FOLDER.glob("*.md"):
+    for file in FOLDER.iterdir():
         if file.name not in written:
             file.unlink()
 
 
 def pages() -> dict[str, str]:
     """
-    The text of each page, by the name of its file.
+    The text of each page and each drawing, by the name of its file.
     """
-    policies = {name: _page(TITLES[name], module) for name, module in modules().items()}
-    files = {f"{name.replace('_', '-')}.md": text for name, text in policies.items()}
-    return {**files, "index.md": _index()}
+    files = {"index.md": _index()}
+    for name, module in modules().items():
+        files[f"{_file(module)}.md"] = _page(TITLES[name], module)
+        if table := table_of(module):
+            files[f"{_file(module)}.svg"] = lanes(TITLES[name], table)
+    return files
 
 
 def modules() -> dict[str, types.ModuleType]:
@@ -93,15 +98,20 @@ def table_of(module: types.ModuleType) -> Table | None:
 
 
 def _index() -> str:
-    rows = [
-        f"| [{TITLES[name]}]({name.replace('_', '-')}.md) | {_summary(module)} |" for name, module in modules().items()
-    ]
+    rows = [f"| [{TITLES[name]}]({_file(module)}.md) | {_summary(module)} |" for name, module in modules().items()]
     head = "How they work together is told in [Resilience](../resilience.md)."
     return "\n".join(["# Policies", "", head, "", "| policy | decides |", "|---|---|", *rows, ""])
 
 
+def _file(module: types.ModuleType) -> str:
+    return module.__name__.rpartition("._")[2].replace("_", "-")
+
+
 def _summary(module: types.ModuleType) -> str:
     return (inspect.getdoc(module) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
+
+
+_LEGEND = "Each line is a state; an arrow leads from the state that is left to the one that is entered."
 
 
 def _page(title: str, module: types.ModuleType) -> str:
@@ -110,7 +120,7 @@ def _page(title: str, module: types.ModuleType) -> str:
         parts += ["## Configuration", *_configuration(record, keys)]
     table = table_of(module)
     if table is not None:
-        parts += ["## States", _diagram(table), _rows(table)]
+        parts += ["## States", f"![The table below as a drawing]({_file(module)}.svg)", _LEGEND, _rows(table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -145,8 +155,12 @@ _FIXED = "These figures are not part of the configuration file."
 
 
 def _block(record: type) -> str:
-    hints = get_type_hints(Defaults)
-    return next((name for name, hint in hints.items() if hint is record), "")
+    """
+    Where a record stands in a plugin's table, with a dot where it stands in a table of that; empty when nowhere.
+    """
+    blocks = get_type_hints(Defaults)
+    inner = {f"{name}.{key}": hint for name, each in blocks.items() for key, hint in get_type_hints(each).items()}
+    return next((name for name, hint in {**blocks, **inner}.items() if hint is record), "")
 
 
 def _meanings(doc: str) -> dict[str, str]:
@@ -189,24 +203,6 @@ def _default(value: object) -> str:
     if isinstance(value, tuple):
         return f"`[{', '.join(map(repr, value))}]`"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`"
-
-
-def _diagram(table: Table) -> str:
-    """
-    The table as a Mermaid diagram; several signals between two states share an arrow. It begins in the first state.
-    """
-    first = next(iter(table))[0]
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for (state, signal), after in table.items():
-        arrows.setdefault((state, after), []).append(signal)
-    lines = [f"    {_id(before)} --> {_id(after)}: {' /<br/>'.join(why)}" for (before, after), why in arrows.items()]
-    names = {name for pair in arrows for name in pair}
-    labels = [f'    state "{name}" as {_id(name)}' for name in sorted(names) if _id(name) != name]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *labels, f"    [*] --> {_id(first)}", *lines, "```"])
-
-
-def _id(state: str) -> str:
-    return str(state).replace("-", "_")
 
 
 def _rows(table: Table) -> str:

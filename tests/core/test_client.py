@@ -125,7 +125,7 @@ async def test_a_protocol_class_makes_a_client() -> None:
     Each method is a call, with whatever parameters it has.
     """
     async with bench() as b, serving(Plugin(), listen="memory:texts", extensions=[b.transport.extension]):
-        b.manager.register(PluginConfig(name="texts", endpoint="memory:texts"))
+        await b.manager.register(PluginConfig(name="texts", endpoint="memory:texts"))
         texts = b.manager.client("texts", Texts)
 
         assert Text("HELLO") == await texts.upper(Text("hello"))

@@ -18,9 +18,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remora import ConfigError, ManagerConfig, NotInstalled
+from remora import ConfigError, Manager, ManagerConfig, NotInstalled
 from remora.config import FORMATS, load_config, structure_config, trace_config
-from remora.config._places import join, shown
+from remora.config._places import join, path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.policy import RetryConfig
 from remora.values import Limits
@@ -142,6 +142,32 @@ def test_a_word_that_is_close_gets_a_suggestion(tmp_path: Path) -> None:
     assert 4 == len(found)
 
 
+def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) -> None:
+    """
+    Nobody has to correct a file twice; and nothing is said about plugins that are wrong already.
+    """
+    text = """
+        [plugins.a]
+        endpoint = "nosuch:x"
+        [plugins.b]
+        endpoint = "nosuch:x"
+        instances = 0
+        [plugins.c]
+        endpoint = "http://h"
+        fallback = { plugin = "x" }
+    """
+    file = written(tmp_path, "x.toml", text)
+    with pytest.raises(ConfigError) as caught:
+        Manager.from_file(file)
+
+    lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
+    assert [
+        "6: plugins.b.instances: expected a number of at least 1, got 0",
+        "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
+        '2: plugins.a: transport "nosuch" is provided by no installed extension',
+    ] == lines
+
+
 @pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
@@ -156,6 +182,8 @@ def test_a_word_that_is_close_gets_a_suggestion(tmp_path: Path) -> None:
         ("x.json", '{"a": ' + "9" * 5000 + "}", "x.json: Exceeds the limit"),
         ("x.json", "[" * 100_000, "x.json: nested too deeply"),
         ("x.json", "[1]", "x.json: the configuration is no table"),
+        ("x.json", '{"a": ["\\ud800"]}', "x.json: a text has half of a surrogate pair in it"),
+        ("x.yaml", 'a: "\\ud800"', "x.yaml: a text has half of a surrogate pair in it"),
         ("x.json", "", "x.json:1: Expecting value"),
         ("x.yaml", "a: 1\na: 2", "x.yaml:2: the key 'a' is there already, on line 1"),
         ("x.yaml", "a: [1,", "x.yaml:"),
@@ -285,7 +313,7 @@ j = [1979-05-27 07:32:00, "]"]
         "a": 2, "a.b": 2, "c": 3, "d": 6, "d.e": 7, "d.e.f": 7, "d.e.f[0]": 8, "d.e.f[1]": 9, "d.e.g": 9,
         "h": 10, "h.i": 10, "h.i[0]": 10, "h.i[1]": 11, "h.i[1].j": 12, "h.i[1].j[0]": 12, "h.i[1].j[1]": 12,
         "h.i[1].k": 13, 'h.i[1].k["l m"]': 14,
-    } == {shown(path): line for path, line in scan_toml(text).items()}  # fmt: skip
+    } == {path_text(path): line for path, line in scan_toml(text).items()}  # fmt: skip
     assert paths(tomllib.loads(text)) == scan_toml(text).keys()
 
 
@@ -339,7 +367,7 @@ def test_records_survive_every_format(tmp_path: Path, tables: dict[str, Any]) ->
     loaded = [trace_config(written(tmp_path, name, text), {}) for name, text in texts.items()]
 
     assert [structure_config(tables, variables={})] * 3 == [each.config for each in loaded]
-    assert all({shown(path) for path in paths(tables)} <= each.places.keys() for each in loaded)
+    assert all({path_text(path) for path in paths(tables)} <= each.places.keys() for each in loaded)
 
 
 @ONE_FILE
@@ -363,6 +391,6 @@ def test_paths_are_joined_as_messages_write_them() -> None:
     """
     Quotes where they are needed; names of plugins need none.
     """
-    assert 'plugins.a.b.labels["x y"][3]' == shown(["plugins", "a.b", "labels", "x y", 3])
+    assert 'plugins.a.b.labels["x y"][3]' == path_text(["plugins", "a.b", "labels", "x y", 3])
     assert "plugins.p" == join("plugins", "p")
     assert {"endpoint", "retry"} <= {each.name for each in fields(load_config.__globals__["PluginConfig"])}

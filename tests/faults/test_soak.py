@@ -1,5 +1,5 @@
 """
-The soak, for ten seconds.
+The soak, for six seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def test_a_soak_loses_nothing_and_leaves_nothing(anyio_backend: str) -> None:
         "-m",
         "benchmarks.soak",
         "--minutes",
-        "0.17",
+        "0.1",
         "--backend",
         anyio_backend,
         "--pause",

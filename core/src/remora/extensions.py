@@ -1,5 +1,5 @@
 """
-What is installed: every extension with what it adds and what is wrong with it, and the commands of the command line.
+What is installed: every extension with what it adds and what is wrong with it, the commands and the transports.
 
 What lives here: the public view of the registry. What must not: loading (see `_registry`).
 """
@@ -7,7 +7,7 @@ What lives here: the public view of the registry. What must not: loading (see `_
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from remora._registry import Registry
 from remora.errors import ExtensionConflict, ExtensionError
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from remora._catalog import Feature
     from remora._registry import Extension
-    from remora.specs import CommandSpec
+    from remora.specs import CommandSpec, ExporterSpec, TransportSpec
 
-__all__ = ["InstalledExtension", "commands", "installed"]
+__all__ = ["InstalledExtension", "commands", "exporters", "installed", "transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,22 @@ def commands() -> list[CommandSpec]:
     A command that two extensions claim, or whose `build` fails, raises an ExtensionError when it is built.
     """
     return [_command(claims) for _, claims in sorted(Registry().catalog.commands.items())]
+
+
+def transports() -> list[TransportSpec[Any]]:
+    """
+    The transports that the installed extensions add, by name; those that two extensions claim are left out.
+    """
+    shelf = Registry().catalog.transports
+    return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
+
+
+def exporters() -> list[ExporterSpec[Any]]:
+    """
+    The exporters of metrics that the installed extensions add, by name; those that two extensions claim are left out.
+    """
+    shelf = Registry().catalog.exporters
+    return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
 
 
 def _describe(extension: Extension, conflicts: Sequence[str]) -> InstalledExtension:

@@ -66,7 +66,7 @@ def test_demo_without_transports_names_what_to_install(remora: Run) -> None:
 
 @pytest.mark.fault(22)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-@pytest.mark.parametrize("step", ["starting", "calling unix", "killing"])
+@pytest.mark.parametrize("step", ["starting", "calling http", "killing"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_demo_leaves_nothing(
     step: str, number: signal.Signals, anyio_backend: str, place: Path, tmp_path: Path
@@ -74,7 +74,7 @@ def test_interrupted_demo_leaves_nothing(
     """
     The exit code is 130, no process and no file stays.
     """
-    words = ["demo", "--backend", anyio_backend, "--calls", "2000" if step == "calling unix" else "5"]
+    words = ["demo", "--backend", anyio_backend, "--calls", "2000" if step == "calling http" else "5"]
     with spawned(place, *words, TMPDIR=str(tmp_path)) as process:
         assert process.stderr is not None
         assert any(line.startswith(step) for line in process.stderr)

@@ -15,10 +15,10 @@ import pytest
 
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
-COMMANDS = ["call", "check", "completion", "demo", "extensions", "serve"]
+COMMANDS = ["call", "check", "completion", "config", "demo", "explain", "extensions", "plan", "serve"]
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS])
+@pytest.mark.parametrize("name", ["", *COMMANDS, "config show", "config schema"])
 def test_help_fits_on_a_terminal(name: str, remora: Run) -> None:
     """
     No line is longer than 80 columns.
@@ -70,7 +70,7 @@ def test_completion_completes_commands(remora: Run) -> None:
     """
     What the script asks is answered.
     """
-    answer = remora(_REMORA_COMPLETE="bash_complete", COMP_WORDS="remora ex", COMP_CWORD="1")
+    answer = remora(_REMORA_COMPLETE="bash_complete", COMP_WORDS="remora ext", COMP_CWORD="1")
 
     assert answer.out.split() == ["plain,extensions"]
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def script(tmp_path: Path) -> Script:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_script() -> OpenChild:
     """
     Opens a channel to an endpoint, with these options.
@@ -56,7 +56,7 @@ def open_script() -> OpenChild:
     return open_
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_child(open_script: OpenChild, anyio_backend: str) -> OpenChild:
     """
     Opens a channel to the plugin for the tests, which runs on the same backend as the test.
@@ -67,6 +67,15 @@ def open_child(open_script: OpenChild, anyio_backend: str) -> OpenChild:
         return open_script(Endpoint(f"exec:{sys.executable}"), protocol=protocol, args=args, **options)
 
     return open_
+
+
+@pytest.fixture(scope="module")
+async def child(open_child: OpenChild, request: pytest.FixtureRequest) -> AsyncIterator[Channel]:
+    """
+    A channel to a plugin for the tests that leave it as it was: one for all of them, in the protocol that is the param.
+    """
+    async with open_child(request.param) as channel:
+        yield channel
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """
 The plugin's side and the host's side against each other, in all three protocols.
+
+A test that leaves the plugin as it was takes the shared `child`.
 """
 
 from __future__ import annotations
@@ -17,39 +19,37 @@ pytestmark = pytest.mark.anyio
 
 LASTING = pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
 ALL = pytest.mark.parametrize("protocol", ["ttrpc", "jsonl", "oneshot"])
+SHARED = pytest.mark.parametrize("child", ["ttrpc", "jsonl"], indirect=True, scope="module")
+SHARED_ALL = pytest.mark.parametrize("child", ["ttrpc", "jsonl", "oneshot"], indirect=True, scope="module")
 
 
-@ALL
-async def test_a_call_carries_payload_and_identifier(open_child, ask, protocol):
-    async with open_child(protocol) as channel:
-        reply = await ask(channel, "echo", {"a": ["ü", 1.5, None]}, request_id="r-1")
+@SHARED_ALL
+async def test_a_call_carries_payload_and_identifier(child, ask):
+    reply = await ask(child, "echo", {"a": ["ü", 1.5, None]}, request_id="r-1")
 
     assert reply["request"] == {"a": ["ü", 1.5, None]}
     assert reply["id"] == "r-1"
     assert reply["peer"].startswith("pid:")
 
 
-@LASTING
-async def test_headers_travel(open_child, ask, protocol):
-    async with open_child(protocol) as channel:
-        reply = await ask(channel, "echo", headers={"x-tenant": "acme"})
+@SHARED
+async def test_headers_travel(child, ask):
+    reply = await ask(child, "echo", headers={"x-tenant": "acme"})
 
     assert reply["headers"]["x-tenant"] == "acme"
 
 
-@ALL
-async def test_the_plugin_sees_the_remaining_time(open_child, ask, protocol):
-    async with open_child(protocol) as channel:
-        remaining = await ask(channel, "remaining", timeout=30)
+@SHARED_ALL
+async def test_the_plugin_sees_the_remaining_time(child, ask):
+    remaining = await ask(child, "remaining", timeout=30)
 
     assert 20 < remaining <= 30
 
 
-@LASTING
-async def test_the_plugins_no_arrives_with_code_message_and_details(open_child, ask, protocol):
-    async with open_child(protocol) as channel:
-        with pytest.raises(PluginError, match="no such user") as caught:
-            await ask(channel, "no")
+@SHARED
+async def test_the_plugins_no_arrives_with_code_message_and_details(child, ask):
+    with pytest.raises(PluginError, match="no such user") as caught:
+        await ask(child, "no")
 
     assert caught.value.code is Code.NOT_FOUND
     assert caught.value.details == {"user": 7}
@@ -66,20 +66,18 @@ async def test_a_oneshot_no_carries_the_message_only(open_child, ask):
     assert busy.value.code is Code.UNAVAILABLE
 
 
-@LASTING
-async def test_a_bug_in_the_plugin_is_internal_and_keeps_its_secrets(open_child, ask, protocol):
-    async with open_child(protocol) as channel:
-        with pytest.raises(PluginError, match=r"^internal error$") as caught:
-            await ask(channel, "bug")
+@SHARED
+async def test_a_bug_in_the_plugin_is_internal_and_keeps_its_secrets(child, ask):
+    with pytest.raises(PluginError, match=r"^internal error$") as caught:
+        await ask(child, "bug")
 
     assert caught.value.code is Code.INTERNAL
 
 
-@ALL
-async def test_large_messages_pass_up_to_the_limit(open_child, ask, protocol):
+@SHARED_ALL
+async def test_large_messages_pass_up_to_the_limit(child, ask):
     text = "x" * 4_000_000
-    async with open_child(protocol) as channel:
-        reply = await ask(channel, "echo", text)
+    reply = await ask(child, "echo", text)
 
     assert reply["request"] == text
 
@@ -97,26 +95,25 @@ async def test_a_message_above_the_limit_fails_alone(open_child, ask, protocol):
         assert not caught.value.sent
 
 
-@LASTING
-async def test_calls_are_answered_out_of_order(open_child, ask, protocol, tmp_path):
-    async with open_child(protocol) as channel, anyio.create_task_group() as tasks:
-        tasks.start_soon(ask, channel, "sleep", str(tmp_path / "marker"))
+@SHARED
+async def test_calls_are_answered_out_of_order(child, ask, tmp_path):
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, child, "sleep", str(tmp_path / "marker"))
 
-        assert [await ask(channel, "big", n) for n in range(50)] == ["x" * n for n in range(50)]
+        assert [await ask(child, "big", n) for n in range(50)] == ["x" * n for n in range(50)]
         tasks.cancel_scope.cancel()
 
 
-@LASTING
-async def test_a_cancelled_call_is_cancelled_in_the_plugin(open_child, ask, until, protocol, tmp_path):
+@SHARED
+async def test_a_cancelled_call_is_cancelled_in_the_plugin(child, ask, until, tmp_path):
     marker = tmp_path / "marker"
-    async with open_child(protocol) as channel:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask, channel, "sleep", str(marker))
-            await ask(channel, "pid")
-            tasks.cancel_scope.cancel()
-        await until(marker.exists)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, child, "sleep", str(marker))
+        await ask(child, "pid")
+        tasks.cancel_scope.cancel()
+    await until(marker.exists)
 
-        assert await ask(channel, "big", 1) == "x"
+    assert await ask(child, "big", 1) == "x"
 
 
 @ALL
@@ -129,11 +126,10 @@ async def test_a_deadline_ends_the_call_by_itself(open_child, ask, protocol, tmp
         assert anyio.current_time() - started < 3
 
 
-@ALL
-async def test_a_deadline_in_the_past_sends_nothing(open_child, ask, protocol):
-    async with open_child(protocol) as channel:
-        with pytest.raises(DeadlineExceeded) as caught:
-            await ask(channel, "crash", timeout=-1)
+@SHARED_ALL
+async def test_a_deadline_in_the_past_sends_nothing(child, ask):
+    with pytest.raises(DeadlineExceeded) as caught:
+        await ask(child, "crash", timeout=-1)
 
     assert not caught.value.sent
 
@@ -257,19 +253,17 @@ async def test_an_error_of_the_block_comes_out_as_itself(open_child, ask, protoc
             raise KeyError("mine")
 
 
-@ALL
-async def test_a_running_child_is_healthy(open_child, protocol):
-    async with open_child(protocol) as channel:
-        assert (await channel.probe()).status is Status.HEALTHY
+@SHARED_ALL
+async def test_a_running_child_is_healthy(child):
+    assert (await child.probe()).status is Status.HEALTHY
 
 
 @pytest.mark.fault(65)
-@pytest.mark.parametrize("protocol", ["jsonl", "oneshot"])
+@pytest.mark.parametrize("child", ["jsonl", "oneshot"], indirect=True, scope="module")
 @pytest.mark.parametrize("call", [Call(payload=b"{"), Call(payload=b"x", content_type="application/proto")])
-async def test_what_is_no_json_is_refused(open_child, protocol, call):
-    async with open_child(protocol) as channel:
-        with pytest.raises(InvalidRequest):
-            await channel.call(call)
+async def test_what_is_no_json_is_refused(child, call):
+    with pytest.raises(InvalidRequest):
+        await child.call(call)
 
 
 @pytest.mark.fault(1)

@@ -139,7 +139,7 @@ async def test_a_silent_child_is_not_ready_and_killed_with_all_it_started(open_s
 )
 async def test_garbage_in_place_of_ttrpc_is_one_clear_error(open_script, script, body):
     with anyio.fail_after(5), pytest.raises(RemoraError) as caught:
-        async with open_script(script(body), connection_timeout=1):
+        async with open_script(script(body), connection_timeout=0.3):
             pass
 
     assert isinstance(caught.value, EVERY_ERROR_OF_GARBAGE) or "not ready" in str(caught.value)
@@ -149,7 +149,7 @@ async def test_garbage_in_place_of_ttrpc_is_one_clear_error(open_script, script,
 @pytest.mark.fault(5)
 async def test_an_echo_is_no_plugin(open_script, script):
     with anyio.fail_after(5), pytest.raises(RemoraError):
-        async with open_script(script("exec cat"), connection_timeout=1):
+        async with open_script(script("exec cat"), connection_timeout=0.3):
             pass
 
 

@@ -40,12 +40,12 @@ async def test_300_starts_and_kills_leave_nothing(open_script, script, ask, chil
 
 
 @pytest.mark.fault(17)
-async def test_20_starts_and_kills_of_a_python_plugin_leave_nothing(open_child, ask, children):
+async def test_starts_and_kills_of_a_python_plugin_leave_nothing(open_child, ask, children):
     async with open_child():
         pass
     before = descriptors(), sorted(children())
 
-    for cycle in range(20):
+    for cycle in range(10):
         async with open_child() as channel:
             if cycle % 2:
                 os.kill(await ask(channel, "pid"), 9)

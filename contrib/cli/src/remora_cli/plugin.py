@@ -16,8 +16,11 @@ _COMMANDS = {
     "call": "Call a method of a plugin.",
     "check": "Check a configuration without starting anything.",
     "completion": "Print the completion script of a shell.",
+    "config": "Show the values that hold, print the schema of files.",
     "demo": "See plugins work over every transport, and one die and return.",
+    "explain": "Say what a configuration means for one plugin.",
     "extensions": "List what is installed, and what is wrong with it.",
+    "plan": "Say what a reload would do.",
     "security": "Pin the programs that are started, and verify them.",
     "serve": "Serve Python objects as a plugin.",
 }

@@ -12,7 +12,7 @@ import tomllib
 from typing import TYPE_CHECKING, NoReturn
 
 from remora.config._malformed import Malformed
-from remora.config._places import shown
+from remora.config._places import path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.errors import NotInstalled
 
@@ -43,8 +43,21 @@ def _parse_json(text: str) -> Parsed:
         raise Malformed([(error.lineno, error.msg)]) from error
     lines, duplicates = scan_json(text)
     if duplicates:
-        raise Malformed([(second, f"{shown(path)}: is there already, on line {at}") for path, at, second in duplicates])
+        raise Malformed(
+            [(second, f"{path_text(path)}: is there already, on line {at}") for path, at, second in duplicates]
+        )
+    _check_characters(value)
     return value, lines
+
+
+def _check_characters(value: object) -> None:
+    """
+    Refuse what escapes can write and no text can hold.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Malformed([(None, "a text has half of a surrogate pair in it, which is no character")]) from error
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -56,7 +69,9 @@ def _parse_yaml(text: str) -> Parsed:
         from remora.config._yaml import parse_yaml
     except ModuleNotFoundError as error:
         raise NotInstalled('YAML cannot be read without PyYAML: pip install "remora[yaml]"') from error
-    return parse_yaml(text)
+    value, lines = parse_yaml(text)
+    _check_characters(value)
+    return value, lines
 
 
 FORMATS: dict[str, Callable[[str], Parsed]] = {

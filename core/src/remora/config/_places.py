@@ -46,7 +46,7 @@ def join(path: str, key: object) -> str:
     return f"plugins.{key}" if path == "plugins" else join_path(path, key)
 
 
-def shown(path: Iterable[str | int]) -> str:
+def path_text(path: Iterable[str | int]) -> str:
     """
     A path as messages write it.
     """
@@ -60,7 +60,7 @@ def places_of(lines: Lines, source: str) -> Places:
     """
     The places of what a file sets.
     """
-    return {shown(path): Place(source, line) for path, line in lines.items()}
+    return {path_text(path): Place(source, line) for path, line in lines.items()}
 
 
 def nearest(places: Mapping[str, Place], path: str) -> Place | None:

@@ -65,5 +65,12 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     The transport `http`.
     """
     return [
-        TransportSpec(name="http", schemes=("http", "https"), options=Options, build=build, secure_schemes=("https",))
+        TransportSpec(
+            name="http",
+            schemes=("http", "https"),
+            options=Options,
+            build=build,
+            secure_schemes=("https",),
+            limits_calls=True,
+        )
     ]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import trace_config
+from remora import Manager
+from remora.config import trace_config, without_credentials
 from remora.extensions import installed
 from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
@@ -36,7 +37,7 @@ def command(output: Output, config: str) -> None:
     """
     Check and list.
     """
-    loaded = trace_config(config)
+    loaded = trace_config(config, more=Manager)
     manager = make_manager(loaded)  # which logs the extensions that are broken
     programs = manager.inspect()
     if output.as_json:
@@ -78,7 +79,9 @@ def _describe(plugin: PluginConfig) -> str:
 
 def _addresses(plugin: PluginConfig) -> list[str]:
     named = [each.url for each in plugin.endpoints] or [plugin.endpoint]
-    return [each for each in named if each] or [f"{plugin.transport or 'exec'}:{plugin.executable}"]
+    return [without_credentials(each) for each in named if each] or [
+        f"{plugin.transport or 'exec'}:{plugin.executable}"
+    ]
 
 
 def _transport(plugin: PluginConfig) -> str:

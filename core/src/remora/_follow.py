@@ -1,0 +1,82 @@
+"""
+A manager that follows its files: what they say is put in force, and what cannot be used leaves the last good one there.
+
+What lives here: what to do about a change. What must not: noticing it (see `_watch`), and how a reload is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora._watch import RESCAN, watch_config
+from remora.errors import ConfigError, ManagerClosed, RemoraError
+from remora.types import ConfigRejected
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskStatus
+
+    from remora.config import LoadedConfig, ManagerConfig
+    from remora.types import Event
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """
+    What there is to follow.
+
+    Attributes:
+        path: The file or the directory.
+        known: Its `content_of` when the configuration in force was read.
+        rescan: Seconds between two looks while nothing seems to happen.
+    """
+
+    path: str | os.PathLike[str]
+    known: object
+    rescan: float = RESCAN
+
+    async def run(
+        self,
+        apply: Callable[[ManagerConfig], Awaitable[object]],
+        publish: Callable[[Event], None],
+        *,
+        task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """
+        Follow until it is cancelled.
+
+        Args:
+            apply: Puts a configuration in force; raises a ConfigError where it cannot be used.
+            publish: Takes an event for each change that cannot be used.
+            task_status: Told when no change can be missed any more.
+        """
+
+        async def take(found: LoadedConfig | ConfigError) -> None:
+            if isinstance(found, ConfigError):
+                _reject(found, publish)
+                return
+            try:
+                await apply(found.config)
+            except ConfigError as error:
+                found.locate(error)
+                _reject(error, publish)
+            except ManagerClosed:
+                _log.debug("nothing is changed any more: the manager is shut down")
+            except RemoraError as error:
+                _log.error("the changed configuration is not in force: %s", error)
+
+        await watch_config(self.path, take, known=self.known, rescan=self.rescan, task_status=task_status)
+
+
+def _reject(error: ConfigError, publish: Callable[[Event], None]) -> None:
+    _log.error("the changed configuration is not used: %s", error)
+    publish(ConfigRejected(time=time.time(), source=error.source or "", problems=error.problems))

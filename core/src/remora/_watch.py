@@ -1,0 +1,283 @@
+"""
+Files that may change while the program runs, seen to change by their content and not by their dates.
+
+Theory of operation: the folders of the files, and of every symbolic link on the way to them, are watched, because
+files are replaced more often than they are written. Whatever happens there only wakes a look at the content; the look
+decides. A change is reported once the content has been the same for a moment, so that nobody reads half a file or the
+gap between two renames. A look from time to time is the net below: for file systems that tell nothing, and for folders
+that were replaced themselves.
+
+What lives here: noticing changes. What must not: what to do about them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextlib import aclosing
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.config import fragments, trace_config
+from remora.errors import ConfigError, NotInstalled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from anyio.abc import TaskStatus
+
+    from remora.config import LoadedConfig
+
+_log = logging.getLogger(__name__)
+
+_STEP = 50
+_LONGEST_STEP = 250
+_QUIET = 0.1
+_MOST_READINGS = 20
+_RETRY = 1.0
+_MOST_LINKS = 40
+
+RESCAN = 10.0
+"""Seconds between two looks while nothing seems to happen."""
+
+
+def require_watching() -> None:
+    """
+    Check that files can be watched.
+
+    Raises:
+        NotInstalled: What watches them is not there.
+    """
+    try:
+        import watchfiles  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise NotInstalled('files cannot be watched without watchfiles: pip install "remora[watch]"') from error
+
+
+async def watch_config(
+    path: str | os.PathLike[str],
+    report: Callable[[LoadedConfig | ConfigError], Awaitable[None]],
+    *,
+    known: object,
+    rescan: float = RESCAN,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """
+    Report the configuration in a file or a directory each time that it has changed, until it is cancelled.
+
+    Args:
+        path: The file or the directory.
+        report: Gets what is there now, or what is wrong with it; changes during a report are seen after it.
+        known: The `content_of` the path that needs no report.
+        rescan: Seconds between two looks while nothing seems to happen.
+        task_status: Told when no change can be missed any more.
+    """
+
+    async def changed() -> None:
+        await report(await anyio.to_thread.run_sync(_loaded, path))
+
+    watch = FileWatch(
+        content=partial(content_of, path),
+        folders=partial(folders_of, path),
+        changed=changed,
+        known=known,
+        rescan=rescan,
+    )
+    await watch.run(task_status=task_status)
+
+
+def _loaded(path: str | os.PathLike[str]) -> LoadedConfig | ConfigError:
+    try:
+        return trace_config(path)
+    except ConfigError as error:
+        return error
+
+
+def content_of(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
+    """
+    The names and the hashes of a file, or of the fragments in a directory; nothing where there is none.
+    """
+    try:
+        files = fragments(path) if os.path.isdir(path) else [Path(path)]
+    except OSError:
+        return ()
+    return tuple((str(file), _hash(file)) for file in files)
+
+
+def _hash(file: Path) -> str:
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def folders_of(path: str | os.PathLike[str]) -> set[str]:
+    """
+    The folders where something happens when a file or a directory changes, or what a link on the way to it means.
+    """
+    name = os.path.abspath(path)
+    found = _folders_to(name)
+    if os.path.isdir(name):
+        found.add(name)
+        try:
+            links = [entry.path for entry in os.scandir(name) if entry.is_symlink()]
+        except OSError:
+            links = []
+        for link in links:
+            found |= _folders_to(link)
+    return {_existing(folder) for folder in found}
+
+
+def _folders_to(name: str) -> set[str]:
+    found, waiting = {os.path.dirname(name)}, [name]
+    for _ in range(_MOST_LINKS):
+        if not waiting:
+            break
+        step = waiting.pop()
+        link = next((each for each in (step, *map(str, Path(step).parents)) if os.path.islink(each)), None)
+        if link is not None:
+            target = os.path.join(os.path.dirname(link), os.readlink(link))
+            waiting.append(target + step[len(link) :])
+            found |= {os.path.dirname(link), os.path.dirname(target)}
+        else:
+            found.add(os.path.dirname(step))
+    return found
+
+
+def _existing(folder: str) -> str:
+    """
+    The folder, or the closest one above it that is there.
+    """
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+class FileWatch:
+    """
+    Calls a function after the content of some files has changed.
+
+    Args:
+        content: What is there now, as anything that can be compared; called in a thread.
+        folders: Where something happens when it changes; called in a thread.
+        changed: Called, and waited for, after a change.
+        known: The content that is no change.
+        rescan: Seconds between two looks while nothing seems to happen.
+    """
+
+    def __init__(
+        self,
+        *,
+        content: Callable[[], object],
+        folders: Callable[[], Iterable[str]],
+        changed: Callable[[], Awaitable[None]],
+        known: object,
+        rescan: float = RESCAN,
+    ) -> None:
+        self._content = content
+        self._folders = folders
+        self._changed = changed
+        self._known = known
+        self._rescan = rescan
+        self._wake = anyio.Event()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """
+        Watch until it is cancelled.
+        """
+        async with anyio.create_task_group() as group:
+            await group.start(self._listen)
+            task_status.started()
+            while True:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                await self._look()
+
+    async def _look(self) -> None:
+        if (found := await self._settled()) != self._known:
+            self._known = found
+            await self._changed()
+
+    async def _settled(self) -> object:
+        """
+        The content, once it stays the same for a moment; what is known already needs no waiting.
+        """
+        found = await anyio.to_thread.run_sync(self._content)
+        for _ in range(_MOST_READINGS):
+            if found == self._known:
+                break
+            await anyio.sleep(_QUIET)
+            before, found = found, await anyio.to_thread.run_sync(self._content)
+            if before == found:
+                break
+        return found
+
+    async def _listen(self, *, task_status: TaskStatus[None]) -> None:
+        """
+        Wake the look whenever something happens in the folders, also where those are replaced.
+        """
+        stop = threading.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_set_at_the_end, stop)
+            while True:
+                folders = await anyio.to_thread.run_sync(_identities, self._folders)
+                # a task that is started now runs first when the watcher, made without a pause, begins to wait
+                group.start_soon(self._armed, task_status)
+                task_status = anyio.TASK_STATUS_IGNORED
+                try:
+                    await self._listen_to(folders, stop)
+                except (OSError, RuntimeError) as error:  # of watchfiles: no more watches, a folder that is gone
+                    _log.warning("cannot watch %s: %s; looking again in %g s", ", ".join(folders), error, _RETRY)
+                    await anyio.sleep(_RETRY)
+
+    async def _armed(self, task_status: TaskStatus[None]) -> None:
+        self._wake.set()
+        task_status.started()
+
+    async def _listen_to(self, folders: Mapping[str, object], stop: threading.Event) -> None:
+        from watchfiles import awatch
+
+        batches = awatch(
+            *folders,
+            watch_filter=None,
+            debounce=_LONGEST_STEP,
+            step=_STEP,
+            stop_event=stop,  # type: ignore[arg-type]  # anything with is_set() will do
+            rust_timeout=int(self._rescan * 1000),
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        async with aclosing(batches):
+            async for _ in batches:
+                self._wake.set()
+                if await anyio.to_thread.run_sync(_identities, self._folders) != folders:
+                    return
+
+
+def _identities(folders: Callable[[], Iterable[str]]) -> dict[str, tuple[int, int]]:
+    """
+    The folders, each with what changes when another one takes its place.
+    """
+    found = {}
+    for folder in sorted(folders()):
+        try:
+            status = os.stat(folder)
+        except OSError:
+            continue
+        found[folder] = (status.st_dev, status.st_ino)
+    return found
+
+
+async def _set_at_the_end(stop: threading.Event) -> None:
+    """
+    Set an event on cancellation, which a thread does not notice otherwise.
+    """
+    try:
+        await anyio.sleep_forever()
+    finally:
+        stop.set()

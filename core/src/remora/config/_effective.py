@@ -1,0 +1,61 @@
+"""
+A configuration as plain values that may be shown to anybody.
+
+What lives here: records to tables without secrets. What must not: how they are written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from remora.config._records import OBJECT, ExporterConfig, ManagerConfig, PluginConfig
+from remora.secret import Secret
+
+_HIDDEN = "***"
+_SECRET = re.compile(r"(?i)auth|key|passw|secret|token|credential")
+_CREDENTIALS = re.compile(r"(//[^/@\s:]*:)[^/@\s]+@")
+_ARGUMENT = re.compile(r"(?i)^(-*[\w-]*(?:key|passw|secret|token|credential)[\w-]*=).+")
+
+
+def effective_values(config: ManagerConfig) -> dict[str, Any]:
+    """
+    Every key with the value that holds, as a file would set it; `***` stands for secrets.
+
+    Values are hidden where their type says so, where a key of one's own sounds like it, and in URLs.
+    """
+    values: dict[str, Any] = _plain(config)
+    return values
+
+
+def without_credentials(text: str) -> str:
+    """
+    A text with `***` for the passwords of URLs in it.
+    """
+    return _CREDENTIALS.sub(rf"\1{_HIDDEN}@", text)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Secret):
+        return _HIDDEN if value else ""
+    if isinstance(value, ExporterConfig):
+        return {"enabled": value.enabled, **_plain(value.options)}
+    if is_dataclass(value):
+        left_out = {"name"} if isinstance(value, PluginConfig) else set()
+        keys = [each.name for each in fields(value) if each.metadata != OBJECT and each.name not in left_out]
+        return {key: _plain(getattr(value, key)) for key in keys if getattr(value, key) is not None}
+    if isinstance(value, Mapping):
+        return {key: _entry(str(key), each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_ARGUMENT.sub(rf"\1{_HIDDEN}", each) if isinstance(each, str) else _plain(each) for each in value]
+    return without_credentials(value) if isinstance(value, str) else value
+
+
+def _entry(key: str, value: object) -> Any:
+    """
+    A value under a key that is not one of Remora's own.
+    """
+    is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return _HIDDEN if is_text and _SECRET.search(key) else _plain(value)

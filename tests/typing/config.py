@@ -1,0 +1,54 @@
+"""
+Reading a configuration, as hosts and tools do it. Never run; mypy and pyright check that types are kept.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, assert_type
+
+from remora import ConfigError, ManagerConfig
+from remora.config import (
+    LoadedConfig,
+    Place,
+    config_schema,
+    effective_values,
+    load_config,
+    structure_config,
+    trace_config,
+)
+from remora.extensions import transports
+from remora.types import ConfigRejected, Event
+
+
+def read(path: Path) -> None:
+    """
+    From a file or a directory, with the environment or without.
+    """
+    assert_type(load_config(path), ManagerConfig)
+    assert_type(load_config("conf.d", {}), ManagerConfig)
+    assert_type(structure_config({"plugins": {}}), ManagerConfig)
+
+
+def tell(path: str) -> None:
+    """
+    Where values come from, and what they are.
+    """
+    loaded = trace_config(path)
+    assert_type(loaded, LoadedConfig)
+    assert_type(loaded.config, ManagerConfig)
+    place = loaded.origin("plugins.pay.endpoint")
+    assert_type(place, Place | None)
+    if place is not None:
+        assert_type(place.line, int | None)
+    assert_type(effective_values(loaded.config), dict[str, Any])
+    assert_type(config_schema(transports()), dict[str, Any])
+    loaded.locate(ConfigError("plugins.pay: wrong"))
+
+
+def observe(event: Event) -> None:
+    """
+    A change that cannot be used.
+    """
+    if isinstance(event, ConfigRejected):
+        assert_type(event.problems, tuple[str, ...])
