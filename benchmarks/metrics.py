@@ -41,7 +41,7 @@ def calls(*, counted: bool) -> Contender:
     async def contender(seconds: float) -> Slice:
         config = {**overhead._config("least-connections"), "metrics": {"enabled": counted}}
         async with Manager(config, extensions=[overhead._Extension()]) as manager:
-            pipeline: Pipeline = manager._caller("null").pipeline
+            pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:
                 return await pipeline(overhead._CALL, _TIMEOUT)
