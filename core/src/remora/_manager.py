@@ -123,11 +123,12 @@ class Manager:
         logging.getLogger("remora").setLevel(self._fleet.config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._fleet.enter(self._group)
         try:
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
             self._metrics.exports.start(self._group, self._conduct)
-            self._fleet.start(self._group)
+            self._fleet.start()
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise
