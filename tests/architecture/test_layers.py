@@ -39,7 +39,7 @@ LAYERS = {
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("types errors"),
+    "wire": Layer("_draft types errors"),
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
     "_draft": Layer("types"),
@@ -65,6 +65,7 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
+    "_interception": Layer("_catalog _conduct protocols types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
     "reload": Layer("values errors"),
@@ -77,9 +78,11 @@ LAYERS = {
     "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
-    "_delivery": Layer("_instance _route policy types errors", "anyio"),
+    "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
-    "_pipeline": Layer("_delivery _draft _fallback _instance _route _context policy types errors", "anyio"),
+    "_pipeline": Layer(
+        "_interception _delivery _draft _fallback _instance _route _context policy types errors", "anyio"
+    ),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
@@ -87,7 +90,7 @@ LAYERS = {
     "_requirements": Layer("config types"),
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
     "_admission": Layer(f"{RECORDS} config _options _assembly"),
-    "_generation": Layer("_assembly _fallback _caller _pipeline _route"),
+    "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
     "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
@@ -100,8 +103,10 @@ LAYERS = {
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "_guard": Layer("config protocols types errors wire _describe"),
-    "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
-    "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _dispatch", "anyio"),
+    "_dispatch": Layer(
+        "protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+    ),
+    "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions

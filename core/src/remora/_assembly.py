@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from remora._conduct import Conduct
     from remora._fallback import Ask
     from remora.config import PluginConfig, SecurityConfig
-    from remora.protocols import Balancer, Interceptor, Transport
+    from remora.protocols import Balancer, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
 
@@ -314,16 +314,3 @@ def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> 
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
     return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)
-
-
-def interceptors_of(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
-    """
-    The interceptors of a plugin, the outermost first, each with what to call it in messages.
-
-    Raises:
-        ExtensionError: One cannot be built.
-    """
-    features = [claims[0] for claims in catalog.interceptors.values()]
-    features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
-    return [(culprit, each) for culprit, each in built if each is not None]

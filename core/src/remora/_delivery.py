@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._instance import State
+from remora._interception import nested_attempt
 from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
 from remora.policy import verdict_of
+from remora.types import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Sequence
     from typing import NoReturn
 
     from remora._instance import Instance
+    from remora._interception import Proceed
     from remora._route import Route
     from remora.policy import Permit, Ticket
+    from remora.protocols import AttemptInterceptor
     from remora.types import Call, Reply
-
-    Send = Callable[[Call], Awaitable[Reply]]
 
 _RETIRED = State.RETIRED
 
@@ -38,8 +40,9 @@ class Delivery:
     What the attempts of one plugin's calls need.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, interceptors: Sequence[tuple[str, AttemptInterceptor]] = ()) -> None:
         self._route = route
+        self._interceptors = interceptors
         self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
     async def queue(self, instance: Instance, call: Call, ticket: Ticket) -> bool:
@@ -79,18 +82,23 @@ class Delivery:
         instance.in_flight += 1
         return permit
 
-    def sender(self, instance: Instance) -> Send:
+    def sender(self, instance: Instance, number: int) -> Proceed:
         """
-        What carries a call to an instance, with the auth method's part, and with a timer for the deadline where the
-        transport has none of its own.
+        What carries a call to an instance as its attempt of that number, with the parts of interceptors and of the
+        auth method, and with a timer for the deadline where the transport has none of its own.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
         send = channel.call if instance.authenticate is None else instance.sender(channel)
+        if self._interceptors:
+            attempt = Attempt(
+                number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint
+            )
+            send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
         return send if instance.native_deadline else partial(self._within, instance=instance, send=send)
 
-    async def _within(self, call: Call, instance: Instance, send: Send) -> Reply:
+    async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
             instance.scopes.add(scope)
             try:

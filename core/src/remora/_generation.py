@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remora._assembly import balancing_of, fallback_of, interceptors_of, make_parts
+from remora._assembly import balancing_of, fallback_of, make_parts
 from remora._caller import Caller
+from remora._interception import Interception
 from remora._pipeline import Pipeline
 from remora._route import Route
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._fallback import Fallback
     from remora.config import PluginConfig
-    from remora.protocols import Interceptor
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +34,7 @@ class Plugged:
     route: Route
     caller: Caller
     parts: Sequence[Part]
-    interceptors: Sequence[tuple[str, Interceptor]]
+    interception: Interception
     fallback: Fallback | None
 
     @property
@@ -97,7 +97,7 @@ class Generation:
         if self._fallback is not None:
             self._fallback.follow(plugged.fallback)
         plugged.fallback = self._fallback
-        plugged.caller.pipeline = self._pipeline(route, plugged.interceptors)
+        plugged.caller.pipeline = self._pipeline(route, plugged.interception)
         return plugged
 
     def _plug(self, catalog: Catalog) -> Plugged:
@@ -109,12 +109,12 @@ class Generation:
             publish=self._lent.publish,
             conduct=self._lent.conduct,
         )
-        interceptors = interceptors_of(catalog, self.config.name)
-        caller = Caller(route, self._pipeline(route, interceptors), catalog)
-        return Plugged(route, caller, self._parts, interceptors, self._fallback)
+        interception = Interception.of(catalog, self.config.name)
+        caller = Caller(route, self._pipeline(route, interception), catalog)
+        return Plugged(route, caller, self._parts, interception, self._fallback)
 
-    def _pipeline(self, route: Route, interceptors: Sequence[tuple[str, Interceptor]]) -> Pipeline:
-        return Pipeline(route, interceptors, fallback=self._fallback, rng=self._lent.own_rng())
+    def _pipeline(self, route: Route, interception: Interception) -> Pipeline:
+        return Pipeline(route, interception, fallback=self._fallback, rng=self._lent.own_rng())
 
 
 def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings, former: Plugged | None) -> Balancing | None:

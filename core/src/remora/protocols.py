@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from remora.errors import RemoraError
     from remora.metrics import MetricBatch, MetricKind
-    from remora.types import Call, Endpoint, HealthStatus, Inspection, Refresh, Reply
+    from remora.types import Attempt, Call, Endpoint, HealthStatus, Inspection, Refresh, Reply
 
 __all__ = [
+    "AttemptInterceptor",
     "AuthMethod",
     "Balancer",
     "Candidate",
@@ -196,6 +197,19 @@ class Interceptor(Protocol):
     async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
         """
         Let the call go on with `await proceed(call)`, changed or not, and return its reply, changed or not.
+        """
+        ...
+
+
+class AttemptInterceptor(Protocol):
+    """
+    Wraps the sending of one attempt of a call to one instance; a call that is tried three times passes three times.
+    """
+
+    async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /, *, attempt: Attempt) -> Reply:
+        """
+        Let the attempt go on with `await proceed(call)`, and return its reply. What it changes in the call is gone
+        with the attempt.
         """
         ...
 

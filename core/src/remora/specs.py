@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from remora.protocols import (
+    AttemptInterceptor,
     AuthMethod,
     Balancer,
     Codec,
@@ -121,17 +122,21 @@ class BalancerSpec:
 @dataclass(frozen=True, slots=True)
 class InterceptorSpec:
     """
-    Something that wraps calls.
+    Something that wraps calls, in the host or in a served plugin.
 
     Attributes:
         name: Its name, for `remora extensions`.
-        build: Makes the interceptor for one plugin, given the plugin's name; None leaves that plugin alone.
+        build: Makes what wraps the calls of one plugin, given the plugin's name; None leaves that plugin alone.
         order: The lowest number is outermost; equal numbers go by name.
+        attempt: Likewise, what wraps each attempt: it sees the instance, and every retry by itself.
+        serve: Served side: makes what wraps the calls that a plugin answers, or None to leave them alone.
     """
 
     name: str
     build: Callable[[str], Interceptor | None]
     order: int = 0
+    attempt: Callable[[str], AttemptInterceptor | None] | None = None
+    serve: Callable[[], Interceptor | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

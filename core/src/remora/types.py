@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "Attempt",
     "BreakerChanged",
     "Call",
     "ConfigRejected",
@@ -149,6 +150,24 @@ class Status(StrEnum):
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
     OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """
+    One of the attempts of a call.
+
+    Attributes:
+        number: 1 for the first, 2 for the first retry.
+        plugin: The configured name of the plugin.
+        instance: The name of the instance that it is sent to.
+        endpoint: The address of that instance.
+    """
+
+    number: int
+    plugin: str
+    instance: str
+    endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

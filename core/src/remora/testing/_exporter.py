@@ -43,7 +43,9 @@ async def check_exporter(spec: ExporterSpec[Any], options: object = None) -> lis
         ContractViolation: A claim does not hold.
     """
     bench = _Bench(spec, options if options is not None else spec.options())
-    is_pulled = isinstance(bench.build(), PullExporter)
+    first = bench.build()
+    await first.close()
+    is_pulled = isinstance(first, PullExporter)
     return await keep(spec.name, [*_CHECKS, *(_PULLED if is_pulled else _PUSHED)], bench)
 
 
@@ -57,8 +59,10 @@ class _Bench:
 
 
 async def _has_a_name(bench: _Bench) -> None:
-    assert isinstance(bench.build().name, str), "its name is no text"
-    assert bench.build().name, "its name is empty"
+    exporter = bench.build()
+    await exporter.close()
+    assert isinstance(exporter.name, str), "its name is no text"
+    assert exporter.name, "its name is empty"
 
 
 async def _closes_though_it_was_never_used(bench: _Bench) -> None:
