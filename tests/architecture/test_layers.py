@@ -103,7 +103,7 @@ LAYERS = {
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _errand"
-        " _events _exporting _fleet _meters _plan _registry _transition _turns",
+        " _events _exporting _fleet _follow _meters _plan _registry _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),
@@ -112,7 +112,7 @@ LAYERS = {
     "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("config protocols types errors wire _describe"),
     "_dispatch": Layer(
-        "protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
     ),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line

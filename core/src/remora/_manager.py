@@ -20,6 +20,7 @@ from remora._errand import Errand
 from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
 from remora._fleet import Fleet
+from remora._follow import Follower, follow
 from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
@@ -95,6 +96,8 @@ class Manager:
         )
         self._turns = Turns()
         self._group: TaskGroup | None = None
+        self._follower: Follower | None = None
+        self._reload_options: ReloadOptions | None = None
         check_config(self._catalog, wanted)
         check_exporters(self._catalog, wanted)
         kept = wanted.metrics
@@ -110,19 +113,37 @@ class Manager:
             self._fleet.meters = self._meters
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        extensions: Sequence[object] = (),
+        watch: bool = False,
+        reload_options: ReloadOptions | None = None,
+    ) -> Self:
         """
         A manager with the configuration of a file, or of all files of a directory.
 
+        Args:
+            path: The file or the directory.
+            extensions: Hook modules or objects, beside those that are installed.
+            watch: Whether the manager reloads when the files change. Those that cannot be used are a `ConfigRejected`
+                event, and change nothing.
+            reload_options: How it reloads then.
+
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
+            NotInstalled: It names a feature that is not there, or what watches files is not.
         """
+        follower = follow(path) if watch else None
         loaded = trace_config(path, more=partial(cls, extensions=extensions))
         try:
-            return cls(loaded.config, extensions=extensions)
+            manager = cls(loaded.config, extensions=extensions)
         except ConfigError as error:
             loaded.locate(error)
             raise
+        manager._follower, manager._reload_options = follower, reload_options
+        return manager
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
@@ -135,6 +156,9 @@ class Manager:
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
             self._fleet.start(self._group)
+            if self._follower is not None:
+                apply = partial(self.reload, options=self._reload_options)
+                await self._group.start(partial(self._follower.run, apply, self._bus.publish))
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise
