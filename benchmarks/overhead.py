@@ -98,7 +98,7 @@ def remora_calls(balancer: str) -> Contender:
 
     async def contender(seconds: float) -> Slice:
         async with Manager(_config(balancer), extensions=[_Extension()]) as manager:
-            pipeline: Pipeline = manager._caller("null").pipeline
+            pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:  # what a typed call does between encoding and decoding
                 deadline = pipeline.deadline(_TIMEOUT)

@@ -6,9 +6,11 @@ What lives here: the order of slices, what they cost, and the figures. What must
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import platform
+import signal
 import statistics
 import time
 from dataclasses import dataclass
@@ -19,11 +21,15 @@ import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from types import FrameType
 
     Contender = Callable[[float], Awaitable["Slice"]]
 
 STEADY = 1.25
 """A round counts when its two peer slices differ by less than this factor: otherwise the machine moved under it."""
+
+WATCHDOG = 12
+"""Seconds that a slice may take beyond its length."""
 
 _BATCH = 50
 
@@ -98,28 +104,63 @@ class Round:
         return self.ours.pace / ((self.before.pace + self.after.pace) / 2)
 
 
-async def measure(call: Callable[[], Awaitable[object]], seconds: float) -> Slice:
+async def measure(
+    call: Callable[[], Awaitable[object]], seconds: float, *, callers: int = 1, batch: int = _BATCH
+) -> Slice:
     """
-    Make one call after the other for a while.
+    Make calls for a while, one after the other in each of `callers` tasks.
     """
-    for _ in range(_BATCH):  # warm up
+    for _ in range(batch):  # warm up
         await call()
     calls = 0
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
-    while time.perf_counter() - wall < seconds:
-        for _ in range(_BATCH):
-            await call()
-        calls += _BATCH
+    ends = wall + seconds
+
+    async def keep_calling() -> None:
+        nonlocal calls
+        while time.perf_counter() < ends:
+            for _ in range(batch):
+                await call()
+            calls += batch
+
+    if callers == 1:
+        await keep_calling()
+    else:
+        async with anyio.create_task_group() as group:
+            for _ in range(callers):
+                group.start_soon(keep_calling)
     return Slice(calls, time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def run_round(ours: Contender, peer: Contender, seconds: float) -> Round:
+def run_slice(contender: Contender, seconds: float, backend: str = "asyncio") -> Slice:
     """
-    Peer, ours, peer, each on an event loop of its own.
+    A slice on an event loop of its own: "asyncio", "uvloop" or "trio". One that hangs ends the program.
     """
-    before, middle, after = (anyio.run(each, seconds) for each in (peer, ours, peer))
-    return Round(before, middle, after)
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(WATCHDOG + int(seconds))
+    try:
+        if backend == "uvloop":
+            return anyio.run(contender, seconds, backend_options={"use_uvloop": True})
+        return anyio.run(contender, seconds, backend=backend)
+    finally:
+        signal.alarm(0)
+
+
+def run_round(
+    ours: Contender, peer: Contender, seconds: float, *, backend: str = "asyncio", peer_backend: str = "asyncio"
+) -> Round:
+    """
+    Peer, ours, peer.
+    """
+    before = run_slice(peer, seconds, peer_backend)
+    middle = run_slice(ours, seconds, backend)
+    return Round(before, middle, run_slice(peer, seconds, peer_backend))
+
+
+def _give_up(number: int, frame: FrameType | None) -> None:
+    faulthandler.dump_traceback()
+    raise SystemExit("a slice hangs: a wake-up was lost")
 
 
 def spread(numbers: Sequence[float], digits: int) -> str:

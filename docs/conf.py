@@ -24,6 +24,7 @@ include_patterns = [
     "examples/*/README.md",
     "contrib/example-extension/README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
 ]
 exclude_patterns = ["build", "dist", "tests", "core", "transports", "exporters", ".*"]
 suppress_warnings = ["ref.python"]  # a method's name in a docstring that more than one class has

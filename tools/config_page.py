@@ -8,7 +8,7 @@ Write the tables of docs/configuration.md from the configuration's records and t
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -17,20 +17,25 @@ import importlib_metadata
 from pages import attributes, main, summary, table
 from remora.config import (
     OBJECT,
+    TOP,
     ConnectionConfig,
     Defaults,
+    Effect,
     FallbackConfig,
     LimitsConfig,
     ManagerConfig,
+    MetricsConfig,
     PluginConfig,
     SecurityConfig,
+    effect_of,
 )
 from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Limits
 
-HEAD = ["key", "type", "default", "meaning"]
+HEAD = ["key", "type", "default", "meaning", "a change takes effect"]
 BLOCKS = {"connection", "retry", "circuit_breaker", "health_check", "rate_limit"}
+EXPORTERS = ["prometheus"]
 TRANSPORTS = ["http", "grpc", "unix", "exec"]
 _WORDS: dict[object, str] = {
     str: "text",
@@ -45,32 +50,69 @@ _WORDS: dict[object, str] = {
 }
 
 
-def keys(record: type[Any], *, leave_out: frozenset[str] = frozenset()) -> str:
+def keys(record: type[Any], effect: Callable[[str], str], *, leave_out: frozenset[str] = frozenset()) -> str:
     """
-    A table of the keys of a record.
+    A table of the keys of a record, each with how a change of it takes effect.
     """
     hints = get_type_hints(record, include_extras=True)
     meanings = attributes(record)
     rows = [
-        [f"`{each.name}`", kind(hints[each.name], each.name), default(each), meanings.get(each.name, "")]
+        [
+            f"`{each.name}`",
+            kind(hints[each.name], each.name),
+            default(each),
+            meanings.get(each.name, ""),
+            effect(each.name),
+        ]
         for each in fields(record)
         if each.name not in leave_out and each.metadata != OBJECT
     ]
     return table(HEAD, rows)
 
 
+def within(path: str) -> Callable[[str], str]:
+    """
+    How changes of the keys at a path of a plugin's table take effect.
+    """
+
+    def effect(name: str) -> str:
+        if not path and name in BLOCKS:
+            return "key by key"
+        if name == "endpoints" and not path:
+            return "endpoint by endpoint"
+        return str(effect_of(f"{path}.{name}" if path else name))
+
+    return effect
+
+
+def at_top(name: str) -> str:
+    """
+    How a change of a key at the top of the file takes effect.
+    """
+    return str(TOP[name])
+
+
+def always(effect: Effect) -> Callable[[str], str]:
+    """
+    How changes take effect that all do so in the same way.
+    """
+    return lambda _: str(effect)
+
+
 def blocks() -> str:
     """
     A section for each block of a plugin's table, followed by those for the tables in it.
     """
-    return "\n\n".join(_block(name, record) for name, record in get_type_hints(Defaults).items())
+    return "\n\n".join(_block(name, name, record) for name, record in get_type_hints(Defaults).items())
 
 
-def _block(name: str, record: type[Any]) -> str:
+def _block(path: str, name: str, record: type[Any]) -> str:
     hints = get_type_hints(record)
     inner = [(each.name, hints[each.name]) for each in fields(record) if is_dataclass(hints[each.name])]
-    section = f"### {name}\n\n{summary(record)}\n\n{keys(record)}"
-    return "\n\n".join([section, *(_block(key, table) for key, table in inner if isinstance(table, type))])
+    section = f"### {name}\n\n{summary(record)}\n\n{keys(record, within(path))}"
+    return "\n\n".join(
+        [section, *(_block(f"{path}.{key}", key, table) for key, table in inner if isinstance(table, type))]
+    )
 
 
 def transports() -> str:
@@ -86,8 +128,18 @@ def transports() -> str:
         ]
         schemes = ", ".join(f"`{scheme}:`" for scheme in spec.schemes)
         also = f" Of the plugin's own keys it uses {', '.join(used)}." if used else ""
-        sections.append(f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, leave_out=known)}")
+        sections.append(
+            f"### {name}\n\nSchemes: {schemes}.{also}\n\n{keys(spec.options, always(Effect.RENEWED), leave_out=known)}"
+        )
     return "\n\n".join(sections)
+
+
+def exporters() -> str:
+    """
+    A section for each exporter that Remora brings.
+    """
+    specs = [_spec(name, "metric_exporters") for name in EXPORTERS]
+    return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options, always(Effect.LATER))}" for spec in specs)
 
 
 def kind(type_: Any, name: str) -> str:
@@ -130,9 +182,9 @@ def default(field: Field[Any]) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _spec(name: str) -> Any:
+def _spec(name: str, what: str = "transports") -> Any:
     (found,) = importlib_metadata.entry_points(group="remora", name=name)
-    (spec,) = found.load().remora_register_transports()
+    (spec,) = getattr(found.load(), f"remora_register_{what}")()
     return spec
 
 
@@ -140,13 +192,15 @@ if __name__ == "__main__":
     main(
         "docs/configuration.md",
         {
-            "top": keys(ManagerConfig, leave_out=frozenset({"plugins", "defaults"})),
-            "plugin": keys(PluginConfig, leave_out=frozenset({"name"})),
-            "endpoints": keys(Endpoint),
-            "fallback": keys(FallbackConfig),
+            "top": keys(ManagerConfig, at_top, leave_out=frozenset({"plugins", "defaults"})),
+            "plugin": keys(PluginConfig, within(""), leave_out=frozenset({"name"})),
+            "endpoints": keys(Endpoint, within("endpoints")),
+            "fallback": keys(FallbackConfig, within("fallback")),
             "blocks": blocks(),
-            "security": keys(SecurityConfig),
-            "limits": keys(LimitsConfig),
+            "metrics": keys(MetricsConfig, always(Effect.LATER)),
+            "exporters": exporters(),
+            "security": keys(SecurityConfig, always(Effect.RENEWED)),
+            "limits": keys(LimitsConfig, always(Effect.RENEWED)),
             "transports": transports(),
         },
     )

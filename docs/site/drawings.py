@@ -42,5 +42,6 @@ def _drawn(root: Path, name: str) -> str:
 def _inline(app: Sphinx, tree: nodes.document, name: str) -> None:
     for image in list(tree.findall(nodes.image)):
         file = Path(app.srcdir, image["uri"])
-        if file.suffix == ".svg":
-            image.replace_self(nodes.raw("", _STYLE.sub("", file.read_text(encoding="utf-8")), format="html"))
+        drawing = file.read_text(encoding="utf-8") if file.suffix == ".svg" else ""
+        if 'class="drawing"' in drawing:  # and no screenshot, whose colours are its own
+            image.replace_self(nodes.raw("", _STYLE.sub("", drawing), format="html"))

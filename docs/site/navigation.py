@@ -33,10 +33,17 @@ def toctrees(text: str) -> Iterator[str]:
     A hidden table of contents for each section of a page that has rows with links.
     """
     for part in _SECTION.split(text):
-        entries = [f"{title} <{target}>" for title, target in _ROW.findall(part)]
+        entries = [f"{_short(title)} <{target}>" for title, target in _ROW.findall(part)]
         if entries:
             caption = part.partition("\n")[0].removeprefix("# ")
             yield "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```"])
+
+
+def _short(title: str) -> str:
+    """
+    The name of a hook without what all have in common, for it to fit into a line.
+    """
+    return title.removeprefix("remora_")
 
 
 def _add_navigation(app: Sphinx, name: str, source: list[str]) -> None:

@@ -15,6 +15,9 @@ from sphinx.domains.python import PyObject
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+PARTS = ("remora.client", "remora.serve", "remora.secret")
+"""Modules whose main names belong to the page of `remora`."""
+
 API = Path(__file__).resolve().parent.parent / "api"
 
 
@@ -30,10 +33,14 @@ def setup(app: Sphinx) -> dict[str, bool]:
 @cache
 def modules() -> list[str]:
     """
-    The modules that have a page, each before those that export again what it holds.
+    The modules that have a page; what two of them export is described with the earlier one.
     """
-    names = sorted(page.stem for page in API.glob("*.rst"))
-    return [*(name for name in names if name != "remora"), "remora"]
+    return sorted((page.stem for page in API.glob("*.rst")), key=_rank)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    order = {"remora": 1, **dict.fromkeys(PARTS, 2)}
+    return order.get(name, 0), name
 
 
 def _skip(app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object) -> bool | None:

@@ -22,6 +22,13 @@ _DISTRIBUTIONS = {
     "grpc_health": "grpcio-health-checking",
     "yaml": "pyyaml",
 }
+_SHARED = {
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.exporter.otlp.proto.grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry": "opentelemetry-api",
+}
+"""Where one top-level package comes from several distributions."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,12 @@ def distributions() -> list[Distribution]:
     return [Distribution(path.parent, tomllib.loads(path.read_text())["project"]) for path in found]
 
 
-def distribution_of(import_name: str) -> str:
+def distribution_of(target: str) -> str:
     """
-    The distribution that provides a top-level package.
+    The distribution that provides a module, by the full name of what is imported.
     """
-    return _DISTRIBUTIONS.get(import_name, import_name.replace("_", "-"))
+    shared = (prefix for prefix in _SHARED if f"{target}.".startswith(f"{prefix}."))
+    if (prefix := next(shared, None)) is not None:
+        return _SHARED[prefix]
+    top = target.partition(".")[0]
+    return _DISTRIBUTIONS.get(top, top.replace("_", "-"))

@@ -49,5 +49,5 @@ def _declared(distribution: Distribution) -> set[str]:
 
 
 def _imported(distribution: Distribution) -> set[str]:
-    foreign = {item.top for module in distribution.modules for item in module.imports if not item.is_stdlib}
-    return {distribution_of(name) for name in foreign} - {distribution.name}
+    foreign = {item.target for module in distribution.modules for item in module.imports if not item.is_stdlib}
+    return {distribution_of(target) for target in foreign} - {distribution.name}

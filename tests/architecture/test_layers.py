@@ -39,14 +39,15 @@ LAYERS = {
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("types errors"),
+    "wire": Layer("_draft types errors"),
     # records from and to something else
     "_structure": Layer("secret", "cattrs"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
     "_faults": Layer("errors"),
-    "_methods": Layer("types errors"),
+    "_generics": Layer(),
+    "_methods": Layer("_generics types errors"),
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
@@ -65,6 +66,12 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
+    "_interception": Layer("_catalog _conduct protocols types errors"),
+    "metrics": Layer("_conduct protocols types errors", "anyio"),
+    "_exporting": Layer(f"{RECORDS} config _options"),
+    "reload": Layer("values errors"),
+    "_turns": Layer("", "anyio"),
+    "_errand": Layer("errors", "anyio"),
     "_instance": Layer("policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance policy protocols types errors"),
@@ -72,29 +79,44 @@ LAYERS = {
     "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
-    "_delivery": Layer("_instance _route policy types errors", "anyio"),
+    "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
-    "_pipeline": Layer("_delivery _draft _fallback _instance _route _context policy types errors", "anyio"),
+    "_pipeline": Layer(
+        "_interception _delivery _draft _fallback _instance _route _context policy types errors", "anyio"
+    ),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
-    "_assembly": Layer(
-        f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance _route _pipeline _caller",
-        "anyio",
-    ),
+    "_drain": Layer("_instance _route policy types", "anyio"),
+    "_requirements": Layer("config types"),
+    "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
+    "_admission": Layer(f"{RECORDS} config _options _assembly"),
+    "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
+    "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
+    "_plan": Layer("config reload _assembly"),
+    "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config client inspection _caller _assembly _conduct _events _registry _supervisor", "anyio"
+        f"{RECORDS} io config reload client inspection metrics _caller _admission _conduct _errand _events _exporting"
+        " _fleet _plan _registry _transition _turns",
+        "anyio",
     ),
+    "sync": Layer("_manager _context client types errors", "anyio"),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
+    "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("config protocols types errors wire _describe"),
-    "_dispatch": Layer("protocols types errors _faults _headers _methods _context _builtin", "anyio"),
-    "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _dispatch", "anyio"),
+    "_dispatch": Layer(
+        "protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+    ),
+    "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
-    "testing": Layer(f"{RECORDS} hookspecs codecs io serve _context _methods _registry _dispatch", "anyio trio"),
+    "testing": Layer(
+        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _registry _dispatch",
+        "anyio trio",
+    ),
 }
 """
 The table of the design, with `config`, `client`, `service` and `_manager` taken apart into the nouns that they hold:
@@ -105,7 +127,7 @@ gets a row. `remora` itself only re-exports.
 ALL = distributions()
 CORE = next(item for item in ALL if item.name == "remora")
 WHEELS = [item for item in ALL if item is not CORE]
-LAYERED = [module for module in CORE.modules if module is not CORE.modules[0]]
+LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}

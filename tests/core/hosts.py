@@ -4,7 +4,7 @@ Hosts and plugins in one process, for the tests of core: what they all start wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,12 +88,14 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(*extensions: object, **table: object) -> AsyncIterator[Bench]:
+async def bench(
+    *extensions: object, beside: Mapping[str, dict[str, object]] | None = None, **table: object
+) -> AsyncIterator[Bench]:
     """
-    A running manager whose plugin `p` is served at `memory:p`.
+    A running manager whose plugin `p` is served at `memory:p`, with other plugins beside it.
     """
     transport, service = MemoryTransport(), Echo()
-    config = {"plugins": {"p": {"endpoint": "memory:p", **table}}}
+    config = {"plugins": {"p": {"endpoint": "memory:p", **table}, **(beside or {})}}
     async with serving(service, listen="memory:p", extensions=[transport.extension]):
         async with Manager(config, extensions=[transport.extension, *extensions]) as manager:
             yield Bench(manager, service, transport)

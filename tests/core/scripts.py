@@ -5,7 +5,7 @@ A manager over scripted plugins in virtual time: what the tests of resilience st
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -142,13 +142,13 @@ class Stage:
         The raw reply to a call, with its headers.
         """
         call = Call(payload=b'{"text":"%s"}' % text.encode(), request_id="r")
-        return await self.manager._plugins[name].caller.pipeline(call, None)
+        return await self.manager._fleet[name].caller.pipeline(call, None)
 
     def route(self, name: str = "p") -> Any:
         """
         The inner state of a plugin.
         """
-        return self.manager._plugins[name].route
+        return self.manager._fleet[name].route
 
 
 def table(addresses: str | Sequence[object] = "a", **settings: Any) -> dict[str, Any]:
@@ -172,6 +172,7 @@ async def stage(
     seed: int = 7,
     script: Callable[[ScriptedTransport], object] | None = None,
     extensions: Sequence[object] = (),
+    config: Mapping[str, object] | None = None,
     **named: Any,
 ) -> AsyncIterator[Stage]:
     """
@@ -182,6 +183,8 @@ async def stage(
         script(transport)
     plugins = {**({"p": tables[0]} if tables else {}), **named}
     all_extensions = [transport.extension, recorder, *extensions]
-    async with Manager({"plugins": plugins}, extensions=all_extensions, rng=random.Random(seed)) as manager:
+    async with Manager(
+        {"plugins": plugins, **(config or {})}, extensions=all_extensions, rng=random.Random(seed)
+    ) as manager:
         await anyio.sleep(0.001)  # virtual: the instances are ready
         yield Stage(manager, transport, recorder)

@@ -5,9 +5,11 @@ Typed clients from Protocol classes and from service classes.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import pytest
 
@@ -25,6 +27,7 @@ from remora import (
     service,
     serving,
 )
+from remora._methods import methods_of
 from tests.core.hosts import PlainChannel, Stranger, Text, bench, strange
 
 VIRTUAL_TIME = True
@@ -125,7 +128,7 @@ async def test_a_protocol_class_makes_a_client() -> None:
     Each method is a call, with whatever parameters it has.
     """
     async with bench() as b, serving(Plugin(), listen="memory:texts", extensions=[b.transport.extension]):
-        b.manager.register(PluginConfig(name="texts", endpoint="memory:texts"))
+        await b.manager.register(PluginConfig(name="texts", endpoint="memory:texts"))
         texts = b.manager.client("texts", Texts)
 
         assert Text("HELLO") == await texts.upper(Text("hello"))
@@ -217,3 +220,55 @@ async def test_what_cannot_be_a_client_is_a_clear_error() -> None:
             manager.client("p", lambda: None)
         with pytest.raises(PluginNotFound):
             manager.client("q", Texts)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """
+    Some of many.
+    """
+
+    items: list[T]
+    next: T | None = None
+
+
+class Store(Protocol[T]):
+    """
+    Keeps any records.
+    """
+
+    async def page(self, after: T | None = None, limit: int = 10) -> Page[T]:
+        """
+        Some of them.
+        """
+        ...
+
+
+class TextStore(Store[Text], Protocol):
+    """
+    Keeps texts.
+    """
+
+
+@pytest.mark.parametrize("protocol", [Store[Text], TextStore], ids=["at the call", "in a class"])
+async def test_a_generic_protocol_makes_a_client_of_its_records(protocol: Any) -> None:
+    """
+    What its type variables stand for is found, however deep they are.
+    """
+    async with recorded(b'{"items":[{"text":"a"}],"next":{"text":"b"}}') as (manager, recorder):
+        page = await manager.client("p", protocol).page(limit=3)
+
+    assert Page([Text("a")], Text("b")) == page
+    assert {"limit": 3} == {key: value for key, value in json.loads(recorder.calls[0].payload).items() if value}
+    assert "Page" in str(methods_of(protocol)["page"].response)
+
+
+async def test_a_generic_protocol_without_its_records_takes_anything() -> None:
+    """
+    As `object` does.
+    """
+    async with recorded(b'{"items":[{"text":"a"}]}') as (manager, _):
+        assert Page([{"text": "a"}]) == await manager.client("p", Store).page()

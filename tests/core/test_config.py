@@ -26,6 +26,7 @@ from remora import (
     hookimpl,
 )
 from remora.config import load_config, structure_config
+from remora.config._expand import expand
 from remora.values import parse_duration
 
 
@@ -318,6 +319,19 @@ def test_references_follow_the_shell(text: str, expected: str) -> None:
     A default stands in for a variable that is unset or empty; values are not expanded again.
     """
     assert expected == plugin({"version": text}, SET="value", EMPTY="", NESTED="${SET}").version
+
+
+@given(st.text(alphabet="${}A:-_ x\n"), st.text(alphabet="${}A x"))
+def test_text_that_is_escaped_stays_and_values_are_taken_as_they_are(text: str, value: str) -> None:
+    """
+    Nothing is expanded twice, and a dollar alone means nothing.
+    """
+    found: list[str] = []
+    escaped = text.replace("${", "$${")
+
+    assert text == expand(escaped, {"A": value}, found)
+    assert [f"<{value}>"] == expand(["<${A}>"], {"A": value}, found)
+    assert [] == found
 
 
 def test_all_missing_variables_are_named_at_once() -> None:

@@ -18,7 +18,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remora import ConfigError, ManagerConfig, NotInstalled
+from remora import ConfigError, Manager, ManagerConfig, NotInstalled
 from remora.config import FORMATS, load_config, structure_config, trace_config
 from remora.config._places import join, path_text
 from remora.config._scanner import scan_json, scan_toml
@@ -140,6 +140,32 @@ def test_a_word_that_is_close_gets_a_suggestion(tmp_path: Path) -> None:
     assert any(each.startswith("x.toml:6: plugins.payment.fallback.plugin: ") and '"search"?' in each for each in found)
     assert 'x.toml:7: plugins.payment.conection: unknown key; did you mean "connection"?' in found
     assert 4 == len(found)
+
+
+def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) -> None:
+    """
+    Nobody has to correct a file twice; and nothing is said about plugins that are wrong already.
+    """
+    text = """
+        [plugins.a]
+        endpoint = "nosuch:x"
+        [plugins.b]
+        endpoint = "nosuch:x"
+        instances = 0
+        [plugins.c]
+        endpoint = "http://h"
+        fallback = { plugin = "x" }
+    """
+    file = written(tmp_path, "x.toml", text)
+    with pytest.raises(ConfigError) as caught:
+        Manager.from_file(file)
+
+    lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
+    assert [
+        "6: plugins.b.instances: expected a number of at least 1, got 0",
+        "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
+        '2: plugins.a: transport "nosuch" is provided by no installed extension',
+    ] == lines
 
 
 @pytest.mark.fault(47)

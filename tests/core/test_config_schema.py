@@ -7,13 +7,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from remora import ConfigError
+from remora import ConfigError, ExporterSpec
 from remora.config import (
     OBJECT,
     ManagerConfig,
@@ -22,10 +22,11 @@ from remora.config import (
     effective_values,
     structure_config,
 )
-from remora.extensions import transports
+from remora.extensions import exporters, transports
+from remora.testing import RecordingExporter
 from tests.architecture.sources import ROOT
 
-SCHEMA = config_schema(transports())
+SCHEMA = config_schema(transports(), exporters())
 VALIDATOR = Draft202012Validator(SCHEMA)
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "README.md"]
 
@@ -176,3 +177,20 @@ def test_effective_values_hide_secrets_and_make_the_same_configuration() -> None
     assert {"proxy": {"password": "***", "port": 3}} == found["options"]
     assert [] == [each for each in objections(values) if each != "plugins.p.options"]
     assert values == effective_values(structure_config(values, variables={}))
+
+
+def test_tables_of_exporters_are_checked_as_far_as_their_keys_are_known() -> None:
+    """
+    Anything goes for an exporter that is not installed here.
+    """
+    whole = config_schema((), [ExporterSpec("known", _Options, lambda _: RecordingExporter())])
+    validator = Draft202012Validator(whole)
+
+    assert validator.is_valid({"exporters": {"known": {"enabled": False, "port": 9090}, "other": {"colour": "red"}}})
+    assert not validator.is_valid({"exporters": {"known": {"colour": "red"}}})
+    assert not validator.is_valid({"exporters": {"other": {"enabled": 7}}})
+
+
+@dataclass(frozen=True)
+class _Options:
+    port: int = 1

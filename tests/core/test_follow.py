@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from remora import ConfigError, ManagerConfig
+from remora import ConfigError, ManagerClosed, ManagerConfig, Unavailable
 from remora._follow import Follower
 from remora._watch import content_of
 from remora.types import ConfigRejected, Event
@@ -22,7 +22,7 @@ GOOD = '[plugins.p]\nendpoint = "http://h"\ninstances = {}\n'
 
 async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(tmp_path: Path) -> None:
     """
-    Whether the file itself is wrong, or what only the manager can tell; the next good one is taken again.
+    Whether the file itself is wrong, or what only the manager can tell; the next good one is taken, whatever happened.
     """
     file = tmp_path / "remora.toml"
     file.write_text(GOOD.format(1))
@@ -32,6 +32,9 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
         plugin = config.plugins["p"]
         if plugin.instances == 7:
             raise ConfigError("plugins.p.instances: nobody wants 7")
+        if plugin.instances > 7:
+            await send.send(plugin.instances)
+            raise (Unavailable if plugin.instances == 8 else ManagerClosed)("not now")
         applied.append(plugin.instances)
         await send.send(plugin.instances)
 
@@ -40,7 +43,7 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
             follower = Follower(path=file, known=content_of(file), rescan=0.2)
             await group.start(partial(follower.run, apply, send.send_nowait))
             seen = list[int | Event]()
-            for number in (2, 0, 3, 7, 4):
+            for number in (2, 0, 3, 7, 8, 9, 4):
                 file.write_text(GOOD.format(number))
                 seen.append(await receive.receive())
             assert 0 == receive.statistics().current_buffer_used
@@ -48,7 +51,7 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
 
     events = [each for each in seen if isinstance(each, ConfigRejected)]
     assert [2, 3, 4] == applied
-    assert [2, events[0], 3, events[1], 4] == seen
+    assert [2, events[0], 3, events[1], 8, 9, 4] == seen
     assert [
         f"{file}:3: plugins.p.instances: expected a number of at least 1, got 0",
         f"{file}:3: plugins.p.instances: nobody wants 7",

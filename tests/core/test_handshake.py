@@ -4,6 +4,7 @@ What a plugin is asked when it is connected, and what becomes of one that is not
 
 from __future__ import annotations
 
+import logging
 import math
 import subprocess
 import sys
@@ -175,13 +176,15 @@ async def test_descriptions_without_a_common_version_name_both():
 
 
 @pytest.mark.fault(8)
-async def test_a_plugin_refuses_a_host_whose_versions_it_does_not_speak():
+async def test_a_plugin_refuses_a_host_whose_versions_it_does_not_speak(caplog):
+    caplog.set_level(logging.INFO, "remora")
     async with calling(Text()) as (_, transport), transport.open(Endpoint("memory:text")) as channel:
         call = Call(service="remora.v1.Plugin", method="Describe", payload=b'{"protocol_versions":[9]}')
         with pytest.raises(PluginError, match="speaks version 1 of remora.v1.Plugin, the host 9") as caught:
             await channel.call(call)
 
     assert caught.value.code is Code.FAILED_PRECONDITION
+    assert "refused a host: this plugin speaks version 1 of remora.v1.Plugin, the host 9" in caplog.messages
 
 
 async def test_a_typed_client_can_be_verified_before_its_first_call():

@@ -142,7 +142,7 @@ async def test_a_handlers_own_calls_inherit_its_deadline() -> None:
                 return Text(await b.call("sleep", timeout=100))
 
         async with serving(Outer(), listen="memory:outer", extensions=[b.transport.extension]):
-            b.manager.register(PluginConfig(name="outer", endpoint="memory:outer"))
+            await b.manager.register(PluginConfig(name="outer", endpoint="memory:outer"))
             started = anyio.current_time()
             error = await failure(b.manager.plugin("outer", Text, Text).execute(Text(), timeout=10))
 

@@ -195,7 +195,7 @@ async def test_fallback_plugin_that_is_gone_leaves_the_error(anyio_backend: obje
         error = await host.outcome()
 
         assert "plugin 'p' at script:a: ouch" == str(error)
-        host.manager.register(PluginConfig(name="q", endpoint="script:q"))
+        await host.manager.register(PluginConfig(name="q", endpoint="script:q"))
         assert "hello" == await host.call()
 
 

@@ -1,5 +1,6 @@
 """
-Every configuration key of the policies does something: changed, it changes what a host can see.
+Every configuration key of the policies does something: changed, it changes what a host can see. So it does whether a
+manager starts with it or a reload brings it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import anyio
 import pytest
 
 from remora import CircuitOpen, Overloaded, RateLimited, RemoraError, Unavailable
-from remora.config import ConnectionConfig, FallbackConfig
+from remora.config import ConnectionConfig, Effect, FallbackConfig, effect_of
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.testing import ScriptedTransport
 from remora.types import BreakerChanged, Endpoint, InstanceLost
@@ -175,6 +176,7 @@ async def status_soon(host: Stage) -> str:
     """
     The health three seconds after the start of a plugin that answers no probes.
     """
+    host["a"].crash()
     await anyio.sleep(3)
     return str(host.route().instances[0].condition.status)
 
@@ -240,17 +242,12 @@ async def patience(host: Stage) -> float:
 
 async def is_too_slow_to_start(host: Stage) -> bool:
     """
-    Whether a plugin that needs five seconds to start is given up.
+    Whether a plugin that was lost, and needs five seconds to start, is given up.
     """
+    host["a"].start_time = 5.0
+    host["a"].crash()
     await anyio.sleep(20)
-    return bool(host.events(InstanceLost))
-
-
-def slow_to_start(transport: ScriptedTransport) -> None:
-    """
-    The plugin needs five seconds to start.
-    """
-    transport.plugin("a").start_time = 5.0
+    return len(host.events(InstanceLost)) > 1
 
 
 async def takers(host: Stage, **options: Any) -> int:
@@ -287,9 +284,12 @@ async def share_of_a(host: Stage) -> float:
 
 async def connections(host: Stage) -> int:
     """
-    How often the plugin is connected to.
+    How often the plugin is connected to again when it is lost.
     """
-    return host["a"].opened
+    before = host["a"].opened
+    host["a"].crash()
+    await anyio.sleep(1)
+    return host["a"].opened - before
 
 
 async def answer(host: Stage) -> str:
@@ -346,7 +346,7 @@ CASES: dict[str, Case] = {
     "connection.max_pending": Case(turned_away, (0, 18), (5, 13), block={"max_connections": 2}),
     "connection.adaptive_limit": Case(active_of_five, ({"enabled": False}, 5), ({"enabled": True, "initial": 2}, 2)),
     "connection.request_timeout": Case(patience, (2, 2.0), ("1m", 60.0)),
-    "connection.connection_timeout": Case(is_too_slow_to_start, (2, True), (10, False), script=slow_to_start),
+    "connection.connection_timeout": Case(is_too_slow_to_start, (2, True), (10, False)),
     "fallback.value": Case(answer, ({"text": "one"}, "one"), ({"text": "other"}, "other")),
     "fallback.last_good": Case(answer, (60, "hello"), (10, "Unavailable")),
     "fallback.plugin": Case(answer, ("q", "hello"), ("r", "Unavailable")),
@@ -390,6 +390,25 @@ async def test_key_changes_what_is_seen(key: str, anyio_backend: object) -> None
             host["r"].failure = broken
 
             assert expected == await case.measure(host), f"{key} = {value!r}"
+
+
+@pytest.mark.parametrize("key", CASES)
+async def test_key_changes_what_is_seen_by_reload(key: str, anyio_backend: object) -> None:
+    """
+    One value, and another one brought by a reload, there and back; what can be changed in place keeps its connections.
+    """
+    case = CASES[key]
+    others = {"q": table("q"), "r": table("r", retry={"max_retries": 0})} if key == "fallback.plugin" else {}
+    for (before, _), (after, expected) in [(case.one, case.other), (case.other, case.one)]:
+        async with stage(_table(key, case, before), script=case.script, **others) as host:
+            host["r"].failure = broken
+            instances = list(host.route().instances)
+            report = await host.manager.reload({"plugins": {"p": _table(key, case, after), **others}})
+
+            assert report.applied
+            if effect_of(key.replace("endpoint.", "endpoints.")) is Effect.TUNED:
+                assert instances == host.route().instances
+            assert expected == await case.measure(host), f"{key}: {before!r} to {after!r}"
 
 
 async def test_open_breaker_says_so(anyio_backend: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import ConnectionConfig, ConnectionLost, Manager, PluginConfig, RemoraError, Unavailable
+from remora import ConnectionLost, Manager, RemoraError, Unavailable
 from remora.types import InstanceFailed, InstanceLost, InstanceReady
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, bench, strange
 
@@ -269,10 +269,9 @@ async def test_a_strangers_transport_hurts_only_its_own_plugin(
     It is tried again and again, and its distribution is in the log; the others answer.
     """
     observer, stranger = Observer(), Stranger(opens)
-    async with bench(stranger, observer, connection={"connection_timeout": 1}) as b:
-        b.manager.register(
-            PluginConfig(name="s", endpoint="strange:s", connection=ConnectionConfig(connection_timeout=1))
-        )
+    quick = {"connection_timeout": 1}
+    beside = {"s": {"endpoint": "strange:s", "connection": quick}}
+    async with bench(stranger, observer, connection=quick, beside=beside) as b:
         await anyio.sleep(60)
 
         assert "hello" == await b.call()

@@ -27,7 +27,7 @@ def test_example_is_read(kind: str, text: str) -> None:
         assert parse_allow_list(text).plugins["wordcount"].size == 65536
     else:
         data = tomllib.loads(text)
-        assert structure_config(data) == Manager(data)._config
+        assert structure_config(data) == Manager(data).config
 
 
 def test_there_are_examples_of_everything() -> None:

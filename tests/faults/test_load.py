@@ -171,7 +171,7 @@ async def test_plugins_that_come_and_go_lose_no_call(anyio_backend, tmp_path) ->
                 for _ in range(10):
                     tasks.start_soon(call)
                 for _ in range(20):
-                    manager.register(table)
+                    await manager.register(table)
                     assert await ask(manager, "moving", 1) == 1
                     assert await ask(manager, "steady", 1) == 1
                     await manager.unregister("moving")

@@ -41,8 +41,8 @@ class Handler(SimpleHTTPRequestHandler):
             self._answer(LOOK.read_bytes(), "text/html")
         elif self.path == "/pages":
             root = Path(self.directory)
-            pages = [str(page.relative_to(root)) for page in sorted(root.glob("*/**/*.html"))]
-            self._answer(json.dumps(pages).encode(), "application/json")
+            pages = {str(page.relative_to(root)) for page in root.rglob("*.html")} - {"index.html"}  # which leads on
+            self._answer(json.dumps(sorted(pages)).encode(), "application/json")
         else:
             super().do_GET()
 

@@ -18,7 +18,7 @@ import anyio.to_thread
 import pytest
 from anyio.abc import TaskStatus
 
-from remora import Call, CertificateRejected, Endpoint, RemoraError, Reply
+from remora import Call, CertificateRejected, Endpoint, RemoraError, Reply, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
 from remora.tls import CertificateFiles, client_context, identity_of, server_context
@@ -69,6 +69,7 @@ async def ask(transport: Transport, endpoint: Endpoint) -> str:
         return (await channel.call(Call(service="s", method="m"))).payload.decode()
 
 
+@pytest.mark.fault(43)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
     ("reason", "names", "days", "trusted"),
@@ -146,6 +147,7 @@ async def test_clients_certificate_says_who_calls(scheme: str, authority: Author
             assert "billing.example" == await ask(client, listener.endpoint)
 
 
+@pytest.mark.fault(43)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
     ("who", "reason"),
@@ -175,6 +177,7 @@ async def test_client_that_is_refused_knows_why(
     assert reason == caught.value.reason
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_server_shows_a_renewed_certificate_to_new_connections(
     scheme: str, authority: Authority, stranger: Authority
@@ -194,6 +197,7 @@ async def test_server_shows_a_renewed_certificate_to_new_connections(
                 assert b"" == (await old.call(Call(service="s", method="m"))).payload
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("spoilt", ["mismatched", "half", "empty", "missing"])
 async def test_pair_that_cannot_be_used_leaves_the_old_one(
@@ -219,6 +223,7 @@ async def test_pair_that_cannot_be_used_leaves_the_old_one(
     assert 1 == len(warnings)
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_client_reads_its_files_again_when_it_connects_again(
     scheme: str, authority: Authority, stranger: Authority, tmp_path: Path
@@ -299,13 +304,28 @@ async def test_server_that_speaks_only_old_versions_is_refused(scheme: str, auth
     old.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with anyio.fail_after(15), _old_server(old) as port:
+    with anyio.fail_after(15), _server_that_only_greets(old) as port:
         with pytest.raises(RemoraError):
             await ask(make(scheme, ca_file=authority.ca_file), Endpoint(f"{scheme}://{HOST}:{port}"))
 
 
+@pytest.mark.fault(46)
+@pytest.mark.parametrize("offered", [[], ["http/1.1"]])
+async def test_server_that_does_not_offer_http2_is_an_error_at_once(offered: list[str], authority: Authority) -> None:
+    """
+    gRPC has no other wire, whatever the certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = authority.issue(HOST)
+    context.load_cert_chain(files["cert_file"], files["key_file"])
+    if offered:
+        context.set_alpn_protocols(offered)
+    with anyio.fail_after(15), _server_that_only_greets(context) as port, pytest.raises(WrongProtocol, match="ALPN"):
+        await ask(make("grpcs", ca_file=authority.ca_file), Endpoint(f"grpcs://{HOST}:{port}"))
+
+
 @contextmanager
-def _old_server(context: ssl.SSLContext) -> Iterator[int]:
+def _server_that_only_greets(context: ssl.SSLContext) -> Iterator[int]:
     def run() -> None:
         while True:
             try:

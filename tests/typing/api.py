@@ -19,6 +19,11 @@ from remora import (
     Plugin,
     PluginConfig,
     PluginInfo,
+    PluginReload,
+    ReloadOptions,
+    ReloadPlan,
+    ReloadReport,
+    RemoraError,
     ServeOptions,
     current_call,
     idempotent,
@@ -124,9 +129,17 @@ async def host(path: Path) -> None:
         assert_type(await manager.overall_health(), HealthStatus)
         assert_type(manager.list_plugins(), list[str])
         assert_type(manager.active_requests(), int)
-        assert_type(await manager.drain("text", 3), bool)
-        manager.register(PluginConfig(name="other", endpoint="http://127.0.0.1:1"))
+        await manager.drain("text", 3, force=True, progress=lambda progress: print(progress.remaining))
+        await manager.register(PluginConfig(name="other", endpoint="http://127.0.0.1:1"))
         await manager.unregister("other", drain=False)
+        options = ReloadOptions(strategy="rolling", drain_timeout=5)
+        report = await manager.reload({"plugins": {}}, options)
+        assert_type(report, ReloadReport)
+        assert_type(report.plugins["text"], PluginReload)
+        assert_type(report.error, RemoraError | None)
+        assert_type(manager.plan({"plugins": {}}), ReloadPlan)
+        assert_type(manager.config, ManagerConfig)
+        manager.hurry()
         manager.restart("text")
         with manager.events() as events:
             assert_type(events, AsyncIterator[Event])

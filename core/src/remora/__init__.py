@@ -17,6 +17,7 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     Draining,
+    DrainTimeout,
     ExecutableRefused,
     ExtensionConflict,
     ExtensionError,
@@ -43,10 +44,20 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.hookspecs import hookimpl
+from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
+from remora.reload import PluginPlan, PluginReload, ReloadOptions, ReloadPlan, ReloadReport
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
-from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import (
+    AuthSpec,
+    BalancerSpec,
+    CodecSpec,
+    CommandSpec,
+    ExporterSpec,
+    InterceptorSpec,
+    TransportSpec,
+)
 from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 
 __all__ = [
@@ -68,9 +79,11 @@ __all__ = [
     "ConnectionLost",
     "CurrentCall",
     "DeadlineExceeded",
+    "DrainTimeout",
     "Draining",
     "Endpoint",
     "ExecutableRefused",
+    "ExporterSpec",
     "ExtensionConflict",
     "ExtensionError",
     "ExtensionFaults",
@@ -85,6 +98,7 @@ __all__ = [
     "ManagerConfig",
     "MessageTooLarge",
     "MethodInfo",
+    "MetricsRegistry",
     "NoCredentials",
     "NotInstalled",
     "Overloaded",
@@ -96,7 +110,12 @@ __all__ = [
     "PluginError",
     "PluginInfo",
     "PluginNotFound",
+    "PluginPlan",
+    "PluginReload",
     "RateLimited",
+    "ReloadOptions",
+    "ReloadPlan",
+    "ReloadReport",
     "RemoraError",
     "Reply",
     "Secret",

@@ -8,39 +8,36 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, replace
-from functools import partial
+from collections import Counter
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from remora._authenticate import Authenticator
 from remora._balancing import Balancing
-from remora._caller import Caller
 from remora._fallback import Fallback
 from remora._instance import Instance
-from remora._options import build_auth_options, build_options, given_keys, used_keys
-from remora._pipeline import Pipeline
-from remora._route import Route
-from remora.config import AuthConfig, problems_of_plugin, summary
-from remora.errors import ConfigError, ExtensionError, NotInstalled
+from remora._options import SECURITY, build_auth_options, build_options, used_keys
+from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at
+from remora.errors import ConfigError, ExtensionError
 from remora.policy import RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from remora._catalog import Catalog, Origin
+    from remora._catalog import Catalog, Feature, Origin
     from remora._conduct import Conduct
     from remora._fallback import Ask
     from remora.config import PluginConfig, SecurityConfig
-    from remora.protocols import Balancer, Interceptor, Transport
+    from remora.protocols import Balancer, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
 
 _log = logging.getLogger(__name__)
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-_NO_AUTH = AuthConfig()
+NO_AUTH = AuthConfig()
 
 LAUNCHED = RestartConfig()
 """A process that keeps dying is left alone after a while."""
@@ -50,6 +47,30 @@ CONNECTED = RestartConfig(maximum=5.0, limit=None)
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where an instance is to be: at an endpoint, as the first, second ... there.
+
+    Attributes:
+        name: What the instance is called.
+        recipe: All that is built into an instance there; one with another recipe needs to be made anew.
+    """
+
+    endpoint: Endpoint
+    number: int
+    name: str
+    feature: Feature[TransportSpec[Any]]
+    recipe: tuple[object, ...]
+
+    def is_taken_by(self, other: Place) -> bool:
+        """
+        Whether an instance at the other place is what is wanted here.
+        """
+        is_there = (self.endpoint.url, self.number) == (other.endpoint.url, other.number)
+        return is_there and is_same(self.recipe, other.recipe)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """
     An instance, and how its owner opens it.
@@ -59,87 +80,7 @@ class Part:
     transport: Transport
     origin: Origin
     restart: RestartConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Plugged:
-    """
-    A plugin in its place: its state, the way to call it, and its parts.
-    """
-
-    route: Route
-    caller: Caller
-    parts: Sequence[Part]
-
-
-def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
-    """
-    Check the tables of plugins, also for what only the installed extensions can tell.
-
-    Raises:
-        NotInstalled: They name features that are not there.
-        ConfigError: They are wrong; every problem is named, with the path of its key.
-    """
-    wanted = [config for config in configs if config.enabled]
-    errors = [error for config in wanted for error in _errors_of(catalog, config, security)]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        problems = [line for error in errors for line in error.problems]
-        kinds = {type(error) for error in errors}
-        raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
-    for config in wanted:
-        _mention_unused(catalog, config)
-
-
-def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
-    if problems := problems_of_plugin(config):
-        return [ConfigError(summary(problems), problems=problems)]
-    checks: list[Callable[[], object]] = [
-        partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in _endpoints(config)
-    ]
-    if config.codec:
-        checks.append(partial(catalog.codec, config.codec))
-    if config.balancer:
-        checks.append(partial(catalog.balancer, config.balancer))
-    if config.auth != _NO_AUTH:
-        checks.append(partial(_authenticator, catalog, config))
-    errors: dict[str, ConfigError] = {}
-    for check in checks:
-        try:
-            check()
-        except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
-            located = type(error)(f"plugins.{config.name}: {error.message}")
-            located.__cause__ = error
-            errors[located.message] = located
-        except ConfigError as error:
-            errors[error.message] = error
-    return list(errors.values())
-
-
-def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
-    spec = catalog.transport(endpoint.scheme, config.transport).spec
-    _options(spec, config, security)
-    if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not _is_secure(spec, endpoint):
-        problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
-        raise ConfigError(f"plugins.{config.name}.auth: {problem}")
-
-
-def _is_secure(spec: TransportSpec[Any], endpoint: Endpoint) -> bool:
-    return endpoint.scheme in spec.secure_schemes
-
-
-def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
-    """
-    Log the keys that none of a plugin's transports looks at.
-
-    They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
-    """
-    specs = [catalog.transport(each.scheme, config.transport).spec for each in _endpoints(config)]
-    used = frozenset().union(*map(used_keys, specs))
-    if unused := [key for key in given_keys(config) if key not in used]:
-        names = " and ".join(sorted({spec.name for spec in specs}))
-        _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,53 +111,111 @@ class Surroundings:
         return random.Random(self.rng.getrandbits(64))
 
 
-def assemble(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Plugged:
+def places_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[Place]:
     """
-    A plugin, ready for its owners to open it.
+    Where a plugin is to have instances.
+
+    Raises:
+        NotInstalled: One needs a transport that is not there.
+    """
+    endpoints = endpoints_of(config)
+    totals = Counter(each.url for each in endpoints)
+    seen = Counter[str]()
+    places = []
+    for endpoint in endpoints:
+        feature = catalog.transport(endpoint.scheme, config.transport)
+        recipe = _recipe(feature.spec, config, security)
+        for _ in range(config.instances):
+            seen[endpoint.url] += 1
+            number = seen[endpoint.url]
+            is_alone = totals[endpoint.url] * config.instances == 1
+            name = endpoint.url if is_alone else f"{endpoint.url}#{number}"
+            places.append(Place(endpoint, number, name, feature, recipe))
+    return places
+
+
+def _recipe(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> tuple[object, ...]:
+    """
+    What is built into an instance: the keys that the table of effects names, and what the transport itself looks at.
+    """
+    looked_at = sorted(key for key in used_keys(spec) if EFFECTS.get(key, Effect.RENEWED) is not Effect.RENEWED)
+    is_confined = any(each.name == SECURITY for each in fields(spec.options))
+    keys = (*RECIPE, *looked_at, *(["connection.max_connections"] if spec.limits_calls else []))
+    return (spec.name, *(value_at(config, key) for key in keys), security if is_confined else None)
+
+
+def make_parts(catalog: Catalog, config: PluginConfig, lent: Surroundings, there: Sequence[Part] = ()) -> list[Part]:
+    """
+    The parts of a plugin, ready for their owners to open them.
 
     Args:
         catalog: The features at hand.
         config: The plugin's table.
         lent: What the manager lends to it.
+        there: The parts that it has already; what is as it should be is kept.
 
     Raises:
         ConfigError: As `check_plugins`.
         ExtensionError: An extension cannot build what it has promised.
     """
-    transports: dict[str, Transport] = {}
-    parts = []
-    for endpoint in _endpoints(config):
-        feature = catalog.transport(endpoint.scheme, config.transport)
-        spec = feature.spec
-        if spec.name not in transports:
-            transports[spec.name] = feature.build("transport", _options(spec, config, lent.security))
-        restart = LAUNCHED if spec.launches else CONNECTED
-        for name in _names(endpoint, config.instances):
-            instance = Instance(
-                name,
-                endpoint,
-                config,
-                native_deadline=spec.native_deadline,
-                clock=lent.clock,
-                rng=lent.own_rng(),
-                origin=str(feature.origin),
-            )
-            parts.append(Part(instance, transports[spec.name], feature.origin, restart))
-    instances = [part.instance for part in parts]
-    route = Route(
-        config,
-        instances,
-        balancing=_balancing(catalog, config, lent),
-        clock=lent.clock,
-        publish=lent.publish,
-        conduct=lent.conduct,
-        authenticate=_authenticator(catalog, config, lent.conduct),
-    )
-    fallback = _fallback(config, lent)
-    if route.authenticate is not None:
-        _warn_of_listeners(catalog, config)
-    pipeline = Pipeline(route, _interceptors(catalog, config.name), fallback=fallback, rng=lent.own_rng())
-    return Plugged(route, Caller(route, pipeline, catalog), parts)
+    bench = _Bench(catalog, config, lent, there)
+    return [bench.part(place) for place in places_of(catalog, config, lent.security)]
+
+
+class _Bench:
+    """
+    Where the parts of one plugin are made; they share what they can.
+    """
+
+    def __init__(self, catalog: Catalog, config: PluginConfig, lent: Surroundings, there: Sequence[Part]) -> None:
+        self._catalog = catalog
+        self._config = config
+        self._lent = lent
+        self._there = {(part.place.endpoint.url, part.place.number): part for part in there}
+        self._transports: list[tuple[tuple[object, ...], Transport]] = [
+            (part.place.recipe, part.transport) for part in there
+        ]
+        self._authenticators = [part.instance.authenticate for part in there if self._has_same_auth(part)]
+
+    def part(self, place: Place) -> Part:
+        """
+        The part for a place: the one that is there, or a new one.
+        """
+        known = self._there.get((place.endpoint.url, place.number))
+        if known is not None and place.is_taken_by(known.place):
+            return replace(known, place=place)
+        spec, origin = place.feature.spec, place.feature.origin
+        instance = Instance(
+            place.name,
+            place.endpoint,
+            self._config,
+            native_deadline=spec.native_deadline,
+            clock=self._lent.clock,
+            rng=self._lent.own_rng(),
+            origin=str(origin),
+            authenticate=self._authenticator(),
+        )
+        return Part(instance, self._transport(place), origin, LAUNCHED if spec.launches else CONNECTED, place)
+
+    def _transport(self, place: Place) -> Transport:
+        for recipe, transport in self._transports:
+            if is_same(recipe, place.recipe):
+                return transport
+        spec = place.feature.spec
+        made: Transport = place.feature.build("transport", options_of(spec, self._config, self._lent.security))
+        self._transports.append((place.recipe, made))
+        return made
+
+    def _authenticator(self) -> Authenticator | None:
+        if not self._authenticators:
+            made = authenticator_of(self._catalog, self._config, self._lent.conduct)
+            self._authenticators.append(made)
+            if made is not None:
+                _warn_of_listeners(self._catalog, self._config)
+        return self._authenticators[0]
+
+    def _has_same_auth(self, part: Part) -> bool:
+        return is_same(part.instance.config.auth, self._config.auth)
 
 
 def transports(
@@ -228,35 +227,57 @@ def transports(
     Raises:
         ConfigError: As `check_plugins`.
     """
-    for endpoint in _endpoints(config):
+    for endpoint in endpoints_of(config):
         feature = catalog.transport(endpoint.scheme, config.transport)
-        yield endpoint, feature.spec.name, feature.build("transport", _options(feature.spec, config, security))
+        yield endpoint, feature.spec.name, feature.build("transport", options_of(feature.spec, config, security))
 
 
-def _endpoints(config: PluginConfig) -> list[Endpoint]:
+def endpoints_of(config: PluginConfig) -> list[Endpoint]:
+    """
+    Where a plugin is.
+    """
     url = config.endpoint or f"{config.transport or 'exec'}:"
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 
 
-def _options(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
+def options_of(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
+    """
+    What a plugin's table says to its transport.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
     where = f"plugins.{config.name}"
     return build_options(spec, where=where, own=config.options, config=config, security=security)
 
 
-def _names(endpoint: Endpoint, instances: int) -> list[str]:
-    return [endpoint.url] if instances == 1 else [f"{endpoint.url}#{number}" for number in range(1, instances + 1)]
+def is_secure(spec: TransportSpec[Any], endpoint: Endpoint) -> bool:
+    """
+    Whether what is sent to an endpoint is encrypted.
+    """
+    return endpoint.scheme in spec.secure_schemes
 
 
-def _fallback(config: PluginConfig, lent: Surroundings) -> Fallback | None:
+def fallback_of(config: PluginConfig, lent: Surroundings) -> Fallback | None:
+    """
+    What answers when the plugin cannot; None for nothing.
+    """
     if config.fallback is None:
         return None
     return Fallback(config.name, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
-def _authenticator(catalog: Catalog, config: PluginConfig, conduct: Conduct | None = None) -> Authenticator | None:
+def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | None = None) -> Authenticator | None:
+    """
+    What proves to a plugin who calls; None for nothing.
+
+    Raises:
+        ConfigError: The `auth` table is wrong.
+        ExtensionError: The method cannot be built.
+    """
     where = f"plugins.{config.name}.auth"
     if not config.auth.method:
-        if replace(config.auth, cert_file="", key_file="", ca_file="", server_name="") != _NO_AUTH:
+        if replace(config.auth, cert_file="", key_file="", ca_file="", server_name="") != NO_AUTH:
             raise ConfigError(f"{where}.method: missing")
         return None
     feature = catalog.auth_method(config.auth.method)
@@ -274,26 +295,22 @@ def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
     """
     Say so when credentials are about to cross a network that anybody may listen to.
     """
-    for endpoint in _endpoints(config):
+    for endpoint in endpoints_of(config):
         spec = catalog.transport(endpoint.scheme, config.transport).spec
         host = urlsplit(f"//{endpoint.address}").hostname or "localhost"
-        if spec.secure_schemes and not _is_secure(spec, endpoint) and host not in _LOCAL:
+        if spec.secure_schemes and not is_secure(spec, endpoint) and host not in _LOCAL:
             _log.warning("plugin %r: credentials are sent to %s without encryption", config.name, host)
 
 
-def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancing | None:
+def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancing | None:
+    """
+    What chooses among the instances; None where they take turns.
+
+    Raises:
+        ExtensionError: It cannot be built.
+    """
     if not config.balancer:
         return None
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
     return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)
-
-
-def _interceptors(catalog: Catalog, plugin: str) -> list[tuple[str, Interceptor]]:
-    """
-    The interceptors of a plugin, the outermost first, each with what to call it in messages.
-    """
-    features = [claims[0] for claims in catalog.interceptors.values()]
-    features.sort(key=lambda feature: (feature.spec.order, feature.spec.name))
-    built = [(feature.named("interceptor"), feature.build("interceptor", plugin)) for feature in features]
-    return [(culprit, each) for culprit, each in built if each is not None]

@@ -4,6 +4,7 @@ The services that every served plugin answers by itself: grpc.health.v1.Health a
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from remora._methods import Method, ServiceInfo
     from remora.protocols import Codec
     from remora.types import Call
+
+_log = logging.getLogger(__name__)
 
 _PROTO = "application/proto"
 _JSON = "application/json"
@@ -101,6 +104,7 @@ class Builtin:
         if common_version(theirs) is None:
             ours = ", ".join(map(str, PROTOCOL_VERSIONS))
             message = f"this plugin speaks version {ours} of {PLUGIN_SERVICE}, the host {', '.join(map(str, theirs))}"
+            _log.info("refused a host: %s", message)
             raise PluginError(message, code=Code.FAILED_PRECONDITION)
 
     def _asked_in_json(self, call: Call) -> str:

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remora.protocols import Codec
-    from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import (
+        AuthSpec,
+        BalancerSpec,
+        CodecSpec,
+        CommandSpec,
+        ExporterSpec,
+        InterceptorSpec,
+        TransportSpec,
+    )
     from remora.types import Event
 
 
@@ -104,6 +112,7 @@ class Catalog:
         balancers: By name, likewise.
         auth_methods: By name, likewise.
         interceptors: By name, likewise.
+        exporters: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
         broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
@@ -115,6 +124,7 @@ class Catalog:
     balancers: dict[str, list[Feature[BalancerSpec]]] = field(default_factory=lambda: defaultdict(list))
     auth_methods: dict[str, list[Feature[AuthSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
+    exporters: dict[str, list[Feature[ExporterSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
     broken: dict[str, ExtensionError] = field(default_factory=dict)
@@ -130,6 +140,7 @@ class Catalog:
         balancers: Sequence[BalancerSpec] = (),
         auth_methods: Sequence[AuthSpec[Any]] = (),
         interceptors: Sequence[InterceptorSpec] = (),
+        exporters: Sequence[ExporterSpec[Any]] = (),
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
         """
@@ -144,6 +155,7 @@ class Catalog:
             ("balancer", self.balancers, balancers),
             ("auth method", self.auth_methods, auth_methods),
             ("interceptor", self.interceptors, interceptors),
+            ("exporter", self.exporters, exporters),
             ("command", self.commands, commands),
         ]
         for _, shelf, specs in kinds:
@@ -161,6 +173,7 @@ class Catalog:
             ("balancer", self.balancers),
             ("auth method", self.auth_methods),
             ("interceptor", self.interceptors),
+            ("exporter", self.exporters),
             ("command", self.commands),
         ]
         return [
@@ -235,6 +248,15 @@ class Catalog:
             NotInstalled: There is none; the message names the extra to install.
         """
         return self._one("auth method", self.auth_methods, name)
+
+    def exporter(self, name: str) -> Feature[ExporterSpec[Any]]:
+        """
+        The exporter of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("exporter", self.exporters, name)
 
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)

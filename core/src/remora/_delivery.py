@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import Cancelled, DeadlineExceeded, Overloaded, RemoraError, Unavailable
+from remora._instance import State
+from remora._interception import nested_attempt
+from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
 from remora.policy import verdict_of
+from remora.types import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Sequence
     from typing import NoReturn
 
     from remora._instance import Instance
+    from remora._interception import Proceed
     from remora._route import Route
     from remora.policy import Permit, Ticket
+    from remora.protocols import AttemptInterceptor
     from remora.types import Call, Reply
 
-    Send = Callable[[Call], Awaitable[Reply]]
+_RETIRED = State.RETIRED
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
 """How an attempt ended that was cancelled. It is never raised."""
@@ -35,8 +40,9 @@ class Delivery:
     What the attempts of one plugin's calls need.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, interceptors: Sequence[tuple[str, AttemptInterceptor]] = ()) -> None:
         self._route = route
+        self._interceptors = interceptors
         self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
     async def queue(self, instance: Instance, call: Call, ticket: Ticket) -> bool:
@@ -76,20 +82,29 @@ class Delivery:
         instance.in_flight += 1
         return permit
 
-    def sender(self, instance: Instance) -> Send:
+    def sender(self, instance: Instance, number: int) -> Proceed:
         """
-        What carries a call to an instance, with the auth method's part, and with a timer for the deadline where the
-        transport has none of its own.
+        What carries a call to an instance as its attempt of that number, with the parts of interceptors and of the
+        auth method, and with a timer for the deadline where the transport has none of its own.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
-        send = channel.call if self._route.authenticate is None else self._route.sender(channel)
-        return send if instance.native_deadline else partial(self._within, send=send)
+        send = channel.call if instance.authenticate is None else instance.sender(channel)
+        if self._interceptors:
+            attempt = Attempt(
+                number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint
+            )
+            send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
+        return send if instance.native_deadline else partial(self._within, instance=instance, send=send)
 
-    async def _within(self, call: Call, send: Send) -> Reply:
-        with anyio.move_on_after(self._route.remaining(call)):
-            return await send(call)
+    async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
+        with anyio.move_on_after(self._route.remaining(call)) as scope:
+            instance.scopes.add(scope)
+            try:
+                return await send(call)
+            finally:
+                instance.scopes.discard(scope)
         raise DeadlineExceeded("no reply in time")
 
     def explained(self, instance: Instance, error: Exception) -> RemoraError:
@@ -97,7 +112,7 @@ class Delivery:
         The error to raise for what a transport has raised, which may be a stranger's code.
         """
         if isinstance(error, RemoraError):
-            return error
+            return _cut(error) if instance.is_cut and not isinstance(error, GiveUp) else error
         try:
             self._route.conduct.explain(f"the transport of {instance.origin}", error)
         except RemoraError as failure:
@@ -140,8 +155,7 @@ class Delivery:
                 _wake(admitted)
         if self._learner is not None:
             self._learner.finished(instance, duration, ok=verdict)
-        if (following := instance.limit.release(ticket)) is not None:
-            _wake(following)
+        self._leave(instance, ticket)
 
     def _leave(self, instance: Instance, ticket: Ticket) -> None:
         """
@@ -149,6 +163,8 @@ class Delivery:
         """
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
+        elif instance.state is _RETIRED:
+            self._route.changed()
 
 
 def refuse(instance: Instance) -> NoReturn:
@@ -160,6 +176,16 @@ def refuse(instance: Instance) -> NoReturn:
     """
     limit, pending = instance.limit.limit, instance.limit.pending
     raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
+
+
+def _cut(error: RemoraError) -> Cancelled:
+    """
+    How a call ends that its instance had no time to finish; where it may be made twice, another instance has it.
+    """
+    cut = Cancelled("it was still under way when the time for draining was over", sent=error.sent)
+    cut.retryable = True
+    cut.__cause__ = error
+    return cut
 
 
 def _wake(ticket: Ticket) -> None:

@@ -16,11 +16,22 @@ import anyio
 import anyio.to_thread
 
 from remora._builtin import Builtin
+from remora._conduct import Conduct
 from remora._context import CurrentCall, handled_call
 from remora._faults import cancellation, innermost
 from remora._headers import checked_headers
+from remora._interception import nested
 from remora._methods import Method, ServiceInfo, methods_of, service_info
-from remora.errors import Code, ConfigError, DeadlineExceeded, Draining, InvalidRequest, PluginError, RemoraError
+from remora.errors import (
+    Code,
+    ConfigError,
+    DeadlineExceeded,
+    Draining,
+    ExtensionError,
+    InvalidRequest,
+    PluginError,
+    RemoraError,
+)
 from remora.types import Reply
 
 if TYPE_CHECKING:
@@ -28,7 +39,7 @@ if TYPE_CHECKING:
 
     from remora._catalog import Catalog
     from remora._guard import Guard
-    from remora.protocols import Codec
+    from remora.protocols import Codec, Interceptor
     from remora.types import Call
 
 _log = logging.getLogger(__name__)
@@ -69,6 +80,7 @@ class Dispatcher:
         catalog: Catalog,
         max_concurrent_calls: int = 1000,
         guard: Guard | None = None,
+        interceptors: Sequence[tuple[str, Interceptor]] = (),
     ) -> None:
         if not services:
             raise ConfigError("there is nothing to serve")
@@ -80,6 +92,8 @@ class Dispatcher:
         self._handlers = _by_name(self._services)
         methods = [(info, [each.method for each in found.values()]) for info, found in self._services]
         self._builtin = Builtin(methods, json=catalog.codec("json"))
+        self._conduct = Conduct()
+        self._interceptors = interceptors
         self._active = 0
         self._idle = anyio.Event()
 
@@ -121,11 +135,20 @@ class Dispatcher:
             raise PluginError(f"the plugin is at its limit of {self._limit} calls", code=Code.RESOURCE_EXHAUSTED)
         self._active += 1
         try:
-            return await self._within_deadline(call, peer)
+            return await self._intercepted(call, peer)
         finally:
             self._active -= 1
             if not self._active:
                 self._idle.set()
+
+    async def _intercepted(self, call: Call, peer: str) -> Reply:
+        if not self._interceptors:
+            return await self._within_deadline(call, peer)
+        answer = nested(self._interceptors, self._conduct, partial(self._within_deadline, peer=peer))
+        try:
+            return await answer(call)
+        except ExtensionError as error:  # whose it is, is nobody's business out there
+            raise PluginError(f"{call.name} failed", code=Code.INTERNAL) from error
 
     async def _within_deadline(self, call: Call, peer: str) -> Reply:
         if call.deadline is None:

@@ -63,6 +63,13 @@ class Fallback:
         self._ask = ask
         self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
 
+    def follow(self, former: Fallback | None) -> None:
+        """
+        Take over the good replies of the one before.
+        """
+        if former is not None and self._config.last_good is not None:
+            self._remembered = former._remembered
+
     def remember(self, call: Call, reply: Reply) -> None:
         """
         Keep a good reply, where good replies are what the fallback gives.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._watch import RESCAN, watch_config
-from remora.errors import ConfigError
+from remora.errors import ConfigError, ManagerClosed, RemoraError
 from remora.types import ConfigRejected
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ class Follower:
             except ConfigError as error:
                 found.locate(error)
                 _reject(error, publish)
+            except ManagerClosed:
+                _log.debug("nothing is changed any more: the manager is shut down")
+            except RemoraError as error:
+                _log.error("the changed configuration is not in force: %s", error)
 
         await watch_config(self.path, take, known=self.known, rescan=self.rescan, task_status=task_status)
 

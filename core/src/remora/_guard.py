@@ -34,13 +34,20 @@ class Guard:
 
     def admit(self, call: Call, peer: str) -> str:
         """
-        The name of the caller; empty for calls that anybody may make.
+        The name of the caller; empty for calls that anybody may make. Whoever is refused is written down.
 
         Raises:
             PluginError: UNAUTHENTICATED or PERMISSION_DENIED.
         """
         if self._is_open(call):
             return ""
+        try:
+            return self._admitted(call, peer)
+        except RemoraError as error:
+            _log.info("refused a call of %r from %s: %s", call.name, peer, error.message)
+            raise
+
+    def _admitted(self, call: Call, peer: str) -> str:
         identity = self._identity(call, peer)
         patterns = self._access.allow.get(identity, ())
         if self._access.allow and not any(fnmatchcase(call.name, pattern) for pattern in patterns):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, cast
 
 from remora.policy import (
     CircuitBreaker,
@@ -22,13 +23,14 @@ from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
+    from remora._authenticate import Authenticator
     from remora.config import PluginConfig
     from remora.errors import RemoraError
-    from remora.policy import Ticket
+    from remora.policy import BreakerState, StateChange, Ticket
     from remora.protocols import Channel
-    from remora.types import Endpoint
+    from remora.types import Call, Endpoint, Reply
 
 
 class Waiter(Protocol):
@@ -43,6 +45,18 @@ class Waiter(Protocol):
         ...
 
 
+class Scope(Protocol):
+    """
+    Something that a call runs in, and that can be ended from outside.
+    """
+
+    def cancel(self) -> object:
+        """
+        End what runs in it.
+        """
+        ...
+
+
 class State(StrEnum):
     """
     What an instance is doing.
@@ -52,6 +66,7 @@ class State(StrEnum):
     READY = "ready"
     WAITING = "waiting"
     FAILED = "failed"
+    RETIRED = "being drained"
     STOPPED = "stopped"
 
 
@@ -62,6 +77,8 @@ class Instance:
     Attributes:
         name: Its address, with a number where the plugin has more than one there.
         endpoint: Where it is.
+        config: The table of its plugin.
+        authenticate: What proves to it who calls; None for nothing.
         weight: Its share of traffic beside the others.
         priority: The highest number is preferred.
         origin: The distribution of its transport, for messages.
@@ -76,6 +93,8 @@ class Instance:
         limit: How many calls may be under way to it.
         is_adaptive: Whether the limit learns from how long calls take.
         doubt: Woken when it should be probed before its time.
+        scopes: What calls to it run in, where the transport does not end them by itself.
+        is_cut: Whether the calls to it are not waited for any more.
     """
 
     def __init__(
@@ -88,9 +107,12 @@ class Instance:
         clock: Callable[[], float],
         rng: random.Random,
         origin: str = "",
+        authenticate: Authenticator | None = None,
     ) -> None:
         self.name = name
         self.endpoint = endpoint
+        self.config = config
+        self.authenticate = authenticate
         self.weight = endpoint.weight
         self.priority = endpoint.priority
         self.origin = origin
@@ -103,12 +125,12 @@ class Instance:
         self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
         self.condition = HealthState(config.health_check, rng=rng)
         self._most = config.connection.max_connections
-        adaptive = config.connection.adaptive_limit
-        self._gradient = Gradient(adaptive) if adaptive.enabled else None
-        self.is_adaptive = adaptive.enabled
-        first = self._most if self._gradient is None else min(self._most, self._gradient.limit)
-        self.limit = ConcurrencyLimit(first, config.connection.max_pending)
+        self._gradient = _gradient(config)
+        self.is_adaptive = self._gradient is not None
+        self.limit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
         self.doubt: Waiter | None = None
+        self.scopes: set[Scope] = set()
+        self.is_cut = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
@@ -146,6 +168,60 @@ class Instance:
             response_time=self._response_time,
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """
+        Whether no call is under way to it.
+        """
+        return not self.limit.in_use
+
+    def sender(self, channel: Channel) -> Callable[[Call], Awaitable[Reply]]:
+        """
+        What carries calls over a channel to it, each with what proves who makes it.
+        """
+        return channel.call if self.authenticate is None else partial(self.authenticate, send=channel.call)
+
+    def retune(self, name: str, endpoint: Endpoint, config: PluginConfig) -> StateChange[BreakerState] | None:
+        """
+        Take another configuration, as far as it can be taken while the channel stays; what is known is kept.
+
+        Returns:
+            What has become of the circuit breaker.
+        """
+        before, self.config = self.config, config
+        self.name, self.endpoint = name, endpoint
+        self.weight, self.priority = endpoint.weight, endpoint.priority
+        self._retune_limit(before, config)
+        self.condition.retune(config.health_check)
+        if config.health_check != before.health_check and self.doubt is not None:
+            self.doubt.set()
+        return self.breaker.retune(config.circuit_breaker)
+
+    def retire(self) -> None:
+        """
+        It gets no further calls; those in its queue go elsewhere, those under way to it go on.
+        """
+        if self.state is not State.RETIRED:
+            self.state = State.RETIRED if self.state is State.READY else State.STOPPED
+        _wake(self.limit.resize(self.limit.limit + self.limit.pending))
+
+    def cut(self) -> None:
+        """
+        The calls to it are not waited for any more.
+        """
+        self.retire()
+        self.is_cut = True
+        for scope in tuple(self.scopes):
+            scope.cancel()
+
+    def reopen(self) -> None:
+        """
+        It is to be started again after it was cut.
+        """
+        if self.is_cut:
+            self.is_cut = False
+            self.start()
+
     def start(self) -> None:
         """
         It is being started; calls wait for it.
@@ -172,6 +248,8 @@ class Instance:
         self.channel = None
         if self.state is State.READY:
             self.state = State.STARTING
+        elif self.state is State.RETIRED:
+            self.state = State.STOPPED
 
     def stop(self) -> None:
         """
@@ -214,3 +292,24 @@ class Instance:
         if self.condition.status is Status.OFFLINE:
             return f"offline: {self.condition.cause}"
         return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s"
+
+    def _allowed(self) -> int:
+        return self._most if self._gradient is None else min(self._most, self._gradient.limit)
+
+    def _retune_limit(self, before: PluginConfig, config: PluginConfig) -> None:
+        self._most = config.connection.max_connections
+        if config.connection.adaptive_limit != before.connection.adaptive_limit:
+            self._gradient = _gradient(config)
+            self.is_adaptive = self._gradient is not None
+        _wake(self.limit.resize(self._allowed(), config.connection.max_pending))
+
+
+def _gradient(config: PluginConfig) -> Gradient | None:
+    adaptive = config.connection.adaptive_limit
+    return Gradient(adaptive) if adaptive.enabled else None
+
+
+def _wake(admitted: Iterable[Ticket]) -> None:
+    for ticket in admitted:
+        if ticket.waiter is not None:
+            cast("Waiter", ticket.waiter).set()

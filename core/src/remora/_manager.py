@@ -7,21 +7,29 @@ from __future__ import annotations
 import logging
 import random
 import time
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from remora._assembly import Surroundings, assemble, check_plugins
-from remora._caller import NO_OPTIONS, Caller, CallOptions
+from remora._admission import check_config
+from remora._caller import NO_OPTIONS, CallOptions
 from remora._conduct import Conduct
+from remora._errand import Errand
 from remora._events import EventBus
+from remora._exporting import build_exporters, check_exporters
+from remora._fleet import Fleet
+from remora._plan import plan
 from remora._registry import load_catalog
-from remora._supervisor import Supervisor
-from remora.client import Plugin, make_client, service_of
-from remora.config import ManagerConfig, structure_config, trace_config
-from remora.errors import ConfigError, ManagerClosed, PluginDisabled, PluginNotFound
+from remora._transition import Transition
+from remora._turns import Turns
+from remora.client import Handle, Plugin, make_client, service_of
+from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
+from remora.errors import ConfigError, DrainTimeout, ManagerClosed
 from remora.inspection import inspect
-from remora.io import loop_clock
+from remora.metrics import MetricsRegistry
+from remora.reload import ReloadOptions, ReloadReport
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
 if TYPE_CHECKING:
@@ -32,11 +40,13 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from remora._assembly import Plugged
-    from remora._route import Route
+    from remora._caller import Caller
+    from remora._catalog import Catalog
+    from remora._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
-    from remora.types import Call, Event, ExtensionFaults, PluginInfo, Reply
+    from remora.reload import ReloadPlan
+    from remora.types import Event, ExtensionFaults, PluginInfo
 
 __all__ = ["Manager"]
 
@@ -45,7 +55,6 @@ Response = TypeVar("Response")
 T = TypeVar("T")
 
 _SHUTDOWN_DRAIN = 10.0
-_SHUTDOWN_CLOSING = 60.0  # each owner has a limit of its own; this one is for owners that miss it
 
 
 class Manager:
@@ -74,17 +83,24 @@ class Manager:
         extensions: Sequence[object] = (),
         rng: random.Random | None = None,
     ) -> None:
-        self._config = config if isinstance(config, ManagerConfig) else structure_config(config)
+        wanted = _structured(config)
         self._catalog = load_catalog(extensions)
-        self._rng = rng or random.Random()
         self._conduct = Conduct()
         self._bus = EventBus(self._catalog.observers, self._conduct)
-        self._plugins: dict[str, Plugged] = {}
-        self._disabled: set[str] = set()
+        self._fleet = Fleet(
+            wanted, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
+        )
+        self._turns = Turns()
         self._group: TaskGroup | None = None
-        self._supervisor: Supervisor | None = None
-        self._is_closed = False
-        check_plugins(self._catalog, self._config.plugins.values(), security=self._config.security)
+        check_config(self._catalog, wanted)
+        check_exporters(self._catalog, wanted)
+        kept = wanted.metrics
+        self._metrics = MetricsRegistry(
+            kept.export_interval,
+            kept.batch_size,
+            max_series=kept.max_series,
+            export_timeout=kept.export_timeout,
+        )
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
@@ -94,7 +110,7 @@ class Manager:
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
-        loaded = trace_config(path)
+        loaded = trace_config(path, more=partial(cls, extensions=extensions))
         try:
             return cls(loaded.config, extensions=extensions)
         except ConfigError as error:
@@ -104,31 +120,30 @@ class Manager:
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise ManagerClosed("a manager can be entered only once")
-        logging.getLogger("remora").setLevel(self._config.log_level.upper())
+        logging.getLogger("remora").setLevel(self._fleet.config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._supervisor = Supervisor(self._group, publish=self._bus.publish, rng=self._rng)
         try:
-            for plugin in self._config.plugins.values():
-                self._plug(plugin)
+            self._metrics.exports.start(self._group, self._conduct)
+            for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
+                self._metrics.exports.add(exporter, culprit)
+            self._fleet.start(self._group)
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise
-        self._bus.publish(ManagerStarted(time=time.time(), plugins=tuple(self._plugins)))
+        self._bus.publish(ManagerStarted(time=time.time(), plugins=tuple(self._fleet.names)))
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._group is not None
-        assert self._supervisor is not None
-        self._is_closed = True
-        for plugged in self._plugins.values():
-            plugged.route.is_closed = True
+        self._fleet.close()
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
-                await self._wind_down(self._supervisor, drain=exc_type is None)
+                await self._fleet.stop(_SHUTDOWN_DRAIN if exc_type is None else 0)
+                await self._metrics.exports.stop()
         finally:
             self._group.cancel_scope.cancel()
             # without the body's exception, so that it leaves as it is and not in a group
@@ -136,11 +151,18 @@ class Manager:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
 
-    async def _wind_down(self, supervisor: Supervisor, *, drain: bool) -> None:
-        if drain:
-            await self._drained(_SHUTDOWN_DRAIN)
-        with anyio.move_on_after(_SHUTDOWN_CLOSING):
-            await supervisor.stop_all()
+    @property
+    def config(self) -> ManagerConfig:
+        """
+        The configuration that is in force.
+        """
+        return self._fleet.config
+
+    def hurry(self) -> None:
+        """
+        Wait for calls no longer: those that are being drained end now, each with an error. For a second signal.
+        """
+        self._fleet.hurry()
 
     def plugin(
         self,
@@ -152,7 +174,7 @@ class Manager:
         method: str | None = None,
     ) -> Plugin[Request, Response]:
         """
-        A typed handle on one method of a plugin.
+        A typed handle on one method of a plugin; it stays good when the plugin's configuration changes.
 
         Args:
             name: The plugin's configured name.
@@ -165,9 +187,8 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
         """
-        caller = self._caller(name)
-        target = caller.target(service=service, method=method, request=request_type, response=response_type)
-        return Plugin(caller, target)
+        handle = self._handle(name)
+        return Plugin(handle, handle.aim(service=service, method=method, request=request_type, response=response_type))
 
     def client(self, name: str, protocol: Callable[..., T]) -> T:
         """
@@ -183,7 +204,7 @@ class Manager:
             PluginDisabled: It is switched off.
             ConfigError: A method cannot be called over a wire.
         """
-        client: T = make_client(self._caller(name), protocol)
+        client: T = make_client(self._handle(name), protocol)
         return client
 
     async def execute(
@@ -210,56 +231,112 @@ class Manager:
         Raises:
             RemoraError: As `Plugin.execute`, and PluginNotFound, PluginDisabled.
         """
-        caller = self._caller(name)
+        caller = self._fleet.caller(name)
         target = caller.target(service=service, method=method, request=type(request), response=response_type)
         response: Response = await caller.call(target, request, options or NO_OPTIONS)
         return response
 
-    def register(self, plugin: PluginConfig) -> None:
+    async def reload(
+        self, config: ManagerConfig | Mapping[str, object], options: ReloadOptions | None = None
+    ) -> ReloadReport:
         """
-        Add a plugin while the manager runs.
+        Move to another configuration without a call that fails.
+
+        What is new is opened and checked, then put in force in one step; what goes away is drained and closed. When
+        anything new fails, nothing changes. Of reloads that wait for their turn only the newest is done. One that has
+        begun goes on when its caller is cancelled.
+
+        Returns:
+            What has become of each plugin, once what goes away is gone.
+
+        Raises:
+            ConfigError: The configuration is wrong, and nothing changes.
+            ManagerClosed: The manager does not run.
+        """
+        self._fleet.running()
+        wanted = _structured(config)
+        check_config(self._catalog, wanted)
+        return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
+
+    def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
+        """
+        What `reload` would do; nothing is done for it.
+
+        Raises:
+            ConfigError: The configuration is wrong.
+        """
+        wanted = _structured(config)
+        check_config(self._catalog, wanted)
+        return plan(self._catalog, self._fleet.config, wanted)
+
+    async def register(self, plugin: PluginConfig, options: ReloadOptions | None = None) -> None:
+        """
+        Add a plugin while the manager runs; a reload with a configuration that does not have it takes it out again.
 
         Raises:
             ConfigError: There is one of that name, or its table makes no sense.
+            RemoraError: It does not get ready, and is not there.
         """
-        self._running()
-        if plugin.name in self._plugins:
-            raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
-        check_plugins(self._catalog, [plugin], security=self._config.security)
-        self._plug(plugin)
+
+        def wanted() -> ManagerConfig:
+            config = self._fleet.config
+            if plugin.name in config.plugins:
+                raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
+            return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
+
+        self._fleet.running()
+        report = await self._change(wanted, options or ReloadOptions())
+        if report.error is not None:
+            raise report.error
 
     async def unregister(self, name: str, *, drain: bool = True) -> None:
         """
-        Take a plugin out while the manager runs.
+        Take a plugin out while the manager runs; it cannot be called from now on.
 
         Args:
             name: The plugin's configured name.
-            drain: Let the calls under way end first, within the plugin's request_timeout.
+            drain: Let the calls under way end first, within the plugin's request_timeout; without, they are cancelled.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
+            ConfigError: Another plugin requires it.
         """
-        supervisor, plugged = self._running(), self._plugged(name)
-        if drain:
-            await self.drain(name, plugged.route.config.connection.request_timeout)
-        if self._plugins.get(name) is plugged:  # nobody else was faster
-            del self._plugins[name]
-        plugged.route.is_closed = True
-        await supervisor.stop(plugged.route.instances)
 
-    async def drain(self, name: str, timeout: float) -> bool:
+        def wanted() -> ManagerConfig:
+            config = self._fleet.config
+            if dependants := dependants_of(name, config.plugins):
+                raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
+            return replace(config, plugins={key: each for key, each in config.plugins.items() if key != name})
+
+        self._fleet.running()
+        plugin = self._fleet.find(name)
+        timeout = plugin.connection.request_timeout if drain else 0.0
+        await self._change(wanted, ReloadOptions(drain_timeout=timeout))
+
+    async def drain(self, name: str, timeout: float, *, force: bool = False, progress: Tell | None = None) -> None:
         """
-        Refuse new calls of a plugin, and wait for those under way.
+        Refuse new calls of a plugin, and wait for those under way; `restart` lets calls in again.
 
-        Returns:
-            Whether all of them ended within `timeout` seconds.
+        Args:
+            name: The plugin's configured name.
+            timeout: Seconds to wait.
+            force: Cancel what is still under way then.
+            progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended.
 
         Raises:
+            DrainTimeout: Calls were still under way; it says how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
-        route = self._plugged(name).route
+        route = self._fleet[name].route
         route.calls.drain()
-        return await _idle(route, timeout)
+        remaining = await self._fleet.drains.run(route, None, timeout, progress)
+        if not remaining:
+            return
+        if force:
+            route.cut()
+        message = f"{remaining} calls were still under way after {timeout:g} s"
+        counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
+        raise DrainTimeout(message, plugin=name, **counts)
 
     def active_requests(self, name: str | None = None) -> int:
         """
@@ -268,18 +345,20 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
-        plugged = self._plugins.values() if name is None else [self._plugged(name)]
+        plugged = list(self._fleet) if name is None else [self._fleet[name]]
         return sum(each.route.calls.active for each in plugged)
 
     def restart(self, name: str) -> None:
         """
-        Close and start every instance of a plugin, also those that were left alone after too many failures.
+        Close and start every instance of a plugin, also those that were left alone after too many failures, and let
+        calls in again after `drain`.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
-        supervisor = self._running()
-        for instance in self._plugged(name).route.instances:
+        supervisor, route = self._fleet.running(), self._fleet[name].route
+        route.reopen()
+        for instance in route.instances:
             supervisor.restart(instance)
 
     async def health(self) -> dict[str, HealthStatus]:
@@ -289,16 +368,16 @@ class Manager:
         Raises:
             ManagerClosed: The manager has not been entered.
         """
-        self._entered()
+        self._fleet.entered()
         found: dict[str, HealthStatus] = {}
 
         async def ask(name: str, caller: Caller) -> None:
             found[name] = await caller.health()
 
         async with anyio.create_task_group() as group:
-            for name, plugged in self._plugins.items():
-                group.start_soon(ask, name, plugged.caller)
-        return {name: found[name] for name in self._plugins if name in found}
+            for plugged in self._fleet:
+                group.start_soon(ask, plugged.config.name, plugged.caller)
+        return {name: found[name] for name in self._fleet.names if name in found}
 
     async def overall_health(self) -> HealthStatus:
         """
@@ -316,7 +395,7 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
-        return await self._caller(name).info()
+        return await self._fleet.caller(name).info()
 
     async def verify(self, name: str, protocol: Callable[..., object]) -> PluginInfo:
         """
@@ -333,8 +412,15 @@ class Manager:
             VersionMismatch: It has another version than its table requires.
             PluginNotFound: No plugin of that name is configured.
         """
-        caller = self._caller(name)
+        caller = self._fleet.caller(name)
         return await caller.verify(*service_of(caller, protocol))
+
+    @property
+    def metrics(self) -> MetricsRegistry:
+        """
+        What is counted, also by the application itself, and who gets to see it.
+        """
+        return self._metrics
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """
@@ -347,7 +433,7 @@ class Manager:
         """
         The names of the plugins that can be called.
         """
-        return list(self._plugins)
+        return self._fleet.names
 
     def inspect(self) -> list[Inspected]:
         """
@@ -355,7 +441,7 @@ class Manager:
 
         Programs are read and hashed, which takes its time: this is for checks, not for a running event loop.
         """
-        return inspect(self._catalog, self._config)
+        return inspect(self._catalog, self._fleet.config)
 
     def events(self) -> AbstractContextManager[AsyncIterator[Event]]:
         """
@@ -367,76 +453,31 @@ class Manager:
         """
         return self._bus.subscribe()
 
-    def _plug(self, config: PluginConfig) -> None:
-        """
-        Build what a plugin needs and have its instances opened.
-        """
-        if not config.enabled:
-            self._disabled.add(config.name)
-            return
-        self._disabled.discard(config.name)
-        lent = Surroundings(
-            publish=self._bus.publish,
-            ask=self._ask,
-            conduct=self._conduct,
-            clock=loop_clock(),
-            rng=self._rng,
-            security=self._config.security,
-        )
-        plugged = assemble(self._catalog, config, lent)
-        self._plugins[config.name] = plugged
-        supervisor = self._running()
-        for part in plugged.parts:
-            supervisor.start(plugged.route, part)
+    async def _change(
+        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, number: int | None = None
+    ) -> ReloadReport:
+        assert self._group is not None
+        return await Errand(partial(self._move, wanted, options, number)).done_in(self._group)
 
-    async def _drained(self, timeout: float) -> None:
-        async with anyio.create_task_group() as group:
-            for plugged in self._plugins.values():
-                group.start_soon(_idle, plugged.route, timeout)
+    async def _move(
+        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, number: int | None
+    ) -> ReloadReport:
+        async with self._turns.take(number) as is_wanted:
+            if not is_wanted:
+                return ReloadReport(superseded=True)
+            transition = Transition(self._fleet, wanted(), options)
+            report = await transition.run()
+        return await transition.finish(report)
 
-    def _caller(self, name: str) -> Caller:
-        return self._plugged(name).caller
-
-    async def _ask(self, name: str, call: Call) -> Reply:
-        """
-        Have another plugin answer a call, in the time that the call has left.
-        """
-        remaining = None if call.deadline is None else call.deadline - anyio.current_time()
-        return await self._caller(name).pipeline(call, remaining)
-
-    def _plugged(self, name: str) -> Plugged:
-        self._entered()
-        try:
-            return self._plugins[name]
-        except KeyError:
-            if name in self._disabled:
-                raise PluginDisabled("it is configured with enabled = false", plugin=name) from None
-            known = ", ".join(sorted(self._plugins)) or "none"
-            raise PluginNotFound(f"no plugin named {name!r} is configured; there are: {known}") from None
-
-    def _entered(self) -> Supervisor:
-        if self._supervisor is None:
-            raise ManagerClosed("the manager has not been entered: use `async with`")
-        return self._supervisor
-
-    def _running(self) -> Supervisor:
-        supervisor = self._entered()
-        if self._is_closed:
-            raise ManagerClosed("the manager is shut down")
-        return supervisor
+    def _handle(self, name: str) -> Handle:
+        self._fleet.caller(name)  # who asks for what is not there is told now
+        return Handle(partial(self._fleet.caller, name))
 
 
-async def _idle(route: Route, timeout: float) -> bool:
-    """
-    Wait until no call is under way; False when that takes longer than `timeout` seconds.
-    """
-    with anyio.move_on_after(timeout):
-        while not route.calls.is_idle:
-            changed = anyio.Event()
-            route.wait(changed)
-            try:
-                await changed.wait()
-            finally:
-                route.forget(changed)
-        return True
-    return False
+def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:
+    return config if isinstance(config, ManagerConfig) else structure_config(config)
+
+
+def _checked(catalog: Catalog, config: ManagerConfig) -> ManagerConfig:
+    check_config(catalog, config)
+    return config

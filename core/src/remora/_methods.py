@@ -7,12 +7,13 @@ What lives here: names, record types, and how arguments become one request. What
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, make_dataclass
 from dataclasses import field as dataclass_field
 from functools import partial
-from typing import Any, Protocol, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
+from remora._generics import arguments_of, substituted
 from remora.errors import ConfigError
 
 __all__ = ["Method", "ServiceInfo", "idempotent", "method", "methods_of", "service", "service_info"]
@@ -60,6 +61,7 @@ class Method:
         idempotent: Whether it may be called twice.
         description: The first paragraph of its docstring.
         signature: Its parameters, without `self`.
+        is_async: Whether calling it gives something to be awaited.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Method:
     idempotent: bool
     description: str
     signature: inspect.Signature
+    is_async: bool = False
 
     def pack(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
         """
@@ -160,26 +163,34 @@ def service_info(cls: type) -> ServiceInfo:
     return info if isinstance(info, ServiceInfo) else ServiceInfo(cls.__name__, description=_first_paragraph(cls))
 
 
-def methods_of(cls: type) -> dict[str, Method]:
+def methods_of(type_: Any) -> dict[str, Method]:
     """
     The public methods of a class, by their names on the wire.
+
+    Args:
+        type_: The class; where it is generic, with its arguments: `Store[Text]`.
 
     Raises:
         ConfigError: A method cannot be called over a wire; the message says which, and why.
     """
+    cls: type = get_origin(type_) or type_
+    arguments = arguments_of(type_)
     methods: dict[str, Method] = {}
-    for attribute, function in _functions(cls).items():
-        found = _method(cls, attribute, function)
+    for attribute, (owner, function) in _functions(cls).items():
+        found = _method(cls, attribute, function, arguments.get(owner, {}))
         other = methods.setdefault(found.name, found)
         if other is not found:
             raise ConfigError(f"{cls.__qualname__}: {other.attribute} and {attribute} are both named {found.name!r}")
     return methods
 
 
-def _functions(cls: type) -> dict[str, Callable[..., object]]:
+def _functions(cls: type) -> dict[str, tuple[type, Callable[..., object]]]:
+    """
+    The public functions of a class by name, each with the class that defines it.
+    """
     bases = [base for base in reversed(cls.__mro__) if base not in (object, Protocol)]
     return {
-        name: function
+        name: (base, function)
         for base in bases
         if base.__module__ != "typing"
         for name, function in vars(base).items()
@@ -187,24 +198,32 @@ def _functions(cls: type) -> dict[str, Callable[..., object]]:
     }
 
 
-def _method(cls: type, attribute: str, function: Callable[..., object]) -> Method:
+def _method(cls: type, attribute: str, function: Callable[..., object], arguments: Mapping[Any, Any]) -> Method:
     where = f"{cls.__qualname__}.{attribute}"
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
-        raise ConfigError(f"{where}: its annotations cannot be read: {error}") from error
+    hints = _hints(where, function, arguments)
     parameters = list(inspect.signature(function).parameters.values())[1:]
     if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters):
         raise ConfigError(f"{where}: *args and **kwargs cannot be sent over a wire")
+    response = hints.get("return", object)
+    is_awaitable = get_origin(response) in (Awaitable, Coroutine)
     return Method(
         name=getattr(function, _METHOD, attribute),
         attribute=attribute,
         request=_request_type(where, parameters, hints),
-        response=hints.get("return", object),
+        response=get_args(response)[-1] if is_awaitable else response,
         idempotent=getattr(function, _IDEMPOTENT, False),
         description=_first_paragraph(function),
         signature=inspect.Signature(parameters),
+        is_async=is_awaitable or inspect.iscoroutinefunction(function),
     )
+
+
+def _hints(where: str, function: Callable[..., object], arguments: Mapping[Any, Any]) -> dict[str, Any]:
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigError(f"{where}: its annotations cannot be read: {error}") from error
+    return {name: substituted(hint, arguments) for name, hint in hints.items()} if arguments else hints
 
 
 def _request_type(where: str, parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> Any:

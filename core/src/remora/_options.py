@@ -4,6 +4,7 @@ From a plugin's table to the options records of its transport and its auth metho
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,13 @@ from remora.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remora.specs import AuthSpec, TransportSpec
+    from remora.specs import AuthSpec, ExporterSpec, TransportSpec
 
 _CONVERTER = make_config_converter()
 _PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
 _TLS_KEYS = tuple(each.name for each in fields(AuthConfig) if each.metadata == TLS)
 _NO_AUTH = AuthConfig()
+_SECRET = re.compile(r"(?i)auth|header|key|passw|secret|token|credential")
 SECURITY = "security"
 """The key of the whole configuration that a transport may be told."""
 
@@ -108,6 +110,28 @@ def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -
     if problems:
         raise ConfigError("; ".join(problems), problems=problems)
     return replace(record, **{each.name: getattr(config, each.name) for each in given if each.name in names})
+
+
+def build_exporter_options(spec: ExporterSpec[Any], *, where: str, own: Mapping[str, object]) -> Any:
+    """
+    The options record of an exporter.
+
+    Args:
+        spec: The exporter.
+        where: The path of its table, for messages.
+        own: The table, without `enabled`.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
+    if not is_dataclass(spec.options):
+        raise ConfigError(f"{where}: the options of exporter {spec.name!r} are no dataclass")
+    try:
+        return _CONVERTER.structure(dict(own), spec.options)
+    except Exception as error:  # cattrs raises groups of whatever it meets
+        found = describe_errors(error, root=where)
+        problems = [line.partition(", got ")[0] if _SECRET.search(line) else line for line in found]
+        raise ConfigError("; ".join(problems), problems=problems) from None
 
 
 def _is_given(config: AuthConfig, name: str) -> bool:

@@ -7,7 +7,6 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,9 @@ from anyio.lowlevel import checkpoint
 from remora._context import handled_call
 from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
+from remora._interception import nested
 from remora.errors import (
+    Cancelled,
     CircuitOpen,
     ConfigError,
     DeadlineExceeded,
@@ -31,12 +32,12 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable
 
     from remora._fallback import Fallback
     from remora._instance import Instance
+    from remora._interception import Interception, Proceed
     from remora._route import Route
-    from remora.protocols import Interceptor
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
@@ -50,7 +51,7 @@ class Pipeline:
     def __init__(
         self,
         route: Route,
-        interceptors: Sequence[tuple[str, Interceptor]],
+        interception: Interception,
         *,
         fallback: Fallback | None = None,
         rng: random.Random | None = None,
@@ -58,11 +59,11 @@ class Pipeline:
         self._route = route
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
-        self._delivery = Delivery(route)
+        self._delivery = Delivery(route, interception.attempts)
         self._fallback = fallback
         self._intercepted: Proceed = self._attempts
-        if interceptors:  # the deadline holds for them too
-            self._intercepted = partial(self._bounded, send=_nested(route, interceptors, self._attempts))
+        if interception.calls:  # the deadline holds for them too
+            self._intercepted = partial(self._bounded, send=nested(interception.calls, route.conduct, self._attempts))
 
     def deadline(self, timeout: float | None) -> float:
         """
@@ -134,8 +135,14 @@ class Pipeline:
         return reply
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
-        with anyio.move_on_after(self._route.remaining(call)):
-            return await send(call)
+        with anyio.move_on_after(self._route.remaining(call)) as scope:
+            self._route.scopes.add(scope)
+            try:
+                return await send(call)
+            finally:
+                self._route.scopes.discard(scope)
+        if self._route.is_cut:
+            raise Cancelled("it was still under way when the time for draining was over")
         raise DeadlineExceeded("no reply in time")
 
     async def _attempts(self, call: Call) -> Reply:
@@ -165,7 +172,7 @@ class Pipeline:
                 failure: RemoraError | None = ABANDONED
                 started = clock()
                 try:
-                    reply = await delivery.sender(instance)(call)  # 8 authenticate, 9 send
+                    reply = await delivery.sender(instance, attempts)(call)  # 8 authenticate, 9 send
                     if not isinstance(reply, Reply):
                         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
                     failure = None
@@ -187,7 +194,7 @@ class Pipeline:
                 if delay is None:
                     raise
             attempts += 1
-            await anyio.sleep(delay)
+            await self._rest(delay)
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -211,7 +218,7 @@ class Pipeline:
             )
         if turn.wait > 0:
             try:
-                await anyio.sleep(turn.wait)
+                await self._rest(turn.wait)
             except BaseException:
                 self._route.bucket.cancel(turn)
                 raise
@@ -220,41 +227,23 @@ class Pipeline:
         """
         Wait until something has changed about the instances, within the deadline.
         """
+        with anyio.move_on_after(self._route.remaining(call)):
+            await self._changed()
+            return
+        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
+
+    async def _rest(self, seconds: float) -> None:
+        """
+        Wait so long, or until calls are not waited for any more.
+        """
+        with anyio.move_on_after(seconds):
+            while not self._route.is_cut:
+                await self._changed()
+
+    async def _changed(self) -> None:
         changed = anyio.Event()
         self._route.wait(changed)
         try:
-            with anyio.move_on_after(self._route.remaining(call)):
-                await changed.wait()
-                return
+            await changed.wait()
         finally:
             self._route.forget(changed)
-        raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
-
-
-Proceed = Callable[[Call], Awaitable[Reply]]
-
-
-def _nested(route: Route, interceptors: Sequence[tuple[str, Interceptor]], proceed: Proceed) -> Proceed:
-    """
-    The interceptors as one function, the first one outermost.
-    """
-    for culprit, interceptor in reversed(interceptors):
-        proceed = _around(route, culprit, interceptor, proceed)
-    return proceed
-
-
-def _around(route: Route, culprit: str, interceptor: Interceptor, proceed: Proceed) -> Proceed:
-    async def call_through(call: Call) -> Reply:
-        try:
-            reply = await interceptor(call, proceed)
-            if not isinstance(reply, Reply):
-                raise TypeError(f"expected a Reply, got {type(reply).__name__}")
-            return reply
-        except RemoraError:
-            raise
-        except Exception as error:  # an interceptor may be a stranger's code
-            route.conduct.explain(culprit, error)
-        except BaseExceptionGroup as group:
-            raise route.conduct.cancelled(culprit, group) from None
-
-    return call_through

@@ -24,7 +24,7 @@ async def probe(route: Route, instance: Instance) -> None:
     channel = instance.channel
     if channel is None:
         return
-    timeout = route.config.health_check.timeout
+    timeout = instance.config.health_check.timeout
     started = anyio.current_time()
     health: HealthStatus | None = None
     cause = f"no answer within {timeout:g} s"

@@ -22,7 +22,15 @@ from remora import hookspecs
 from remora._catalog import Catalog, Origin
 from remora._faults import told
 from remora.errors import ExtensionConflict, ExtensionError
-from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+from remora.specs import (
+    AuthSpec,
+    BalancerSpec,
+    CodecSpec,
+    CommandSpec,
+    ExporterSpec,
+    InterceptorSpec,
+    TransportSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -165,6 +173,7 @@ class Registry:
             balancers=collect("remora_register_balancers", BalancerSpec),
             auth_methods=collect("remora_register_auth_methods", AuthSpec),
             interceptors=collect("remora_register_interceptors", InterceptorSpec),
+            exporters=collect("remora_register_metric_exporters", ExporterSpec),
             commands=collect("remora_register_commands", CommandSpec),
         )
         observers = plugins.hook.remora_event

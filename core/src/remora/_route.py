@@ -7,12 +7,12 @@ What lives here: state, and the choice of an instance. What must not: I/O, waiti
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
 from remora.errors import (
+    Cancelled,
     CircuitOpen,
     ConfigError,
     DeadlineExceeded,
@@ -23,23 +23,22 @@ from remora.errors import (
     Unavailable,
     VersionMismatch,
 )
-from remora.policy import BreakerState, DrainCounter, RetryBudget, RetryBudgetConfig, TokenBucket
+from remora.policy import BreakerState, DrainCounter, DrainState, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from remora._authenticate import Authenticator
     from remora._balancing import Balancing
+    from remora._instance import Scope
     from remora.config import PluginConfig
     from remora.policy import StateChange
-    from remora.protocols import Channel
-    from remora.types import Call, Event, Reply
+    from remora.types import Call, Event
 
 
 class Route:
     """
-    One configured plugin: its instances, in the order of its configuration.
+    One configured plugin: its instances, in the order of its configuration. It outlives changes of these.
 
     Attributes:
         config: The plugin's table.
@@ -51,7 +50,8 @@ class Route:
         calls: The calls under way, and whether new ones are let in.
         clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
-        authenticate: What proves to the plugin who calls; None for nothing.
+        scopes: What calls run in where they are not with an instance, but with interceptors.
+        is_cut: Whether the calls under way are not waited for any more.
     """
 
     def __init__(
@@ -63,22 +63,22 @@ class Route:
         clock: Callable[[], float],
         publish: Callable[[Event], None],
         conduct: Conduct | None = None,
-        authenticate: Authenticator | None = None,
     ) -> None:
         self.config = config
-        self.instances = list(instances)
+        self.instances: list[Instance] = []
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
-        self.conduct = conduct or Conduct()
         self.balancing = balancing
+        self.conduct = conduct or Conduct()
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
-        self.authenticate = authenticate
+        self.scopes: set[Scope] = set()
+        self.is_cut = False
         self.clock = clock
         self._publish = publish
-        self._is_flat = len({each.priority for each in self.instances}) == 1
         self._turn = 0
         self._waiters: set[Waiter] = set()
+        self.place(instances)
 
     @property
     def name(self) -> str:
@@ -87,11 +87,49 @@ class Route:
         """
         return self.config.name
 
-    def sender(self, channel: Channel) -> Callable[[Call], Awaitable[Reply]]:
+    @property
+    def is_up(self) -> bool:
         """
-        What carries calls over a channel, each with what proves who makes it.
+        Whether any of its instances is ready.
         """
-        return channel.call if self.authenticate is None else partial(self.authenticate, send=channel.call)
+        return any(each.state is State.READY for each in self.instances)
+
+    def place(self, instances: Sequence[Instance]) -> None:
+        """
+        From now on, choose among these instances.
+        """
+        self.instances = list(instances)
+        self._is_flat = len({each.priority for each in self.instances}) == 1
+        self.changed()
+
+    def retune(self, config: PluginConfig, balancing: Balancing | None) -> None:
+        """
+        Take another configuration. A rate limit of which nothing has been used begins as full as the new one can be.
+        """
+        if self.bucket.level >= self.config.rate_limit.burst_size:
+            self.bucket = TokenBucket(config.rate_limit, clock=self.clock)
+        self.bucket.retune(config.rate_limit)
+        self.config, self.balancing = config, balancing
+
+    def reopen(self) -> None:
+        """
+        Let calls in again after they were drained.
+        """
+        self.is_cut = False
+        for each in self.instances:
+            each.reopen()
+        self.calls.resume()
+
+    def cut(self) -> None:
+        """
+        Wait for no call any more: every one that is under way ends now.
+        """
+        self.is_cut = True
+        for each in self.instances:
+            each.cut()
+        for scope in tuple(self.scopes):
+            scope.cancel()
+        self.changed()
 
     def admit(self, call: Call) -> float:
         """
@@ -186,7 +224,7 @@ class Route:
         A call has ended.
         """
         self.calls.leave()
-        if self._waiters and self.calls.is_idle:
+        if self._waiters and self.calls.state is not _OPEN:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
@@ -237,6 +275,8 @@ class Route:
         return preferred[turn % len(preferred)]
 
     def _unavailable(self) -> RemoraError:
+        if self.is_cut:
+            return Cancelled("it was still under way when the time for draining was over", sent=False)
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
         errors = [each.error for each in self.instances]
@@ -267,7 +307,7 @@ class Route:
         return instance.next_try - self.clock()
 
 
-_READY, _CLOSED, _HEALTHY = State.READY, BreakerState.CLOSED, Status.HEALTHY
+_READY, _CLOSED, _HEALTHY, _OPEN = State.READY, BreakerState.CLOSED, Status.HEALTHY, DrainState.OPEN
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
 _RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
 

@@ -18,7 +18,7 @@ from remora._faults import innermost, told
 from remora._handshake import shake_hands
 from remora._instance import State
 from remora._probing import probe
-from remora.errors import RemoraError, Unavailable, VersionMismatch
+from remora.errors import ManagerClosed, RemoraError, Unavailable, VersionMismatch
 from remora.policy import RestartPolicy
 from remora.protocols import WatchedChannel
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
@@ -48,11 +48,17 @@ class Supervisor:
         self._publish = publish
         self._rng = rng or random.Random()
         self._owners: dict[Instance, Owner] = {}
+        self._is_closed = False
 
     def start(self, route: Route, part: Part) -> None:
         """
         Have an instance opened, and kept open until `stop`.
+
+        Raises:
+            ManagerClosed: Nothing is started any more.
         """
+        if self._is_closed:
+            raise ManagerClosed("the manager is shut down")
         policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
         owner = Owner(route, part, policy=policy, publish=self._publish)
         self._owners[part.instance] = owner
@@ -71,17 +77,42 @@ class Supervisor:
             await owner.wait_stopped()
             self._owners.pop(instance, None)
 
+    def close(self) -> None:
+        """
+        Start nothing any more, not even what is about to be.
+        """
+        self._is_closed = True
+        for owner in self._owners.values():
+            if not owner.has_begun:
+                owner.stop()
+
     async def stop_all(self) -> None:
         """
         Close every instance that has been started.
         """
         await self.stop(list(self._owners))
 
+    def retire(self, instance: Instance) -> None:
+        """
+        Let an instance finish its calls, and never open it again.
+        """
+        instance.retire()
+        if owner := self._owners.get(instance):
+            owner.retire()
+
+    def hurry(self) -> None:
+        """
+        Do not wait for instances to close in their own time, as far as that can be helped.
+        """
+        for owner in self._owners.values():
+            owner.hurry()
+
     def restart(self, instance: Instance) -> None:
         """
         Close and open an instance again, also one that was left alone.
         """
-        self._owners[instance].restart()
+        if owner := self._owners.get(instance):
+            owner.restart()
 
 
 class Owner:
@@ -103,9 +134,11 @@ class Owner:
         self._origin = part.origin
         self._policy = policy
         self._publish = publish
+        self.has_begun = False
         self._starts = 0
         self._was_ready = False
         self._is_stopping = False
+        self._is_retired = False
         self._wake = anyio.Event()
         self._holding: anyio.CancelScope | None = None
         self._is_open = False
@@ -131,16 +164,34 @@ class Owner:
         self._policy.reset()
         self._interrupt()
 
+    def retire(self) -> None:
+        """
+        Tell the task to end when what is open ends; what is being opened is not needed any more.
+        """
+        self._is_retired = True
+        if not self._is_open:
+            self.stop()
+
+    def hurry(self) -> None:
+        """
+        Do not wait for the closing.
+        """
+        if self._is_stopping and self._holding is not None:
+            self._holding.cancel()
+
     async def run(self) -> None:
         """
         Keep the instance open until it is to stop.
         """
+        self.has_begun = True
         try:
             while not self._is_stopping:
                 self._instance.start()
                 self._was_ready = False
                 self._wake = anyio.Event()
                 error = await self._hold()
+                if self._is_retired:
+                    break
                 if not self._is_stopping:
                     await self._pause(error)
         finally:
@@ -169,7 +220,7 @@ class Owner:
         Returns:
             Why it ended; None when it was asked to.
         """
-        limit = self._route.config.connection.connection_timeout + _SLACK
+        limit = self._instance.config.connection.connection_timeout + _SLACK
         outcome: list[RemoraError | None] = []
         opened = anyio.Event()
         try:
@@ -197,7 +248,7 @@ class Owner:
         stack = AsyncExitStack()
         try:
             channel = await stack.enter_async_context(self._transport.open(self._instance.endpoint))
-            await shake_hands(self._route.sender(channel), self._route.config)
+            await shake_hands(self._instance.sender(channel), self._instance.config)
             self._is_open = True
             self._is_ready(channel, anyio.current_time() - started)
             opened.set()
@@ -234,8 +285,7 @@ class Owner:
         async with anyio.create_task_group() as group:
             if isinstance(channel, WatchedChannel):
                 group.start_soon(watch, channel)
-            if self._route.config.health_check.enabled:
-                group.start_soon(self._keep_probing)
+            group.start_soon(self._keep_probing)
             await self._wake.wait()
             group.cancel_scope.cancel()
         return reason[0] if reason else None
@@ -246,12 +296,14 @@ class Owner:
         """
         instance = self._instance
         while True:
-            await probe(self._route, instance)
-            now, wait = anyio.current_time(), instance.condition.next_check()
-            instance.next_try = now + wait
+            now, wait = anyio.current_time(), math.inf
+            if instance.config.health_check.enabled:
+                await probe(self._route, instance)
+                now, wait = anyio.current_time(), instance.condition.next_check()
+                instance.next_try = now + wait
             instance.doubt = doubt = anyio.Event()
             with anyio.move_on_after(wait):
-                await doubt.wait()
+                await doubt.wait()  # it is also set when the configuration of the probes changes
                 await anyio.sleep_until(now + instance.condition.soonest_check())
 
     async def _pause(self, error: RemoraError | None) -> None:

@@ -29,6 +29,7 @@ The families say what the caller can do::
     │   ├── Overloaded            too many calls are under way and waiting
     │   ├── NoCredentials         what would prove who calls is not to be had
     │   └── DeadlineExceeded      the time for the call is over
+    │       └── DrainTimeout      calls were still under way when the time for draining was over
     └── GiveUp                    the same call will fail again
         ├── PluginError           the plugin itself said no
         ├── InvalidRequest        the request cannot be sent as it is
@@ -54,6 +55,7 @@ __all__ = [
     "ConfigError",
     "ConnectionLost",
     "DeadlineExceeded",
+    "DrainTimeout",
     "Draining",
     "ExecutableRefused",
     "ExtensionConflict",
@@ -443,6 +445,23 @@ class DeadlineExceeded(TryLater):
     """
 
     code = Code.DEADLINE_EXCEEDED
+
+
+class DrainTimeout(DeadlineExceeded):
+    """
+    Calls of a plugin were still under way when the time for draining was over.
+
+    What to do: drain again with more time, or with `force=True`.
+
+    Attributes:
+        remaining: The calls that are still under way.
+        cancelled: The calls that were cancelled because of it.
+    """
+
+    def __init__(self, message: str, *, plugin: str | None = None, remaining: int = 0, cancelled: int = 0) -> None:
+        super().__init__(message, plugin=plugin)
+        self.remaining = remaining
+        self.cancelled = cancelled
 
 
 class NoCredentials(TryLater):

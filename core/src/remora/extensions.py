@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from remora._catalog import Feature
     from remora._registry import Extension
-    from remora.specs import CommandSpec, TransportSpec
+    from remora.specs import CommandSpec, ExporterSpec, TransportSpec
 
-__all__ = ["InstalledExtension", "commands", "installed", "transports"]
+__all__ = ["InstalledExtension", "commands", "exporters", "installed", "transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,14 @@ def transports() -> list[TransportSpec[Any]]:
     The transports that the installed extensions add, by name; those that two extensions claim are left out.
     """
     shelf = Registry().catalog.transports
+    return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
+
+
+def exporters() -> list[ExporterSpec[Any]]:
+    """
+    The exporters of metrics that the installed extensions add, by name; those that two extensions claim are left out.
+    """
+    shelf = Registry().catalog.exporters
     return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
 
 

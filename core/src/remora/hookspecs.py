@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from remora.specs import AuthSpec, BalancerSpec, CodecSpec, CommandSpec, InterceptorSpec, TransportSpec
+    from remora.specs import (
+        AuthSpec,
+        BalancerSpec,
+        CodecSpec,
+        CommandSpec,
+        ExporterSpec,
+        InterceptorSpec,
+        TransportSpec,
+    )
     from remora.types import Event
 
 __all__ = [
@@ -26,6 +34,7 @@ __all__ = [
     "remora_register_codecs",
     "remora_register_commands",
     "remora_register_interceptors",
+    "remora_register_metric_exporters",
     "remora_register_transports",
 ]
 
@@ -187,6 +196,51 @@ def remora_register_interceptors() -> Iterable[InterceptorSpec]:
         >>> @hookimpl
         ... def remora_register_interceptors():
         ...     return [InterceptorSpec(name="tenant", build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_metric_exporters() -> Iterable[ExporterSpec[Any]]:
+    """
+    Add ways to take metrics out of the process.
+
+    Called once per manager, when it is built.
+
+    Returns:
+        The exporters of this extension. A table `[exporters.NAME]` switches one on.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from remora import ExporterSpec, hookimpl
+        >>>
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     path: str = "metrics.log"
+        >>>
+        >>> class LogFile:
+        ...     name = "log-file"
+        ...
+        ...     def __init__(self, path):
+        ...         self._file = open(path, "a")
+        ...
+        ...     def supports(self, kind):
+        ...         return kind in ("counter", "gauge")
+        ...
+        ...     async def export(self, batch):
+        ...         for metric in batch.metrics:
+        ...             for point in metric.points:
+        ...                 print(batch.time, metric.name, *point.labels, point.value, file=self._file)
+        ...
+        ...     async def close(self):
+        ...         self._file.close()
+        >>>
+        >>> def build(options):
+        ...     return LogFile(options.path)
+        >>>
+        >>> @hookimpl
+        ... def remora_register_metric_exporters():
+        ...     return [ExporterSpec(name="log-file", options=Options, build=build)]
     """
     yield from ()
 

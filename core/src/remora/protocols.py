@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from remora.errors import RemoraError
-    from remora.types import Call, Endpoint, HealthStatus, Inspection, Refresh, Reply
+    from remora.metrics import MetricBatch, MetricKind
+    from remora.types import Attempt, Call, Endpoint, HealthStatus, Inspection, Refresh, Reply
 
 __all__ = [
+    "AttemptInterceptor",
     "AuthMethod",
     "Balancer",
     "Candidate",
@@ -25,6 +27,8 @@ __all__ = [
     "InspectableTransport",
     "Interceptor",
     "Listener",
+    "MetricExporter",
+    "PullExporter",
     "Transport",
     "Verifier",
     "WatchedChannel",
@@ -197,6 +201,19 @@ class Interceptor(Protocol):
         ...
 
 
+class AttemptInterceptor(Protocol):
+    """
+    Wraps the sending of one attempt of a call to one instance; a call that is tried three times passes three times.
+    """
+
+    async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /, *, attempt: Attempt) -> Reply:
+        """
+        Let the attempt go on with `await proceed(call)`, and return its reply. What it changes in the call is gone
+        with the attempt.
+        """
+        ...
+
+
 class AuthMethod(Protocol):
     """
     Shows a plugin who calls. It decides and does no I/O itself, so a test drives it with `next()` and `.send()`.
@@ -308,5 +325,69 @@ class Balancer(Protocol):
     def forget(self, name: str, /) -> None:
         """
         A candidate is gone for good, and what is known about it is of no use.
+        """
+        ...
+
+
+class MetricExporter(Protocol):
+    """
+    Takes metrics to where somebody looks at them.
+
+    It runs in a task of its own, on the event loop: what it waits for holds up nobody, but it must not block. It is
+    cancelled when it takes longer than the registry allows, and what it raises is logged, counted, and followed by a
+    longer pause; nothing of that is lost, since the next batch holds the totals again.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        Its name, for messages.
+        """
+        ...
+
+    def supports(self, kind: MetricKind, /) -> bool:
+        """
+        Whether it can do something with metrics of a kind; it gets no others.
+        """
+        ...
+
+    async def export(self, batch: MetricBatch, /) -> None:
+        """
+        Take a batch. The numbers are totals since the start of each series, never differences.
+        """
+        ...
+
+    async def close(self) -> None:
+        """
+        Let go of what it holds. Nothing is exported any more.
+        """
+        ...
+
+
+@runtime_checkable
+class PullExporter(Protocol):
+    """
+    Lets somebody come for metrics, whenever they like.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        Its name, for messages.
+        """
+        ...
+
+    def serving(self, read: Callable[[], MetricBatch], /) -> AbstractAsyncContextManager[object]:
+        """
+        A context in which the metrics can be fetched; when entering it fails, that is tried again later.
+
+        Args:
+            read: Gives what all metrics hold now; it may be called from any thread.
+        """
+        ...
+
+    async def close(self) -> None:
+        """
+        Let go of what it holds. Its context has been left.
         """
         ...

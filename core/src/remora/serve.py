@@ -20,6 +20,7 @@ import anyio
 
 from remora._dispatch import Dispatcher
 from remora._guard import Guard
+from remora._interception import served_interceptors
 from remora._options import build_options
 from remora._registry import load_catalog
 from remora.config import AccessConfig, load_access, read_access
@@ -206,8 +207,13 @@ def dispatcher_for(
 
 
 def _dispatcher(services: Sequence[object], catalog: Catalog, options: ServeOptions) -> Dispatcher:
-    guard = _guard(catalog, _access(options))
-    return Dispatcher(services, catalog=catalog, max_concurrent_calls=options.max_concurrent_calls, guard=guard)
+    return Dispatcher(
+        services,
+        catalog=catalog,
+        max_concurrent_calls=options.max_concurrent_calls,
+        guard=_guard(catalog, _access(options)),
+        interceptors=served_interceptors(catalog),
+    )
 
 
 def _access(options: ServeOptions) -> AccessConfig:

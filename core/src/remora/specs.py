@@ -11,12 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from remora.protocols import AuthMethod, Balancer, Codec, Interceptor, Transport, Verifier
+from remora.protocols import (
+    AttemptInterceptor,
+    AuthMethod,
+    Balancer,
+    Codec,
+    Interceptor,
+    MetricExporter,
+    PullExporter,
+    Transport,
+    Verifier,
+)
 
 if TYPE_CHECKING:
     from remora.config import AccessConfig
 
-__all__ = ["AuthSpec", "BalancerSpec", "CodecSpec", "CommandSpec", "InterceptorSpec", "TransportSpec"]
+__all__ = ["AuthSpec", "BalancerSpec", "CodecSpec", "CommandSpec", "ExporterSpec", "InterceptorSpec", "TransportSpec"]
 
 Options = TypeVar("Options")
 
@@ -33,10 +43,14 @@ class TransportSpec(Generic[Options]):
             (`args`, `env`, `connection` ...) receives that key's value, `name` the plugin's name, `security` the
             whole `[security]` table (a `SecurityConfig`); every other field is a key of the plugin's `options` table.
             `ca_file`, `cert_file`, `key_file` and `server_name` may stand in the plugin's `auth` table as well.
-        build: Makes the transport from such a record; called once per plugin. It may import what is heavy.
+            A reload that changes such a key opens new instances; `connection` and `health_check` are told anew only
+            when a key of theirs changes that Remora does not see to itself.
+        build: Makes the transport from such a record; called when a plugin is made, and for new instances after a
+            reload. It may import what is heavy.
         native_deadline: The channel ends a call at `Call.deadline` by itself; otherwise the pipeline does.
         launches: Endpoints are programs that the transport starts; the program serves on `stdio:`.
         secure_schemes: Those of the schemes that encrypt.
+        limits_calls: Its channels keep to `connection.max_connections` themselves, so that a change needs new ones.
     """
 
     name: str
@@ -46,6 +60,7 @@ class TransportSpec(Generic[Options]):
     native_deadline: bool = False
     launches: bool = False
     secure_schemes: tuple[str, ...] = ()
+    limits_calls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +122,37 @@ class BalancerSpec:
 @dataclass(frozen=True, slots=True)
 class InterceptorSpec:
     """
-    Something that wraps calls.
+    Something that wraps calls, in the host or in a served plugin.
 
     Attributes:
         name: Its name, for `remora extensions`.
-        build: Makes the interceptor for one plugin, given the plugin's name; None leaves that plugin alone.
+        build: Makes what wraps the calls of one plugin, given the plugin's name; None leaves that plugin alone.
         order: The lowest number is outermost; equal numbers go by name.
+        attempt: Likewise, what wraps each attempt: it sees the instance, and every retry by itself.
+        serve: Served side: makes what wraps the calls that a plugin answers, or None to leave them alone.
     """
 
     name: str
     build: Callable[[str], Interceptor | None]
     order: int = 0
+    attempt: Callable[[str], AttemptInterceptor | None] | None = None
+    serve: Callable[[], Interceptor | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterSpec(Generic[Options]):
+    """
+    A way to take metrics out of the process.
+
+    Attributes:
+        name: The word after `exporters.` in the configuration.
+        options: A dataclass whose fields all have defaults; each is a key of the `[exporters.NAME]` table.
+        build: Makes the exporter for one manager from such a record. It may import what is heavy.
+    """
+
+    name: str
+    options: type[Options]
+    build: Callable[[Options], MetricExporter | PullExporter]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "Attempt",
     "BreakerChanged",
     "Call",
     "ConfigRejected",
+    "DrainEnded",
+    "DrainProgressed",
     "Endpoint",
     "Event",
     "ExtensionFaults",
@@ -30,7 +33,12 @@ __all__ = [
     "MethodInfo",
     "PluginInfo",
     "Refresh",
+    "ReloadApplied",
+    "ReloadRolledBack",
+    "ReloadStarted",
     "Reply",
+    "RequirementLost",
+    "RequirementMet",
     "Status",
 ]
 
@@ -142,6 +150,24 @@ class Status(StrEnum):
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
     OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """
+    One of the attempts of a call.
+
+    Attributes:
+        number: 1 for the first, 2 for the first retry.
+        plugin: The configured name of the plugin.
+        instance: The name of the instance that it is sent to.
+        endpoint: The address of that instance.
+    """
+
+    number: int
+    plugin: str
+    instance: str
+    endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +378,83 @@ class HealthChanged(_InstanceEvent):
     before: Status
     after: Status
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadStarted(Event):
+    """
+    The manager begins to move to another configuration; `plugins` are the names of those for which something changes.
+    """
+
+    plugins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadApplied(Event):
+    """
+    Another configuration is in force, after so many seconds, as far as `failed` plugins have not stayed as they were.
+    """
+
+    plugins: tuple[str, ...]
+    failed: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadRolledBack(Event):
+    """
+    Everything is as it was before a reload; `causes` has a sentence for each plugin that could not be changed.
+    """
+
+    causes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainProgressed(Event):
+    """
+    Of `total` calls that are waited for, so many are still under way; `instance` is empty where the whole plugin is
+    drained.
+    """
+
+    plugin: str
+    instance: str
+    total: int
+    remaining: int
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainEnded(Event):
+    """
+    Nothing is waited for any more; `remaining` calls were still under way, and are cancelled unless they go on.
+    """
+
+    plugin: str
+    instance: str
+    total: int
+    remaining: int
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequirementLost(Event):
+    """
+    A plugin goes on without one that it requires: no instance of that one is ready.
+    """
+
+    plugin: str
+    requirement: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequirementMet(Event):
+    """
+    A plugin that another one requires has an instance again that is ready.
+    """
+
+    plugin: str
+    requirement: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

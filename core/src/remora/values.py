@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-__all__ = ["Count", "Duration", "Grace", "Limits", "Number", "Positive", "Share", "check_limits", "parse_duration"]
+__all__ = [
+    "Count",
+    "Duration",
+    "Grace",
+    "Limits",
+    "Number",
+    "Port",
+    "Positive",
+    "Share",
+    "check_limits",
+    "parse_duration",
+]
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _LARGEST = sys.float_info.max
@@ -56,6 +67,9 @@ Count = Annotated[int, Limits(1)]
 
 Number = Annotated[int, Limits(0)]
 """A whole number, at least 0."""
+
+Port = Annotated[int, Limits(1, maximum=65535)]
+"""The number of a TCP port."""
 
 Positive = Annotated[float, Limits(0, is_exclusive=True)]
 """A number, more than 0."""

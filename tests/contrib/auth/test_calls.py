@@ -154,6 +154,8 @@ async def test_caller_without_the_right_proof_is_unauthenticated(
                 assert Status.HEALTHY == health["who"].status
                 assert not any(CANARY in f"{error!r} {error} {vars(error)}" for error in errors)
     assert CANARY not in caplog.text
+    refusals = [each for each in caplog.messages if each.startswith("refused a call of 'Who/am_i' from ")]
+    assert 2 == len(refusals)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -67,6 +67,18 @@ def test_origins_tell_who_set_a_value(remora: Run, place: Path) -> None:
     }.items() <= origins.items()
 
 
+def test_one_plugin_can_be_shown_alone(remora: Run, place: Path) -> None:
+    """
+    Without the rest of the file.
+    """
+    (place / "x.toml").write_text(TEXT)
+    result = remora("config", "show", "x.toml", "search")
+
+    assert list(tomllib.loads(result.out)["plugins"]) == ["search"]
+    assert "log_level" not in result.out
+    assert remora("config", "show", "x.toml", "nosuch").code == 3
+
+
 def test_schema_is_json_for_editors(remora: Run) -> None:
     """
     With the options of the transports that are installed.

@@ -15,7 +15,8 @@ import pytest
 
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
-COMMANDS = ["call", "check", "completion", "config", "demo", "explain", "extensions", "serve"]
+COMMANDS = ["call", "check", "completion", "config", "conformance", "demo", "describe", "diff-schema", "explain"]
+COMMANDS += ["extensions", "new", "plan", "serve"]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS, "config show", "config schema"])

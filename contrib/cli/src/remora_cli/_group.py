@@ -28,7 +28,7 @@ _EPILOG = """
 \b
 Exit codes:
   0    all went well
-  1    a plugin or a call failed
+  1    a plugin, a call or a check failed
   2    the command line makes no sense
   3    the configuration or the installation is wrong
   130  interrupted

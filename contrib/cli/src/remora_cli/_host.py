@@ -1,16 +1,17 @@
 """
-A manager for a configuration that was read from a file, whose name belongs into what is wrong with it.
+A manager for a configuration that was read from a file, whose name belongs into what is wrong with it; parts of one.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora import Manager
-from remora.errors import ConfigError, ExtensionError
+from remora.errors import ConfigError, ExtensionError, PluginNotFound
 
 if TYPE_CHECKING:
-    from remora.config import LoadedConfig
+    from remora.config import LoadedConfig, ManagerConfig, PluginConfig
 
 
 def make_manager(loaded: LoadedConfig) -> Manager:
@@ -31,3 +32,26 @@ def make_manager(loaded: LoadedConfig) -> Manager:
     except ConfigError as error:
         loaded.locate(error)
         raise
+
+
+def only_plugin(config: ManagerConfig, name: str) -> ManagerConfig:
+    """
+    A configuration with nothing but one plugin.
+
+    Raises:
+        PluginNotFound: It has none of that name.
+    """
+    return replace(config, plugins={name: find_plugin(config, name)})
+
+
+def find_plugin(config: ManagerConfig, name: str) -> PluginConfig:
+    """
+    The plugin of a name.
+
+    Raises:
+        PluginNotFound: There is none; the message names those that there are.
+    """
+    if name not in config.plugins:
+        known = ", ".join(sorted(config.plugins)) or "none"
+        raise PluginNotFound(f"no plugin named {name!r} is configured; there are: {known}")
+    return config.plugins[name]

@@ -50,6 +50,17 @@ def load_target(module: str, path: str) -> object:
         return _made(found, where) if _is_maker(found) else found
 
 
+def find_target(module: str, path: str) -> object:
+    """
+    The object as it stands in the module; nothing is made or called.
+
+    Raises:
+        ConfigError: There is no such thing.
+    """
+    with _words_to_stderr():
+        return _attribute(_import(module), path, f"{module}:{path}")
+
+
 def _import(module: str) -> object:
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
+from remora.config._exporters import exporters_in
+from remora.config._order import problems_of_order
 from remora.config._overrides import PREFIX, override
 from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
@@ -21,7 +23,7 @@ from remora.config._structured import bad_name, check, missing_fallbacks, struct
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from remora.config._places import Place, Places
 
@@ -75,11 +77,26 @@ def load_config(path: str | os.PathLike[str], variables: Mapping[str, str] | Non
     return trace_config(path, variables).config
 
 
-def trace_config(path: str | os.PathLike[str], variables: Mapping[str, str] | None = None) -> LoadedConfig:
+def trace_config(
+    path: str | os.PathLike[str],
+    variables: Mapping[str, str] | None = None,
+    *,
+    more: Callable[[ManagerConfig], object] | None = None,
+) -> LoadedConfig:
     """
     As `load_config`, together with where each value was set.
+
+    Args:
+        path: The file or the directory.
+        variables: What `${VAR}` stands for, and `REMORA__...` that set keys; by default the environment.
+        more: Asked when there are problems, with what is left without them: raises a ConfigError for further ones, such
+            as only the installed extensions can tell, so that all are named at once.
+
+    Raises:
+        ConfigError: As `load_config`.
     """
-    return _load(read_source(path), os.environ if variables is None else variables, overridden=True)
+    source = read_source(path)
+    return _load(source, os.environ if variables is None else variables, overridden=True, more=more)
 
 
 def structure_config(
@@ -99,7 +116,13 @@ def structure_config(
     return _load(Source(source or "", data), os.environ if variables is None else variables, overridden=False).config
 
 
-def _load(source: Source, variables: Mapping[str, str], *, overridden: bool) -> LoadedConfig:
+def _load(
+    source: Source,
+    variables: Mapping[str, str],
+    *,
+    overridden: bool,
+    more: Callable[[ManagerConfig], object] | None = None,
+) -> LoadedConfig:
     problems: list[str] = []
     places = dict(source.places)
     try:
@@ -107,10 +130,23 @@ def _load(source: Source, variables: Mapping[str, str], *, overridden: bool) -> 
     except RecursionError as error:
         line = _placed("nested too deeply", {}, source.name)
         raise ConfigError(line, source=source.name or None) from error
-    if config is not None and not problems:
+    if not problems:
         return LoadedConfig(config, source.name, places)
+    add(_further(config, more), problems)
     lines = [_placed(line, places, source.name) for line in problems]
     raise ConfigError(summary(lines, source.name), problems=lines, source=source.name or None)
+
+
+def _further(config: ManagerConfig, more: Callable[[ManagerConfig], object] | None) -> list[str]:
+    """
+    The problems that others find; what they miss among the plugins may only be wrong itself.
+    """
+    try:
+        if more is not None:
+            more(config)
+    except ConfigError as error:
+        return [line for line in error.problems if not line.partition(": ")[0].endswith(".requires")]
+    return []
 
 
 def _placed(line: str, places: Mapping[str, Place], source: str) -> str:
@@ -137,19 +173,20 @@ def _values(
     return tables
 
 
-def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig | None:
+def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig:
     """
-    The configuration in expanded tables; each part is looked at even when others have problems.
+    The configuration in expanded tables, without the parts that have problems; each part is looked at.
     """
     if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
         problems.append("the configuration is no table with words for keys")
-        return None
-    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins")}
+        return ManagerConfig()
+    rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins", "exporters")}
     config: ManagerConfig | None = structured(ManagerConfig, rest, "", problems)
     defaults: Defaults | None = structured(Defaults, tables.get("defaults", {}), "defaults", problems)
     given = tables.get("defaults", {}) if defaults else {}
     plugins = _plugins(tables.get("plugins", {}), given, places, problems)
-    return replace(config, defaults=defaults, plugins=plugins) if config and defaults else None
+    exporters = exporters_in(tables.get("exporters", {}), problems)
+    return replace(config or ManagerConfig(), defaults=defaults or Defaults(), plugins=plugins, exporters=exporters)
 
 
 def _plugins(
@@ -169,4 +206,6 @@ def _plugins(
             plugins[name] = plugin
             add(check(plugin), problems)
     add(missing_fallbacks(tables), problems)
+    if len(plugins) == len(tables):  # else what is missing may only be wrong
+        add(problems_of_order(plugins), problems)
     return plugins

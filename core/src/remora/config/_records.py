@@ -14,7 +14,7 @@ from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
 from remora.types import Endpoint
-from remora.values import Count, Duration, Number
+from remora.values import Count, Duration, Number, Port
 
 TRANSPORT = {"for": "transport"}
 """Marks keys that only the transport uses."""
@@ -188,6 +188,7 @@ class PluginConfig:
         annotations: More of that, never used for selection.
         version: A requirement such as ">=1.2,<2" that the plugin's own version must meet, or else it is not used; or
             a plain version, for `info()` of plugins that do not say it themselves.
+        requires: Plugins that are started before this one, and stopped after it.
         options: Options of the transport.
         auth: How the host shows the plugin who it is.
         connection: How instances are connected.
@@ -218,6 +219,7 @@ class PluginConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
+    requires: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     auth: AuthConfig = field(default_factory=AuthConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
@@ -244,6 +246,40 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterConfig:
+    """
+    One exporter of metrics, as its `[exporters.NAME]` table says.
+
+    Attributes:
+        enabled: Whether it gets anything.
+        options: The other keys of the table; which there are is up to the exporter.
+    """
+
+    enabled: bool = True
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """
+    How metrics are kept and exported.
+
+    Attributes:
+        enabled: Whether calls are counted at all.
+        export_interval: Seconds between two exports to the same exporter.
+        export_timeout: Seconds that an exporter may take for one batch, to start, and to close.
+        batch_size: The most points that an exporter gets at once.
+        max_series: The most combinations of label values of one metric that are told apart.
+    """
+
+    enabled: bool = True
+    export_interval: Duration = 15.0
+    export_timeout: Duration = 10.0
+    batch_size: Count = 1000
+    max_series: Count = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerConfig:
     """
     The whole configuration of a manager.
@@ -253,9 +289,15 @@ class ManagerConfig:
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
         security: Which programs may be started, and how they are confined.
+        metrics_port: Short for `port` in `[exporters.prometheus]`: where metrics can be scraped.
+        metrics: How metrics are kept and exported.
+        exporters: Who gets metrics, by name.
     """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    metrics_port: Port | None = None
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    exporters: Mapping[str, ExporterConfig] = field(default_factory=dict)

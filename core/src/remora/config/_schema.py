@@ -16,7 +16,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from remora._structure import bare, is_union, literal_values
-from remora.config._records import OBJECT, FallbackConfig, ManagerConfig, PluginConfig
+from remora.config._records import OBJECT, ExporterConfig, FallbackConfig, ManagerConfig, PluginConfig
 from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Limits
@@ -24,7 +24,7 @@ from remora.values import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remora.specs import TransportSpec
+    from remora.specs import ExporterSpec, TransportSpec
 
     Schema = dict[str, Any]
 
@@ -50,18 +50,24 @@ _LEFT_OUT = {(PluginConfig, "name")}
 _ATTRIBUTE = re.compile(r"(?m)^    (\w+): ((?:.|\n        )+)")
 
 
-def config_schema(transports: Iterable[TransportSpec[Any]] = ()) -> Schema:
+def config_schema(transports: Iterable[TransportSpec[Any]] = (), exporters: Iterable[ExporterSpec[Any]] = ()) -> Schema:
     """
     The schema of a configuration file, in whichever format.
 
     Args:
         transports: Transports whose options are to be checked as well.
+        exporters: Exporters whose tables are to be checked as well.
     """
     writer = _Writer()
     root = writer.record(ManagerConfig)
     root["properties"] = {"$schema": {"type": "string"}, **root["properties"]}
     plugins = root["properties"]["plugins"]
     plugins["propertyNames"] = {"pattern": _NAME}
+    root["properties"]["exporters"] = {
+        **root["properties"]["exporters"],
+        "properties": {spec.name: writer.exporter(spec) for spec in exporters if is_dataclass(spec.options)},
+        "additionalProperties": writer.any_exporter(),
+    }
     choices = [writer.choice(spec) for spec in transports if is_dataclass(spec.options)]
     if choices:
         writer.definitions["PluginConfig"]["allOf"] = choices
@@ -131,6 +137,20 @@ class _Writer:
             self.definitions[name] = {}
             self.definitions[name] = self.record(record)
         return {"$ref": f"#/$defs/{name}"}
+
+    def exporter(self, spec: ExporterSpec[Any]) -> Schema:
+        """
+        The table of an exporter whose options are known.
+        """
+        own, common = self.record(spec.options), self.any_exporter()
+        return {**own, "properties": {**common["properties"], **own["properties"]}}
+
+    def any_exporter(self) -> Schema:
+        """
+        The table of an exporter of which nothing is known.
+        """
+        schema = self.record(ExporterConfig, leave_out=frozenset({"options"}))
+        return {**schema, "additionalProperties": True}
 
     def choice(self, spec: TransportSpec[Any]) -> Schema:
         """

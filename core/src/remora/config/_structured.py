@@ -110,7 +110,8 @@ def missing_fallbacks(tables: Mapping[Any, Any]) -> list[str]:
         fallback = table.get("fallback") if isinstance(table, dict) else None
         target = fallback.get("plugin") if isinstance(fallback, dict) and len(fallback) == 1 else None
         if isinstance(target, str) and target and target not in others:
-            expected = f"expected another plugin that is configured, got {target!r}{meant(target, others)}"
+            known = meant(target, others) or f"; there are: {', '.join(others) or 'none'}"
+            expected = f"expected another plugin that is configured, got {target!r}{known}"
             lines.append(f"plugins.{name}.fallback.plugin: {expected}")
     return lines
 

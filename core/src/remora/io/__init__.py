@@ -3,8 +3,8 @@ The asynchronous halves that more than one transport shares. What only rearrange
 """
 
 from remora.io._channel import TtrpcChannel, open_ttrpc
-from remora.io._clock import loop_clock
 from remora.io._deadlines import Deadlines
+from remora.io._loop import loop_clock
 from remora.io._pipe import BytePipe, SocketPipe
 from remora.io._probe import probe_health
 from remora.io._serve import serve_ttrpc

@@ -23,8 +23,10 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.io._deadlines import Deadlines
+from remora.io._loop import loop_clock, waiters
 from remora.io._outbox import Outbox
 from remora.io._pending import Pending
+from remora.io._pipe import pump
 from remora.io._probe import probe_health
 from remora.io._tasks import background_tasks
 from remora.wire import (
@@ -91,6 +93,8 @@ class TtrpcChannel:
         self._streams = StreamTable[Pending]() if streams is None else streams
         self._outbox = Outbox(stream)
         self._deadlines = Deadlines()
+        self._clock = loop_clock()
+        self._waiter = waiters()
         self._scopes: list[anyio.CancelScope] = []
         self._read_to_end = anyio.Event()
         self._ended = anyio.Event()
@@ -102,9 +106,10 @@ class TtrpcChannel:
         """
         number, pending = self._start(call)
         try:
-            await pending.done.wait()
-        finally:
+            await pending.done
+        except BaseException:
             self._abandon(number)
+            raise
         return pending.outcome()
 
     async def probe(self) -> HealthStatus:
@@ -124,9 +129,8 @@ class TtrpcChannel:
         return self._cause
 
     def _start(self, call: Call) -> tuple[int, Pending]:
-        now = anyio.current_time()
-        message = self._encode(call, now)
-        pending = Pending(call)
+        message = self._encode(call, self._clock())
+        pending = Pending(call.content_type, self._waiter())
         number = self._open(pending)
         pending.ticket = self._outbox.put(encode_frame(number, REQUEST, message))
         if call.deadline is not None:
@@ -178,17 +182,19 @@ class TtrpcChannel:
         Hand arriving replies to those who wait for them, until the connection ends.
         """
         try:
-            while True:
-                self._decoder.feed(await self._stream.receive())
-                self._outbox.received()
-                while (frame := self._decoder.next_frame()) is not None:
-                    self._take(frame)
+            await pump(self._stream, self._arrived)
         except (WireError, WrongProtocol) as error:
             self._end(error)
         except _GONE as error:
             self._end(self._explain(error))
         finally:
             self._read_to_end.set()
+
+    def _arrived(self, data: bytes) -> None:
+        self._decoder.feed(data)
+        self._outbox.received()
+        while (frame := self._decoder.next_frame()) is not None:
+            self._take(frame)
 
     def _take(self, frame: Frame | Oversize) -> None:
         if frame.kind != RESPONSE or (pending := self._close(frame.stream_id)) is None:

@@ -5,7 +5,8 @@ Callers put frames down and go on; one writer takes all that lies there at once 
 lock around a send, and a caller that is cancelled never leaves half a frame on the wire.
 
 Where the pipe can write without waiting, the first frame after each arrival goes out at once, which spares a lone
-caller the way through the writer; those that follow it in the same step are written together.
+caller the way through the writer; those that follow it in the same step are written together, on asyncio by a callback
+of the loop. What the socket does not take at once is the writer's.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora.io._loop import soon, waiters
 from remora.io._pipe import SocketPipe
 
 if TYPE_CHECKING:
+    from remora.io._loop import Waiter
     from remora.io._pipe import BytePipe
 
 _BATCH = 256 * 1024
@@ -32,12 +35,16 @@ class Outbox:
     def __init__(self, pipe: BytePipe) -> None:
         self._send = pipe.send
         self._send_now = pipe.send_now if isinstance(pipe, SocketPipe) else None
+        self._soon = soon() if self._send_now else None
+        self._waiter = waiters()
         self._may_send_now = False
         self._is_writing = False
+        self._is_flushing = False
         self._frames: dict[int, bytes] = {}
+        self._rest = b""
         self._size = 0
         self._ticket = 0
-        self._arrival = anyio.Event()
+        self._arrival: Waiter | None = None
         self._room: anyio.Event | None = None
 
     def put(self, frame: bytes) -> int:
@@ -47,12 +54,13 @@ class Outbox:
         Returns:
             A ticket with which it can be withdrawn as long as nothing of it has been written.
         """
-        written = self._write_at_once(frame)
-        if written == 0:
-            return self._queue(frame)
-        if written < len(frame):
-            self._queue(frame[written:])
-        return _WRITTEN
+        if self._may_send_now and self._send_now is not None and not (self._frames or self._rest or self._is_writing):
+            self._may_send_now = False
+            if written := self._send_now(frame):
+                if written < len(frame):
+                    self._finish(frame[written:])
+                return _WRITTEN
+        return self._queue(frame)
 
     def received(self) -> None:
         """
@@ -84,26 +92,47 @@ class Outbox:
         Write what is put here, for ever, or until the pipe is broken.
         """
         while True:
-            if not self._frames:
-                self._arrival = anyio.Event()
-                await self._arrival.wait()
+            if not self._rest and (self._is_flushing or not self._frames):
+                self._arrival = self._waiter()
+                await self._arrival
             self._is_writing = True
-            while batch := self._take():
+            while batch := self._rest or self._take():
+                self._rest = b""
                 await self._send(batch)
             self._is_writing = False
-
-    def _write_at_once(self, frame: bytes) -> int:
-        if not self._may_send_now or self._send_now is None or self._frames or self._is_writing:
-            return 0
-        self._may_send_now = False
-        return self._send_now(frame)
 
     def _queue(self, frame: bytes) -> int:
         self._ticket += 1
         self._frames[self._ticket] = frame
         self._size += len(frame)
-        self._arrival.set()
+        if self._soon is None or self._rest or self._is_writing:
+            self._wake()
+        elif not self._is_flushing:
+            self._is_flushing = True
+            self._soon(self._flush)
         return self._ticket
+
+    def _flush(self) -> None:
+        """
+        Write what has been queued in this step of the loop; what the socket does not take is left to the writer.
+        """
+        self._is_flushing = False
+        if self._send_now is None or self._rest or self._is_writing:
+            self._wake()
+        elif batch := self._take():
+            written = self._send_now(batch)
+            if written < len(batch):
+                self._finish(batch[written:])
+            elif self._frames:
+                self._wake()
+
+    def _finish(self, rest: bytes) -> None:
+        self._rest = rest
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     def _take(self) -> bytes:
         if self._size <= _BATCH:

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from remora.errors import InvalidReply, RemoraError
 from remora.wire import decode_response
 
 if TYPE_CHECKING:
-    from remora.types import Call, Reply
+    from remora.io._loop import Waiter
+    from remora.types import Reply
 
 
 class Pending:
@@ -20,17 +19,17 @@ class Pending:
     A call in flight, and how it ended.
 
     Attributes:
-        done: Set when it has ended.
+        done: Awaited by who made the call, until it has ended.
         ticket: With which its request can be withdrawn from the outbox.
     """
 
-    __slots__ = ("_call", "_error", "_message", "done", "ticket")
+    __slots__ = ("_content_type", "_error", "_message", "done", "ticket")
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, content_type: str, done: Waiter) -> None:
+        self._content_type = content_type
         self._message = b""
         self._error: RemoraError | None = None
-        self.done = anyio.Event()
+        self.done = done
         self.ticket = 0
 
     def succeed(self, message: bytes) -> None:
@@ -38,14 +37,16 @@ class Pending:
         The response has arrived.
         """
         self._message = message
-        self.done.set()
+        if not self.done.done():
+            self.done.set_result(None)
 
     def fail(self, error: RemoraError) -> None:
         """
         No response will arrive.
         """
         self._error = error
-        self.done.set()
+        if not self.done.done():
+            self.done.set_result(None)
 
     def outcome(self) -> Reply:
         """
@@ -57,7 +58,7 @@ class Pending:
         if self._error is not None:
             raise self._error
         try:
-            answer = decode_response(self._message, self._call.content_type)
+            answer = decode_response(self._message, self._content_type)
         except ValueError as error:
             raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
         if isinstance(answer, RemoraError):

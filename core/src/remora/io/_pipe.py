@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.lowlevel import checkpoint
 
+from remora.io._loop import runs_on_trio
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
+
+    from remora.io._asyncio import Pump
 
 _CHUNK = 64 * 1024
 
@@ -55,6 +59,7 @@ class SocketPipe:
         connected.setblocking(False)
         self._socket = connected
         self._may_hold_more = False
+        self._pump: Pump | None = None
 
     async def receive(self) -> bytes:
         """
@@ -75,6 +80,27 @@ class SocketPipe:
         if not data:
             raise anyio.EndOfStream
         return data
+
+    async def pump(self, take: Callable[[bytes], object]) -> None:
+        """
+        Hand all bytes that arrive to `take`, in place of `receive`, until the connection ends.
+
+        Raises:
+            anyio.EndOfStream: The peer has closed its side.
+            anyio.BrokenResourceError: The connection is broken.
+            anyio.ClosedResourceError: The pipe has been closed.
+        """
+        if not self._is_open():
+            raise anyio.ClosedResourceError
+        if runs_on_trio():
+            from remora.io import _trio
+
+            await _trio.pump(self._socket, self._read, take, chunk=_CHUNK)
+            return
+        from remora.io._asyncio import Pump
+
+        self._pump = Pump(self._socket.fileno(), self._read, take)
+        await self._pump.run()
 
     async def send(self, item: bytes, /) -> None:
         """
@@ -105,6 +131,8 @@ class SocketPipe:
         Close the socket; who waits for it gets a ClosedResourceError.
         """
         if self._is_open():
+            if self._pump is not None:
+                self._pump.stop(anyio.ClosedResourceError())
             anyio.notify_closing(self._socket)
             self._socket.close()
         await checkpoint()
@@ -135,3 +163,13 @@ class SocketPipe:
 
     def _failure(self) -> Exception:
         return anyio.BrokenResourceError() if self._is_open() else anyio.ClosedResourceError()
+
+
+async def pump(pipe: BytePipe, take: Callable[[bytes], object]) -> None:
+    """
+    Hand all bytes that arrive through a pipe to `take`, until `receive` raises.
+    """
+    if isinstance(pipe, SocketPipe):
+        await pipe.pump(take)
+    while True:
+        take(await pipe.receive())

@@ -4,23 +4,27 @@ A transport whose plugins do what a test says: answer late, fail, hang, refuse c
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
-from remora.errors import ConnectionLost, Unavailable
+from remora.codecs import JsonCodec
+from remora.errors import ConnectionLost, RemoraError, Unavailable
 from remora.specs import TransportSpec
+from remora.testing._script import Script
+from remora.testing._steps import Answer, Crash, Drop, Fail, Hang
 from remora.types import HealthStatus, Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from remora.errors import RemoraError
     from remora.protocols import Dispatch, Listener
+    from remora.testing._steps import Step
     from remora.types import Call, Endpoint
 
 __all__ = ["ScriptedPlugin", "ScriptedTransport"]
@@ -33,7 +37,10 @@ class _Options:
 
 class ScriptedPlugin:
     """
-    A plugin that echoes what it is sent, until its attributes are changed.
+    A plugin that echoes what it is sent, until its attributes are changed or it has a script::
+
+        plugin.script("charge", Fail(Unavailable("busy")), Answer({"receipt": "r1"}))
+        plugin.at(3, Crash())
 
     Attributes:
         latency: Seconds that a call takes.
@@ -61,14 +68,42 @@ class ScriptedPlugin:
         self.opened = 0
         self.active = 0
         self.most_active = 0
+        self._script = Script()
+        self._under_way: set[anyio.CancelScope] = set()
         self._lost = anyio.Event()
+
+    def script(self, method: str, *steps: Step) -> None:
+        """
+        What it does with the next calls of a method, one step for each; an empty name stands for any method.
+        """
+        self._script.add(method, steps)
+
+    def always(self, method: str, step: Step) -> None:
+        """
+        What it does with every call of a method that no other step is for; an empty name stands for any method.
+        """
+        self._script.repeat(method, step)
+
+    def at(self, number: int, step: Step) -> None:
+        """
+        What it does with its n-th call, counted from 1, whatever the method.
+        """
+        self._script.at(number, step)
+
+    def requests(self, method: str = "") -> list[Any]:
+        """
+        The plain values that it was sent, of one method or of all.
+        """
+        return [json.loads(call.payload) for _, call in self.calls if method in ("", call.method)]
 
     def crash(self) -> None:
         """
-        End its channel, as a dying process does, and refuse further ones while `is_refusing`.
+        End its channel and the calls on it, as a dying process does, and refuse further ones while `is_refusing`.
         """
         lost, self._lost = self._lost, anyio.Event()
         lost.set()
+        for scope in self._under_way:
+            scope.cancel()
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[_Channel]:
@@ -82,12 +117,34 @@ class ScriptedPlugin:
         self.calls.append((anyio.current_time(), call))
         self.active += 1
         self.most_active = max(self.most_active, self.active)
-        try:
-            await (anyio.sleep_forever() if self.is_hanging else anyio.sleep(self.latency))
-        finally:
-            self.active -= 1
+        with anyio.CancelScope() as scope:
+            self._under_way.add(scope)
+            try:
+                return await self._follow(call, self._script.next(len(self.calls), call.method))
+            finally:
+                self.active -= 1
+                self._under_way.discard(scope)
+        raise ConnectionLost("the plugin is gone")
+
+    async def _follow(self, call: Call, step: Step | None) -> Reply:
+        if step is not None:
+            return await self._perform(step, call)
+        await (anyio.sleep_forever() if self.is_hanging else anyio.sleep(self.latency))
         if self.failure is not None:
             raise self.failure()
+        return Reply(payload=call.payload, content_type=call.content_type)
+
+    async def _perform(self, step: Step, call: Call) -> Reply:
+        await (anyio.sleep_forever() if isinstance(step, Hang) else anyio.sleep(step.after))
+        if isinstance(step, Crash):
+            self.crash()
+        if isinstance(step, Crash | Drop | Hang):
+            raise ConnectionLost("the plugin is gone")
+        if isinstance(step, Fail):
+            raise step.error if isinstance(step.error, RemoraError) else step.error()
+        if isinstance(step, Answer):
+            made = step.value(json.loads(call.payload)) if callable(step.value) else step.value
+            return Reply(payload=JsonCodec().encode(made))
         return Reply(payload=call.payload, content_type=call.content_type)
 
 

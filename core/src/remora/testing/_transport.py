@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -15,6 +16,7 @@ from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
 from remora.codecs import JsonCodec
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
+from remora.testing._claims import Claim, keeps, named
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
 from remora.types import Call, Endpoint, Status
 
@@ -25,19 +27,13 @@ if TYPE_CHECKING:
     from remora.specs import TransportSpec
     from remora.types import Reply
 
-__all__ = ["ContractViolation", "check_transport"]
+__all__ = ["check_transport"]
 
 T = TypeVar("T")
 
 _SERVICE = "remora.testing.v1.Contract"
 _BOUND = 10.0
 _JSON = JsonCodec()
-
-
-class ContractViolation(AssertionError):
-    """
-    A transport does not keep the contract; the message names the claim that failed.
-    """
 
 
 async def check_transport(spec: TransportSpec[Any], options: object = None) -> list[str]:
@@ -57,15 +53,15 @@ async def check_transport(spec: TransportSpec[Any], options: object = None) -> l
     Raises:
         ContractViolation: A claim does not hold.
     """
+    return await keeps(spec.name, transport_claims(spec, options))
+
+
+def transport_claims(spec: TransportSpec[Any], options: object = None) -> list[Claim]:
+    """
+    The contract of transports, for one of them.
+    """
     bench = _Bench(spec, options if options is not None else spec.options())
-    for check in _CHECKS:
-        claim = check.__name__.removeprefix("_").replace("_", " ")
-        try:
-            with anyio.fail_after(_BOUND):
-                await check(bench)
-        except Exception as error:
-            raise ContractViolation(f"{spec.name}: {claim}: {type(error).__name__}: {error}") from error
-    return [check.__name__.removeprefix("_").replace("_", " ") for check in _CHECKS]
+    return [Claim(named(check), partial(check, bench)) for check in _CHECKS]
 
 
 @dataclass(frozen=True)

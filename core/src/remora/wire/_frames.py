@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from remora.errors import WireError, WrongProtocol
 
@@ -22,14 +23,16 @@ REQUEST, RESPONSE, DATA, CANCEL = 0x01, 0x02, 0x03, 0x10
 """The types of frames. CANCEL is Remora's own; peers that do not know it skip it."""
 
 _HEADER = struct.Struct(">IIBB")
+_SIZE = _HEADER.size
 _KNOWN = frozenset({REQUEST, RESPONSE, DATA, CANCEL})
 _ABSURD = 0x40
 """A header whose first byte is this or more announces a gibibyte: no frame, but text ("HTTP", "{", a complaint)."""
+_TEXT = 1 << 24
+"""A header that announces less begins with a NUL, which no text does."""
 _QUOTED = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """
     One complete frame.
 
@@ -69,7 +72,7 @@ class FrameDecoder:
 
     def __init__(self, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
         self._limit = max_message_size
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._position = 0
         self._to_skip = 0
         self._has_spoken = False
@@ -92,9 +95,16 @@ class FrameDecoder:
         """
         Take bytes that have arrived. Ask for frames with `next_frame` before the next time.
         """
-        skipped = min(self._to_skip, len(data))
-        self._to_skip -= skipped
-        self._buffer += data[skipped:] if skipped else data
+        if self._to_skip:
+            skipped = min(self._to_skip, len(data))
+            self._to_skip -= skipped
+            data = data[skipped:]
+        if not self._buffer:
+            self._buffer = data  # whole frames are cut out of what has arrived, without a copy in between
+            return
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
+        self._buffer += data
 
     def next_frame(self) -> Frame | Oversize | None:
         """
@@ -104,6 +114,19 @@ class FrameDecoder:
             WrongProtocol: The very first bytes are no frame; the message quotes them.
             WireError: What follows a frame is none; the message quotes it.
         """
+        buffer, start = self._buffer, self._position + _SIZE
+        if start <= len(buffer):
+            size, stream_id, kind, _ = _HEADER.unpack_from(buffer, start - _SIZE)
+            end = start + size
+            if size <= self._limit and size < _TEXT and end <= len(buffer) and kind in _KNOWN:  # nearly always
+                self._has_spoken = True
+                self._position = end
+                if isinstance(buffer, bytes):
+                    return Frame(stream_id, kind, buffer[start:end])
+                return Frame(stream_id, kind, bytes(memoryview(buffer)[start:end]))
+        return self._next_frame()
+
+    def _next_frame(self) -> Frame | Oversize | None:
         while self._has_header():
             size, stream_id, kind, _ = _HEADER.unpack_from(self._buffer, self._position)
             if size > self._limit:
@@ -139,9 +162,11 @@ class FrameDecoder:
         self._to_skip = size - arrived
 
     def _forget(self) -> None:
-        if self._position:
-            del self._buffer[: self._position]
-            self._position = 0
+        if self._position == len(self._buffer):
+            self._buffer = b""
+        elif self._position:
+            self._buffer = bytearray(memoryview(self._buffer)[self._position :])
+        self._position = 0
 
     def _refusal(self) -> WireError | WrongProtocol:
         what = quote(self._buffer[self._position :])
@@ -150,7 +175,7 @@ class FrameDecoder:
         return WrongProtocol(f"the peer does not speak ttrpc; it sent {what}")
 
 
-def _is_text(header: bytearray) -> bool:
+def _is_text(header: bytes | bytearray) -> bool:
     return all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in header)
 
 

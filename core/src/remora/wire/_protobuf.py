@@ -17,6 +17,8 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 _UINT64 = (1 << 64) - 1
 
+_SMALL = [bytes((number,)) for number in range(0x80)]
+
 Field = int | bytes
 """A varint's number, or the raw bytes of a length-delimited or fixed-width field."""
 
@@ -25,8 +27,10 @@ def encode_varint(number: int) -> bytes:
     """
     The varint of a number; a negative one is written in two's complement, as protobuf does for int32 and int64.
     """
+    if 0 <= number < 0x80:
+        return _SMALL[number]
     number &= _UINT64
-    out = bytearray()
+    out = []
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
         number >>= 7
@@ -119,13 +123,13 @@ def fields(data: bytes) -> Iterator[tuple[int, Field]]:
     """
     position = 0
     while position < len(data):
-        key, position = _decode_varint(data, position)
+        key, position = decode_varint(data, position)
         number, kind = key >> 3, key & 7
         if number == 0:
             raise ValueError("field number 0")
         value: Field
         if kind == _VARINT:
-            value, position = _decode_varint(data, position)
+            value, position = decode_varint(data, position)
         else:
             size, position = _size(kind, data, position)
             if position + size > len(data):
@@ -136,7 +140,7 @@ def fields(data: bytes) -> Iterator[tuple[int, Field]]:
 
 def _size(kind: int, data: bytes, position: int) -> tuple[int, int]:
     if kind == _BYTES:
-        return _decode_varint(data, position)
+        return decode_varint(data, position)
     if kind == _FIXED64:
         return 8, position
     if kind == _FIXED32:
@@ -144,7 +148,13 @@ def _size(kind: int, data: bytes, position: int) -> tuple[int, int]:
     raise ValueError(f"wire type {kind} is unknown")
 
 
-def _decode_varint(data: bytes, position: int) -> tuple[int, int]:
+def decode_varint(data: bytes, position: int) -> tuple[int, int]:
+    """
+    The number in a varint, and the position behind it.
+
+    Raises:
+        ValueError: It is cut off, or longer than a number may be.
+    """
     if position < len(data) and data[position] < 0x80:  # nearly always
         return data[position], position + 1
     number = 0

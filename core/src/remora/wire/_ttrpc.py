@@ -12,12 +12,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from remora._draft import make_reply
 from remora.errors import PluginError, RemoraError
 from remora.types import Call, Reply
 from remora.wire._protobuf import (
     decode_bytes,
     decode_signed,
     decode_text,
+    decode_varint,
     encode_bytes,
     encode_integer,
     encode_message,
@@ -37,7 +39,10 @@ _STATUS, _REPLY_PAYLOAD = 1, 2
 _CONTENT_TYPE, _REQUEST_ID = "content-type", "x-request-id"
 _RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
 _NANOSECONDS = 1_000_000_000
-_FOREVER = 1 << 62
+_FOREVER = 1 << 32
+_REPLY_PAYLOAD_KEY = _REPLY_PAYLOAD << 3 | 2
+_IDENTIFIER = encode_text(1, _REQUEST_ID)
+_SHORT, _UNTOLD = 128, "-"
 
 
 def encode_request(call: Call, now: float) -> bytes:
@@ -48,15 +53,14 @@ def encode_request(call: Call, now: float) -> bytes:
         call: The call; what is left of its deadline becomes the timeout.
         now: The present time on the clock of the deadline.
     """
-    left = 0 if call.deadline is None else int(max(1, min((call.deadline - now) * _NANOSECONDS, _FOREVER)))
     return b"".join(
         (
             _target(call.service, call.method),
             encode_bytes(_PAYLOAD, call.payload),
-            encode_integer(_TIMEOUT, left),
+            b"" if call.deadline is None else _timeout(call.deadline - now),
             _format(call.content_type),
-            _entry(_REQUEST_ID, call.request_id) if call.request_id else b"",
-            _entries(call.headers),
+            _identifier(call.request_id) if call.request_id else b"",
+            _entries(call.headers) if call.headers else b"",
         )
     )
 
@@ -122,6 +126,13 @@ def decode_response(message: bytes, content_type: str) -> Reply | RemoraError:
     Raises:
         ValueError: The bytes are no such message.
     """
+    payload, end = _leading_payload(message)
+    if end and (told := _told(message[end:])) is not None:  # nearly always
+        return make_reply(payload, told or content_type or PROTOBUF, {})
+    return _decode_any_response(message, content_type)
+
+
+def _decode_any_response(message: bytes, content_type: str) -> Reply | RemoraError:
     error, payload = None, b""
     metadata: dict[str, str] = {}
     for field, value in fields(message):
@@ -139,6 +150,32 @@ def decode_response(message: bytes, content_type: str) -> Reply | RemoraError:
     return error
 
 
+def _leading_payload(message: bytes) -> tuple[bytes, int]:
+    """
+    The payload that a Response begins with, and where it ends; 0 when it begins with something else.
+    """
+    if len(message) < 2 or message[0] != _REPLY_PAYLOAD_KEY:
+        return b"", 0
+    size, start = message[1], 2
+    if size >= 0x80:
+        size, start = decode_varint(message, 1)
+    end = start + size
+    return (message[start:end], end) if end <= len(message) else (b"", 0)
+
+
+@lru_cache(maxsize=64)
+def _told(metadata: bytes) -> str | None:
+    """
+    The format that the metadata of a Response name and nothing beside it; empty when there are none.
+    """
+    if not metadata:
+        return ""
+    found = _decode_any_response(metadata, _UNTOLD) if len(metadata) < _SHORT else None
+    if not isinstance(found, Reply) or found.headers or found.payload or found.content_type == _UNTOLD:
+        return None
+    return found.content_type
+
+
 @lru_cache(maxsize=1024)
 def _target(service: str, method: str) -> bytes:
     return encode_text(_SERVICE, service) + encode_text(_METHOD, method)
@@ -147,6 +184,28 @@ def _target(service: str, method: str) -> bytes:
 @lru_cache(maxsize=64)
 def _format(content_type: str) -> bytes:
     return _entry(_CONTENT_TYPE, content_type) if content_type else b""
+
+
+def _timeout(seconds: float) -> bytes:
+    """
+    The field for what is left of a deadline, in whole milliseconds where there are any: those repeat, and are cached.
+    """
+    if 0.001 <= seconds < _FOREVER:
+        return _milliseconds(int(seconds * 1000))
+    return encode_integer(_TIMEOUT, int(max(1, min(seconds, _FOREVER) * _NANOSECONDS)))
+
+
+@lru_cache(maxsize=4096)
+def _milliseconds(number: int) -> bytes:
+    return encode_integer(_TIMEOUT, number * 1_000_000)
+
+
+def _identifier(request_id: str) -> bytes:
+    value = request_id.encode()
+    size = len(value)
+    if size + len(_IDENTIFIER) + 2 < 0x80:
+        return b"\x2a%c%b\x12%c%b" % (size + len(_IDENTIFIER) + 2, _IDENTIFIER, size, value)
+    return _entry(_REQUEST_ID, request_id)
 
 
 def _entries(headers: Mapping[str, str]) -> bytes:

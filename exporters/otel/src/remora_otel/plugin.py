@@ -1,3 +1,148 @@
 """
-What this distribution adds to Remora.
+What this distribution adds to Remora: spans of all calls, on both sides, and an exporter of metrics.
 """
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from remora import ExporterSpec, InterceptorSpec, Secret, hookimpl
+from remora.errors import ConfigError
+from remora.values import Duration
+
+if TYPE_CHECKING:
+    from remora.protocols import AttemptInterceptor, Interceptor, MetricExporter
+    from remora_otel._traces import Wire
+
+_OUTERMOST = -1000
+_STANDARD = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""The variables that make a served plugin send its spans by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    The table `[exporters.otel]`. What it does not say is as the standard variables `OTEL_*` say.
+
+    Attributes:
+        endpoint: Where the collector is, such as "http://127.0.0.1:4317".
+        protocol: "grpc", or "http/protobuf" ("http" for short).
+        headers: Sent along with everything, such as an authorization.
+        service_name: What the telemetry calls this process.
+        timeout: Seconds that one sending may take.
+        traces: Whether spans are sent.
+        metrics: Whether metrics are sent.
+    """
+
+    endpoint: str = ""
+    protocol: str = "grpc"
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    service_name: str = ""
+    timeout: Duration = 10.0
+    traces: bool = True
+    metrics: bool = True
+
+    def plain_headers(self) -> dict[str, str] | None:
+        """
+        The headers as they are sent; None for what the standard variables say.
+        """
+        return {name.lower(): value.reveal() for name, value in self.headers.items()} or None
+
+
+def build_exporter(options: Options) -> MetricExporter:
+    """
+    Make the exporter, and have spans sent for as long as it lives.
+    """
+    from remora_otel._exporter import OtelExporter
+
+    return OtelExporter(options, _wire(options))
+
+
+def build_call_spans(plugin: str) -> Interceptor | None:
+    """
+    Make what gives the calls of a plugin spans; None where nobody wants any.
+    """
+    if not _is_loaded():
+        return None
+    from remora_otel._spans import call_spans
+    from remora_otel._tracers import tracer
+
+    found = tracer()
+    return None if found is None else call_spans(found, plugin)
+
+
+def build_attempt_spans(plugin: str) -> AttemptInterceptor | None:
+    """
+    Make what gives each attempt a span; None where nobody wants any.
+    """
+    if not _is_loaded():
+        return None
+    from remora_otel._spans import attempt_spans
+    from remora_otel._tracers import tracer
+
+    found = tracer()
+    return None if found is None else attempt_spans(found, plugin)
+
+
+def build_served_spans() -> Interceptor | None:
+    """
+    Make what gives the answers of a served plugin spans; None where nobody wants any.
+    """
+    if not (_is_loaded() or any(os.environ.get(name) for name in _STANDARD)):
+        return None
+    from remora_otel._spans import served_spans
+    from remora_otel._tracers import tracer
+    from remora_otel._traces import open_traces
+
+    if tracer() is None and any(os.environ.get(name) for name in _STANDARD):
+        options = Options(protocol=os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
+        open_traces(options, _wire(options))
+    found = tracer()
+    return None if found is None else served_spans(found)
+
+
+def _wire(options: Options) -> Wire:
+    if options.protocol == "grpc":
+        from remora_otel import _over_grpc
+
+        return _over_grpc
+    if options.protocol in ("http", "http/protobuf"):
+        from remora_otel import _over_http
+
+        return _over_http
+    raise ConfigError(f'protocol: OTLP is "grpc" or "http/protobuf", not {options.protocol!r}')
+
+
+def _is_loaded() -> bool:
+    """
+    Whether anybody uses OpenTelemetry in this process; to find out more takes longer than a plugin takes to start.
+    """
+    return "opentelemetry.trace" in sys.modules
+
+
+@hookimpl
+def remora_register_interceptors() -> list[InterceptorSpec]:
+    """
+    Spans are outermost, so that they cover what other interceptors do.
+    """
+    return [
+        InterceptorSpec(
+            name="otel",
+            build=build_call_spans,
+            order=_OUTERMOST,
+            attempt=build_attempt_spans,
+            serve=build_served_spans,
+        )
+    ]
+
+
+@hookimpl
+def remora_register_metric_exporters() -> list[ExporterSpec[Options]]:
+    """
+    Metrics over OTLP.
+    """
+    return [ExporterSpec(name="otel", options=Options, build=build_exporter)]

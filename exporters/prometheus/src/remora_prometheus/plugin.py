@@ -1,3 +1,50 @@
 """
-What this distribution adds to Remora.
+What the entry point `prometheus` leads to: the description of the exporter, and nothing heavy.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remora.hookspecs import hookimpl
+from remora.specs import ExporterSpec
+from remora.values import Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora.protocols import PullExporter
+
+__all__ = ["Options", "build", "remora_register_metric_exporters"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    Where metrics can be scraped.
+
+    Attributes:
+        port: The port of `/metrics`.
+        host: The address to listen at; by default only this machine is answered.
+    """
+
+    port: Port = 9090
+    host: str = "127.0.0.1"
+
+
+def build(options: Options) -> PullExporter:
+    """
+    The exporter for one manager.
+    """
+    from remora_prometheus._exporter import PrometheusExporter
+
+    return PrometheusExporter(port=options.port, host=options.host)
+
+
+@hookimpl
+def remora_register_metric_exporters() -> Iterable[ExporterSpec[Options]]:
+    """
+    The exporter `prometheus`.
+    """
+    return [ExporterSpec(name="prometheus", options=Options, build=build)]

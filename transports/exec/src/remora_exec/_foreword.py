@@ -68,6 +68,17 @@ class ChildPipe(SocketPipe):
             pass
         return data
 
+    async def pump(self, take: Callable[[bytes], object]) -> None:
+        """
+        Hand over the bytes that arrive, as `SocketPipe.pump`.
+        """
+
+        def heard(data: bytes) -> None:
+            if frames := self._foreword.feed(data):
+                take(frames)
+
+        await super().pump(heard)
+
 
 def _is_answer(words: bytearray) -> bool:
     return words.startswith(b"{") and b'"id"' in words and (b'"result"' in words or b'"error"' in words)

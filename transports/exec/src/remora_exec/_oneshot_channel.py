@@ -28,6 +28,7 @@ from remora_exec._pending import time_left
 from remora_exec._pipes import pipes
 from remora_exec._process import describe_exit, running
 from remora_exec._tasks import background
+from remora_exec._trace_variables import to_variables
 
 if TYPE_CHECKING:
     from remora.errors import RemoraError
@@ -160,6 +161,7 @@ def _call_env(call: Call) -> dict[str, str]:
         "REMORA_SERVICE": call.service,
         "REMORA_METHOD": call.method,
         "REMORA_REQUEST_ID": call.request_id,
+        **to_variables(call.headers),
     }
     if (left := time_left(call)) is not None:
         env["REMORA_TIMEOUT_MS"] = str(max(1, round(left * 1000)))

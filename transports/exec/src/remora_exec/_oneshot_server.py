@@ -18,6 +18,7 @@ import anyio
 
 from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError
 from remora.types import Call
+from remora_exec._trace_variables import from_variables
 
 if TYPE_CHECKING:
     from remora.protocols import Dispatch
@@ -72,6 +73,7 @@ def _call(payload: bytes) -> Call:
         method=env.get("REMORA_METHOD", ""),
         payload=payload,
         deadline=anyio.current_time() + int(timeout) / 1000 if timeout.isdecimal() else None,
+        headers=from_variables(env),
         request_id=env.get("REMORA_REQUEST_ID", ""),
     )
 

@@ -83,5 +83,6 @@ def remora_register_transports() -> Iterable[TransportSpec[ExecOptions]]:
             build=build,
             native_deadline=True,
             launches=True,
+            limits_calls=True,
         )
     ]

@@ -75,5 +75,6 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
             build=build,
             native_deadline=True,
             secure_schemes=("https",),
+            limits_calls=True,
         )
     ]

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remora.config import trace_config
-from remora.errors import PluginNotFound
-from remora_cli._host import make_manager
+from remora_cli._host import make_manager, only_plugin
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import run
@@ -104,8 +103,4 @@ def _only(loaded: LoadedConfig, plugin: str) -> LoadedConfig:
     """
     The configuration with nothing but one plugin.
     """
-    plugins = loaded.config.plugins
-    if plugin not in plugins:
-        known = ", ".join(sorted(plugins)) or "none"
-        raise PluginNotFound(f"no plugin named {plugin!r} is configured; there are: {known}")
-    return replace(loaded, config=replace(loaded.config, plugins={plugin: plugins[plugin]}))
+    return replace(loaded, config=only_plugin(loaded.config, plugin))

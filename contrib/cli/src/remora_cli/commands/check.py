@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from remora import Manager
 from remora.config import trace_config, without_credentials
 from remora.extensions import installed
 from remora_cli._host import make_manager
@@ -36,7 +37,7 @@ def command(output: Output, config: str) -> None:
     """
     Check and list.
     """
-    loaded = trace_config(config)
+    loaded = trace_config(config, more=Manager)
     manager = make_manager(loaded)  # which logs the extensions that are broken
     programs = manager.inspect()
     if output.as_json:

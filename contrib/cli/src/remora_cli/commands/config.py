@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from remora.config import config_schema, effective_values, join_path, path_text, trace_config
-from remora.extensions import transports
+from remora.extensions import exporters, transports
+from remora_cli._host import only_plugin
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
 from remora_cli._toml import toml_lines
@@ -27,9 +28,9 @@ See what a configuration comes to, and get the schema of its files.
 _SHOW = """
 Print every key with the value that holds, as TOML.
 
-CONFIG is a file in TOML, JSON or YAML, or a directory of such files. What
-the files leave out, and what the environment sets, is in it. Secrets are
-printed as ***.
+CONFIG is a file in TOML, JSON or YAML, or a directory of such files; with
+PLUGIN, only the keys of that plugin are printed. What the files leave
+out, and what the environment sets, is in it. Secrets are printed as ***.
 """
 
 _SCHEMA = """
@@ -55,13 +56,15 @@ command = click.Group("config", help=_HELP, short_help="Show effective values, p
 
 @remora_command("show", help=_SHOW, short_help="Print every key with the value that holds.")
 @click.argument("config", type=click.Path())
+@click.argument("plugin", required=False)
 @click.option("--origin", "with_origin", is_flag=True, help="Say where each value was set.")
-def show(output: Output, config: str, with_origin: bool) -> None:
+def show(output: Output, config: str, plugin: str | None, with_origin: bool) -> None:
     """
     Print the values.
     """
     loaded = trace_config(config)
-    values = effective_values(loaded.config)
+    values = effective_values(loaded.config if plugin is None else only_plugin(loaded.config, plugin))
+    values = values if plugin is None else {"plugins": values["plugins"]}
     if output.as_json:
         origins = dict(_origins(loaded, values, "")) if with_origin else {}
         output.document({"config": values, **({"origins": origins} if with_origin else {})})
@@ -75,7 +78,7 @@ def schema(output: Output) -> None:
     """
     Print the schema.
     """
-    output.document(config_schema(transports()), indent=None if output.as_json else 2)
+    output.document(config_schema(transports(), exporters()), indent=None if output.as_json else 2)
 
 
 command.add_command(show)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from remora.config import trace_config
-from remora.errors import PluginNotFound
 from remora.extensions import transports
+from remora_cli._host import find_plugin
 from remora_cli._options import command as remora_command
 from remora_cli._sentences import points
 
@@ -41,11 +41,7 @@ def command(output: Output, config: str, plugin: str) -> None:
     Print the sentences.
     """
     loaded = trace_config(config)
-    plugins = loaded.config.plugins
-    if plugin not in plugins:
-        known = ", ".join(sorted(plugins)) or "none"
-        raise PluginNotFound(f"no plugin named {plugin!r} is configured; there are: {known}")
-    found = points(plugins[plugin], transports())
+    found = points(find_plugin(loaded.config, plugin), transports())
     if output.as_json:
         output.document({"plugin": plugin, "points": [_fact(loaded, plugin, each) for each in found]})
         return

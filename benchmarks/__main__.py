@@ -1,0 +1,14 @@
+"""
+`python -m benchmarks run` measures everything; see `docs/performance.md`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.run import main
+
+if __name__ == "__main__":
+    if sys.argv[1:2] != ["run"]:
+        sys.exit("usage: python -m benchmarks run [--only FAMILY] [--quick]")
+    sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,89 @@
+"""
+The framework as a contender: calls of payloads through a manager, and the same over the bare channel.
+
+A call is what a typed one does between encoding and decoding, with all policies in their places.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from benchmarks.rounds import measure
+from remora import Manager
+from remora._draft import make_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from benchmarks.rounds import Contender, Slice
+    from remora._caller import Caller
+    from remora.types import Call, Reply
+
+SERVICE, METHOD, JSON = "bench.v1.Echo", "echo", "application/json"
+TIMEOUT = 10.0
+
+
+def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
+    """
+    Calls through the pipeline.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        async with _calling(endpoint, callers) as caller:
+            pipeline = caller.pipeline
+
+            async def call() -> Reply:
+                return await pipeline.carry(_call(caller, payload))
+
+            return await measure(call, seconds, callers=callers, batch=1)
+
+    return contender
+
+
+def over_channel(endpoint: str, payload: bytes, callers: int) -> Contender:
+    """
+    Calls over the channel of the same transport: what the pipeline is laid around.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        async with _calling(endpoint, callers) as caller:
+            channel = caller.route.instances[0].channel
+            assert channel is not None
+            return await measure(lambda: channel.call(_call(caller, payload)), seconds, callers=callers, batch=1)
+
+    return contender
+
+
+def _call(caller: Caller, payload: bytes) -> Call:
+    config = caller.route.config
+    deadline = caller.pipeline.deadline(TIMEOUT)
+    return make_call(config.service, config.method, payload, JSON, {}, deadline, "0" * 32, False, "", "")
+
+
+@asynccontextmanager
+async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
+    table: dict[str, object] = {
+        "endpoint": endpoint,
+        "service": SERVICE,
+        "method": METHOD,
+        "connection": {"max_connections": max(callers, 32), "max_idle_connections": max(callers, 32)},
+        "rate_limit": {"enabled": True, "requests_per_second": 1e9, "burst_size": 10**9},
+    }
+    if endpoint.startswith("exec:"):
+        table |= {"args": ["-m", "benchmarks.servers", "remora", "stdio:"], "work_dir": "."}
+    async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
+        caller = manager._caller("echo")
+        with anyio.fail_after(10):
+            await caller.info()
+        yield caller
+
+
+def child() -> str:
+    """
+    The endpoint of a child process that is served by Remora.
+    """
+    return f"exec:{sys.executable}"

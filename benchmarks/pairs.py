@@ -1,0 +1,103 @@
+"""
+What is compared with what: the pairs, and where each is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks import codec, ours, overhead, peers_grpc, peers_http, peers_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.rounds import Contender
+
+    Make = Callable[[str, bytes, int], Contender]
+    """A contender for an address, a payload, and so many callers."""
+
+BACKENDS = ("asyncio", "uvloop", "trio")
+CALLERS = (1, 32, 256)
+SIZES = (100, 64 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """
+    Ours beside a peer.
+
+    Attributes:
+        family: The word for `--only`.
+        name: What stands in the table.
+        ours: The contender.
+        peer: The peer; one that knows only asyncio.
+        our_server: The kind of server that ours calls; empty for none.
+        peer_server: The kind of server that the peer calls.
+        target: The ratio of CPU that is aimed at.
+        callers: How many call at once.
+        sizes: Bytes of payload.
+        backends: Where ours runs.
+        peer_knows_trio: Whether the peer runs beside ours on trio; otherwise it stays on asyncio.
+    """
+
+    family: str
+    name: str
+    ours: Make
+    peer: Make
+    our_server: str = ""
+    peer_server: str = ""
+    target: float | None = None
+    callers: tuple[int, ...] = CALLERS
+    sizes: tuple[int, ...] = SIZES
+    backends: tuple[str, ...] = BACKENDS
+    peer_knows_trio: bool = False
+
+
+def _pipeline(_: str, __: bytes, callers: int) -> Contender:
+    return overhead.remora_calls("least-connections")
+
+
+def _hand_wired(_: str, __: bytes, callers: int) -> Contender:
+    return overhead.hand_wired
+
+
+def _over_channel(family: str, server: str) -> Pair:
+    return Pair(
+        family,
+        f"{family}: framework / its own channel",
+        ours.through_pipeline,
+        ours.over_channel,
+        server,
+        server,
+        target=1.6,
+        callers=(1, 32),
+        sizes=(100,),
+        peer_knows_trio=True,
+    )
+
+
+PAIRS = (
+    Pair(
+        "overhead", "pipeline / hand-wired policies, no transport", _pipeline, _hand_wired,
+        target=0.12, callers=(1,), sizes=(100,), backends=("asyncio", "uvloop"),
+    ),
+    Pair(
+        "codec", "JSON record of 6 fields / msgspec", codec.json_codec, codec.direct_msgspec,
+        target=1.3, callers=(1,), sizes=(100,), backends=("asyncio",),
+    ),
+    Pair("http", "http: framework / httpx", ours.through_pipeline, peers_http.bare_httpx, "http", "http",
+         target=0.12, peer_knows_trio=True),
+    Pair("http", "http: framework / aiohttp", ours.through_pipeline, peers_http.bare_aiohttp, "http", "http",
+         target=0.5),
+    Pair("http", "http: framework / httpx hand-wired", ours.through_pipeline, peers_http.hand_wired_httpx, "http",
+         "http", sizes=(100,)),
+    _over_channel("http", "http"),
+    Pair("unix", "unix: framework / pool of asyncio streams", ours.through_pipeline, peers_streams.unix_pool, "unix",
+         "frames", target=1.0),
+    _over_channel("unix", "unix"),
+    Pair("grpc", "grpc: framework / grpc.aio", ours.through_pipeline, peers_grpc.bare_grpc, "grpc", "grpc",
+         target=1.1),
+    Pair("exec", "exec: framework / asyncio subprocess with a lock", ours.through_pipeline,
+         peers_streams.child_and_lock, "exec", "", target=0.6),
+)  # fmt: skip

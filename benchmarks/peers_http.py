@@ -1,0 +1,86 @@
+"""
+The peers over HTTP: bare clients, and one with the policies of four libraries wired by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+import httpx
+from aiolimiter import AsyncLimiter
+from purgatory import AsyncCircuitBreakerFactory
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from benchmarks.rounds import measure
+
+if TYPE_CHECKING:
+    from benchmarks.rounds import Contender, Slice
+
+_HEADERS = {"content-type": "application/json"}
+_TIMEOUT = 10.0
+
+
+def bare_httpx(url: str, payload: bytes, callers: int) -> Contender:
+    """
+    `httpx.AsyncClient.post` and nothing else.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+        async with httpx.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False) as client:
+
+            async def call() -> bytes:
+                response = await client.post(url, content=payload, headers=_HEADERS)
+                return response.content
+
+            return await measure(call, seconds, callers=callers, batch=1)
+
+    return contender
+
+
+def bare_aiohttp(url: str, payload: bytes, callers: int) -> Contender:
+    """
+    `aiohttp.ClientSession.post` and nothing else.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
+        connector = aiohttp.TCPConnector(limit=max(callers, 32))
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+
+            async def call() -> bytes:
+                async with session.post(url, data=payload, headers=_HEADERS) as response:
+                    return await response.read()
+
+            return await measure(call, seconds, callers=callers, batch=1)
+
+    return contender
+
+
+def hand_wired_httpx(url: str, payload: bytes, callers: int) -> Contender:
+    """
+    httpx with retries, a circuit breaker, a rate limit and a deadline, as the documentation of each library shows it.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=30)
+        limiter = AsyncLimiter(10**9, 1)
+        limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+        async with httpx.AsyncClient(limits=limits, timeout=None, trust_env=False) as client:
+
+            @retry(
+                stop=stop_after_attempt(4),
+                wait=wait_random_exponential(multiplier=0.1, max=5),
+                retry=retry_if_exception_type(httpx.TransportError),
+                reraise=True,
+            )
+            async def call() -> bytes:
+                async with limiter, await breakers.get_breaker("echo"), asyncio.timeout(_TIMEOUT):
+                    response = await client.post(url, content=payload, headers=_HEADERS)
+                    return response.content
+
+            return await measure(call, seconds, callers=callers, batch=1)
+
+    return contender

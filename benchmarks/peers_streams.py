@@ -1,0 +1,71 @@
+"""
+The peers over a Unix socket and over a child's pipes: what one writes with asyncio's streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from benchmarks.rounds import measure
+from benchmarks.servers import SIZE
+
+if TYPE_CHECKING:
+    from benchmarks.rounds import Contender, Slice
+
+_LIMIT = 1 << 20
+
+
+def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
+    """
+    A stack of connections; each call has one to itself, and they are opened as they are needed.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+        async def call() -> bytes:
+            reader, writer = idle.pop() if idle else await asyncio.open_unix_connection(path, limit=_LIMIT)
+            answer = await _ask(reader, writer, payload)
+            idle.append((reader, writer))
+            return answer
+
+        result = await measure(call, seconds, callers=callers, batch=1)
+        for _, writer in idle:
+            writer.close()
+        return result
+
+    return contender
+
+
+def child_and_lock(_: str, payload: bytes, callers: int) -> Contender:
+    """
+    One child, and a lock around each question and its answer.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        pipe = asyncio.subprocess.PIPE
+        command = [sys.executable, "-m", "benchmarks.servers", "child"]
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=_LIMIT)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        reader, writer, lock = process.stdout, process.stdin, asyncio.Lock()
+
+        async def call() -> bytes:
+            async with lock:
+                return await _ask(reader, writer, payload)
+
+        result = await measure(call, seconds, callers=callers, batch=1)
+        writer.close()
+        await process.wait()
+        return result
+
+    return contender
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, payload: bytes) -> bytes:
+    writer.write(SIZE.pack(len(payload)) + payload)
+    await writer.drain()
+    (size,) = SIZE.unpack(await reader.readexactly(SIZE.size))
+    return await reader.readexactly(size)

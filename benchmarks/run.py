@@ -1,0 +1,117 @@
+"""
+The program: every pair where it belongs, round by round, and the report.
+
+A round is a slice of the peer, one of ours, one of the peer, each on an event loop of its own; the cells are shuffled
+in between. A round during which the two slices of the peer differ by more than a quarter does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import ours, servers
+from benchmarks.pairs import BACKENDS, PAIRS, Pair
+from benchmarks.report import Result, write
+from benchmarks.rounds import Round, load, run_round
+
+
+@dataclass(slots=True)
+class Cell:
+    """
+    A pair at one place: backend, callers, size.
+    """
+
+    pair: Pair
+    backend: str
+    callers: int
+    size: int
+    rounds: list[Round] = field(default_factory=list)
+
+
+class Addresses:
+    """
+    Where the servers listen; each is started when it is needed first.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self._known: dict[str, str] = {"": "", "exec": ours.child()}
+
+    def of(self, kind: str) -> str:
+        """
+        The address for a kind of server.
+        """
+        if kind not in self._known:
+            self._known[kind] = self._start(kind)
+        return self._known[kind]
+
+    def _start(self, kind: str) -> str:
+        if kind == "unix":
+            return self._stack.enter_context(servers.running("remora", f"unix://{self._folder}/remora"))
+        return self._stack.enter_context(servers.running(kind, f"{self._folder}/{kind}"))
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Measure and report.
+    """
+    options = _parser().parse_args(arguments)
+    cells = [cell for pair in PAIRS for cell in _cells(pair, options)]
+    before = load()
+    with ExitStack() as stack:
+        addresses = Addresses(stack)
+        for number in range(options.rounds):
+            for cell in random.sample(cells, len(cells)):
+                cell.rounds.append(_round(cell, addresses, options.seconds))
+            print(f"round {number + 1} of {options.rounds} done; load {load()}", flush=True)
+    results = [Result.of(cell.pair, cell.backend, cell.callers, cell.size, cell.rounds) for cell in cells]
+    print(write(results, options.output, loads=(before, load())))
+    return 0
+
+
+def _round(cell: Cell, addresses: Addresses, seconds: float) -> Round:
+    pair, payload = cell.pair, b'"' + b"x" * (cell.size - 2) + b'"'
+    our_address, peer_address = addresses.of(pair.our_server), addresses.of(pair.peer_server)
+    if pair.peer_server == "http":
+        peer_address = (
+            f"{peer_address}/{ours.SERVICE}/{ours.METHOD}" if pair.peer is not ours.over_channel else our_address
+        )
+    if pair.our_server == "grpc":
+        our_address = f"grpc://{our_address}"
+    return run_round(
+        pair.ours(our_address, payload, cell.callers),
+        pair.peer(peer_address, payload, cell.callers),
+        seconds,
+        backend=cell.backend,
+        peer_backend=cell.backend if cell.backend != "trio" or pair.peer_knows_trio else "asyncio",
+    )
+
+
+def _cells(pair: Pair, options: argparse.Namespace) -> list[Cell]:
+    if options.only and pair.family not in options.only:
+        return []
+    return [
+        Cell(pair, backend, callers, size)
+        for backend in pair.backends
+        for callers in pair.callers
+        for size in pair.sizes
+        if backend in options.backend and (not options.quick or (callers < 256 and size == pair.sizes[0]))
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks run", description="peers side by side")
+    families = list(dict.fromkeys(pair.family for pair in PAIRS))
+    parser.add_argument("--only", action="append", choices=families, help="a family of pairs; may be repeated")
+    parser.add_argument("--backend", nargs="+", default=BACKENDS, choices=BACKENDS, help="where ours runs")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each pair is run")
+    parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
+    parser.add_argument("--quick", action="store_true", help="only small payloads, at most 32 callers")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="where the report goes")
+    return parser

@@ -1,0 +1,168 @@
+"""
+The servers that the contenders call, each a process of its own: `python -m benchmarks.servers KIND [ADDRESS]`.
+
+They echo. The first line on standard output says where they listen; they end with their standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import grpc.aio
+
+from remora import service
+from remora.serve import serve_until_stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remora.serve import Served
+
+SIZE = struct.Struct(">I")
+"""The header of a frame of the peers: the bytes that follow."""
+
+
+@service("bench.v1.Echo")
+class Echo:
+    """
+    The served plugin.
+    """
+
+    async def echo(self, text: str) -> str:
+        """
+        The same.
+        """
+        return text
+
+
+class HttpEcho(asyncio.Protocol):
+    """
+    The least HTTP server: keep-alive, content-length, 200 with the body of the request.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """
+        A client has connected.
+        """
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._data = b""
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Answer each request that is complete.
+        """
+        self._data += data
+        while (end := self._data.find(b"\r\n\r\n")) >= 0:
+            head = self._data[:end].lower()
+            size = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0] or b"0")
+            if len(self._data) < end + 4 + size:
+                return
+            body, self._data = self._data[end + 4 : end + 4 + size], self._data[end + 4 + size :]
+            self._answer(body, is_known=b"/bench.v1.echo/" in head.partition(b"\r\n")[0])
+
+    def _answer(self, body: bytes, *, is_known: bool) -> None:
+        status = b"200 OK" if is_known else b"404 Not Found"
+        head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+        self._transport.write(head + body)
+
+
+class FrameEcho(asyncio.Protocol):
+    """
+    A size, then as many bytes; back as they came.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """
+        A client has connected.
+        """
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Bytes in, bytes out: frames stay whole.
+        """
+        self._transport.write(data)
+
+
+async def _http(_: str) -> None:
+    server = await asyncio.get_running_loop().create_server(HttpEcho, "127.0.0.1", 0)
+    _say(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    await _until_end_of_input()
+
+
+async def _frames(path: str) -> None:
+    await asyncio.get_running_loop().create_unix_server(FrameEcho, path)
+    _say(path)
+    await _until_end_of_input()
+
+
+async def _grpc(_: str) -> None:
+    async def echo(request: bytes, context: object) -> bytes:
+        return request
+
+    server = grpc.aio.server()
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(echo)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.v1.Echo", {"echo": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    _say(f"127.0.0.1:{port}")
+    await _until_end_of_input()
+    await server.stop(None)
+
+
+async def _remora(address: str) -> None:
+    def announce(served: Served) -> None:
+        if address != "stdio:":
+            _say(served.endpoints[0].url)
+
+    await serve_until_stopped(Echo(), listen=[address], announce=announce)
+
+
+def _child() -> None:
+    """
+    Frames over standard input and output, as a child of the peers.
+    """
+    reader, writer = sys.stdin.buffer, sys.stdout.buffer
+    while head := reader.read(SIZE.size):
+        writer.write(head + reader.read(SIZE.unpack(head)[0]))
+        writer.flush()
+
+
+async def _until_end_of_input() -> None:
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+def _say(address: str) -> None:
+    print(address, flush=True)
+
+
+@contextmanager
+def running(kind: str, address: str = "") -> Iterator[str]:
+    """
+    A server in a process of its own, for as long as the context lasts; where it listens.
+    """
+    command = [sys.executable, "-m", "benchmarks.servers", kind, address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    kinds = {"http": _http, "frames": _frames, "grpc": _grpc, "remora": _remora}
+    if sys.argv[1] == "child":
+        _child()
+    else:
+        anyio.run(kinds[sys.argv[1]], sys.argv[2])

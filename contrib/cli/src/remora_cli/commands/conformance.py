@@ -1,0 +1,98 @@
+"""
+`remora conformance`: an extension against the contract of its kind, claim by claim.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from remora import TransportSpec
+from remora.errors import ConfigError
+from remora.testing import CONTRACTS, examine
+from remora_cli._errors import FAILED
+from remora_cli._options import backend as backend_option
+from remora_cli._options import command as remora_command
+from remora_cli._run import run
+from remora_cli._targets import find_target, parse_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora.testing import Finding
+    from remora_cli._output import Output
+
+_HELP = """
+Check an extension against the contract of its kind.
+
+TARGET is MODULE:OBJECT: a spec, a function that returns specs (a hook), or
+for a transport its class. The exit code is 1 when a claim does not hold.
+
+\b
+  remora conformance transport acme_tcp.plugin:remora_register_transports
+  remora conformance transport my_module:MyTransport --scheme my
+  remora conformance balancer my_module:spec
+"""
+
+
+@dataclass(frozen=True)
+class _NoOptions:
+    """
+    Nothing to say.
+    """
+
+
+@remora_command("conformance", help=_HELP, short_help="Check an extension against the contract of its kind.")
+@click.argument("kind", type=click.Choice(sorted(CONTRACTS)))
+@click.argument("target", callback=lambda context, param, value: parse_targets(context, param, [value])[0])
+@click.option("--scheme", metavar="NAME", help="The URL scheme of a transport's class; by default its name.")
+@backend_option
+def command(output: Output, kind: str, target: tuple[str, str], scheme: str | None, backend: str) -> None:
+    """
+    Check and report.
+    """
+    logging.getLogger("remora").setLevel(logging.CRITICAL)  # some claims are about what fails
+    specs = _specs(kind, find_target(*target), ":".join(target), scheme)
+    found = {spec.name: run(partial(examine, kind, spec), backend=backend) for spec in specs}
+    is_broken = any(finding.problem for findings in found.values() for finding in findings)
+    if output.as_json:
+        output.document({"kind": kind, "conforms": not is_broken, "findings": found})
+    else:
+        _print(output, kind, found)
+    if is_broken:
+        click.get_current_context().exit(FAILED)
+
+
+def _print(output: Output, kind: str, found: dict[str, list[Finding]]) -> None:
+    for name, findings in found.items():
+        output.line(f"{kind} {name}")
+        for finding in findings:
+            output.line(f"  {'FAILED' if finding.problem else 'ok    '}  {finding.claim}")
+            if finding.problem:
+                output.line(f"          {finding.problem}")
+        kept = sum(not finding.problem for finding in findings)
+        output.line(f"{kept} of {len(findings)} claims hold")
+
+
+def _specs(kind: str, found: object, where: str, scheme: str | None) -> Sequence[Any]:
+    """
+    The specs that a target stands for.
+    """
+    expected, _ = CONTRACTS[kind]
+    if inspect.isclass(found) and kind == "transport" and hasattr(found, "open"):
+        return [_spec_of(found, scheme)]
+    made = found() if inspect.isroutine(found) else found
+    specs = list(made) if isinstance(made, list | tuple) else [made]
+    if not specs or not all(isinstance(each, expected) for each in specs):
+        raise ConfigError(f"{where} is no {expected.__name__}, and no function that returns some")
+    return specs
+
+
+def _spec_of(transport: type, scheme: str | None) -> TransportSpec[_NoOptions]:
+    name = scheme or transport.__name__.removesuffix("Transport").lower()
+    return TransportSpec(name=name, schemes=(name,), options=_NoOptions, build=lambda _: transport())

@@ -1,0 +1,104 @@
+"""
+Whether tables of plugins can be used with what is installed.
+
+What lives here: checks, before anything is made. What must not: making it (see `_assembly`).
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
+from remora._options import given_keys, used_keys
+from remora.config import problems_of_order, problems_of_plugin, summary
+from remora.errors import ConfigError, ExtensionError, NotInstalled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from remora._catalog import Catalog
+    from remora.config import ManagerConfig, PluginConfig, SecurityConfig
+    from remora.types import Endpoint
+
+_log = logging.getLogger(__name__)
+
+
+def check_config(catalog: Catalog, config: ManagerConfig) -> None:
+    """
+    Check a whole configuration.
+
+    Raises:
+        NotInstalled: It names features that are not there.
+        ConfigError: It is wrong; every problem is named, with the path of its key.
+    """
+    check_plugins(catalog, config.plugins.values(), security=config.security)
+    if problems := problems_of_order(config.plugins):
+        raise ConfigError(summary(problems), problems=problems)
+
+
+def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
+    """
+    Check the tables of plugins, also for what only the installed extensions can tell.
+
+    Raises:
+        NotInstalled: They name features that are not there.
+        ConfigError: They are wrong; every problem is named, with the path of its key.
+    """
+    wanted = [config for config in configs if config.enabled]
+    errors = [error for config in wanted for error in _errors_of(catalog, config, security)]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        problems = [line for error in errors for line in error.problems]
+        kinds = {type(error) for error in errors}
+        raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
+    for config in wanted:
+        _mention_unused(catalog, config)
+
+
+def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
+    if problems := problems_of_plugin(config):
+        return [ConfigError(summary(problems), problems=problems)]
+    checks: list[Callable[[], object]] = [
+        partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in endpoints_of(config)
+    ]
+    if config.codec:
+        checks.append(partial(catalog.codec, config.codec))
+    if config.balancer:
+        checks.append(partial(catalog.balancer, config.balancer))
+    if config.auth != NO_AUTH:
+        checks.append(partial(authenticator_of, catalog, config))
+    errors: dict[str, ConfigError] = {}
+    for check in checks:
+        try:
+            check()
+        except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
+            located = type(error)(f"plugins.{config.name}: {error.message}")
+            located.__cause__ = error
+            errors[located.message] = located
+        except ConfigError as error:
+            errors[error.message] = error
+    return list(errors.values())
+
+
+def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
+    spec = catalog.transport(endpoint.scheme, config.transport).spec
+    options_of(spec, config, security)
+    if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not is_secure(spec, endpoint):
+        problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
+        raise ConfigError(f"plugins.{config.name}.auth: {problem}")
+
+
+def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
+    """
+    Log the keys that none of a plugin's transports looks at.
+
+    They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
+    """
+    specs = [catalog.transport(each.scheme, config.transport).spec for each in endpoints_of(config)]
+    used = frozenset().union(*map(used_keys, specs))
+    if unused := [key for key in given_keys(config) if key not in used]:
+        names = " and ".join(sorted({spec.name for spec in specs}))
+        _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)

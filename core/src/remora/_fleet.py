@@ -1,0 +1,319 @@
+"""
+The plugins of a manager: which are there, and how they are started and stopped.
+
+What lives here: the set, and its start and end. What must not: changing it while it runs (see `_transition`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora._assembly import Surroundings
+from remora._drain import Drains
+from remora._generation import Generation
+from remora._requirements import Requirements
+from remora._supervisor import Supervisor
+from remora.config import start_order
+from remora.errors import ManagerClosed, PluginDisabled, PluginNotFound, Unavailable
+from remora.io import loop_clock
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterable, Iterator
+
+    from anyio.abc import TaskGroup
+
+    from remora._assembly import Part
+    from remora._caller import Caller
+    from remora._catalog import Catalog
+    from remora._conduct import Conduct
+    from remora._generation import Plugged
+    from remora.config import ManagerConfig, PluginConfig
+    from remora.types import Call, Event, Reply
+
+CLOSING_TIME = 60.0
+"""Each owner has a limit of its own; this one is for owners that miss it."""
+
+
+class Fleet:
+    """
+    The plugins of a manager.
+
+    Attributes:
+        config: The configuration that is in force.
+        drains: The drains that are going on.
+        is_closed: Whether nothing is started any more.
+    """
+
+    def __init__(
+        self,
+        config: ManagerConfig,
+        catalog: Catalog,
+        *,
+        publish: Callable[[Event], None],
+        conduct: Conduct,
+        rng: random.Random,
+    ) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.drains = Drains(publish)
+        self.is_closed = False
+        self._tell = publish
+        self._conduct = conduct
+        self._rng = rng
+        self._plugged: dict[str, Plugged] = {}
+        self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
+        self._supervisor: Supervisor | None = None
+        self._group: TaskGroup | None = None
+
+    def __iter__(self) -> Iterator[Plugged]:
+        return iter(self._plugged.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._plugged
+
+    def __getitem__(self, name: str) -> Plugged:
+        """
+        The plugin of a name.
+
+        Raises:
+            ManagerClosed: Nothing has been started yet.
+            PluginNotFound: No plugin of that name is configured.
+            PluginDisabled: It is switched off.
+        """
+        self.entered()
+        try:
+            return self._plugged[name]
+        except KeyError:
+            if name in self.config.plugins and not self.config.plugins[name].enabled:
+                raise PluginDisabled("it is configured with enabled = false", plugin=name) from None
+            known = ", ".join(sorted(self._plugged)) or "none"
+            raise PluginNotFound(f"no plugin named {name!r} is configured; there are: {known}") from None
+
+    def get(self, name: str) -> Plugged | None:
+        """
+        The plugin of a name; None when it is not there.
+        """
+        return self._plugged.get(name)
+
+    @property
+    def names(self) -> list[str]:
+        """
+        The names of the plugins that are there.
+        """
+        return list(self._plugged)
+
+    def find(self, name: str) -> PluginConfig:
+        """
+        The table of a plugin, also of one that is switched off.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+        """
+        known = self.config.plugins.get(name)
+        return self[name].config if known is None else known
+
+    def caller(self, name: str) -> Caller:
+        """
+        What makes the calls of a plugin; as `self[name]`.
+        """
+        return self[name].caller
+
+    def publish(self, event: Event) -> None:
+        """
+        Tell everybody of an event, and of what it means for those that depend on a plugin.
+        """
+        self._tell(event)
+        for each in self._requirements.news(event, self.config.plugins):
+            self._tell(each)
+
+    def entered(self) -> Supervisor:
+        """
+        What owns the instances.
+
+        Raises:
+            ManagerClosed: Nothing has been started yet.
+        """
+        if self._supervisor is None:
+            raise ManagerClosed("the manager has not been entered: use `async with`")
+        return self._supervisor
+
+    def running(self) -> Supervisor:
+        """
+        The same, while instances may be started and stopped.
+
+        Raises:
+            ManagerClosed: Nothing has been started yet, or nothing is started any more.
+        """
+        supervisor = self.entered()
+        if self.is_closed:
+            raise ManagerClosed("the manager is shut down")
+        return supervisor
+
+    def start(self, group: TaskGroup) -> None:
+        """
+        Have all plugins opened by tasks in a group, each after those that it requires.
+
+        Raises:
+            ConfigError: One of them cannot be made.
+        """
+        self._group = group
+        self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
+        for name in self._in_order(self.config):
+            plugged = self.draft(self.config.plugins[name], self.config).settle()
+            self.put(plugged)
+            if plugged.config.requires:
+                group.start_soon(self._start_after, plugged)
+            else:
+                self.open(plugged, plugged.parts)
+        self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}
+
+    def draft(self, plugin: PluginConfig, config: ManagerConfig, former: Plugged | None = None) -> Generation:
+        """
+        The next generation of a plugin, made beside the one that is there.
+
+        Raises:
+            ConfigError: It cannot be made.
+        """
+        lent = Surroundings(
+            publish=self.publish,
+            ask=self._ask,
+            conduct=self._conduct,
+            clock=loop_clock(),
+            rng=self._rng,
+            security=config.security,
+        )
+        return Generation(self.catalog, plugin, lent, former)
+
+    def put(self, plugged: Plugged) -> None:
+        """
+        Let a plugin be called by its name.
+        """
+        self._plugged[plugged.config.name] = plugged
+
+    def take(self, name: str) -> Plugged | None:
+        """
+        Let a plugin be called no more.
+        """
+        return self._plugged.pop(name, None)
+
+    def accept(self, config: ManagerConfig) -> None:
+        """
+        From now on, this configuration is in force.
+        """
+        self.config = config
+        self._plugged = {name: self._plugged[name] for name in config.plugins if name in self._plugged}
+        logging.getLogger("remora").setLevel(config.log_level.upper())
+
+    def open(self, plugged: Plugged, parts: Iterable[Part]) -> None:
+        """
+        Have parts of a plugin opened, and kept open.
+
+        Raises:
+            ManagerClosed: Nothing is started any more.
+        """
+        supervisor = self.running()
+        for part in parts:
+            supervisor.start(plugged.route, part)
+
+    async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
+        """
+        Close an instance once its calls have ended, or have had so many seconds to do so.
+
+        Returns:
+            How many had not.
+        """
+        supervisor, instance = self.entered(), part.instance
+        supervisor.retire(instance)
+        remaining = await self.drains.run(plugged.route, instance, timeout)
+        if remaining:
+            instance.cut()
+        await supervisor.stop([instance])
+        return remaining
+
+    async def end(self, plugged: Plugged, timeout: float) -> int:
+        """
+        Close a plugin once its calls have ended, or have had so many seconds to do so.
+
+        Returns:
+            How many had not.
+        """
+        plugged.route.calls.drain()
+        remaining = await self.drains.run(plugged.route, None, timeout)
+        if remaining:
+            plugged.route.cut()
+        await self.discard(plugged.parts)
+        plugged.route.changed()
+        return remaining
+
+    async def discard(self, parts: Iterable[Part]) -> None:
+        """
+        Close instances at once.
+        """
+        instances = [part.instance for part in parts]
+        for each in instances:
+            each.stop()
+        await self.entered().stop(instances)
+
+    def close(self) -> None:
+        """
+        Let no new calls in, and start nothing any more.
+        """
+        self.is_closed = True
+        self.entered().close()
+        for plugged in self:
+            plugged.route.is_closed = True
+
+    async def stop(self, timeout: float) -> None:
+        """
+        Close every plugin, each before those that it requires, once its calls have ended or the time is over.
+        """
+        until = anyio.current_time() + timeout
+        with anyio.move_on_after(timeout + CLOSING_TIME):
+            for step in reversed(start_order(self.config.plugins)):
+                left = max(0.0, until - anyio.current_time())
+                async with anyio.create_task_group() as group:
+                    for plugged in [self._plugged[name] for name in step if name in self._plugged]:
+                        group.start_soon(self.end, plugged, left)
+            if self._supervisor is not None:
+                await self._supervisor.stop_all()
+
+    def hurry(self) -> None:
+        """
+        Wait for no call any more.
+        """
+        self.drains.hurry()
+        self.entered().hurry()
+
+    def _in_order(self, config: ManagerConfig) -> list[str]:
+        return [name for step in start_order(config.plugins) for name in step]
+
+    async def _start_after(self, plugged: Plugged) -> None:
+        """
+        Start a plugin once each that it requires has been up.
+        """
+        for name in plugged.config.requires:
+            await self._until_up(plugged, name)
+        if not self.is_closed and self._plugged.get(plugged.config.name) is plugged:
+            self.open(plugged, plugged.parts)
+
+    async def _until_up(self, plugged: Plugged, name: str) -> None:
+        for part in plugged.parts:
+            part.instance.error = Unavailable(f"it waits for {name!r}, which it requires", sent=False)
+        while name in self._plugged and not (route := self._plugged[name].route).is_up and not self.is_closed:
+            changed = anyio.Event()
+            route.wait(changed)
+            try:
+                await changed.wait()
+            finally:
+                route.forget(changed)
+
+    async def _ask(self, name: str, call: Call) -> Reply:
+        """
+        Have another plugin answer a call, in the time that the call has left.
+        """
+        remaining = None if call.deadline is None else call.deadline - anyio.current_time()
+        return await self.caller(name).pipeline(call, remaining)

@@ -1,0 +1,126 @@
+"""
+What a plugin is, and what it is to become: made beside what it is, and put in force in one step.
+
+What lives here: the parts that stay, come and go. What must not: opening and closing them (see `_transition`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from remora._assembly import balancing_of, fallback_of, make_parts
+from remora._caller import Caller
+from remora._interception import Interception
+from remora._pipeline import Pipeline
+from remora._route import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora._assembly import Part, Surroundings
+    from remora._balancing import Balancing
+    from remora._catalog import Catalog
+    from remora._fallback import Fallback
+    from remora.config import PluginConfig
+
+
+@dataclass(slots=True, eq=False)
+class Plugged:
+    """
+    A plugin in its place: its state, the way to call it, and its parts.
+    """
+
+    route: Route
+    caller: Caller
+    parts: Sequence[Part]
+    interception: Interception
+    fallback: Fallback | None
+
+    @property
+    def config(self) -> PluginConfig:
+        """
+        The table that it has.
+        """
+        return self.route.config
+
+    def exchange(self, new: Part | None, old: Part | None) -> None:
+        """
+        Let a part take the place of another one; None for nothing.
+        """
+        parts = [part for part in self.parts if old is None or part.instance is not old.instance]
+        self.parts = [*parts, *([new] if new is not None else [])]
+        self.route.place([part.instance for part in self.parts])
+
+
+class Generation:
+    """
+    The next generation of a plugin.
+
+    Attributes:
+        config: The table that it will have.
+        plugged: The plugin as it is, or as it will be where there is none yet.
+        new: The parts that are to be opened.
+        gone: The parts that nobody will need any more.
+        kept: The parts that stay.
+    """
+
+    def __init__(
+        self, catalog: Catalog, config: PluginConfig, lent: Surroundings, former: Plugged | None = None
+    ) -> None:
+        self.config = config
+        self.is_first = former is None
+        self._lent = lent
+        self._parts = make_parts(catalog, config, lent, former.parts if former else ())
+        self._balancing = _balancing(catalog, config, lent, former)
+        self._fallback = fallback_of(config, lent)
+        self.plugged = former or self._plug(catalog)
+        there = {part.instance for part in former.parts} if former else set()
+        wanted = {part.instance for part in self._parts}
+        self.new = [part for part in self._parts if part.instance not in there]
+        self.kept = [part for part in self._parts if part.instance in there]
+        self.gone = [part for part in former.parts if part.instance not in wanted] if former else []
+
+    def settle(self) -> Plugged:
+        """
+        Put it in force: from the next call on, and for calls that are made again.
+        """
+        plugged, route = self.plugged, self.plugged.route
+        if self.is_first:
+            return plugged
+        route.retune(self.config, self._balancing)
+        for part in self.kept:
+            change = part.instance.retune(part.place.name, part.place.endpoint, self.config)
+            route.breaker_changed(part.instance, change)
+        plugged.parts = self._parts
+        route.place([part.instance for part in self._parts])
+        if self._fallback is not None:
+            self._fallback.follow(plugged.fallback)
+        plugged.fallback = self._fallback
+        plugged.caller.pipeline = self._pipeline(route, plugged.interception)
+        return plugged
+
+    def _plug(self, catalog: Catalog) -> Plugged:
+        route = Route(
+            self.config,
+            [part.instance for part in self._parts],
+            balancing=self._balancing,
+            clock=self._lent.clock,
+            publish=self._lent.publish,
+            conduct=self._lent.conduct,
+        )
+        interception = Interception.of(catalog, self.config.name)
+        caller = Caller(route, self._pipeline(route, interception), catalog)
+        return Plugged(route, caller, self._parts, interception, self._fallback)
+
+    def _pipeline(self, route: Route, interception: Interception) -> Pipeline:
+        return Pipeline(route, interception, fallback=self._fallback, rng=self._lent.own_rng())
+
+
+def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings, former: Plugged | None) -> Balancing | None:
+    """
+    The balancer: the one that is there, with what it has learned, where it is to stay.
+    """
+    if former is not None and former.config.balancer == config.balancer:
+        return former.route.balancing
+    return balancing_of(catalog, config, lent)

@@ -1,0 +1,64 @@
+"""
+What a move to another configuration does with each plugin, known before anything is done.
+
+What lives here: the smallest action for what is different. What must not: doing it (see `_transition`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora._assembly import places_of
+from remora.config import Effect, Kind, compare, effect_of
+from remora.reload import Action, PluginPlan, ReloadPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora._assembly import Place
+    from remora._catalog import Catalog
+    from remora.config import ManagerConfig, PluginDiff
+
+
+def plan(catalog: Catalog, old: ManagerConfig, new: ManagerConfig) -> ReloadPlan:
+    """
+    What a reload would do.
+
+    Raises:
+        NotInstalled: One of the configurations needs a transport that is not there.
+    """
+    diff = compare(old, new)
+    plugins = {}
+    for name, each in diff.plugins.items():
+        before, after = _places(catalog, name, old), _places(catalog, name, new)
+        kept = [place for place in after if any(place.is_taken_by(other) for other in before)]
+        closed = [place for place in before if not any(other.is_taken_by(place) for other in after)]
+        opened = [place for place in after if place not in kept]
+        plugins[name] = plan_of(each, *(tuple(place.name for place in places) for places in (opened, kept, closed)))
+    return ReloadPlan(keys=diff.keys, plugins=plugins)
+
+
+def plan_of(diff: PluginDiff, opened: tuple[str, ...], kept: tuple[str, ...], closed: tuple[str, ...]) -> PluginPlan:
+    """
+    What happens to a plugin, by what is different and by the instances that are opened, kept and closed for it.
+    """
+    is_served = bool(opened or kept or closed)
+    action = _action(diff, is_served=is_served, is_replaced=bool(opened or closed))
+    return PluginPlan(action=action, keys=diff.keys, opened=opened, kept=kept, closed=closed)
+
+
+def _action(diff: PluginDiff, *, is_served: bool, is_replaced: bool) -> Action:
+    if not is_served:
+        return Action.UNCHANGED if diff.kind is Kind.UNCHANGED else Action.NOTED
+    if diff.kind not in (Kind.CHANGED, Kind.UNCHANGED):
+        return Action(diff.kind.value)
+    if is_replaced:
+        return Action.REPLACED
+    if any(effect_of(key) is not Effect.NOTHING for key in diff.keys):
+        return Action.RETUNED
+    return Action.NOTED if diff.keys else Action.UNCHANGED
+
+
+def _places(catalog: Catalog, name: str, config: ManagerConfig) -> Sequence[Place]:
+    plugin = config.plugins.get(name)
+    return places_of(catalog, plugin, config.security) if plugin is not None and plugin.enabled else ()

@@ -1,0 +1,398 @@
+"""
+From the configuration that is in force to another one, without a call that fails.
+
+What lives here: the order of opening, switching, draining and closing, for each strategy. What must not: what is
+different (see `config`), and how a plugin is made (see `_generation`).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from remora._instance import State
+from remora._plan import plan_of
+from remora._probing import probe
+from remora.config import compare, problems_of_order, start_order
+from remora.errors import ConfigError, ManagerClosed, RemoraError, Unavailable
+from remora.reload import Action, PluginReload, ReloadReport
+from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+
+    from remora._assembly import Part
+    from remora._fleet import Fleet
+    from remora._generation import Generation, Plugged
+    from remora._instance import Instance
+    from remora._route import Route
+    from remora.config import ManagerConfig
+    from remora.reload import PluginPlan, ReloadOptions
+
+_ILL = (Status.UNHEALTHY, Status.OFFLINE)
+_CLEANING = 5.0
+
+
+class Transition:
+    """
+    One move of a fleet.
+
+    Args:
+        fleet: The plugins.
+        config: The configuration that is to be in force; it has been checked.
+        options: How.
+    """
+
+    def __init__(self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions) -> None:
+        self._fleet = fleet
+        self._former = fleet.config
+        self._config = config
+        self._options = options
+        self._diff = compare(fleet.config, config)
+        self._drafts: dict[str, Generation] = {}
+        self._plans: dict[str, PluginPlan] = {}
+        self._errors: dict[str, RemoraError] = {}
+        self._touched: dict[str, Generation] = {}
+        self._leaving: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._cancelled: dict[str, int] = {}
+        self._places = anyio.Semaphore(options.max_concurrent_reloads)
+
+    async def run(self) -> ReloadReport:
+        """
+        Move, up to the point where new calls find only what is wanted.
+        """
+        started = anyio.current_time()
+        self._draw()
+        self._fleet.publish(ReloadStarted(time=time.time(), plugins=self._concerned()))
+        try:
+            await self._open()
+            wanted = self._wanted()
+        except BaseException:
+            await self._abandon()
+            raise
+        if wanted is None:
+            await self._roll_back()
+            return self._report(rolled_back=True)
+        await self._let_go(self._errors)
+        self._switch(wanted)
+        seconds = anyio.current_time() - started
+        failed = tuple(self._errors)
+        self._fleet.publish(ReloadApplied(time=time.time(), plugins=self._concerned(), failed=failed, seconds=seconds))
+        return self._report(applied=not failed)
+
+    async def finish(self, report: ReloadReport) -> ReloadReport:
+        """
+        Let what goes away end its calls, and close it: plugins before those that they require.
+        """
+        async with anyio.create_task_group() as group:
+            for leave in self._leaving:
+                group.start_soon(leave)
+        plugins = {name: replace(each, cancelled=self._cancelled.get(name, 0)) for name, each in report.plugins.items()}
+        return replace(report, plugins=plugins)
+
+    def _draw(self) -> None:
+        """
+        Make the next generation of each plugin, and say what will happen to it.
+        """
+        for name, diff in self._diff.plugins.items():
+            plugin = self._config.plugins.get(name)
+            former = self._fleet.get(name)
+            draft = None
+            if plugin is not None and plugin.enabled:
+                try:
+                    draft = self._drafts[name] = self._fleet.draft(plugin, self._config, former)
+                except ConfigError as error:
+                    self._errors[name] = error
+            new = draft.new if draft else ()
+            kept = draft.kept if draft else ()
+            gone = draft.gone if draft else former.parts if former else ()
+            names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
+            self._plans[name] = plan_of(diff, *names)
+
+    def _concerned(self) -> tuple[str, ...]:
+        return tuple(name for name, plan in self._plans.items() if plan.action is not Action.UNCHANGED)
+
+    async def _open(self) -> None:
+        """
+        Open what is new, as the strategy says.
+        """
+        with anyio.move_on_after(self._options.graceful_timeout) as scope:
+            for step in start_order(self._config.plugins):
+                if self._errors and self._options.rollback_on_failure:
+                    return
+                async with anyio.create_task_group() as group:
+                    for name in step:
+                        if name in self._drafts:
+                            group.start_soon(self._open_one, name, self._drafts[name])
+        if scope.cancelled_caught:
+            limit = self._options.graceful_timeout
+            for name, draft in self._drafts.items():
+                if name not in self._errors and not all(map(_is_ready, draft.new)):
+                    self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
+
+    async def _open_one(self, name: str, draft: Generation) -> None:
+        try:
+            if draft.is_first or not (draft.new or draft.gone):
+                await self._ready(draft.plugged, draft.new)
+            else:
+                await _STRATEGIES[self._options.strategy](self, draft)
+        except RemoraError as error:
+            error.plugin = error.plugin or name
+            self._errors[name] = error
+
+    async def _graceful(self, draft: Generation) -> None:
+        await self._ready(draft.plugged, draft.new)
+
+    async def _rolling(self, draft: Generation) -> None:
+        """
+        Instance by instance: a new one takes the place of an old one, and what is left over goes last.
+        """
+        self._touched[draft.config.name] = draft
+        pairs = list(zip_longest(draft.new, draft.gone))
+        await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is not None])
+        await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is None])
+
+    async def _exchange(self, draft: Generation, pair: tuple[Part | None, Part | None]) -> None:
+        new, old = pair
+        if new is not None:
+            await self._ready(draft.plugged, [new])
+        draft.plugged.exchange(new, old)
+        if old is not None:
+            await self._retire(draft.plugged, old)
+
+    async def _recreate(self, draft: Generation) -> None:
+        """
+        The old ones first: calls wait for the new ones.
+        """
+        self._touched[draft.config.name] = draft
+        draft.settle()
+        for part in draft.gone:
+            await self._retire(draft.plugged, part)
+        await self._ready(draft.plugged, draft.new)
+
+    async def _each(
+        self,
+        act: Callable[[tuple[Part | None, Part | None]], Awaitable[None]],
+        pairs: Iterable[tuple[Part | None, Part | None]],
+    ) -> None:
+        """
+        Act on pairs, so many at once; the first error is raised when those that had begun are through.
+        """
+        errors: list[RemoraError] = []
+
+        async def one(pair: tuple[Part | None, Part | None]) -> None:
+            async with self._places:
+                if errors:
+                    return
+                try:
+                    await act(pair)
+                except RemoraError as error:
+                    errors.append(error)
+
+        async with anyio.create_task_group() as group:
+            for pair in pairs:
+                group.start_soon(one, pair)
+        if errors:
+            raise errors[0]
+
+    async def _ready(self, plugged: Plugged, parts: Iterable[Part]) -> None:
+        """
+        Open parts, and wait until each can take calls.
+        """
+        parts = list(parts)
+        errors: list[RemoraError] = []
+
+        async def one(part: Part) -> None:
+            try:
+                await self._good(plugged.route, part.instance)
+            except RemoraError as error:
+                errors.append(error)
+                group.cancel_scope.cancel()
+
+        self._fleet.open(plugged, parts)
+        async with anyio.create_task_group() as group:
+            for part in parts:
+                group.start_soon(one, part)
+        if errors:
+            raise errors[0]
+
+    async def _good(self, route: Route, instance: Instance) -> None:
+        limit = self._options.health_check_timeout
+        with anyio.move_on_after(limit):
+            await _until_good(route, instance)
+            return
+        message = f"{instance.name} was not ready and healthy within {limit:g} s: {_why(instance)}"
+        raise Unavailable(message, plugin=route.name, sent=False)
+
+    async def _retire(self, plugged: Plugged, part: Part) -> None:
+        try:
+            remaining = await self._fleet.retire(plugged, part, self._options.drain_timeout)
+        except BaseException:
+            self._leave(plugged, part, 0)
+            raise
+        self._count(plugged, remaining)
+
+    def _leave(self, plugged: Plugged, part: Part, timeout: float) -> None:
+        async def leave() -> None:
+            self._count(plugged, await self._fleet.retire(plugged, part, timeout))
+
+        self._leaving.append(leave)
+
+    def _count(self, plugged: Plugged, cancelled: int) -> None:
+        name = plugged.config.name
+        self._cancelled[name] = self._cancelled.get(name, 0) + cancelled
+
+    def _wanted(self) -> ManagerConfig | None:
+        """
+        The configuration that can be in force now; None when that is the one before.
+        """
+        if not self._errors:
+            return self._config
+        if self._options.rollback_on_failure:
+            return None
+        before = {name: self._former.plugins[name] for name in self._errors if name in self._former.plugins}
+        plugins = {name: each for name, each in self._config.plugins.items() if name not in self._errors}
+        merged = replace(self._config, plugins={**plugins, **before})
+        return None if problems_of_order(merged.plugins) else merged
+
+    def _switch(self, wanted: ManagerConfig) -> None:
+        """
+        The one step: from here on, new calls find what is wanted.
+        """
+        for name, draft in self._drafts.items():
+            if name in self._errors or self._plans[name].action is Action.UNCHANGED:
+                continue
+            self._fleet.put(draft.settle())
+            for part in draft.gone:
+                if part.instance.state is not State.STOPPED:
+                    part.instance.retire()
+                    self._leave(draft.plugged, part, self._options.drain_timeout)
+        steps = reversed(start_order(self._former.plugins))
+        removed = [[name for name in step if not _is_served(name, wanted)] for step in steps]
+        taken = [[self._fleet.take(name) for name in step] for step in removed]
+        self._fleet.accept(wanted)
+        self._leaving.append(partial(self._end, [[each for each in step if each] for step in taken]))
+
+    async def _end(self, steps: Iterable[Iterable[Plugged]]) -> None:
+        async def end(plugged: Plugged) -> None:
+            self._count(plugged, await self._fleet.end(plugged, self._options.drain_timeout))
+
+        for step in steps:
+            async with anyio.create_task_group() as group:
+                for plugged in step:
+                    group.start_soon(end, plugged)
+
+    async def _roll_back(self) -> None:
+        await self._let_go(self._drafts)
+        causes = {name: error.message for name, error in self._errors.items()}
+        self._fleet.publish(ReloadRolledBack(time=time.time(), causes=causes))
+
+    async def _let_go(self, names: Iterable[str]) -> None:
+        """
+        Let the plugins of these names be as they were.
+        """
+        async with anyio.create_task_group() as group:
+            for name in names:
+                if name in self._touched:
+                    group.start_soon(self._restore, self._touched[name])
+                elif name in self._drafts:
+                    group.start_soon(self._fleet.discard, self._drafts[name].new)
+
+    async def _restore(self, draft: Generation) -> None:
+        """
+        Bring the former instances of a plugin back, those that are closed already as new ones.
+        """
+        plugged, former = draft.plugged, self._former.plugins[draft.config.name]
+        placed = {part.instance for part in plugged.parts}
+        await self._fleet.discard([part for part in draft.new if part.instance not in placed])
+        back = self._fleet.draft(former, self._former, plugged)
+        is_alone = self._options.strategy == "recreate"  # what is new must be gone before what was old can come
+        if is_alone:
+            back.settle()
+            await self._fleet.discard(back.gone)
+        with suppress(RemoraError):
+            await self._ready(plugged, back.new)  # when it does not come up, its owner goes on trying
+        if not is_alone:
+            back.settle()
+            for part in back.gone:
+                self._leave(plugged, part, self._options.drain_timeout)
+
+    async def _abandon(self) -> None:
+        """
+        Close what has been opened for nothing.
+        """
+        with anyio.move_on_after(_CLEANING, shield=True):
+            for draft in self._drafts.values():
+                placed = set() if draft.is_first else {part.instance for part in draft.plugged.parts}
+                await self._fleet.discard([part for part in draft.new if part.instance not in placed])
+
+    def _report(self, *, applied: bool = False, rolled_back: bool = False) -> ReloadReport:
+        return ReloadReport(
+            applied=applied,
+            rolled_back=rolled_back,
+            keys=self._diff.keys,
+            plugins={name: self._result(name, plan, rolled_back) for name, plan in self._plans.items()},
+        )
+
+    def _result(self, name: str, plan: PluginPlan, is_undone: bool) -> PluginReload:
+        error = self._errors.get(name)
+        if is_undone or error is not None:
+            return PluginReload(action=Action.UNCHANGED, keys=plan.keys, error=error)
+        return PluginReload(action=plan.action, keys=plan.keys, opened=plan.opened, kept=plan.kept, closed=plan.closed)
+
+
+_STRATEGIES: Mapping[str, Callable[[Transition, Generation], Awaitable[None]]] = {
+    "graceful": Transition._graceful,
+    "rolling": Transition._rolling,
+    "recreate": Transition._recreate,
+}
+
+
+async def _until_good(route: Route, instance: Instance) -> None:
+    """
+    Wait until an instance is ready and, where its health is asked for, well.
+    """
+    while True:
+        await _until_ready(route, instance)
+        if not instance.config.health_check.enabled:
+            return
+        await probe(route, instance)
+        if _is_ready_instance(instance) and instance.condition.status not in _ILL:
+            return
+        await anyio.sleep(instance.condition.soonest_check())
+
+
+async def _until_ready(route: Route, instance: Instance) -> None:
+    while instance.state is not State.READY:
+        if instance.state is State.STOPPED:
+            raise ManagerClosed("it has been stopped")
+        if isinstance(instance.error, ConfigError):  # trying again would not help
+            raise instance.error
+        changed = anyio.Event()
+        route.wait(changed)
+        try:
+            await changed.wait()
+        finally:
+            route.forget(changed)
+
+
+def _is_ready(part: Part) -> bool:
+    return _is_ready_instance(part.instance)
+
+
+def _is_ready_instance(instance: Instance) -> bool:
+    return instance.state is State.READY
+
+
+def _why(instance: Instance) -> str:
+    return instance.condition.cause if _is_ready_instance(instance) else instance.why_out()
+
+
+def _is_served(name: str, config: ManagerConfig) -> bool:
+    return name in config.plugins and config.plugins[name].enabled

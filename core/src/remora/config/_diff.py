@@ -1,0 +1,148 @@
+"""
+What is different between two configurations, key by key.
+
+What lives here: the comparison, over all fields. What must not: what a change means (see `_effects`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora.config._records import ManagerConfig, PluginConfig
+    from remora.types import Endpoint
+
+
+class Kind(StrEnum):
+    """
+    What has become of a plugin.
+    """
+
+    ADDED = "added"
+    REMOVED = "removed"
+    STARTED = "started"
+    STOPPED = "stopped"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginDiff:
+    """
+    What is different about one plugin.
+
+    Attributes:
+        kind: What has become of it: "started" and "stopped" are what `enabled` does.
+        keys: The paths in its table that have other values.
+    """
+
+    kind: Kind
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """
+    What is different between two configurations.
+
+    Attributes:
+        keys: The paths outside the plugins' tables that have other values. Defaults are not among them: they are in
+            the tables of the plugins that they hold for.
+        plugins: All plugins of both, by name.
+    """
+
+    keys: tuple[str, ...]
+    plugins: Mapping[str, PluginDiff]
+
+
+def compare(old: ManagerConfig, new: ManagerConfig) -> Diff:
+    """
+    What is different between two configurations.
+    """
+    names = dict.fromkeys([*old.plugins, *new.plugins])
+    rest = [each for each in fields(old) if each.name not in ("defaults", "plugins")]
+    keys = [key for each in rest for key in changed_keys(getattr(old, each.name), getattr(new, each.name), each.name)]
+    plugins = {name: compare_plugins(old.plugins.get(name), new.plugins.get(name)) for name in names}
+    return Diff(tuple(keys), plugins)
+
+
+def compare_plugins(old: PluginConfig | None, new: PluginConfig | None) -> PluginDiff:
+    """
+    What is different about a plugin; None where there is none.
+    """
+    if old is None or new is None:
+        return PluginDiff(Kind.ADDED if old is None else Kind.REMOVED)
+    keys = tuple(changed_keys(old, new))
+    if old.enabled != new.enabled:
+        return PluginDiff(Kind.STARTED if new.enabled else Kind.STOPPED, keys)
+    return PluginDiff(Kind.CHANGED if keys else Kind.UNCHANGED, keys)
+
+
+def changed_keys(old: object, new: object, path: str = "") -> Iterator[str]:
+    """
+    The paths of the values in two records that are not the same.
+    """
+    if path == "endpoints":
+        yield from _changed_endpoints(_endpoints(old), _endpoints(new))
+    elif is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
+        for each in fields(old):
+            inner = f"{path}.{each.name}" if path else each.name
+            yield from changed_keys(getattr(old, each.name), getattr(new, each.name), inner)
+    elif not is_same(old, new):
+        yield path
+
+
+def is_same(old: object, new: object) -> bool:
+    """
+    Whether two values mean the same; `true` and `1` do not.
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(is_same(old[key], new[key]) for key in old)
+    if isinstance(old, list | tuple) and isinstance(new, list | tuple):
+        return len(old) == len(new) and all(map(is_same, old, new))
+    if is_dataclass(old) and is_dataclass(new):
+        return type(old) is type(new) and not any(changed_keys(old, new))
+    return old is new or (type(old) is type(new) and bool(old == new))
+
+
+def value_at(record: Any, path: str) -> object:
+    """
+    The value at a path such as "connection.keep_alive".
+    """
+    for name in path.split("."):
+        record = getattr(record, name)
+    return record
+
+
+def _endpoints(value: Any) -> Sequence[Endpoint]:
+    return tuple(value)
+
+
+def _changed_endpoints(old: Sequence[Endpoint], new: Sequence[Endpoint]) -> Iterator[str]:
+    """
+    Endpoints are told apart by their addresses; what else they say is compared for each.
+    """
+    if Counter(each.url for each in old) != Counter(each.url for each in new):
+        yield "endpoints.url"
+    elif [each.url for each in old] != [each.url for each in new]:
+        yield "endpoints"
+    before, after = _by_place(old), _by_place(new)
+    both = [(before[place], after[place]) for place in before if place in after]
+    for name in ("weight", "priority", "labels"):
+        if any(not is_same(getattr(one, name), getattr(other, name)) for one, other in both):
+            yield f"endpoints.{name}"
+
+
+def _by_place(endpoints: Sequence[Endpoint]) -> dict[tuple[str, int], Endpoint]:
+    seen = Counter[str]()
+    found = {}
+    for each in endpoints:
+        seen[each.url] += 1
+        found[each.url, seen[each.url]] = each
+    return found

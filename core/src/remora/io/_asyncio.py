@@ -1,0 +1,70 @@
+"""
+The fast path on asyncio: a reader that stays registered, and callbacks in place of a task that is woken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Pump:
+    """
+    Hands over what arrives at a descriptor, right from the event loop's callback.
+
+    Args:
+        descriptor: What to wait for.
+        read: The next bytes; None for none yet, empty at the end; raises what goes wrong.
+        take: Takes them.
+    """
+
+    def __init__(self, descriptor: int, read: Callable[[], bytes | None], take: Callable[[bytes], object]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = descriptor
+        self._read = read
+        self._take = take
+        self._ended = self._loop.create_future()
+        self._error: Exception | None = None
+
+    async def run(self) -> None:
+        """
+        Work until `stop`, or until something goes wrong.
+
+        Raises:
+            anyio.EndOfStream: The peer has closed its side.
+            Exception: What `read` or `take` has raised, or what `stop` was told.
+        """
+        self._loop.add_reader(self._descriptor, self._arrived)
+        try:
+            await self._ended
+        finally:
+            self.stop(None)
+        if self._error is not None:
+            raise self._error
+
+    def stop(self, error: Exception | None) -> None:
+        """
+        End it with an error. Before the descriptor is closed, or another would be waited for in its stead.
+        """
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            self._descriptor = -1
+        if not self._ended.done():
+            self._error = error  # in a future it would be reported when nobody waits any more
+            self._ended.set_result(None)
+
+    def _arrived(self) -> None:
+        try:
+            data = self._read()
+            if data is None:
+                return
+            if not data:
+                raise anyio.EndOfStream
+            self._take(data)
+        except Exception as error:
+            self.stop(error)

@@ -1,0 +1,81 @@
+"""
+What the fast paths need of the event loop that runs now.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+class Waiter(Protocol):
+    """
+    What one task waits for by `await`; a fraction of what `anyio.Event` costs.
+    """
+
+    def done(self) -> bool:
+        """
+        Whether it has happened.
+        """
+        ...
+
+    def set_result(self, result: None, /) -> None:
+        """
+        It has happened; wakes the task. Only once.
+        """
+        ...
+
+    def __await__(self) -> Generator[Any, Any, None]: ...
+
+
+def runs_on_trio() -> bool:
+    """
+    Whether the event loop that runs now is trio's.
+    """
+    if "trio" not in sys.modules:
+        return False
+    from trio.lowlevel import in_trio_run
+
+    return in_trio_run()
+
+
+def waiters() -> Callable[[], Waiter]:
+    """
+    A function that makes waiters.
+    """
+    if runs_on_trio():
+        from remora.io._trio import Parked
+
+        return Parked
+    from asyncio import get_running_loop
+
+    return get_running_loop().create_future
+
+
+def soon() -> Callable[[Callable[[], object]], object] | None:
+    """
+    A function that has another called in the next step of the event loop; None where that is no cheaper than a task.
+    """
+    if runs_on_trio():
+        return None
+    from asyncio import get_running_loop
+
+    return get_running_loop().call_soon
+
+
+def loop_clock() -> Callable[[], float]:
+    """
+    A function that gives what `anyio.current_time` gives on the event loop that runs now, in a tenth of the time.
+    """
+    if runs_on_trio():
+        from trio.lowlevel import current_clock
+
+        return current_clock().current_time
+    from asyncio import BaseEventLoop, get_running_loop
+
+    loop = get_running_loop()
+    return time.monotonic if type(loop).time is BaseEventLoop.time else loop.time

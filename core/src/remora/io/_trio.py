@@ -1,0 +1,90 @@
+"""
+The fast path on trio: its own waiting for sockets and for each other, without anyio's objects in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import trio
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+
+async def pump(
+    connected: socket.socket, read: Callable[[], bytes | None], take: Callable[[bytes], object], *, chunk: int
+) -> None:
+    """
+    Hand over what arrives at a socket, until something goes wrong.
+
+    Args:
+        connected: The socket.
+        read: The next bytes; None for none yet, empty at the end; raises what goes wrong.
+        take: Takes them.
+        chunk: How many bytes are read at once; as many mean that more may be there.
+
+    Raises:
+        anyio.EndOfStream: The peer has closed its side.
+        anyio.ClosedResourceError: This side has.
+    """
+    while True:
+        data = read()
+        if data is None:
+            await _readable(connected)
+            continue
+        if not data:
+            raise anyio.EndOfStream
+        take(data)
+        if len(data) == chunk:
+            await trio.lowlevel.checkpoint()
+        else:
+            await _readable(connected)
+
+
+async def _readable(connected: socket.socket) -> None:
+    if connected.fileno() < 0:
+        raise anyio.ClosedResourceError
+    try:
+        await trio.lowlevel.wait_readable(connected)
+    except trio.ClosedResourceError:
+        raise anyio.ClosedResourceError from None
+
+
+class Parked:
+    """
+    What one task waits for; as much of `asyncio.Future` as is needed here.
+    """
+
+    __slots__ = ("_is_done", "_task")
+
+    def __init__(self) -> None:
+        self._is_done = False
+        self._task: trio.lowlevel.Task | None = None
+
+    def done(self) -> bool:
+        """
+        Whether it has happened.
+        """
+        return self._is_done
+
+    def set_result(self, result: None) -> None:
+        """
+        It has happened.
+        """
+        self._is_done = True
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        if not self._is_done:
+            self._task = trio.lowlevel.current_task()
+            yield from trio.lowlevel.wait_task_rescheduled(self._give_up).__await__()  # noqa: ASYNC105
+
+    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED

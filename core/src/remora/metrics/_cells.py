@@ -1,0 +1,191 @@
+"""
+Where numbers are kept: one cell for each series, fast for one thread and right for all.
+
+Theory of operation: the first thread that records in a cell owns it and counts there without a lock; in a host that is
+the thread of the event loop. Every other thread counts beside that, under the cell's lock. What is read is the sum of
+both, so nothing is lost and nobody who reads makes anybody wait.
+
+What lives here: cells. What must not: names, labels, exporters.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, final
+
+from remora.metrics._records import Distribution, Exemplar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@final
+class BoundCounter:
+    """
+    A counter with the values of its labels given.
+    """
+
+    __slots__ = ("_lock", "_others", "_own", "_owner", "started")
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._owner = 0
+        self._own: float = 0
+        self._others: float = 0
+        self._lock = Lock()
+
+    def inc(self) -> None:
+        """
+        Count one more.
+        """
+        if get_ident() == self._owner:
+            self._own += 1
+        else:
+            self._add_elsewhere(1)
+
+    def add(self, amount: float, /) -> None:
+        """
+        Count so many more.
+
+        Raises:
+            ValueError: The amount is negative, or no number.
+        """
+        if not amount >= 0:
+            raise ValueError(f"a counter only grows; {amount!r} cannot be added")
+        if get_ident() == self._owner:
+            self._own += amount
+        else:
+            self._add_elsewhere(amount)
+
+    def read(self) -> float:
+        """
+        What has been counted.
+        """
+        return self._own + self._others
+
+    def _add_elsewhere(self, amount: float) -> None:
+        with self._lock:
+            if not self._owner:
+                self._owner = get_ident()
+            self._others += amount
+
+
+@final
+class BoundGauge:
+    """
+    A gauge with the values of its labels given.
+    """
+
+    __slots__ = ("_lock", "_owner", "_state", "_watched", "started")
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._owner = 0
+        self._state: list[float] = [0, 0]  # of the owner, of others; `set` puts another list in its place
+        self._watched: Callable[[], float] | None = None
+        self._lock = Lock()
+
+    def set(self, value: float, /) -> None:
+        """
+        Replace the value.
+        """
+        self._state = [value, 0]
+
+    def add(self, amount: float, /) -> None:
+        """
+        Raise the value; a negative amount lowers it.
+        """
+        if get_ident() == self._owner:
+            self._state[0] += amount
+        else:
+            self._add_elsewhere(amount)
+
+    def inc(self) -> None:
+        """
+        Raise the value by one.
+        """
+        self.add(1)
+
+    def dec(self) -> None:
+        """
+        Lower the value by one.
+        """
+        self.add(-1)
+
+    def watch(self, read: Callable[[], float]) -> None:
+        """
+        From now on the value is what a function says when somebody reads it. It may be called from any thread.
+        """
+        self._watched = read
+
+    def read(self) -> float:
+        """
+        The value.
+        """
+        if self._watched is not None:
+            return self._watched()
+        own, others = self._state
+        return own + others
+
+    def _add_elsewhere(self, amount: float) -> None:
+        with self._lock:
+            if not self._owner:
+                self._owner = get_ident()
+            self._state[1] += amount
+
+
+@final
+class BoundHistogram:
+    """
+    A histogram with the values of its labels given.
+    """
+
+    __slots__ = ("_bounds", "_counts", "_exemplars", "_lock", "_others", "_owner", "_sum", "_sum_of_others", "started")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.started = time.time()
+        self._bounds = bounds
+        self._owner = 0
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum: float = 0
+        self._others = [0] * (len(bounds) + 1)
+        self._sum_of_others: float = 0
+        self._exemplars: list[Exemplar | None] = [None] * (len(bounds) + 1)
+        self._lock = Lock()
+
+    def observe(self, value: float, /, *, trace_id: str = "", span_id: str = "") -> None:
+        """
+        Record a value. What is no number is left out.
+
+        Args:
+            value: The value.
+            trace_id: The trace that it was measured in, in hexadecimal digits; it is kept as an exemplar.
+            span_id: The span of it.
+        """
+        if value != value:
+            return
+        bucket = bisect_left(self._bounds, value)
+        if get_ident() == self._owner:
+            self._counts[bucket] += 1
+            self._sum += value
+        else:
+            self._observe_elsewhere(bucket, value)
+        if trace_id:
+            self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
+
+    def read(self) -> Distribution:
+        """
+        What has been recorded.
+        """
+        with self._lock:
+            counts = tuple(map(int.__add__, self._counts, self._others))
+            return Distribution(self._bounds, counts, self._sum + self._sum_of_others, tuple(self._exemplars))
+
+    def _observe_elsewhere(self, bucket: int, value: float) -> None:
+        with self._lock:
+            if not self._owner:
+                self._owner = get_ident()
+            self._others[bucket] += 1
+            self._sum_of_others += value

@@ -1,0 +1,185 @@
+"""
+Counters, gauges and histograms: what an application records with.
+
+What lives here: the instruments. What must not: where their numbers are kept (see `_cells`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from remora.metrics._cells import BoundCounter, BoundGauge, BoundHistogram
+from remora.metrics._records import MetricKind
+from remora.metrics._series import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Bounds for durations in seconds, from a local call to a request's default timeout."""
+
+
+@final
+class Counter:
+    """
+    Counts what only grows. Made by `MetricsRegistry.counter`.
+
+    Attributes:
+        kind: What it is.
+        name: Its name.
+        description: What it says.
+        labels: The names of its labels.
+    """
+
+    kind = MetricKind.COUNTER
+
+    def __init__(self, name: str, description: str, labels: tuple[str, ...], *, limit: int) -> None:
+        self.name = name
+        self.description = description
+        self.labels = labels
+        self.series = Series(name, labels, BoundCounter, limit=limit)
+
+    def inc(self, *labels: object, **named: object) -> None:
+        """
+        Count one more, for label values in order or by name.
+
+        Raises:
+            ValueError: They are not those of its labels.
+        """
+        self.series.cell(labels, named).inc()
+
+    def add(self, amount: float, /, *labels: object, **named: object) -> None:
+        """
+        Count so many more.
+
+        Raises:
+            ValueError: The amount is negative, or the label values are not those of its labels.
+        """
+        self.series.cell(labels, named).add(amount)
+
+    def bind(self, *labels: object, **named: object) -> BoundCounter:
+        """
+        A handle for these label values, for hot paths.
+        """
+        return self.series.cell(labels, named)
+
+    def remove(self, *labels: object, **named: object) -> None:
+        """
+        Forget the series of these label values; their handles record for nobody from now on.
+        """
+        self.series.remove(labels, named)
+
+
+@final
+class Gauge:
+    """
+    Says how much of something there is. Made by `MetricsRegistry.gauge`.
+
+    Attributes:
+        kind: What it is.
+        name: Its name.
+        description: What it says.
+        labels: The names of its labels.
+    """
+
+    kind = MetricKind.GAUGE
+
+    def __init__(self, name: str, description: str, labels: tuple[str, ...], *, limit: int) -> None:
+        self.name = name
+        self.description = description
+        self.labels = labels
+        self.series = Series(name, labels, BoundGauge, limit=limit)
+
+    def set(self, value: float, /, *labels: object, **named: object) -> None:
+        """
+        Replace the value, for label values in order or by name.
+
+        Raises:
+            ValueError: They are not those of its labels.
+        """
+        self.series.cell(labels, named).set(value)
+
+    def add(self, amount: float, /, *labels: object, **named: object) -> None:
+        """
+        Raise the value; a negative amount lowers it.
+        """
+        self.series.cell(labels, named).add(amount)
+
+    def inc(self, *labels: object, **named: object) -> None:
+        """
+        Raise the value by one.
+        """
+        self.series.cell(labels, named).add(1)
+
+    def dec(self, *labels: object, **named: object) -> None:
+        """
+        Lower the value by one.
+        """
+        self.series.cell(labels, named).add(-1)
+
+    def watch(self, read: Callable[[], float], /, *labels: object, **named: object) -> None:
+        """
+        From now on the value is what a function says when somebody reads it. It may be called from any thread.
+        """
+        self.series.cell(labels, named).watch(read)
+
+    def bind(self, *labels: object, **named: object) -> BoundGauge:
+        """
+        A handle for these label values, for hot paths.
+        """
+        return self.series.cell(labels, named)
+
+    def remove(self, *labels: object, **named: object) -> None:
+        """
+        Forget the series of these label values; their handles record for nobody from now on.
+        """
+        self.series.remove(labels, named)
+
+
+@final
+class Histogram:
+    """
+    Says how values are distributed. Made by `MetricsRegistry.histogram`.
+
+    Attributes:
+        kind: What it is.
+        name: Its name.
+        description: What it says.
+        labels: The names of its labels.
+        buckets: The upper bounds of its buckets.
+    """
+
+    kind = MetricKind.HISTOGRAM
+
+    def __init__(
+        self, name: str, description: str, labels: tuple[str, ...], *, buckets: tuple[float, ...], limit: int
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.labels = labels
+        self.buckets = buckets
+        self.series = Series(name, labels, lambda: BoundHistogram(buckets), limit=limit)
+
+    def observe(self, value: float, /, *labels: object, **named: object) -> None:
+        """
+        Record a value, for label values in order or by name.
+
+        Raises:
+            ValueError: They are not those of its labels.
+        """
+        self.series.cell(labels, named).observe(value)
+
+    def bind(self, *labels: object, **named: object) -> BoundHistogram:
+        """
+        A handle for these label values, for hot paths and for exemplars.
+        """
+        return self.series.cell(labels, named)
+
+    def remove(self, *labels: object, **named: object) -> None:
+        """
+        Forget the series of these label values; their handles record for nobody from now on.
+        """
+        self.series.remove(labels, named)
+
+
+Instrument = Counter | Gauge | Histogram

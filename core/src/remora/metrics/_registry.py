@@ -1,0 +1,185 @@
+"""
+The registry: every metric of a host by its name, and what they hold at one moment.
+
+What lives here: declarations and snapshots. What must not: exporting (see `_exports`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import time
+from contextlib import asynccontextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from remora._conduct import Conduct
+from remora.errors import ConfigError
+from remora.metrics._exports import Exports
+from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
+from remora.metrics._records import Metric, MetricBatch, Point
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from remora.metrics._instruments import Instrument
+    from remora.protocols import MetricExporter, PullExporter
+
+_log = logging.getLogger(__name__)
+
+I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_RESERVED = frozenset({"le", "quantile"})
+
+
+class MetricsRegistry:
+    """
+    Counters, gauges and histograms by name, and who gets to see them::
+
+        registry = MetricsRegistry()
+        served = registry.counter("pages_served_total", "Pages that were served.", ["method", "status"])
+        served.inc("GET", "200")
+
+    Recording never waits and never exports; a manager's own registry is `manager.metrics`.
+
+    Args:
+        export_interval: Seconds between two exports to the same exporter.
+        batch_size: The most points that an exporter gets at once.
+        max_series: The most combinations of label values of one metric that are told apart.
+        export_timeout: Seconds that an exporter may take for one batch, to start, and to close.
+
+    Raises:
+        ConfigError: A number makes no sense.
+    """
+
+    def __init__(
+        self,
+        export_interval: float = 15.0,
+        batch_size: int = 1000,
+        *,
+        max_series: int = 1000,
+        export_timeout: float = 10.0,
+    ) -> None:
+        if not min(export_interval, batch_size, max_series, export_timeout) > 0:
+            raise ConfigError("export_interval, batch_size, max_series and export_timeout are numbers of more than 0")
+        self._max_series = max_series
+        self._instruments: dict[str, Instrument] = {}
+        self._lock = Lock()
+        self.exports = Exports(self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout)
+
+    def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
+        """
+        The counter of that name, declared now or before.
+
+        Raises:
+            ConfigError: A name cannot be used, or another metric has it.
+        """
+        return self._declared(Counter(*_checked(name, description, labels), limit=self._max_series))
+
+    def gauge(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Gauge:
+        """
+        The gauge of that name, declared now or before.
+
+        Raises:
+            ConfigError: A name cannot be used, or another metric has it.
+        """
+        return self._declared(Gauge(*_checked(name, description, labels), limit=self._max_series))
+
+    def histogram(
+        self, name: str, description: str = "", buckets: Sequence[float] = BUCKETS, labels: Sequence[str] = ()
+    ) -> Histogram:
+        """
+        The histogram of that name, declared now or before.
+
+        Args:
+            name: Its name.
+            description: What it says, in a sentence.
+            buckets: The upper bounds of the buckets, in rising order; those of durations in seconds by default.
+            labels: The names of its labels.
+
+        Raises:
+            ConfigError: A name or the bounds cannot be used, or another metric has the name.
+        """
+        bounds = _checked_buckets(name, buckets)
+        return self._declared(Histogram(*_checked(name, description, labels), buckets=bounds, limit=self._max_series))
+
+    def snapshot(self) -> MetricBatch:
+        """
+        What all metrics hold now. It may be called from any thread.
+        """
+        with self._lock:
+            instruments = list(self._instruments.values())
+        return MetricBatch(time.time(), tuple(_read(each) for each in instruments))
+
+    def add_exporter(self, exporter: MetricExporter | PullExporter) -> None:
+        """
+        Have an exporter get what is recorded: as soon as the registry's manager runs, or at once when it does.
+        """
+        self.exports.add(exporter)
+
+    @asynccontextmanager
+    async def exporting(self) -> AsyncIterator[None]:
+        """
+        Export while the context lasts, for a registry that belongs to no manager; what is left is exported at its end.
+        """
+        async with anyio.create_task_group() as group:
+            self.exports.start(group, Conduct())
+            try:
+                yield
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.exports.stop()
+
+    def _declared(self, instrument: I) -> I:
+        with self._lock:
+            known = self._instruments.setdefault(instrument.name, instrument)
+        if type(known) is not type(instrument) or _terms(known) != _terms(instrument):
+            terms = f"{_said(known)}, not {_said(instrument)}"
+            raise ConfigError(f"a metric {instrument.name!r} has been declared already, as {terms}")
+        return known
+
+
+def _checked(name: str, description: str, labels: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name for a metric: letters, digits and '_', no digit first")
+    names = [labels] if isinstance(labels, str) else list(labels)
+    if wrong := [each for each in names if not _LABEL.fullmatch(each) or each in _RESERVED]:
+        raise ConfigError(f"metric {name}: {wrong[0]!r} is no name for a label")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"metric {name}: a label is named twice")
+    return name, description, tuple(names)
+
+
+def _checked_buckets(name: str, buckets: Sequence[float]) -> tuple[float, ...]:
+    bounds = tuple(float(each) for each in buckets if each != math.inf)  # the last bucket has no bound in any case
+    if not bounds or not all(math.isfinite(each) for each in bounds) or list(bounds) != sorted(set(bounds)):
+        raise ConfigError(f"metric {name}: the bounds of buckets are numbers in rising order")
+    return bounds
+
+
+def _terms(instrument: Instrument) -> tuple[object, ...]:
+    return instrument.labels, instrument.description, getattr(instrument, "buckets", None)
+
+
+def _said(instrument: Instrument) -> str:
+    buckets = f" with the bounds {instrument.buckets}" if isinstance(instrument, Histogram) else ""
+    return f"a {instrument.kind} {instrument.description!r} of ({', '.join(instrument.labels)}){buckets}"
+
+
+def _read(instrument: Instrument) -> Metric:
+    return Metric(
+        instrument.name, instrument.kind, instrument.description, instrument.labels, tuple(_points(instrument))
+    )
+
+
+def _points(instrument: Instrument) -> Iterator[Point]:
+    for labels, cell in instrument.series.items():
+        try:
+            yield Point(labels, cell.read(), cell.started)
+        except Exception:  # a gauge may be watched by the application's code
+            _log.exception("the function that is watched for metric %s failed", instrument.name)

@@ -1,0 +1,125 @@
+"""
+One exporter while a registry exports: when it is given something, and what happens when it takes that badly.
+
+What lives here: the task of one exporter. What must not: what the others do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.metrics._batches import batches
+from remora.protocols import PullExporter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remora._conduct import Conduct
+    from remora.metrics._records import MetricBatch
+    from remora.protocols import MetricExporter
+
+_LONGEST_PAUSE = 300.0
+_CLOSING = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """
+    What holds for all exporters of a registry.
+
+    Attributes:
+        read: Gives what is recorded; from any thread.
+        interval: Seconds between two exports.
+        batch_size: The most points in a batch.
+        timeout: Seconds that an exporter may take for one batch, or to start.
+    """
+
+    read: Callable[[], MetricBatch]
+    interval: float
+    batch_size: int
+    timeout: float
+
+
+class Seat:
+    """
+    An exporter, with its failures in a row.
+    """
+
+    def __init__(self, culprit: str, exporter: MetricExporter | PullExporter, terms: Terms, conduct: Conduct) -> None:
+        self._culprit = culprit
+        self._exporter = exporter
+        self._terms = terms
+        self._conduct = conduct
+        self._failures = 0
+
+    async def run(self, stopping: anyio.Event) -> None:
+        """
+        Export again and again, and a last time when it is to stop.
+        """
+        if isinstance(self._exporter, PullExporter):
+            await self._keep_serving(self._exporter, stopping)
+        else:
+            await self._keep_pushing(self._exporter, stopping)
+
+    async def close(self) -> None:
+        """
+        Let the exporter go, within a bound, and whatever becomes of the caller.
+        """
+        with anyio.CancelScope(shield=True):
+            await self._contained(self._let_go)
+
+    async def _keep_pushing(self, exporter: MetricExporter, stopping: anyio.Event) -> None:
+        is_last = False
+        while not is_last:
+            await self._pause(stopping)
+            is_last = stopping.is_set()
+            is_well = await self._contained(self._push, exporter)
+            self._failures = 0 if is_well else self._failures + 1
+
+    async def _keep_serving(self, exporter: PullExporter, stopping: anyio.Event) -> None:
+        while not stopping.is_set():
+            await self._contained(self._lend, exporter, stopping)
+            self._failures += 1  # entering it well sets this back
+            await self._pause(stopping)
+
+    async def _push(self, exporter: MetricExporter) -> None:
+        for batch in batches(self._terms.read(), self._terms.batch_size, exporter.supports):
+            with anyio.fail_after(self._terms.timeout):
+                await exporter.export(batch)
+
+    async def _lend(self, exporter: PullExporter, stopping: anyio.Event) -> None:
+        with anyio.fail_after(self._terms.timeout) as scope:
+            async with exporter.serving(self._terms.read):
+                scope.deadline = math.inf
+                self._failures = 0
+                await stopping.wait()
+                scope.deadline = anyio.current_time() + self._terms.timeout
+
+    async def _let_go(self) -> None:
+        with anyio.fail_after(min(_CLOSING, self._terms.timeout)):
+            await self._exporter.close()
+
+    async def _pause(self, stopping: anyio.Event) -> None:
+        """
+        Wait for the next turn, longer after every failure in a row.
+        """
+        longest = max(_LONGEST_PAUSE, self._terms.interval)
+        with anyio.move_on_after(min(longest, self._terms.interval * 2 ** min(self._failures, 30))):
+            await stopping.wait()
+
+    async def _contained(self, act: Callable[..., Awaitable[None]], *arguments: object) -> bool:
+        """
+        Whether something that an exporter does went well; what it raises is logged and counted.
+        """
+        try:
+            await act(*arguments)
+        except Exception as error:  # an exporter may be a stranger's code
+            self._conduct.failed(self._culprit, error)
+            return False
+        except BaseExceptionGroup as group:
+            raise self._conduct.cancelled(self._culprit, group) from None
+        return True

@@ -1,0 +1,213 @@
+"""
+An event loop in a thread of its own, and the way into it from every other thread.
+
+What lives here: threads, futures, interrupts, forks. What must not: managers and plugins.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from inspect import isawaitable
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from remora._context import handled_call
+from remora.errors import ManagerClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from remora._context import CurrentCall
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """
+    What the thread of the loop hands out once it runs.
+    """
+
+    portal: BlockingPortal
+    leaving: anyio.Event
+    scope: anyio.CancelScope
+
+
+class Loop:
+    """
+    Runs what other threads ask for while one context is open in it.
+
+    Its thread is a daemon and starts with the context, not before: what is made before a fork can be opened after it.
+    """
+
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
+        self._inside: _Inside | None = None
+        self._opened: Future[None] = Future()
+        self._closed: Future[None] = Future()
+        self._error: BaseException | None = None
+        self._process = 0
+        self._lock = Lock()
+
+    def open(self, context: AbstractAsyncContextManager[object]) -> None:
+        """
+        Start the thread and enter the context in it.
+
+        Raises:
+            ManagerClosed: It was opened before.
+        """
+        with self._lock:
+            if self._process:
+                raise ManagerClosed("a manager can be opened only once")
+            self._process = os.getpid()
+        running: Future[_Inside] = Future()
+        Thread(target=self._main, args=(context, running), name="remora", daemon=True).start()
+        inside = running.result()
+        try:
+            self._opened.result()
+        except BaseException:
+            _hurry(inside)  # does nothing where the context could not be entered
+            raise
+        self._inside = inside
+
+    def close(self, error: BaseException | None = None) -> None:
+        """
+        Leave the context, with the error that the caller leaves with. Once is enough, and whoever is not first waits.
+
+        In a forked process nothing happens: what is open there belongs to the parent.
+        """
+        inside = self._inside
+        if inside is None or self._process != os.getpid():
+            return
+        with self._lock:
+            self._error = self._error or error
+        with suppress(RuntimeError):  # another thread was faster
+            inside.portal.start_task_soon(inside.leaving.set)
+        try:
+            self._closed.result()
+        except BaseException:
+            _hurry(inside)
+            raise
+
+    @overload
+    def call(self, function: Callable[..., Awaitable[T]], *args: object, **kwargs: object) -> T: ...
+
+    @overload
+    def call(self, function: Callable[..., T], *args: object, **kwargs: object) -> T: ...
+
+    def call(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
+        """
+        What a function returns in the loop; a coroutine is awaited. Whoever is interrupted abandons it.
+
+        Raises:
+            ManagerClosed: The context is not open.
+        """
+        handled = handled_call.get()
+        remaining = None if handled is None else handled.remaining
+        with self._entrance() as portal:
+            future = portal.start_task_soon(_run, handled, remaining, partial(function, *args, **kwargs))
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise ManagerClosed("the manager was shut down during the call") from error
+        except BaseException:
+            future.cancel()  # does nothing where the error is the call's own
+            raise
+
+    def start(self, function: Callable[..., Awaitable[None]], *args: object) -> Callable[[], object]:
+        """
+        Start a task and wait until it is ready; returns what cancels it.
+
+        Raises:
+            ManagerClosed: The context is not open.
+        """
+        with self._entrance() as portal:
+            future, _ = portal.start_task(function, *args)
+        return future.cancel
+
+    @contextmanager
+    def _entrance(self) -> Iterator[BlockingPortal]:
+        """
+        The way in, as long as there is one.
+        """
+        if self._inside is None:
+            raise ManagerClosed("the manager is not open: use `with`, or call `open()` first")
+        if self._process != os.getpid():
+            raise ManagerClosed("this process was forked from the one that opened the manager: open one here")
+        try:
+            yield self._inside.portal
+        except RuntimeError as error:
+            if self._closed.done():
+                raise ManagerClosed("the manager is shut down") from error
+            raise RuntimeError("a call from the manager's own event loop would wait for itself") from error
+
+    def _main(self, context: AbstractAsyncContextManager[object], running: Future[_Inside]) -> None:
+        """
+        Run the loop; where it cannot even start, whoever waits for it is told.
+        """
+        try:
+            anyio.run(self._live, context, running, backend=self._backend)
+        except BaseException as error:
+            if running.done():
+                raise
+            running.set_exception(error)
+
+    async def _live(self, context: AbstractAsyncContextManager[object], running: Future[_Inside]) -> None:
+        """
+        The whole life of the context, in one task.
+        """
+        async with BlockingPortal() as portal:
+            with anyio.CancelScope() as scope:
+                leaving = anyio.Event()
+                running.set_result(_Inside(portal, leaving, scope))
+                if await _settled(self._opened, context.__aenter__):
+                    try:
+                        await leaving.wait()
+                    finally:
+                        await _settled(self._closed, partial(self._leave, context))
+
+    async def _leave(self, context: AbstractAsyncContextManager[object]) -> None:
+        error = self._error
+        if error is None:
+            await context.__aexit__(None, None, None)
+        else:
+            await context.__aexit__(type(error), error, error.__traceback__)
+
+
+async def _settled(future: Future[None], act: Callable[[], Awaitable[object]]) -> bool:
+    """
+    Whether something succeeds; the future gets its error where it does not.
+    """
+    try:
+        await act()
+    except BaseException as error:
+        future.set_exception(error)
+        if not isinstance(error, Exception):
+            raise
+        return False
+    future.set_result(None)
+    return True
+
+
+async def _run(handled: CurrentCall | None, remaining: float | None, function: Callable[[], Any]) -> Any:
+    """
+    Call it; a handler that calls on from another loop keeps its deadline, on this loop's clock.
+    """
+    if handled is not None:
+        deadline = None if remaining is None else anyio.current_time() + remaining
+        handled_call.set(replace(handled, deadline=deadline))
+    result = function()
+    return await result if isawaitable(result) else result
+
+
+def _hurry(inside: _Inside) -> None:
+    with suppress(RuntimeError):  # it has ended already
+        inside.portal.start_task_soon(inside.scope.cancel)

@@ -1,0 +1,43 @@
+"""
+The kinds of extensions that have a contract, by the word that the command line knows them by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, TransportSpec
+from remora.testing._auth import auth_claims
+from remora.testing._balancer import balancer_claims
+from remora.testing._claims import find
+from remora.testing._codec import codec_claims
+from remora.testing._exporter import exporter_claims
+from remora.testing._transport import transport_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remora.testing._claims import Claim, Finding
+
+__all__ = ["CONTRACTS", "examine"]
+
+CONTRACTS: dict[str, tuple[type[Any], Callable[[Any], list[Claim] | Awaitable[list[Claim]]]]] = {
+    "auth": (AuthSpec, auth_claims),
+    "balancer": (BalancerSpec, balancer_claims),
+    "codec": (CodecSpec, codec_claims),
+    "exporter": (ExporterSpec, exporter_claims),
+    "transport": (TransportSpec, transport_claims),
+}
+"""The type of the spec that each kind's hook returns, and the claims about one."""
+
+
+async def examine(kind: str, spec: object) -> list[Finding]:
+    """
+    Put an extension through the whole contract of its kind, also where a claim does not hold.
+
+    Args:
+        kind: A key of `CONTRACTS`.
+        spec: What its hook returns.
+    """
+    made = CONTRACTS[kind][1](spec)
+    return await find(made if isinstance(made, list) else await made)

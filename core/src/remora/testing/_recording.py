@@ -1,0 +1,99 @@
+"""
+An exporter that keeps what it is given, and fails or hangs when a test wants that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.hookspecs import hookimpl
+from remora.metrics import MetricKind
+from remora.specs import ExporterSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from remora.metrics import Distribution, MetricBatch
+
+__all__ = ["RecordingExporter"]
+
+
+@dataclass(frozen=True)
+class _Options:
+    pass
+
+
+class RecordingExporter:
+    """
+    Keeps every batch. Pass it to `manager.metrics.add_exporter`, or itself as an extension to `Manager(...)`, whose
+    table `[exporters.recording]` then switches it on.
+
+    Attributes:
+        name: Its name.
+        kinds: What it supports.
+        batches: What it was given.
+        attempts: How often it was given something, also when it failed.
+        failure: Makes the error that an export ends with; None for none.
+        is_hanging: Whether exports never end.
+        is_closed: Whether it was closed.
+    """
+
+    name = "recording"
+
+    def __init__(self, kinds: Collection[MetricKind] = tuple(MetricKind)) -> None:
+        self.kinds = frozenset(kinds)
+        self.batches: list[MetricBatch] = []
+        self.attempts = 0
+        self.failure: Callable[[], Exception] | None = None
+        self.is_hanging = False
+        self.is_closed = False
+        self._changed = anyio.Event()
+
+    @hookimpl
+    def remora_register_metric_exporters(self) -> list[ExporterSpec[_Options]]:
+        """
+        The hook: a spec that always builds this very object.
+        """
+        return [ExporterSpec(self.name, _Options, lambda _: self)]
+
+    def supports(self, kind: MetricKind, /) -> bool:
+        """
+        Whether it takes metrics of a kind.
+        """
+        return kind in self.kinds
+
+    async def export(self, batch: MetricBatch, /) -> None:
+        """
+        Keep a batch.
+        """
+        self.attempts += 1
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+        if self.is_hanging:
+            await anyio.sleep_forever()
+        if self.failure is not None:
+            raise self.failure()
+        self.batches.append(batch)
+
+    async def close(self) -> None:
+        """
+        Remember that it was closed.
+        """
+        self.is_closed = True
+
+    async def wait_for(self, attempts: int) -> None:
+        """
+        Wait until it has been given something so often.
+        """
+        while self.attempts < attempts:
+            await self._changed.wait()
+
+    def value(self, name: str, *labels: str) -> float | Distribution | None:
+        """
+        What a series held when it was exported last; None when it never was.
+        """
+        found = (batch.value(name, *labels) for batch in reversed(self.batches))
+        return next((value for value in found if value is not None), None)

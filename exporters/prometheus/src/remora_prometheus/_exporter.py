@@ -1,0 +1,88 @@
+"""
+The exporter: `/metrics` at a port, for a Prometheus server to come for.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from anyio import CancelScope, to_thread
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from remora_prometheus._collector import RemoraCollector
+from remora_prometheus._server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from remora.metrics import MetricBatch
+    from remora_prometheus._server import App
+
+_log = logging.getLogger(__name__)
+
+PATH = "/metrics"
+
+
+class PrometheusExporter:
+    """
+    Answers scrapes at `http://HOST:PORT/metrics`, in the text format and in OpenMetrics, whichever is asked for.
+
+    Attributes:
+        name: Its name.
+        host: Where it listens.
+        port: Where it listens; while it does, the port that was really taken.
+
+    Args:
+        port: The port; 0 for any that is free.
+        host: The address to listen at; by default only this machine is answered.
+    """
+
+    name = "prometheus"
+
+    def __init__(self, *, port: int = 9090, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """
+        Where to scrape.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{PATH}"
+
+    @asynccontextmanager
+    async def serving(self, read: Callable[[], MetricBatch], /) -> AsyncIterator[None]:
+        """
+        Answer while the context lasts.
+
+        Raises:
+            OSError: It cannot listen there.
+        """
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(RemoraCollector(read))
+        server = Server(self.host, self.port, _only_at_path(make_wsgi_app(registry)))
+        self.port = server.server_port
+        _log.info("metrics can be scraped at %s", self.url)
+        try:
+            yield
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(server.end)
+
+    async def close(self) -> None:
+        """
+        Nothing is left when the context has been left.
+        """
+
+
+def _only_at_path(app: App) -> App:
+    def answer(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == PATH:
+            return app(environ, start)
+        start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"There is only {PATH} here.\n".encode()]
+
+    return answer

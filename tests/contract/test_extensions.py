@@ -1,0 +1,104 @@
+"""
+Every installed balancer, auth method and codec keeps the contract of its kind; what breaks it is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from remora import AccessConfig, BalancerSpec, Secret
+from remora._registry import load_catalog
+from remora.testing import ContractViolation, check_auth_method, check_balancer, check_codec, examine
+
+CATALOG = load_catalog()
+pytestmark = pytest.mark.anyio
+
+
+def _specs(kind: str) -> list[Any]:
+    return [claims[0].spec for _, claims in sorted(getattr(CATALOG, kind).items())]
+
+
+@pytest.mark.parametrize("spec", _specs("balancers"), ids=lambda spec: spec.name)
+async def test_every_balancer_keeps_the_contract(spec: BalancerSpec) -> None:
+    """
+    Whatever its strategy.
+    """
+    assert 8 == len(await check_balancer(spec))
+
+
+@pytest.mark.parametrize("spec", _specs("codecs"), ids=lambda spec: spec.name)
+async def test_every_codec_keeps_the_contract(spec: Any) -> None:
+    """
+    Those that claim their records are only asked what they refuse.
+    """
+    assert 5 == len(await check_codec(spec))
+
+
+KEY = Secret("k")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "api-key": {"api_key": KEY},
+    "bearer": {"token": KEY},
+    "basic": {"username": "u", "password": KEY},
+    "custom": {"headers": {"x-key": KEY}},
+    "mtls": {"cert_file": "c", "key_file": "k"},
+}
+ACCESS = {
+    "api-key": AccessConfig(api_key=KEY),
+    "bearer": AccessConfig(token=KEY),
+    "basic": AccessConfig(username="u", password=KEY),
+}
+
+
+@pytest.mark.parametrize("spec", _specs("auth_methods"), ids=lambda spec: spec.name)
+async def test_every_auth_method_keeps_the_contract(spec: Any) -> None:
+    """
+    With credentials where it needs them.
+    """
+    options = replace(spec.options(), **OPTIONS.get(spec.name, {}))
+    assert 7 == len(await check_auth_method(spec, options, access=ACCESS.get(spec.name)))
+
+
+@dataclass
+class Favourite:
+    """
+    A balancer that likes the first, wherever calls ought to go.
+    """
+
+    def pick(self, candidates: Any, key: str) -> Any:
+        """
+        The first.
+        """
+        return candidates[0]
+
+    def started(self, candidate: Any) -> None:
+        """
+        No matter.
+        """
+
+    def finished(self, candidate: Any, *, latency: float, ok: bool | None) -> None:
+        """
+        No matter.
+        """
+
+    def forget(self, name: str) -> None:
+        """
+        No matter.
+        """
+
+
+async def test_who_breaks_a_contract_is_told_which_claim() -> None:
+    """
+    The check stops at the first; the examination goes on.
+    """
+    spec = BalancerSpec("favourite", lambda clock, rng: Favourite())
+    with pytest.raises(ContractViolation, match="favourite: every candidate gets calls: AssertionError"):
+        await check_balancer(spec)
+    findings = await examine("balancer", spec)
+
+    assert 8 == len(findings)
+    assert ["every candidate gets calls", "candidates come and go"] == [
+        finding.claim for finding in findings if finding.problem
+    ]

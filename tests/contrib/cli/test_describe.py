@@ -1,0 +1,128 @@
+"""
+`remora describe`, `remora diff-schema` and `remora conformance`: what something is, and if it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.contrib.cli.conftest import Run
+
+NOTES = '''
+"""Two versions of a service."""
+
+from typing import Literal
+
+from remora import BalancerSpec, hookimpl, idempotent, service
+
+
+@service("notes.v1.Notes", version="1.0")
+class Notes:
+    """Keeps notes."""
+
+    def __init__(self, database): ...
+
+    @idempotent
+    async def find(self, title: str, limit: int = 3) -> list[str]:
+        """Find some."""
+        return []
+
+
+@service("notes.v1.Notes", version="2.0")
+class Stricter:
+    async def find(self, title: str, limit: int) -> list[str]: ...
+
+
+@service("notes.v1.Notes", version="1.1")
+class Wider:
+    @idempotent
+    async def find(self, title: str | None, limit: int = 3, mood: str = "") -> list[Literal["a"]]: ...
+
+
+class First:
+    def pick(self, candidates, key): return candidates[0]
+    def started(self, candidate): ...
+    def finished(self, candidate, *, latency, ok): ...
+    def forget(self, name): ...
+
+
+first = BalancerSpec("first", lambda clock, rng: First())
+
+
+@hookimpl
+def hook():
+    from remora_balancers.plugin import remora_register_balancers
+    return [spec for spec in remora_register_balancers() if spec.name == "random"]
+
+
+class MyTransport:
+    def open(self, endpoint): raise NotImplementedError
+    def listen(self, endpoint, dispatch): raise NotImplementedError
+'''
+
+
+def test_a_class_is_described_without_an_instance(remora: Run, place: Path) -> None:
+    """
+    Its constructor may need what is not here.
+    """
+    (place / "notes.py").write_text(NOTES)
+    result = remora("describe", "notes:Notes")
+
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [
+        "notes.v1.Notes 1.0",
+        "  Keeps notes.",
+        "",
+        "notes.v1.Notes",
+        "  find(title: string, limit?: integer) -> [string]  (idempotent)",
+        "      Find some.",
+    ]
+
+
+def test_a_configured_plugin_is_asked(remora: Run, place: Path) -> None:
+    """
+    It says the same as its class.
+    """
+    words = ["-m", "remora_cli", "serve", "remora_cli.demo.text:TextProcessor"]
+    table = f'endpoint = "exec:{sys.executable}"\nargs = {json.dumps(words)}'
+    (place / "remora.toml").write_text(f"[plugins.text]\n{table}\n")
+    asked = remora("describe", "remora.toml", "text", "--json")
+    read = remora("describe", "remora_cli.demo.text:TextProcessor", "--json")
+
+    assert json.loads(asked.out) == json.loads(read.out)
+    assert "there are: text" in remora("describe", "remora.toml", "other").complaint
+
+
+def test_what_breaks_callers_is_said_and_is_the_exit_code(remora: Run, place: Path) -> None:
+    """
+    A file of yesterday against the code of today.
+    """
+    (place / "notes.py").write_text(NOTES)
+    (place / "old.json").write_text(remora("describe", "notes:Notes", "--json").out)
+    broken, fine = remora("diff-schema", "old.json", "notes:Stricter"), remora("diff-schema", "old.json", "notes:Wider")
+
+    assert (broken.code, fine.code) == (1, 0), fine.out
+    assert "breaks  notes.v1.Notes/find request.limit: the field is required, and may be missing" in broken.out
+    assert "ok      notes.v1.Notes/find request.mood: the field is new" in fine.out
+    assert json.loads(remora("diff-schema", "old.json", "notes:Stricter", "--json").out)["is_breaking"] is True
+    assert (place / "old.json").write_text("{}")
+    assert remora("diff-schema", "old.json", "nothing.json").code == 3
+
+
+def test_the_conformance_of_an_extension_is_reported_claim_by_claim(remora: Run, place: Path) -> None:
+    """
+    Of a spec, of what a hook returns, of a transport's class; all claims, also after one that does not hold.
+    """
+    (place / "notes.py").write_text(NOTES)
+    good, bad = remora("conformance", "balancer", "notes:hook"), remora("conformance", "balancer", "notes:first")
+
+    assert (good.code, bad.code, good.err) == (0, 1, ""), good.out + bad.out
+    assert good.out.endswith("8 of 8 claims hold\n")
+    assert "  FAILED  every candidate gets calls\n" in bad.out
+    assert bad.out.endswith("6 of 8 claims hold\n")
+    facts = json.loads(remora("conformance", "transport", "notes:MyTransport", "--json").out)
+    assert facts["conforms"] is False
+    assert {"NotImplementedError"} == {finding["problem"] for finding in facts["findings"]["my"][:3]}
+    assert remora("conformance", "codec", "notes:first").code == 3

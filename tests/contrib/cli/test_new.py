@@ -1,0 +1,59 @@
+"""
+`remora new`: what it writes works as it stands, with nothing but what is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contrib.cli.conftest import Run, environment
+
+PROJECTS = [
+    "plugin --transport http",
+    "plugin --transport grpc",
+    "plugin --transport unix",
+    "plugin --transport exec",
+    "host",
+    "extension --kind transport",
+    "extension --kind balancer",
+    "extension --kind auth",
+    "extension --kind interceptor",
+]
+
+
+@pytest.mark.parametrize("words", PROJECTS)
+def test_the_tests_of_a_new_project_pass(words: str, remora: Run, place: Path) -> None:
+    """
+    At once, with warnings as errors, and its folder has all that a project needs.
+    """
+    what, *options = words.split()
+    written = json.loads(remora("new", what, "my-thing", *options, "--json").out)
+    folder = place / written["folder"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"pyproject.toml", "README.md", "src/my_thing/__init__.py", "tests/conftest.py"} <= set(written["files"])
+
+
+def test_nothing_that_is_there_is_touched(remora: Run, place: Path) -> None:
+    """
+    And a name that cannot be used is refused.
+    """
+    (place / "my-thing").mkdir()
+    (place / "my-thing" / "mine.txt").write_text("mine")
+
+    assert remora("new", "host", "my-thing").complaint == "remora: my-thing is there already, and not empty"
+    assert "cannot be used" in remora("new", "host", "My Thing").complaint
+    assert ["mine.txt"] == [path.name for path in (place / "my-thing").iterdir()]

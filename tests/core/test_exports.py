@@ -1,0 +1,290 @@
+"""
+The export loop, in virtual time: intervals, limits, back-off, the last export, and that nobody suffers from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+
+from remora import ConfigError, ExtensionError, Manager, MetricsRegistry, NotInstalled
+from remora.metrics import MetricBatch, MetricKind
+from remora.testing import ContractViolation, RecordingExporter, check_exporter
+from tests.core.scripts import stage, table
+
+VIRTUAL_TIME = True
+pytestmark = pytest.mark.anyio
+
+
+async def test_exporter_gets_the_totals_in_the_interval_and_once_more_at_the_end() -> None:
+    """
+    A registry of its own, without a manager.
+    """
+    registry, exporter = MetricsRegistry(export_interval=15), RecordingExporter()
+    registry.add_exporter(exporter)
+    counter = registry.counter("c_total")
+    async with registry.exporting():
+        counter.inc()
+        await anyio.sleep(31)
+        seen = [batch.value("c_total") for batch in exporter.batches]
+        counter.inc()
+
+    assert [1, 1] == seen
+    assert (2, True) == (exporter.value("c_total"), exporter.is_closed)
+
+
+async def test_exporter_gets_only_kinds_that_it_supports_in_batches() -> None:
+    """
+    Five counters and a gauge in batches of two.
+    """
+    registry, exporter = MetricsRegistry(batch_size=2), RecordingExporter([MetricKind.COUNTER])
+    registry.add_exporter(exporter)
+    registry.gauge("g").set(1)
+    counter = registry.counter("c_total", labels=["x"])
+    for number in range(5):
+        counter.inc(number)
+    async with registry.exporting():
+        pass
+
+    assert [2, 2, 1] == [sum(len(each.points) for each in batch.metrics) for batch in exporter.batches]
+    assert {"c_total"} == {each.name for batch in exporter.batches for each in batch.metrics}
+
+
+async def test_failing_exporter_is_tried_less_and_less_often_and_hurts_no_other() -> None:
+    """
+    After 1, 2, 4 and 8 intervals; once it is well again it is back in the interval.
+    """
+    registry, broken, well = MetricsRegistry(export_interval=10), RecordingExporter(), RecordingExporter()
+    broken.failure = lambda: OSError("no route to host")
+    registry.add_exporter(broken)
+    registry.add_exporter(well)
+    registry.counter("c_total")
+    async with registry.exporting():
+        times = []
+        start = anyio.current_time()
+        for attempt in range(1, 5):
+            await broken.wait_for(attempt)
+            times.append(anyio.current_time() - start)
+        broken.failure = None
+        await broken.wait_for(5)
+        before = anyio.current_time()
+        await broken.wait_for(6)
+
+        assert [10, 30, 70, 150] == pytest.approx(times)
+        assert 10 == pytest.approx(anyio.current_time() - before)
+        assert 32 == len(well.batches)
+
+
+async def test_hanging_exporter_is_cut_off_and_blamed_and_no_call_is_late() -> None:
+    """
+    The record of the manager names it.
+    """
+    exporter = RecordingExporter()
+    exporter.is_hanging = True
+    async with stage(table(), extensions=[exporter], config={"exporters": {"recording": {}}}) as host:
+        host.manager.metrics.counter("c_total")
+        await exporter.wait_for(1)
+        before = host.now
+        assert await host.call() == "hello"
+        assert host.now == before
+        await anyio.sleep(11)
+
+        (culprit,) = host.manager.extension_faults()
+        assert "the exporter 'recording'" in culprit
+        assert "TimeoutError" in host.manager.extension_faults()[culprit].last
+
+
+async def test_hanging_exporter_delays_a_shutdown_only_so_long() -> None:
+    """
+    It is closed all the same.
+    """
+    registry, exporter = MetricsRegistry(), RecordingExporter()
+    exporter.is_hanging = True
+    registry.add_exporter(exporter)
+    registry.counter("c_total")
+    async with registry.exporting():
+        ended = anyio.current_time()
+
+    assert 5 == pytest.approx(anyio.current_time() - ended)
+    assert exporter.is_closed
+
+
+async def test_exporter_that_is_added_while_the_manager_runs_begins_at_once() -> None:
+    """
+    In code, without a hook.
+    """
+    exporter = RecordingExporter()
+    async with stage(table()) as host:
+        counter = host.manager.metrics.counter("mine_total", "The application's own.")
+        host.manager.metrics.add_exporter(exporter)
+        counter.inc()
+        await exporter.wait_for(1)
+        await anyio.sleep(1)
+
+        assert 1 == exporter.value("mine_total")
+
+
+async def test_exporter_that_is_switched_off_gets_nothing() -> None:
+    """
+    `enabled = false` is the last word.
+    """
+    exporter = RecordingExporter()
+    config = {"exporters": {"recording": {"enabled": False}}}
+    async with Manager(config, extensions=[exporter]) as manager:
+        manager.metrics.counter("c_total").inc()
+
+    assert (0, False) == (exporter.attempts, exporter.is_closed)
+
+
+async def test_numbers_of_the_metrics_table_are_those_of_the_registry() -> None:
+    """
+    The interval and the size of batches; the limit of series.
+    """
+    exporter = RecordingExporter()
+    config = {
+        "exporters": {"recording": {}},
+        "metrics": {"export_interval": "2s", "batch_size": 1, "max_series": 3, "export_timeout": 1},
+    }
+    async with Manager(config, extensions=[exporter]) as manager:
+        counter = manager.metrics.counter("c_total", labels=["x"])
+        for number in range(9):
+            counter.inc(number)
+        start = anyio.current_time()
+        await exporter.wait_for(1)
+        assert 2 == pytest.approx(anyio.current_time() - start)
+        await anyio.sleep(1)
+
+        assert all(1 == sum(len(each.points) for each in batch.metrics) for batch in exporter.batches)
+        assert 6 == exporter.value("c_total", "_overflow")
+        exporter.is_hanging = True
+        await anyio.sleep(2.5)
+        assert manager.extension_faults()
+
+
+async def test_unknown_exporter_names_the_extra() -> None:
+    """
+    When the manager is made.
+    """
+    with pytest.raises(NotInstalled, match=r'exporters\.statsd: exporter "statsd" is provided by no installed'):
+        Manager({"exporters": {"statsd": {}}})
+
+
+@pytest.mark.parametrize(
+    ("exporters", "message"),
+    [
+        ([], "exporters: expected a table"),
+        ({"recording": 3}, "exporters.recording: expected a table"),
+        ({"recording": {"enabled": "no"}}, "exporters.recording.enabled: "),
+        ({"recording": {"colour": "red"}}, "exporters.recording.colour: unknown key"),
+    ],
+)
+async def test_wrong_table_of_an_exporter_is_an_error_with_its_path(exporters: Any, message: str) -> None:
+    """
+    As for plugins.
+    """
+    with pytest.raises(ConfigError, match=message):
+        Manager({"exporters": exporters}, extensions=[RecordingExporter()])
+
+
+@dataclass
+class Fetched:
+    """
+    A pull exporter that cannot always start.
+    """
+
+    failures: int = 0
+    entered: list[float] = field(default_factory=list)
+    read: Callable[[], MetricBatch] | None = None
+    is_closed: bool = False
+    name: str = "fetched"
+
+    @asynccontextmanager
+    async def serving(self, read: Callable[[], MetricBatch]) -> AsyncIterator[None]:
+        """
+        Lend the function.
+        """
+        self.entered.append(anyio.current_time())
+        if len(self.entered) <= self.failures:
+            raise OSError("address in use")
+        self.read = read
+        try:
+            yield
+        finally:
+            self.read = None
+
+    async def close(self) -> None:
+        """
+        Remember it.
+        """
+        self.is_closed = True
+
+
+async def test_pull_exporter_reads_whenever_it_likes_and_is_started_again_when_that_failed() -> None:
+    """
+    Until the manager ends.
+    """
+    exporter = Fetched(failures=2)
+    async with Manager({}) as manager:
+        manager.metrics.add_exporter(exporter)
+        manager.metrics.counter("c_total").inc()
+        await anyio.sleep(200)
+
+        assert exporter.read is not None
+        assert 1 == exporter.read().value("c_total")
+        assert 3 == len(exporter.entered)
+        assert 2 == manager.extension_faults()["the exporter 'fetched'"].failures
+    assert (None, True) == (exporter.read, exporter.is_closed)
+
+
+async def test_exporter_that_cannot_be_built_stops_the_manager_from_starting() -> None:
+    """
+    That is a mistake of the extension, and named.
+    """
+    (spec,) = RecordingExporter().remora_register_metric_exporters()
+    hook = _Hook(type(spec)("broken", spec.options, lambda _: 1 / 0))  # type: ignore[arg-type,return-value]
+    with pytest.raises(ExtensionError, match="the exporter 'broken' of .* cannot be built: ZeroDivisionError"):
+        async with Manager({"exporters": {"broken": {}}}, extensions=[hook]):
+            pass
+
+
+class _Hook:
+    def __init__(self, spec: Any) -> None:
+        from remora import hookimpl
+
+        self.remora_register_metric_exporters = hookimpl(lambda: [spec])
+
+
+async def test_shipped_exporters_keep_the_contract() -> None:
+    """
+    Both kinds are checked.
+    """
+    (spec,) = RecordingExporter().remora_register_metric_exporters()
+    pushed = await check_exporter(spec)
+    pulled = await check_exporter(type(spec)("fetched", spec.options, lambda _: Fetched()))
+
+    assert "takes every kind that it supports" in pushed
+    assert "serves again after it was closed" in pulled
+
+
+async def test_contract_finds_an_exporter_that_breaks_it() -> None:
+    """
+    The message names the claim.
+    """
+
+    class Picky(RecordingExporter):
+        async def export(self, batch: MetricBatch, /) -> None:
+            """
+            Choke on a histogram.
+            """
+            for metric in batch.metrics:
+                for point in metric.points:
+                    assert isinstance(point.value, int | float)
+
+    (spec,) = RecordingExporter().remora_register_metric_exporters()
+    with pytest.raises(ContractViolation, match="picky: takes every kind that it supports"):
+        await check_exporter(type(spec)("picky", spec.options, lambda _: Picky()))

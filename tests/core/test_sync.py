@@ -1,0 +1,372 @@
+"""
+The synchronous API: what the asynchronous one does, it does too; and what only threads and processes can ask of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import anyio
+import anyio.to_thread
+import pytest
+
+import remora
+from remora import ConfigError, DeadlineExceeded, ManagerClosed, PluginConfig, PluginError, PluginNotFound, sync
+from remora.testing import ScriptedPlugin, ScriptedTransport
+from remora.types import InstanceReady, ManagerStopped
+
+CONFIG: dict[str, Any] = {"plugins": {"p": {"endpoint": "script:p", "retry": {"max_retries": 0}}}}
+
+
+@dataclass(frozen=True)
+class Text:
+    """
+    Any text.
+    """
+
+    text: str = ""
+
+
+class AsyncTexts(Protocol):
+    """
+    A service for `remora.Manager`.
+    """
+
+    async def upper(self, request: Text) -> Text:
+        """
+        The text in capitals.
+        """
+        ...
+
+
+class Texts(Protocol):
+    """
+    The same service for `sync.Manager`.
+    """
+
+    def upper(self, request: Text) -> Text:
+        """
+        The text in capitals.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Side:
+    """
+    One of the two APIs, and how to wait for what it does.
+    """
+
+    manager: Any
+    protocol: Any
+    plugin: ScriptedPlugin
+    do: Callable[..., Awaitable[Any]]
+
+
+async def _await(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    result = function(*args, **kwargs)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), abandon_on_cancel=True)
+
+
+@pytest.fixture(params=["async", "sync"])
+async def side(request: pytest.FixtureRequest, anyio_backend_name: str) -> Any:
+    """
+    A running manager of either kind, with one plugin.
+    """
+    transport = ScriptedTransport()
+    if request.param == "async":
+        async with remora.Manager(CONFIG, extensions=[transport.extension]) as manager:
+            yield Side(manager, AsyncTexts, transport.plugin("p"), _await)
+        return
+    backend: Any = anyio_backend_name
+    waiting = sync.Manager(CONFIG, extensions=[transport.extension], backend=backend)
+    await _in_thread(waiting.open)
+    yield Side(waiting, Texts, transport.plugin("p"), _in_thread)
+    await _in_thread(waiting.close)
+
+
+@pytest.mark.anyio
+class TestBoth:
+    """
+    The same claims about both.
+    """
+
+    async def test_a_call_has_a_reply(self, side: Side) -> None:
+        """
+        By client, by handle and by name.
+        """
+        client = await side.do(side.manager.client, "p", side.protocol)
+        plugin = await side.do(side.manager.plugin, "p", Text, Text, method="echo")
+
+        assert Text("a") == await side.do(client.upper, Text("a"))
+        assert Text("b") == await side.do(plugin.execute, Text("b"), timeout=5)
+        assert Text("c") == await side.do(side.manager.execute, "p", Text("c"), Text)
+
+    async def test_an_error_is_the_very_one(self, side: Side) -> None:
+        """
+        With its attributes, and in no wrapping.
+        """
+        error = PluginError("no", details={"id": 7})
+        side.plugin.failure = lambda: error
+        with pytest.raises(PluginError) as caught:
+            await side.do(side.manager.execute, "p", Text(), Text)
+
+        assert error is caught.value
+        assert ("p", {"id": 7}) == (caught.value.plugin, caught.value.details)
+
+    async def test_a_timeout_is_kept(self, side: Side) -> None:
+        """
+        By whoever sets it.
+        """
+        side.plugin.is_hanging = True
+        plugin = await side.do(side.manager.plugin, "p", Text, Text)
+        with anyio.fail_after(5), pytest.raises(DeadlineExceeded):
+            await side.do(plugin.execute, Text(), timeout=0.05)
+
+        assert 0 == await side.do(side.manager.active_requests)
+
+    async def test_plugins_come_and_go(self, side: Side) -> None:
+        """
+        While the manager runs.
+        """
+        await side.do(side.manager.register, PluginConfig(name="q", endpoint="script:q"))
+        assert ["p", "q"] == await side.do(side.manager.list_plugins)
+        assert Text("a") == await side.do(side.manager.execute, "q", Text("a"), Text)
+        assert await side.do(side.manager.drain, "q", 5)
+        await side.do(side.manager.unregister, "q")
+
+        with pytest.raises(PluginNotFound, match="there are: p"):
+            await side.do(side.manager.client, "q", side.protocol)
+
+    async def test_health_is_that_of_the_plugins(self, side: Side) -> None:
+        """
+        Each, and all together.
+        """
+        await side.do(side.manager.execute, "p", Text(), Text)
+
+        assert ["p"] == list(await side.do(side.manager.health))
+        assert "healthy" == (await side.do(side.manager.overall_health)).status
+
+
+def test_every_name_is_there_with_the_same_parameters() -> None:
+    """
+    A method that is added to one is added to the other.
+    """
+    for ours, theirs in [(sync.Manager, remora.Manager), (sync.Plugin, remora.Plugin)]:
+        for name, method in inspect.getmembers(theirs, inspect.isroutine):
+            if not name.startswith("_"):
+                parameters = inspect.signature(getattr(ours, name)).parameters
+                assert list(inspect.signature(method).parameters) == [each for each in parameters if each != "backend"]
+
+
+@contextmanager
+def opened(plugin: Callable[[ScriptedPlugin], None] = lambda plugin: None) -> Iterator[sync.Manager]:
+    """
+    A running manager.
+    """
+    transport = ScriptedTransport()
+    plugin(transport.plugin("p"))
+    with sync.Manager(CONFIG, extensions=[transport.extension]) as manager:
+        yield manager
+
+
+def test_a_client_keeps_docstrings_and_refuses_coroutines() -> None:
+    """
+    What a type checker believes of it is true.
+    """
+    with opened() as manager:
+        upper = manager.client("p", Texts).upper
+
+        assert "The text in capitals." == inspect.getdoc(upper)
+        assert not inspect.iscoroutinefunction(upper)
+        with pytest.raises(ConfigError, match=r"AsyncTexts\.upper is `async def`"):
+            manager.client("p", AsyncTexts)
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_client_refuses_plain_functions() -> None:
+    """
+    The other way round.
+    """
+    transport = ScriptedTransport()
+    async with remora.Manager(CONFIG, extensions=[transport.extension]) as manager:
+        with pytest.raises(ConfigError, match=r"test_sync|Texts\.upper is to be `async def`"):
+            manager.client("p", Texts)
+
+
+def test_many_threads_share_a_manager() -> None:
+    """
+    Their calls are under way at the same time.
+    """
+    together = threading.Barrier(8, timeout=10)
+    with opened() as manager, ThreadPoolExecutor(8) as pool:
+
+        def call(number: int) -> str:
+            together.wait()
+            return manager.client("p", Texts).upper(Text(str(number))).text
+
+        assert [str(number) for number in range(8)] == list(pool.map(call, range(8)))
+
+
+def test_a_closed_manager_says_so() -> None:
+    """
+    Closing twice is no error; before, after, and to whoever still holds a client.
+    """
+    transport = ScriptedTransport()
+    manager = sync.Manager(CONFIG, extensions=[transport.extension])
+    with pytest.raises(ManagerClosed, match="not open"):
+        manager.health()
+    client = manager.open().client("p", Texts)
+    manager.close()
+    manager.close()
+
+    for attempt in (lambda: client.upper(Text()), manager.health, lambda: manager.client("p", Texts)):
+        with pytest.raises(ManagerClosed, match="shut down"):
+            attempt()
+    with pytest.raises(ManagerClosed, match="only once"):
+        manager.open()
+
+
+def test_a_manager_that_cannot_be_opened_leaves_no_thread() -> None:
+    """
+    Its error comes out of `open` as it is.
+    """
+
+    class Broken:
+        @remora.hookimpl
+        def remora_register_interceptors(self) -> list[remora.InterceptorSpec]:
+            def build(plugin: str) -> Any:
+                raise OSError("no licence")
+
+            return [remora.InterceptorSpec("broken", build)]
+
+    manager = sync.Manager(CONFIG, extensions=[ScriptedTransport().extension, Broken()])
+    with pytest.raises(remora.ExtensionError, match="no licence"):
+        manager.open()
+    for thread in threading.enumerate():
+        if thread.name == "remora":
+            thread.join(5)
+
+    assert "remora" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_events_are_an_iterator_that_ends_with_the_manager() -> None:
+    """
+    What was published before is seen first.
+    """
+    with opened() as manager:
+        manager.execute("p", Text(), Text)
+        with manager.events() as events:
+            manager.restart("p")
+            assert any(isinstance(event, InstanceReady) for event in events)
+            manager.close()
+            rest = list(events)
+
+    assert ManagerStopped is type(rest[-1])
+
+
+def test_leaving_the_events_ends_the_iteration() -> None:
+    """
+    Also in another thread.
+    """
+    with opened() as manager, ThreadPoolExecutor(1) as pool:
+        manager.execute("p", Text(), Text)
+        with manager.events() as events:
+            counted = pool.submit(list, events)
+
+        assert [] == counted.result(10)
+
+
+def test_an_error_of_the_body_leaves_as_it_is() -> None:
+    """
+    And waits for no call.
+    """
+    with pytest.raises(LookupError, match="of the body"), opened():
+        raise LookupError("of the body")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is not there")
+def test_a_forked_process_is_told_to_open_its_own() -> None:
+    """
+    It neither hangs nor touches what is the parent's, and a manager of its own works there.
+    """
+    program = """
+import os, sys
+from remora import ManagerClosed, sync
+from remora.testing import ScriptedTransport
+config = {"plugins": {"p": {"endpoint": "script:p"}}}
+make = lambda: sync.Manager(config, extensions=[ScriptedTransport().extension])
+later, manager = make(), make().open()
+if os.fork() == 0:
+    try:
+        manager.health()
+    except ManagerClosed as error:
+        print(error, later.open().execute("p", {"a": 1}, dict), flush=True)
+    sys.exit(0)
+_, status = os.wait()
+print(status, manager.execute("p", {"b": 2}, dict))
+"""
+    lines = _run(program).stdout.splitlines()
+
+    assert ["open one here {'a': 1}", "0 {'b': 2}"] == [lines[0][-22:], lines[1]]
+
+
+def test_an_interrupt_abandons_the_call_and_ends_the_program() -> None:
+    """
+    The plugin sees the call cancelled; the manager closes in good order.
+    """
+    program = """
+import os, signal, threading
+from remora import sync
+from remora.testing import ScriptedTransport
+transport = ScriptedTransport()
+plugin = transport.plugin("p")
+plugin.is_hanging = True
+with sync.Manager({"plugins": {"p": {"endpoint": "script:p"}}}, extensions=[transport.extension]) as manager:
+    def interrupt():
+        while not plugin.active:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt).start()
+    try:
+        manager.execute("p", {}, dict)
+    except KeyboardInterrupt:
+        print("interrupted", manager.drain("p", 5), plugin.active)
+"""
+    assert "interrupted True 0\n" == _run(program).stdout
+
+
+def test_a_program_that_forgets_to_close_ends_its_plugins() -> None:
+    """
+    As scripts and notebooks do.
+    """
+    program = """
+from remora import hookimpl, sync
+from remora.testing import ScriptedTransport
+class Observer:
+    @hookimpl
+    def remora_event(self, event):
+        print(type(event).__name__)
+manager = sync.Manager({"plugins": {}}, extensions=[Observer()]).open()
+"""
+    assert ["ManagerStarted", "ManagerStopped"] == _run(program).stdout.split()
+
+
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done

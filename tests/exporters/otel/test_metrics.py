@@ -1,0 +1,96 @@
+"""
+Metrics and traces by configuration, as a collector receives them over both wires.
+"""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from remora import ConfigError, Manager, serving
+from remora.metrics import Distribution, Metric, MetricKind, Point
+from remora.testing import MemoryTransport, check_exporter
+from remora_otel._differences import Differences
+from remora_otel.plugin import Options, remora_register_metric_exporters
+from tests.exporters.otel.receiver import receiving, receiving_http
+
+pytestmark = pytest.mark.anyio
+SPEC = remora_register_metric_exporters()[0]
+
+
+class Echo:
+    async def echo(self, words: str) -> str:
+        return words
+
+
+@pytest.fixture(params=["grpc", "http"])
+def collector(request):
+    with {"grpc": receiving, "http": receiving_http}[request.param]() as receiver:
+        yield request.param, receiver
+
+
+async def test_exporter_keeps_the_contract(collector):
+    """
+    What every exporter promises.
+    """
+    protocol, receiver = collector
+
+    assert await check_exporter(SPEC, Options(endpoint=receiver.endpoint, protocol=protocol))
+
+
+async def test_a_table_in_the_configuration_sends_metrics_and_spans(collector):
+    """
+    Nothing else is needed, and everything has arrived when the manager is closed.
+    """
+    protocol, receiver = collector
+    transport = MemoryTransport()
+    exporter = {"endpoint": receiver.endpoint, "protocol": protocol, "service_name": "shop"}
+    config = {"plugins": {"echo": {"endpoint": "memory:one"}}, "exporters": {"otel": exporter}}
+    with anyio.fail_after(20):
+        async with serving(Echo(), listen="memory:one", extensions=[transport.extension]):
+            async with Manager(config, extensions=[transport.extension]) as manager:
+                sold = manager.metrics.counter("shop_sold_total", "What was sold.", ["kind"])
+                lasted = manager.metrics.histogram("shop_wait_seconds", "How long it took.", [0.1, 1.0])
+                for _ in range(3):
+                    await manager.client("echo", Echo).echo("x")
+                    sold.inc("hat")
+                    lasted.observe(0.5)
+        spans = await to_thread.run_sync(receiver.wait_for_spans, 6)
+
+    assert {span.process for span in spans} == {"shop"}
+    assert [span.kind for span in spans] == ["CLIENT"] * 6
+    point = receiver.metrics["shop_sold_total"].sum.data_points[0]
+    assert (point.as_double or point.as_int, point.attributes[0].value.string_value) == (3, "hat")
+    histogram = receiver.metrics["shop_wait_seconds"]
+    assert (histogram.unit, list(histogram.histogram.data_points[0].bucket_counts)) == ("s", [0, 3, 0])
+    assert histogram.histogram.aggregation_temporality == 2
+
+
+async def test_another_protocol_is_an_error_in_the_configuration():
+    """
+    It names the key, and what may stand there.
+    """
+    with pytest.raises(ConfigError, match=r'exporters.otel: protocol: OTLP is "grpc" or "http/protobuf", not \'udp\''):
+        async with Manager({"exporters": {"otel": {"protocol": "udp"}}}):
+            pass
+
+
+def test_differences_add_up_to_the_totals():
+    """
+    For receivers that want what came on top.
+    """
+    differences = Differences()
+    seen = [differences.of(_metric(5, (1, 0)), 10.0), differences.of(_metric(7, (4, 2)), 20.0)]
+
+    assert [each.points[0].value for each in seen] == [5, 2]
+    assert [each.points[0].started for each in seen] == [1.0, 10.0]
+    assert seen[1].points[1].value == Distribution((1.0,), (3, 2), 1.0, (None, None))
+
+
+def _metric(count, counts):
+    points = (
+        Point((), count, 1.0),
+        Point((), Distribution((1.0,), counts, float(sum(counts) > 1), (None, None)), 2.0),
+    )
+    return Metric("m", MetricKind.COUNTER, "", (), points)

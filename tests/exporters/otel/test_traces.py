@@ -1,0 +1,113 @@
+"""
+Traces as a collector receives them: real processes, a real OTLP receiver.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from remora import Manager, RemoraError, serving
+from remora_otel import _over_grpc
+from remora_otel._traces import open_traces
+from remora_otel.plugin import Options
+from tests.exporters.otel.receiver import receiving
+from tests.exporters.otel.relay import Relay
+
+RELAY = str(Path(__file__).with_name("relay.py"))
+SHORT = {"initial_interval": 0.01}
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def traces(receiver):
+    """
+    Traces of this process, as `[exporters.otel]` turns them on.
+    """
+    opened = open_traces(Options(endpoint=receiver.endpoint, service_name="host"), _over_grpc)
+    assert opened is not None
+    yield opened.provider()
+    opened.close()
+
+
+async def test_one_trace_shows_host_retry_plugin_and_nested_call(receiver, traces, tmp_path):
+    """
+    Three processes, one trace: every span hangs below the one that caused it.
+    """
+    async with serving(Relay(), listen=f"unix:{tmp_path}/last.sock"):
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_SERVICE_NAME": "relay"}
+        table = {
+            "endpoint": f"exec:{sys.executable}",
+            "args": [RELAY, f"unix:{tmp_path}/last.sock"],
+            "env": env,
+            "retry": SHORT,
+        }
+        async with Manager({"plugins": {"relay": table}}) as manager:
+            with anyio.fail_after(30):
+                assert await manager.client("relay", Relay).say("hello") == "hello"
+    await to_thread.run_sync(traces.force_flush)
+    spans = await to_thread.run_sync(receiver.wait_for_spans, 10)
+
+    by_id = {span.span_id: span for span in spans}
+    tree = sorted(_path(span, by_id) for span in spans)
+    assert {span.trace_id for span in spans} == {spans[0].trace_id}
+    call, nested = "host:CLIENT", "relay:CLIENT"
+    second = f"{call} > {call} 2 > relay:SERVER"
+    assert tree == sorted(
+        [
+            call,
+            f"{call} > {call} 1 ERROR",
+            f"{call} > {call} 1 ERROR > relay:SERVER ERROR",
+            f"{call} > {call} 2",
+            second,
+            f"{second} > {nested}",
+            f"{second} > {nested} > {nested} 1 ERROR",
+            f"{second} > {nested} > {nested} 1 ERROR > host:SERVER ERROR",
+            f"{second} > {nested} > {nested} 2",
+            f"{second} > {nested} > {nested} 2 > host:SERVER",
+        ]
+    )
+
+
+async def test_a_span_says_where_the_call_went_and_how_it_ended(receiver, traces, tmp_path):
+    """
+    What the semantic conventions ask for, and the words of Remora beside it.
+    """
+    async with serving(Relay(), listen="http:") as served:
+        url = served.endpoints[0].url
+        async with Manager({"plugins": {"relay": {"endpoint": url, "retry": {"max_retries": 0}}}}) as manager:
+            with anyio.fail_after(10), pytest.raises(RemoraError):
+                await manager.plugin("relay", str, str, service="test.Relay", method="say").execute("x")
+    await to_thread.run_sync(traces.force_flush)
+    spans = await to_thread.run_sync(receiver.wait_for_spans, 3)
+
+    attempt = next(span for span in spans if "remora.attempt" in span.attributes)
+    host, _, port = url.removeprefix("http://").partition(":")
+    assert attempt.name == "test.Relay/say"
+    assert attempt.attributes == {
+        "rpc.system.name": "connectrpc",
+        "rpc.method": "test.Relay/say",
+        "rpc.response.status_code": "UNAVAILABLE",
+        "error.type": "UNAVAILABLE",
+        "server.address": host,
+        "server.port": int(port),
+        "remora.plugin": "relay",
+        "remora.instance": url,
+        "remora.attempt": 1,
+    }
+
+
+def _path(span, by_id):
+    number = span.attributes.get("remora.attempt")
+    name = f"{span.process}:{span.kind}" + (f" {number}" if number else "") + (" ERROR" if span.is_error else "")
+    return f"{_path(by_id[span.parent_id], by_id)} > {name}" if span.parent_id in by_id else name

@@ -1,0 +1,181 @@
+"""
+The exporter `prometheus`: what a scrape gets, in which format, and that it leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import anyio
+import httpx
+import importlib_metadata
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+from prometheus_client.samples import Sample
+
+from remora import ConfigError, Manager, MetricsRegistry
+from remora.testing import check_exporter
+from remora_prometheus import PrometheusExporter, RemoraCollector
+
+pytestmark = pytest.mark.anyio
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+
+
+def _registry() -> MetricsRegistry:
+    registry = MetricsRegistry()
+    registry.counter("jobs_total", "Jobs.", ["queue"]).add(3, 'a "b" \\ c\nd')
+    registry.gauge("users", "Users.").set(42.5)
+    seconds = registry.histogram("seconds", "Seconds.", [0.1, 1], ["path"]).bind("/")
+    seconds.observe(0.05)
+    seconds.observe(0.5, trace_id=TRACE, span_id="00f067aa0ba902b7")
+    seconds.observe(7)
+    return registry
+
+
+async def test_scrape_gets_the_text_format_by_default() -> None:
+    """
+    Awkward label values, numbers and buckets arrive as they were recorded.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+        answer = await client.get(exporter.url)
+    samples = {(each.name, *sorted(each.labels.values())): each.value for each in _samples(answer.text)}
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 3 == samples["jobs_total", 'a "b" \\ c\nd']
+    assert 42.5 == samples["users",]
+    assert [1, 2, 3] == [samples["seconds_bucket", *sorted(("/", bound))] for bound in ("0.1", "1.0", "+Inf")]
+    assert (3, 7.55) == (samples["seconds_count", "/"], pytest.approx(samples["seconds_sum", "/"]))
+
+
+def _samples(text: str) -> list[Sample]:
+    return [sample for family in parse(text) for sample in family.samples]
+
+
+async def test_openmetrics_has_the_exemplars() -> None:
+    """
+    In the bucket of the value that was measured in a trace.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient(headers=OPENMETRICS) as client:
+        answer = await client.get(exporter.url)
+    samples = [sample for family in parse_openmetrics(answer.text) for sample in family.samples]
+    exemplars = {sample.labels["le"]: sample.exemplar for sample in samples if sample.exemplar}
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert {"1.0"} == exemplars.keys()
+    assert {"trace_id": TRACE, "span_id": "00f067aa0ba902b7"} == exemplars["1.0"].labels
+    assert 0.5 == exemplars["1.0"].value
+
+
+async def test_there_is_nothing_but_metrics() -> None:
+    """
+    Other paths are not found, and nothing can be posted.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+        other = await client.get(exporter.url + "/x")
+        posted = await client.post(exporter.url)
+
+    assert (404, 405) == (other.status_code, posted.status_code)
+
+
+async def test_metrics_can_be_scraped_while_something_holds_up_the_event_loop() -> None:
+    """
+    That is when one wants to see them.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot):
+        found = httpx.get(exporter.url)  # noqa: ASYNC210, it is to block
+
+    assert "jobs_total" in found.text
+
+
+async def test_silent_client_is_in_nobodys_way() -> None:
+    """
+    It is let go when the exporter is.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+        with socket.create_connection(("127.0.0.1", exporter.port)):
+            answer = await client.get(exporter.url)
+
+    assert 200 == answer.status_code
+    assert [] == [each.name for each in threading.enumerate() if each.name == "remora-prometheus"]
+
+
+async def test_manager_serves_metrics_at_metrics_port(free_port: int) -> None:
+    """
+    The short form; only this machine is answered.
+    """
+    async with Manager({"metrics_port": free_port}) as manager:
+        manager.metrics.counter("mine_total", "The application's own.").inc()
+        async with httpx.AsyncClient() as client:
+            with anyio.fail_after(5):
+                answer = await _scrape(client, f"http://127.0.0.1:{free_port}/metrics")
+
+    assert "mine_total 1.0" in answer
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", free_port))
+
+
+async def _scrape(client: httpx.AsyncClient, url: str) -> str:
+    while True:
+        try:
+            return (await client.get(url)).text
+        except httpx.ConnectError:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_port_that_is_taken_is_said_and_hurts_no_call() -> None:
+    """
+    The exporter is tried again later.
+    """
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with Manager({"metrics_port": taken.getsockname()[1]}) as manager:
+            with anyio.fail_after(5):
+                while not manager.extension_faults():
+                    await anyio.lowlevel.checkpoint()
+            (fault,) = manager.extension_faults().values()
+
+    assert "in use" in fault.last
+
+
+async def test_two_ports_are_an_error(free_port: int) -> None:
+    """
+    Unless they are the same.
+    """
+    Manager({"metrics_port": free_port, "exporters": {"prometheus": {"port": free_port}}})
+    with pytest.raises(ConfigError, match="metrics_port: exporters.prometheus.port says 1, not"):
+        Manager({"metrics_port": free_port, "exporters": {"prometheus": {"port": 1}}})
+    with pytest.raises(ConfigError, match="exporters.prometheus.port: expected a number"):
+        Manager({"exporters": {"prometheus": {"port": 70000}}})
+
+
+def test_collector_fits_into_a_registry_of_the_application() -> None:
+    """
+    Beside what else is in there.
+    """
+    registry = CollectorRegistry()
+    registry.register(RemoraCollector(_registry().snapshot))
+
+    assert b"users 42.5" in generate_latest(registry)
+
+
+async def test_exporter_is_found_by_its_entry_point_and_keeps_the_contract(free_port: int) -> None:
+    """
+    By name, as a configuration finds it.
+    """
+    (found,) = importlib_metadata.entry_points(group="remora", name="prometheus")
+    module = found.load()
+    (spec,) = module.remora_register_metric_exporters()
+
+    assert "prometheus" == spec.name
+    assert await check_exporter(spec, module.Options(port=free_port))

@@ -1,0 +1,118 @@
+"""
+Metrics as an application and the author of an exporter use them. Never run; mypy and pyright check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+
+from remora import ExporterSpec, Manager, MetricsRegistry, hookimpl
+from remora.metrics import BoundCounter, Counter, Distribution, Histogram, MetricBatch, MetricKind
+from remora.protocols import MetricExporter, PullExporter
+from remora.testing import RecordingExporter, check_exporter
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options with a default each.
+    """
+
+    path: str = "metrics.log"
+
+
+class LogFile:
+    """
+    An exporter needs no base class.
+    """
+
+    name = "log-file"
+
+    def supports(self, kind: MetricKind) -> bool:
+        """
+        All but histograms.
+        """
+        return kind is not MetricKind.HISTOGRAM
+
+    async def export(self, batch: MetricBatch) -> None:
+        """
+        Print every point.
+        """
+        for metric in batch.metrics:
+            for point in metric.points:
+                value = point.value.quantile(0.95) if isinstance(point.value, Distribution) else point.value
+                print(batch.time, metric.name, dict(zip(metric.labels, point.labels, strict=True)), value)
+
+    async def close(self) -> None:
+        """
+        Nothing to close.
+        """
+
+
+class Page:
+    """
+    Neither does one that is fetched from.
+    """
+
+    name = "page"
+
+    def serving(self, read: Callable[[], MetricBatch]) -> AbstractAsyncContextManager[object]:
+        """
+        Lend the function.
+        """
+        return nullcontext(read)
+
+    async def close(self) -> None:
+        """
+        Nothing to close.
+        """
+
+
+def build(options: Options) -> MetricExporter:
+    """
+    The exporter.
+    """
+    print(options.path)
+    return LogFile()
+
+
+def build_page(options: Options) -> PullExporter:
+    """
+    The other one.
+    """
+    return Page()
+
+
+@hookimpl
+def remora_register_metric_exporters() -> Iterable[ExporterSpec[Options]]:
+    """
+    Both.
+    """
+    return [ExporterSpec("log-file", Options, build), ExporterSpec("page", Options, build_page)]
+
+
+async def record(manager: Manager) -> None:
+    """
+    Instruments and handles.
+    """
+    registry: MetricsRegistry = manager.metrics
+    counter: Counter = registry.counter("pages_served_total", "Pages.", ["method", "status"])
+    counter.inc("GET", status=200)
+    handle: BoundCounter = counter.bind(method="GET", status="200")
+    handle.add(2)
+    registry.gauge("users").set(42)
+    histogram: Histogram = registry.histogram("seconds", "Seconds.", [0.1, 1], ("path",))
+    histogram.observe(0.25, "/api/users")
+    histogram.bind("/").observe(0.3, trace_id="4bf92f3577b34da6a3ce929d0e0e4736", span_id="00f067aa0ba902b7")
+    registry.add_exporter(LogFile())
+    registry.add_exporter(Page())
+    registry.add_exporter(RecordingExporter([MetricKind.COUNTER]))
+
+
+async def check() -> list[str]:
+    """
+    The contract.
+    """
+    return await check_exporter(ExporterSpec("log-file", Options, build))

@@ -1,0 +1,34 @@
+"""
+What tests of strangers use. Never run; mypy and pyright check the types.
+"""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from remora import Manager, PluginInfo, Unavailable
+from remora.schema import Change, compare, describe
+from remora.testing import Answer, Crash, Drop, Echo, Fail, Finding, Hang, ScriptedPlugin, TestHost, examine
+from remora.types import InstanceReady
+
+
+async def scripted(remora_host: TestHost) -> None:
+    """
+    A test with the fixture.
+    """
+    pay = remora_host.plugin("pay", retry={"max_retries": 0})
+    assert_type(pay, ScriptedPlugin)
+    pay.script("charge", Answer({"a": 1}), Echo(after=1), Fail(Unavailable("busy")), Hang(), Drop())
+    pay.at(3, Crash())
+    pay.at(3, "crash")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(await remora_host.start(), Manager)
+    assert_type(await remora_host.events.wait_for(InstanceReady, plugin="pay"), InstanceReady)
+    assert_type(await examine("balancer", object()), list[Finding])
+
+
+def compared(old: type, new: type) -> None:
+    """
+    A test that a service still serves its callers.
+    """
+    assert_type(describe(old), PluginInfo)
+    assert_type(compare(describe(old), describe(new)), list[Change])
