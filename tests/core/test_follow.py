@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from remora import ConfigError, ManagerClosed, ManagerConfig, Unavailable
+from remora import ConfigError, ManagerClosed, ManagerConfig, ReloadReport, Unavailable
 from remora._follow import Follower
 from remora._watch import content_of
 from remora.types import ConfigRejected, Event
@@ -28,7 +28,7 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
     file.write_text(GOOD.format(1))
     applied, send, receive = list[int](), *anyio.create_memory_object_stream[int | Event](99)
 
-    async def apply(config: ManagerConfig) -> None:
+    async def apply(config: ManagerConfig) -> ReloadReport:
         plugin = config.plugins["p"]
         if plugin.instances == 7:
             raise ConfigError("plugins.p.instances: nobody wants 7")
@@ -37,6 +37,7 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
             raise (Unavailable if plugin.instances == 8 else ManagerClosed)("not now")
         applied.append(plugin.instances)
         await send.send(plugin.instances)
+        return ReloadReport(applied=True)
 
     with send, receive, anyio.fail_after(20):
         async with anyio.create_task_group() as group:

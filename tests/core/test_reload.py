@@ -153,6 +153,7 @@ async def test_instances_at_other_endpoints_are_kept(anyio_backend: object) -> N
         assert [7, 7] == [each.weight for each in host.route().instances]
 
 
+@pytest.mark.fault(50)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_no_call_fails_while_the_endpoint_changes(strategy: Any, anyio_backend: object) -> None:
     """
@@ -220,6 +221,7 @@ async def test_without_rollback_what_can_be_applied_is(anyio_backend: object) ->
         assert "script:b" == host.route().instances[0].name
 
 
+@pytest.mark.fault(48)
 async def test_a_wrong_configuration_is_refused_before_anything_is_done(anyio_backend: object) -> None:
     """
     With all of its problems.

@@ -151,6 +151,7 @@ class Edits:
 _QUIET = {"retry": {"max_retries": 0}}
 
 
+@pytest.mark.fault(50)
 @pytest.mark.parametrize("strategy", ["graceful", "rolling", "recreate"])
 async def test_no_call_fails_during_a_hundred_reloads(strategy: Any, anyio_backend: object) -> None:
     """

@@ -91,6 +91,7 @@ def through_backup(file: Path, content: str) -> None:
     os.unlink(f"{file}~")
 
 
+@pytest.mark.fault(49)
 @pytest.mark.parametrize("write", [in_place, renamed, created_anew, through_backup])
 async def test_a_change_is_reported_once_and_soon(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
     """
@@ -109,6 +110,7 @@ async def test_a_change_is_reported_once_and_soon(tmp_path: Path, write: Callabl
         assert 0 == reports.statistics().current_buffer_used
 
 
+@pytest.mark.fault(49)
 async def test_a_volume_of_kubernetes_is_followed(tmp_path: Path) -> None:
     """
     A link to a folder is replaced; the file's own link never changes.
@@ -153,6 +155,7 @@ async def test_a_link_to_a_file_elsewhere_is_followed(tmp_path: Path) -> None:
         assert 4 == instances(await reports.receive())
 
 
+@pytest.mark.fault(49)
 async def test_what_changes_nothing_is_not_reported(tmp_path: Path) -> None:
     """
     A touch, the same text again, other files, and text that is back before anybody looks.
@@ -173,6 +176,7 @@ async def test_what_changes_nothing_is_not_reported(tmp_path: Path) -> None:
         assert 0 == reports.statistics().current_buffer_used
 
 
+@pytest.mark.fault(47, 49)
 async def test_a_file_that_is_wrong_or_gone_is_reported_once(tmp_path: Path) -> None:
     """
     With the clear error; then the good one that follows.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, assert_type
 
-from remora import ConfigError, ManagerConfig
+from remora import ConfigError, Manager, ManagerConfig, ReloadOptions
 from remora.config import (
     LoadedConfig,
     Place,
@@ -44,6 +44,14 @@ def tell(path: str) -> None:
     assert_type(effective_values(loaded.config), dict[str, Any])
     assert_type(config_schema(transports()), dict[str, Any])
     loaded.locate(ConfigError("plugins.pay: wrong"))
+
+
+async def follow(path: Path) -> None:
+    """
+    A manager that reloads when its files change.
+    """
+    async with Manager.from_file(path, watch=True, reload_options=ReloadOptions(strategy="rolling")) as manager:
+        assert_type(manager, Manager)
 
 
 def observe(event: Event) -> None:

@@ -139,6 +139,7 @@ class Delivery:
         """
         route, breaker, condition = self._route, instance.breaker, instance.condition
         instance.in_flight -= 1
+        instance.meter.attempted(duration, failure)
         verdict = True if failure is None else verdict_of(failure)
         if verdict:
             if (change := breaker.succeeded(permit, duration=duration)) is not None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._conduct import Conduct
     from remora._generation import Plugged
+    from remora._meters import Meters
     from remora.config import ManagerConfig, PluginConfig
     from remora.types import Call, Event, Reply
 
@@ -46,6 +47,7 @@ class Fleet:
         config: The configuration that is in force.
         drains: The drains that are going on.
         is_closed: Whether nothing is started any more.
+        meters: What counts their calls; None for nothing.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Fleet:
         self.catalog = catalog
         self.drains = Drains(publish)
         self.is_closed = False
+        self.meters: Meters | None = None
         self._tell = publish
         self._conduct = conduct
         self._rng = rng
@@ -193,6 +196,8 @@ class Fleet:
         Let a plugin be called by its name.
         """
         self._plugged[plugged.config.name] = plugged
+        if self.meters is not None:
+            self.meters.attach(plugged.route)
 
     def take(self, name: str) -> Plugged | None:
         """
@@ -217,6 +222,8 @@ class Fleet:
         """
         supervisor = self.running()
         for part in parts:
+            if self.meters is not None:
+                self.meters.attach(plugged.route, [part.instance])
             supervisor.start(plugged.route, part)
 
     async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
@@ -263,7 +270,8 @@ class Fleet:
         Let no new calls in, and start nothing any more.
         """
         self.is_closed = True
-        self.entered().close()
+        if self._supervisor is not None:
+            self._supervisor.close()
         for plugged in self:
             plugged.route.is_closed = True
 

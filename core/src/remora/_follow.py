@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._watch import RESCAN, watch_config
+from remora._watch import RESCAN, content_of, require_watching, watch_config
 from remora.errors import ConfigError, ManagerClosed, RemoraError
 from remora.types import ConfigRejected
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from remora.config import LoadedConfig, ManagerConfig
+    from remora.reload import ReloadReport
     from remora.types import Event
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Follower:
 
     async def run(
         self,
-        apply: Callable[[ManagerConfig], Awaitable[object]],
+        apply: Callable[[ManagerConfig], Awaitable[ReloadReport]],
         publish: Callable[[Event], None],
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
@@ -65,7 +66,9 @@ class Follower:
                 _reject(found, publish)
                 return
             try:
-                await apply(found.config)
+                report = await apply(found.config)
+                if report.error is not None:
+                    _log.error("the changed configuration is not in force: %s", report.error)
             except ConfigError as error:
                 found.locate(error)
                 _reject(error, publish)
@@ -75,6 +78,17 @@ class Follower:
                 _log.error("the changed configuration is not in force: %s", error)
 
         await watch_config(self.path, take, known=self.known, rescan=self.rescan, task_status=task_status)
+
+
+def follow(path: str | os.PathLike[str]) -> Follower:
+    """
+    What follows the files at a path from their content at this moment; read them after it.
+
+    Raises:
+        NotInstalled: What watches files is not there.
+    """
+    require_watching()
+    return Follower(path=path, known=content_of(path))
 
 
 def _reject(error: ConfigError, publish: Callable[[Event], None]) -> None:

@@ -20,6 +20,8 @@ from remora._errand import Errand
 from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
 from remora._fleet import Fleet
+from remora._follow import Follower, follow
+from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
 from remora._transition import Transition
@@ -29,6 +31,7 @@ from remora.config import ManagerConfig, dependants_of, structure_config, trace_
 from remora.errors import ConfigError, DrainTimeout, ManagerClosed
 from remora.inspection import inspect
 from remora.metrics import MetricsRegistry
+from remora.observability import observe
 from remora.reload import ReloadOptions, ReloadReport
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from remora._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
+    from remora.observability import ObservabilityMetrics
     from remora.reload import ReloadPlan
     from remora.types import Event, ExtensionFaults, PluginInfo
 
@@ -92,6 +96,8 @@ class Manager:
         )
         self._turns = Turns()
         self._group: TaskGroup | None = None
+        self._follower: Follower | None = None
+        self._reload_options: ReloadOptions | None = None
         check_config(self._catalog, wanted)
         check_exporters(self._catalog, wanted)
         kept = wanted.metrics
@@ -101,21 +107,43 @@ class Manager:
             max_series=kept.max_series,
             export_timeout=kept.export_timeout,
         )
+        self._meters = Meters(self._metrics) if kept.enabled else None
+        if self._meters is not None:
+            self._bus.count, self._conduct.count = self._meters.observe, self._meters.fault
+            self._fleet.meters = self._meters
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, extensions: Sequence[object] = ()) -> Self:
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        extensions: Sequence[object] = (),
+        watch: bool = False,
+        reload_options: ReloadOptions | None = None,
+    ) -> Self:
         """
         A manager with the configuration of a file, or of all files of a directory.
 
+        Args:
+            path: The file or the directory.
+            extensions: Hook modules or objects, beside those that are installed.
+            watch: Whether the manager reloads when the files change. Those that cannot be used are a `ConfigRejected`
+                event, and change nothing.
+            reload_options: How it reloads then.
+
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
+            NotInstalled: It names a feature that is not there, or what watches files is not.
         """
+        follower = follow(path) if watch else None
         loaded = trace_config(path, more=partial(cls, extensions=extensions))
         try:
-            return cls(loaded.config, extensions=extensions)
+            manager = cls(loaded.config, extensions=extensions)
         except ConfigError as error:
             loaded.locate(error)
             raise
+        manager._follower, manager._reload_options = follower, reload_options
+        return manager
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
@@ -128,6 +156,9 @@ class Manager:
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
             self._fleet.start(self._group)
+            if self._follower is not None:
+                apply = partial(self.reload, options=self._reload_options)
+                await self._group.start(partial(self._follower.run, apply, self._bus.publish))
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise
@@ -138,6 +169,8 @@ class Manager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._group is not None
+        if self._meters is not None:
+            self._meters.closing()
         self._fleet.close()
         self._group.cancel_scope.shield = True
         try:
@@ -421,6 +454,13 @@ class Manager:
         What is counted, also by the application itself, and who gets to see it.
         """
         return self._metrics
+
+    def observability(self) -> ObservabilityMetrics:
+        """
+        How many calls there were since the manager was entered, how they ended, how long they took, and how everything
+        is now. Numbers are exact; latencies are as exact as the buckets of their histograms.
+        """
+        return observe({plugged.config.name: plugged.route for plugged in self._fleet}, self._metrics)
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """

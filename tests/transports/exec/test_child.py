@@ -123,7 +123,7 @@ async def test_a_deadline_ends_the_call_by_itself(open_child, ask, protocol, tmp
         with pytest.raises(DeadlineExceeded):
             await ask(channel, "hang" if protocol == "oneshot" else "sleep", str(tmp_path / "marker"), timeout=0.3)
 
-        assert anyio.current_time() - started < 3
+        assert anyio.current_time() - started < 4
 
 
 @SHARED_ALL
@@ -212,7 +212,7 @@ async def test_leaving_ends_grandchildren_too(open_child, ask, protocol, group_m
         assert len(group_members(group)) == 2
         started = anyio.current_time()
 
-    assert anyio.current_time() - started < 3
+    assert anyio.current_time() - started < 4
     assert group_members(group) == []
 
 
@@ -229,7 +229,7 @@ async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(
             tasks.cancel_scope.cancel()
         started = anyio.current_time()
 
-    assert anyio.current_time() - started < 1.5
+    assert anyio.current_time() - started < 4
     assert group_members(pid) == []
 
 

@@ -108,7 +108,7 @@ async def test_a_child_that_exits_before_it_is_ready_tells_its_status_and_last_w
 
     assert caught.value.exit_status == 7
     assert caught.value.stderr == ("no config", "giving up")
-    assert anyio.current_time() - started < 2
+    assert anyio.current_time() - started < 4
 
 
 @pytest.mark.fault(4)
@@ -116,11 +116,11 @@ async def test_a_silent_child_is_not_ready_and_killed_with_all_it_started(open_s
     pid_file = tmp_path / "pid"
     body = f"echo $$ > {pid_file}; trap '' TERM; sleep 600 & sleep 600; sleep 600"
     started = anyio.current_time()
-    with pytest.raises(Unavailable, match=r"not ready after 0.3 s"):
-        async with open_script(script(body), connection_timeout=0.3):
+    with pytest.raises(Unavailable, match=r"not ready after 1 s"):
+        async with open_script(script(body), connection_timeout=1):
             pass
 
-    assert anyio.current_time() - started < 2
+    assert anyio.current_time() - started < 4
     assert group_members(int(pid_file.read_text())) == []
 
 
@@ -273,7 +273,7 @@ async def test_a_grandchild_in_a_session_of_its_own_that_holds_the_pipes_delays_
         async with open_script(script(body), protocol=protocol) as channel:
             await ask(channel, "m")
 
-    assert anyio.current_time() - started < 3
+    assert anyio.current_time() - started < 10
     os.kill(int(pid_file.read_text()), 9)
 
 

@@ -32,6 +32,7 @@ _TOPICS: dict[str, tuple[str, ...]] = {
     "auth": ("auth",),
     "fallback": ("fallback",),
     "version": ("version",),
+    "requirements": ("requires",),
 }
 """What is told, in this order, and the keys of the plugin's table that decide it."""
 
@@ -73,6 +74,7 @@ def points(plugin: PluginConfig, transports: Sequence[TransportSpec[object]]) ->
         _auth(plugin),
         _fallback(plugin),
         _version(plugin),
+        _requirements(plugin),
     ]
     return [Point(topic, text, keys) for (topic, keys), text in zip(_TOPICS.items(), texts, strict=True)]
 
@@ -227,3 +229,9 @@ def _version(plugin: PluginConfig) -> str:
     if plugin.version[0] in "<>=!~":
         return f"An instance whose version is not {plugin.version} is not used."
     return f"It is shown as {plugin.version} where it does not say so itself."
+
+
+def _requirements(plugin: PluginConfig) -> str:
+    if not plugin.requires:
+        return "It is started without waiting for others."
+    return f"It is started once these have been ready, and stopped before them: {', '.join(plugin.requires)}."

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from remora._caller import CallOptions
+    from remora._drain import Tell
     from remora.config import ManagerConfig, PluginConfig
     from remora.inspection import Inspected
-    from remora.reload import ReloadOptions, ReloadReport
+    from remora.metrics import MetricsRegistry
+    from remora.reload import ReloadOptions, ReloadPlan, ReloadReport
     from remora.types import ExtensionFaults, HealthStatus, PluginInfo
 
 Request = TypeVar("Request")
@@ -168,14 +170,15 @@ class Manager:
         )
         return response
 
-    def register(self, plugin: PluginConfig) -> None:
+    def register(self, plugin: PluginConfig, options: ReloadOptions | None = None) -> None:
         """
-        Add a plugin while the manager runs.
+        Add a plugin while the manager runs, as `remora.Manager.register`.
 
         Raises:
             ConfigError: There is one of that name, or its table makes no sense.
+            RemoraError: It does not get ready, and is not there.
         """
-        self._loop.call(self._manager.register, plugin)
+        self._loop.call(self._manager.register, plugin, options)
 
     def unregister(self, name: str, *, drain: bool = True) -> None:
         """
@@ -187,14 +190,14 @@ class Manager:
         """
         self._loop.call(self._manager.unregister, name, drain=drain)
 
-    def drain(self, name: str, timeout: float, *, force: bool = False) -> None:
+    def drain(self, name: str, timeout: float, *, force: bool = False, progress: Tell | None = None) -> None:
         """
         Refuse new calls of a plugin, and wait for those under way, as `remora.Manager.drain`.
 
         Raises:
             DrainTimeout: Calls were still under way after `timeout` seconds.
         """
-        self._loop.call(self._manager.drain, name, timeout, force=force)
+        self._loop.call(self._manager.drain, name, timeout, force=force, progress=progress)
 
     def reload(
         self, config: ManagerConfig | Mapping[str, object], options: ReloadOptions | None = None
@@ -203,6 +206,35 @@ class Manager:
         Move to another configuration without a call that fails, as `remora.Manager.reload`.
         """
         return self._loop.call(self._manager.reload, config, options)
+
+    def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
+        """
+        What `reload` would do; nothing is done for it.
+
+        Raises:
+            ConfigError: The configuration is wrong.
+        """
+        return self._loop.call(self._manager.plan, config)
+
+    def hurry(self) -> None:
+        """
+        Wait for calls no longer: those that are being drained end now, each with an error.
+        """
+        self._loop.call(self._manager.hurry)
+
+    @property
+    def config(self) -> ManagerConfig:
+        """
+        The configuration that is in force.
+        """
+        return self._manager.config
+
+    @property
+    def metrics(self) -> MetricsRegistry:
+        """
+        Where programs count and measure, from any thread.
+        """
+        return self._manager.metrics
 
     def active_requests(self, name: str | None = None) -> int:
         """
