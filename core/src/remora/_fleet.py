@@ -156,20 +156,26 @@ class Fleet:
             raise ManagerClosed("the manager is shut down")
         return supervisor
 
-    def start(self, group: TaskGroup) -> None:
+    def enter(self, group: TaskGroup) -> None:
         """
-        Have all plugins opened by tasks in a group, each after those that it requires.
+        Have the tasks in a group that own instances.
+        """
+        self._group = group
+        self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
+
+    def start(self) -> None:
+        """
+        Have all plugins opened, each after those that it requires.
 
         Raises:
             ConfigError: One of them cannot be made.
         """
-        self._group = group
-        self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
+        assert self._group is not None
         for name in self._in_order(self.config):
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.requires:
-                group.start_soon(self._start_after, plugged)
+                self._group.start_soon(self._start_after, plugged)
             else:
                 self.open(plugged, plugged.parts)
         self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}

@@ -151,11 +151,12 @@ class Manager:
         logging.getLogger("remora").setLevel(self._fleet.config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._fleet.enter(self._group)
         try:
             self._metrics.exports.start(self._group, self._conduct)
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
-            self._fleet.start(self._group)
+            self._fleet.start()
             if self._follower is not None:
                 apply = partial(self.reload, options=self._reload_options)
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
