@@ -73,14 +73,11 @@ def names(status: dict) -> list[str]:
     return [each["name"] for each in status["plugins"]]
 
 
-@pytest.mark.parametrize("backend", [pytest.param("asyncio"), pytest.param("trio")])
-def test_a_host_follows_its_file_and_ends_in_good_order(config, backend, backends):
+def test_a_host_follows_its_file_and_ends_in_good_order(config, anyio_backend):
     """
     A change is in force without a restart; SIGTERM ends the host and its plugins, with the exit code 0.
     """
-    if backend not in backends:
-        pytest.skip(f"{backend} is not asked for")
-    with running(config, "--watch", backend=backend) as (process, url):
+    with running(config, "--watch", backend=anyio_backend) as (process, url):
         first = status_until(url, lambda status: status["status"] == "healthy")
         write(config, "words", "more")
         second = status_until(url, lambda status: names(status) == ["words", "more"])
@@ -96,13 +93,13 @@ def test_a_host_follows_its_file_and_ends_in_good_order(config, backend, backend
     assert "plugins: expected a table of plugins by name" in log
 
 
-def test_an_operator_with_the_token_restarts_a_plugin(config, tmp_path, backends):
+def test_an_operator_with_the_token_restarts_a_plugin(config, tmp_path):
     """
     The token is read from a file, never from the command line.
     """
     token = tmp_path / "token"
     token.write_text("open sesame\n")
-    with running(config, "--admin-token-file", str(token), backend=backends[0]) as (process, url):
+    with running(config, "--admin-token-file", str(token), backend="asyncio") as (process, url):
         status_until(url, lambda status: status["status"] == "healthy")
         headers = {"Authorization": "Bearer open sesame"}
         with urlopen(Request(f"{url}plugins/words/restart", method="POST", headers=headers)) as answer:
@@ -114,14 +111,16 @@ def test_an_operator_with_the_token_restarts_a_plugin(config, tmp_path, backends
     assert process.returncode == 0
 
 
-def test_top_prints_the_table_once_where_nobody_watches(config, backends):
+def test_top_prints_the_table_once_where_nobody_watches(config):
     """
     For scripts, and for people who pipe.
     """
-    with running(config, backend=backends[0]) as (_, url):
+    with running(config, backend="asyncio") as (_, url):
         status_until(url, lambda status: status["status"] == "healthy")
         command = [sys.executable, "-m", "remora_cli", "top", url]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, env={**os.environ, "COLUMNS": "120"})
+        shown = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, env={**os.environ, "COLUMNS": "120"}
+        )
 
     assert shown.returncode == 0, shown.stderr
     assert "words" in shown.stdout

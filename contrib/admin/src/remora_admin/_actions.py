@@ -27,9 +27,7 @@ class Actions:
     Restart, drain, reload.
     """
 
-    def __init__(
-        self, manager: Manager, token: Secret | None, reload: Callable[[], Awaitable[object]] | None
-    ) -> None:
+    def __init__(self, manager: Manager, token: Secret | None, reload: Callable[[], Awaitable[object]] | None) -> None:
         self._manager = manager
         self._token = token
         self._reload = reload

@@ -54,7 +54,7 @@ def _overall(statuses: list[Status]) -> Status:
 def _plugin(manager: Manager, name: str, found: PluginMetrics) -> dict[str, Any]:
     return {
         "name": name,
-        "labels": dict(manager.labels(name)),
+        "labels": dict(manager.config.plugins[name].labels) if name in manager.config.plugins else {},
         "retries": found.retries,
         "latency_sum": found.latency.mean * found.total_requests,
         **_figures(found),
@@ -83,8 +83,9 @@ def _figures(found: PluginMetrics | InstanceMetrics) -> dict[str, Any]:
 
 
 def _latency(latency: Latencies, count: int) -> dict[str, float | None]:
-    figures = {"p50": latency.p50, "p95": latency.p95, "p99": latency.p99}
-    return figures if count else dict.fromkeys(figures)
+    if not count:
+        return {"p50": None, "p95": None, "p99": None}
+    return {"p50": latency.p50, "p95": latency.p95, "p99": latency.p99}
 
 
 def _error(error: LastError | None) -> dict[str, Any] | None:

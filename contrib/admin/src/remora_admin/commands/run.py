@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import click
 
 from remora import Secret
@@ -56,14 +57,10 @@ way, a second one at once; the exit code is 0 then.
     help="Whoever sends this token may restart, drain, reload.",
 )
 @backend_option
-def command(
-    output: Output, config: str, listen: str, watch: bool, admin_token_file: str | None, backend: str
-) -> None:
+def command(output: Output, config: str, listen: str, watch: bool, admin_token_file: str | None, backend: str) -> None:
     """
     Run until stopped.
     """
-    import anyio
-
     require_backend(backend)
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)  # how much is said is for `log_level` to say
