@@ -103,7 +103,7 @@ LAYERS = {
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _errand"
-        " _events _exporting _fleet _follow _meters _plan _registry _transition _turns",
+        " _events _exporting _fleet _follow _interception _meters _plan _registry _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

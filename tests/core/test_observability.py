@@ -263,7 +263,7 @@ async def test_traced_calls_leave_exemplars() -> None:
     Whoever traces says which trace is at hand.
     """
     async with stage(table()) as host:
-        host.manager.metrics.tracing = lambda: {"trace_id": "ab" * 16, "span_id": "cd" * 8}
+        host.manager.metrics.tracing = lambda _: {"trace_id": "ab" * 16, "span_id": "cd" * 8}
         await host.call()
         batch = host.manager.metrics.snapshot()
 

@@ -19,14 +19,13 @@ from remora.policy import Permit, verdict_of
 from remora.types import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import NoReturn
 
     from remora._instance import Instance
-    from remora._interception import Proceed
+    from remora._interception import Interception, Proceed
     from remora._route import Route
     from remora.policy import Ticket
-    from remora.protocols import AttemptInterceptor
+    from remora.protocols import Channel
     from remora.types import Call, Reply
 
 _RETIRED = State.RETIRED
@@ -40,9 +39,11 @@ class Delivery:
     What the attempts of one plugin's calls need.
     """
 
-    def __init__(self, route: Route, interceptors: Sequence[tuple[str, AttemptInterceptor]] = ()) -> None:
+    def __init__(self, route: Route, interception: Interception) -> None:
         self._route = route
-        self._interceptors = interceptors
+        self._interceptors = interception.attempts
+        self._first: dict[Instance, tuple[Channel, Proceed]] = {}
+        self._may_wait = bool(interception.attempts) and interception.attempts_wait
         self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
     async def queue(self, instance: Instance, call: Call, ticket: Ticket) -> bool:
@@ -85,18 +86,28 @@ class Delivery:
     def sender(self, instance: Instance, number: int) -> Proceed:
         """
         What carries a call to an instance as its attempt of that number, with the parts of interceptors and of the
-        auth method, and with a timer for the deadline where the transport has none of its own.
+        auth method, and with a timer for the deadline where the transport has none of its own, or not for all of it.
         """
         channel = instance.channel
         if channel is None:
             raise Unavailable("the instance was closed", sent=False)
         send = channel.call if instance.authenticate is None else instance.sender(channel)
         if self._interceptors:
-            attempt = Attempt(
-                number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint
-            )
-            send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
-        return send if instance.native_deadline else partial(self._within, instance=instance, send=send)
+            send = self._intercepted(instance, channel, number, send)
+        return send if instance.native_deadline and not self._may_wait else partial(self._within, instance=instance, send=send)
+
+    def _intercepted(self, instance: Instance, channel: Channel, number: int, send: Proceed) -> Proceed:
+        """
+        Interceptors around the sending of one attempt; those of a first attempt are the same in every call.
+        """
+        known = self._first.get(instance)
+        if number == 1 and known is not None and known[0] is channel:
+            return known[1]
+        attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint)
+        send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
+        if number == 1:
+            self._first[instance] = channel, send
+        return send
 
     async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
@@ -125,12 +136,19 @@ class Delivery:
         return self._route.conduct.cancelled(f"the transport of {instance.origin}", group)
 
     def end(
-        self, instance: Instance, ticket: Ticket, permit: Permit, failure: RemoraError | None, duration: float
+        self,
+        call: Call,
+        instance: Instance,
+        ticket: Ticket,
+        permit: Permit,
+        failure: RemoraError | None,
+        duration: float,
     ) -> None:
         """
         Stage 10: end an attempt; one verdict for all policies, and the place goes to whoever is next.
 
         Args:
+            call: The call.
             instance: The instance.
             ticket: The place.
             permit: What `begin` has returned.
@@ -139,7 +157,7 @@ class Delivery:
         """
         route, breaker, condition = self._route, instance.breaker, instance.condition
         instance.in_flight -= 1
-        instance.meter.attempted(duration, failure)
+        instance.meter.attempted(call, duration, failure)
         verdict = True if failure is None else verdict_of(failure)
         if verdict:
             if (change := breaker.succeeded(permit, duration=duration)) is not None:

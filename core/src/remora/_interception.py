@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from remora._catalog import Catalog, Feature
     from remora._conduct import Conduct
-    from remora.protocols import AttemptInterceptor, Interceptor
+    from remora.protocols import AttemptInterceptor, Interceptor, Tracing
     from remora.specs import InterceptorSpec
     from remora.types import Attempt
 
@@ -35,10 +35,16 @@ class Interception:
     Attributes:
         calls: What wraps each call.
         attempts: What wraps each of its attempts.
+        calls_wait: Whether some of what wraps calls may wait for something of its own.
+        attempts_wait: Whether some of what wraps attempts may.
+        tracing: What knows the trace of a call.
     """
 
     calls: Sequence[tuple[str, Interceptor]] = ()
     attempts: Sequence[tuple[str, AttemptInterceptor]] = ()
+    calls_wait: bool = True
+    attempts_wait: bool = True
+    tracing: Tracing | None = None
 
     @classmethod
     def of(cls, catalog: Catalog, plugin: str) -> Interception:
@@ -48,7 +54,24 @@ class Interception:
         Raises:
             ExtensionError: One of them cannot be built.
         """
-        return cls(list(_built(catalog, "build", plugin)), list(_built(catalog, "attempt", plugin)))
+        calls, attempts = list(_built(catalog, "build", plugin)), list(_built(catalog, "attempt", plugin))
+        return cls(
+            [(feature.named("interceptor"), each) for feature, each in calls],
+            [(feature.named("interceptor"), each) for feature, each in attempts],
+            calls_wait=any(feature.spec.waits for feature, _ in calls),
+            attempts_wait=any(feature.spec.waits for feature, _ in attempts),
+            tracing=tracing_of(catalog),
+        )
+
+
+def tracing_of(catalog: Catalog) -> Tracing | None:
+    """
+    What knows the trace of a call; of several, the outermost.
+
+    Raises:
+        ExtensionError: One of them cannot be built.
+    """
+    return next((tracing for _, tracing in _built(catalog, "tracing")), None)
 
 
 def served_interceptors(catalog: Catalog) -> list[tuple[str, Interceptor]]:
@@ -58,17 +81,17 @@ def served_interceptors(catalog: Catalog) -> list[tuple[str, Interceptor]]:
     Raises:
         ExtensionError: One of them cannot be built.
     """
-    return list(_built(catalog, "serve"))
+    return [(feature.named("interceptor"), each) for feature, each in _built(catalog, "serve")]
 
 
-def _built(catalog: Catalog, by: str, *arguments: object) -> Iterator[tuple[str, Any]]:
+def _built(catalog: Catalog, by: str, *arguments: object) -> Iterator[tuple[Feature[InterceptorSpec], Any]]:
     features = [claims[0] for claims in catalog.interceptors.values()]
     for feature in sorted(features, key=_place):
         if getattr(feature.spec, by) is None:
             continue
         interceptor = feature.build("interceptor", *arguments, by=by)
         if interceptor is not None:
-            yield feature.named("interceptor"), interceptor
+            yield feature, interceptor
 
 
 def _place(feature: Feature[InterceptorSpec]) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from remora.errors import RemoraError
+    from remora.protocols import Tracing
     from remora.types import Call, Event
 
 
@@ -21,7 +22,7 @@ def of_event(event: Event) -> dict[str, object]:
     return {"event": type(event).__name__, **{name: value for name, value in fields.items() if value}}
 
 
-def of_call(call: Call, error: RemoraError) -> dict[str, object]:
+def of_call(call: Call, error: RemoraError, tracing: Tracing | None = None) -> dict[str, object]:
     """
     What a call that has failed is about.
     """
@@ -29,12 +30,12 @@ def of_call(call: Call, error: RemoraError) -> dict[str, object]:
         "plugin": error.plugin,
         "instance": error.instance,
         "request_id": error.request_id,
-        "trace_id": _trace_id(call),
+        "trace_id": (tracing(call)["trace_id"] if tracing is not None else "") or trace_id_of(call),
     }
     return {"code": str(error.code), "method": call.name, **{name: value for name, value in fields.items() if value}}
 
 
-def _trace_id(call: Call) -> str:
+def trace_id_of(call: Call) -> str:
     """
     The trace that a call belongs to, as its header `traceparent` says; empty when it does not.
     """

@@ -21,6 +21,7 @@ from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
 from remora._fleet import Fleet
 from remora._follow import Follower, follow
+from remora._interception import tracing_of
 from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
@@ -156,6 +157,7 @@ class Manager:
             self._metrics.exports.start(self._group, self._conduct)
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
+            self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog)
             self._fleet.start()
             if self._follower is not None:
                 apply = partial(self.reload, options=self._reload_options)

@@ -218,7 +218,7 @@ class PluginMeter:
         if (tracing := self._registry.tracing) is None:
             duration.observe(seconds)
         else:
-            duration.observe(seconds, **tracing())
+            duration.observe(seconds, **tracing(call))
         if failure is not None:
             self._failed(failure)
 
@@ -266,7 +266,7 @@ class InstanceMeter:
         self._labels = (plugin, instance)
         self._cells: dict[str, BoundCounter] = {}
 
-    def attempted(self, seconds: float, failure: RemoraError | None) -> None:
+    def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
         An attempt has ended.
         """
@@ -280,6 +280,6 @@ class InstanceMeter:
         if (tracing := self._registry.tracing) is None:
             self.duration.observe(seconds)
         else:
-            self.duration.observe(seconds, **tracing())
+            self.duration.observe(seconds, **tracing(call))
         if failure is not None:
             self.last_failure = _failure(failure, self._labels[1])

@@ -32,7 +32,7 @@ class NoMeter:
         Nothing.
         """
 
-    def attempted(self, seconds: float, failure: RemoraError | None) -> None:
+    def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
         Nothing.
         """

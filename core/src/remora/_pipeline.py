@@ -63,11 +63,14 @@ class Pipeline:
         self._route = route
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
-        self._delivery = Delivery(route, interception.attempts)
+        self._delivery = Delivery(route, interception)
+        self._tracing = interception.tracing
         self._fallback = fallback
         self._intercepted: Proceed = self._attempts
-        if interception.calls:  # the deadline holds for them too
-            self._intercepted = partial(self._bounded, send=nested(interception.calls, route.conduct, self._attempts))
+        if interception.calls:
+            self._intercepted = nested(interception.calls, route.conduct, self._attempts)
+        if interception.calls and interception.calls_wait:  # the deadline holds for them too
+            self._intercepted = partial(self._bounded, send=self._intercepted)
 
     def deadline(self, timeout: float | None) -> float:
         """
@@ -135,7 +138,7 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                _log.debug("a call of %s failed: %s", call.name, error, extra=of_call(call, error))
+                _log.debug("a call of %s failed: %s", call.name, error, extra=of_call(call, error, self._tracing))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
@@ -199,7 +202,7 @@ class Pipeline:
                 except BaseExceptionGroup as group:
                     raise delivery.cancelled(instance, group) from None
                 finally:
-                    delivery.end(instance, ticket, permit, failure, clock() - started)  # 10 record
+                    delivery.end(call, instance, ticket, permit, failure, clock() - started)  # 10 record
             except RemoraError as error:
                 if instance is not None:
                     error.locate(plugin=route.name, instance=instance.name, request_id=call.request_id)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from remora.errors import RemoraError
     from remora.metrics import MetricBatch, MetricKind
-    from remora.types import Attempt, Call, Endpoint, HealthStatus, Inspection, Refresh, Reply
+    from remora.types import Attempt, Call, Endpoint, HealthStatus, Inspection, Refresh, Reply, TraceIds
 
 __all__ = [
     "AttemptInterceptor",
@@ -29,6 +29,7 @@ __all__ = [
     "Listener",
     "MetricExporter",
     "PullExporter",
+    "Tracing",
     "Transport",
     "Verifier",
     "WatchedChannel",
@@ -210,6 +211,19 @@ class AttemptInterceptor(Protocol):
         """
         Let the attempt go on with `await proceed(call)`, and return its reply. What it changes in the call is gone
         with the attempt.
+        """
+        ...
+
+
+class Tracing(Protocol):
+    """
+    Knows which trace a call belongs to, for exemplars and log records.
+    """
+
+    def __call__(self, call: Call, /) -> TraceIds:
+        """
+        The trace and the span of an attempt or a call that has just ended, as far as this task knows; of one that no
+        span was made for, those at hand. Called once or twice for each attempt and each call: it must be quick.
         """
         ...
 

@@ -19,6 +19,7 @@ from remora.protocols import (
     Interceptor,
     MetricExporter,
     PullExporter,
+    Tracing,
     Transport,
     Verifier,
 )
@@ -130,6 +131,9 @@ class InterceptorSpec:
         order: The lowest number is outermost; equal numbers go by name.
         attempt: Likewise, what wraps each attempt: it sees the instance, and every retry by itself.
         serve: Served side: makes what wraps the calls that a plugin answers, or None to leave them alone.
+        waits: Whether what `build` and `attempt` make may wait for something of its own. One that awaits nothing but
+            `proceed` saves every call a timer by saying no.
+        tracing: Makes what knows the trace of a call, or None where there is none; for who makes spans.
     """
 
     name: str
@@ -137,6 +141,8 @@ class InterceptorSpec:
     order: int = 0
     attempt: Callable[[str], AttemptInterceptor | None] | None = None
     serve: Callable[[], Interceptor | None] | None = None
+    waits: bool = True
+    tracing: Callable[[], Tracing | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

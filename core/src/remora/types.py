@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypedDict
 
 __all__ = [
     "Attempt",
@@ -40,6 +41,7 @@ __all__ = [
     "RequirementLost",
     "RequirementMet",
     "Status",
+    "TraceIds",
 ]
 
 
@@ -79,6 +81,23 @@ class Call:
         """
         return f"{self.service}/{self.method}".strip("/") or "(default method)"
 
+    def with_headers(self, headers: Mapping[str, str]) -> Call:
+        """
+        The same call with these headers in place of its own; what `dataclasses.replace` gives, in half the time.
+        """
+        return Call(
+            service=self.service,
+            method=self.method,
+            payload=self.payload,
+            content_type=self.content_type,
+            headers=headers,
+            deadline=self.deadline,
+            request_id=self.request_id,
+            idempotent=self.idempotent,
+            hash_key=self.hash_key,
+            identity=self.identity,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -94,6 +113,15 @@ class Reply:
     payload: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class TraceIds(TypedDict):
+    """
+    A trace and a span of it, both in hexadecimal digits; empty where there are none.
+    """
+
+    trace_id: str
+    span_id: str
 
 
 @dataclass(frozen=True, slots=True)

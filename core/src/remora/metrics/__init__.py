@@ -5,8 +5,9 @@ Metrics: a registry of counters, gauges and histograms, and what exporters are g
 from remora.metrics._cells import BoundCounter, BoundGauge, BoundHistogram
 from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
 from remora.metrics._records import Distribution, Exemplar, Metric, MetricBatch, MetricKind, Point
-from remora.metrics._registry import MetricsRegistry, TraceIds
+from remora.metrics._registry import MetricsRegistry
 from remora.metrics._series import OVERFLOW
+from remora.types import TraceIds
 
 __all__ = [
     "BUCKETS",

@@ -12,7 +12,7 @@ import re
 import time
 from contextlib import asynccontextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -23,10 +23,10 @@ from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
 from remora.metrics._records import Metric, MetricBatch, Point
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from remora.metrics._instruments import Instrument
-    from remora.protocols import MetricExporter, PullExporter
+    from remora.protocols import MetricExporter, PullExporter, Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +35,6 @@ I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED = frozenset({"le", "quantile"})
-
-
-class TraceIds(TypedDict):
-    """
-    A trace and a span of it, both in hexadecimal digits.
-    """
-
-    trace_id: str
-    span_id: str
 
 
 class MetricsRegistry:
@@ -64,8 +55,8 @@ class MetricsRegistry:
 
     Attributes:
         exports: The exporters, and the loop that serves them.
-        tracing: Set by whoever traces: gives the `trace_id` and the `span_id` at hand, empty ones where there are none,
-            and histograms of calls keep them as exemplars.
+        tracing: Gives the `trace_id` and the `span_id` of a call that has just ended, empty ones where there are none;
+            histograms of calls keep them as exemplars. A manager sets it to what an installed extension offers.
 
     Raises:
         ConfigError: A number makes no sense.
@@ -84,7 +75,7 @@ class MetricsRegistry:
         self._max_series = max_series
         self._instruments: dict[str, Instrument] = {}
         self._lock = Lock()
-        self.tracing: Callable[[], TraceIds] | None = None
+        self.tracing: Tracing | None = None
         self.exports = Exports(self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout)
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:

@@ -2,15 +2,13 @@
 Spans: one for a call, one for each of its attempts, and one for the answer in the served plugin.
 
 What lives here: what is written into spans, and how their context crosses the wire. What must not: where spans are
-sent (see `_providers`). Only OpenTelemetry's API is used, so that whatever SDK the application has set up gets them.
+sent (see `_traces`). Only OpenTelemetry's API is used, so that whatever SDK the application has set up gets them.
 
 Names and attributes follow the semantic conventions for RPC; `remora.*` is what they have no word for.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,11 +17,11 @@ from opentelemetry.propagate import extract, inject
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from remora.errors import RemoraError
+from remora_otel._at_hand import note
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import AttributeValue
 
@@ -35,6 +33,9 @@ if TYPE_CHECKING:
 SYSTEMS = {"http": "connectrpc", "https": "connectrpc", "grpc": "grpc", "grpcs": "grpc"}
 """What `rpc.system.name` says, by the scheme of an endpoint; other schemes speak for themselves."""
 
+_CLIENT = SpanKind.CLIENT
+_CODE = "rpc.response.status_code"
+
 
 def call_spans(tracer: Tracer, plugin: str) -> Interceptor:
     """
@@ -42,9 +43,21 @@ def call_spans(tracer: Tracer, plugin: str) -> Interceptor:
     """
 
     async def in_span(call: Call, proceed: Proceed, /) -> Reply:
-        attributes = {"rpc.method": call.name, "remora.plugin": plugin, "remora.request_id": call.request_id}
-        with _span(tracer, f"{plugin} {call.name}", SpanKind.CLIENT, attributes) as span, _current(span):
-            return await proceed(call)
+        name = call.name
+        attributes = {"rpc.method": name, "remora.plugin": plugin, "remora.request_id": call.request_id}
+        span = tracer.start_span(f"{plugin} {name}", None, _CLIENT, attributes)
+        token = contexts.attach(set_span_in_context(span))
+        try:
+            reply = await proceed(call)
+            span.set_attribute(_CODE, "OK")
+            return reply
+        except BaseException as error:
+            _blame(span, error)
+            raise
+        finally:
+            contexts.detach(token)
+            span.end()
+            note(call, span)
 
     return in_span
 
@@ -59,11 +72,20 @@ def attempt_spans(tracer: Tracer, plugin: str) -> AttemptInterceptor:
         place = places.get(attempt.instance)
         if place is None:
             place = places[attempt.instance] = _place(plugin, attempt.instance, attempt.endpoint)
-        attributes = {**place, "rpc.method": call.name, "remora.attempt": attempt.number}
-        with _span(tracer, call.name, SpanKind.CLIENT, attributes) as span:
+        name = call.name
+        span = tracer.start_span(name, None, _CLIENT, {**place, "rpc.method": name, "remora.attempt": attempt.number})
+        try:
             headers = dict(call.headers)
             inject(headers, set_span_in_context(span))
-            return await proceed(replace(call, headers=headers))
+            reply = await proceed(call.with_headers(headers))
+            span.set_attribute(_CODE, "OK")
+            return reply
+        except BaseException as error:
+            _blame(span, error)
+            raise
+        finally:
+            span.end()
+            note(call, span)
 
     return in_span
 
@@ -76,49 +98,35 @@ def served_spans(tracer: Tracer) -> Interceptor:
     async def in_span(call: Call, proceed: Proceed, /) -> Reply:
         attributes = {"rpc.method": call.name, "remora.request_id": call.request_id}
         parent = extract(call.headers)
-        with _span(tracer, call.name, SpanKind.SERVER, attributes, parent) as span, _current(span, parent):
-            return await proceed(call)
+        span = tracer.start_span(call.name, parent, SpanKind.SERVER, attributes)
+        token = contexts.attach(set_span_in_context(span, parent))
+        try:
+            reply = await proceed(call)
+            span.set_attribute(_CODE, "OK")
+            return reply
+        except BaseException as error:
+            _blame(span, error)
+            raise
+        finally:
+            contexts.detach(token)
+            span.end()
 
     return in_span
 
 
-@contextmanager
-def _span(
-    tracer: Tracer,
-    name: str,
-    kind: SpanKind,
-    attributes: Mapping[str, AttributeValue],
-    parent: Context | None = None,
-) -> Iterator[Span]:
+def _blame(span: Span, error: BaseException) -> None:
     """
-    A span that ends with the block, with the code of whatever ends it.
+    Write into a span what has ended it. A cancellation is no error of the call.
     """
-    span = tracer.start_span(name, parent, kind, attributes)
-    try:
-        yield span
-        span.set_attribute("rpc.response.status_code", "OK")
-    except RemoraError as error:
+    if isinstance(error, RemoraError):
         code = str(error.code)
-        span.set_attributes({"rpc.response.status_code": code, "error.type": code})
+        span.set_attributes({_CODE: code, "error.type": code})
         span.set_status(Status(StatusCode.ERROR, error.message))
-        raise
-    except BaseException as error:  # a cancellation is no error of the call
-        span.set_attribute("rpc.response.status_code", "CANCELLED")
-        if isinstance(error, Exception):
-            span.set_attribute("error.type", type(error).__qualname__)
-            span.set_status(Status(StatusCode.ERROR))
-        raise
-    finally:
-        span.end()
-
-
-@contextmanager
-def _current(span: Span, parent: Context | None = None) -> Iterator[None]:
-    token = contexts.attach(set_span_in_context(span, parent))
-    try:
-        yield
-    finally:
-        contexts.detach(token)
+        return
+    span.set_attribute(_CODE, "CANCELLED")
+    if isinstance(error, Exception):
+        span.set_attribute("error.type", type(error).__qualname__)
+        span.set_status(Status(StatusCode.ERROR))
 
 
 def _place(plugin: str, instance: str, endpoint: Endpoint) -> dict[str, AttributeValue]:

@@ -15,7 +15,7 @@ from remora.errors import ConfigError
 from remora.values import Duration
 
 if TYPE_CHECKING:
-    from remora.protocols import AttemptInterceptor, Interceptor, MetricExporter
+    from remora.protocols import AttemptInterceptor, Interceptor, MetricExporter, Tracing
     from remora_otel._traces import Wire
 
 _OUTERMOST = -1000
@@ -105,6 +105,18 @@ def build_served_spans() -> Interceptor | None:
     return None if found is None else served_spans(found)
 
 
+def build_tracing() -> Tracing | None:
+    """
+    Make what knows the trace of a call; None where nobody wants any.
+    """
+    if not _is_loaded():
+        return None
+    from remora_otel._at_hand import trace_ids
+    from remora_otel._tracers import tracer
+
+    return None if tracer() is None else trace_ids
+
+
 def _wire(options: Options) -> Wire:
     if options.protocol == "grpc":
         from remora_otel import _over_grpc
@@ -136,6 +148,8 @@ def remora_register_interceptors() -> list[InterceptorSpec]:
             order=_OUTERMOST,
             attempt=build_attempt_spans,
             serve=build_served_spans,
+            waits=False,
+            tracing=build_tracing,
         )
     ]
 
