@@ -208,3 +208,29 @@ async def test_a_move_that_takes_too_long_leaves_calls_their_time(anyio_backend:
             assert report.rolled_back
             assert 0 == sum(each.cancelled for each in report.plugins.values())
         assert [None, None] == ends
+
+
+async def test_what_a_reload_renames_is_counted_under_its_new_name(anyio_backend: object) -> None:
+    """
+    And nothing is left of the old one; the reloads themselves are counted by how they ended.
+    """
+    async with stage(table("a")) as host:
+        await host.call()
+        for count in (2, 1, 2):
+            await reload(host, table("a", instances=count))
+            await host.outcomes(4)
+            series = {
+                (metric.name, point.labels[1])
+                for metric in host.manager.metrics.snapshot().metrics
+                for point in metric.points
+                if metric.labels[:2] == ("plugin", "instance")
+            }
+            names = {each.name for each in host.route().instances}
+
+            assert names == {instance for _, instance in series}
+            assert names == {instance for name, instance in series if name == "remora_attempts_total"}
+        host["away"].is_refusing = True
+        await reload(host, table(["away"]), options=ReloadOptions(health_check_timeout=1))
+
+        found = host.manager.metrics.snapshot()
+        assert [3, 1] == [found.value("remora_reloads_total", outcome) for outcome in ("applied", "rolled_back")]

@@ -205,6 +205,7 @@ class Fleet:
         self._plugged[plugged.config.name] = plugged
         if self.meters is not None:
             self.meters.attach(plugged.route)
+            self.meters.rename(plugged.route)
 
     def take(self, name: str) -> Plugged | None:
         """
