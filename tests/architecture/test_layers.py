@@ -56,7 +56,8 @@ LAYERS = {
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
     "_registry": Layer(f"{RECORDS} hookspecs _catalog _faults", "pluggy importlib_metadata"),
-    "plugin": Layer("hookspecs specs codecs"),
+    "_static": Layer("types errors"),
+    "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
     "io": Layer("types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
@@ -95,10 +96,13 @@ LAYERS = {
     "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
+    "_adoption": Layer("config errors types _instance _transition _fleet", "anyio"),
+    "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),
+    "_resolution": Layer("_adoption _assembly _fleet _resolver _turns config types"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics _caller _admission _conduct _errand _events _exporting"
-        " _fleet _follow _plan _registry _transition _turns",
+        " _fleet _follow _plan _registry _resolution _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

@@ -65,6 +65,7 @@ class Fleet:
         self._conduct = conduct
         self._rng = rng
         self._plugged: dict[str, Plugged] = {}
+        self._held: set[Plugged] = set()
         self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
         self._supervisor: Supervisor | None = None
         self._group: TaskGroup | None = None
@@ -166,6 +167,7 @@ class Fleet:
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.requires:
+                self._held.add(plugged)
                 group.start_soon(self._start_after, plugged)
             else:
                 self.open(plugged, plugged.parts)
@@ -218,6 +220,12 @@ class Fleet:
         supervisor = self.running()
         for part in parts:
             supervisor.start(plugged.route, part)
+
+    def is_held(self, plugged: Plugged) -> bool:
+        """
+        Whether a plugin waits for those that it requires, and is opened then with what it has at that time.
+        """
+        return plugged in self._held
 
     async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
         """
@@ -297,6 +305,7 @@ class Fleet:
         """
         for name in plugged.config.requires:
             await self._until_up(plugged, name)
+        self._held.discard(plugged)
         if not self.is_closed and self._plugged.get(plugged.config.name) is plugged:
             self.open(plugged, plugged.parts)
 

@@ -23,6 +23,7 @@ from remora._fleet import Fleet
 from remora._follow import Follower, follow
 from remora._plan import plan
 from remora._registry import load_catalog
+from remora._resolution import Resolution
 from remora._transition import Transition
 from remora._turns import Turns
 from remora.client import Handle, Plugin, make_client, service_of
@@ -91,7 +92,9 @@ class Manager:
         self._fleet = Fleet(
             wanted, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
         )
+        self._asked = wanted
         self._turns = Turns()
+        self._resolution = Resolution(self._fleet, self._turns, self._conduct)
         self._group: TaskGroup | None = None
         self._follower: Follower | None = None
         self._reload_options: ReloadOptions | None = None
@@ -149,6 +152,7 @@ class Manager:
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
             self._fleet.start(self._group)
+            self._resolution.follow(self._asked, self._group)
             if self._follower is not None:
                 apply = partial(self.reload, options=self._reload_options)
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
@@ -163,6 +167,7 @@ class Manager:
     ) -> None:
         assert self._group is not None
         self._fleet.close()
+        self._resolution.close()
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
@@ -178,9 +183,9 @@ class Manager:
     @property
     def config(self) -> ManagerConfig:
         """
-        The configuration that is in force.
+        The configuration that is in force, without what resolvers and manifests add to it.
         """
-        return self._fleet.config
+        return self._asked
 
     def hurry(self) -> None:
         """
@@ -279,7 +284,7 @@ class Manager:
         """
         self._fleet.running()
         wanted = _structured(config)
-        check_config(self._catalog, wanted)
+        check_config(self._catalog, self._resolution.complete(wanted))
         return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
@@ -289,7 +294,7 @@ class Manager:
         Raises:
             ConfigError: The configuration is wrong.
         """
-        wanted = _structured(config)
+        wanted = self._resolution.complete(_structured(config))
         check_config(self._catalog, wanted)
         return plan(self._catalog, self._fleet.config, wanted)
 
@@ -303,7 +308,7 @@ class Manager:
         """
 
         def wanted() -> ManagerConfig:
-            config = self._fleet.config
+            config = self._asked
             if plugin.name in config.plugins:
                 raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
             return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
@@ -327,7 +332,7 @@ class Manager:
         """
 
         def wanted() -> ManagerConfig:
-            config = self._fleet.config
+            config = self._asked
             if dependants := dependants_of(name, config.plugins):
                 raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
             return replace(config, plugins={key: each for key, each in config.plugins.items() if key != name})
@@ -489,8 +494,12 @@ class Manager:
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
                 return ReloadReport(superseded=True)
-            transition = Transition(self._fleet, wanted(), options)
+            assert self._group is not None
+            asked = wanted()
+            transition = Transition(self._fleet, self._resolution.complete(asked), options)
             report = await transition.run()
+            self._asked = _in_force(self._asked, asked, report)
+            self._resolution.follow(self._asked, self._group)
         return await transition.finish(report)
 
     def _handle(self, name: str) -> Handle:
@@ -500,6 +509,18 @@ class Manager:
 
 def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:
     return config if isinstance(config, ManagerConfig) else structure_config(config)
+
+
+def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
+    """
+    What of a configuration is in force after a reload.
+    """
+    if report.rolled_back:
+        return former
+    failed = {name for name, each in report.plugins.items() if each.error is not None}
+    before = {name: former.plugins[name] for name in failed if name in former.plugins}
+    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
+    return replace(wanted, plugins={**plugins, **before})
 
 
 def _checked(catalog: Catalog, config: ManagerConfig) -> ManagerConfig:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora._instance import State
-from remora._plan import plan_of
+from remora._plan import is_resolved, plan_of
 from remora._probing import probe
 from remora.config import compare, problems_of_order, start_order
 from remora.errors import ConfigError, ManagerClosed, RemoraError, Unavailable
@@ -113,7 +113,8 @@ class Transition:
             kept = draft.kept if draft else ()
             gone = draft.gone if draft else former.parts if former else ()
             names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
-            self._plans[name] = plan_of(diff, *names)
+            is_told = is_resolved(plugin) or is_resolved(self._former.plugins.get(name))
+            self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
 
     def _concerned(self) -> tuple[str, ...]:
         return tuple(name for name, plan in self._plans.items() if plan.action is not Action.UNCHANGED)
@@ -225,7 +226,7 @@ class Transition:
     async def _good(self, route: Route, instance: Instance) -> None:
         limit = self._options.health_check_timeout
         with anyio.move_on_after(limit):
-            await _until_good(route, instance)
+            await until_good(route, instance)
             return
         message = f"{instance.name} was not ready and healthy within {limit:g} s: {_why(instance)}"
         raise Unavailable(message, plugin=route.name, sent=False)
@@ -354,7 +355,7 @@ _STRATEGIES: Mapping[str, Callable[[Transition, Generation], Awaitable[None]]] =
 }
 
 
-async def _until_good(route: Route, instance: Instance) -> None:
+async def until_good(route: Route, instance: Instance) -> None:
     """
     Wait until an instance is ready and, where its health is asked for, well.
     """

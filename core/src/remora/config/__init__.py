@@ -21,11 +21,13 @@ from remora.config._records import (
     AuthConfig,
     ConnectionConfig,
     Defaults,
+    DiscoveryConfig,
     ExporterConfig,
     FallbackConfig,
     ManagerConfig,
     MetricsConfig,
     PluginConfig,
+    ResolverConfig,
 )
 from remora.config._schema import config_schema
 from remora.config._security import LimitsConfig, SecurityConfig
@@ -49,6 +51,7 @@ __all__ = [
     "Count",
     "Defaults",
     "Diff",
+    "DiscoveryConfig",
     "Duration",
     "Effect",
     "ExporterConfig",
@@ -64,6 +67,7 @@ __all__ = [
     "PluginConfig",
     "PluginDiff",
     "RateLimitConfig",
+    "ResolverConfig",
     "RetryConfig",
     "SecurityConfig",
     "compare",

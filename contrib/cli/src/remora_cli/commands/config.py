@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from remora.config import config_schema, effective_values, join_path, path_text, trace_config
-from remora.extensions import exporters, transports
+from remora.extensions import exporters, resolvers, transports
 from remora_cli._host import only_plugin
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
@@ -78,7 +78,7 @@ def schema(output: Output) -> None:
     """
     Print the schema.
     """
-    output.document(config_schema(transports(), exporters()), indent=None if output.as_json else 2)
+    output.document(config_schema(transports(), exporters(), resolvers()), indent=None if output.as_json else 2)
 
 
 command.add_command(show)
