@@ -63,6 +63,7 @@ LAYERS = {
     "_context": Layer("types errors", "anyio"),
     "_events": Layer("types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
+    "watching": Layer("_watch"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),

@@ -60,7 +60,8 @@ class Adoption:
         draft = self._draft
         if self._former.parts and not self._fleet.is_held(self._former):
             self._fleet.open(draft.plugged, draft.new)
-            await self._until_ready()
+            if draft.gone:  # else nobody needs to be relieved
+                await self._until_ready()
             draft.settle()
         else:
             draft.settle()

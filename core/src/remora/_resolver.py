@@ -93,18 +93,19 @@ class Watch:
 
     async def _keep_asking(self) -> None:
         while True:
+            soon = None
             try:
                 resolver = self._feature.build("resolver", self._options)
                 await resolver.watch(self._report)
                 return
             except RemoraError as error:
-                cause = error.message
+                cause, soon = error.message, error.retry_after
             except Exception as error:  # a resolver may be a stranger's code
                 self._conduct.failed(self._culprit, error)
                 cause = f"{self._culprit} failed with {told(innermost(error))}"
             except BaseExceptionGroup as group:
                 raise self._conduct.cancelled(self._culprit, group) from None
-            delay = self._policy.failed().delay
+            delay = self._policy.failed().delay if soon is None else soon
             self._failed(cause, delay)
             await anyio.sleep(delay)
 

@@ -407,6 +407,7 @@ class Resolver(Protocol):
         what follows from it happens elsewhere. Of an endpoint that stays, the connections are kept.
 
         Raises:
-            RemoraError: It cannot find out. The last report holds, and it is called again after a while.
+            RemoraError: It cannot find out. The last report holds, and it is called again after a while, or after the
+                error's `retry_after`.
         """
         ...
