@@ -100,10 +100,11 @@ LAYERS = {
     "_adoption": Layer("config errors types _instance _transition _fleet", "anyio"),
     "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),
     "_resolution": Layer("_adoption _assembly _fleet _resolver _turns config types"),
+    "_discovery": Layer("_admission _watch config errors types", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config reload client inspection metrics _caller _admission _conduct _errand _events _exporting"
-        " _fleet _follow _plan _registry _resolution _transition _turns",
+        f"{RECORDS} io config reload client inspection metrics _caller _admission _conduct _discovery _errand _events"
+        " _exporting _fleet _follow _plan _registry _resolution _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

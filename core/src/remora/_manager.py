@@ -16,6 +16,7 @@ import anyio
 from remora._admission import check_config
 from remora._caller import NO_OPTIONS, CallOptions
 from remora._conduct import Conduct
+from remora._discovery import Discovery, require_watching_of
 from remora._errand import Errand
 from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
@@ -28,7 +29,7 @@ from remora._transition import Transition
 from remora._turns import Turns
 from remora.client import Handle, Plugin, make_client, service_of
 from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
-from remora.errors import ConfigError, DrainTimeout, ManagerClosed
+from remora.errors import ConfigError, DrainTimeout, ManagerClosed, RemoraError
 from remora.inspection import inspect
 from remora.metrics import MetricsRegistry
 from remora.reload import ReloadOptions, ReloadReport
@@ -55,6 +56,8 @@ __all__ = ["Manager"]
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _SHUTDOWN_DRAIN = 10.0
 
@@ -89,8 +92,11 @@ class Manager:
         self._catalog = load_catalog(extensions)
         self._conduct = Conduct()
         self._bus = EventBus(self._catalog.observers, self._conduct)
+        self._discovery = Discovery(self._catalog, self._bus.publish)
+        self._found = self._discovery.look(wanted)
+        whole = self._found.added_to(wanted)
         self._fleet = Fleet(
-            wanted, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
+            whole, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
         )
         self._asked = wanted
         self._turns = Turns()
@@ -98,7 +104,8 @@ class Manager:
         self._group: TaskGroup | None = None
         self._follower: Follower | None = None
         self._reload_options: ReloadOptions | None = None
-        check_config(self._catalog, wanted)
+        check_config(self._catalog, whole)
+        require_watching_of(wanted)
         check_exporters(self._catalog, wanted)
         kept = wanted.metrics
         self._metrics = MetricsRegistry(
@@ -151,8 +158,11 @@ class Manager:
             self._metrics.exports.start(self._group, self._conduct)
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
+            whole = self._fleet.config
             self._fleet.start(self._group)
-            self._resolution.follow(self._asked, self._group)
+            self._resolution.follow(whole, self._group)
+            self._discovery.accept(self._found)
+            self._discovery.follow(self._asked.discovery, self._rediscover, self._group)
             if self._follower is not None:
                 apply = partial(self.reload, options=self._reload_options)
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
@@ -167,6 +177,7 @@ class Manager:
     ) -> None:
         assert self._group is not None
         self._fleet.close()
+        self._discovery.close()
         self._resolution.close()
         self._group.cancel_scope.shield = True
         try:
@@ -284,7 +295,9 @@ class Manager:
         """
         self._fleet.running()
         wanted = _structured(config)
-        check_config(self._catalog, self._resolution.complete(wanted))
+        found = await self._discovery.look_aside(wanted)
+        require_watching_of(wanted)
+        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)))
         return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
@@ -294,7 +307,8 @@ class Manager:
         Raises:
             ConfigError: The configuration is wrong.
         """
-        wanted = self._resolution.complete(_structured(config))
+        wanted = _structured(config)
+        wanted = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
         check_config(self._catalog, wanted)
         return plan(self._catalog, self._fleet.config, wanted)
 
@@ -309,7 +323,7 @@ class Manager:
 
         def wanted() -> ManagerConfig:
             config = self._asked
-            if plugin.name in config.plugins:
+            if plugin.name in self._fleet.config.plugins:
                 raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
             return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
 
@@ -333,7 +347,9 @@ class Manager:
 
         def wanted() -> ManagerConfig:
             config = self._asked
-            if dependants := dependants_of(name, config.plugins):
+            if file := self._discovery.file_of(name):
+                raise ConfigError(f"it is there as long as its manifest is, {file}", plugin=name)
+            if dependants := dependants_of(name, self._fleet.config.plugins):
                 raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
             return replace(config, plugins={key: each for key, each in config.plugins.items() if key != name})
 
@@ -496,11 +512,30 @@ class Manager:
                 return ReloadReport(superseded=True)
             assert self._group is not None
             asked = wanted()
-            transition = Transition(self._fleet, self._resolution.complete(asked), options)
+            found = await self._discovery.look_aside(asked)
+            whole = found.added_to(asked)
+            transition = Transition(self._fleet, self._resolution.complete(whole), options)
             report = await transition.run()
-            self._asked = _in_force(self._asked, asked, report)
-            self._resolution.follow(self._asked, self._group)
+            if not report.rolled_back:
+                self._asked = _in_force(self._asked, asked, report)
+                self._resolution.follow(_in_force(self._fleet.config, whole, report), self._group)
+                failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
+                self._discovery.accept(found, failed)
+                self._discovery.follow(asked.discovery, self._rediscover, self._group)
         return await transition.finish(report)
+
+    async def _rediscover(self) -> None:
+        """
+        Put what manifests say now in force; one that does not work keeps no other one out.
+        """
+        try:
+            options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
+            if self._discovery.is_news(await self._discovery.look_aside(self._asked)):
+                await self._change(lambda: self._asked, options)
+        except ManagerClosed:
+            return
+        except RemoraError as error:
+            _log.error("the changed manifests are not in force: %s", error)
 
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now
@@ -515,8 +550,6 @@ def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport
     """
     What of a configuration is in force after a reload.
     """
-    if report.rolled_back:
-        return former
     failed = {name for name, each in report.plugins.items() if each.error is not None}
     before = {name: former.plugins[name] for name in failed if name in former.plugins}
     plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}

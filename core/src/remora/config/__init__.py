@@ -9,6 +9,7 @@ from remora.config._effective import effective_values, without_credentials
 from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
 from remora.config._formats import FORMATS
 from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
+from remora.config._manifests import Discovered, discover, folders, manifests
 from remora.config._order import dependants_of, problems_of_order, start_order
 from remora.config._places import Place, path_text
 from remora.config._places import join as join_path
@@ -51,6 +52,7 @@ __all__ = [
     "Count",
     "Defaults",
     "Diff",
+    "Discovered",
     "DiscoveryConfig",
     "Duration",
     "Effect",
@@ -74,14 +76,17 @@ __all__ = [
     "compare_plugins",
     "config_schema",
     "dependants_of",
+    "discover",
     "effect_of",
     "effective_values",
+    "folders",
     "fragments",
     "is_same",
     "join_path",
     "load_access",
     "load_config",
     "make_config_converter",
+    "manifests",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",

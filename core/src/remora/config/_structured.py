@@ -57,7 +57,7 @@ def problems_of_plugin(plugin: PluginConfig) -> list[str]:
     What is wrong with a plugin's table that was made in code.
     """
     problems: list[str] = []
-    if structured(PluginConfig, _table(plugin), f"plugins.{plugin.name}", problems) is None:
+    if structured(PluginConfig, as_table(plugin), f"plugins.{plugin.name}", problems) is None:
         return problems
     return check(plugin)
 
@@ -118,7 +118,7 @@ def missing_fallbacks(tables: Mapping[Any, Any]) -> list[str]:
     return lines
 
 
-def _table(record: Any) -> Any:
+def as_table(record: Any) -> Any:
     """
     A record as the table that a file would give; objects of the program stay what they are.
     """
@@ -126,11 +126,11 @@ def _table(record: Any) -> Any:
         return {**record.options, "method": record.method}
     if is_dataclass(record):
         return {
-            each.name: getattr(record, each.name) if each.metadata == OBJECT else _table(getattr(record, each.name))
+            each.name: getattr(record, each.name) if each.metadata == OBJECT else as_table(getattr(record, each.name))
             for each in fields(record)
         }
     if isinstance(record, tuple):
-        return [_table(each) for each in record]
+        return [as_table(each) for each in record]
     return dict(record) if isinstance(record, Mapping) else record
 
 
