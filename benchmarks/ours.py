@@ -76,7 +76,7 @@ async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
     if endpoint.startswith("exec:"):
         table |= {"args": ["-m", "benchmarks.servers", "remora", "stdio:"], "work_dir": "."}
     async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
-        caller = manager._caller("echo")
+        caller = manager._fleet.caller("echo")
         with anyio.fail_after(10):
             await caller.info()
         yield caller

@@ -51,8 +51,10 @@ def test_gauge_holds_what_was_set_last_and_can_be_watched(registry: MetricsRegis
     gauge.dec("auth-service")
     queue = [1, 2, 3]
     gauge.watch(lambda: len(queue), "queue")
+    gauge.watch(lambda: bool(queue), "busy")
     queue.pop()
 
+    assert int is type(registry.snapshot().value("connections", "busy"))
     assert 39 == registry.snapshot().value("connections", "auth-service")
     assert 2 == registry.snapshot().value("connections", "queue")
 

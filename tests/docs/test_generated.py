@@ -14,7 +14,7 @@ from remora import errors
 from remora.config import ManagerConfig
 from tests.docs.pages import ROOT
 
-GENERATORS = ["config_page", "errors_page"]
+GENERATORS = ["config_page", "errors_page", "metrics_page"]
 
 
 @pytest.mark.parametrize("generator", GENERATORS)

@@ -54,6 +54,7 @@ from remora.errors import (
 from remora.hookspecs import hookimpl
 from remora.metrics import MetricsRegistry
 from remora.monitor import CheckChanged, HealthMonitor
+from remora.observability import ObservabilityMetrics
 from remora.reload import PluginPlan, PluginReload, ReloadOptions, ReloadPlan, ReloadReport
 from remora.secret import Secret
 from remora.serve import ServeOptions, serve, serving
@@ -111,6 +112,7 @@ __all__ = [
     "MetricsRegistry",
     "NoCredentials",
     "NotInstalled",
+    "ObservabilityMetrics",
     "Overloaded",
     "PeerRefused",
     "Plugin",

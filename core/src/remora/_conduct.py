@@ -37,11 +37,13 @@ class Conduct:
     Attributes:
         clock: Seconds.
         patience: What took longer is to be told by `took`.
+        count: Is told who did something wrong, and what kind of thing it was.
     """
 
     def __init__(self, *, clock: Callable[[], float] = perf_counter, patience: float = PATIENCE) -> None:
         self.clock = clock
         self.patience = patience
+        self.count: Callable[[str, str], object] | None = None
         self._record: dict[str, ExtensionFaults] = {}
 
     def faults(self) -> dict[str, ExtensionFaults]:
@@ -95,7 +97,11 @@ class Conduct:
         _log.warning("%s held up the event loop for %.0f ms; it must not block", culprit, seconds * 1000)
         known = self._record.get(culprit, ExtensionFaults())
         self._record[culprit] = replace(known, delays=known.delays + 1, longest=max(known.longest, seconds))
+        if self.count is not None:
+            self.count(culprit, "delay")
 
     def _count(self, culprit: str, error: BaseException) -> None:
         known = self._record.get(culprit, ExtensionFaults())
         self._record[culprit] = replace(known, failures=known.failures + 1, last=told(error))
+        if self.count is not None:
+            self.count(culprit, "failure")

@@ -15,7 +15,7 @@ import anyio
 from remora._instance import State
 from remora._interception import nested_attempt
 from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
-from remora.policy import verdict_of
+from remora.policy import Permit, verdict_of
 from remora.types import Attempt
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._interception import Proceed
     from remora._route import Route
-    from remora.policy import Permit, Ticket
+    from remora.policy import Ticket
     from remora.protocols import AttemptInterceptor
     from remora.types import Call, Reply
 
@@ -72,7 +72,7 @@ class Delivery:
         Begin an attempt that has a place; None when the circuit breaker refuses it, and the place has been given back.
         """
         permit = instance.breaker.admit()
-        if isinstance(permit, float):
+        if not isinstance(permit, Permit):
             self._leave(instance, ticket)
             return None
         if permit.change is not None:
@@ -139,6 +139,7 @@ class Delivery:
         """
         route, breaker, condition = self._route, instance.breaker, instance.condition
         instance.in_flight -= 1
+        instance.meter.attempted(duration, failure)
         verdict = True if failure is None else verdict_of(failure)
         if verdict:
             if (change := breaker.succeeded(permit, duration=duration)) is not None:

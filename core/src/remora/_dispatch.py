@@ -18,6 +18,7 @@ import anyio.to_thread
 from remora._builtin import Builtin
 from remora._conduct import Conduct
 from remora._context import CurrentCall, handled_call
+from remora._draft import make_reply
 from remora._faults import cancellation, innermost
 from remora._headers import checked_headers
 from remora._interception import nested
@@ -32,7 +33,6 @@ from remora.errors import (
     PluginError,
     RemoraError,
 )
-from remora.types import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._guard import Guard
     from remora.protocols import Codec, Interceptor
-    from remora.types import Call
+    from remora.types import Call, Reply
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Dispatcher:
             raise PluginError(f"{call.name} failed", code=Code.INTERNAL) from error
 
     async def _within_deadline(self, call: Call, peer: str) -> Reply:
-        if call.deadline is None:
+        if call.deadline is None or call.deadline >= anyio.current_effective_deadline():  # the listener keeps it
             return await self._answer(call, peer)
         try:
             with anyio.fail_after(call.deadline - anyio.current_time()):
@@ -177,7 +177,7 @@ class Dispatcher:
                 raise cancellation(group, call.name) from None
             finally:
                 handled_call.reset(token)
-            return Reply(payload=_encode(codec, call, result), content_type=codec.content_type, headers=headers)
+            return make_reply(_encode(codec, call, result), codec.content_type, headers)
 
     def _find(self, call: Call) -> Handler:
         found = self._handlers.get((call.service, call.method))
@@ -243,6 +243,8 @@ def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict
 
 
 def _reply_headers(current: CurrentCall) -> dict[str, str]:
+    if not current.reply_headers:
+        return {}
     try:
         return checked_headers(current.reply_headers)
     except InvalidRequest as error:  # the handler's mistake, not its caller's

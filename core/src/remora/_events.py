@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._log_fields import of_event
 from remora.types import Event
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class EventBus:
             (f"the observer of extension {each.entry_point!r} of {each}", tell) for each, tell in observers
         ]
         self._conduct = conduct
+        self.count: Callable[[Event], object] | None = None  # the manager's own, told before everybody else
         self._subscribers: set[MemoryObjectSendStream[Event]] = set()
         self._is_closed = False
 
@@ -42,7 +44,10 @@ class EventBus:
         """
         Tell everybody; what an observer does wrong is logged with its extension's name.
         """
-        _log.debug("%s", event)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", event, extra=of_event(event))
+        if self.count is not None:
+            self.count(event)
         for culprit, observe in self._observers:
             with self._conduct.watching(culprit):
                 try:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._conduct import Conduct
     from remora._generation import Plugged
+    from remora._meters import Meters
     from remora.config import ManagerConfig, PluginConfig
     from remora.types import Call, Event, Reply
 
@@ -46,6 +47,7 @@ class Fleet:
         config: The configuration that is in force.
         drains: The drains that are going on.
         is_closed: Whether nothing is started any more.
+        meters: What counts their calls; None for nothing.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Fleet:
         self.catalog = catalog
         self.drains = Drains(publish)
         self.is_closed = False
+        self.meters: Meters | None = None
         self._tell = publish
         self._conduct = conduct
         self._rng = rng
@@ -154,21 +157,27 @@ class Fleet:
             raise ManagerClosed("the manager is shut down")
         return supervisor
 
-    def start(self, group: TaskGroup) -> None:
+    def enter(self, group: TaskGroup) -> None:
         """
-        Have all plugins opened by tasks in a group, each after those that it requires.
+        Have the tasks in a group that own instances.
+        """
+        self._group = group
+        self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
+
+    def start(self) -> None:
+        """
+        Have all plugins opened, each after those that it requires.
 
         Raises:
             ConfigError: One of them cannot be made.
         """
-        self._group = group
-        self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
+        assert self._group is not None
         for name in self._in_order(self.config):
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.requires:
                 self._held.add(plugged)
-                group.start_soon(self._start_after, plugged)
+                self._group.start_soon(self._start_after, plugged)
             else:
                 self.open(plugged, plugged.parts)
         self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}
@@ -195,6 +204,8 @@ class Fleet:
         Let a plugin be called by its name.
         """
         self._plugged[plugged.config.name] = plugged
+        if self.meters is not None:
+            self.meters.attach(plugged.route)
 
     def take(self, name: str) -> Plugged | None:
         """
@@ -218,7 +229,11 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
+        if self.meters is not None:
+            self.meters.attach(plugged.route)
         for part in parts:
+            if self.meters is not None:
+                self.meters.attach(plugged.route, [part.instance])
             supervisor.start(plugged.route, part)
 
     def is_held(self, plugged: Plugged) -> bool:
@@ -271,7 +286,8 @@ class Fleet:
         Let no new calls in, and start nothing any more.
         """
         self.is_closed = True
-        self.entered().close()
+        if self._supervisor is not None:
+            self._supervisor.close()
         for plugged in self:
             plugged.route.is_closed = True
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
+from remora._no_meter import NO_METER
 from remora.policy import (
     CircuitBreaker,
     ConcurrencyLimit,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from remora._authenticate import Authenticator
+    from remora._meters import InstanceMeter
+    from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError
     from remora.policy import BreakerState, StateChange, Ticket
@@ -93,6 +96,7 @@ class Instance:
         limit: How many calls may be under way to it.
         is_adaptive: Whether the limit learns from how long calls take.
         doubt: Woken when it should be probed before its time.
+        meter: Counts the attempts at it.
         scopes: What calls to it run in, where the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
     """
@@ -129,6 +133,7 @@ class Instance:
         self.is_adaptive = self._gradient is not None
         self.limit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
         self.doubt: Waiter | None = None
+        self.meter: InstanceMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
         self.is_cut = False
         self._clock = clock

@@ -22,6 +22,7 @@ from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
 from remora._fleet import Fleet
 from remora._follow import Follower, follow
+from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
 from remora._resolution import Resolution
@@ -32,6 +33,7 @@ from remora.config import ManagerConfig, dependants_of, structure_config, trace_
 from remora.errors import ConfigError, DrainTimeout, ManagerClosed, RemoraError
 from remora.inspection import inspect
 from remora.metrics import MetricsRegistry
+from remora.observability import observe
 from remora.reload import ReloadOptions, ReloadReport
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from remora._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
+    from remora.observability import ObservabilityMetrics
     from remora.reload import ReloadPlan
     from remora.types import Event, ExtensionFaults, PluginInfo
 
@@ -114,6 +117,10 @@ class Manager:
             max_series=kept.max_series,
             export_timeout=kept.export_timeout,
         )
+        self._meters = Meters(self._metrics) if kept.enabled else None
+        if self._meters is not None:
+            self._bus.count, self._conduct.count = self._meters.observe, self._meters.fault
+            self._fleet.meters = self._meters
 
     @classmethod
     def from_file(
@@ -154,12 +161,13 @@ class Manager:
         logging.getLogger("remora").setLevel(self._fleet.config.log_level.upper())
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._fleet.enter(self._group)
         try:
             self._metrics.exports.start(self._group, self._conduct)
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
             whole = self._fleet.config
-            self._fleet.start(self._group)
+            self._fleet.start()
             self._resolution.follow(whole, self._group)
             self._discovery.accept(self._found)
             self._discovery.follow(self._asked.discovery, self._rediscover, self._group)
@@ -176,6 +184,8 @@ class Manager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._group is not None
+        if self._meters is not None:
+            self._meters.closing()
         self._fleet.close()
         self._discovery.close()
         self._resolution.close()
@@ -466,6 +476,13 @@ class Manager:
         What is counted, also by the application itself, and who gets to see it.
         """
         return self._metrics
+
+    def observability(self) -> ObservabilityMetrics:
+        """
+        How many calls there were since the manager was entered, how they ended, how long they took, and how everything
+        is now. Numbers are exact; latencies are as exact as the buckets of their histograms.
+        """
+        return observe({plugged.config.name: plugged.route for plugged in self._fleet}, self._metrics)
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """

@@ -6,6 +6,7 @@ What lives here: the order. What must not: the stages' decisions (see `policy` a
 
 from __future__ import annotations
 
+import logging
 import random
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from remora._context import handled_call
 from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
 from remora._interception import nested
+from remora._log_fields import of_call
 from remora.errors import (
     Cancelled,
     CircuitOpen,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._interception import Interception, Proceed
     from remora._route import Route
+
+_log = logging.getLogger(__name__)
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
@@ -116,20 +120,30 @@ class Pipeline:
             RemoraError: The call has no reply; the error says where it happened and what can be done.
         """
         route = self._route
+        began: float | None = None
+        failure: RemoraError | None = ABANDONED
         try:
-            now = route.admit(call)  # 1 admit, unless by 2 no time is left
+            began = now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
                 if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
                     await self._take_turn(call)
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
             finally:
                 route.leave()
+            failure = None
         except RemoraError as error:
+            failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("a call of %s failed: %s", call.name, error, extra=of_call(call, error))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
-            return await self._fallback.answer(call, error)
+            reply = await self._fallback.answer(call, error)
+            failure = None
+            return reply
+        finally:
+            route.meter.ended(call, 0.0 if began is None else route.clock() - began, failure)
         if self._fallback is not None:
             self._fallback.remember(call, reply)
         return reply
@@ -204,7 +218,13 @@ class Pipeline:
             return None
         idempotent = call.idempotent or self._retry.is_idempotent(call.service, call.method)
         delay = self._retry.delay(attempts, error, idempotent=idempotent, remaining=self._route.remaining(call))
-        return delay if delay is not None and self._route.budget.withdraw() else None
+        if delay is None:
+            return None
+        if not self._route.budget.withdraw():
+            self._route.meter.retry_refused()
+            return None
+        self._route.meter.retried()
+        return delay
 
     async def _take_turn(self, call: Call) -> None:
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from remora._conduct import Conduct
 from remora._instance import Instance, State, Waiter
+from remora._no_meter import NO_METER
 from remora.errors import (
     Cancelled,
     CircuitOpen,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from remora._balancing import Balancing
     from remora._instance import Scope
+    from remora._meters import PluginMeter
+    from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.policy import StateChange
     from remora.types import Call, Event
@@ -50,6 +53,7 @@ class Route:
         calls: The calls under way, and whether new ones are let in.
         clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
+        meter: Counts its calls.
         scopes: What calls run in where they are not with an instance, but with interceptors.
         is_cut: Whether the calls under way are not waited for any more.
         unresolved: Why nothing is known of its instances, while its resolver has told none.
@@ -74,6 +78,7 @@ class Route:
         self.conduct = conduct or Conduct()
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
+        self.meter: PluginMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
         self.is_cut = False
         self.unresolved = "its resolver has not told yet where it is"

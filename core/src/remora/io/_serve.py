@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
+from remora.io._loop import loop_clock
 from remora.io._outbox import Outbox
 from remora.wire import (
     CANCEL,
@@ -59,6 +60,7 @@ class _Connection:
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._outbox = Outbox(stream)
+        self._clock = loop_clock()
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._tasks = anyio.create_task_group()
 
@@ -104,7 +106,7 @@ class _Connection:
 
     def _accept(self, frame: Frame) -> None:
         try:
-            call = decode_request(frame.message, anyio.current_time())
+            call = decode_request(frame.message, self._clock())
             self._check_number(frame.stream_id)
         except ValueError as error:
             refusal = PluginError(f"the request is no ttrpc request: {error}", code=Code.INVALID_ARGUMENT)
@@ -127,7 +129,7 @@ class _Connection:
                 message = await self._ask(call)
         finally:
             del self._scopes[number]
-        if message is None and scope.deadline <= anyio.current_time():
+        if message is None and scope.deadline <= self._clock():
             message = encode_error(DeadlineExceeded("the plugin ran out of time"))
         if message is not None:
             self._answer(number, message)

@@ -5,7 +5,7 @@ Metrics: a registry of counters, gauges and histograms, and what exporters are g
 from remora.metrics._cells import BoundCounter, BoundGauge, BoundHistogram
 from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
 from remora.metrics._records import Distribution, Exemplar, Metric, MetricBatch, MetricKind, Point
-from remora.metrics._registry import MetricsRegistry
+from remora.metrics._registry import MetricsRegistry, TraceIds
 from remora.metrics._series import OVERFLOW
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "MetricKind",
     "MetricsRegistry",
     "Point",
+    "TraceIds",
 ]

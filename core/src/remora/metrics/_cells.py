@@ -125,7 +125,7 @@ class BoundGauge:
         The value.
         """
         if self._watched is not None:
-            return self._watched()
+            return +self._watched()  # of a truth value, a number
         own, others = self._state
         return own + others
 

@@ -12,7 +12,7 @@ import re
 import time
 from contextlib import asynccontextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import anyio
 
@@ -23,7 +23,7 @@ from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
 from remora.metrics._records import Metric, MetricBatch, Point
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from remora.metrics._instruments import Instrument
     from remora.protocols import MetricExporter, PullExporter
@@ -35,6 +35,15 @@ I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED = frozenset({"le", "quantile"})
+
+
+class TraceIds(TypedDict):
+    """
+    A trace and a span of it, both in hexadecimal digits.
+    """
+
+    trace_id: str
+    span_id: str
 
 
 class MetricsRegistry:
@@ -53,6 +62,11 @@ class MetricsRegistry:
         max_series: The most combinations of label values of one metric that are told apart.
         export_timeout: Seconds that an exporter may take for one batch, to start, and to close.
 
+    Attributes:
+        exports: The exporters, and the loop that serves them.
+        tracing: Set by whoever traces: gives the `trace_id` and the `span_id` at hand, empty ones where there are none,
+            and histograms of calls keep them as exemplars.
+
     Raises:
         ConfigError: A number makes no sense.
     """
@@ -70,6 +84,7 @@ class MetricsRegistry:
         self._max_series = max_series
         self._instruments: dict[str, Instrument] = {}
         self._lock = Lock()
+        self.tracing: Callable[[], TraceIds] | None = None
         self.exports = Exports(self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout)
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:

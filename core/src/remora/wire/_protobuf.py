@@ -121,8 +121,16 @@ def fields(data: bytes) -> Iterator[tuple[int, Field]]:
     Raises:
         ValueError: The bytes are no protobuf message.
     """
-    position = 0
-    while position < len(data):
+    position, end = 0, len(data)
+    while position < end:
+        key = data[position]
+        if key < 0x80 and key & 7 == _BYTES and key > 7 and position + 1 < end and (size := data[position + 1]) < 0x80:
+            start = position + 2  # a short text or message of a low number: nearly always
+            position = start + size
+            if position > end:
+                raise ValueError(f"field {key >> 3} is cut off")
+            yield key >> 3, data[start:position]
+            continue
         key, position = decode_varint(data, position)
         number, kind = key >> 3, key & 7
         if number == 0:
@@ -132,7 +140,7 @@ def fields(data: bytes) -> Iterator[tuple[int, Field]]:
             value, position = decode_varint(data, position)
         else:
             size, position = _size(kind, data, position)
-            if position + size > len(data):
+            if position + size > end:
                 raise ValueError(f"field {number} is cut off")
             value, position = data[position : position + size], position + size
         yield number, value

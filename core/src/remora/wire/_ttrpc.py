@@ -12,9 +12,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from remora._draft import make_reply
+from remora._draft import make_call, make_reply
 from remora.errors import PluginError, RemoraError
-from remora.types import Call, Reply
+from remora.types import Reply
 from remora.wire._protobuf import (
     decode_bytes,
     decode_signed,
@@ -31,6 +31,8 @@ from remora.wire._status import decode_status, encode_status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from remora.types import Call
+
 PROTOBUF = "application/proto"
 """What a payload is when nobody says."""
 
@@ -43,6 +45,7 @@ _FOREVER = 1 << 32
 _REPLY_PAYLOAD_KEY = _REPLY_PAYLOAD << 3 | 2
 _IDENTIFIER = encode_text(1, _REQUEST_ID)
 _SHORT, _UNTOLD = 128, "-"
+_USUAL = 46
 
 
 def encode_request(call: Call, now: float) -> bytes:
@@ -89,14 +92,17 @@ def decode_request(message: bytes, now: float) -> Call:
             timeout = decode_signed(value)
         elif field == _METADATA:
             _add_entry(metadata, decode_bytes(value))
-    return Call(
-        service=service,
-        method=method,
-        payload=payload,
-        content_type=metadata.pop(_CONTENT_TYPE, ""),
-        request_id=metadata.pop(_REQUEST_ID, ""),
-        headers=metadata,
-        deadline=now + timeout / _NANOSECONDS if timeout else None,
+    return make_call(
+        service,
+        method,
+        payload,
+        metadata.pop(_CONTENT_TYPE, ""),
+        metadata,
+        now + timeout / _NANOSECONDS if timeout else None,
+        metadata.pop(_REQUEST_ID, ""),
+        False,
+        "",
+        "",
     )
 
 
@@ -220,10 +226,19 @@ def _entry(key: str, value: str) -> bytes:
 
 
 def _add_entry(metadata: dict[str, str], data: bytes) -> None:
+    key, text = _usual_entry(data) if len(data) < _USUAL else _entry_in(data)
+    metadata[key] = f"{metadata[key]}, {text}" if key in metadata and key not in _RESERVED else text
+
+
+def _entry_in(data: bytes) -> tuple[str, str]:
     key, text = "", ""
     for field, value in fields(data):
         if field == 1:
             key = decode_text(value).lower()
         elif field == 2:
             text = decode_text(value)
-    metadata[key] = f"{metadata[key]}, {text}" if key in metadata and key not in _RESERVED else text
+    return key, text
+
+
+_usual_entry = lru_cache(maxsize=256)(_entry_in)
+"""Formats repeat with every call; identifiers are longer, and would only drive them out."""

@@ -5,7 +5,8 @@ What lives here: bytes to lines to records. What must not: pipes and processes.
 
 A plugin is not trusted with the host's log: a line is cut at 64 KiB, what is no UTF-8 and every control character is
 escaped (so no line break and no terminal sequence gets through), and a JSON line keeps its level and its message
-while its other fields come as one attribute, `fields`, never as attributes of their own.
+while its other fields come as one attribute, `fields`, never as attributes of their own. One that writes without end
+gets only so many lines a second into the log, which then says how many are missing.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from remora.policy import RateLimitConfig, TokenBucket
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MAX_LINE = 64 * 1024
+_QUOTA = RateLimitConfig(enabled=True, requests_per_second=500, burst_size=5000)
 _KEPT_LINES = 20
 _KEPT_CHARACTERS = 500
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -44,14 +49,17 @@ class Output:
     Args:
         plugin: The plugin's name.
         instance: The address of the instance.
+        clock: Seconds.
     """
 
-    def __init__(self, plugin: str, instance: str) -> None:
+    def __init__(self, plugin: str, instance: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logging.getLogger(f"remora.plugin.{plugin}")
         self._context = {"plugin": plugin, "instance": instance}
         self._rest = bytearray()
         self._is_cut = False
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._quota = TokenBucket(_QUOTA, clock=clock)
+        self._left_out = 0
 
     @property
     def last_lines(self) -> tuple[str, ...]:
@@ -76,6 +84,7 @@ class Output:
         """
         if self._rest:
             self._end_line()
+        self._mention_left_out()
 
     def stray(self, line: bytes) -> None:
         """
@@ -100,7 +109,16 @@ class Output:
         level, message, fields = _parse(line)
         text = escape(message) + cut
         self._last.append(text[:_KEPT_CHARACTERS])
+        if not self._quota.take():
+            self._left_out += 1
+            return
+        self._mention_left_out()
         self._logger.log(level, "%s", text, extra={**self._context, "fields": fields} if fields else self._context)
+
+    def _mention_left_out(self) -> None:
+        if self._left_out:
+            count, self._left_out = self._left_out, 0
+            self._logger.warning("%d lines were left out: too many at once", count, extra=self._context)
 
 
 def escape(data: bytes | str) -> str:

@@ -1,0 +1,123 @@
+"""
+What counting costs: calls over a transport that does nothing, with metrics on and off; and what one recording costs.
+
+    python -m benchmarks.metrics [--rounds N] [--seconds S] [--check]
+
+Calls go through a manager's pipeline, as in `benchmarks.overhead`; slices with and without metrics take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import timeit
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from benchmarks import overhead
+from benchmarks.rounds import Round, environment, load, measure, run_round, spread
+from remora import Manager, MetricsRegistry, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.rounds import Contender, Slice
+    from remora._pipeline import Pipeline
+
+PER_CALL = 3.0
+PER_RECORDING = 1.0
+SLACK = 1.25
+
+_TIMEOUT = 5.0
+_REPEATED = 100_000
+
+
+def calls(*, counted: bool) -> Contender:
+    """
+    Calls through a manager's pipeline, counted or not.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        config = {**overhead._config("least-connections"), "metrics": {"enabled": counted}}
+        async with Manager(config, extensions=[overhead._Extension()]) as manager:
+            pipeline: Pipeline = manager._fleet.caller("null").pipeline
+
+            async def call() -> Reply:
+                return await pipeline(overhead._CALL, _TIMEOUT)
+
+            await anyio.wait_all_tasks_blocked()  # until every instance is ready
+            return await measure(call, seconds)
+
+    return contender
+
+
+def recordings() -> dict[str, float]:
+    """
+    Microseconds of one recording, by what is recorded.
+    """
+    registry = MetricsRegistry()
+    counter = registry.counter("c_total", "A counter.", ["method", "status"])
+    gauge = registry.gauge("g", "A gauge.", ["service"])
+    histogram = registry.histogram("h", "A histogram.", labels=["path"])
+    statements: dict[str, Callable[[], object]] = {
+        "counter, bound": counter.bind("GET", "200").inc,
+        "counter, labels": partial(counter.inc, "GET", "200"),
+        "gauge, bound": partial(gauge.bind("auth").add, 1),
+        "gauge, labels": partial(gauge.set, 42, "auth"),
+        "histogram, bound": partial(histogram.bind("/").observe, 0.02),
+        "histogram, labels": partial(histogram.observe, 0.02, "/"),
+    }
+    return {
+        name: min(timeit.repeat(each, number=_REPEATED, repeat=5)) * 1e6 / _REPEATED
+        for name, each in statements.items()
+    }
+
+
+def main() -> int:
+    """
+    Measure, print, and judge.
+    """
+    options = _arguments()
+    print(environment("remora", "anyio"))
+    print(f"load before: {load()}")
+    rounds = [run_round(calls(counted=True), calls(counted=False), options.seconds) for _ in range(options.rounds)]
+    recorded = recordings()
+    print(f"load after:  {load()}\n")
+    return _report(rounds, recorded, check=options.check)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description="the cost of counting")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each pair is run")
+    parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
+    parser.add_argument("--check", action="store_true", help="fail when a target is missed by more than a quarter")
+    return parser.parse_args()
+
+
+def _report(rounds: list[Round], recorded: dict[str, float], *, check: bool) -> int:
+    steady = [each for each in rounds if each.is_steady]
+    print(f"rounds: {len(rounds)}, of which {len(rounds) - len(steady)} dropped: the machine moved")
+    if not steady:
+        print("nothing to report; try again when the machine is quieter")
+        return 1
+    extra = [each.ours.cost - each.peer_cost for each in steady]
+    print(f"us of CPU per call, counted:     {spread([each.ours.cost for each in steady], 2)}")
+    print(f"us of CPU per call, not counted: {spread([each.peer_cost for each in steady], 2)}")
+    print(f"us of CPU per call, counting:    {spread(extra, 2)}")
+    for name, cost in recorded.items():
+        print(f"us per recording, {name + ':':<18} {cost:.3f}")
+    cost, slowest = statistics.median(extra), max(recorded.values())
+    print(f"{_verdict(cost, PER_CALL)}: counting adds {cost:.2f} us to a call, target at most {PER_CALL:g}")
+    print(f"{_verdict(slowest, PER_RECORDING)}: {slowest:.3f} us a recording, target at most {PER_RECORDING:g}")
+    return 1 if check and (cost > PER_CALL * SLACK or slowest > PER_RECORDING * SLACK) else 0
+
+
+def _verdict(found: float, target: float) -> str:
+    return "met" if found <= target else "MISSED"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""
+What a manager counts: one meter for each plugin and each instance, which the call path tells how things ended.
+
+A call costs two dictionary look-ups with keys at hand, two counts and two observations; everything else here happens
+when something has failed or changed, or is asked for when somebody reads it.
+
+What lives here: counting. What must not: the metrics' names (see `_built_in`), and any decision about a call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from remora import _built_in as table
+from remora._instance import State
+from remora._no_meter import NO_METER
+from remora.errors import RateLimited
+from remora.policy import BreakerState
+from remora.types import (
+    BreakerChanged,
+    FallbackUsed,
+    InstanceFailed,
+    InstanceLost,
+    InstanceReady,
+    InstanceStopped,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora._instance import Instance
+    from remora._route import Route
+    from remora.errors import RemoraError
+    from remora.metrics import BoundCounter, BoundHistogram, Counter, Gauge, Histogram, MetricsRegistry
+    from remora.types import Call, Event
+
+OK = "OK"
+_MOST_METHODS = 4096
+_RELOADS = {"ReloadApplied": "applied", "ReloadRolledBack": "rolled_back", "ConfigRejected": "rejected"}
+
+
+class Failure(NamedTuple):
+    """
+    What is kept of an error: not the error itself, which would keep alive all that its traceback leads to.
+    """
+
+    time: float
+    code: str
+    message: str
+    instance: str
+
+
+def _failure(error: RemoraError, instance: str) -> Failure:
+    return Failure(time.time(), error.code, error.message, instance)
+
+
+class Meters:
+    """
+    The built-in metrics of one manager.
+    """
+
+    def __init__(self, registry: MetricsRegistry) -> None:
+        self.registry = registry
+        self.requests = table.REQUESTS.counter(registry)
+        self.duration = table.DURATION.histogram(registry)
+        self.in_flight = table.IN_FLIGHT.gauge(registry)
+        self.retries = table.RETRIES.counter(registry)
+        self.no_budget = table.NO_BUDGET.counter(registry)
+        self.rate_limited = table.RATE_LIMITED.counter(registry)
+        self.attempts = table.ATTEMPTS.counter(registry)
+        self.attempt_duration = table.ATTEMPT_DURATION.histogram(registry)
+        self._fallbacks = table.FALLBACKS.counter(registry)
+        self._attempts_in_flight = table.ATTEMPTS_IN_FLIGHT.gauge(registry)
+        self._up = table.UP.gauge(registry)
+        self._health = table.HEALTH.gauge(registry)
+        self._breaker = table.BREAKER.gauge(registry)
+        self._breaker_changes = table.BREAKER_CHANGES.counter(registry)
+        self._losses = table.LOSSES.counter(registry)
+        self._restarts = table.RESTARTS.counter(registry)
+        self._reloads = table.RELOADS.counter(registry)
+        self._faults = table.FAULTS.counter(registry)
+        self._of_instances: tuple[Counter | Gauge | Histogram, ...] = (
+            self.attempts,
+            self.attempt_duration,
+            self._attempts_in_flight,
+            self._up,
+            self._health,
+            self._breaker,
+            self._breaker_changes,
+            self._losses,
+            self._restarts,
+        )
+        self._instances: dict[tuple[str, str], list[Instance]] = defaultdict(list)
+        self._plugins: dict[str, PluginMeter] = {}
+        self._is_closing = False
+
+    def attach(self, route: Route, instances: Iterable[Instance] = ()) -> None:
+        """
+        Give a plugin, and instances that are about to be opened, a meter each. A plugin of a name that was there before
+        continues its own.
+        """
+        if route.meter is NO_METER:
+            route.meter = self._plugins.setdefault(route.name, PluginMeter(self, route.name))
+            self.in_flight.watch(lambda: route.calls.active, route.name)
+        for instance in instances:
+            if instance.meter is NO_METER:
+                instance.meter = InstanceMeter(self, route.name, instance.name)
+                self._show(route.name, instance)
+
+    def _show(self, plugin: str, instance: Instance) -> None:
+        """
+        Show how an instance is, until it has stopped and no other one of that name is there.
+        """
+        key = (plugin, instance.name)
+        peers = self._instances[key]
+        peers.append(instance)
+        self._attempts_in_flight.watch(lambda: sum(each.in_flight for each in peers), *key)
+        self._up.watch(lambda: peers[-1].state is State.READY, *key)
+        for status in Status:
+            self._health.watch(partial(_is_status, peers, status), *key, status)
+        for state in BreakerState:
+            self._breaker.watch(partial(_is_in_state, peers, state), *key, state)
+
+    def observe(self, event: Event) -> None:
+        """
+        Count a lifecycle event.
+        """
+        match event:
+            case BreakerChanged():
+                self._breaker_changes.inc(event.plugin, event.instance, event.after)
+            case InstanceReady(starts=starts) if starts > 1:
+                self._restarts.inc(event.plugin, event.instance)
+            case InstanceLost() | InstanceFailed():
+                self._losses.inc(event.plugin, event.instance)
+            case FallbackUsed():
+                self._fallbacks.inc(event.plugin, event.kind)
+            case InstanceStopped() if not self._is_closing:
+                self._forget(event.plugin)
+        if (outcome := _RELOADS.get(type(event).__name__)) is not None:
+            self._reloads.inc(outcome)
+
+    def fault(self, culprit: str, kind: str) -> None:
+        """
+        Count what an extension did wrong.
+        """
+        self._faults.inc(culprit, kind)
+
+    def closing(self) -> None:
+        """
+        The manager shuts down: what instances have counted is still to be exported after they have stopped.
+        """
+        self._is_closing = True
+
+    def _forget(self, plugin: str) -> None:
+        """
+        Drop the series of instances that have stopped; by their state, since a reload may have given one another name.
+        """
+        for key, peers in list(self._instances.items()):
+            if key[0] != plugin or all(each.state is not State.STOPPED for each in peers):
+                continue
+            if left := [each for each in peers if each.state is not State.STOPPED]:
+                peers[:] = left
+            else:
+                self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        del self._instances[key]
+        for metric in self._of_instances:
+            for labels, _ in metric.series.items():
+                if labels[:2] == key:
+                    metric.remove(*labels)
+
+
+def _is_status(peers: list[Instance], status: Status) -> bool:
+    return peers[-1].condition.status is status
+
+
+def _is_in_state(peers: list[Instance], state: BreakerState) -> bool:
+    return peers[-1].breaker.state is state
+
+
+class PluginMeter:
+    """
+    Counts the calls of one plugin.
+
+    Attributes:
+        codes: How its calls have ended.
+        retries: How often one was tried again.
+        last_failure: The last one that failed.
+    """
+
+    def __init__(self, meters: Meters, plugin: str) -> None:
+        self.codes: defaultdict[str, int] = defaultdict(int)
+        self.retries = meters.retries.bind(plugin)
+        self.last_failure: Failure | None = None
+        self._meters = meters
+        self._registry = meters.registry
+        self._plugin = plugin
+        self._no_budget = meters.no_budget.bind(plugin)
+        self._rate_limited = meters.rate_limited.bind(plugin)
+        self._cells: dict[tuple[str, str, str], tuple[BoundCounter, BoundHistogram]] = {}
+
+    def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
+        """
+        A call has ended, as far as its caller can see.
+        """
+        code = OK if failure is None else failure.code
+        self.codes[code] += 1
+        try:
+            requests, duration = self._cells[call.service, call.method, code]
+        except KeyError:
+            requests, duration = self._bind(call, code)
+        requests.inc()
+        if (tracing := self._registry.tracing) is None:
+            duration.observe(seconds)
+        else:
+            duration.observe(seconds, **tracing())
+        if failure is not None:
+            self._failed(failure)
+
+    def retried(self) -> None:
+        """
+        A call is tried again.
+        """
+        self.retries.inc()
+
+    def retry_refused(self) -> None:
+        """
+        A call is not tried again, since the budget has nothing left for it.
+        """
+        self._no_budget.inc()
+
+    def _failed(self, failure: RemoraError) -> None:
+        self.last_failure = _failure(failure, failure.instance or "")
+        if isinstance(failure, RateLimited):
+            self._rate_limited.inc()
+
+    def _bind(self, call: Call, code: str) -> tuple[BoundCounter, BoundHistogram]:
+        if len(self._cells) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
+            self._cells.clear()
+        requests = self._meters.requests.bind(self._plugin, call.name, code)
+        cells = requests, self._meters.duration.bind(self._plugin, call.name)
+        return self._cells.setdefault((call.service, call.method, code), cells)
+
+
+class InstanceMeter:
+    """
+    Counts the attempts at one instance.
+
+    Attributes:
+        codes: How they have ended.
+        duration: How long they took.
+        last_failure: The last one that failed.
+    """
+
+    def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
+        self.codes: defaultdict[str, int] = defaultdict(int)
+        self.duration = meters.attempt_duration.bind(plugin, instance)
+        self.last_failure: Failure | None = None
+        self._registry = meters.registry
+        self._attempts = meters.attempts
+        self._labels = (plugin, instance)
+        self._cells: dict[str, BoundCounter] = {}
+
+    def attempted(self, seconds: float, failure: RemoraError | None) -> None:
+        """
+        An attempt has ended.
+        """
+        code = OK if failure is None else failure.code
+        self.codes[code] += 1
+        try:
+            attempts = self._cells[code]
+        except KeyError:
+            attempts = self._cells[code] = self._attempts.bind(*self._labels, code)
+        attempts.inc()
+        if (tracing := self._registry.tracing) is None:
+            self.duration.observe(seconds)
+        else:
+            self.duration.observe(seconds, **tracing())
+        if failure is not None:
+            self.last_failure = _failure(failure, self._labels[1])

@@ -1,0 +1,41 @@
+"""
+The meter of plugins and instances that nobody counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from remora.errors import RemoraError
+    from remora.types import Call
+
+
+@final
+class NoMeter:
+    """
+    Counts nothing, where `[metrics]` says `enabled = false`.
+    """
+
+    def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
+        """
+        Nothing.
+        """
+
+    def retried(self) -> None:
+        """
+        Nothing.
+        """
+
+    def retry_refused(self) -> None:
+        """
+        Nothing.
+        """
+
+    def attempted(self, seconds: float, failure: RemoraError | None) -> None:
+        """
+        Nothing.
+        """
+
+
+NO_METER = NoMeter()

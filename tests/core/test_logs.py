@@ -1,0 +1,91 @@
+"""
+What Remora's own log records carry, and that structlog takes them as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+import structlog
+
+from remora import Call, Unavailable
+from remora._log_fields import of_call
+from tests.core.scripts import stage, table
+
+VIRTUAL_TIME = True
+pytestmark = pytest.mark.anyio
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+HEADERS = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+
+
+@pytest.fixture
+def lines() -> Iterator[StringIO]:
+    """
+    What structlog's formatter makes of the records of the logger `remora`, a line of JSON each.
+    """
+    handler = logging.StreamHandler(StringIO())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logger = logging.getLogger("remora")
+    level = logger.level
+    logger.addHandler(handler)
+    yield handler.stream
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+async def test_records_say_which_plugin_instance_call_and_trace(lines: StringIO) -> None:
+    """
+    As fields of their own, which structlog's formatter passes on.
+    """
+    async with stage(table(), config={"log_level": "debug"}) as host:
+        host["a"].failure = lambda: Unavailable("on fire")
+        error = await host.outcome(headers=HEADERS, request_id="r-1")
+        host["a"].crash()
+    records = [json.loads(line) for line in lines.getvalue().splitlines()]
+    (failed,) = [each for each in records if "failed: " in each["event"]]
+    (ready,) = [each for each in records if each["event"].startswith("InstanceReady")]
+
+    assert error is not None
+    assert {
+        "logger": "remora._pipeline",
+        "plugin": "p",
+        "instance": "script:a",
+        "request_id": "r-1",
+        "trace_id": TRACE,
+        "code": "UNAVAILABLE",
+        "method": "(default method)",
+    } == {name: value for name, value in failed.items() if name != "event"}
+    assert ("p", "script:a") == (ready["plugin"], ready["instance"])
+
+
+async def test_calls_are_not_logged_unless_somebody_wants_that(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    The caller has the error already.
+    """
+    async with stage(table()) as host:
+        host["a"].failure = lambda: Unavailable("on fire")
+        await host.outcome()
+
+    assert [] == [each for each in caplog.records if each.name == "remora._pipeline"]
+
+
+def test_header_that_is_no_trace_context_is_no_trace() -> None:
+    """
+    It comes from whoever makes the call.
+    """
+    for header in ("", "x", "00-abc-def-01", "----"):
+        call = Call(headers={"traceparent": header})
+        assert "trace_id" not in of_call(call, Unavailable("x"))

@@ -1,0 +1,23 @@
+"""
+Write the table of docs/metrics.md from the table of built-in metrics.
+
+    python tools/metrics_page.py             write it
+    python tools/metrics_page.py --check     fail when it is not up to date
+"""
+
+from __future__ import annotations
+
+from pages import main, table
+from remora._built_in import BUILT_IN
+
+
+def built_in() -> str:
+    """
+    The metrics that every manager keeps.
+    """
+    rows = [[f"`{each.name}`", str(each.kind), ", ".join(each.labels), each.description] for each in BUILT_IN]
+    return table(["metric", "kind", "labels", "meaning"], rows)
+
+
+if __name__ == "__main__":
+    main("docs/metrics.md", {"built-in": built_in()})
