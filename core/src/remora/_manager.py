@@ -415,11 +415,13 @@ class Manager:
 
     async def overall_health(self) -> HealthStatus:
         """
-        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
+        names those that are not healthy.
         """
         health = await self.health()
         ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
-        verdict = Status.HEALTHY if not ill else Status.DEGRADED if len(ill) < len(health) else Status.UNHEALTHY
+        are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
+        verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED
         return HealthStatus(status=verdict, message="; ".join(ill) or "all plugins are healthy", last_check=time.time())
 
     async def info(self, name: str) -> PluginInfo:
