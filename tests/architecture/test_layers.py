@@ -99,7 +99,9 @@ LAYERS = {
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
     "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
-    "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
+    "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
+    "_departures": Layer("_assembly _instance _generation _fleet", "anyio"),
+    "_transition": Layer("config errors types reload _plan _generation _fleet _readiness _departures", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _errand"
