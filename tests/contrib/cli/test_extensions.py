@@ -61,7 +61,7 @@ def test_built_in_extensions_are_listed(remora: Run) -> None:
     assert found["cli"]["distribution"] == "remora-cli"
     assert found["cli"]["state"] == "loaded"
     assert "command demo" in found["cli"]["features"]
-    assert found["core"]["features"] == ["codec json"]
+    assert found["core"]["features"] == ["codec json", "resolver static"]
 
 
 def test_table_names_every_extension(remora: Run) -> None:
