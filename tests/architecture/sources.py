@@ -127,6 +127,13 @@ class Distribution:
         return self.name.replace("-", "_")
 
     @property
+    def packages(self) -> set[str]:
+        """
+        The top-level packages in its wheel: its own, and for the core what pytest looks for under a name of its own.
+        """
+        return {path.name for path in (self.folder / "src").iterdir() if (path / "__init__.py").exists()}
+
+    @property
     def requirements(self) -> list[str]:
         """
         All that it declares, extras included.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._instance import State
-from remora._transition import until_good
+from remora._readiness import until_good
 from remora.errors import RemoraError, Unavailable
 
 if TYPE_CHECKING:

@@ -375,20 +375,20 @@ class Manager:
         Args:
             name: The plugin's configured name.
             timeout: Seconds to wait.
-            force: Cancel what is still under way then.
+            force: Cancel what is still under way then, and close the plugin until `restart`.
             progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended.
 
         Raises:
             DrainTimeout: Calls were still under way; it says how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
-        route = self._fleet[name].route
-        route.calls.drain()
-        remaining = await self._fleet.drains.run(route, None, timeout, progress)
+        plugged = self._fleet[name]
+        plugged.route.calls.drain()
+        remaining = await self._fleet.drains.run(plugged.route, None, timeout, progress)
         if not remaining:
             return
         if force:
-            route.cut()
+            await self._fleet.cut(plugged)
         message = f"{remaining} calls were still under way after {timeout:g} s"
         counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
         raise DrainTimeout(message, plugin=name, **counts)
@@ -411,10 +411,7 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
-        supervisor, route = self._fleet.running(), self._fleet[name].route
-        route.reopen()
-        for instance in route.instances:
-            supervisor.restart(instance)
+        self._fleet.reopen(self._fleet[name])
 
     async def health(self) -> dict[str, HealthStatus]:
         """
@@ -436,11 +433,13 @@ class Manager:
 
     async def overall_health(self) -> HealthStatus:
         """
-        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
+        names those that are not healthy.
         """
         health = await self.health()
         ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
-        verdict = Status.HEALTHY if not ill else Status.DEGRADED if len(ill) < len(health) else Status.UNHEALTHY
+        are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
+        verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED
         return HealthStatus(status=verdict, message="; ".join(ill) or "all plugins are healthy", last_check=time.time())
 
     async def info(self, name: str) -> PluginInfo:

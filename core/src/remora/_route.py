@@ -278,7 +278,10 @@ class Route:
         healthy = sum(health.status is Status.HEALTHY for health in all_known)
         if healthy in (0, len(all_known)):
             return best
-        message = f"{healthy} of {len(all_known)} instances are healthy"
+        starting = sum(health.status is Status.UNKNOWN for health in all_known)
+        message = f"{healthy} of {len(all_known)} instances are healthy" + (
+            f", {starting} starting" if starting else ""
+        )
         return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
 
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:

@@ -24,7 +24,7 @@ from remora.config._structured import bad_name, check, missing_fallbacks, struct
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from remora.config._places import Place, Places
 
@@ -67,7 +67,7 @@ class LoadedConfig:
         Put the place of each problem into an error that was found later, as far as nobody has done so yet.
         """
         if error.source is None:
-            lines = [_placed(line, self.places, self.source) for line in error.problems]
+            lines = _placed(error.problems, self.places, self.source)
             error.found_in(self.source, message=summary(lines, self.source), problems=lines)
 
 
@@ -137,12 +137,12 @@ def _load(
     try:
         config = _whole(_values(source, variables, places, problems, overridden=overridden), places, problems)
     except RecursionError as error:
-        line = _placed("nested too deeply", {}, source.name)
+        (line,) = _placed(["nested too deeply"], {}, source.name)
         raise ConfigError(line, source=source.name or None) from error
     if not problems:
         return LoadedConfig(config, source.name, places)
     add(_further(config, more), problems)
-    lines = [_placed(line, places, source.name) for line in problems]
+    lines = _placed(problems, places, source.name)
     raise ConfigError(summary(lines, source.name), problems=lines, source=source.name or None)
 
 
@@ -158,11 +158,19 @@ def _further(config: ManagerConfig, more: Callable[[ManagerConfig], object] | No
     return []
 
 
-def _placed(line: str, places: Mapping[str, Place], source: str) -> str:
+def _placed(problems: Sequence[str], places: Mapping[str, Place], source: str) -> list[str]:
     """
-    A problem with its place; a variable that leads nowhere is a place itself.
+    Problems with their places, as they follow each other in the files; a variable that leads nowhere is a place itself.
     """
-    return line if line.startswith(PREFIX) else placed(line, places, source or None)
+    files = {place.source: None for place in places.values()}
+    order = {file: number for number, file in enumerate(files)}
+
+    def position(line: str) -> tuple[int, int]:
+        place = nearest(places, line.partition(": ")[0])
+        return (len(order), 0) if place is None else (order[place.source], place.line or 0)
+
+    found = sorted(problems, key=position)
+    return [line if line.startswith(PREFIX) else placed(line, places, source or None) for line in found]
 
 
 def _values(

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
 _KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
+_UNNAMED = {(PluginConfig, "name")}
 _NAMES = "a plugin's name is made of letters, digits, '.', '_' and '-'"
 
 
@@ -34,7 +35,7 @@ def structured(record: type[Any], data: object, path: str, problems: list[str]) 
     except RecursionError:
         raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        add((_discreet(_with_key(line)) for line in describe_errors(error, root=path)), problems)
+        add((_discreet(_with_key(line)) for line in describe_errors(error, root=path, unnamed=_UNNAMED)), problems)
         return None
 
 

@@ -262,7 +262,8 @@ class Manager:
 
     def overall_health(self) -> HealthStatus:
         """
-        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
+        names those that are not healthy.
         """
         return self._loop.call(self._manager.overall_health)
 

@@ -28,9 +28,13 @@ Call a method of a plugin and print its reply.
 
 CONFIG is the host's configuration, PLUGIN a name in it. JSON is the request,
 or - to read it from standard input. Only that plugin is started.
+A method with one parameter that is no record takes its value: "fish", not
+{"title": "fish"}. What a plugin that is started here writes to its log is
+shown with --debug.
 
 \b
   remora call remora.toml text upper '{"text": "hello"}'
+  remora call remora.toml text upper - < request.json
 """
 
 

@@ -29,6 +29,9 @@ CONFIG is a file in TOML, JSON or YAML, or a directory of such files. Every
 problem is named at once, with file, line and key. Extensions that are installed but broken are
 warnings, unless the configuration needs them. For every program that would
 be started it is said what protects the host from it.
+
+\b
+  remora check remora.toml
 """
 
 
@@ -52,7 +55,15 @@ def command(output: Output, config: str) -> None:
         for each in programs:
             if each.plugin == plugin.name:
                 output.line(f"  {_protection(each)}")
-    output.line("ok")
+    output.line(_verdict(programs))
+
+
+def _verdict(programs: Sequence[Inspected]) -> str:
+    """
+    The last line; a program may well be missing only here, so that is no error of the configuration.
+    """
+    out = sum(each.inspection is None or each.inspection.outcome == "refused" for each in programs)
+    return "ok" if not out else f"ok, but {out} of {len(programs)} programs cannot be started here"
 
 
 def _protection(program: Inspected) -> str:

@@ -31,6 +31,9 @@ Print every key with the value that holds, as TOML.
 CONFIG is a file in TOML, JSON or YAML, or a directory of such files; with
 PLUGIN, only the keys of that plugin are printed. What the files leave
 out, and what the environment sets, is in it. Secrets are printed as ***.
+
+\b
+  remora config show remora.toml text --origin
 """
 
 _SCHEMA = """

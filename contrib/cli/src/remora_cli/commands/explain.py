@@ -26,6 +26,9 @@ Where calls go, what each policy does with them, and what is off and why; in
 parentheses the places of what was set. Nothing is started.
 
 CONFIG is a file in TOML, JSON or YAML, or a directory of such files.
+
+\b
+  remora explain remora.toml text
 """
 
 BUILT_IN = "built-in default"
