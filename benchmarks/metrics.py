@@ -22,6 +22,8 @@ from benchmarks.rounds import Round, environment, load, measure, run_round, spre
 from remora import Manager, MetricsRegistry, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.rounds import Contender, Slice
     from remora._pipeline import Pipeline
 
@@ -60,7 +62,7 @@ def recordings() -> dict[str, float]:
     counter = registry.counter("c_total", "A counter.", ["method", "status"])
     gauge = registry.gauge("g", "A gauge.", ["service"])
     histogram = registry.histogram("h", "A histogram.", labels=["path"])
-    statements = {
+    statements: dict[str, Callable[[], object]] = {
         "counter, bound": counter.bind("GET", "200").inc,
         "counter, labels": partial(counter.inc, "GET", "200"),
         "gauge, bound": partial(gauge.bind("auth").add, 1),

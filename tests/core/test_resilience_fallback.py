@@ -180,8 +180,8 @@ async def test_missing_fallback_plugin_is_named(anyio_backend: object) -> None:
         Manager({"plugins": tables})
 
     assert [
-        "plugins.p.fallback.plugin: expected another plugin that is configured, got 'nobody'",
-        "plugins.q.fallback.plugin: expected another plugin that is configured, got 'q'",
+        "plugins.p.fallback.plugin: expected another plugin that is configured, got 'nobody'; there are: q",
+        "plugins.q.fallback.plugin: expected another plugin that is configured, got 'q'; there are: p",
     ] == list(caught.value.problems)
 
 

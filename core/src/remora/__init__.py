@@ -7,7 +7,15 @@ from remora._context import CurrentCall, current_call
 from remora._manager import Manager
 from remora._methods import idempotent, method, service
 from remora.client import Plugin
-from remora.config import AccessConfig, AuthConfig, ConnectionConfig, ManagerConfig, PluginConfig
+from remora.config import (
+    AccessConfig,
+    AuthConfig,
+    ConnectionConfig,
+    DiscoveryConfig,
+    ManagerConfig,
+    PluginConfig,
+    ResolverConfig,
+)
 from remora.errors import (
     Cancelled,
     CertificateRejected,
@@ -57,6 +65,7 @@ from remora.specs import (
     CommandSpec,
     ExporterSpec,
     InterceptorSpec,
+    ResolverSpec,
     TransportSpec,
 )
 from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
@@ -80,6 +89,7 @@ __all__ = [
     "ConnectionLost",
     "CurrentCall",
     "DeadlineExceeded",
+    "DiscoveryConfig",
     "DrainTimeout",
     "Draining",
     "Endpoint",
@@ -120,6 +130,8 @@ __all__ = [
     "ReloadReport",
     "RemoraError",
     "Reply",
+    "ResolverConfig",
+    "ResolverSpec",
     "Secret",
     "ServeOptions",
     "ServiceMismatch",

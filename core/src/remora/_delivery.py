@@ -15,7 +15,7 @@ import anyio
 from remora._instance import State
 from remora._interception import nested_attempt
 from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
-from remora.policy import verdict_of
+from remora.policy import Permit, verdict_of
 from remora.types import Attempt
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._interception import Proceed
     from remora._route import Route
-    from remora.policy import Permit, Ticket
+    from remora.policy import Ticket
     from remora.protocols import AttemptInterceptor
     from remora.types import Call, Reply
 
-_RETIRED = State.RETIRED
+_RETIRED, _STOPPED = State.RETIRED, State.STOPPED
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
 """How an attempt ended that was cancelled. It is never raised."""
@@ -72,7 +72,7 @@ class Delivery:
         Begin an attempt that has a place; None when the circuit breaker refuses it, and the place has been given back.
         """
         permit = instance.breaker.admit()
-        if isinstance(permit, float):
+        if not isinstance(permit, Permit):
             self._leave(instance, ticket)
             return None
         if permit.change is not None:
@@ -164,7 +164,7 @@ class Delivery:
         """
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
-        elif instance.state is _RETIRED:
+        elif instance.state is _RETIRED or instance.state is _STOPPED:
             self._route.changed()
 
 

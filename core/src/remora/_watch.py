@@ -106,7 +106,14 @@ def content_of(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
         files = fragments(path) if os.path.isdir(path) else [Path(path)]
     except OSError:
         return ()
-    return tuple((str(file), _hash(file)) for file in files)
+    return contents_of(files)
+
+
+def contents_of(files: Iterable[str | os.PathLike[str]]) -> tuple[tuple[str, str], ...]:
+    """
+    The names and the hashes of files.
+    """
+    return tuple((os.fspath(file), _hash(Path(file))) for file in files)
 
 
 def _hash(file: Path) -> str:

@@ -9,6 +9,7 @@ from remora.config._effective import effective_values, without_credentials
 from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
 from remora.config._formats import FORMATS
 from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
+from remora.config._manifests import Discovered, discover, folders, manifests
 from remora.config._order import dependants_of, problems_of_order, start_order
 from remora.config._places import Place, path_text
 from remora.config._places import join as join_path
@@ -21,11 +22,13 @@ from remora.config._records import (
     AuthConfig,
     ConnectionConfig,
     Defaults,
+    DiscoveryConfig,
     ExporterConfig,
     FallbackConfig,
     ManagerConfig,
     MetricsConfig,
     PluginConfig,
+    ResolverConfig,
 )
 from remora.config._schema import config_schema
 from remora.config._security import LimitsConfig, SecurityConfig
@@ -49,6 +52,8 @@ __all__ = [
     "Count",
     "Defaults",
     "Diff",
+    "Discovered",
+    "DiscoveryConfig",
     "Duration",
     "Effect",
     "ExporterConfig",
@@ -64,20 +69,24 @@ __all__ = [
     "PluginConfig",
     "PluginDiff",
     "RateLimitConfig",
+    "ResolverConfig",
     "RetryConfig",
     "SecurityConfig",
     "compare",
     "compare_plugins",
     "config_schema",
     "dependants_of",
+    "discover",
     "effect_of",
     "effective_values",
+    "folders",
     "fragments",
     "is_same",
     "join_path",
     "load_access",
     "load_config",
     "make_config_converter",
+    "manifests",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._exporters import exporters_in
+from remora.config._manifests import discover
 from remora.config._order import problems_of_order
 from remora.config._overrides import PREFIX, override
 from remora.config._places import is_below, nearest, placed
@@ -52,6 +53,14 @@ class LoadedConfig:
         if path in self.places or is_whole:  # a variable may set a table with all that is in it
             return around
         return self.places.get(path.removesuffix(".url")) if path.endswith("].url") else None
+
+    def with_manifests(self) -> tuple[LoadedConfig, list[str]]:
+        """
+        The same with the plugins that its `[discovery]` finds now, and what is wrong with manifests that add none.
+        """
+        found = discover(self.config)
+        both = replace(self, config=found.added_to(self.config), places={**found.places, **self.places})
+        return both, [line for problems in found.rejected.values() for line in problems]
 
     def locate(self, error: ConfigError) -> None:
         """
@@ -192,13 +201,14 @@ def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig
     config: ManagerConfig | None = structured(ManagerConfig, rest, "", problems)
     defaults: Defaults | None = structured(Defaults, tables.get("defaults", {}), "defaults", problems)
     given = tables.get("defaults", {}) if defaults else {}
-    plugins = _plugins(tables.get("plugins", {}), given, places, problems)
+    is_whole = config is None or not config.discovery.directories
+    plugins = _plugins(tables.get("plugins", {}), given, places, problems, is_whole=is_whole)
     exporters = exporters_in(tables.get("exporters", {}), problems)
     return replace(config or ManagerConfig(), defaults=defaults or Defaults(), plugins=plugins, exporters=exporters)
 
 
 def _plugins(
-    tables: object, defaults: Mapping[str, Any], places: Places, problems: list[str]
+    tables: object, defaults: Mapping[str, Any], places: Places, problems: list[str], *, is_whole: bool
 ) -> dict[str, PluginConfig]:
     if not isinstance(tables, dict):
         problems.append("plugins: expected a table of plugins by name")
@@ -213,6 +223,8 @@ def _plugins(
         if plugin is not None:
             plugins[name] = plugin
             add(check(plugin), problems)
+    if not is_whole:  # what is missing may be in a manifest
+        return plugins
     add(missing_fallbacks(tables), problems)
     if len(plugins) == len(tables):  # else what is missing may only be wrong
         add(problems_of_order(plugins), problems)

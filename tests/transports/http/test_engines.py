@@ -1,0 +1,128 @@
+"""
+The choice of the engine, and the pool of the direct one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+
+from remora.config import ConnectionConfig
+from remora.errors import ConfigError, DeadlineExceeded, Unavailable
+from remora.protocols import Transport
+from remora.types import Call, Endpoint, Reply
+from remora_http.plugin import Options, build
+
+pytestmark = pytest.mark.anyio
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+PROGRAM = """
+import sys, anyio
+from remora.types import Call, Endpoint, Reply
+from remora_http.plugin import Options, build
+
+async def echo(call, peer):
+    return Reply(payload=call.payload)
+
+async def main():
+    transport = build(Options())
+    async with transport.listen(Endpoint("http:"), echo) as listener, transport.open(listener.endpoint) as channel:
+        await channel.call(Call())
+
+anyio.run(main)
+print(sorted({"httpx", "httpcore", "h11", "trio"} & set(sys.modules)))
+"""
+
+
+def test_a_call_by_the_direct_engine_loads_no_httpx() -> None:
+    """And asyncio needs no trio."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, timeout=30)
+
+    assert b"[]" == done.stdout.strip()
+
+
+async def test_the_direct_engine_knows_no_proxies(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    """Asked for by name, it says so; otherwise httpx takes its place, and finds nobody there."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with anyio.fail_after(5):
+        with pytest.raises(ConfigError, match='engine = "direct" knows no proxies'):
+            async with build(Options(trust_env=True, engine="direct")).open(Endpoint("http://192.0.2.1")):
+                pass
+        async with build(Options(trust_env=True)).open(Endpoint("http://192.0.2.1")) as channel:
+            with pytest.raises(Unavailable, match="refused"):
+                await channel.call(Call())
+
+
+async def test_a_connection_that_nobody_uses_is_closed_in_time(raw_peer: Any) -> None:
+    """After `idle_timeout`, without another call."""
+    ended = anyio.Event()
+
+    async def talk(stream: SocketStream) -> None:
+        while (request := await stream.receive()).startswith(b"POST"):
+            await stream.send(OK)
+            try:
+                await stream.receive()
+            except anyio.EndOfStream:
+                return ended.set()
+        assert request.startswith(b"OPTIONS")
+        return await stream.send(OK)
+
+    transport = build(Options(connection=ConnectionConfig(idle_timeout=0.05)))
+    with anyio.fail_after(5):
+        async with raw_peer(talk) as endpoint, transport.open(endpoint) as channel:
+            await channel.call(Call())
+            await ended.wait()
+
+
+async def test_a_call_waits_for_a_connection_no_longer_than_its_deadline(transport: Transport) -> None:
+    """And gives up its turn; when the connection is free again, the next call has it."""
+    release, started = anyio.Event(), anyio.Event()
+
+    async def dispatch(call: Call, peer: str) -> Reply:
+        started.set()
+        await release.wait()
+        return Reply(payload=call.payload)
+
+    single = build(Options(connection=ConnectionConfig(max_connections=1)))
+    with anyio.fail_after(5):
+        async with (
+            transport.listen(Endpoint("http:"), dispatch) as listener,
+            single.open(listener.endpoint) as channel,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(channel.call, Call())
+            await started.wait()
+            with pytest.raises(DeadlineExceeded) as caught:
+                await channel.call(Call(deadline=anyio.current_time() + 0.02))
+            release.set()
+            assert b"next" == (await channel.call(Call(payload=b"next"))).payload
+
+    assert not caught.value.sent
+
+
+async def test_unused_connections_are_kept_up_to_their_number(transport: Transport) -> None:
+    """The others are closed after their call."""
+    peers = set[str]()
+
+    async def dispatch(call: Call, peer: str) -> Reply:
+        peers.add(peer)
+        while len(peers) < 3:
+            await anyio.wait_all_tasks_blocked()
+        return Reply()
+
+    few = build(Options(connection=ConnectionConfig(max_idle_connections=1)))
+    with anyio.fail_after(5):
+        async with transport.listen(Endpoint("http:"), dispatch) as listener, few.open(listener.endpoint) as channel:
+            for _ in range(2):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(3):
+                        tasks.start_soon(channel.call, Call())
+
+    assert 5 == len(peers)
