@@ -172,6 +172,31 @@ async def test_what_is_required_is_kept_and_what_requires_nothing_that_is_there_
     ]
 
 
+async def test_manifests_that_require_in_a_circle_are_refused(tmp_path: Path, anyio_backend: object) -> None:
+    """
+    Among themselves, and by way of the configuration; nothing else is hurt.
+    """
+    folder = tmp_path / "plugins"
+    write(folder, "one")
+    config = {
+        "plugins": {"top": {"endpoint": "memory:a", "requires": ["one"], "method": "who"}},
+        "discovery": {"directories": [str(folder)]},
+    }
+    with anyio.fail_after(30):
+        async with bench(config) as (manager, _):
+            with manager.events() as events:
+                write(folder, "one", more='requires = ["top"]\n')
+                first: Any = await next_of(events, ManifestRejected)
+                write(folder, "two", more='requires = ["three"]\n')
+                write(folder, "three", more='requires = ["two"]\n')
+                second: Any = await next_of(events, ManifestRejected)
+                answers = [(await manager.execute(name, Text(), Text)).text for name in ("one", "top")]
+
+    assert "goes in a circle" in first.problems[0]
+    assert "requires" in second.problems[0]
+    assert ["a", "a"] == answers
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="starts a script")
 async def test_a_program_beside_its_manifest_is_found_and_security_holds_for_it(
     tmp_path: Path, anyio_backend: object

@@ -170,7 +170,10 @@ class Discovery:
             lines = {line.split(".requires:")[0].removeprefix("plugins."): line for line in problems}
             wrong = {file: lines[each.name] for file, each in found.plugins.items() if each.name in lines}
             if not wrong:
-                return self._with_required(found, config)
+                found = self._with_required(found, config)
+                wrong = _in_circles(found, config)
+            if not wrong:
+                return found
             plugins = {file: each for file, each in found.plugins.items() if file not in wrong}
             rejected = {**found.rejected, **{file: (f"{file}: {line}",) for file, line in wrong.items()}}
             found = replace(found, plugins=plugins, rejected=rejected)
@@ -184,7 +187,15 @@ class Discovery:
             if plugin.name in required and plugin.name not in found.added_to(config).plugins
         }
         rejected = {file: (f"{file}: {plugin.name!r} is gone, but is required",) for file, plugin in gone.items()}
-        return replace(found, plugins={**found.plugins, **gone}, rejected={**found.rejected, **rejected})
+        return replace(found, plugins={**found.plugins, **gone}, rejected={**rejected, **found.rejected})
+
+
+def _in_circles(found: Discovered, config: ManagerConfig) -> dict[str, str]:
+    """
+    What is wrong with the manifests whose plugins require each other by way of configured ones, by file.
+    """
+    lines = [(line, set(line.split())) for line in problems_of_order(found.added_to(config).plugins)]
+    return {file: line for file, each in found.plugins.items() for line, words in lines if each.name in words}
 
 
 def require_watching_of(config: ManagerConfig) -> None:
