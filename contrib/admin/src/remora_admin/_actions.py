@@ -1,0 +1,91 @@
+"""
+What an operator may do to a running host who has the token.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+from remora.errors import ConfigError, DrainTimeout, PluginNotFound, RemoraError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from remora import Manager, Secret
+
+_DRAIN_TIME = 30.0
+
+
+class Actions:
+    """
+    Restart, drain, reload.
+    """
+
+    def __init__(self, manager: Manager, token: Secret | None, reload: Callable[[], Awaitable[object]] | None) -> None:
+        self._manager = manager
+        self._token = token
+        self._reload = reload
+
+    async def restart(self, request: Request) -> Response:
+        """
+        Close and start every instance of a plugin.
+        """
+
+        async def act() -> str:
+            self._manager.restart(request.path_params["name"])
+            return "the instances are being started"
+
+        return await self._allowed(request, act)
+
+    async def drain(self, request: Request) -> Response:
+        """
+        Let no new calls of a plugin in, and wait for those under way.
+        """
+
+        async def act() -> str:
+            await self._manager.drain(request.path_params["name"], _DRAIN_TIME)
+            return "no call is under way any more; restart lets calls in again"
+
+        return await self._allowed(request, act)
+
+    async def reload(self, request: Request) -> Response:
+        """
+        Read the configuration again, and move to it.
+        """
+        reload = self._reload
+        if reload is None:
+            return _answer(501, "this host cannot read its configuration again")
+
+        async def act() -> str:
+            await reload()
+            return "the configuration is in force"
+
+        return await self._allowed(request, act)
+
+    async def _allowed(self, request: Request, act: Callable[[], Awaitable[str]]) -> Response:
+        if self._token is None:
+            return _answer(403, "this host is read-only: it has no admin token")
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not compare_digest(given.strip().encode(), self._token.reveal().encode()):
+            return _answer(401, "the admin token is missing or wrong")
+        try:
+            return _answer(200, await act())
+        except PluginNotFound as error:
+            return _answer(404, error.message)
+        except ConfigError as error:
+            return _answer(422, error.message)
+        except DrainTimeout as error:
+            return _answer(504, error.message)
+        except RemoraError as error:
+            return _answer(503, error.message)
+
+
+def _answer(status: int, message: str) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"message": message}, status_code=status, headers=headers)

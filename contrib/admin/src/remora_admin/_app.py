@@ -1,0 +1,106 @@
+"""
+The endpoints of a running host, as an ASGI application that any server can mount.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from remora.types import Status
+from remora_admin._actions import Actions
+from remora_admin._metrics import exposition
+from remora_admin._page import page, page_policy
+from remora_admin._status import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.requests import Request
+
+    from remora import Manager, Secret
+
+    Reload = Callable[[], Awaitable[object]]
+
+_FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def admin_app(
+    manager: Manager,
+    *,
+    admin_token: Secret | None = None,
+    reload: Reload | None = None,
+    allowed_hosts: Sequence[str] = ("*",),
+) -> Starlette:
+    """
+    The endpoints of a manager: `/` for people, `/status`, `/metrics`, `/healthz` and `/readyz` for programs.
+
+    Args:
+        manager: The manager, entered.
+        admin_token: Whoever sends it as `Authorization: Bearer` may restart, drain and reload; without one, nobody.
+        reload: What `POST /reload` does.
+        allowed_hosts: The values of the header `Host` that are answered, against pages of others that call here.
+    """
+    endpoints = Endpoints(manager, read_only=admin_token is None)
+    actions = Actions(manager, admin_token, reload)
+    routes = [
+        Route("/", endpoints.page),
+        Route("/status", endpoints.status),
+        Route("/metrics", endpoints.metrics),
+        Route("/healthz", endpoints.alive),
+        Route("/readyz", endpoints.ready),
+        Route("/reload", actions.reload, methods=["POST"]),
+        Route("/plugins/{name}/restart", actions.restart, methods=["POST"]),
+        Route("/plugins/{name}/drain", actions.drain, methods=["POST"]),
+    ]
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))]
+    return Starlette(routes=routes, middleware=middleware)
+
+
+class Endpoints:
+    """
+    What can be looked at.
+    """
+
+    def __init__(self, manager: Manager, *, read_only: bool) -> None:
+        self._manager = manager
+        self._read_only = read_only
+
+    async def page(self, _: Request) -> Response:
+        """
+        The status page.
+        """
+        return HTMLResponse(page(), headers={**_FRESH, "Content-Security-Policy": page_policy()})
+
+    async def status(self, _: Request) -> Response:
+        """
+        All that the page shows, as JSON.
+        """
+        return JSONResponse({**status_of(self._manager), "read_only": self._read_only}, headers=_FRESH)
+
+    async def metrics(self, request: Request) -> Response:
+        """
+        The metrics, in the format that is asked for.
+        """
+        body, content_type = exposition(self._manager.metrics, request.headers.get("accept", ""))
+        return Response(body, headers={**_FRESH, "Content-Type": content_type})
+
+    async def alive(self, _: Request) -> Response:
+        """
+        The event loop turns; nothing is said about plugins, so that nobody restarts the host for what they do.
+        """
+        return PlainTextResponse("ok\n", headers=_FRESH)
+
+    async def ready(self, _: Request) -> Response:
+        """
+        Whether every plugin has an instance that takes calls; otherwise which has none.
+        """
+        found = status_of(self._manager)["plugins"]
+        out = [each["name"] for each in found if each["status"] in (Status.OFFLINE, Status.UNHEALTHY, Status.UNKNOWN)]
+        text = f"not ready: {', '.join(out)}\n" if out else "ok\n"
+        return PlainTextResponse(text, status_code=503 if out else 200, headers=_FRESH)

@@ -1,0 +1,94 @@
+"""
+All that there is to see of a host, as plain values for JSON.
+"""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import sniffio
+
+from remora.types import Status
+
+if TYPE_CHECKING:
+    from remora import Manager
+    from remora.observability import InstanceMetrics, LastError, Latencies, PluginMetrics
+
+_STARTED = time.time()
+_VERSION = version("remora")
+
+
+def status_of(manager: Manager) -> dict[str, Any]:
+    """
+    What `/status` answers.
+
+    Durations are seconds, times seconds since the epoch, rates shares between 0 and 1; None stands for what nobody
+    knows yet.
+    """
+    found = manager.observability()
+    plugins = [_plugin(manager, name, each) for name, each in found.plugin_metrics.items()]
+    return {
+        "time": found.time,
+        "started": _STARTED,
+        "version": _VERSION,
+        "backend": sniffio.current_async_library(),
+        "status": _overall([each.health.status for each in found.plugin_metrics.values()]),
+        "requests": found.total_requests,
+        "success_rate": found.overall_success_rate if found.total_requests else None,
+        "plugins": plugins,
+    }
+
+
+def _overall(statuses: list[Status]) -> Status:
+    """
+    Healthy when all are, else degraded while one is.
+    """
+    healthy = statuses.count(Status.HEALTHY)
+    if healthy == len(statuses):
+        return Status.HEALTHY
+    return Status.DEGRADED if healthy or Status.DEGRADED in statuses else max(statuses, key=statuses.count)
+
+
+def _plugin(manager: Manager, name: str, found: PluginMetrics) -> dict[str, Any]:
+    return {
+        "name": name,
+        "labels": dict(manager.config.plugins[name].labels) if name in manager.config.plugins else {},
+        "retries": found.retries,
+        "latency_sum": found.latency.mean * found.total_requests,
+        **_figures(found),
+        "instances": [_instance(each, instance) for each, instance in found.instances.items()],
+    }
+
+
+def _instance(name: str, found: InstanceMetrics) -> dict[str, Any]:
+    return {"name": name, "state": found.state, "breaker": found.breaker_state, **_figures(found)}
+
+
+def _figures(found: PluginMetrics | InstanceMetrics) -> dict[str, Any]:
+    """
+    What there is to say about plugins and instances alike.
+    """
+    return {
+        "status": found.health.status,
+        "message": found.health.message,
+        "in_flight": found.in_flight,
+        "requests": found.total_requests,
+        "success_rate": found.success_rate if found.total_requests else None,
+        "latency": _latency(found.latency, found.total_requests),
+        "errors": dict(found.errors),
+        "last_error": _error(found.last_error),
+    }
+
+
+def _latency(latency: Latencies, count: int) -> dict[str, float | None]:
+    if not count:
+        return {"p50": None, "p95": None, "p99": None}
+    return {"p50": latency.p50, "p95": latency.p95, "p99": latency.p99}
+
+
+def _error(error: LastError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"time": error.time, "code": error.code, "message": error.message, "instance": error.instance}

@@ -1,0 +1,84 @@
+"""
+`remora run`: a host as a process, with endpoints to look at it.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from remora import Secret
+from remora.errors import ConfigError
+from remora_admin._host import Host
+from remora_cli.toolkit import backend as backend_option
+from remora_cli.toolkit import command as remora_command
+from remora_cli.toolkit import require_backend
+
+if TYPE_CHECKING:
+    from remora_cli.toolkit import Output
+
+_HELP = """
+Run a host as a process.
+
+CONFIG is a file or a directory of fragments. Plugins are started, probed and
+restarted; at ADDRESS the host shows itself: / (a page), /status (JSON),
+/metrics, /healthz and /readyz.
+
+\b
+  remora run remora.toml --watch
+  remora run /etc/remora --listen 127.0.0.1:9091
+
+SIGHUP reads the configuration again, as a change of it does with --watch; a
+bad one changes nothing. SIGTERM and SIGINT end the host after the calls under
+way, a second one at once; the exit code is 0 then.
+"""
+
+
+@remora_command("run", help=_HELP, short_help="Run a host as a process.")
+@click.argument("config", type=click.Path())
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9091",
+    show_default=True,
+    help="Where the host shows itself; port 0 takes a free one.",
+)
+@click.option("--watch", is_flag=True, help="Follow changes of the configuration.")
+@click.option(
+    "--admin-token-file",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="REMORA_ADMIN_TOKEN_FILE",
+    show_envvar=True,
+    help="Whoever sends this token may restart, drain, reload.",
+)
+@backend_option
+def command(output: Output, config: str, listen: str, watch: bool, admin_token_file: str | None, backend: str) -> None:
+    """
+    Run until stopped.
+    """
+    require_backend(backend)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.DEBUG)  # how much is said is for `log_level` to say
+    host, port = _address(listen)
+    token = None if admin_token_file is None else Secret(Path(admin_token_file).read_text(encoding="utf-8").strip())
+    process = Host(config, host=host, port=port, watch=watch, admin_token=token)
+    anyio.run(partial(process.run, partial(_announce, output)), backend=backend)
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"--listen: expected HOST:PORT, got {listen!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _announce(output: Output, url: str, plugins: list[str]) -> None:
+    if output.as_json:
+        output.document({"url": url, "plugins": plugins})
+    else:
+        output.line(f"{len(plugins)} plugins; see {url}")

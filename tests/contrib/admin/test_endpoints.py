@@ -1,0 +1,137 @@
+"""
+What a running host says about itself, over real HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+from remora import PluginError
+from tests.contrib.admin.conftest import TOKEN, Moody
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_status_shows_plugins_instances_and_the_last_error(open_host):
+    """
+    One answer with all that the page shows.
+    """
+    async with open_host() as (manager, client):
+        moody = manager.client("moody", Moody)
+        await moody.ask("hello")
+        with pytest.raises(PluginError):
+            await moody.ask("fail")
+        status = (await client.get("/status")).json()
+
+    plugin, away = status["plugins"]
+    assert (status["requests"], status["read_only"], status["status"]) == (2, True, "degraded")
+    assert (plugin["name"], plugin["requests"], plugin["success_rate"]) == ("moody", 2, 0.5)
+    assert (plugin["errors"], plugin["labels"]) == ({"NOT_FOUND": 1}, {"team": "<b>shop</b>"})
+    assert (plugin["last_error"]["code"], plugin["last_error"]["message"]) == ("NOT_FOUND", "not today")
+    (instance,) = plugin["instances"]
+    assert (instance["name"], instance["state"], instance["breaker"]) == ("memory:moody", "ready", "closed")
+    assert instance["requests"] == 2
+    assert away["success_rate"] is None
+    assert away["latency"] == {"p50": None, "p95": None, "p99": None}
+
+
+async def test_metrics_are_there_for_prometheus(open_host):
+    """
+    The same numbers, in both formats.
+    """
+    async with open_host() as (manager, client):
+        await manager.client("moody", Moody).ask("hello")
+        text = await client.get("/metrics")
+        openmetrics = await client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+
+    assert re.search(r'remora_requests_total\{[^}]*plugin="moody"[^}]*\} 1\.0', text.text)
+    assert text.headers["content-type"].startswith("text/plain")
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
+
+
+async def test_health_is_of_the_host_and_readiness_of_its_plugins(open_host):
+    """
+    Nobody restarts a host for what its plugins do.
+    """
+    async with open_host() as (manager, client):
+        await manager.client("moody", Moody).ask("hello")
+        alive, ready = await client.get("/healthz"), await client.get("/readyz")
+        await manager.unregister("away")
+        later = await client.get("/readyz")
+
+    assert (alive.status_code, alive.text) == (200, "ok\n")
+    assert (ready.status_code, ready.text) == (503, "not ready: away\n")
+    assert (later.status_code, later.text) == (200, "ok\n")
+
+
+async def test_page_may_run_only_what_stands_in_it(open_host):
+    """
+    One file, nothing from elsewhere, and a policy that says so to the browser.
+    """
+    async with open_host() as (_, client):
+        answer = await client.get("/")
+
+    script = re.search(r"(?s)<script>(.*)</script>", answer.text).group(1)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    policy = answer.headers["content-security-policy"]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; connect-src 'self'; ")
+    assert not re.search(r'(src|href)="(https?:)?//', answer.text)
+
+
+async def test_without_a_token_nobody_may_do_anything(open_host):
+    """
+    A host is read-only unless it has an admin token.
+    """
+    async with open_host() as (_, client):
+        answers = [await client.post(path) for path in ("/plugins/moody/restart", "/plugins/moody/drain")]
+
+    assert [each.status_code for each in answers] == [403, 403]
+    assert answers[0].json() == {"message": "this host is read-only: it has no admin token"}
+
+
+@pytest.mark.parametrize("header", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", TOKEN])
+async def test_a_wrong_token_does_nothing(open_host, header):
+    """
+    Whatever is wrong about it.
+    """
+    async with open_host(admin_token=TOKEN) as (_, client):
+        headers = {} if header is None else {"authorization": header}
+        answer = await client.post("/plugins/moody/restart", headers=headers)
+
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_the_token_lets_an_operator_restart_drain_and_reload(open_host):
+    """
+    And what goes wrong is said in one line.
+    """
+    reloads = []
+
+    async def reload():
+        reloads.append("now")
+
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    async with open_host(admin_token=TOKEN, reload=reload) as (manager, client):
+        await manager.client("moody", Moody).ask("hello")
+        codes = []
+        for path in ("/reload", "/plugins/moody/drain", "/plugins/moody/restart", "/plugins/nobody/restart"):
+            codes.append((await client.post(path, headers=headers)).status_code)
+        back = await manager.client("moody", Moody).ask("hello")
+
+    assert (codes, reloads, back) == ([200, 200, 200, 404], ["now"], "hello")
+
+
+async def test_a_page_of_somebody_else_gets_no_answer(open_host):
+    """
+    A name that leads to this machine, but is not its own, is how pages reach what is not for them.
+    """
+    async with open_host() as (_, client):
+        answer = await client.get("/status", headers={"host": "evil.example"})
+
+    assert answer.status_code == 400
