@@ -126,7 +126,7 @@ _SLOW += [dict[int, str], set[int], tuple[int, object], Callable]
 
 _FEW: list[Any] = ["", "a", "1", 0, 1, -1, True, False, None, 1.0, -0.0, 1e300, 2**70, [], {}, [1], ["a"], {"a": "x"}]
 _OTHERS: list[Any] = [Odd.ONE, Plain("x", 1), Sub("x", 1), (1, 2), [Plain("x", 1)], {1: 2}, b"x", math.nan, "\ud800"]
-_OTHERS += [{Odd.ONE}, {"a": Odd.ONE}, {1: 1.0}, ["\ud800"], object()]
+_OTHERS += [Pair(1), [Pair(1)], {Odd.ONE}, {"a": Odd.ONE}, {1: 1.0}, ["\ud800"], object()]
 _others = st.sampled_from(_OTHERS)
 _few = st.sampled_from(_FEW)
 _keys = st.sampled_from(["a", "_a", "b", "c", "d", "e", "f", "g", "name", "methods", "metadata"])
