@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _DISTRIBUTIONS = {
+    "dns": "dnspython",
     "google": "protobuf",
     "grpc": "grpcio",
     "attr": "attrs",
@@ -128,6 +129,13 @@ class Distribution:
         Its import name.
         """
         return self.name.replace("-", "_")
+
+    @property
+    def packages(self) -> set[str]:
+        """
+        The top-level packages in its wheel: its own, and for the core what pytest looks for under a name of its own.
+        """
+        return {path.name for path in (self.folder / "src").iterdir() if (path / "__init__.py").exists()}
 
     @property
     def requirements(self) -> list[str]:

@@ -57,13 +57,15 @@ LAYERS = {
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
     "_registry": Layer(f"{RECORDS} hookspecs _catalog _faults", "pluggy importlib_metadata"),
-    "plugin": Layer("hookspecs specs codecs"),
+    "_static": Layer("types errors"),
+    "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
     "io": Layer("_lazy types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
+    "watching": Layer("_watch"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
@@ -100,11 +102,18 @@ LAYERS = {
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
     "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
-    "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
+    "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
+    "_departures": Layer("_assembly _instance _generation _fleet", "anyio"),
+    "_transition": Layer("config errors types reload _plan _generation _fleet _readiness _departures", "anyio"),
+    "_adoption": Layer("config errors types _instance _readiness _fleet", "anyio"),
+    "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),
+    "_resolution": Layer("_adoption _assembly _fleet _resolver _turns config types"),
+    "_discovery": Layer("_admission _watch config errors types", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _errand"
-        " _events _exporting _fleet _follow _meters _plan _registry _transition _turns",
+        f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _discovery"
+        " _errand _events _exporting _fleet _follow _meters _plan _registry _resolution"
+        " _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

@@ -162,9 +162,9 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
 
     lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
     assert [
+        '2: plugins.a: transport "nosuch" is provided by no installed extension',
         "6: plugins.b.instances: expected a number of at least 1, got 0",
         "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
-        '2: plugins.a: transport "nosuch" is provided by no installed extension',
     ] == lines
 
 

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from remora._manager import Manager
     from remora._methods import idempotent, method, service
     from remora.client import Plugin
-    from remora.config import AccessConfig, AuthConfig, ConnectionConfig, ManagerConfig, PluginConfig
+    from remora.config import (
+        AccessConfig,
+        AuthConfig,
+        ConnectionConfig,
+        DiscoveryConfig,
+        ManagerConfig,
+        PluginConfig,
+        ResolverConfig,
+    )
     from remora.errors import (
         Cancelled,
         CertificateRejected,
@@ -62,6 +70,7 @@ if TYPE_CHECKING:
         CommandSpec,
         ExporterSpec,
         InterceptorSpec,
+        ResolverSpec,
         TransportSpec,
     )
     from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
@@ -74,7 +83,9 @@ else:
             "remora._manager": "Manager",
             "remora._methods": "idempotent method service",
             "remora.client": "Plugin",
-            "remora.config": "AccessConfig AuthConfig ConnectionConfig ManagerConfig PluginConfig",
+            "remora.config": (
+                "AccessConfig AuthConfig ConnectionConfig DiscoveryConfig ManagerConfig PluginConfig ResolverConfig"
+            ),
             "remora.errors": (
                 "Cancelled CertificateRejected CircuitOpen Code ConfigError ConnectionLost DeadlineExceeded "
                 "Draining DrainTimeout ExecutableRefused ExtensionConflict ExtensionError GiveUp InvalidReply "
@@ -88,7 +99,9 @@ else:
             "remora.observability": "ObservabilityMetrics",
             "remora.reload": "PluginPlan PluginReload ReloadOptions ReloadPlan ReloadReport",
             "remora.secret": "Secret",
-            "remora.specs": "AuthSpec BalancerSpec CodecSpec CommandSpec ExporterSpec InterceptorSpec TransportSpec",
+            "remora.specs": (
+                "AuthSpec BalancerSpec CodecSpec CommandSpec ExporterSpec InterceptorSpec ResolverSpec TransportSpec"
+            ),
             "remora.types": "Call Endpoint ExtensionFaults HealthStatus MethodInfo PluginInfo Reply Status",
         },
     )
@@ -112,6 +125,7 @@ __all__ = [
     "ConnectionLost",
     "CurrentCall",
     "DeadlineExceeded",
+    "DiscoveryConfig",
     "DrainTimeout",
     "Draining",
     "Endpoint",
@@ -152,6 +166,8 @@ __all__ = [
     "ReloadReport",
     "RemoraError",
     "Reply",
+    "ResolverConfig",
+    "ResolverSpec",
     "Secret",
     "ServeOptions",
     "ServiceMismatch",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         CommandSpec,
         ExporterSpec,
         InterceptorSpec,
+        ResolverSpec,
         TransportSpec,
     )
     from remora.types import Event
@@ -134,6 +135,7 @@ class Catalog:
         auth_methods: By name, likewise.
         interceptors: By name, likewise.
         exporters: By name, likewise.
+        resolvers: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
         broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
@@ -146,6 +148,7 @@ class Catalog:
     auth_methods: dict[str, list[Feature[AuthSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
     exporters: dict[str, list[Feature[ExporterSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
+    resolvers: dict[str, list[Feature[ResolverSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
     broken: dict[str, ExtensionError] = field(default_factory=dict)
@@ -162,6 +165,7 @@ class Catalog:
         auth_methods: Sequence[AuthSpec[Any]] = (),
         interceptors: Sequence[InterceptorSpec] = (),
         exporters: Sequence[ExporterSpec[Any]] = (),
+        resolvers: Sequence[ResolverSpec[Any]] = (),
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
         """
@@ -177,6 +181,7 @@ class Catalog:
             ("auth method", self.auth_methods, auth_methods),
             ("interceptor", self.interceptors, interceptors),
             ("exporter", self.exporters, exporters),
+            ("resolver", self.resolvers, resolvers),
             ("command", self.commands, commands),
         ]
         for _, shelf, specs in kinds:
@@ -195,6 +200,7 @@ class Catalog:
             ("auth method", self.auth_methods),
             ("interceptor", self.interceptors),
             ("exporter", self.exporters),
+            ("resolver", self.resolvers),
             ("command", self.commands),
         ]
         return [
@@ -278,6 +284,15 @@ class Catalog:
             NotInstalled: There is none; the message names the extra to install.
         """
         return self._one("exporter", self.exporters, name)
+
+    def resolver(self, name: str) -> Feature[ResolverSpec[Any]]:
+        """
+        The resolver of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("resolver", self.resolvers, name)
 
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)

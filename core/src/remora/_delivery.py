@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from remora.protocols import AttemptInterceptor
     from remora.types import Call, Reply
 
-_RETIRED = State.RETIRED
+_RETIRED, _STOPPED = State.RETIRED, State.STOPPED
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
 """How an attempt ended that was cancelled. It is never raised."""
@@ -164,7 +164,7 @@ class Delivery:
         """
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
-        elif instance.state is _RETIRED:
+        elif instance.state is _RETIRED or instance.state is _STOPPED:
             self._route.changed()
 
 

@@ -69,6 +69,8 @@ class Follower:
                 report = await apply(found.config)
                 if report.error is not None:
                     _log.error("the changed configuration is not in force: %s", report.error)
+                elif report.applied:
+                    _log.info("the changed configuration is in force: %s", _outline(report))
             except ConfigError as error:
                 found.locate(error)
                 _reject(error, publish)
@@ -89,6 +91,11 @@ def follow(path: str | os.PathLike[str]) -> Follower:
     """
     require_watching()
     return Follower(path=path, known=content_of(path))
+
+
+def _outline(report: ReloadReport) -> str:
+    changed = [f"{name} {each.action}" for name, each in report.plugins.items() if each.action != "unchanged"]
+    return ", ".join([*changed, *report.keys]) or "nothing else than before"
 
 
 def _reject(error: ConfigError, publish: Callable[[Event], None]) -> None:

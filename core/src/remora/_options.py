@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
     from remora.config import AccessConfig, AuthConfig, PluginConfig, SecurityConfig
-    from remora.specs import AuthSpec, ExporterSpec, TransportSpec
+    from remora.specs import AuthSpec, ExporterSpec, ResolverSpec, TransportSpec
 
 _SECRET = re.compile(r"(?i)auth|header|key|passw|secret|token|credential")
 SECURITY = "security"
@@ -120,6 +120,31 @@ def build_exporter_options(spec: ExporterSpec[Any], *, where: str, own: Mapping[
         found = _structure.describe_errors(error, root=where)
         problems = [line.partition(", got ")[0] if _SECRET.search(line) else line for line in found]
         raise ConfigError("; ".join(problems), problems=problems) from None
+
+
+def build_resolver_options(spec: ResolverSpec[Any], *, config: PluginConfig) -> Any:
+    """
+    The options record of a resolver.
+
+    Args:
+        spec: The resolver.
+        config: The table of the plugin that it is for.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
+    where, own = f"plugins.{config.name}.resolver", config.resolver.options
+    if not is_dataclass(spec.options):
+        raise ConfigError(f"{where}: the options of resolver {spec.name!r} are no dataclass")
+    shared = {each.name for each in fields(spec.options)} & _plugin_keys()
+    try:
+        record = _converter().structure(dict(own), spec.options)
+    except Exception as error:  # cattrs raises groups of whatever it meets
+        problems = _structure.describe_errors(error, root=where)
+        raise ConfigError("; ".join(problems), problems=problems) from error
+    if problems := [f"{where}.{key}: belongs into plugins.{config.name}" for key in own if key in shared]:
+        raise ConfigError("; ".join(problems), problems=problems)
+    return replace(record, **{name: getattr(config, name) for name in shared})
 
 
 def _structured(spec: TransportSpec[Any], where: str, own: Mapping[str, object]) -> Any:

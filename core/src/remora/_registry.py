@@ -29,6 +29,7 @@ from remora.specs import (
     CommandSpec,
     ExporterSpec,
     InterceptorSpec,
+    ResolverSpec,
     TransportSpec,
 )
 
@@ -181,6 +182,7 @@ class Registry:
             auth_methods=collect("remora_register_auth_methods", AuthSpec),
             interceptors=collect("remora_register_interceptors", InterceptorSpec),
             exporters=collect("remora_register_metric_exporters", ExporterSpec),
+            resolvers=collect("remora_register_resolvers", ResolverSpec),
             commands=collect("remora_register_commands", CommandSpec),
         )
         observers = plugins.hook.remora_event

@@ -39,6 +39,18 @@ def test_good_configuration_is_listed(remora: Run, place: Path) -> None:
     assert result.out == "one  http  http://127.0.0.1:1\ntwo  exec  exec:./two  (disabled)\nok\n"
 
 
+def test_a_program_that_is_not_there_is_named(remora: Run, place: Path) -> None:
+    """
+    It may well be where the configuration is used, so that is no error.
+    """
+    (place / "good.toml").write_text(GOOD.replace("enabled = false", ""))
+    result = remora("check", "good.toml")
+
+    assert (result.code, result.err) == (0, "")
+    assert "\n  there is no program " in result.out
+    assert result.out.endswith("\nok, but 1 of 1 programs cannot be started here\n")
+
+
 def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:
     """
     The same as values.

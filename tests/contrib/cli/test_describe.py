@@ -60,6 +60,10 @@ def hook():
 class MyTransport:
     def open(self, endpoint): raise NotImplementedError
     def listen(self, endpoint, dispatch): raise NotImplementedError
+
+
+class Needy(MyTransport):
+    def __init__(self, options): ...
 '''
 
 
@@ -126,3 +130,5 @@ def test_the_conformance_of_an_extension_is_reported_claim_by_claim(remora: Run,
     assert facts["conforms"] is False
     assert {"NotImplementedError"} == {finding["problem"] for finding in facts["findings"]["my"][:3]}
     assert remora("conformance", "codec", "notes:first").code == 3
+    needy = remora("conformance", "transport", "notes:Needy")
+    assert (needy.code, needy.complaint.partition(": TypeError")[0]) == (3, "remora: notes:Needy() failed")

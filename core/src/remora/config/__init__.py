@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
     from remora.config._formats import FORMATS
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
+    from remora.config._manifests import Discovered, discover, folders, manifests
     from remora.config._order import dependants_of, problems_of_order, start_order
     from remora.config._places import Place, join_path, path_text
     from remora.config._problems import summary
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
         AccessConfig,
         AuthConfig,
         Defaults,
+        DiscoveryConfig,
         ExporterConfig,
         FallbackConfig,
         ManagerConfig,
         MetricsConfig,
         PluginConfig,
+        ResolverConfig,
     )
     from remora.config._schema import config_schema
     from remora.config._security import LimitsConfig, SecurityConfig
@@ -49,12 +52,13 @@ else:
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
             "remora.config._formats": "FORMATS",
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
+            "remora.config._manifests": "Discovered discover folders manifests",
             "remora.config._order": "dependants_of problems_of_order start_order",
             "remora.config._places": "Place join_path path_text",
             "remora.config._problems": "summary",
             "remora.config._records": (
-                "OBJECT TLS TRANSPORT AccessConfig AuthConfig Defaults ExporterConfig "
-                "FallbackConfig ManagerConfig MetricsConfig PluginConfig"
+                "OBJECT TLS TRANSPORT AccessConfig AuthConfig Defaults DiscoveryConfig ExporterConfig "
+                "FallbackConfig ManagerConfig MetricsConfig PluginConfig ResolverConfig"
             ),
             "remora.config._schema": "config_schema",
             "remora.config._security": "LimitsConfig SecurityConfig",
@@ -80,6 +84,8 @@ __all__ = [
     "Count",
     "Defaults",
     "Diff",
+    "Discovered",
+    "DiscoveryConfig",
     "Duration",
     "Effect",
     "ExporterConfig",
@@ -95,20 +101,24 @@ __all__ = [
     "PluginConfig",
     "PluginDiff",
     "RateLimitConfig",
+    "ResolverConfig",
     "RetryConfig",
     "SecurityConfig",
     "compare",
     "compare_plugins",
     "config_schema",
     "dependants_of",
+    "discover",
     "effect_of",
     "effective_values",
+    "folders",
     "fragments",
     "is_same",
     "join_path",
     "load_access",
     "load_config",
     "make_config_converter",
+    "manifests",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",

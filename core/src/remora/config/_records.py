@@ -15,7 +15,7 @@ from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
 from remora.types import Endpoint
-from remora.values import Count, Duration, Port
+from remora.values import Count, Duration, Number, Port
 
 TRANSPORT = {"for": "transport"}
 """Marks keys that only the transport uses."""
@@ -134,6 +134,20 @@ class FallbackConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverConfig:
+    """
+    Where the endpoints of a plugin come from when they may change while it runs.
+
+    Attributes:
+        method: The resolver's name; empty for none but `endpoint` and `endpoints`.
+        options: The other keys of the table; which there are is up to the resolver.
+    """
+
+    method: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginConfig:
     """
     One plugin, as its `[plugins.NAME]` table says.
@@ -142,6 +156,7 @@ class PluginConfig:
         name: The word after `plugins.`.
         endpoint: Where it is; short for `endpoints` with one entry.
         endpoints: Where it is, when it is in more than one place.
+        resolver: What tells where it is, also when that changes; `endpoints` hold until it has told.
         instances: How many processes or connections of each endpoint.
         transport: The transport's name, when the endpoint's scheme is not to choose it.
         service: The service to call when the call names none.
@@ -174,6 +189,7 @@ class PluginConfig:
     name: str
     endpoint: str = ""
     endpoints: tuple[Endpoint, ...] = ()
+    resolver: ResolverConfig = field(default_factory=ResolverConfig)
     instances: Count = 1
     transport: str = ""
     service: str = ""
@@ -253,6 +269,24 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryConfig:
+    """
+    Where files lie that each add a plugin.
+
+    Attributes:
+        directories: The folders that are looked through.
+        patterns: What the names of the files are like; with a slash, their paths below the folder.
+        max_depth: How many folders deep is looked; 0 for the folder itself.
+        watch: Whether files that come, change and go do so while the host runs.
+    """
+
+    directories: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ("*.toml", "*.json", "*.yaml", "*.yml")
+    max_depth: Number = 3
+    watch: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerConfig:
     """
     The whole configuration of a manager.
@@ -261,6 +295,7 @@ class ManagerConfig:
         log_level: The level of the logger `remora`: debug, info, warning or error.
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
+        discovery: Where files lie that each add a plugin.
         security: Which programs may be started, and how they are confined.
         metrics_port: Short for `port` in `[exporters.prometheus]`: where metrics can be scraped.
         metrics: How metrics are kept and exported.
@@ -270,6 +305,7 @@ class ManagerConfig:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     metrics_port: Port | None = None
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
