@@ -4,6 +4,7 @@ What a program has loaded when it is ready to be called: the plugin's side, and 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from remora.codecs import JsonCodec
-from remora.types import Call
-from remora.wire import REQUEST, FrameDecoder, decode_response, encode_frame, encode_request, health_call
+from remora.types import Call, Reply
+from remora.wire import REQUEST, Frame, FrameDecoder, decode_response, encode_frame, encode_request, health_call
 
 _PLUGIN = """
 import json, sys
@@ -57,13 +58,16 @@ def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tm
         child.stdin.write(b"".join(frames))
         child.stdin.flush()
         replies, decoder = dict[int, bytes](), FrameDecoder()
-        while len(replies) < 2 and (data := child.stdout.read1()):
+        while len(replies) < 2 and (data := os.read(child.stdout.fileno(), 65536)):
             decoder.feed(data)
             while (frame := decoder.next_frame()) is not None:
+                assert isinstance(frame, Frame)
                 replies[frame.stream_id] = frame.message
         child.stdin.close()
 
-    loaded = set(JsonCodec().decode(decode_response(replies[3], "application/json").payload, list[str]))
+    reply = decode_response(replies[3], "application/json")
+    assert isinstance(reply, Reply)
+    loaded = set(JsonCodec().decode(reply.payload, list[str]))
     assert {name.partition(".")[0] for name in loaded} & _HEAVY == set()
     assert loaded & {f"remora.{name}" for name in _HOST} == set()
     assert {name for name in loaded if name.startswith("remora_exec._")} <= {
