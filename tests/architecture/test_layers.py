@@ -29,19 +29,20 @@ RECORDS = "errors types protocols specs"
 
 LAYERS = {
     # records and rules: no I/O
+    "_lazy": Layer(),
     "errors": Layer(),
     "types": Layer("errors"),
     "values": Layer(),
     "secret": Layer(),
     "tls": Layer("errors"),
-    "policy": Layer("types errors values"),
+    "policy": Layer("_lazy types errors values"),
     "security": Layer("errors"),
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("_draft types errors"),
+    "wire": Layer("_lazy _draft types errors"),
     # records from and to something else
-    "_structure": Layer("secret", "cattrs"),
+    "_structure": Layer("_lazy secret", "cattrs"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
@@ -51,7 +52,7 @@ LAYERS = {
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
-    "config": Layer("_structure _requirement policy secret types values specs errors", "yaml"),
+    "config": Layer("_lazy _structure _requirement policy secret types values specs errors", "yaml"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
@@ -59,7 +60,7 @@ LAYERS = {
     "_static": Layer("types errors"),
     "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
-    "io": Layer("types errors protocols wire", "anyio trio"),
+    "io": Layer("_lazy types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
@@ -144,8 +145,9 @@ WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
+LATE |= {"remora._builtin", "remora_exec._transport", "remora_exec._stdio"}
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
-"""The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
+"""The packages' own front doors, the places that choose by the running backend, and what few processes need."""
 
 
 @pytest.mark.parametrize("module", LAYERED, ids=lambda module: module.name)

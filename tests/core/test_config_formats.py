@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from remora import ConfigError, Manager, ManagerConfig, NotInstalled
 from remora.config import FORMATS, load_config, structure_config, trace_config
-from remora.config._places import join, path_text
+from remora.config._places import join_path, path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.policy import RetryConfig
 from remora.values import Limits
@@ -392,5 +392,5 @@ def test_paths_are_joined_as_messages_write_them() -> None:
     Quotes where they are needed; names of plugins need none.
     """
     assert 'plugins.a.b.labels["x y"][3]' == path_text(["plugins", "a.b", "labels", "x y", 3])
-    assert "plugins.p" == join("plugins", "p")
+    assert "plugins.p" == join_path("plugins", "p")
     assert {"endpoint", "retry"} <= {each.name for each in fields(load_config.__globals__["PluginConfig"])}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import importlib_metadata
@@ -57,15 +57,36 @@ class Named(Protocol):
 Spec = TypeVar("Spec", bound=Named)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Origin:
     """
     Where a feature comes from.
+
+    Attributes:
+        entry_point: The name of the entry point.
+        read: Gives the name and the version of the distribution, whose metadata takes long to read: when it is asked.
     """
 
-    distribution: str
-    version: str
     entry_point: str
+    read: Callable[[], tuple[str, str]] = field(repr=False)
+
+    @cached_property
+    def _read(self) -> tuple[str, str]:
+        return self.read()
+
+    @property
+    def distribution(self) -> str:
+        """
+        The name of the distribution.
+        """
+        return self._read[0]
+
+    @property
+    def version(self) -> str:
+        """
+        Its version; may be empty.
+        """
+        return self._read[1]
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()
