@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from remora import ConfigError, Manager, ManagerConfig, NotInstalled
 from remora.config import FORMATS, load_config, structure_config, trace_config
-from remora.config._places import join, path_text
+from remora.config._places import join_path, path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.policy import RetryConfig
 from remora.values import Limits
@@ -162,9 +162,9 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
 
     lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
     assert [
+        '2: plugins.a: transport "nosuch" is provided by no installed extension',
         "6: plugins.b.instances: expected a number of at least 1, got 0",
         "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
-        '2: plugins.a: transport "nosuch" is provided by no installed extension',
     ] == lines
 
 
@@ -392,5 +392,5 @@ def test_paths_are_joined_as_messages_write_them() -> None:
     Quotes where they are needed; names of plugins need none.
     """
     assert 'plugins.a.b.labels["x y"][3]' == path_text(["plugins", "a.b", "labels", "x y", 3])
-    assert "plugins.p" == join("plugins", "p")
+    assert "plugins.p" == join_path("plugins", "p")
     assert {"endpoint", "retry"} <= {each.name for each in fields(load_config.__globals__["PluginConfig"])}

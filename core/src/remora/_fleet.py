@@ -69,6 +69,7 @@ class Fleet:
         self._conduct = conduct
         self._rng = rng
         self._plugged: dict[str, Plugged] = {}
+        self._held: set[Plugged] = set()
         self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
         self._supervisor: Supervisor | None = None
         self._group: TaskGroup | None = None
@@ -176,6 +177,7 @@ class Fleet:
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.requires:
+                self._held.add(plugged)
                 self._group.start_soon(self._start_after, plugged)
             else:
                 self.open(plugged, plugged.parts)
@@ -229,10 +231,18 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
+        if self.meters is not None:
+            self.meters.attach(plugged.route)
         for part in parts:
             if self.meters is not None:
                 self.meters.attach(plugged.route, [part.instance])
             supervisor.start(plugged.route, part)
+
+    def is_held(self, plugged: Plugged) -> bool:
+        """
+        Whether a plugin waits for those that it requires, and is opened then with what it has at that time.
+        """
+        return plugged in self._held
 
     async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
         """
@@ -337,6 +347,7 @@ class Fleet:
                 if part.instance not in self.entered():
                     part.instance.error = Unavailable(f"it waits for {missing!r}, which it requires", sent=False)
             await _change_of(plugged.route, self._plugged[missing].route)
+        self._held.discard(plugged)
         if self._is_there(plugged):
             self.open(plugged, plugged.parts)
 

@@ -60,10 +60,8 @@ class Follower:
             publish: Takes an event for each change that cannot be used.
             task_status: Told when no change can be missed any more.
         """
-
-        async with (
-            anyio.create_task_group() as group
-        ):  # a change waits for the last one, not for the calls that it ends
+        # a change waits for the one before it to be in force, not for the calls that it ends
+        async with anyio.create_task_group() as group:
 
             async def take(found: LoadedConfig | ConfigError) -> None:
                 if isinstance(found, ConfigError):
@@ -92,6 +90,8 @@ async def _put_in_force(
         report = await apply(found.config)
         if report.error is not None:
             _log.error("the changed configuration is not in force: %s", report.error)
+        elif report.applied:
+            _log.info("the changed configuration is in force: %s", _outline(report))
     except ConfigError as error:
         found.locate(error)
         _reject(error, publish)
@@ -99,6 +99,11 @@ async def _put_in_force(
         _log.debug("nothing is changed any more: the manager is shut down")
     except RemoraError as error:
         _log.error("the changed configuration is not in force: %s", error)
+
+
+def _outline(report: ReloadReport) -> str:
+    changed = [f"{name} {each.action}" for name, each in report.plugins.items() if each.action != "unchanged"]
+    return ", ".join([*changed, *report.keys]) or "nothing else than before"
 
 
 def _reject(error: ConfigError, publish: Callable[[Event], None]) -> None:

@@ -16,6 +16,7 @@ import anyio
 from remora._admission import check_config
 from remora._caller import NO_OPTIONS, CallOptions
 from remora._conduct import Conduct
+from remora._discovery import Discovery, require_watching_of
 from remora._errand import Errand
 from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
@@ -24,11 +25,12 @@ from remora._follow import Follower, follow
 from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
+from remora._resolution import Resolution
 from remora._transition import Transition
 from remora._turns import Turns
 from remora.client import Handle, Plugin, make_client, service_of
 from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
-from remora.errors import ConfigError, DrainTimeout, ManagerClosed
+from remora.errors import ConfigError, DrainTimeout, ManagerClosed, RemoraError
 from remora.inspection import inspect
 from remora.metrics import MetricsRegistry
 from remora.observability import observe
@@ -57,6 +59,8 @@ __all__ = ["Manager"]
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _SHUTDOWN_DRAIN = 10.0
 
@@ -91,14 +95,20 @@ class Manager:
         self._catalog = load_catalog(extensions)
         self._conduct = Conduct()
         self._bus = EventBus(self._catalog.observers, self._conduct)
+        self._discovery = Discovery(self._catalog, self._bus.publish)
+        self._found = self._discovery.look(wanted)
+        whole = self._found.added_to(wanted)
         self._fleet = Fleet(
-            wanted, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
+            whole, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
         )
+        self._asked = wanted
         self._turns = Turns()
+        self._resolution = Resolution(self._fleet, self._turns, self._conduct)
         self._group: TaskGroup | None = None
         self._follower: Follower | None = None
         self._reload_options: ReloadOptions | None = None
-        check_config(self._catalog, wanted)
+        check_config(self._catalog, whole)
+        require_watching_of(wanted)
         check_exporters(self._catalog, wanted)
         kept = wanted.metrics
         self._metrics = MetricsRegistry(
@@ -156,7 +166,11 @@ class Manager:
             self._metrics.exports.start(self._group, self._conduct)
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
+            whole = self._fleet.config
             self._fleet.start()
+            self._resolution.follow(whole, self._group)
+            self._discovery.accept(self._found)
+            self._discovery.follow(self._asked.discovery, self._rediscover, self._group)
             if self._follower is not None:
                 apply = partial(self.reload, options=self._reload_options)
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
@@ -173,6 +187,8 @@ class Manager:
         if self._meters is not None:
             self._meters.closing()
         self._fleet.close()
+        self._discovery.close()
+        self._resolution.close()
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
@@ -188,9 +204,9 @@ class Manager:
     @property
     def config(self) -> ManagerConfig:
         """
-        The configuration that is in force.
+        The configuration that is in force, without what resolvers and manifests add to it.
         """
-        return self._fleet.config
+        return self._asked
 
     def hurry(self) -> None:
         """
@@ -289,7 +305,9 @@ class Manager:
         """
         self._fleet.running()
         wanted = _structured(config)
-        check_config(self._catalog, wanted)
+        found = await self._discovery.look_aside(wanted)
+        require_watching_of(wanted)
+        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)))
         return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
@@ -300,6 +318,7 @@ class Manager:
             ConfigError: The configuration is wrong.
         """
         wanted = _structured(config)
+        wanted = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
         check_config(self._catalog, wanted)
         return plan(self._catalog, self._fleet.config, wanted)
 
@@ -313,8 +332,8 @@ class Manager:
         """
 
         def wanted() -> ManagerConfig:
-            config = self._fleet.config
-            if plugin.name in config.plugins:
+            config = self._asked
+            if plugin.name in self._fleet.config.plugins:
                 raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
             return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
 
@@ -337,8 +356,10 @@ class Manager:
         """
 
         def wanted() -> ManagerConfig:
-            config = self._fleet.config
-            if dependants := dependants_of(name, config.plugins):
+            config = self._asked
+            if file := self._discovery.file_of(name):
+                raise ConfigError(f"it is there as long as its manifest is, {file}", plugin=name)
+            if dependants := dependants_of(name, self._fleet.config.plugins):
                 raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
             return replace(config, plugins={key: each for key, each in config.plugins.items() if key != name})
 
@@ -412,11 +433,13 @@ class Manager:
 
     async def overall_health(self) -> HealthStatus:
         """
-        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
+        names those that are not healthy.
         """
         health = await self.health()
         ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
-        verdict = Status.HEALTHY if not ill else Status.DEGRADED if len(ill) < len(health) else Status.UNHEALTHY
+        are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
+        verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED
         return HealthStatus(status=verdict, message="; ".join(ill) or "all plugins are healthy", last_check=time.time())
 
     async def info(self, name: str) -> PluginInfo:
@@ -503,9 +526,32 @@ class Manager:
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
                 return ReloadReport(superseded=True)
-            transition = Transition(self._fleet, wanted(), options)
+            assert self._group is not None
+            asked = wanted()
+            found = await self._discovery.look_aside(asked)
+            whole = found.added_to(asked)
+            transition = Transition(self._fleet, self._resolution.complete(whole), options)
             report = await transition.run()
+            if not report.rolled_back:
+                self._asked = _in_force(self._asked, asked, report)
+                self._resolution.follow(_in_force(self._fleet.config, whole, report), self._group)
+                failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
+                self._discovery.accept(found, failed)
+                self._discovery.follow(asked.discovery, self._rediscover, self._group)
         return await transition.finish(report)
+
+    async def _rediscover(self) -> None:
+        """
+        Put what manifests say now in force; one that does not work keeps no other one out.
+        """
+        try:
+            options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
+            if self._discovery.is_news(await self._discovery.look_aside(self._asked)):
+                await self._change(lambda: self._asked, options)
+        except ManagerClosed:
+            return
+        except RemoraError as error:
+            _log.error("the changed manifests are not in force: %s", error)
 
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now
@@ -514,6 +560,16 @@ class Manager:
 
 def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:
     return config if isinstance(config, ManagerConfig) else structure_config(config)
+
+
+def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
+    """
+    What of a configuration is in force after a reload.
+    """
+    failed = {name for name, each in report.plugins.items() if each.error is not None}
+    before = {name: former.plugins[name] for name in failed if name in former.plugins}
+    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
+    return replace(wanted, plugins={**plugins, **before})
 
 
 def _checked(catalog: Catalog, config: ManagerConfig) -> ManagerConfig:

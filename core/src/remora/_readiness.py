@@ -67,13 +67,13 @@ def are_ready(parts: Iterable[Part]) -> bool:
 
 async def _good(route: Route, instance: Instance, limit: float) -> None:
     with anyio.move_on_after(limit):
-        await _until_good(route, instance)
+        await until_good(route, instance)
         return
     message = f"{instance.name} was not ready and healthy within {limit:g} s: {_why(instance)}"
     raise Unavailable(message, plugin=route.name, sent=False)
 
 
-async def _until_good(route: Route, instance: Instance) -> None:
+async def until_good(route: Route, instance: Instance) -> None:
     """
     Wait until an instance is ready and, where its health is asked for, well.
     """

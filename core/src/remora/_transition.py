@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._departures import Departures
-from remora._plan import plan_of
+from remora._plan import is_resolved, plan_of
 from remora._readiness import are_ready, open_all
 from remora.config import compare, problems_of_order, start_order
 from remora.errors import ConfigError, RemoraError, Unavailable
@@ -109,7 +109,8 @@ class Transition:
             kept = draft.kept if draft else ()
             gone = draft.gone if draft else former.parts if former else ()
             names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
-            self._plans[name] = plan_of(diff, *names)
+            is_told = is_resolved(plugin) or is_resolved(self._former.plugins.get(name))
+            self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
 
     def _concerned(self) -> tuple[str, ...]:
         return tuple(name for name, plan in self._plans.items() if plan.action is not Action.UNCHANGED)
