@@ -20,12 +20,14 @@ from remora.config import (
     TOP,
     ConnectionConfig,
     Defaults,
+    DiscoveryConfig,
     Effect,
     FallbackConfig,
     LimitsConfig,
     ManagerConfig,
     MetricsConfig,
     PluginConfig,
+    ResolverConfig,
     SecurityConfig,
     effect_of,
 )
@@ -47,6 +49,7 @@ _WORDS: dict[object, str] = {
     Endpoint: "URL or [table](#endpoints)",
     FallbackConfig: "[table](#fallback)",
     ConnectionConfig: "[table](#connection)",
+    ResolverConfig: "[table](#resolvers)",
 }
 
 
@@ -134,6 +137,18 @@ def transports() -> str:
     return "\n\n".join(sections)
 
 
+def resolvers() -> str:
+    """
+    A section for each resolver that Remora brings, beside the one that has no keys of its own.
+    """
+    known = frozenset(each.name for each in fields(PluginConfig))
+    (found,) = importlib_metadata.entry_points(group="remora", name="resolvers")
+    return "\n\n".join(
+        f"### {spec.name}\n\n{keys(spec.options, always(Effect.TUNED), leave_out=known)}"
+        for spec in found.load().remora_register_resolvers()
+    )
+
+
 def exporters() -> str:
     """
     A section for each exporter that Remora brings.
@@ -179,6 +194,8 @@ def default(field: Field[Any]) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return ", ".join(f'`"{each}"`' for each in value)
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
@@ -199,6 +216,8 @@ if __name__ == "__main__":
             "blocks": blocks(),
             "metrics": keys(MetricsConfig, always(Effect.LATER)),
             "exporters": exporters(),
+            "resolvers": resolvers(),
+            "discovery": keys(DiscoveryConfig, always(Effect.TUNED)),
             "security": keys(SecurityConfig, always(Effect.RENEWED)),
             "limits": keys(LimitsConfig, always(Effect.RENEWED)),
             "transports": transports(),

@@ -57,7 +57,7 @@ def with_version(text: str, before: Version, after: Version) -> str:
     """
     mine = re.escape(str(before))
     text = re.sub(rf'(?m)^version = "{mine}"$', f'version = "{after}"', text)
-    return re.sub(rf'"(remora[a-z-]*)~={mine}"', rf'"\1~={after}"', text)
+    return re.sub(rf'"(remora[a-z-]*(?:\[[a-z,]+\])?)~={mine}"', rf'"\1~={after}"', text)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _DISTRIBUTIONS = {
+    "dns": "dnspython",
     "google": "protobuf",
     "grpc": "grpcio",
     "attr": "attrs",
@@ -75,10 +76,14 @@ class Module:
     @cached_property
     def imports(self) -> tuple[Import, ...]:
         """
-        All that it imports, wherever the statement stands.
+        All that it imports, wherever the statement stands. What a package loads at first use is what it shows to type
+        checkers, and counts.
         """
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
-        return tuple(_imports(ast.parse(self.path.read_text()), package, is_typing=False, function=""))
+        tree = ast.parse(self.path.read_text())
+        found = tuple(_imports(tree, package, is_typing=False, function=""))
+        is_lazy = any(item.target == "remora._lazy.lazily" for item in found)
+        return tuple(replace(item, is_typing=False) for item in found) if is_lazy else found
 
 
 def _imports(node: ast.AST, package: str, *, is_typing: bool, function: str) -> Iterator[Import]:
@@ -124,6 +129,13 @@ class Distribution:
         Its import name.
         """
         return self.name.replace("-", "_")
+
+    @property
+    def packages(self) -> set[str]:
+        """
+        The top-level packages in its wheel: its own, and for the core what pytest looks for under a name of its own.
+        """
+        return {path.name for path in (self.folder / "src").iterdir() if (path / "__init__.py").exists()}
 
     @property
     def requirements(self) -> list[str]:

@@ -29,19 +29,20 @@ RECORDS = "errors types protocols specs"
 
 LAYERS = {
     # records and rules: no I/O
+    "_lazy": Layer(),
     "errors": Layer(),
     "types": Layer("errors"),
     "values": Layer(),
     "secret": Layer(),
     "tls": Layer("errors"),
-    "policy": Layer("types errors values"),
+    "policy": Layer("_lazy types errors values"),
     "security": Layer("errors"),
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("_draft types errors"),
+    "wire": Layer("_lazy _draft types errors"),
     # records from and to something else
-    "_structure": Layer("secret", "cattrs"),
+    "_structure": Layer("_lazy secret", "cattrs"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
@@ -51,18 +52,20 @@ LAYERS = {
     "codecs": Layer("_structure errors"),
     "_schema": Layer("_structure codecs"),
     "_requirement": Layer("", "packaging"),
-    "config": Layer("_structure _requirement policy secret types values specs errors", "yaml"),
+    "config": Layer("_lazy _structure _requirement policy secret types values specs errors", "yaml"),
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
     "_registry": Layer(f"{RECORDS} hookspecs _catalog _faults", "pluggy importlib_metadata"),
-    "plugin": Layer("hookspecs specs codecs"),
+    "_static": Layer("types errors"),
+    "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
-    "io": Layer("types errors protocols wire", "anyio trio"),
+    "io": Layer("_lazy types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
+    "watching": Layer("_watch"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
@@ -99,11 +102,18 @@ LAYERS = {
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
     "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
-    "_transition": Layer("config errors types reload _instance _probing _plan _generation _fleet", "anyio"),
+    "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
+    "_departures": Layer("_assembly _instance _generation _fleet", "anyio"),
+    "_transition": Layer("config errors types reload _plan _generation _fleet _readiness _departures", "anyio"),
+    "_adoption": Layer("config errors types _instance _readiness _fleet", "anyio"),
+    "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),
+    "_resolution": Layer("_adoption _assembly _fleet _resolver _turns config types"),
+    "_discovery": Layer("_admission _watch config errors types", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
-        f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _errand"
-        " _events _exporting _fleet _follow _interception _meters _plan _registry _transition _turns",
+        f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _discovery"
+        " _errand _events _exporting _fleet _follow _interception _meters _plan _registry _resolution"
+        " _transition _turns",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),
@@ -135,8 +145,9 @@ WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
+LATE |= {"remora._builtin", "remora_exec._transport", "remora_exec._stdio"}
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
-"""The packages' own front doors, the places that choose by the running backend, and what few configurations need."""
+"""The packages' own front doors, the places that choose by the running backend, and what few processes need."""
 
 
 @pytest.mark.parametrize("module", LAYERED, ids=lambda module: module.name)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from remora import AccessConfig, BalancerSpec, Secret
+from remora import AccessConfig, BalancerSpec, Endpoint, ResolverSpec, Secret
 from remora._registry import load_catalog
-from remora.testing import ContractViolation, check_auth_method, check_balancer, check_codec, examine
+from remora.testing import ContractViolation, check_auth_method, check_balancer, check_codec, check_resolver, examine
 
 CATALOG = load_catalog()
 pytestmark = pytest.mark.anyio
@@ -102,3 +102,50 @@ async def test_who_breaks_a_contract_is_told_which_claim() -> None:
     assert ["every candidate gets calls", "candidates come and go"] == [
         finding.claim for finding in findings if finding.problem
     ]
+
+
+@dataclass(frozen=True)
+class Where:
+    """
+    Where a plugin is.
+    """
+
+    urls: tuple[Any, ...] = ("http://a",)
+
+
+@dataclass
+class Once:
+    """
+    A resolver that tells once, whatever it was given.
+    """
+
+    options: Where
+
+    async def watch(self, report: Any) -> None:
+        """
+        Tell.
+        """
+        report([Endpoint(each) if isinstance(each, str) else each for each in self.options.urls])
+
+
+async def test_a_resolver_that_tells_once_keeps_the_contract() -> None:
+    """
+    Nothing has to change.
+    """
+    assert 5 == len(await check_resolver(ResolverSpec("once", Where, Once)))
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [(), ("nowhere",), (7,), (Endpoint("http://a", weight=-1),)],
+    ids=["nowhere", "no-scheme", "no-endpoint", "no-weight"],
+)
+async def test_what_a_resolver_must_not_tell_is_named(urls: tuple[Any, ...]) -> None:
+    """
+    Claim by claim.
+    """
+    findings = await examine("resolver", ResolverSpec("once", Where, lambda _: Once(Where(urls))))
+
+    assert any(each.problem for each in findings)
+    with pytest.raises(ContractViolation):
+        await check_resolver(ResolverSpec("once", Where, lambda _: Once(Where(urls))))

@@ -192,7 +192,19 @@ def test_an_unknown_key_gets_a_suggestion() -> None:
     """
     assert ('plugins.p.endpont: unknown key; did you mean "endpoint"?',) == problems_of({"endpont": "x"})
     assert ('plugin: unknown key; did you mean "plugins"?',) == problems({"plugin": {}})
-    assert "unknown key; known are name, " in problems_of({"zzzz": "x"})[0]
+    assert "unknown key; known are endpoint, endpoints, " in problems_of({"zzzz": "x"})[0]
+
+
+def test_a_key_that_belongs_one_table_below_is_shown_there() -> None:
+    """
+    With all that it may mean.
+    """
+    (timeout,) = problems_of({"timeout": 3})
+
+    assert timeout.startswith('plugins.p.timeout: unknown key; did you mean "connection.')
+    assert timeout.endswith(' or "health_check.timeout"?')
+    assert ' "connection.request_timeout",' in timeout
+    assert ('plugins.p.max_retries: unknown key; did you mean "retry.max_retries"?',) == problems_of({"max_retries": 3})
 
 
 @pytest.mark.fault(48)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from remora import ConfigError, Manager, ManagerConfig, NotInstalled
 from remora.config import FORMATS, load_config, structure_config, trace_config
-from remora.config._places import join, path_text
+from remora.config._places import join_path, path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.policy import RetryConfig
 from remora.values import Limits
@@ -162,9 +162,9 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
 
     lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
     assert [
+        '2: plugins.a: transport "nosuch" is provided by no installed extension',
         "6: plugins.b.instances: expected a number of at least 1, got 0",
         "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
-        '2: plugins.a: transport "nosuch" is provided by no installed extension',
     ] == lines
 
 
@@ -353,6 +353,15 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
+class Quoting(yaml.SafeDumper):
+    """
+    Quotes every text: what needs no quotes in YAML 1.1, such as 0E0, is a number in 1.2.
+    """
+
+
+Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
 @ONE_FILE
 @given(CONFIGS)
 def test_records_survive_every_format(tmp_path: Path, tables: dict[str, Any]) -> None:
@@ -362,7 +371,7 @@ def test_records_survive_every_format(tmp_path: Path, tables: dict[str, Any]) ->
     texts = {
         "x.toml": tomlkit.dumps(tables),
         "x.json": json.dumps(tables),
-        "x.yaml": yaml.safe_dump(tables, allow_unicode=True),
+        "x.yaml": yaml.dump(tables, Dumper=Quoting, allow_unicode=True),
     }
     loaded = [trace_config(written(tmp_path, name, text), {}) for name, text in texts.items()]
 
@@ -392,5 +401,5 @@ def test_paths_are_joined_as_messages_write_them() -> None:
     Quotes where they are needed; names of plugins need none.
     """
     assert 'plugins.a.b.labels["x y"][3]' == path_text(["plugins", "a.b", "labels", "x y", 3])
-    assert "plugins.p" == join("plugins", "p")
+    assert "plugins.p" == join_path("plugins", "p")
     assert {"endpoint", "retry"} <= {each.name for each in fields(load_config.__globals__["PluginConfig"])}

@@ -22,11 +22,11 @@ from remora.config import (
     effective_values,
     structure_config,
 )
-from remora.extensions import exporters, transports
+from remora.extensions import exporters, resolvers, transports
 from remora.testing import RecordingExporter
 from tests.architecture.sources import ROOT
 
-SCHEMA = config_schema(transports(), exporters())
+SCHEMA = config_schema(transports(), exporters(), resolvers())
 VALIDATOR = Draft202012Validator(SCHEMA)
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), ROOT / "README.md"]
 
@@ -86,6 +86,9 @@ def plugin(**keys: Any) -> dict[str, Any]:
         plugin(endpoint="${URL}", fallback={"value": {"a": [1]}}),
         {"plugins": {"p": {"endpoints": ["http://h", {"url": "unix:/x", "weight": 0}]}}},
         {"plugins": {"p": {"auth": {"token": "in another fragment"}}}},
+        {"plugins": {"p": {"resolver": {"method": "dns", "url": "grpc://h", "timeout": "5s"}}}},
+        plugin(resolver={"method": "of-a-stranger", "anything": 5}),
+        {"discovery": {"directories": ["plugins"], "max_depth": 0}},
     ],
 )
 def test_schema_takes_what_is_right(tables: Any) -> None:
@@ -104,6 +107,8 @@ def test_schema_takes_what_is_right(tables: Any) -> None:
         (plugin(nosuch=1), "plugins.p"),
         (plugin(name="q"), "plugins.p"),
         (plugin(instances=0), "plugins.p.instances"),
+        (plugin(resolver={"method": "file", "pth": "x"}), "plugins.p.resolver"),
+        ({"discovery": {"directories": "plugins"}}, "discovery.directories"),
         (plugin(instances="2"), "plugins.p.instances"),
         (plugin(enabled="yes"), "plugins.p.enabled"),
         (plugin(labels={"a": 1}), "plugins.p.labels.a"),
@@ -128,7 +133,7 @@ def test_schema_refuses_what_is_wrong_where_the_loader_does(tables: Any, place: 
     And not more than that.
     """
     assert place in objections(tables)
-    if place != "plugins.p.options":  # which only a manager looks at
+    if place not in ("plugins.p.options", "plugins.p.resolver"):  # which only a manager looks at
         with pytest.raises(ConfigError):
             structure_config(tables, variables={})
 

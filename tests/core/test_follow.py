@@ -58,3 +58,32 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
         f"{file}:3: plugins.p.instances: nobody wants 7",
     ] == [line for each in events for line in each.problems]
     assert {str(file)} == {each.source for each in events}
+
+
+async def test_a_change_does_not_wait_for_the_calls_that_the_last_one_ends(tmp_path: Path) -> None:
+    """
+    A reload returns when they have ended; an operator who edits again is not to wait for that.
+    """
+    file = tmp_path / "remora.toml"
+    file.write_text(GOOD.format(1))
+    second = anyio.Event()
+
+    async def apply(config: ManagerConfig) -> ReloadReport:
+        if config.plugins["p"].instances == 3:
+            second.set()
+            return ReloadReport(applied=True)
+        first.set()
+        return await anyio.sleep_forever()  # type: ignore[func-returns-value]
+
+    first = anyio.Event()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            follower = Follower(path=file, known=content_of(file), rescan=0.2)
+            await group.start(partial(follower.run, apply, print))
+            file.write_text(GOOD.format(2))
+            await first.wait()
+            file.write_text(GOOD.format(3))
+            await second.wait()
+            group.cancel_scope.cancel()
+
+    assert second.is_set()

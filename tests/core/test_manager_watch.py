@@ -64,10 +64,13 @@ def plugin(folder: Path, name: str, *, more: str = "") -> str:
     return f'[plugins.p]\nendpoint = "unix:{folder}/{name}"\nmethod = "who"\n{more}'
 
 
-async def test_an_edited_file_is_put_in_force_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+async def test_an_edited_file_is_put_in_force_and_a_bad_one_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """
-    One event for the bad one, with the place; and the good one after it is taken.
+    One event for the bad one, with the place; and the good one after it is taken. The log has that, and nothing else.
     """
+    caplog.set_level("INFO")
     file = tmp_path / "remora.toml"
     file.write_text(plugin(tmp_path, "a"))
 
@@ -90,6 +93,9 @@ async def test_an_edited_file_is_put_in_force_and_a_bad_one_changes_nothing(tmp_
     assert isinstance(unknown, ConfigRejected)
     assert (f"{file}:4: plugins.p.instances: expected a number of at least 1, got 0",) == rejected.problems
     assert unknown.problems[0].startswith(f'{file}:1: plugins.p: balancer "nosuch" is provided by no installed')
+    followed = [each for each in caplog.records if each.name in ("remora._follow", "watchfiles.main")]
+    assert ["ERROR", "ERROR", "INFO"] == [each.levelname for each in followed]
+    assert "the changed configuration is in force: p replaced" == followed[2].getMessage()
 
 
 async def test_a_directory_is_followed_from_before_the_manager_runs(tmp_path: Path) -> None:

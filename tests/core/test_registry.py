@@ -297,11 +297,11 @@ def test_the_metadata_is_scanned_once(site: Site) -> None:
 
 def test_core_comes_in_through_the_same_door() -> None:
     """
-    JSON is a feature of the distribution `remora`.
+    JSON is a feature of the distribution `remora`, and so is staying where the configuration says.
     """
     found = [each for each in Registry().extensions if each.origin.entry_point == "core"]
 
-    assert ["codec json"] == found[0].features
+    assert ["codec json", "resolver static"] == found[0].features
     assert "remora" == found[0].origin.distribution
     assert found[0].origin.version
 

@@ -33,7 +33,7 @@ from tests.core.test_resilience_keys import CASES
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
 
-WHOLE = {"auth", "fallback", "connection.adaptive_limit"}
+WHOLE = {"auth", "fallback", "resolver", "connection.adaptive_limit"}
 """The records that take effect as a whole, whatever changes in them."""
 
 
@@ -163,12 +163,17 @@ def test_every_key_has_a_row_in_the_table() -> None:
 
 def test_every_key_has_a_test_of_its_effect() -> None:
     """
-    In one of the tables, or by name.
+    In one of the tables, or by name; that of `resolver` is in `test_resolution`.
     """
     policies = {key.replace("endpoint.", "endpoints.") for key in CASES}
     fallback = {key for key in policies if key.startswith("fallback.")}
 
-    assert {*EFFECTS, *fallback} - {"fallback", "enabled", "endpoints"} == {*policies, *ROWS, *NAMES, *SHOWN}
+    assert {*EFFECTS, *fallback} - {"fallback", "enabled", "endpoints", "resolver"} == {
+        *policies,
+        *ROWS,
+        *NAMES,
+        *SHOWN,
+    }
     assert set(RECIPE) <= ROWS.keys()
 
 

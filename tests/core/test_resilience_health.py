@@ -4,6 +4,8 @@ Health as calls and operators see it: who is probed when, who gets calls, and wh
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -11,6 +13,7 @@ import pytest
 
 from remora import HealthStatus, RemoraError, Status, Unavailable
 from remora.types import HealthChanged
+from tests.core.hosts import PlainChannel, Stranger
 from tests.core.scripts import Stage, endpoint, stage, table
 
 VIRTUAL_TIME = True
@@ -136,9 +139,31 @@ async def test_health_is_asked_for_and_told_by_plugin(anyio_backend: object) -> 
         overall = await host.manager.overall_health()
         assert (Status.DEGRADED, "p is degraded") == (overall.status, overall.message)
 
-        host["b"].health = host["q"].health = None
+        await host.manager.unregister("q")
+        overall = await host.manager.overall_health()
+        assert (Status.DEGRADED, "p is degraded") == (overall.status, overall.message)
+
+        host["b"].health = None
         overall = await host.manager.overall_health()
         assert Status.UNHEALTHY is overall.status
+
+
+async def test_an_instance_that_starts_is_told_from_an_ill_one(anyio_backend: object) -> None:
+    """
+    Half of them may be missing because they have only just been asked for.
+    """
+
+    @asynccontextmanager
+    async def slowly(attempt: int) -> AsyncIterator[PlainChannel]:
+        await anyio.sleep(5)
+        yield PlainChannel()
+
+    async with stage(table(["a", {"url": "strange:late"}]), extensions=[Stranger(slowly)]) as host:
+        health = (await host.manager.health())["p"]
+        assert (Status.DEGRADED, "1 of 2 instances are healthy, 1 starting") == (health.status, health.message)
+
+        await anyio.sleep(5)
+        assert Status.HEALTHY is (await host.manager.overall_health()).status
 
 
 async def test_asking_for_health_is_bounded_by_the_timeout(anyio_backend: object) -> None:

@@ -93,7 +93,7 @@ def test_source_archive_holds_one_distribution(distribution: Distribution, built
         names = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO", f"src/{distribution.package}/py.typed"} <= names
-    assert {name.split("/")[1] for name in names if name.startswith("src/")} == {distribution.package}
+    assert {name.split("/")[1] for name in names if name.startswith("src/")} == distribution.packages
     assert not any("__pycache__" in name or name.startswith("tests") for name in names)
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, assert_type
 
-from remora import ConfigError, Manager, ManagerConfig, ReloadOptions
+from remora import ConfigError, DiscoveryConfig, Manager, ManagerConfig, PluginConfig, ReloadOptions, ResolverConfig
 from remora.config import (
     LoadedConfig,
     Place,
     config_schema,
+    discover,
     effective_values,
     load_config,
     structure_config,
     trace_config,
 )
 from remora.extensions import transports
-from remora.types import ConfigRejected, Event
+from remora.types import ConfigRejected, EndpointsChanged, Event, ManifestRejected, PluginsDiscovered, ResolverFailed
+from remora.watching import FileWatch, content_of, folders_of
 
 
 def read(path: Path) -> None:
@@ -60,3 +62,41 @@ def observe(event: Event) -> None:
     """
     if isinstance(event, ConfigRejected):
         assert_type(event.problems, tuple[str, ...])
+
+
+def find(config: ManagerConfig) -> ManagerConfig:
+    """
+    Plugins that manifests add.
+    """
+    assert_type(config.discovery, DiscoveryConfig)
+    found = discover(config)
+    for file, plugin in found.plugins.items():
+        assert_type(file, str)
+        assert_type(plugin, PluginConfig)
+        assert_type(plugin.resolver, ResolverConfig)
+    return found.added_to(config)
+
+
+def changed(event: Event) -> tuple[str, ...]:
+    """
+    What resolvers and manifests have changed.
+    """
+    if isinstance(event, EndpointsChanged):
+        return (event.plugin, *event.added, *event.removed)
+    if isinstance(event, PluginsDiscovered):
+        return (*event.added, *event.changed, *event.removed)
+    if isinstance(event, ManifestRejected):
+        return (event.source, *event.problems)
+    return (event.cause,) if isinstance(event, ResolverFailed) else ()
+
+
+async def watch(path: str) -> None:
+    """
+    A file, for extensions.
+    """
+
+    async def tell() -> None:
+        print(path)
+
+    known = content_of(path)
+    await FileWatch(content=lambda: content_of(path), folders=lambda: folders_of(path), changed=tell, known=known).run()

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from remora import BalancerSpec, Call, CodecSpec, Endpoint, HealthStatus, Reply, TransportSpec, hookimpl
+from remora import BalancerSpec, Call, CodecSpec, Endpoint, HealthStatus, Reply, ResolverSpec, TransportSpec, hookimpl
 from remora.protocols import (
     Balancer,
     Candidate,
@@ -19,6 +19,7 @@ from remora.protocols import (
     Dispatch,
     InspectableTransport,
     Listener,
+    Resolver,
     Transport,
 )
 from remora.types import Event, Inspection, InstanceLost
@@ -170,3 +171,42 @@ class StarterTransport(CarrierTransport):
 
 
 starter: InspectableTransport = StarterTransport()
+
+
+@dataclass(frozen=True)
+class Where:
+    """
+    Options of a resolver.
+    """
+
+    url: str = "http://127.0.0.1:8000"
+
+
+class Once:
+    """
+    A resolver needs no base class.
+    """
+
+    def __init__(self, options: Where) -> None:
+        self._options = options
+
+    async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
+        """
+        Tell once.
+        """
+        report([Endpoint(self._options.url)])
+
+
+def find(options: Where) -> Resolver:
+    """
+    Make a resolver.
+    """
+    return Once(options)
+
+
+@hookimpl
+def remora_register_resolvers() -> Iterable[ResolverSpec[Where]]:
+    """
+    Add it.
+    """
+    return [ResolverSpec(name="once", options=Where, build=find)]

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
-from remora._options import given_keys, used_keys
+from remora._options import build_resolver_options, given_keys, used_keys
 from remora.config import problems_of_order, problems_of_plugin, summary
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
@@ -58,12 +58,26 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security
         _mention_unused(catalog, config)
 
 
+def check_endpoints(catalog: Catalog, config: PluginConfig, *, security: SecurityConfig) -> None:
+    """
+    Check the table of a plugin whose resolver has told where it is.
+
+    Raises:
+        NotInstalled: An endpoint needs a transport that is not there.
+        ConfigError: An endpoint cannot be used.
+    """
+    for error in _errors_of(catalog, config, security):
+        raise error
+
+
 def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     checks: list[Callable[[], object]] = [
         partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in endpoints_of(config)
     ]
+    if config.resolver.method:
+        checks.append(partial(_check_resolver, catalog, config))
     if config.codec:
         checks.append(partial(catalog.codec, config.codec))
     if config.balancer:
@@ -91,6 +105,17 @@ def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, 
         raise ConfigError(f"plugins.{config.name}.auth: {problem}")
 
 
+def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
+    feature = catalog.resolver(config.resolver.method)
+    options = build_resolver_options(feature.spec, config=config)
+    try:
+        feature.build("resolver", options)
+    except ExtensionError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"plugins.{config.name}.resolver: {error.message}") from error
+
+
 def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     """
     Log the keys that none of a plugin's transports looks at.
@@ -98,6 +123,8 @@ def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
     """
     specs = [catalog.transport(each.scheme, config.transport).spec for each in endpoints_of(config)]
+    if not specs:
+        return
     used = frozenset().union(*map(used_keys, specs))
     if unused := [key for key in given_keys(config) if key not in used]:
         names = " and ".join(sorted({spec.name for spec in specs}))

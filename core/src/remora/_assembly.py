@@ -234,8 +234,10 @@ def transports(
 
 def endpoints_of(config: PluginConfig) -> list[Endpoint]:
     """
-    Where a plugin is.
+    Where a plugin is; nothing where only its resolver can tell.
     """
+    if config.resolver.method and not (config.endpoint or config.executable):
+        return list(config.endpoints)
     url = config.endpoint or f"{config.transport or 'exec'}:"
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE, PROTOCOL_VERSIONS, common_version
-from remora._schema import json_schema
 from remora.errors import Code, PluginError
 from remora.types import MethodInfo, PluginInfo, Reply, Status
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, decode_health_request, encode_health
@@ -116,6 +115,8 @@ class Builtin:
 
 
 def _method_info(info: ServiceInfo, method: Method) -> MethodInfo:
+    from remora._schema import json_schema  # only hosts that ask for a description need it
+
     return MethodInfo(
         service=info.name,
         name=method.name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import importlib_metadata
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         CommandSpec,
         ExporterSpec,
         InterceptorSpec,
+        ResolverSpec,
         TransportSpec,
     )
     from remora.types import Event
@@ -56,15 +57,36 @@ class Named(Protocol):
 Spec = TypeVar("Spec", bound=Named)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Origin:
     """
     Where a feature comes from.
+
+    Attributes:
+        entry_point: The name of the entry point.
+        read: Gives the name and the version of the distribution, whose metadata takes long to read: when it is asked.
     """
 
-    distribution: str
-    version: str
     entry_point: str
+    read: Callable[[], tuple[str, str]] = field(repr=False)
+
+    @cached_property
+    def _read(self) -> tuple[str, str]:
+        return self.read()
+
+    @property
+    def distribution(self) -> str:
+        """
+        The name of the distribution.
+        """
+        return self._read[0]
+
+    @property
+    def version(self) -> str:
+        """
+        Its version; may be empty.
+        """
+        return self._read[1]
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()
@@ -113,6 +135,7 @@ class Catalog:
         auth_methods: By name, likewise.
         interceptors: By name, likewise.
         exporters: By name, likewise.
+        resolvers: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
         broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
@@ -125,6 +148,7 @@ class Catalog:
     auth_methods: dict[str, list[Feature[AuthSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
     exporters: dict[str, list[Feature[ExporterSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
+    resolvers: dict[str, list[Feature[ResolverSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
     commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
     observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
     broken: dict[str, ExtensionError] = field(default_factory=dict)
@@ -141,6 +165,7 @@ class Catalog:
         auth_methods: Sequence[AuthSpec[Any]] = (),
         interceptors: Sequence[InterceptorSpec] = (),
         exporters: Sequence[ExporterSpec[Any]] = (),
+        resolvers: Sequence[ResolverSpec[Any]] = (),
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
         """
@@ -156,6 +181,7 @@ class Catalog:
             ("auth method", self.auth_methods, auth_methods),
             ("interceptor", self.interceptors, interceptors),
             ("exporter", self.exporters, exporters),
+            ("resolver", self.resolvers, resolvers),
             ("command", self.commands, commands),
         ]
         for _, shelf, specs in kinds:
@@ -174,6 +200,7 @@ class Catalog:
             ("auth method", self.auth_methods),
             ("interceptor", self.interceptors),
             ("exporter", self.exporters),
+            ("resolver", self.resolvers),
             ("command", self.commands),
         ]
         return [
@@ -257,6 +284,15 @@ class Catalog:
             NotInstalled: There is none; the message names the extra to install.
         """
         return self._one("exporter", self.exporters, name)
+
+    def resolver(self, name: str) -> Feature[ResolverSpec[Any]]:
+        """
+        The resolver of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("resolver", self.resolvers, name)
 
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remora.protocols import Channel
     from remora.types import Call, Reply
 
-_RETIRED = State.RETIRED
+_RETIRED, _STOPPED = State.RETIRED, State.STOPPED
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
 """How an attempt ended that was cancelled. It is never raised."""
@@ -94,7 +94,11 @@ class Delivery:
         send = channel.call if instance.authenticate is None else instance.sender(channel)
         if self._interceptors:
             send = self._intercepted(instance, channel, number, send)
-        return send if instance.native_deadline and not self._may_wait else partial(self._within, instance=instance, send=send)
+        return (
+            send
+            if instance.native_deadline and not self._may_wait
+            else partial(self._within, instance=instance, send=send)
+        )
 
     def _intercepted(self, instance: Instance, channel: Channel, number: int, send: Proceed) -> Proceed:
         """
@@ -182,7 +186,7 @@ class Delivery:
         """
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
-        elif instance.state is _RETIRED:
+        elif instance.state is _RETIRED or instance.state is _STOPPED:
             self._route.changed()
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from remora._conduct import Conduct
     from remora._generation import Plugged
     from remora._meters import Meters
+    from remora._route import Route
     from remora.config import ManagerConfig, PluginConfig
     from remora.types import Call, Event, Reply
 
@@ -68,6 +69,7 @@ class Fleet:
         self._conduct = conduct
         self._rng = rng
         self._plugged: dict[str, Plugged] = {}
+        self._held: set[Plugged] = set()
         self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
         self._supervisor: Supervisor | None = None
         self._group: TaskGroup | None = None
@@ -175,6 +177,7 @@ class Fleet:
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.requires:
+                self._held.add(plugged)
                 self._group.start_soon(self._start_after, plugged)
             else:
                 self.open(plugged, plugged.parts)
@@ -204,6 +207,7 @@ class Fleet:
         self._plugged[plugged.config.name] = plugged
         if self.meters is not None:
             self.meters.attach(plugged.route)
+            self.meters.rename(plugged.route)
 
     def take(self, name: str) -> Plugged | None:
         """
@@ -227,10 +231,18 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
+        if self.meters is not None:
+            self.meters.attach(plugged.route)
         for part in parts:
             if self.meters is not None:
                 self.meters.attach(plugged.route, [part.instance])
             supervisor.start(plugged.route, part)
+
+    def is_held(self, plugged: Plugged) -> bool:
+        """
+        Whether a plugin waits for those that it requires, and is opened then with what it has at that time.
+        """
+        return plugged in self._held
 
     async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
         """
@@ -246,6 +258,26 @@ class Fleet:
             instance.cut()
         await supervisor.stop([instance])
         return remaining
+
+    async def cut(self, plugged: Plugged) -> None:
+        """
+        End the calls of a plugin now, and close it until `reopen`.
+        """
+        plugged.route.cut()
+        await self.discard(plugged.parts)
+
+    def reopen(self, plugged: Plugged) -> None:
+        """
+        Let calls of a plugin in again; close and open what is open, and open again what was cut.
+
+        Raises:
+            ManagerClosed: Nothing is started any more.
+        """
+        supervisor, cut = self.running(), [part for part in plugged.parts if part.instance.is_cut]
+        plugged.route.reopen()
+        for part in plugged.parts:
+            supervisor.restart(part.instance)
+        self.open(plugged, cut)
 
     async def end(self, plugged: Plugged, timeout: float) -> int:
         """
@@ -307,23 +339,27 @@ class Fleet:
 
     async def _start_after(self, plugged: Plugged) -> None:
         """
-        Start a plugin once each that it requires has been up.
+        Start a plugin once each that it requires has been up; reloads may change what that is.
         """
-        for name in plugged.config.requires:
-            await self._until_up(plugged, name)
-        if not self.is_closed and self._plugged.get(plugged.config.name) is plugged:
+        been_up: set[str] = set()
+        while self._is_there(plugged) and (missing := self._missing(plugged, been_up)) is not None:
+            for part in plugged.parts:
+                if part.instance not in self.entered():
+                    part.instance.error = Unavailable(f"it waits for {missing!r}, which it requires", sent=False)
+            await _change_of(plugged.route, self._plugged[missing].route)
+        self._held.discard(plugged)
+        if self._is_there(plugged):
             self.open(plugged, plugged.parts)
 
-    async def _until_up(self, plugged: Plugged, name: str) -> None:
-        for part in plugged.parts:
-            part.instance.error = Unavailable(f"it waits for {name!r}, which it requires", sent=False)
-        while name in self._plugged and not (route := self._plugged[name].route).is_up and not self.is_closed:
-            changed = anyio.Event()
-            route.wait(changed)
-            try:
-                await changed.wait()
-            finally:
-                route.forget(changed)
+    def _is_there(self, plugged: Plugged) -> bool:
+        return not self.is_closed and self._plugged.get(plugged.config.name) is plugged
+
+    def _missing(self, plugged: Plugged, been_up: set[str]) -> str | None:
+        """
+        The first of those that a plugin requires that has not been up yet.
+        """
+        been_up |= {name for name in plugged.config.requires if name in self and self._plugged[name].route.is_up}
+        return next((name for name in plugged.config.requires if name in self and name not in been_up), None)
 
     async def _ask(self, name: str, call: Call) -> Reply:
         """
@@ -331,3 +367,17 @@ class Fleet:
         """
         remaining = None if call.deadline is None else call.deadline - anyio.current_time()
         return await self.caller(name).pipeline(call, remaining)
+
+
+async def _change_of(*routes: Route) -> None:
+    """
+    Wait until something has changed about one of several plugins.
+    """
+    changed = anyio.Event()
+    for route in routes:
+        route.wait(changed)
+    try:
+        await changed.wait()
+    finally:
+        for route in routes:
+            route.forget(changed)

@@ -60,24 +60,16 @@ class Follower:
             publish: Takes an event for each change that cannot be used.
             task_status: Told when no change can be missed any more.
         """
+        # a change waits for the one before it to be in force, not for the calls that it ends
+        async with anyio.create_task_group() as group:
 
-        async def take(found: LoadedConfig | ConfigError) -> None:
-            if isinstance(found, ConfigError):
-                _reject(found, publish)
-                return
-            try:
-                report = await apply(found.config)
-                if report.error is not None:
-                    _log.error("the changed configuration is not in force: %s", report.error)
-            except ConfigError as error:
-                found.locate(error)
-                _reject(error, publish)
-            except ManagerClosed:
-                _log.debug("nothing is changed any more: the manager is shut down")
-            except RemoraError as error:
-                _log.error("the changed configuration is not in force: %s", error)
+            async def take(found: LoadedConfig | ConfigError) -> None:
+                if isinstance(found, ConfigError):
+                    _reject(found, publish)
+                else:
+                    group.start_soon(_put_in_force, found, apply, publish)
 
-        await watch_config(self.path, take, known=self.known, rescan=self.rescan, task_status=task_status)
+            await watch_config(self.path, take, known=self.known, rescan=self.rescan, task_status=task_status)
 
 
 def follow(path: str | os.PathLike[str]) -> Follower:
@@ -89,6 +81,29 @@ def follow(path: str | os.PathLike[str]) -> Follower:
     """
     require_watching()
     return Follower(path=path, known=content_of(path))
+
+
+async def _put_in_force(
+    found: LoadedConfig, apply: Callable[[ManagerConfig], Awaitable[ReloadReport]], publish: Callable[[Event], None]
+) -> None:
+    try:
+        report = await apply(found.config)
+        if report.error is not None:
+            _log.error("the changed configuration is not in force: %s", report.error)
+        elif report.applied:
+            _log.info("the changed configuration is in force: %s", _outline(report))
+    except ConfigError as error:
+        found.locate(error)
+        _reject(error, publish)
+    except ManagerClosed:
+        _log.debug("nothing is changed any more: the manager is shut down")
+    except RemoraError as error:
+        _log.error("the changed configuration is not in force: %s", error)
+
+
+def _outline(report: ReloadReport) -> str:
+    changed = [f"{name} {each.action}" for name, each in report.plugins.items() if each.action != "unchanged"]
+    return ", ".join([*changed, *report.keys]) or "nothing else than before"
 
 
 def _reject(error: ConfigError, publish: Callable[[Event], None]) -> None:

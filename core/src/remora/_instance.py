@@ -225,6 +225,7 @@ class Instance:
         """
         if self.is_cut:
             self.is_cut = False
+            _wake(self.limit.resize(self._allowed()))
             self.start()
 
     def start(self) -> None:

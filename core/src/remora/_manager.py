@@ -16,6 +16,7 @@ import anyio
 from remora._admission import check_config
 from remora._caller import NO_OPTIONS, CallOptions
 from remora._conduct import Conduct
+from remora._discovery import Discovery, require_watching_of
 from remora._errand import Errand
 from remora._events import EventBus
 from remora._exporting import build_exporters, check_exporters
@@ -25,11 +26,12 @@ from remora._interception import tracing_of
 from remora._meters import Meters
 from remora._plan import plan
 from remora._registry import load_catalog
+from remora._resolution import Resolution
 from remora._transition import Transition
 from remora._turns import Turns
 from remora.client import Handle, Plugin, make_client, service_of
 from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
-from remora.errors import ConfigError, DrainTimeout, ManagerClosed
+from remora.errors import ConfigError, DrainTimeout, ManagerClosed, RemoraError
 from remora.inspection import inspect
 from remora.metrics import MetricsRegistry
 from remora.observability import observe
@@ -58,6 +60,8 @@ __all__ = ["Manager"]
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _SHUTDOWN_DRAIN = 10.0
 
@@ -92,14 +96,20 @@ class Manager:
         self._catalog = load_catalog(extensions)
         self._conduct = Conduct()
         self._bus = EventBus(self._catalog.observers, self._conduct)
+        self._discovery = Discovery(self._catalog, self._bus.publish)
+        self._found = self._discovery.look(wanted)
+        whole = self._found.added_to(wanted)
         self._fleet = Fleet(
-            wanted, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
+            whole, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
         )
+        self._asked = wanted
         self._turns = Turns()
+        self._resolution = Resolution(self._fleet, self._turns, self._conduct)
         self._group: TaskGroup | None = None
         self._follower: Follower | None = None
         self._reload_options: ReloadOptions | None = None
-        check_config(self._catalog, wanted)
+        check_config(self._catalog, whole)
+        require_watching_of(wanted)
         check_exporters(self._catalog, wanted)
         kept = wanted.metrics
         self._metrics = MetricsRegistry(
@@ -158,7 +168,11 @@ class Manager:
             for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
                 self._metrics.exports.add(exporter, culprit)
             self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog)
+            whole = self._fleet.config
             self._fleet.start()
+            self._resolution.follow(whole, self._group)
+            self._discovery.accept(self._found)
+            self._discovery.follow(self._asked.discovery, self._rediscover, self._group)
             if self._follower is not None:
                 apply = partial(self.reload, options=self._reload_options)
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
@@ -175,6 +189,8 @@ class Manager:
         if self._meters is not None:
             self._meters.closing()
         self._fleet.close()
+        self._discovery.close()
+        self._resolution.close()
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
@@ -190,9 +206,9 @@ class Manager:
     @property
     def config(self) -> ManagerConfig:
         """
-        The configuration that is in force.
+        The configuration that is in force, without what resolvers and manifests add to it.
         """
-        return self._fleet.config
+        return self._asked
 
     def hurry(self) -> None:
         """
@@ -291,7 +307,9 @@ class Manager:
         """
         self._fleet.running()
         wanted = _structured(config)
-        check_config(self._catalog, wanted)
+        found = await self._discovery.look_aside(wanted)
+        require_watching_of(wanted)
+        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)))
         return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
@@ -302,6 +320,7 @@ class Manager:
             ConfigError: The configuration is wrong.
         """
         wanted = _structured(config)
+        wanted = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
         check_config(self._catalog, wanted)
         return plan(self._catalog, self._fleet.config, wanted)
 
@@ -315,8 +334,8 @@ class Manager:
         """
 
         def wanted() -> ManagerConfig:
-            config = self._fleet.config
-            if plugin.name in config.plugins:
+            config = self._asked
+            if plugin.name in self._fleet.config.plugins:
                 raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
             return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
 
@@ -339,8 +358,10 @@ class Manager:
         """
 
         def wanted() -> ManagerConfig:
-            config = self._fleet.config
-            if dependants := dependants_of(name, config.plugins):
+            config = self._asked
+            if file := self._discovery.file_of(name):
+                raise ConfigError(f"it is there as long as its manifest is, {file}", plugin=name)
+            if dependants := dependants_of(name, self._fleet.config.plugins):
                 raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
             return replace(config, plugins={key: each for key, each in config.plugins.items() if key != name})
 
@@ -356,20 +377,20 @@ class Manager:
         Args:
             name: The plugin's configured name.
             timeout: Seconds to wait.
-            force: Cancel what is still under way then.
+            force: Cancel what is still under way then, and close the plugin until `restart`.
             progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended.
 
         Raises:
             DrainTimeout: Calls were still under way; it says how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
-        route = self._fleet[name].route
-        route.calls.drain()
-        remaining = await self._fleet.drains.run(route, None, timeout, progress)
+        plugged = self._fleet[name]
+        plugged.route.calls.drain()
+        remaining = await self._fleet.drains.run(plugged.route, None, timeout, progress)
         if not remaining:
             return
         if force:
-            route.cut()
+            await self._fleet.cut(plugged)
         message = f"{remaining} calls were still under way after {timeout:g} s"
         counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
         raise DrainTimeout(message, plugin=name, **counts)
@@ -392,10 +413,7 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """
-        supervisor, route = self._fleet.running(), self._fleet[name].route
-        route.reopen()
-        for instance in route.instances:
-            supervisor.restart(instance)
+        self._fleet.reopen(self._fleet[name])
 
     async def health(self) -> dict[str, HealthStatus]:
         """
@@ -417,11 +435,13 @@ class Manager:
 
     async def overall_health(self) -> HealthStatus:
         """
-        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
+        names those that are not healthy.
         """
         health = await self.health()
         ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
-        verdict = Status.HEALTHY if not ill else Status.DEGRADED if len(ill) < len(health) else Status.UNHEALTHY
+        are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
+        verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED
         return HealthStatus(status=verdict, message="; ".join(ill) or "all plugins are healthy", last_check=time.time())
 
     async def info(self, name: str) -> PluginInfo:
@@ -508,9 +528,32 @@ class Manager:
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
                 return ReloadReport(superseded=True)
-            transition = Transition(self._fleet, wanted(), options)
+            assert self._group is not None
+            asked = wanted()
+            found = await self._discovery.look_aside(asked)
+            whole = found.added_to(asked)
+            transition = Transition(self._fleet, self._resolution.complete(whole), options)
             report = await transition.run()
+            if not report.rolled_back:
+                self._asked = _in_force(self._asked, asked, report)
+                self._resolution.follow(_in_force(self._fleet.config, whole, report), self._group)
+                failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
+                self._discovery.accept(found, failed)
+                self._discovery.follow(asked.discovery, self._rediscover, self._group)
         return await transition.finish(report)
+
+    async def _rediscover(self) -> None:
+        """
+        Put what manifests say now in force; one that does not work keeps no other one out.
+        """
+        try:
+            options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
+            if self._discovery.is_news(await self._discovery.look_aside(self._asked)):
+                await self._change(lambda: self._asked, options)
+        except ManagerClosed:
+            return
+        except RemoraError as error:
+            _log.error("the changed manifests are not in force: %s", error)
 
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now
@@ -519,6 +562,16 @@ class Manager:
 
 def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:
     return config if isinstance(config, ManagerConfig) else structure_config(config)
+
+
+def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
+    """
+    What of a configuration is in force after a reload.
+    """
+    failed = {name for name, each in report.plugins.items() if each.error is not None}
+    before = {name: former.plugins[name] for name in failed if name in former.plugins}
+    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
+    return replace(wanted, plugins={**plugins, **before})
 
 
 def _checked(catalog: Catalog, config: ManagerConfig) -> ManagerConfig:

@@ -111,6 +111,21 @@ class Meters:
                 instance.meter = InstanceMeter(self, route.name, instance.name)
                 self._show(route.name, instance)
 
+    def rename(self, route: Route) -> None:
+        """
+        Count under their new names what a reload has renamed; each begins anew there.
+        """
+        for instance in route.instances:
+            meter = instance.meter
+            if isinstance(meter, InstanceMeter) and meter.instance != instance.name:
+                key = (route.name, meter.instance)
+                if instance in (peers := self._instances[key]):
+                    peers.remove(instance)
+                if not peers:
+                    self._drop(key)
+                instance.meter = InstanceMeter(self, route.name, instance.name)
+                self._show(route.name, instance)
+
     def _show(self, plugin: str, instance: Instance) -> None:
         """
         Show how an instance is, until it has stopped and no other one of that name is there.
@@ -252,6 +267,7 @@ class InstanceMeter:
     Counts the attempts at one instance.
 
     Attributes:
+        instance: Its name.
         codes: How they have ended.
         duration: How long they took.
         last_failure: The last one that failed.
@@ -259,6 +275,7 @@ class InstanceMeter:
 
     def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
         self.codes: defaultdict[str, int] = defaultdict(int)
+        self.instance = instance
         self.duration = meters.attempt_duration.bind(plugin, instance)
         self.last_failure: Failure | None = None
         self._registry = meters.registry

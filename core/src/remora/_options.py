@@ -5,30 +5,22 @@ From a plugin's table to the options records of its transport and its auth metho
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from remora._structure import describe_errors
-from remora.config import (
-    TLS,
-    TRANSPORT,
-    AccessConfig,
-    AuthConfig,
-    PluginConfig,
-    SecurityConfig,
-    make_config_converter,
-)
+from remora import _structure
+from remora import config as records
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remora.specs import AuthSpec, ExporterSpec, TransportSpec
+    from cattrs import Converter
 
-_CONVERTER = make_config_converter()
-_PLUGIN_KEYS = frozenset(each.name for each in fields(PluginConfig))
-_TLS_KEYS = tuple(each.name for each in fields(AuthConfig) if each.metadata == TLS)
-_NO_AUTH = AuthConfig()
+    from remora.config import AccessConfig, AuthConfig, PluginConfig, SecurityConfig
+    from remora.specs import AuthSpec, ExporterSpec, ResolverSpec, TransportSpec
+
 _SECRET = re.compile(r"(?i)auth|header|key|passw|secret|token|credential")
 SECURITY = "security"
 """The key of the whole configuration that a transport may be told."""
@@ -64,19 +56,15 @@ def build_options(
     if not is_dataclass(spec.options):
         raise ConfigError(f"{where}: the options of transport {spec.name!r} are no dataclass")
     names = {each.name for each in fields(spec.options)}
-    try:
-        record = _CONVERTER.structure(dict(own), spec.options)
-    except Exception as error:  # cattrs raises groups of whatever it meets
-        problems = describe_errors(error, root=f"{where}.options")
-        raise ConfigError("; ".join(problems), problems=problems) from error
+    record = _structured(spec, where, own)
     auth = config.auth if config is not None else access
     record = replace(record, **_certificates(names, where, own, auth)) if auth is not None else record
     if config is None:
         return record
     if problems := _misplaced(spec, names, where, own):
         raise ConfigError("; ".join(problems), problems=problems)
-    managed = {SECURITY: security or SecurityConfig()} if SECURITY in names else {}
-    return replace(record, **{name: getattr(config, name) for name in names & _PLUGIN_KEYS}, **managed)
+    managed = {SECURITY: security or records.SecurityConfig()} if SECURITY in names else {}
+    return replace(record, **{name: getattr(config, name) for name in names & _plugin_keys()}, **managed)
 
 
 def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -> Any:
@@ -94,18 +82,18 @@ def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -
     if not is_dataclass(spec.options):
         raise ConfigError(f"{where}: the options of auth method {spec.name!r} are no dataclass")
     names = {each.name for each in fields(spec.options)}
-    given = [each for each in fields(AuthConfig) if each.name not in ("method", "options")]
+    given = [each for each in fields(records.AuthConfig) if each.name not in ("method", "options")]
     try:
-        record = _CONVERTER.structure(dict(config.options), spec.options)
+        record = _converter().structure(dict(config.options), spec.options)
     except Exception as error:  # cattrs raises groups of whatever it meets
-        found = describe_errors(error, root=f"{where}.options")
+        found = _structure.describe_errors(error, root=f"{where}.options")
         problems = [line.partition(", got ")[0] for line in found]  # any value here may be a secret
         raise ConfigError("; ".join(problems), problems=problems) from None
     problems = [f"{where}.options.{each.name}: belongs into {where}" for each in given if each.name in config.options]
     problems += [
         f"{where}.{each.name}: the auth method {spec.name!r} has no use for it"
         for each in given
-        if each.name not in names and each.metadata != TLS and _is_given(config, each.name)
+        if each.name not in names and each.metadata != records.TLS and _is_given(config, each.name)
     ]
     if problems:
         raise ConfigError("; ".join(problems), problems=problems)
@@ -127,15 +115,79 @@ def build_exporter_options(spec: ExporterSpec[Any], *, where: str, own: Mapping[
     if not is_dataclass(spec.options):
         raise ConfigError(f"{where}: the options of exporter {spec.name!r} are no dataclass")
     try:
-        return _CONVERTER.structure(dict(own), spec.options)
+        return _converter().structure(dict(own), spec.options)
     except Exception as error:  # cattrs raises groups of whatever it meets
-        found = describe_errors(error, root=where)
+        found = _structure.describe_errors(error, root=where)
         problems = [line.partition(", got ")[0] if _SECRET.search(line) else line for line in found]
         raise ConfigError("; ".join(problems), problems=problems) from None
 
 
+def build_resolver_options(spec: ResolverSpec[Any], *, config: PluginConfig) -> Any:
+    """
+    The options record of a resolver.
+
+    Args:
+        spec: The resolver.
+        config: The table of the plugin that it is for.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
+    where, own = f"plugins.{config.name}.resolver", config.resolver.options
+    if not is_dataclass(spec.options):
+        raise ConfigError(f"{where}: the options of resolver {spec.name!r} are no dataclass")
+    shared = {each.name for each in fields(spec.options)} & _plugin_keys()
+    try:
+        record = _converter().structure(dict(own), spec.options)
+    except Exception as error:  # cattrs raises groups of whatever it meets
+        problems = _structure.describe_errors(error, root=where)
+        raise ConfigError("; ".join(problems), problems=problems) from error
+    if problems := [f"{where}.{key}: belongs into plugins.{config.name}" for key in own if key in shared]:
+        raise ConfigError("; ".join(problems), problems=problems)
+    return replace(record, **{name: getattr(config, name) for name in shared})
+
+
+def _structured(spec: TransportSpec[Any], where: str, own: Mapping[str, object]) -> Any:
+    try:
+        return (
+            spec.options()
+            if not own and _has_defaults(spec.options)
+            else _converter().structure(dict(own), spec.options)
+        )
+    except Exception as error:  # cattrs raises groups of whatever it meets
+        problems = _structure.describe_errors(error, root=f"{where}.options")
+        raise ConfigError("; ".join(problems), problems=problems) from error
+
+
+def _has_defaults(options: type[Any]) -> bool:
+    return all(each.default is not MISSING or each.default_factory is not MISSING for each in fields(options))
+
+
+# What only a host needs, or who is told something, is made when it is needed: a served plugin starts without.
+
+
+@cache
+def _converter() -> Converter:
+    return records.make_config_converter()
+
+
+@cache
+def _plugin_keys() -> frozenset[str]:
+    return frozenset(each.name for each in fields(records.PluginConfig))
+
+
+@cache
+def _tls_keys() -> tuple[str, ...]:
+    return tuple(each.name for each in fields(records.AuthConfig) if each.metadata == records.TLS)
+
+
+@cache
+def _no_auth() -> AuthConfig:
+    return records.AuthConfig()
+
+
 def _is_given(config: AuthConfig, name: str) -> bool:
-    return bool(getattr(config, name) != getattr(_NO_AUTH, name))
+    return bool(getattr(config, name) != getattr(_no_auth(), name))
 
 
 def _certificates(
@@ -144,7 +196,7 @@ def _certificates(
     """
     What an `auth` table says about certificates, for the transport's fields of the same names.
     """
-    values = {key: str(getattr(auth, key, "")) for key in _TLS_KEYS if key in names}
+    values = {key: str(getattr(auth, key, "")) for key in _tls_keys() if key in names}
     said = {key: value for key, value in values.items() if value}
     if twice := [key for key in said if key in own and own[key] != said[key]]:
         raise ConfigError(f"{where}.options.{twice[0]}: {where}.auth.{twice[0]} says something else")
@@ -159,7 +211,7 @@ def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mappi
         if key != "name"
         else f"{where}.options.name: unknown key; the transport {spec.name!r} is told the plugin's name"
         for key in own
-        if key in names & _PLUGIN_KEYS
+        if key in names & _plugin_keys()
     ]
 
 
@@ -167,13 +219,13 @@ def used_keys(spec: TransportSpec[Any]) -> frozenset[str]:
     """
     The keys of a plugin's table that a transport looks at.
     """
-    return _PLUGIN_KEYS.intersection(each.name for each in fields(spec.options))
+    return _plugin_keys().intersection(each.name for each in fields(spec.options))
 
 
 def given_keys(config: PluginConfig) -> list[str]:
     """
     The keys of a plugin's table that only a transport could use, and that say something.
     """
-    plain = PluginConfig(name=config.name)
-    keys = [each.name for each in fields(PluginConfig) if each.metadata == TRANSPORT]
+    plain = records.PluginConfig(name=config.name)
+    keys = [each.name for each in fields(records.PluginConfig) if each.metadata == records.TRANSPORT]
     return [key for key in keys if getattr(config, key) != getattr(plain, key)]

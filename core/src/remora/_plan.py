@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from remora._assembly import Place
     from remora._catalog import Catalog
-    from remora.config import ManagerConfig, PluginDiff
+    from remora.config import ManagerConfig, PluginConfig, PluginDiff
 
 
 def plan(catalog: Catalog, old: ManagerConfig, new: ManagerConfig) -> ReloadPlan:
@@ -34,15 +34,24 @@ def plan(catalog: Catalog, old: ManagerConfig, new: ManagerConfig) -> ReloadPlan
         kept = [place for place in after if any(place.is_taken_by(other) for other in before)]
         closed = [place for place in before if not any(other.is_taken_by(place) for other in after)]
         opened = [place for place in after if place not in kept]
-        plugins[name] = plan_of(each, *(tuple(place.name for place in places) for places in (opened, kept, closed)))
+        names = [tuple(place.name for place in places) for places in (opened, kept, closed)]
+        plugins[name] = plan_of(each, *names, is_resolved=_is_resolved(name, old, new))
     return ReloadPlan(keys=diff.keys, plugins=plugins)
 
 
-def plan_of(diff: PluginDiff, opened: tuple[str, ...], kept: tuple[str, ...], closed: tuple[str, ...]) -> PluginPlan:
+def plan_of(
+    diff: PluginDiff,
+    opened: tuple[str, ...],
+    kept: tuple[str, ...],
+    closed: tuple[str, ...],
+    *,
+    is_resolved: bool = False,
+) -> PluginPlan:
     """
-    What happens to a plugin, by what is different and by the instances that are opened, kept and closed for it.
+    What happens to a plugin, by what is different and by the instances that are opened, kept and closed for it; it may
+    be there without any while its resolver has not told where it is.
     """
-    is_served = bool(opened or kept or closed)
+    is_served = bool(opened or kept or closed) or is_resolved
     action = _action(diff, is_served=is_served, is_replaced=bool(opened or closed))
     return PluginPlan(action=action, keys=diff.keys, opened=opened, kept=kept, closed=closed)
 
@@ -57,6 +66,17 @@ def _action(diff: PluginDiff, *, is_served: bool, is_replaced: bool) -> Action:
     if any(effect_of(key) is not Effect.NOTHING for key in diff.keys):
         return Action.RETUNED
     return Action.NOTED if diff.keys else Action.UNCHANGED
+
+
+def _is_resolved(name: str, *configs: ManagerConfig) -> bool:
+    return any(is_resolved(config.plugins.get(name)) for config in configs)
+
+
+def is_resolved(plugin: PluginConfig | None) -> bool:
+    """
+    Whether a plugin is served wherever its resolver says.
+    """
+    return plugin is not None and plugin.enabled and bool(plugin.resolver.method)
 
 
 def _places(catalog: Catalog, name: str, config: ManagerConfig) -> Sequence[Place]:

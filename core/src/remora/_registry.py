@@ -12,7 +12,7 @@ import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import importlib_metadata
@@ -29,6 +29,7 @@ from remora.specs import (
     CommandSpec,
     ExporterSpec,
     InterceptorSpec,
+    ResolverSpec,
     TransportSpec,
 )
 
@@ -96,6 +97,7 @@ class Registry:
         self.extensions: list[Extension] = []
         self.fatal: list[ExtensionError] = []
         self.catalog = Catalog()
+        self._hooks: pluggy.PluginManager | None = None
         for origin, module in [*self._installed(), *_passed(extensions)]:
             self._register(origin, module)
         self.fatal += self.catalog.conflicts()
@@ -110,18 +112,20 @@ class Registry:
         The modules of the entry points that are neither disabled nor claimed twice nor broken.
         """
         disabled = {_normal(name) for name in os.environ.get(DISABLE, "").split(",")} - {""}
-        claims: dict[str, list[importlib_metadata.EntryPoint]] = defaultdict(list)
+        claims: dict[str, list[tuple[Origin, importlib_metadata.EntryPoint]]] = defaultdict(list)
         for entry_point in _entry_points():
-            origin = _origin(entry_point)
-            if disabled & {_normal(origin.entry_point), _normal(origin.distribution)}:
+            origin = Origin(entry_point.name, partial(_distribution, entry_point))
+            if disabled and disabled & {_normal(origin.entry_point), _normal(origin.distribution)}:
                 self.extensions.append(Extension(origin, state="disabled"))
             else:
-                claims[entry_point.name].append(entry_point)
+                claims[entry_point.name].append((origin, entry_point))
         for name in sorted(claims):
             yield from self._import(name, claims[name])
 
-    def _import(self, name: str, claims: list[importlib_metadata.EntryPoint]) -> Iterable[tuple[Origin, object]]:
-        origins = [_origin(claim) for claim in claims]
+    def _import(
+        self, name: str, claims: list[tuple[Origin, importlib_metadata.EntryPoint]]
+    ) -> Iterable[tuple[Origin, object]]:
+        origins = [origin for origin, _ in claims]
         if len(claims) > 1:
             problem = ExtensionConflict(
                 f"the entry point {name!r} is claimed by {' and '.join(map(str, origins))}: "
@@ -131,7 +135,7 @@ class Registry:
             self.extensions += [Extension(origin, "broken", problem) for origin in origins]
             return
         try:
-            module = claims[0].load()
+            module = claims[0][1].load()
         except (Exception, SystemExit) as error:  # a stranger's module may raise anything while it is imported
             self._broken(origins[0], f"cannot be imported: {told(error)}", error)
         else:
@@ -145,8 +149,8 @@ class Registry:
             self.fatal.append(self._broken(origin, f"is registered already, as {known.entry_point!r}"))
             return
         self._registered.append((origin, module))
-        plugins = pluggy.PluginManager(GROUP)  # one for each extension: its features are never mixed up with others'
-        plugins.add_hookspecs(hookspecs)
+        plugins = self._hooks or _hooks()
+        self._hooks = None
         try:
             plugins.register(module, name=origin.entry_point)
             plugins.check_pending()
@@ -161,6 +165,10 @@ class Registry:
         except Exception as error:  # a stranger's hook may raise anything
             self.extensions.remove(extension)
             self._broken(origin, f"failed to register its features: {told(error)}", error)
+            return
+        if not plugins.hook.remora_event.get_hookimpls():  # an observer's hooks go on being called
+            plugins.unregister(module)
+            self._hooks = plugins
 
     def _collect(self, origin: Origin, plugins: pluggy.PluginManager) -> list[str]:
         def collect(hook: str, kind: type[S]) -> list[S]:
@@ -174,6 +182,7 @@ class Registry:
             auth_methods=collect("remora_register_auth_methods", AuthSpec),
             interceptors=collect("remora_register_interceptors", InterceptorSpec),
             exporters=collect("remora_register_metric_exporters", ExporterSpec),
+            resolvers=collect("remora_register_resolvers", ResolverSpec),
             commands=collect("remora_register_commands", CommandSpec),
         )
         observers = plugins.hook.remora_event
@@ -201,20 +210,36 @@ def _entry_points() -> tuple[importlib_metadata.EntryPoint, ...]:
     return tuple(importlib_metadata.entry_points(group=GROUP))
 
 
-def _origin(entry_point: importlib_metadata.EntryPoint) -> Origin:
+def _hooks() -> pluggy.PluginManager:
+    """
+    A manager for the hooks of one extension at a time: its features are never mixed up with others'.
+    """
+    plugins = pluggy.PluginManager(GROUP)
+    plugins.add_hookspecs(hookspecs)
+    return plugins
+
+
+def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
+    """
+    The name and the version of the distribution that an entry point belongs to.
+    """
     distribution = entry_point.dist
     assert distribution is not None  # those that `entry_points` finds have one
     try:
         name, version = distribution.name, distribution.version
     except Exception:  # what an uninstallation left over may have no metadata, or any text in its place
         name, version = None, None
-    return Origin(name or "a distribution without metadata", version or "", entry_point.name)
+    return name or "a distribution without metadata", version or ""
 
 
 def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:
     for number, extension in enumerate(extensions, start=1):
         name = getattr(extension, "__name__", None) or type(extension).__qualname__
-        yield Origin(f"{name} (passed to the manager)", "", f"passed-{number}:{name}"), extension
+        yield Origin(f"passed-{number}:{name}", partial(_passed_by, name)), extension
+
+
+def _passed_by(name: str) -> tuple[str, str]:
+    return f"{name} (passed to the manager)", ""
 
 
 def _check_synchronous(hooks: Iterable[pluggy.HookCaller]) -> None:

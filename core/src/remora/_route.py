@@ -56,6 +56,8 @@ class Route:
         meter: Counts its calls.
         scopes: What calls run in where they are not with an instance, but with interceptors.
         is_cut: Whether the calls under way are not waited for any more.
+        unresolved: Why nothing is known of its instances, while its resolver has told none.
+        is_unresolvable: Whether waiting for that makes no sense.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Route:
         self.meter: PluginMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
         self.is_cut = False
+        self.unresolved = "its resolver has not told yet where it is"
+        self.is_unresolvable = False
         self.clock = clock
         self._publish = publish
         self._turn = 0
@@ -180,6 +184,8 @@ class Route:
             return able[0]
         if able:
             return self._choose(_preferred(able, tried), key)
+        if not instances and not self.is_unresolvable and not self.is_cut:
+            return None
         states = {each.state for each in instances}
         if State.STARTING in states and State.READY not in states:
             return None
@@ -200,6 +206,8 @@ class Route:
         """
         Why its instances take no calls now, in a sentence.
         """
+        if not self.instances:
+            return self.unresolved
         if len(self.instances) == 1:
             return self.instances[0].why_out()
         return "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
@@ -263,12 +271,17 @@ class Route:
         """
         The health of the plugin: the best of its instances, degraded when they do not agree.
         """
+        if not self.instances:
+            return HealthStatus(status=Status.UNKNOWN, message=self.unresolved)
         all_known = [each.health for each in self.instances]
         best = min(all_known, key=lambda health: _ORDER.index(health.status))
         healthy = sum(health.status is Status.HEALTHY for health in all_known)
         if healthy in (0, len(all_known)):
             return best
-        message = f"{healthy} of {len(all_known)} instances are healthy"
+        starting = sum(health.status is Status.UNKNOWN for health in all_known)
+        message = f"{healthy} of {len(all_known)} instances are healthy" + (
+            f", {starting} starting" if starting else ""
+        )
         return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
 
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
@@ -282,6 +295,8 @@ class Route:
     def _unavailable(self) -> RemoraError:
         if self.is_cut:
             return Cancelled("it was still under way when the time for draining was over", sent=False)
+        if not self.instances:
+            return Unavailable(self.unresolved, sent=False)
         if all(each.state is State.STOPPED for each in self.instances):
             return ManagerClosed("it has been stopped")
         errors = [each.error for each in self.instances]

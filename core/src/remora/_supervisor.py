@@ -50,15 +50,23 @@ class Supervisor:
         self._owners: dict[Instance, Owner] = {}
         self._is_closed = False
 
+    def __contains__(self, instance: object) -> bool:
+        """
+        Whether an instance is kept open, or being closed.
+        """
+        return instance in self._owners
+
     def start(self, route: Route, part: Part) -> None:
         """
-        Have an instance opened, and kept open until `stop`.
+        Have an instance opened, and kept open until `stop`. One that is kept open already is left as it is.
 
         Raises:
             ManagerClosed: Nothing is started any more.
         """
         if self._is_closed:
             raise ManagerClosed("the manager is shut down")
+        if part.instance in self:
+            return
         policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
         owner = Owner(route, part, policy=policy, publish=self._publish)
         self._owners[part.instance] = owner

@@ -1,8 +1,9 @@
 """
 From the configuration that is in force to another one, without a call that fails.
 
-What lives here: the order of opening, switching, draining and closing, for each strategy. What must not: what is
-different (see `config`), and how a plugin is made (see `_generation`).
+What lives here: the order of opening, switching and closing, for each strategy. What must not: what is different (see
+`config`), how a plugin is made (see `_generation`), when it is ready (see `_readiness`) and how it goes (see
+`_departures`).
 """
 
 from __future__ import annotations
@@ -12,30 +13,27 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._instance import State
-from remora._plan import plan_of
-from remora._probing import probe
+from remora._departures import Departures
+from remora._plan import is_resolved, plan_of
+from remora._readiness import are_ready, open_all
 from remora.config import compare, problems_of_order, start_order
-from remora.errors import ConfigError, ManagerClosed, RemoraError, Unavailable
+from remora.errors import ConfigError, RemoraError, Unavailable
 from remora.reload import Action, PluginReload, ReloadReport
-from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted, Status
+from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from remora._assembly import Part
     from remora._fleet import Fleet
     from remora._generation import Generation, Plugged
-    from remora._instance import Instance
-    from remora._route import Route
     from remora.config import ManagerConfig
     from remora.reload import PluginPlan, ReloadOptions
 
-_ILL = (Status.UNHEALTHY, Status.OFFLINE)
 _CLEANING = 5.0
 
 
@@ -59,8 +57,7 @@ class Transition:
         self._plans: dict[str, PluginPlan] = {}
         self._errors: dict[str, RemoraError] = {}
         self._touched: dict[str, Generation] = {}
-        self._leaving: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._cancelled: dict[str, int] = {}
+        self._departures = Departures(fleet, options.drain_timeout)
         self._places = anyio.Semaphore(options.max_concurrent_reloads)
 
     async def run(self) -> ReloadReport:
@@ -90,10 +87,9 @@ class Transition:
         """
         Let what goes away end its calls, and close it: plugins before those that they require.
         """
-        async with anyio.create_task_group() as group:
-            for leave in self._leaving:
-                group.start_soon(leave)
-        plugins = {name: replace(each, cancelled=self._cancelled.get(name, 0)) for name, each in report.plugins.items()}
+        await self._departures.finish()
+        cancelled = self._departures.cancelled
+        plugins = {name: replace(each, cancelled=cancelled[name]) for name, each in report.plugins.items()}
         return replace(report, plugins=plugins)
 
     def _draw(self) -> None:
@@ -113,7 +109,8 @@ class Transition:
             kept = draft.kept if draft else ()
             gone = draft.gone if draft else former.parts if former else ()
             names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
-            self._plans[name] = plan_of(diff, *names)
+            is_told = is_resolved(plugin) or is_resolved(self._former.plugins.get(name))
+            self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
 
     def _concerned(self) -> tuple[str, ...]:
         return tuple(name for name, plan in self._plans.items() if plan.action is not Action.UNCHANGED)
@@ -133,7 +130,7 @@ class Transition:
         if scope.cancelled_caught:
             limit = self._options.graceful_timeout
             for name, draft in self._drafts.items():
-                if name not in self._errors and not all(map(_is_ready, draft.new)):
+                if name not in self._errors and not are_ready(draft.new):
                     self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
 
     async def _open_one(self, name: str, draft: Generation) -> None:
@@ -164,7 +161,7 @@ class Transition:
             await self._ready(draft.plugged, [new])
         draft.plugged.exchange(new, old)
         if old is not None:
-            await self._retire(draft.plugged, old)
+            await self._departures.retire(draft.plugged, old)
 
     async def _recreate(self, draft: Generation) -> None:
         """
@@ -173,7 +170,7 @@ class Transition:
         self._touched[draft.config.name] = draft
         draft.settle()
         for part in draft.gone:
-            await self._retire(draft.plugged, part)
+            await self._departures.retire(draft.plugged, part)
         await self._ready(draft.plugged, draft.new)
 
     async def _each(
@@ -202,51 +199,7 @@ class Transition:
             raise errors[0]
 
     async def _ready(self, plugged: Plugged, parts: Iterable[Part]) -> None:
-        """
-        Open parts, and wait until each can take calls.
-        """
-        parts = list(parts)
-        errors: list[RemoraError] = []
-
-        async def one(part: Part) -> None:
-            try:
-                await self._good(plugged.route, part.instance)
-            except RemoraError as error:
-                errors.append(error)
-                group.cancel_scope.cancel()
-
-        self._fleet.open(plugged, parts)
-        async with anyio.create_task_group() as group:
-            for part in parts:
-                group.start_soon(one, part)
-        if errors:
-            raise errors[0]
-
-    async def _good(self, route: Route, instance: Instance) -> None:
-        limit = self._options.health_check_timeout
-        with anyio.move_on_after(limit):
-            await _until_good(route, instance)
-            return
-        message = f"{instance.name} was not ready and healthy within {limit:g} s: {_why(instance)}"
-        raise Unavailable(message, plugin=route.name, sent=False)
-
-    async def _retire(self, plugged: Plugged, part: Part) -> None:
-        try:
-            remaining = await self._fleet.retire(plugged, part, self._options.drain_timeout)
-        except BaseException:
-            self._leave(plugged, part, 0)
-            raise
-        self._count(plugged, remaining)
-
-    def _leave(self, plugged: Plugged, part: Part, timeout: float) -> None:
-        async def leave() -> None:
-            self._count(plugged, await self._fleet.retire(plugged, part, timeout))
-
-        self._leaving.append(leave)
-
-    def _count(self, plugged: Plugged, cancelled: int) -> None:
-        name = plugged.config.name
-        self._cancelled[name] = self._cancelled.get(name, 0) + cancelled
+        await open_all(self._fleet, plugged, parts, limit=self._options.health_check_timeout)
 
     def _wanted(self) -> ManagerConfig | None:
         """
@@ -270,23 +223,12 @@ class Transition:
                 continue
             self._fleet.put(draft.settle())
             for part in draft.gone:
-                if part.instance.state is not State.STOPPED:
-                    part.instance.retire()
-                    self._leave(draft.plugged, part, self._options.drain_timeout)
+                self._departures.leave(draft.plugged, part)
         steps = reversed(start_order(self._former.plugins))
         removed = [[name for name in step if not _is_served(name, wanted)] for step in steps]
         taken = [[self._fleet.take(name) for name in step] for step in removed]
         self._fleet.accept(wanted)
-        self._leaving.append(partial(self._end, [[each for each in step if each] for step in taken]))
-
-    async def _end(self, steps: Iterable[Iterable[Plugged]]) -> None:
-        async def end(plugged: Plugged) -> None:
-            self._count(plugged, await self._fleet.end(plugged, self._options.drain_timeout))
-
-        for step in steps:
-            async with anyio.create_task_group() as group:
-                for plugged in step:
-                    group.start_soon(end, plugged)
+        self._departures.leave_all([[each for each in step if each] for step in taken])
 
     async def _roll_back(self) -> None:
         await self._let_go(self._drafts)
@@ -321,7 +263,7 @@ class Transition:
         if not is_alone:
             back.settle()
             for part in back.gone:
-                self._leave(plugged, part, self._options.drain_timeout)
+                self._departures.leave(plugged, part)
 
     async def _abandon(self) -> None:
         """
@@ -352,46 +294,6 @@ _STRATEGIES: Mapping[str, Callable[[Transition, Generation], Awaitable[None]]] =
     "rolling": Transition._rolling,
     "recreate": Transition._recreate,
 }
-
-
-async def _until_good(route: Route, instance: Instance) -> None:
-    """
-    Wait until an instance is ready and, where its health is asked for, well.
-    """
-    while True:
-        await _until_ready(route, instance)
-        if not instance.config.health_check.enabled:
-            return
-        await probe(route, instance)
-        if _is_ready_instance(instance) and instance.condition.status not in _ILL:
-            return
-        await anyio.sleep(instance.condition.soonest_check())
-
-
-async def _until_ready(route: Route, instance: Instance) -> None:
-    while instance.state is not State.READY:
-        if instance.state is State.STOPPED:
-            raise ManagerClosed("it has been stopped")
-        if isinstance(instance.error, ConfigError):  # trying again would not help
-            raise instance.error
-        changed = anyio.Event()
-        route.wait(changed)
-        try:
-            await changed.wait()
-        finally:
-            route.forget(changed)
-
-
-def _is_ready(part: Part) -> bool:
-    return _is_ready_instance(part.instance)
-
-
-def _is_ready_instance(instance: Instance) -> bool:
-    return instance.state is State.READY
-
-
-def _why(instance: Instance) -> str:
-    return instance.condition.cause if _is_ready_instance(instance) else instance.why_out()
 
 
 def _is_served(name: str, config: ManagerConfig) -> bool:

@@ -106,7 +106,14 @@ def content_of(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
         files = fragments(path) if os.path.isdir(path) else [Path(path)]
     except OSError:
         return ()
-    return tuple((str(file), _hash(file)) for file in files)
+    return contents_of(files)
+
+
+def contents_of(files: Iterable[str | os.PathLike[str]]) -> tuple[tuple[str, str], ...]:
+    """
+    The names and the hashes of files.
+    """
+    return tuple((os.fspath(file), _hash(Path(file))) for file in files)
 
 
 def _hash(file: Path) -> str:
@@ -242,6 +249,7 @@ class FileWatch:
     async def _listen_to(self, folders: Mapping[str, object], stop: threading.Event) -> None:
         from watchfiles import awatch
 
+        _quieten()
         batches = awatch(
             *folders,
             watch_filter=None,
@@ -257,6 +265,15 @@ class FileWatch:
                 self._wake.set()
                 if await anyio.to_thread.run_sync(_identities, self._folders) != folders:
                     return
+
+
+def _quieten() -> None:
+    """
+    Keep watchfiles from logging each change, which never ends where the log is a file beside the configuration.
+    """
+    logger = logging.getLogger("watchfiles")
+    if logger.level == logging.NOTSET:  # else somebody wants to see it
+        logger.setLevel(logging.WARNING)
 
 
 def _identities(folders: Callable[[], Iterable[str]]) -> dict[str, tuple[int, int]]:

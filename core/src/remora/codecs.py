@@ -11,7 +11,8 @@ import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from remora._structure import Mismatch, describe_errors, make_converter
+from remora import _structure
+from remora._structure import Mismatch, quick_reader, quick_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +38,16 @@ class RecordConverter:
     def __init__(self, format_: str, *, customize: Callable[[Converter], None] | None = None) -> None:
         self._format = format_
         self._customize = customize
-        self._fast = self._make(detailed=False)
 
     def _make(self, *, detailed: bool) -> Converter:
-        converter = make_converter(detailed=detailed)
+        converter = _structure.make_converter(detailed=detailed)
         if self._customize is not None:
             self._customize(converter)
         return converter
+
+    @cached_property
+    def _fast(self) -> Converter:
+        return self._make(detailed=False)
 
     @cached_property
     def _detailed(self) -> Converter:
@@ -89,7 +93,7 @@ class RecordConverter:
         try:
             return self._detailed.structure(value, type_)
         except Exception as exc:  # somebody's record may refuse its values with any error
-            raise ValueError("; ".join(describe_errors(exc)[:_MOST_PROBLEMS])) from exc
+            raise ValueError("; ".join(_structure.describe_errors(exc)[:_MOST_PROBLEMS])) from exc
 
 
 class JsonCodec:
@@ -107,6 +111,8 @@ class JsonCodec:
         self._converter = RecordConverter("JSON")
         self._encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self._decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse)
+        self._write = _writer(self._encoder)
+        self._scan: Any = getattr(self._decoder, "scan_once", None)
 
     def encode(self, value: object, /) -> bytes:
         """
@@ -115,6 +121,12 @@ class JsonCodec:
         Raises:
             ValueError: It holds something that JSON cannot carry.
         """
+        write = quick_writer(value.__class__)
+        if write is not None:
+            try:
+                return self._write(write(value)).encode()
+            except Exception:  # it is not as simple as its class, or wrong; whoever knows the rules will tell
+                pass
         plain = self._converter.unstructure(value)
         try:
             return self._encoder.encode(plain).encode()
@@ -128,7 +140,26 @@ class JsonCodec:
         Raises:
             ValueError: It is not JSON, or not such a record; the message names the field.
         """
-        return self._converter.structure(self._parse(payload), type_)
+        plain = self._scanned(payload)
+        try:
+            read = quick_reader(type_)
+            if read is not None:
+                return read(plain)  # type: ignore[no-any-return]
+        except Exception:  # likewise
+            pass
+        return self._converter.structure(plain, type_)
+
+    def _scanned(self, payload: bytes) -> object:
+        """
+        What `_parse` gives, quicker where there is no space around the value.
+        """
+        try:
+            text = payload.decode()
+            value: object
+            value, end = self._scan(text, 0)
+        except Exception:  # StopIteration too: there is no value where one should be
+            return self._parse(payload)
+        return value if end == len(text) else self._parse(payload)
 
     def _parse(self, payload: bytes) -> object:
         try:
@@ -141,6 +172,17 @@ class JsonCodec:
             raise ValueError("not JSON that can be read: nested too deeply") from exc
         except ValueError as exc:
             raise ValueError(f"not JSON that can be read: {exc}") from exc
+
+
+def _writer(encoder: json.JSONEncoder) -> Callable[[object], str]:
+    """
+    What `encoder.encode` does, without making its inner half anew each time where that half is in C.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    write = make(None, encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(write(value, 0))
 
 
 def _finite(text: str) -> float:

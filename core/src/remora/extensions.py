@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from remora._catalog import Feature
     from remora._registry import Extension
-    from remora.specs import CommandSpec, ExporterSpec, TransportSpec
+    from remora.specs import CommandSpec, ExporterSpec, ResolverSpec, TransportSpec
 
-__all__ = ["InstalledExtension", "commands", "exporters", "installed", "transports"]
+__all__ = ["InstalledExtension", "commands", "exporters", "installed", "resolvers", "transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,14 @@ def exporters() -> list[ExporterSpec[Any]]:
     The exporters of metrics that the installed extensions add, by name; those that two extensions claim are left out.
     """
     shelf = Registry().catalog.exporters
+    return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
+
+
+def resolvers() -> list[ResolverSpec[Any]]:
+    """
+    The resolvers that the installed extensions add, by name; those that two extensions claim are left out.
+    """
+    shelf = Registry().catalog.resolvers
     return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
 
 

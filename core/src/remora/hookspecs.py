@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         CommandSpec,
         ExporterSpec,
         InterceptorSpec,
+        ResolverSpec,
         TransportSpec,
     )
     from remora.types import Event
@@ -35,6 +36,7 @@ __all__ = [
     "remora_register_commands",
     "remora_register_interceptors",
     "remora_register_metric_exporters",
+    "remora_register_resolvers",
     "remora_register_transports",
 ]
 
@@ -241,6 +243,44 @@ def remora_register_metric_exporters() -> Iterable[ExporterSpec[Any]]:
         >>> @hookimpl
         ... def remora_register_metric_exporters():
         ...     return [ExporterSpec(name="log-file", options=Options, build=build)]
+    """
+    yield from ()
+
+
+@hookspec
+def remora_register_resolvers() -> Iterable[ResolverSpec[Any]]:
+    """
+    Add ways to find out where a plugin is.
+
+    Called once per manager, when it is built.
+
+    Returns:
+        The resolvers of this extension. `resolver = { method = "..." }` in a plugin's table chooses one.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import anyio
+        >>> from remora import Endpoint, ResolverSpec, hookimpl
+        >>>
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     url: str = "http://127.0.0.1:8000"
+        ...     interval: float = 30.0
+        >>>
+        >>> class OneMoreEachTime:
+        ...     def __init__(self, options):
+        ...         self._options = options
+        ...
+        ...     async def watch(self, report):
+        ...         found = []
+        ...         while True:
+        ...             found.append(Endpoint(f"{self._options.url}/{len(found)}"))
+        ...             report(found)
+        ...             await anyio.sleep(self._options.interval)
+        >>>
+        >>> @hookimpl
+        ... def remora_register_resolvers():
+        ...     return [ResolverSpec(name="one-more", options=Options, build=OneMoreEachTime)]
     """
     yield from ()
 

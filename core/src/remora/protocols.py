@@ -30,6 +30,7 @@ __all__ = [
     "MetricExporter",
     "PullExporter",
     "Tracing",
+    "Resolver",
     "Transport",
     "Verifier",
     "WatchedChannel",
@@ -403,5 +404,24 @@ class PullExporter(Protocol):
     async def close(self) -> None:
         """
         Let go of what it holds. Its context has been left.
+        """
+        ...
+
+
+class Resolver(Protocol):
+    """
+    Knows where a plugin is, also when that changes.
+    """
+
+    async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
+        """
+        Report all endpoints that there are now, and all of them again each time that they have changed.
+
+        It goes on until it is cancelled; returning means that nothing changes any more. A report returns at once:
+        what follows from it happens elsewhere. Of an endpoint that stays, the connections are kept.
+
+        Raises:
+            RemoraError: It cannot find out. The last report holds, and it is called again after a while, or after the
+                error's `retry_after`.
         """
         ...

@@ -6,7 +6,6 @@ What lives here: where to listen, how to stop. What must not: how a call is answ
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import logging
 import os
@@ -18,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from remora import config
 from remora._dispatch import Dispatcher
 from remora._guard import Guard
 from remora._interception import served_interceptors
 from remora._options import build_options
 from remora._registry import load_catalog
-from remora.config import AccessConfig, load_access, read_access
 from remora.errors import ConfigError, ExtensionError, RemoraError
 from remora.types import Endpoint
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from remora._catalog import Catalog
+    from remora.config import AccessConfig
     from remora.protocols import Listener
 
 __all__ = ["ServeOptions", "Served", "dispatcher_for", "serve", "serve_until_stopped", "serving"]
@@ -216,20 +216,24 @@ def _dispatcher(services: Sequence[object], catalog: Catalog, options: ServeOpti
     )
 
 
-def _access(options: ServeOptions) -> AccessConfig:
-    if isinstance(options.auth, AccessConfig):
-        return options.auth
-    if isinstance(options.auth, str):
-        return read_access(options.auth)
-    return AccessConfig() if options.auth is None else load_access(options.auth)
+def _access(options: ServeOptions) -> AccessConfig | None:
+    """
+    Who may call; None when nothing is said about it.
+    """
+    auth = options.auth
+    if auth is None or isinstance(auth, config.AccessConfig):
+        return auth
+    return config.read_access(auth) if isinstance(auth, str) else config.load_access(auth)
 
 
-def _guard(catalog: Catalog, access: AccessConfig) -> Guard | None:
+def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:
     """
     What admits calls; None when everybody may call.
     """
+    if access is None:
+        return None
     if not access.method:
-        if replace(access, cert_file="", key_file="", ca_file="") != AccessConfig():
+        if replace(access, cert_file="", key_file="", ca_file="") != config.AccessConfig():
             raise ConfigError("auth.method: missing")
         return None
     feature = catalog.auth_method(access.method)
@@ -248,9 +252,10 @@ def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: S
     endpoint = Endpoint(address)
     feature = catalog.transport(endpoint.scheme)
     access = _access(options)
-    needs_tls = access.method and catalog.auth_method(access.method).spec.needs_tls
+    method = access.method if access is not None else ""
+    needs_tls = method and catalog.auth_method(method).spec.needs_tls
     if needs_tls and endpoint.scheme not in feature.spec.secure_schemes:
-        raise ConfigError(f"the auth method {access.method!r} needs an address that encrypts, not {address}")
+        raise ConfigError(f"the auth method {method!r} needs an address that encrypts, not {address}")
     where = f"the address {address}"
     record = build_options(feature.spec, where=where, own=options.transport, access=access)
     transport = feature.build("transport", record)
@@ -281,6 +286,8 @@ def _addresses_from_outside() -> list[str]:
     """
     if LISTEN in os.environ:
         return os.environ[LISTEN].split()
+    import argparse  # only who starts it by hand needs it
+
     parser = argparse.ArgumentParser(description="A plugin for Remora hosts.")
     parser.add_argument("--listen", action="append", metavar="ADDRESS", default=[], help="where to serve; repeatable")
     listen: list[str] = parser.parse_args().listen

@@ -20,6 +20,7 @@ from remora.protocols import (
     MetricExporter,
     PullExporter,
     Tracing,
+    Resolver,
     Transport,
     Verifier,
 )
@@ -27,7 +28,16 @@ from remora.protocols import (
 if TYPE_CHECKING:
     from remora.config import AccessConfig
 
-__all__ = ["AuthSpec", "BalancerSpec", "CodecSpec", "CommandSpec", "ExporterSpec", "InterceptorSpec", "TransportSpec"]
+__all__ = [
+    "AuthSpec",
+    "BalancerSpec",
+    "CodecSpec",
+    "CommandSpec",
+    "ExporterSpec",
+    "InterceptorSpec",
+    "ResolverSpec",
+    "TransportSpec",
+]
 
 Options = TypeVar("Options")
 
@@ -159,6 +169,24 @@ class ExporterSpec(Generic[Options]):
     name: str
     options: type[Options]
     build: Callable[[Options], MetricExporter | PullExporter]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverSpec(Generic[Options]):
+    """
+    A way to find out where a plugin is.
+
+    Attributes:
+        name: The word for `method = "..."` in a `resolver` table.
+        options: A dataclass whose fields all have defaults. A field named like a key of a plugin's table
+            (`endpoints`, `priority`, `labels` ...) receives that key's value, `name` the plugin's name; every other
+            field is a key of the `resolver` table.
+        build: Makes the resolver of one plugin from such a record. It may import what is heavy.
+    """
+
+    name: str
+    options: type[Options]
+    build: Callable[[Options], Resolver]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ __all__ = [
     "DrainEnded",
     "DrainProgressed",
     "Endpoint",
+    "EndpointsChanged",
     "Event",
     "ExtensionFaults",
     "FallbackUsed",
@@ -31,8 +32,10 @@ __all__ = [
     "InstanceStopped",
     "ManagerStarted",
     "ManagerStopped",
+    "ManifestRejected",
     "MethodInfo",
     "PluginInfo",
+    "PluginsDiscovered",
     "Refresh",
     "ReloadApplied",
     "ReloadRolledBack",
@@ -40,6 +43,7 @@ __all__ = [
     "Reply",
     "RequirementLost",
     "RequirementMet",
+    "ResolverFailed",
     "Status",
     "TraceIds",
 ]
@@ -483,6 +487,53 @@ class RequirementMet(Event):
 
     plugin: str
     requirement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointsChanged(Event):
+    """
+    A plugin is called at other endpoints from now on, because its resolver has told so.
+    """
+
+    plugin: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverFailed(Event):
+    """
+    What a plugin's resolver has told last is of no use, or it cannot tell; the endpoints before that stay in use. It
+    is asked again in `retry_in` seconds, or will tell by itself (infinity). Told once until it works or the cause
+    is another one.
+    """
+
+    plugin: str
+    cause: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginsDiscovered(Event):
+    """
+    The manifests of plugins have changed: the names of those that came, that are different, and that went.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRejected(Event):
+    """
+    A file that ought to add a plugin cannot be used; what it said before stays in force, and all else too.
+
+    `source` is the file; `problems` has a line for each problem, with its place.
+    """
+
+    source: str
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

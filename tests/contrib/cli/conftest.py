@@ -47,6 +47,9 @@ class Echo:
     async def refuse(self, request: Text) -> Text:
         raise PluginError("no such user", code=Code.NOT_FOUND, details={"id": 7})
 
+    async def fail(self, request: Text) -> Text:
+        raise ZeroDivisionError("by nought")
+
     def wait(self, request: Text) -> Text:
         with open("entered", "w"):  # two named pipes: both sides of each wait for the other
             pass

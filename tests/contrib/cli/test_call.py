@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.contrib.cli.conftest import Run, serving, with_sample
+from tests.contrib.cli.conftest import Run, environment, serving, with_sample
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,20 @@ def test_request_may_come_from_standard_input(config: str, remora: Run) -> None:
     result = remora("call", config, "sample", "echo", "-", stdin='{"text": "piped"}')
 
     assert json.loads(result.out) == {"text": "piped"}
+
+
+def test_what_a_plugin_logs_is_shown_with_debug(remora: Run, place: Path) -> None:
+    """
+    Else nobody finds out why a handler fails.
+    """
+    child = {"executable": sys.executable, "args": ["-m", "remora_cli", "serve", "sample:Echo"]}
+    plugin = {"transport": "exec", "service": "sample.v1.Echo", **child, "env": environment()}
+    (place / "remora.json").write_text(json.dumps({"plugins": {"p": plugin}}))
+    request = ("call", "remora.json", "p", "fail", '{"text": "x"}')
+    quiet, loud = remora(*request), remora(*request, "--debug")
+
+    assert quiet.complaint.endswith("sample.v1.Echo/fail failed with ZeroDivisionError")
+    assert "\np: ZeroDivisionError: by nought\n" in loud.err
 
 
 def test_headers_are_sent(config: str, remora: Run) -> None:

@@ -39,6 +39,18 @@ def test_good_configuration_is_listed(remora: Run, place: Path) -> None:
     assert result.out == "one  http  http://127.0.0.1:1\ntwo  exec  exec:./two  (disabled)\nok\n"
 
 
+def test_a_program_that_is_not_there_is_named(remora: Run, place: Path) -> None:
+    """
+    It may well be where the configuration is used, so that is no error.
+    """
+    (place / "good.toml").write_text(GOOD.replace("enabled = false", ""))
+    result = remora("check", "good.toml")
+
+    assert (result.code, result.err) == (0, "")
+    assert "\n  there is no program " in result.out
+    assert result.out.endswith("\nok, but 1 of 1 programs cannot be started here\n")
+
+
 def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:
     """
     The same as values.
@@ -111,3 +123,30 @@ def test_directory_of_fragments_is_checked_as_one_configuration(remora: Run, pla
     assert result.err.startswith(
         "remora: conf.d/three.json:1: plugins.one.endpoint: is set in conf.d/one.toml:2 already"
     )
+
+
+def test_discovered_plugins_and_resolvers_are_counted_in(remora: Run, place: Path) -> None:
+    """
+    By every command that looks at a configuration; what is wrong with a manifest is an error of `check`.
+    """
+    (place / "plugins").mkdir()
+    (place / "plugins" / "found.toml").write_text('name = "found"\nendpoint = "unix:./s"\nretry = {max_retries = 7}\n')
+    (place / "host.toml").write_text(
+        '[discovery]\ndirectories = ["plugins"]\n[plugins.p]\nresolver = {method = "dns", url = "grpc://h"}\n'
+    )
+    (place / "bare.toml").write_text('[plugins.p]\nresolver = {method = "dns", url = "grpc://h"}\n')
+    checked = remora("check", "host.toml")
+    shown = json.loads(remora("config", "show", "host.toml", "found", "--origin", "--json").out)
+    explained = remora("explain", "host.toml", "p").out
+    told = remora("explain", "host.toml", "found").out
+    planned = json.loads(remora("plan", "bare.toml", "host.toml", "--json").out)
+    (place / "plugins" / "found.toml").write_text('name = "found"\nendpoint = "unix:./s"\ninstances = 0\n')
+    wrong = remora("check", "host.toml")
+
+    assert (checked.code, checked.out) == (0, f"p  resolver  by dns\nfound  unix  unix:{place}/plugins/s\nok\n")
+    assert f"{place}/plugins/found.toml:3" == shown["origins"]["plugins.found.retry.max_retries"]
+    assert "Calls go where the resolver 'dns' says" in " ".join(explained.split())
+    assert "found.toml:2" in told
+    assert ("added", "unchanged") == tuple(planned["plugins"][name]["action"] for name in ("found", "p"))
+    assert wrong.code == 3
+    assert "found.toml:3: plugins.found.instances: expected a number of at least 1, got 0" in wrong.err

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 from tests.contrib.cli.conftest import Run
 
@@ -60,6 +61,10 @@ def hook():
 class MyTransport:
     def open(self, endpoint): raise NotImplementedError
     def listen(self, endpoint, dispatch): raise NotImplementedError
+
+
+class Needy(MyTransport):
+    def __init__(self, options): ...
 '''
 
 
@@ -126,3 +131,37 @@ def test_the_conformance_of_an_extension_is_reported_claim_by_claim(remora: Run,
     assert facts["conforms"] is False
     assert {"NotImplementedError"} == {finding["problem"] for finding in facts["findings"]["my"][:3]}
     assert remora("conformance", "codec", "notes:first").code == 3
+    needy = remora("conformance", "transport", "notes:Needy")
+    assert (needy.code, needy.complaint.partition(": TypeError")[0]) == (3, "remora: notes:Needy() failed")
+
+
+WHERE = """
+    from dataclasses import dataclass
+    from remora import Endpoint, ResolverSpec
+
+    @dataclass(frozen=True)
+    class Options:
+        url: str = "http://127.0.0.1:8000"
+
+    class Once:
+        def __init__(self, options):
+            self.options = options
+
+        async def watch(self, report):
+            report([Endpoint(self.options.url)])
+
+    def hook():
+        return [ResolverSpec(name="once", options=Options, build=Once)]
+"""
+
+
+def test_a_resolver_is_checked_like_any_other_extension(remora: Run, place: Path) -> None:
+    """
+    What has no sensible defaults does not get far.
+    """
+    (place / "where.py").write_text(dedent(WHERE))
+    good = remora("conformance", "resolver", "where:hook")
+    bare = remora("conformance", "resolver", "remora_resolvers.plugin:remora_register_resolvers")
+
+    assert (0, True) == (good.code, good.out.endswith("5 of 5 claims hold\n"))
+    assert (1, True) == (bare.code, "the resolver 'file' needs path" in bare.out)

@@ -16,10 +16,11 @@ import pytest
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
 COMMANDS = ["call", "check", "completion", "config", "conformance", "demo", "describe", "diff-schema", "explain"]
-COMMANDS += ["extensions", "new", "plan", "serve"]
+COMMANDS += ["extensions", "new", "plan", "security", "serve"]
+BELOW = ["config show", "config schema", "security pin", "security verify"]
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS, "config show", "config schema"])
+@pytest.mark.parametrize("name", ["", *COMMANDS, *BELOW])
 def test_help_fits_on_a_terminal(name: str, remora: Run) -> None:
     """
     No line is longer than 80 columns.

@@ -56,4 +56,6 @@ def test_nothing_that_is_there_is_touched(remora: Run, place: Path) -> None:
 
     assert remora("new", "host", "my-thing").complaint == "remora: my-thing is there already, and not empty"
     assert "cannot be used" in remora("new", "host", "My Thing").complaint
+    for name in ("json", "class", "remora"):
+        assert f"Python means something else by it; try my-{name}" in remora("new", "plugin", name).complaint
     assert ["mine.txt"] == [path.name for path in (place / "my-thing").iterdir()]

@@ -107,7 +107,7 @@ def test_standard_output_belongs_to_the_wire(remora: Run, anyio_backend: str) ->
         ("sample:Ecko", 3, "sample:Ecko: there is no 'Ecko' in it; there are: Broken, Echo, Empty, Text"),
         ("sample:Empty", 3, "Empty has no public methods to serve"),
         ("sample:Broken", 3, "sample:Broken() failed: RuntimeError: no database"),
-        ("sample:make_nothing", 3, "sample:make_nothing() returned nothing to serve"),
+        ("sample:make_nothing", 3, "sample:make_nothing() returned nothing"),
         ("sample:make_later", 3, "sample:make_later is a coroutine function"),
         ("os:path", 3, "os:path is a module"),
         ("failing:Echo", 3, "the module 'failing' cannot be imported: ValueError: boom"),

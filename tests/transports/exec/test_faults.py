@@ -10,6 +10,7 @@ import os
 import anyio
 import pytest
 
+from remora import Manager
 from remora.errors import (
     Code,
     ConfigError,
@@ -300,16 +301,17 @@ async def test_oneshot_statuses_and_garbage(open_script, script):
 
 
 @pytest.mark.fault(20)
-async def test_oneshot_runs_no_more_processes_than_allowed(open_script, script, ask, tmp_path):
+async def test_oneshot_runs_no_more_processes_than_allowed(script, tmp_path):
     body = f"d={tmp_path}; : > $d/run-$$; ls $d | grep -c run- ; sleep 0.1; rm $d/run-$$"
+    table = {"endpoint": script(body).url, "protocol": "oneshot", "connection": {"max_connections": 4}}
     counts = []
 
-    async def one(channel):
-        counts.append(await ask(channel, "m"))
+    async def one(plugin):
+        counts.append(await plugin.execute("x"))
 
-    async with open_script(script(body), protocol="oneshot") as channel, anyio.create_task_group() as tasks:
+    async with Manager({"plugins": {"p": table}}) as manager, anyio.create_task_group() as tasks:
         for _ in range(12):
-            tasks.start_soon(one, channel)
+            tasks.start_soon(one, manager.plugin("p", str, int))
 
     assert len(counts) == 12
     assert max(counts) <= 4

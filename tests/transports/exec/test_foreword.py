@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remora import Endpoint, Unavailable, WrongProtocol
+from remora import Endpoint, PluginDied, Unavailable, WrongProtocol
 from remora_exec._foreword import Foreword
 
+OTHERWISE = 'one that speaks no ttrpc needs protocol = "jsonl" or "oneshot"'
 FRAME = b"\0\0\0\0\0\0\0\1\2\0"
 
 PRINTS_FIRST = """
@@ -80,7 +81,10 @@ async def test_a_child_that_only_prints_is_quoted(open_script, script, anyio_bac
     The error says what it prints instead of answering.
     """
     endpoint = script("echo usage: nothing; sleep 600")
-    with anyio.fail_after(20), pytest.raises(Unavailable, match="answers nothing but prints 'usage: nothing'"):
+    with (
+        anyio.fail_after(20),
+        pytest.raises(Unavailable, match="answers nothing but prints 'usage: nothing'; one that"),
+    ):
         async with open_script(endpoint, connection_timeout=0.5):
             pass
 
@@ -91,6 +95,16 @@ async def test_a_child_that_prints_without_end_is_refused(open_script, script, a
     It is no plugin of this protocol.
     """
     endpoint = script("while :; do echo garbage; done")
-    with anyio.fail_after(20), pytest.raises(WrongProtocol, match="does not speak ttrpc"):
+    with anyio.fail_after(20), pytest.raises(WrongProtocol, match=f"does not speak ttrpc.*{OTHERWISE}"):
         async with open_script(endpoint):
+            pass
+
+
+@pytest.mark.anyio
+async def test_a_child_that_prints_an_answer_and_ends_is_told_what_it_may_need(open_script, script, anyio_backend):
+    """
+    It may be one for another protocol.
+    """
+    with anyio.fail_after(20), pytest.raises(PluginDied, match=f"exited with status 0.*{OTHERWISE}: {{}}$"):
+        async with open_script(script("echo '{}'")):
             pass

@@ -13,9 +13,9 @@ import pytest
 from anyio.abc import SocketStream
 
 from remora.config import ConnectionConfig
-from remora.errors import ConfigError, DeadlineExceeded, Unavailable
+from remora.errors import ConfigError, Unavailable
 from remora.protocols import Transport
-from remora.types import Call, Endpoint, Reply
+from remora.types import Call, Endpoint, Reply, Status
 from remora_http.plugin import Options, build
 
 pytestmark = pytest.mark.anyio
@@ -81,16 +81,19 @@ async def test_a_connection_that_nobody_uses_is_closed_in_time(raw_peer: Any) ->
             await ended.wait()
 
 
-async def test_a_call_waits_for_a_connection_no_longer_than_its_deadline(transport: Transport) -> None:
-    """And gives up its turn; when the connection is free again, the next call has it."""
-    release, started = anyio.Event(), anyio.Event()
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_a_probe_is_answered_whatever_calls_are_under_way(transport: Transport, engine: Any) -> None:
+    """An instance that is busy is not ill; the host alone sees to the number of calls."""
+    started = anyio.Event()
 
     async def dispatch(call: Call, peer: str) -> Reply:
+        if call.method == "Check":
+            return Reply(payload=b'{"status": "SERVING"}')
         started.set()
-        await release.wait()
-        return Reply(payload=call.payload)
+        await anyio.sleep_forever()
+        raise AssertionError
 
-    single = build(Options(connection=ConnectionConfig(max_connections=1)))
+    single = build(Options(engine=engine, connection=ConnectionConfig(max_connections=1)))
     with anyio.fail_after(5):
         async with (
             transport.listen(Endpoint("http:"), dispatch) as listener,
@@ -99,12 +102,9 @@ async def test_a_call_waits_for_a_connection_no_longer_than_its_deadline(transpo
         ):
             tasks.start_soon(channel.call, Call())
             await started.wait()
-            with pytest.raises(DeadlineExceeded) as caught:
-                await channel.call(Call(deadline=anyio.current_time() + 0.02))
-            release.set()
-            assert b"next" == (await channel.call(Call(payload=b"next"))).payload
 
-    assert not caught.value.sent
+            assert Status.HEALTHY == (await channel.probe()).status
+            tasks.cancel_scope.cancel()
 
 
 async def test_unused_connections_are_kept_up_to_their_number(transport: Transport) -> None:

@@ -4,16 +4,20 @@ What the entry point `auth` leads to: the methods, each imported when it is buil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from remora.config import AccessConfig
 from remora.errors import ConfigError
 from remora.hookspecs import hookimpl
-from remora.protocols import AuthMethod, Verifier
 from remora.secret import Secret
 from remora.specs import AuthSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remora.config import AccessConfig
+    from remora.protocols import AuthMethod, Verifier
 
 __all__ = ["remora_register_auth_methods"]
 

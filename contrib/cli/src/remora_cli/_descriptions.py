@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import trace_config
-from remora.errors import ConfigError, PluginNotFound
+from remora.errors import ConfigError
 from remora.schema import describe, load_description
-from remora_cli._host import make_manager
+from remora_cli._host import load_whole, make_manager, only_plugin
 from remora_cli._run import run
 from remora_cli._targets import find_target, parse_targets
 
@@ -60,13 +59,8 @@ def described_plugin(config: str, plugin: str, *, backend: str) -> PluginInfo:
     Raises:
         RemoraError: It cannot be asked.
     """
-    loaded = trace_config(config)
-    plugins = loaded.config.plugins
-    if plugin not in plugins:
-        known = ", ".join(sorted(plugins)) or "none"
-        raise PluginNotFound(f"no plugin named {plugin!r} is configured; there are: {known}")
-    only = replace(loaded.config, plugins={plugin: plugins[plugin]})
-    manager = make_manager(replace(loaded, config=only))
+    loaded = load_whole(config)
+    manager = make_manager(replace(loaded, config=only_plugin(loaded.config, plugin)))
 
     async def ask() -> PluginInfo:
         async with manager:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import platform
 from difflib import get_close_matches
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
@@ -101,6 +100,8 @@ class RemoraGroup(click.Group):
 
 def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
+        from importlib.metadata import version
+
         output = context.ensure_object(Output)
         facts = {"remora": version("remora"), "python": platform.python_version()}
         if output.as_json:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from remora import Manager
+from remora import DiscoveryConfig, Manager
+from remora.config import trace_config
 from remora.errors import ConfigError, ExtensionError, PluginNotFound
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def make_manager(loaded: LoadedConfig) -> Manager:
         raise
 
 
+def load_whole(path: str) -> LoadedConfig:
+    """
+    The configuration at a path, with the plugins that manifests add to it now.
+
+    Raises:
+        ConfigError: It is wrong. What is wrong with manifests is not told.
+    """
+    return trace_config(path).with_manifests()[0]
+
+
 def only_plugin(config: ManagerConfig, name: str) -> ManagerConfig:
     """
     A configuration with nothing but one plugin.
@@ -41,7 +52,7 @@ def only_plugin(config: ManagerConfig, name: str) -> ManagerConfig:
     Raises:
         PluginNotFound: It has none of that name.
     """
-    return replace(config, plugins={name: find_plugin(config, name)})
+    return replace(config, plugins={name: find_plugin(config, name)}, discovery=DiscoveryConfig())
 
 
 def find_plugin(config: ManagerConfig, name: str) -> PluginConfig:

@@ -17,6 +17,23 @@ def configure_logs() -> None:
     logging.basicConfig(handlers=[handler])
 
 
+def show_plugins() -> None:
+    """
+    Show all that plugins write to their logs, too, each line with the plugin's name.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PluginFormatter())
+    logger = logging.getLogger("remora.plugin")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.handlers = [handler]
+
+
+class _PluginFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.name.removeprefix('remora.plugin.')}: {super().format(record)}"
+
+
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "

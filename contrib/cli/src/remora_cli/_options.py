@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from remora_cli._logs import show_plugins
 from remora_cli._output import Output
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def _set(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
     def set_(context: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
             setattr(context.ensure_object(Output), name, True)
+            if name == "is_debug":
+                show_plugins()
 
     return set_
 
@@ -46,7 +49,10 @@ def _flag(name: str, attribute: str, help_: str) -> click.Option:
     return click.Option([name], is_flag=True, is_eager=True, expose_value=False, callback=callback, help=help_)
 
 
-COMMON = [_flag("--json", "as_json", "Print JSON."), _flag("--debug", "is_debug", "Show tracebacks.")]
+COMMON = [
+    _flag("--json", "as_json", "Print JSON."),
+    _flag("--debug", "is_debug", "Show tracebacks, and what plugins log."),
+]
 """The options of every built-in command."""
 
 backend = click.option(

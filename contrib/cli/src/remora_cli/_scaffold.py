@@ -6,7 +6,9 @@ What lives here: templates to files. What must not: options of the command line.
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIX = ".tmpl"
+_TAKEN = {*sys.stdlib_module_names, "remora", "tests"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -32,6 +35,8 @@ def names(name: str) -> dict[str, str]:
     package = name.replace("-", "_")
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the name {name!r} cannot be used: lower-case words joined by hyphens, such as my-notes")
+    if keyword.iskeyword(package) or package in _TAKEN:
+        raise ConfigError(f"the name {name!r} cannot be used: Python means something else by it; try my-{name}")
     words = [word.capitalize() for word in name.split("-")]
     return {"name": name, "package": package, "cls": "".join(words), "title": " ".join(words)}
 

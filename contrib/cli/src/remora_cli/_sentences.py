@@ -25,7 +25,7 @@ _TOPICS: dict[str, tuple[str, ...]] = {
     "places": ("connection.max_connections", "connection.max_pending", "connection.adaptive_limit"),
     "time": ("connection.request_timeout", "connection.connection_timeout"),
     "retry": ("retry",),
-    "target": ("endpoint", "endpoints", "executable", "transport", "instances", "balancer", "priority"),
+    "target": ("endpoint", "endpoints", "resolver", "executable", "transport", "instances", "balancer", "priority"),
     "method": ("service", "method", "codec"),
     "circuit breaker": ("circuit_breaker",),
     "health": ("health_check",),
@@ -130,12 +130,21 @@ def _retry(plugin: PluginConfig) -> str:
 
 def _target(plugin: PluginConfig, transports: Sequence[TransportSpec[object]]) -> str:
     endpoints = plugin.endpoints or ()
+    if plugin.resolver.method:
+        return _resolved(plugin)
     if not endpoints:
         address = plugin.endpoint or f"{plugin.transport or 'exec'}:{plugin.executable}"
         return f"Calls go to {_address(plugin, address, transports)}{_instances(plugin)}."
     spread = f"by the balancer {plugin.balancer!r}" if plugin.balancer else "in turns"
     listed = "; ".join(f"{_address(plugin, each.url, transports)}{_share(each)}" for each in endpoints)
     return f"Calls are spread {spread} over {_many(len(endpoints), 'endpoint')}{_instances(plugin)}: {listed}."
+
+
+def _resolved(plugin: PluginConfig) -> str:
+    known = [without_credentials(each) for each in (plugin.endpoint, *(each.url for each in plugin.endpoints)) if each]
+    until = " Until it has told, calls " + (f"go to {', '.join(known)}." if known else "wait.")
+    spread = f"by the balancer {plugin.balancer!r}" if plugin.balancer else "in turns"
+    return f"Calls go where the resolver {plugin.resolver.method!r} says, spread {spread}{_instances(plugin)}.{until}"
 
 
 def _address(plugin: PluginConfig, url: str, transports: Sequence[TransportSpec[object]]) -> str:

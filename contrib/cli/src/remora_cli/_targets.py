@@ -47,7 +47,7 @@ def load_target(module: str, path: str) -> object:
     where = f"{module}:{path}"
     with _words_to_stderr():
         found = _attribute(_import(module), path, where)
-        return _made(found, where) if _is_maker(found) else found
+        return make_object(found, where) if _is_maker(found) else found
 
 
 def find_target(module: str, path: str) -> object:
@@ -102,7 +102,13 @@ def _is_maker(found: object) -> bool:
     return inspect.isclass(found) or inspect.isroutine(found) or isinstance(found, functools.partial)
 
 
-def _made(maker: object, where: str) -> object:
+def make_object(maker: object, where: str) -> object:
+    """
+    What a class or a factory makes without arguments.
+
+    Raises:
+        ConfigError: Making it fails.
+    """
     assert callable(maker)
     factory: Callable[[], object] = maker
     try:
@@ -113,7 +119,7 @@ def _made(maker: object, where: str) -> object:
         made.close()
         raise ConfigError(f"{where} is a coroutine function; what makes the object is to be a plain one")
     if made is None:
-        raise ConfigError(f"{where}() returned nothing to serve")
+        raise ConfigError(f"{where}() returned nothing")
     return made
 
 

@@ -2,13 +2,32 @@
 Records from plain values and back, strictly, with errors that name the field. Payloads and configuration both use it.
 """
 
-from remora._structure._converter import make_converter
-from remora._structure._errors import Mismatch, describe_errors, join_path
-from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
+from typing import TYPE_CHECKING
+
+from remora._lazy import lazily
+
+if TYPE_CHECKING:
+    from remora._structure._converter import make_converter
+    from remora._structure._errors import describe_errors, join_path
+    from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
+    from remora._structure._mismatch import Mismatch
+    from remora._structure._quick import Refused, quick_reader, quick_writer
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "remora._structure._converter": "make_converter",
+            "remora._structure._errors": "describe_errors join_path",
+            "remora._structure._fields": "Field bare is_record is_union literal_values record_fields record_type",
+            "remora._structure._mismatch": "Mismatch",
+            "remora._structure._quick": "Refused quick_reader quick_writer",
+        },
+    )
 
 __all__ = [
     "Field",
     "Mismatch",
+    "Refused",
     "bare",
     "describe_errors",
     "is_record",
@@ -16,6 +35,8 @@ __all__ = [
     "join_path",
     "literal_values",
     "make_converter",
+    "quick_reader",
+    "quick_writer",
     "record_fields",
     "record_type",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from cattrs import IterableValidationError, IterableValidationNote
 
-from remora._structure._errors import Mismatch
+from remora._structure._mismatch import Mismatch
 
 if TYPE_CHECKING:
     from cattrs import Converter

@@ -1,85 +1,48 @@
 """
 What is wrong with a value, one line per problem, each with the path of its field.
 
-What lives here: the error of a single value, and the text of a whole tree of errors. What must not: the checks.
+What lives here: the text of a whole tree of errors. What must not: the checks.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
 from remora._structure._fields import record_fields
+from remora._structure._mismatch import alternatives, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-_LONGEST = 40
+    from remora._structure._fields import Field
+
 _PLAIN_KEY = re.compile(r"[\w-]+")
-_NOTHING: Final = object()
 
 
-class Mismatch(ValueError):
-    """
-    A value is not what its type asks for.
-
-    Attributes:
-        expected: What was asked for.
-        found: What was there instead, shortened; empty when it must not be shown.
-        meant: What may have been meant by it.
-    """
-
-    def __init__(self, expected: str, found: object = _NOTHING, *, meant: str = "") -> None:
-        self.expected = expected
-        self.found = "" if found is _NOTHING else show(found)
-        self.meant = meant
-        got = f", got {self.found}" if self.found else ""
-        super().__init__(f"expected {expected}{got}" + (f'; did you mean "{meant}"?' if meant else ""))
-
-
-def show(value: object) -> str:
-    """
-    A value as JSON writes it, in a few characters.
-    """
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list | tuple):
-        return "a list"
-    text = json.dumps(value, ensure_ascii=False, default=lambda other: type(other).__name__)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def alternatives(words: Iterable[str]) -> str:
-    """
-    Words as a choice: `a, b or c`.
-    """
-    *most, last = dict.fromkeys(words)
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def describe_errors(exc: BaseException, root: str = "$") -> list[str]:
+def describe_errors(exc: BaseException, root: str = "$", *, unnamed: Collection[tuple[object, str]] = ()) -> list[str]:
     """
     What is wrong, one line per problem, in the order of the fields.
 
     Args:
         exc: What a converter from `make_converter` raised.
         root: The path of the whole value; empty for paths that begin with the name of a field.
+        unnamed: Fields, each with its record's type, that nobody may write, and so are not proposed.
     """
-    return list(_describe(exc, root))
+    return list(_describe(exc, root, unnamed))
 
 
-def _describe(exc: BaseException, path: str) -> Iterator[str]:
+def _describe(exc: BaseException, path: str, unnamed: Collection[tuple[object, str]]) -> Iterator[str]:
     if isinstance(exc, ClassValidationError | IterableValidationError):
         for inner in exc.exceptions:
-            yield from _describe(inner, _extend(path, inner))
+            yield from _describe(inner, _extend(path, inner), unnamed)
     elif isinstance(exc, ForbiddenExtraKeysError):
         for key in sorted(exc.extra_fields, key=str):
-            yield _line(join_path(path, key), _unknown(str(key), exc.cl))
+            yield _line(join_path(path, key), _unknown(str(key), exc.cl, unnamed))
     else:
         yield _line(path, _reason(exc))
 
@@ -122,9 +85,18 @@ def _is_missing(exc: KeyError) -> bool:
     return any(isinstance(note, AttributeValidationNote) and exc.args == (note.name,) for note in notes)
 
 
-def _unknown(key: str, type_: object) -> str:
-    known = [field.name for field in record_fields(type_)]
-    close = get_close_matches(key, known, n=1)
+def _unknown(key: str, type_: object, unnamed: Collection[tuple[object, str]]) -> str:
+    fields = [field for field in record_fields(type_) if (type_, field.name) not in unnamed]
+    known = [field.name for field in fields]
+    close = get_close_matches(key, known, n=1) or _deeper(key, fields)
     if close:
-        return f'unknown key; did you mean "{close[0]}"?'
+        return f"unknown key; did you mean {alternatives(show(each) for each in close)}?"
     return f"unknown key; known are {', '.join(known)}" if known else "unknown key"
+
+
+def _deeper(key: str, fields: Iterable[Field]) -> list[str]:
+    """
+    The keys of that name, or that end with it as `request_timeout` does with `timeout`, one table below.
+    """
+    below = [(field.name, each.name) for field in fields for each in record_fields(field.type)]
+    return [f"{table}.{name}" for table, name in below if f"_{name}".endswith(f"_{key}")]

@@ -17,8 +17,8 @@ from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstr
 from cattrs.errors import AttributeValidationNote
 
 from remora._structure._collections import late_hook
-from remora._structure._errors import Mismatch
 from remora._structure._fields import is_named_tuple, is_record, record_fields, record_type
+from remora._structure._mismatch import Mismatch
 
 if TYPE_CHECKING:
     from cattrs import Converter

@@ -19,8 +19,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 from uuid import UUID
 
-from remora._structure._errors import Mismatch, alternatives, show
 from remora._structure._fields import literal_values
+from remora._structure._mismatch import Mismatch, alternatives, show
 from remora.secret import Secret
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from cattrs import ClassValidationError, IterableValidationError
 from cattrs.errors import AttributeValidationNote
 
 from remora._structure._collections import late_hook
-from remora._structure._errors import Mismatch, alternatives
 from remora._structure._fields import bare, is_record, is_union, literal_values, record_fields
+from remora._structure._mismatch import Mismatch, alternatives
 from remora._structure._scalars import Hook, choices
 
 if TYPE_CHECKING:

@@ -2,37 +2,72 @@
 The configuration: records, and how they are read from files.
 """
 
-from remora.config._access import load_access, read_access
-from remora.config._converter import make_config_converter
-from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
-from remora.config._effective import effective_values, without_credentials
-from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
-from remora.config._formats import FORMATS
-from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
-from remora.config._order import dependants_of, problems_of_order, start_order
-from remora.config._places import Place, path_text
-from remora.config._places import join as join_path
-from remora.config._problems import summary
-from remora.config._records import (
-    OBJECT,
-    TLS,
-    TRANSPORT,
-    AccessConfig,
-    AuthConfig,
-    ConnectionConfig,
-    Defaults,
-    ExporterConfig,
-    FallbackConfig,
-    ManagerConfig,
-    MetricsConfig,
-    PluginConfig,
-)
-from remora.config._schema import config_schema
-from remora.config._security import LimitsConfig, SecurityConfig
-from remora.config._sources import fragments
-from remora.config._structured import problems_of_plugin
-from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
-from remora.values import Count, Duration
+from typing import TYPE_CHECKING
+
+from remora._lazy import lazily
+
+if TYPE_CHECKING:
+    from remora.config._access import load_access, read_access
+    from remora.config._connection import ConnectionConfig
+    from remora.config._converter import make_config_converter
+    from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
+    from remora.config._effective import effective_values, without_credentials
+    from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
+    from remora.config._formats import FORMATS
+    from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
+    from remora.config._manifests import Discovered, discover, folders, manifests
+    from remora.config._order import dependants_of, problems_of_order, start_order
+    from remora.config._places import Place, join_path, path_text
+    from remora.config._problems import summary
+    from remora.config._records import (
+        OBJECT,
+        TLS,
+        TRANSPORT,
+        AccessConfig,
+        AuthConfig,
+        Defaults,
+        DiscoveryConfig,
+        ExporterConfig,
+        FallbackConfig,
+        ManagerConfig,
+        MetricsConfig,
+        PluginConfig,
+        ResolverConfig,
+    )
+    from remora.config._schema import config_schema
+    from remora.config._security import LimitsConfig, SecurityConfig
+    from remora.config._sources import fragments
+    from remora.config._structured import problems_of_plugin
+    from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+    from remora.values import Count, Duration
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "remora.config._access": "load_access read_access",
+            "remora.config._connection": "ConnectionConfig",
+            "remora.config._converter": "make_config_converter",
+            "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
+            "remora.config._effective": "effective_values without_credentials",
+            "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
+            "remora.config._formats": "FORMATS",
+            "remora.config._load": "LoadedConfig load_config structure_config trace_config",
+            "remora.config._manifests": "Discovered discover folders manifests",
+            "remora.config._order": "dependants_of problems_of_order start_order",
+            "remora.config._places": "Place join_path path_text",
+            "remora.config._problems": "summary",
+            "remora.config._records": (
+                "OBJECT TLS TRANSPORT AccessConfig AuthConfig Defaults DiscoveryConfig ExporterConfig "
+                "FallbackConfig ManagerConfig MetricsConfig PluginConfig ResolverConfig"
+            ),
+            "remora.config._schema": "config_schema",
+            "remora.config._security": "LimitsConfig SecurityConfig",
+            "remora.config._sources": "fragments",
+            "remora.config._structured": "problems_of_plugin",
+            "remora.policy": "CircuitBreakerConfig GradientConfig HealthCheckConfig RateLimitConfig RetryConfig",
+            "remora.values": "Count Duration",
+        },
+    )
 
 __all__ = [
     "EFFECTS",
@@ -49,6 +84,8 @@ __all__ = [
     "Count",
     "Defaults",
     "Diff",
+    "Discovered",
+    "DiscoveryConfig",
     "Duration",
     "Effect",
     "ExporterConfig",
@@ -64,20 +101,24 @@ __all__ = [
     "PluginConfig",
     "PluginDiff",
     "RateLimitConfig",
+    "ResolverConfig",
     "RetryConfig",
     "SecurityConfig",
     "compare",
     "compare_plugins",
     "config_schema",
     "dependants_of",
+    "discover",
     "effect_of",
     "effective_values",
+    "folders",
     "fragments",
     "is_same",
     "join_path",
     "load_access",
     "load_config",
     "make_config_converter",
+    "manifests",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",

@@ -6,10 +6,12 @@ What lives here: the hooks of the configuration's own kinds of values. What must
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from remora._structure import make_converter
+from remora.config._records import ResolverConfig
 from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
@@ -24,6 +26,7 @@ def make_config_converter() -> Converter:
     converter = make_converter(forbid_extra_keys=True)
     converter.register_structure_hook_func(lambda type_: _limits(type_) is not None, _number)
     converter.register_structure_hook(Endpoint, _endpoint)
+    converter.register_structure_hook(ResolverConfig, _resolver)
     return converter
 
 
@@ -55,6 +58,17 @@ def _endpoint(value: object, _: object) -> Endpoint:
     if endpoint.weight < 0:
         raise ValueError(f"weight: expected a number of at least 0, got {endpoint.weight}")
     return endpoint
+
+
+def _resolver(value: object, _: object) -> ResolverConfig:
+    """
+    The record of a `resolver` table: what is not the method is the resolver's own.
+    """
+    table = value
+    if isinstance(value, Mapping):
+        table = {"method": value.get("method", ""), "options": {key: value[key] for key in value if key != "method"}}
+    resolver: ResolverConfig = _PLAIN.structure(table, ResolverConfig)
+    return resolver
 
 
 _PLAIN = make_converter(forbid_extra_keys=True)

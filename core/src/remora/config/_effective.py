@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from remora.config._records import OBJECT, ExporterConfig, ManagerConfig, PluginConfig
+from remora.config._records import OBJECT, ExporterConfig, ManagerConfig, PluginConfig, ResolverConfig
 from remora.secret import Secret
 
 _HIDDEN = "***"
@@ -42,6 +42,8 @@ def _plain(value: object) -> Any:
         return _HIDDEN if value else ""
     if isinstance(value, ExporterConfig):
         return {"enabled": value.enabled, **_plain(value.options)}
+    if isinstance(value, ResolverConfig):
+        return {"method": value.method, **_plain(value.options)}
     if is_dataclass(value):
         left_out = {"name"} if isinstance(value, PluginConfig) else set()
         keys = [each.name for each in fields(value) if each.metadata != OBJECT and each.name not in left_out]

@@ -27,6 +27,7 @@ _NOTHING, _TUNED, _SWITCHED, _RENEWED, _LATER = Effect
 
 TOP: dict[str, Effect] = {
     "log_level": _TUNED,
+    "discovery": _TUNED,
     "security": _RENEWED,
     "metrics_port": _LATER,
     "metrics": _LATER,
@@ -41,6 +42,7 @@ EFFECTS: dict[str, Effect] = {
     "endpoints.weight": _TUNED,
     "endpoints.priority": _TUNED,
     "endpoints.labels": _NOTHING,
+    "resolver": _TUNED,
     "instances": _RENEWED,
     "transport": _RENEWED,
     "service": _TUNED,

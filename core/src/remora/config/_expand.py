@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from remora.config._places import join
+from remora.config._places import join_path
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
@@ -25,7 +25,7 @@ def expand(value: object, variables: Mapping[str, str], problems: list[str], pat
     if isinstance(value, str):
         return _expand_text(value, variables, problems, path)
     if isinstance(value, Mapping):
-        return {key: expand(each, variables, problems, join(path, key)) for key, each in value.items()}
+        return {key: expand(each, variables, problems, join_path(path, key)) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [expand(each, variables, problems, f"{path}[{index}]") for index, each in enumerate(value)]
     return value

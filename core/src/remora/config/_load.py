@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._exporters import exporters_in
+from remora.config._manifests import discover
 from remora.config._order import problems_of_order
 from remora.config._overrides import PREFIX, override
 from remora.config._places import is_below, nearest, placed
@@ -23,7 +24,7 @@ from remora.config._structured import bad_name, check, missing_fallbacks, struct
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from remora.config._places import Place, Places
 
@@ -53,12 +54,20 @@ class LoadedConfig:
             return around
         return self.places.get(path.removesuffix(".url")) if path.endswith("].url") else None
 
+    def with_manifests(self) -> tuple[LoadedConfig, list[str]]:
+        """
+        The same with the plugins that its `[discovery]` finds now, and what is wrong with manifests that add none.
+        """
+        found = discover(self.config)
+        both = replace(self, config=found.added_to(self.config), places={**found.places, **self.places})
+        return both, [line for problems in found.rejected.values() for line in problems]
+
     def locate(self, error: ConfigError) -> None:
         """
         Put the place of each problem into an error that was found later, as far as nobody has done so yet.
         """
         if error.source is None:
-            lines = [_placed(line, self.places, self.source) for line in error.problems]
+            lines = _placed(error.problems, self.places, self.source)
             error.found_in(self.source, message=summary(lines, self.source), problems=lines)
 
 
@@ -128,12 +137,12 @@ def _load(
     try:
         config = _whole(_values(source, variables, places, problems, overridden=overridden), places, problems)
     except RecursionError as error:
-        line = _placed("nested too deeply", {}, source.name)
+        (line,) = _placed(["nested too deeply"], {}, source.name)
         raise ConfigError(line, source=source.name or None) from error
     if not problems:
         return LoadedConfig(config, source.name, places)
     add(_further(config, more), problems)
-    lines = [_placed(line, places, source.name) for line in problems]
+    lines = _placed(problems, places, source.name)
     raise ConfigError(summary(lines, source.name), problems=lines, source=source.name or None)
 
 
@@ -149,11 +158,19 @@ def _further(config: ManagerConfig, more: Callable[[ManagerConfig], object] | No
     return []
 
 
-def _placed(line: str, places: Mapping[str, Place], source: str) -> str:
+def _placed(problems: Sequence[str], places: Mapping[str, Place], source: str) -> list[str]:
     """
-    A problem with its place; a variable that leads nowhere is a place itself.
+    Problems with their places, as they follow each other in the files; a variable that leads nowhere is a place itself.
     """
-    return line if line.startswith(PREFIX) else placed(line, places, source or None)
+    files = {place.source: None for place in places.values()}
+    order = {file: number for number, file in enumerate(files)}
+
+    def position(line: str) -> tuple[int, int]:
+        place = nearest(places, line.partition(": ")[0])
+        return (len(order), 0) if place is None else (order[place.source], place.line or 0)
+
+    found = sorted(problems, key=position)
+    return [line if line.startswith(PREFIX) else placed(line, places, source or None) for line in found]
 
 
 def _values(
@@ -184,13 +201,14 @@ def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig
     config: ManagerConfig | None = structured(ManagerConfig, rest, "", problems)
     defaults: Defaults | None = structured(Defaults, tables.get("defaults", {}), "defaults", problems)
     given = tables.get("defaults", {}) if defaults else {}
-    plugins = _plugins(tables.get("plugins", {}), given, places, problems)
+    is_whole = config is None or not config.discovery.directories
+    plugins = _plugins(tables.get("plugins", {}), given, places, problems, is_whole=is_whole)
     exporters = exporters_in(tables.get("exporters", {}), problems)
     return replace(config or ManagerConfig(), defaults=defaults or Defaults(), plugins=plugins, exporters=exporters)
 
 
 def _plugins(
-    tables: object, defaults: Mapping[str, Any], places: Places, problems: list[str]
+    tables: object, defaults: Mapping[str, Any], places: Places, problems: list[str], *, is_whole: bool
 ) -> dict[str, PluginConfig]:
     if not isinstance(tables, dict):
         problems.append("plugins: expected a table of plugins by name")
@@ -205,6 +223,8 @@ def _plugins(
         if plugin is not None:
             plugins[name] = plugin
             add(check(plugin), problems)
+    if not is_whole:  # what is missing may be in a manifest
+        return plugins
     add(missing_fallbacks(tables), problems)
     if len(plugins) == len(tables):  # else what is missing may only be wrong
         add(problems_of_order(plugins), problems)

@@ -16,7 +16,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from remora._structure import bare, is_record, is_union, literal_values, record_fields
-from remora.config._places import Place, is_below, join
+from remora.config._places import Place, is_below, join_path
 from remora.config._problems import meant
 from remora.config._records import ManagerConfig
 from remora.secret import Secret
@@ -79,7 +79,7 @@ def _put(tables: dict[str, Any], words: list[str], text: str) -> str:
     path = ""
     for index, word in enumerate(words):
         key, type_ = _step(holder, type_, word, path)
-        path = join(path, key)
+        path = join_path(path, key)
         if index == len(words) - 1:
             holder[key] = _value(text, type_)
             return path
@@ -147,7 +147,7 @@ def _match(holder: dict[Any, Any], word: str, path: str) -> str | None:
     keys = [key for key in holder if _folded(key) == word.lower()]
     exact = [key for key in keys if key == word]
     if len(keys) > 1 and not exact:
-        raise Unknown(f"{' and '.join(join(path, key) for key in keys)} are both meant")
+        raise Unknown(f"{' and '.join(join_path(path, key) for key in keys)} are both meant")
     return next(iter(exact or keys), None)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from remora._structure import join_path
+from remora._structure import join_path as join_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,11 +39,11 @@ class Place:
         return f"{where} [{self.via}]" if self.via else where
 
 
-def join(path: str, key: object) -> str:
+def join_path(path: str, key: object) -> str:
     """
     The path of a key below another, as messages write it: the names of plugins stand there without quotes.
     """
-    return f"plugins.{key}" if path == "plugins" else join_path(path, key)
+    return f"plugins.{key}" if path == "plugins" else join_key(path, key)
 
 
 def path_text(path: Iterable[str | int]) -> str:
@@ -52,7 +52,7 @@ def path_text(path: Iterable[str | int]) -> str:
     """
     text = ""
     for key in path:
-        text = join(text, key)
+        text = join_path(text, key)
     return text
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from remora.config._connection import ConnectionConfig
 from remora.config._security import SecurityConfig
-from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Count, Duration, Number, Port
@@ -113,34 +114,6 @@ class AccessConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionConfig:
-    """
-    How an instance is connected.
-
-    Attributes:
-        max_connections: Calls under way to one instance at once, whatever the transport.
-        max_pending: Calls that may wait for one of these places; more are refused.
-        adaptive_limit: Whether fewer places are given while the instance answers slower than usual.
-        max_idle_connections: Connections kept open while nobody uses them.
-        idle_timeout: Seconds after which an unused connection is closed.
-        connection_timeout: Seconds to wait for a connection, or for a process to be ready.
-        request_timeout: The longest that a call may take, in seconds.
-        keep_alive: Whether a connection serves more than one call.
-        disable_compression: Ask for no compressed replies.
-    """
-
-    max_connections: Count = 10
-    max_pending: Number = 1000
-    adaptive_limit: GradientConfig = field(default_factory=GradientConfig)
-    max_idle_connections: Count = 5
-    idle_timeout: Duration = 30.0
-    connection_timeout: Duration = 10.0
-    request_timeout: Duration = 30.0
-    keep_alive: bool = True
-    disable_compression: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackConfig:
     """
     What answers a call in place of a plugin that cannot. One of the three; never used for the plugin's own errors.
@@ -161,6 +134,20 @@ class FallbackConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverConfig:
+    """
+    Where the endpoints of a plugin come from when they may change while it runs.
+
+    Attributes:
+        method: The resolver's name; empty for none but `endpoint` and `endpoints`.
+        options: The other keys of the table; which there are is up to the resolver.
+    """
+
+    method: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginConfig:
     """
     One plugin, as its `[plugins.NAME]` table says.
@@ -169,6 +156,7 @@ class PluginConfig:
         name: The word after `plugins.`.
         endpoint: Where it is; short for `endpoints` with one entry.
         endpoints: Where it is, when it is in more than one place.
+        resolver: What tells where it is, also when that changes; `endpoints` hold until it has told.
         instances: How many processes or connections of each endpoint.
         transport: The transport's name, when the endpoint's scheme is not to choose it.
         service: The service to call when the call names none.
@@ -201,6 +189,7 @@ class PluginConfig:
     name: str
     endpoint: str = ""
     endpoints: tuple[Endpoint, ...] = ()
+    resolver: ResolverConfig = field(default_factory=ResolverConfig)
     instances: Count = 1
     transport: str = ""
     service: str = ""
@@ -280,6 +269,24 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryConfig:
+    """
+    Where files lie that each add a plugin.
+
+    Attributes:
+        directories: The folders that are looked through.
+        patterns: What the names of the files are like; with a slash, their paths below the folder.
+        max_depth: How many folders deep is looked; 0 for the folder itself.
+        watch: Whether files that come, change and go do so while the host runs.
+    """
+
+    directories: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ("*.toml", "*.json", "*.yaml", "*.yml")
+    max_depth: Number = 3
+    watch: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerConfig:
     """
     The whole configuration of a manager.
@@ -288,6 +295,7 @@ class ManagerConfig:
         log_level: The level of the logger `remora`: debug, info, warning or error.
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
+        discovery: Where files lie that each add a plugin.
         security: Which programs may be started, and how they are confined.
         metrics_port: Short for `port` in `[exporters.prometheus]`: where metrics can be scraped.
         metrics: How metrics are kept and exported.
@@ -297,6 +305,7 @@ class ManagerConfig:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     defaults: Defaults = field(default_factory=Defaults)
     plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     metrics_port: Port | None = None
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

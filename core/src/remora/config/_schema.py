@@ -16,7 +16,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from remora._structure import bare, is_union, literal_values
-from remora.config._records import OBJECT, ExporterConfig, FallbackConfig, ManagerConfig, PluginConfig
+from remora.config._records import OBJECT, ExporterConfig, FallbackConfig, ManagerConfig, PluginConfig, ResolverConfig
 from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Limits
@@ -24,7 +24,7 @@ from remora.values import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remora.specs import ExporterSpec, TransportSpec
+    from remora.specs import ExporterSpec, ResolverSpec, TransportSpec
 
     Schema = dict[str, Any]
 
@@ -50,13 +50,18 @@ _LEFT_OUT = {(PluginConfig, "name")}
 _ATTRIBUTE = re.compile(r"(?m)^    (\w+): ((?:.|\n        )+)")
 
 
-def config_schema(transports: Iterable[TransportSpec[Any]] = (), exporters: Iterable[ExporterSpec[Any]] = ()) -> Schema:
+def config_schema(
+    transports: Iterable[TransportSpec[Any]] = (),
+    exporters: Iterable[ExporterSpec[Any]] = (),
+    resolvers: Iterable[ResolverSpec[Any]] = (),
+) -> Schema:
     """
     The schema of a configuration file, in whichever format.
 
     Args:
         transports: Transports whose options are to be checked as well.
         exporters: Exporters whose tables are to be checked as well.
+        resolvers: Resolvers whose tables are to be checked as well.
     """
     writer = _Writer()
     root = writer.record(ManagerConfig)
@@ -68,6 +73,8 @@ def config_schema(transports: Iterable[TransportSpec[Any]] = (), exporters: Iter
         "properties": {spec.name: writer.exporter(spec) for spec in exporters if is_dataclass(spec.options)},
         "additionalProperties": writer.any_exporter(),
     }
+    if told := [writer.resolver(spec) for spec in resolvers if is_dataclass(spec.options)]:
+        writer.definitions["ResolverConfig"]["allOf"] = told
     choices = [writer.choice(spec) for spec in transports if is_dataclass(spec.options)]
     if choices:
         writer.definitions["PluginConfig"]["allOf"] = choices
@@ -135,7 +142,7 @@ class _Writer:
         name = record.__name__
         if name not in self.definitions:
             self.definitions[name] = {}
-            self.definitions[name] = self.record(record)
+            self.definitions[name] = self.any_resolver() if record is ResolverConfig else self.record(record)
         return {"$ref": f"#/$defs/{name}"}
 
     def exporter(self, spec: ExporterSpec[Any]) -> Schema:
@@ -151,6 +158,21 @@ class _Writer:
         """
         schema = self.record(ExporterConfig, leave_out=frozenset({"options"}))
         return {**schema, "additionalProperties": True}
+
+    def any_resolver(self) -> Schema:
+        """
+        The table of a resolver of which nothing is known.
+        """
+        schema = self.record(ResolverConfig, leave_out=frozenset({"options"}))
+        return {**schema, "additionalProperties": True}
+
+    def resolver(self, spec: ResolverSpec[Any]) -> Schema:
+        """
+        The condition under which a `resolver` table is that of one whose keys are known.
+        """
+        own = self.record(spec.options, leave_out=frozenset(each.name for each in fields(PluginConfig)))
+        chosen = {"properties": {"method": {"const": spec.name}}, "required": ["method"]}
+        return {"if": chosen, "then": {**own, "properties": {"method": {"const": spec.name}, **own["properties"]}}}
 
     def choice(self, spec: TransportSpec[Any]) -> Schema:
         """

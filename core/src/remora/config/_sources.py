@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from remora.config._formats import FORMATS
 from remora.config._malformed import Malformed
-from remora.config._places import join, places_of
+from remora.config._places import join_path, places_of
 from remora.config._problems import summary
 from remora.errors import ConfigError, NotInstalled
 
@@ -115,7 +115,7 @@ def _merge_tables(
     whole: Source, part: Source, into: dict[str, Any], tables: dict[str, Any], path: str, problems: list[str]
 ) -> None:
     for key, value in tables.items():
-        inner = join(path, key)
+        inner = join_path(path, key)
         if key not in into:
             into[key] = value
         elif isinstance(value, dict) and isinstance(into[key], dict):

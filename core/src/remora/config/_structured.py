@@ -15,13 +15,14 @@ from remora._requirement import problem_of
 from remora._structure import describe_errors
 from remora.config._converter import make_config_converter
 from remora.config._problems import add, meant
-from remora.config._records import OBJECT, PluginConfig
+from remora.config._records import OBJECT, PluginConfig, ResolverConfig
 
 _CONVERTER = make_config_converter()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
 _KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
+_UNNAMED = {(PluginConfig, "name")}
 _NAMES = "a plugin's name is made of letters, digits, '.', '_' and '-'"
 
 
@@ -34,7 +35,7 @@ def structured(record: type[Any], data: object, path: str, problems: list[str]) 
     except RecursionError:
         raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        add((_discreet(_with_key(line)) for line in describe_errors(error, root=path)), problems)
+        add((_discreet(_with_key(line)) for line in describe_errors(error, root=path, unnamed=_UNNAMED)), problems)
         return None
 
 
@@ -57,7 +58,7 @@ def problems_of_plugin(plugin: PluginConfig) -> list[str]:
     What is wrong with a plugin's table that was made in code.
     """
     problems: list[str] = []
-    if structured(PluginConfig, _table(plugin), f"plugins.{plugin.name}", problems) is None:
+    if structured(PluginConfig, as_table(plugin), f"plugins.{plugin.name}", problems) is None:
         return problems
     return check(plugin)
 
@@ -70,8 +71,10 @@ def check(plugin: PluginConfig) -> list[str]:
     problems = [] if is_name(plugin.name) else [f"{where}: {_NAMES}"]
     if plugin.endpoint and plugin.endpoints:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
-    if not (plugin.endpoint or plugin.endpoints or plugin.executable):
+    if not (plugin.endpoint or plugin.endpoints or plugin.executable or plugin.resolver.method):
         problems.append(f"{where}: has no endpoint")
+    if plugin.resolver.options and not plugin.resolver.method:
+        problems.append(f"{where}.resolver.method: missing")
     if not (plugin.auth.custom is None or callable(getattr(plugin.auth.custom, "flow", None))):
         problems.append(f"{where}.auth.custom: expected, in code, an object with a method `flow`")
     if not (plugin.auth.token_source is None or callable(plugin.auth.token_source)):
@@ -116,17 +119,19 @@ def missing_fallbacks(tables: Mapping[Any, Any]) -> list[str]:
     return lines
 
 
-def _table(record: Any) -> Any:
+def as_table(record: Any) -> Any:
     """
     A record as the table that a file would give; objects of the program stay what they are.
     """
+    if isinstance(record, ResolverConfig):
+        return {**record.options, "method": record.method}
     if is_dataclass(record):
         return {
-            each.name: getattr(record, each.name) if each.metadata == OBJECT else _table(getattr(record, each.name))
+            each.name: getattr(record, each.name) if each.metadata == OBJECT else as_table(getattr(record, each.name))
             for each in fields(record)
         }
     if isinstance(record, tuple):
-        return [_table(each) for each in record]
+        return [as_table(each) for each in record]
     return dict(record) if isinstance(record, Mapping) else record
 
 

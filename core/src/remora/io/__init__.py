@@ -2,13 +2,31 @@
 The asynchronous halves that more than one transport shares. What only rearranges bytes lives in `remora.wire`.
 """
 
-from remora.io._channel import TtrpcChannel, open_ttrpc
-from remora.io._deadlines import Deadlines
-from remora.io._loop import loop_clock
-from remora.io._pipe import BytePipe, SocketPipe
-from remora.io._probe import probe_health
-from remora.io._serve import serve_ttrpc
-from remora.io._tasks import background_tasks
+from typing import TYPE_CHECKING
+
+from remora._lazy import lazily
+
+if TYPE_CHECKING:
+    from remora.io._channel import TtrpcChannel, open_ttrpc
+    from remora.io._deadlines import Deadlines
+    from remora.io._loop import loop_clock
+    from remora.io._pipe import BytePipe, SocketPipe
+    from remora.io._probe import probe_health
+    from remora.io._serve import serve_ttrpc
+    from remora.io._tasks import background_tasks
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "remora.io._channel": "TtrpcChannel open_ttrpc",
+            "remora.io._deadlines": "Deadlines",
+            "remora.io._loop": "loop_clock",
+            "remora.io._pipe": "BytePipe SocketPipe",
+            "remora.io._probe": "probe_health",
+            "remora.io._serve": "serve_ttrpc",
+            "remora.io._tasks": "background_tasks",
+        },
+    )
 
 __all__ = [
     "BytePipe",

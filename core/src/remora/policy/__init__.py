@@ -2,20 +2,45 @@
 Decisions as pure state machines: an injected clock and random source, numbers as results, no I/O, no waiting.
 """
 
-from remora.policy._backoff import Backoff
-from remora.policy._breaker import BreakerSignal, BreakerState, CircuitBreaker, CircuitBreakerConfig, Permit
-from remora.policy._bucket import RateLimitConfig, TokenBucket, Turn
-from remora.policy._budget import RetryBudget, RetryBudgetConfig
-from remora.policy._change import StateChange
-from remora.policy._drain import DrainCounter, DrainProgress, DrainSignal, DrainState
-from remora.policy._gradient import Gradient, GradientConfig
-from remora.policy._health import HealthCheckConfig, HealthSignal, HealthState
-from remora.policy._limit import ConcurrencyLimit, Ticket
-from remora.policy._restart import Restart, RestartConfig, RestartPolicy
-from remora.policy._retry import Retry, RetryConfig
-from remora.policy._slow_start import SlowStart, SlowStartConfig
-from remora.policy._verdict import verdict_of
-from remora.policy._window import Window
+from typing import TYPE_CHECKING
+
+from remora._lazy import lazily
+
+if TYPE_CHECKING:
+    from remora.policy._backoff import Backoff
+    from remora.policy._breaker import BreakerSignal, BreakerState, CircuitBreaker, CircuitBreakerConfig, Permit
+    from remora.policy._bucket import RateLimitConfig, TokenBucket, Turn
+    from remora.policy._budget import RetryBudget, RetryBudgetConfig
+    from remora.policy._change import StateChange
+    from remora.policy._drain import DrainCounter, DrainProgress, DrainSignal, DrainState
+    from remora.policy._gradient import Gradient, GradientConfig
+    from remora.policy._health import HealthCheckConfig, HealthSignal, HealthState
+    from remora.policy._limit import ConcurrencyLimit, Ticket
+    from remora.policy._restart import Restart, RestartConfig, RestartPolicy
+    from remora.policy._retry import Retry, RetryConfig
+    from remora.policy._slow_start import SlowStart, SlowStartConfig
+    from remora.policy._verdict import verdict_of
+    from remora.policy._window import Window
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "remora.policy._backoff": "Backoff",
+            "remora.policy._breaker": "BreakerSignal BreakerState CircuitBreaker CircuitBreakerConfig Permit",
+            "remora.policy._bucket": "RateLimitConfig TokenBucket Turn",
+            "remora.policy._budget": "RetryBudget RetryBudgetConfig",
+            "remora.policy._change": "StateChange",
+            "remora.policy._drain": "DrainCounter DrainProgress DrainSignal DrainState",
+            "remora.policy._gradient": "Gradient GradientConfig",
+            "remora.policy._health": "HealthCheckConfig HealthSignal HealthState",
+            "remora.policy._limit": "ConcurrencyLimit Ticket",
+            "remora.policy._restart": "Restart RestartConfig RestartPolicy",
+            "remora.policy._retry": "Retry RetryConfig",
+            "remora.policy._slow_start": "SlowStart SlowStartConfig",
+            "remora.policy._verdict": "verdict_of",
+            "remora.policy._window": "Window",
+        },
+    )
 
 __all__ = [
     "Backoff",

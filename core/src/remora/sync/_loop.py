@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from remora._context import CurrentCall
 
 T = TypeVar("T")
 
@@ -110,16 +109,19 @@ class Loop:
         Raises:
             ManagerClosed: The context is not open.
         """
-        handled = handled_call.get()
-        remaining = None if handled is None else handled.remaining
-        with self._entrance() as portal:
-            future = portal.start_task_soon(_run, handled, remaining, partial(function, *args, **kwargs))
+        errand = _Errand(partial(function, *args, **kwargs))
         try:
+            with self._entrance() as portal:
+                future = portal.start_task_soon(errand.run)
             return future.result()
         except CancelledError as error:
             raise ManagerClosed("the manager was shut down during the call") from error
-        except BaseException:
-            future.cancel()  # does nothing where the error is the call's own
+        except Exception:
+            raise
+        except BaseException:  # an interrupt comes at any moment, also before there is a future to be cancelled
+            errand.is_abandoned = True
+            with suppress(ManagerClosed), self._entrance() as portal:
+                portal.start_task_soon(errand.abandon)
             raise
 
     def start(self, function: Callable[..., Awaitable[None]], *args: object) -> Callable[[], object]:
@@ -197,15 +199,38 @@ async def _settled(future: Future[None], act: Callable[[], Awaitable[object]]) -
     return True
 
 
-async def _run(handled: CurrentCall | None, remaining: float | None, function: Callable[[], Any]) -> Any:
+class _Errand:
     """
-    Call it; a handler that calls on from another loop keeps its deadline, on this loop's clock.
+    What one thread asks for. A handler that calls on from another loop keeps its deadline, on this loop's clock.
     """
-    if handled is not None:
-        deadline = None if remaining is None else anyio.current_time() + remaining
-        handled_call.set(replace(handled, deadline=deadline))
-    result = function()
-    return await result if isawaitable(result) else result
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._handled = handled_call.get()
+        self._remaining = None if self._handled is None else self._handled.remaining
+        self._scope: anyio.CancelScope | None = None
+        self.is_abandoned = False
+
+    async def run(self) -> Any:
+        """
+        Call the function, unless nobody waits for it any more.
+        """
+        if self._handled is not None:
+            deadline = None if self._remaining is None else anyio.current_time() + self._remaining
+            handled_call.set(replace(self._handled, deadline=deadline))
+        with anyio.CancelScope() as self._scope:
+            if self.is_abandoned:
+                self._scope.cancel()
+            result = self._function()
+            return await result if isawaitable(result) else result
+        raise CancelledError
+
+    def abandon(self) -> None:
+        """
+        Cancel it.
+        """
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 def _hurry(inside: _Inside) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from remora.config import ManagerConfig, PluginConfig
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry
+    from remora.observability import ObservabilityMetrics
     from remora.reload import ReloadOptions, ReloadPlan, ReloadReport
     from remora.types import ExtensionFaults, HealthStatus, PluginInfo
 
@@ -78,16 +79,21 @@ class Manager:
         path: str | os.PathLike[str],
         *,
         extensions: Sequence[object] = (),
+        watch: bool = False,
+        reload_options: ReloadOptions | None = None,
         backend: Literal["asyncio", "trio"] = "asyncio",
     ) -> Self:
         """
-        A manager with the configuration of a file.
+        A manager with the configuration of a file, as `remora.Manager.from_file`.
 
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
         """
         made = cls.__new__(cls)
-        made._own(remora._manager.Manager.from_file(path, extensions=extensions), backend)
+        manager = remora._manager.Manager.from_file(
+            path, extensions=extensions, watch=watch, reload_options=reload_options
+        )
+        made._own(manager, backend)
         return made
 
     def open(self) -> Self:
@@ -256,7 +262,8 @@ class Manager:
 
     def overall_health(self) -> HealthStatus:
         """
-        One verdict on all plugins: healthy when all are, else degraded, naming those that are not.
+        One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
+        names those that are not healthy.
         """
         return self._loop.call(self._manager.overall_health)
 
@@ -276,6 +283,12 @@ class Manager:
         """
         info: PluginInfo = self._loop.call(self._manager.verify, name, protocol)
         return info
+
+    def observability(self) -> ObservabilityMetrics:
+        """
+        What there is to say about the calls and the plugins right now.
+        """
+        return self._loop.call(self._manager.observability)
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """

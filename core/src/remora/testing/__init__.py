@@ -15,6 +15,7 @@ from remora.testing._kinds import CONTRACTS, examine
 from remora.testing._memory import MemoryTransport
 from remora.testing._recorder import EventRecorder
 from remora.testing._recording import RecordingExporter
+from remora.testing._resolver import check_resolver
 from remora.testing._scripted import ScriptedPlugin, ScriptedTransport
 from remora.testing._steps import Answer, Crash, Drop, Echo, Fail, Hang
 from remora.testing._transport import check_transport
@@ -40,6 +41,7 @@ __all__ = [
     "check_balancer",
     "check_codec",
     "check_exporter",
+    "check_resolver",
     "check_transport",
     "examine",
     "virtual_backends",

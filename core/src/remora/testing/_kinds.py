@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, TransportSpec
+from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, ResolverSpec, TransportSpec
 from remora.testing._auth import auth_claims
 from remora.testing._balancer import balancer_claims
 from remora.testing._claims import find
 from remora.testing._codec import codec_claims
 from remora.testing._exporter import exporter_claims
+from remora.testing._resolver import resolver_claims
 from remora.testing._transport import transport_claims
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ CONTRACTS: dict[str, tuple[type[Any], Callable[[Any], list[Claim] | Awaitable[li
     "balancer": (BalancerSpec, balancer_claims),
     "codec": (CodecSpec, codec_claims),
     "exporter": (ExporterSpec, exporter_claims),
+    "resolver": (ResolverSpec, resolver_claims),
     "transport": (TransportSpec, transport_claims),
 }
 """The type of the spec that each kind's hook returns, and the claims about one."""

@@ -210,6 +210,23 @@ async def _cancellation_reaches_the_plugin(bench: _Bench) -> None:
             pass
 
 
+async def _closing_a_channel_ends_its_calls_at_once(bench: _Bench) -> None:
+    if not bench.spec.native_deadline:  # the pipeline ends calls over other ones by itself
+        return
+    errors: list[RemoraError] = []
+
+    async def sleep(peer: _Peer) -> None:
+        errors.append(await _error(peer.reply("sleep", Number(3600), deadline=anyio.current_time() + 3600)))
+
+    with anyio.move_on_after(_BOUND) as scope:
+        async with anyio.create_task_group() as group, bench.connected() as peer:
+            await peer.call("echo", Text(), Text)
+            group.start_soon(sleep, peer)
+            await peer.call("echo", Text(), Text)
+    assert not scope.cancelled_caught, "a call goes on after its channel was closed"
+    assert isinstance(errors[0], Unavailable), f"expected Unavailable, got {errors[0]!r}"
+
+
 async def _a_late_reply_reaches_nobody(bench: _Bench) -> None:
     async with bench.connected() as peer:
         for number in range(5):
@@ -279,6 +296,7 @@ _CHECKS: tuple[Callable[[_Bench], Awaitable[None]], ...] = (
     _the_plugin_sees_the_remaining_time,
     _a_native_deadline_ends_the_call,
     _cancellation_reaches_the_plugin,
+    _closing_a_channel_ends_its_calls_at_once,
     _a_late_reply_reaches_nobody,
     _an_oversize_request_fails_alone,
     _an_oversize_reply_fails_alone,

@@ -2,42 +2,74 @@
 Bytes and messages of the wires that more than one transport shares. Nothing here does I/O.
 """
 
-from remora.wire._frames import (
-    CANCEL,
-    DATA,
-    DEFAULT_MAX_MESSAGE_SIZE,
-    REQUEST,
-    RESPONSE,
-    Frame,
-    FrameDecoder,
-    Oversize,
-    encode_frame,
-    quote,
-)
-from remora.wire._health import (
-    HEALTH_METHOD,
-    HEALTH_SERVICE,
-    decode_health,
-    decode_health_request,
-    encode_health,
-    health_call,
-)
-from remora.wire._jsonl import JsonLines, Noise, Overlong, dump_json, load_json
-from remora.wire._jsonl_messages import (
-    JsonAnswer,
-    JsonCancel,
-    JsonRequest,
-    decode_json_answer,
-    decode_json_request,
-    encode_json_cancel,
-    encode_json_error,
-    encode_json_reply,
-    encode_json_request,
-    require_json,
-)
-from remora.wire._status import STRUCT, decode_status, decode_struct, encode_status, encode_struct, error_from_status
-from remora.wire._streams import StreamTable
-from remora.wire._ttrpc import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
+from typing import TYPE_CHECKING
+
+from remora._lazy import lazily
+
+if TYPE_CHECKING:
+    from remora.wire._frames import (
+        CANCEL,
+        DATA,
+        DEFAULT_MAX_MESSAGE_SIZE,
+        REQUEST,
+        RESPONSE,
+        Frame,
+        FrameDecoder,
+        Oversize,
+        encode_frame,
+        quote,
+    )
+    from remora.wire._health import (
+        HEALTH_METHOD,
+        HEALTH_SERVICE,
+        decode_health,
+        decode_health_request,
+        encode_health,
+        health_call,
+    )
+    from remora.wire._jsonl import JsonLines, Noise, Overlong, dump_json, load_json
+    from remora.wire._jsonl_messages import (
+        JsonAnswer,
+        JsonCancel,
+        JsonRequest,
+        decode_json_answer,
+        decode_json_request,
+        encode_json_cancel,
+        encode_json_error,
+        encode_json_reply,
+        encode_json_request,
+        require_json,
+    )
+    from remora.wire._status import (
+        STRUCT,
+        decode_status,
+        decode_struct,
+        encode_status,
+        encode_struct,
+        error_from_status,
+    )
+    from remora.wire._streams import StreamTable
+    from remora.wire._ttrpc import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "remora.wire._frames": (
+                "CANCEL DATA DEFAULT_MAX_MESSAGE_SIZE REQUEST RESPONSE Frame FrameDecoder Oversize encode_frame quote"
+            ),
+            "remora.wire._health": (
+                "HEALTH_METHOD HEALTH_SERVICE decode_health decode_health_request encode_health health_call"
+            ),
+            "remora.wire._jsonl": "JsonLines Noise Overlong dump_json load_json",
+            "remora.wire._jsonl_messages": (
+                "JsonAnswer JsonCancel JsonRequest decode_json_answer decode_json_request encode_json_cancel "
+                "encode_json_error encode_json_reply encode_json_request require_json"
+            ),
+            "remora.wire._status": "STRUCT decode_status decode_struct encode_status encode_struct error_from_status",
+            "remora.wire._streams": "StreamTable",
+            "remora.wire._ttrpc": "PROTOBUF decode_request decode_response encode_error encode_reply encode_request",
+        },
+    )
 
 __all__ = [
     "CANCEL",

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
-from remora.values import check_limits
 from remora_exec._limits import KNOWS_LIMITS, describe_limits, limit_process, limiting_argv
 from remora_exec._privileges import KNOWS_NO_NEW_PRIVILEGES, without_new_privileges
 from remora_exec._program import EXECUTES_DESCRIPTORS
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 class Confinement:
     """
     The measures for the programs of one plugin.
-
-    Raises:
-        ConfigError: A limit is impossible.
     """
 
     def __init__(self, options: ExecOptions) -> None:
@@ -42,10 +38,6 @@ class Confinement:
         self._is_sandboxed = (options.sandbox or security.sandbox) == "bwrap"
         self._paths = options.sandbox_paths
         self._network = options.sandbox_network
-        try:
-            check_limits(self._limits)
-        except ValueError as error:
-            raise ConfigError(f"limits.{error}") from error
 
     def start(self, command: Command, verdict: Verdict, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
         """

@@ -54,7 +54,6 @@ class OneshotChannel:
         self._instance = instance
         self._plugin = options.name
         self._max_size = options.max_message_size
-        self._places = anyio.Semaphore(options.connection.max_connections)
 
     async def call(self, call: Call) -> Reply:
         """
@@ -64,9 +63,8 @@ class OneshotChannel:
         time_left(call)  # raises when there is none
         sent = False
         with anyio.CancelScope(deadline=math.inf if call.deadline is None else call.deadline):
-            async with self._places:
-                command, sent = self._command.with_env(_call_env(call)), True
-                return await self._run(command, call.payload or b"null")
+            command, sent = self._command.with_env(_call_env(call)), True
+            return await self._run(command, call.payload or b"null")
         raise DeadlineExceeded("the process did not answer in time", sent=sent)
 
     async def probe(self) -> HealthStatus:

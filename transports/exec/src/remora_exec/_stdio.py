@@ -21,13 +21,11 @@ import anyio
 from remora.errors import ConfigError
 from remora.io import SocketPipe, serve_ttrpc
 from remora.types import Endpoint
-from remora_exec._jsonl_server import serve_jsonl
-from remora_exec._oneshot_server import serve_oneshot
 from remora_exec._pipes import ReadPipe, WritePipe
 from remora_exec._tasks import background
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from remora.io import BytePipe
     from remora.protocols import Dispatch
@@ -90,13 +88,22 @@ async def _serve(protocol: str, stdin: int, stdout: int, dispatch: Dispatch, max
     if protocol == "ttrpc":
         await serve_ttrpc(_byte_pipe(stdin, stdout), dispatch, peer, max_message_size=max_size)
         return
-    serve = serve_jsonl if protocol == "jsonl" else serve_oneshot
     reader, writer = ReadPipe(stdin), WritePipe(stdout)
     try:
-        await serve(reader, writer, dispatch, peer, max_size=max_size)
+        await _server(protocol)(reader, writer, dispatch, peer, max_size=max_size)
     finally:
         reader.close()
         writer.close()
+
+
+def _server(protocol: str) -> Callable[..., Awaitable[None]]:
+    if protocol == "jsonl":
+        from remora_exec._jsonl_server import serve_jsonl
+
+        return serve_jsonl
+    from remora_exec._oneshot_server import serve_oneshot
+
+    return serve_oneshot
 
 
 def claim_stdio() -> tuple[int, int]:

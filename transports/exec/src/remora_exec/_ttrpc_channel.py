@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import ConnectionLost, Unavailable
+from remora.errors import ConnectionLost, Unavailable, WrongProtocol
 from remora.io import open_ttrpc, probe_health
 from remora_exec._foreword import ChildPipe
 from remora_exec._process import running
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _EXIT_AFTER_LOSS = 0.5
 _REPLIES_AFTER_EXIT = 0.25
+_OTHER_WAYS = '; one that speaks no ttrpc needs protocol = "jsonl" or "oneshot"'
 
 
 @asynccontextmanager
@@ -61,20 +62,30 @@ async def open_ttrpc_child(
 
 async def _become_ready(channel: ChildChannel, output: Output, timeout: float) -> None:
     with anyio.move_on_after(timeout):
-        await channel.probe()
+        try:
+            await channel.probe()
+        except WrongProtocol as error:
+            raise WrongProtocol(f"{error.message}{_OTHER_WAYS}") from error
+        channel.is_ready = True
         return
     words = f" but prints {output.last_lines[-1]!r}" if output.last_lines else ""
-    raise Unavailable(f"the process is not ready after {timeout:g} s: it answers nothing{words}", sent=False)
+    raise Unavailable(
+        f"the process is not ready after {timeout:g} s: it answers nothing{words}{_OTHER_WAYS}", sent=False
+    )
 
 
 class ChildChannel:
     """
     The way to a child that speaks ttrpc: a lost connection is told as the end of the process that it is.
+
+    Attributes:
+        is_ready: It has answered once, so it speaks ttrpc.
     """
 
     def __init__(self, process: Process, inner: TtrpcChannel) -> None:
         self._process = process
         self._inner = inner
+        self.is_ready = False
 
     @property
     def pid(self) -> int:
@@ -117,5 +128,6 @@ class ChildChannel:
 
     async def _explain(self, error: RemoraError | None) -> RemoraError:
         if await self._process.ends_within(_EXIT_AFTER_LOSS):
-            return self._process.died(sent=error is None or error.sent)
+            hint = "" if self.is_ready or self._process.exit_status != 0 else _OTHER_WAYS
+            return self._process.died(sent=error is None or error.sent, hint=hint)
         return error or ConnectionLost("the process closed its standard output")

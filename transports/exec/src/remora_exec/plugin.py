@@ -31,7 +31,7 @@ class ExecOptions:
         args: Its arguments.
         env: Variables that it gets beside the short allow-list (see `_command`).
         work_dir: Its working directory; the host's own when empty.
-        connection: `connection_timeout` bounds the start, `max_connections` the processes of "oneshot".
+        connection: `connection_timeout` bounds the start.
         max_message_size: The largest message in either direction, in bytes.
         stop_grace: Seconds between end of input and SIGTERM.
         term_grace: Seconds between SIGTERM and SIGKILL.
@@ -83,6 +83,5 @@ def remora_register_transports() -> Iterable[TransportSpec[ExecOptions]]:
             build=build,
             native_deadline=True,
             launches=True,
-            limits_calls=True,
         )
     ]

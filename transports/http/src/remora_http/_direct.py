@@ -4,13 +4,12 @@ The direct engine: a pool of lines to one server, with one table of deadlines fo
 What lives here: which line carries which exchange, for how long, and whether it may carry another. What must not: bytes
 (see `_answer_reader` and `_request`), event loops (see `_lines`).
 
-A line that is not back in the pool is closed: after an answer that was not read to its end, a deadline, a cancellation.
+How many calls there may be at once is the host's to say; so a question about health never waits for a call to end. A
+line that is not back in the pool is closed: after an answer that was not read to its end, a deadline, a cancellation.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING
@@ -52,7 +51,6 @@ class DirectEngine:
         self._tls = tls
         self._limit = options.max_message_size
         self._connect_timeout = connection.connection_timeout
-        self._most = connection.max_connections
         self._most_idle = connection.max_idle_connections if connection.keep_alive else 0
         self._idle_timeout = connection.idle_timeout
         self._writer = HeadWriter(address, connection)
@@ -60,10 +58,9 @@ class DirectEngine:
         self._clock = loop_clock()
         self._deadlines = Deadlines()
         self._numbers = count(_SWEEP + 1)
-        self._places = 0  # taken, each by one exchange
-        self._queue = deque[anyio.Event]()
         self._idle: list[tuple[Line, float]] = []
         self._busy: dict[int, Line] = {}
+        self._connecting = set[anyio.CancelScope]()
         self._is_sweeping = self._is_closed = False
 
     async def post(self, call: Call, /) -> Answer:
@@ -98,23 +95,13 @@ class DirectEngine:
         for line, _ in self._idle:
             line.close()
         self._idle.clear()
-        while self._queue:
-            self._queue.popleft().set()
+        for scope in self._connecting:
+            scope.cancel()
         with anyio.CancelScope(shield=True):
             for _ in range(_SETTLING):  # asyncio closes sockets one step later
                 await checkpoint()
 
     async def _exchange(self, request: bytes, deadline: float | None, *, idempotent: bool) -> Answer:
-        if self._places >= self._most:
-            await self._wait_for_place(deadline)
-        else:
-            self._places += 1
-        try:
-            return await self._attempt(request, deadline, idempotent)
-        finally:
-            self._leave()
-
-    async def _attempt(self, request: bytes, deadline: float | None, idempotent: bool) -> Answer:
         line = self._take()
         if line is not None:
             try:
@@ -167,11 +154,17 @@ class DirectEngine:
             raise self._closed(sent=False)
         limit = self._clock() + self._connect_timeout
         try:
-            with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)):
-                reader = AnswerReader(self._address.authority, self._limit)
-                return self._admit(await self._connect(self._address, self._tls, reader))
+            with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)) as scope:
+                self._connecting.add(scope)
+                try:
+                    reader = AnswerReader(self._address.authority, self._limit)
+                    return self._admit(await self._connect(self._address, self._tls, reader))
+                finally:
+                    self._connecting.discard(scope)
         except OSError as exc:
             raise unreachable(self._address, exc) from exc
+        if self._is_closed:
+            raise self._closed(sent=False)
         if deadline is not None and deadline < limit:
             raise DeadlineExceeded("the time was over before there was a connection", sent=False)
         message = f"{self._address.authority} did not answer within {self._connect_timeout:g} s"
@@ -182,31 +175,6 @@ class DirectEngine:
             line.close()
             raise self._closed(sent=False)
         return line
-
-    async def _wait_for_place(self, deadline: float | None) -> None:
-        granted, is_ours = anyio.Event(), False
-        self._queue.append(granted)
-        try:
-            with anyio.CancelScope(deadline=math.inf if deadline is None else deadline):
-                await granted.wait()
-                is_ours = True
-                return
-        finally:
-            if not is_ours:
-                self._withdraw(granted)
-        raise DeadlineExceeded("no connection became free in time", sent=False)
-
-    def _withdraw(self, granted: anyio.Event) -> None:
-        if granted.is_set():
-            self._leave()
-        else:
-            self._queue.remove(granted)
-
-    def _leave(self) -> None:
-        if self._queue:
-            self._queue.popleft().set()  # the place goes to who has waited longest
-        else:
-            self._places -= 1
 
     def _closed(self, *, sent: bool) -> ConnectionLost:
         return ConnectionLost(f"the channel to {self._address.authority} is closed", sent=sent)

@@ -276,7 +276,7 @@ async def open_pool(
     """
     connection = options.connection
     limits = httpx.Limits(
-        max_connections=connection.max_connections,
+        max_connections=None,  # the host keeps to its limit; a question about health must not wait for a call to end
         max_keepalive_connections=connection.max_idle_connections if connection.keep_alive else 0,
         keepalive_expiry=connection.idle_timeout,
     )

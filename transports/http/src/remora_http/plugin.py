@@ -75,6 +75,5 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
             build=build,
             native_deadline=True,
             secure_schemes=("https",),
-            limits_calls=True,
         )
     ]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import trace_config
-from remora_cli._host import make_manager, only_plugin
+from remora_cli._host import load_whole, make_manager, only_plugin
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import run
@@ -29,9 +28,13 @@ Call a method of a plugin and print its reply.
 
 CONFIG is the host's configuration, PLUGIN a name in it. JSON is the request,
 or - to read it from standard input. Only that plugin is started.
+A method with one parameter that is no record takes its value: "fish", not
+{"title": "fish"}. What a plugin that is started here writes to its log is
+shown with --debug.
 
 \b
   remora call remora.toml text upper '{"text": "hello"}'
+  remora call remora.toml text upper - < request.json
 """
 
 
@@ -73,7 +76,7 @@ def command(
     if len(words) > 2:
         raise click.UsageError("more words than CONFIG PLUGIN [METHOD] JSON", click.get_current_context())
     method, request = words[0] if len(words) == 2 else None, _parse(words[-1])
-    manager = make_manager(_only(trace_config(config), plugin))
+    manager = make_manager(_only(load_whole(config), plugin))
 
     async def call() -> object:
         async with manager:

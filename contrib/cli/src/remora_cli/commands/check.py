@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from remora import Manager
-from remora.config import trace_config, without_credentials
+from remora.config import summary, trace_config, without_credentials
+from remora.errors import ConfigError
 from remora.extensions import installed
 from remora_cli._host import make_manager
 from remora_cli._options import command as remora_command
@@ -28,6 +29,9 @@ CONFIG is a file in TOML, JSON or YAML, or a directory of such files. Every
 problem is named at once, with file, line and key. Extensions that are installed but broken are
 warnings, unless the configuration needs them. For every program that would
 be started it is said what protects the host from it.
+
+\b
+  remora check remora.toml
 """
 
 
@@ -39,6 +43,9 @@ def command(output: Output, config: str) -> None:
     """
     loaded = trace_config(config, more=Manager)
     manager = make_manager(loaded)  # which logs the extensions that are broken
+    loaded, problems = loaded.with_manifests()
+    if problems:
+        raise ConfigError(summary(problems), problems=problems)
     programs = manager.inspect()
     if output.as_json:
         output.document(_report(loaded.config, programs))
@@ -48,7 +55,15 @@ def command(output: Output, config: str) -> None:
         for each in programs:
             if each.plugin == plugin.name:
                 output.line(f"  {_protection(each)}")
-    output.line("ok")
+    output.line(_verdict(programs))
+
+
+def _verdict(programs: Sequence[Inspected]) -> str:
+    """
+    The last line; a program may well be missing only here, so that is no error of the configuration.
+    """
+    out = sum(each.inspection is None or each.inspection.outcome == "refused" for each in programs)
+    return "ok" if not out else f"ok, but {out} of {len(programs)} programs cannot be started here"
 
 
 def _protection(program: Inspected) -> str:
@@ -79,6 +94,8 @@ def _describe(plugin: PluginConfig) -> str:
 
 def _addresses(plugin: PluginConfig) -> list[str]:
     named = [each.url for each in plugin.endpoints] or [plugin.endpoint]
+    if plugin.resolver.method and not (any(named) or plugin.executable):
+        return [f"by {plugin.resolver.method}"]
     return [without_credentials(each) for each in named if each] or [
         f"{plugin.transport or 'exec'}:{plugin.executable}"
     ]
@@ -88,4 +105,6 @@ def _transport(plugin: PluginConfig) -> str:
     """
     The configured name, or else the schemes that choose one.
     """
+    if plugin.resolver.method and not (plugin.endpoint or plugin.endpoints or plugin.executable):
+        return plugin.transport or "resolver"
     return plugin.transport or ",".join(dict.fromkeys(each.partition(":")[0].lower() for each in _addresses(plugin)))

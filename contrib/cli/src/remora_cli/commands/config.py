@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from remora.config import config_schema, effective_values, join_path, path_text, trace_config
-from remora.extensions import exporters, transports
-from remora_cli._host import only_plugin
+from remora.config import config_schema, effective_values, join_path, path_text
+from remora.extensions import exporters, resolvers, transports
+from remora_cli._host import load_whole, only_plugin
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
 from remora_cli._toml import toml_lines
@@ -31,6 +31,9 @@ Print every key with the value that holds, as TOML.
 CONFIG is a file in TOML, JSON or YAML, or a directory of such files; with
 PLUGIN, only the keys of that plugin are printed. What the files leave
 out, and what the environment sets, is in it. Secrets are printed as ***.
+
+\b
+  remora config show remora.toml text --origin
 """
 
 _SCHEMA = """
@@ -62,7 +65,7 @@ def show(output: Output, config: str, plugin: str | None, with_origin: bool) -> 
     """
     Print the values.
     """
-    loaded = trace_config(config)
+    loaded = load_whole(config)
     values = effective_values(loaded.config if plugin is None else only_plugin(loaded.config, plugin))
     values = values if plugin is None else {"plugins": values["plugins"]}
     if output.as_json:
@@ -78,7 +81,7 @@ def schema(output: Output) -> None:
     """
     Print the schema.
     """
-    output.document(config_schema(transports(), exporters()), indent=None if output.as_json else 2)
+    output.document(config_schema(transports(), exporters(), resolvers()), indent=None if output.as_json else 2)
 
 
 command.add_command(show)

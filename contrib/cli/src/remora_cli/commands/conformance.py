@@ -19,7 +19,7 @@ from remora_cli._errors import FAILED
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import run
-from remora_cli._targets import find_target, parse_targets
+from remora_cli._targets import find_target, make_object, parse_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,8 @@ _HELP = """
 Check an extension against the contract of its kind.
 
 TARGET is MODULE:OBJECT: a spec, a function that returns specs (a hook), or
-for a transport its class. The exit code is 1 when a claim does not hold.
+for a transport its class, if that is made without arguments. The exit code is
+1 when a claim does not hold.
 
 \b
   remora conformance transport acme_tcp.plugin:remora_register_transports
@@ -85,8 +86,9 @@ def _specs(kind: str, found: object, where: str, scheme: str | None) -> Sequence
     """
     expected, _ = CONTRACTS[kind]
     if inspect.isclass(found) and kind == "transport" and hasattr(found, "open"):
+        make_object(found, where)  # else every claim would fail for that
         return [_spec_of(found, scheme)]
-    made = found() if inspect.isroutine(found) else found
+    made = make_object(found, where) if inspect.isroutine(found) else found
     specs = list(made) if isinstance(made, list | tuple) else [made]
     if not specs or not all(isinstance(each, expected) for each in specs):
         raise ConfigError(f"{where} is no {expected.__name__}, and no function that returns some")

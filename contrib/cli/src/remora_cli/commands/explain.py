@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora.config import trace_config
 from remora.extensions import transports
-from remora_cli._host import find_plugin
+from remora_cli._host import find_plugin, load_whole
 from remora_cli._options import command as remora_command
 from remora_cli._sentences import points
 
@@ -27,6 +26,9 @@ Where calls go, what each policy does with them, and what is off and why; in
 parentheses the places of what was set. Nothing is started.
 
 CONFIG is a file in TOML, JSON or YAML, or a directory of such files.
+
+\b
+  remora explain remora.toml text
 """
 
 BUILT_IN = "built-in default"
@@ -40,7 +42,7 @@ def command(output: Output, config: str, plugin: str) -> None:
     """
     Print the sentences.
     """
-    loaded = trace_config(config)
+    loaded = load_whole(config)
     found = points(find_plugin(loaded.config, plugin), transports())
     if output.as_json:
         output.document({"plugin": plugin, "points": [_fact(loaded, plugin, each) for each in found]})

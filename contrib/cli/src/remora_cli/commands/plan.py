@@ -25,6 +25,9 @@ OLD is the configuration that a host runs with, NEW the one that it is to run
 with. For each plugin that changes there is the smallest action: "retuned"
 changes settings in place and keeps all connections, "replaced" opens new
 instances before it drains and closes those that go.
+
+\b
+  remora plan remora.toml new.toml
 """
 
 _STYLES = {"added": "green", "started": "green", "removed": "red", "stopped": "red", "replaced": "yellow"}

@@ -38,12 +38,18 @@ what will be allowed.
 
 Entries of other plugins stay as they are, and so do the transport, the
 endpoints and the size of entries that are there already; comments are lost.
+
+\b
+  remora security pin remora.toml --output allow.toml
 """
 
 _VERIFY = """
 See which programs that the configuration starts would be refused.
 
 Nothing is started. The exit code is 3 when one would be.
+
+\b
+  remora security verify remora.toml
 """
 
 command = click.Group("security", help=_HELP, short_help="Pin programs, and verify them.", params=[*COMMON])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from remora.config import read_access
+from remora import config
 from remora.errors import ConfigError
 from remora.serve import ServeOptions, serve_until_stopped
 from remora_cli._options import backend as backend_option
@@ -84,7 +84,7 @@ def command(
     if not listen:
         raise ConfigError("nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN")
     require_backend(backend)
-    access = None if auth is None else read_access(auth)
+    access = None if auth is None else config.read_access(auth)  # loaded only here: most plugins ask nobody who calls
     services = [load_target(*target) for target in targets]
     options = ServeOptions(max_concurrent_calls=max_concurrent_calls, drain_timeout=drain_timeout, auth=access)
     announce = partial(_announce, output, _is_wire(listen))

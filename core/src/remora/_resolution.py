@@ -1,0 +1,118 @@
+"""
+Where plugins are, as their resolvers tell it; the last good answer holds.
+
+What lives here: which resolvers are asked, and what is known. What must not: asking one (see `_resolver`), and the
+order of opening and draining (see `_adoption`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from remora._adoption import Adoption
+from remora._assembly import endpoints_of
+from remora._resolver import Watch
+from remora.types import EndpointsChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from anyio.abc import TaskGroup
+
+    from remora._conduct import Conduct
+    from remora._fleet import Fleet
+    from remora._turns import Turns
+    from remora.config import ManagerConfig, PluginConfig
+    from remora.types import Endpoint
+
+_DRAIN = 30.0
+
+
+class Resolution:
+    """
+    The resolvers of a manager's plugins.
+
+    Args:
+        fleet: The plugins.
+        turns: Who may change them.
+        conduct: The record of how extensions behave.
+    """
+
+    def __init__(self, fleet: Fleet, turns: Turns, conduct: Conduct) -> None:
+        self._fleet = fleet
+        self._turns = turns
+        self._conduct = conduct
+        self._watches: dict[str, Watch] = {}
+        self._group: TaskGroup | None = None
+
+    def complete(self, config: ManagerConfig) -> ManagerConfig:
+        """
+        A configuration with the endpoints that are known now.
+        """
+        plugins = {name: self._placed(plugin) for name, plugin in config.plugins.items()}
+        return replace(config, plugins=plugins)
+
+    def follow(self, config: ManagerConfig, group: TaskGroup) -> None:
+        """
+        Ask the resolvers that a configuration names, by tasks in a group, and no others.
+        """
+        self._group = group
+        wanted = {name: plugin for name, plugin in config.plugins.items() if _is_asked(plugin) and name in self._fleet}
+        for name, watch in list(self._watches.items()):
+            if name not in wanted or not watch.is_about(wanted[name]):
+                watch.end()
+                del self._watches[name]
+        for name, plugin in wanted.items():
+            if name not in self._watches:
+                watch = self._watches[name] = Watch(plugin, self._fleet, self._conduct, self._adopt)
+                group.start_soon(watch.run, name=f"remora resolver of {name}")
+
+    def close(self) -> None:
+        """
+        Ask nobody any more.
+        """
+        for watch in self._watches.values():
+            watch.end()
+        self._watches.clear()
+
+    async def _adopt(self, watch: Watch, endpoints: Sequence[Endpoint]) -> None:
+        """
+        Put endpoints in force, unless nobody wants to know them any more.
+
+        Raises:
+            RemoraError: They are of no use.
+        """
+        async with self._turns.take():
+            if self._watches.get(watch.name) is not watch or watch.name not in self._fleet or self._group is None:
+                return
+            plugged = self._fleet[watch.name]
+            before = endpoints_of(self._fleet.config.plugins[watch.name])
+            for part in await Adoption(self._fleet, watch.name, endpoints).run():
+                self._group.start_soon(self._fleet.retire, plugged, part, _DRAIN)
+            self._tell(watch.name, before, endpoints)
+
+    def _tell(self, name: str, before: Iterable[Endpoint], after: Iterable[Endpoint]) -> None:
+        old, new = {each.url for each in before}, {each.url for each in after}
+        if old != new:
+            added, removed = tuple(sorted(new - old)), tuple(sorted(old - new))
+            self._fleet.publish(EndpointsChanged(time=time.time(), plugin=name, added=added, removed=removed))
+
+    def _placed(self, plugin: PluginConfig) -> PluginConfig:
+        """
+        A table with the endpoints in force, where only the resolver can tell them.
+        """
+        before = self._fleet.config.plugins.get(plugin.name)
+        if not _is_asked(plugin) or before is None or not before.enabled:
+            return plugin
+        watch = self._watches.get(plugin.name)
+        has_own = bool(plugin.endpoint or plugin.endpoints)
+        if has_own and (watch is None or not watch.has_told):
+            return plugin
+        known = endpoints_of(before)
+        return replace(plugin, endpoint="", endpoints=tuple(known)) if known else plugin
+
+
+def _is_asked(plugin: PluginConfig) -> bool:
+    return plugin.enabled and bool(plugin.resolver.method)

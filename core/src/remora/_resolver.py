@@ -1,0 +1,198 @@
+"""
+One resolver at work: it is asked in a task of its own, and what it tells is judged before it is used.
+
+What lives here: asking, and judging the answers. What must not: what follows from an answer (see `_adoption`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora._admission import check_endpoints
+from remora._faults import innermost, told
+from remora._options import build_resolver_options
+from remora.config import is_same
+from remora.errors import ManagerClosed, RemoraError
+from remora.policy import RestartConfig, RestartPolicy
+from remora.types import Endpoint, ResolverFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from remora._conduct import Conduct
+    from remora._fleet import Fleet
+    from remora.config import PluginConfig
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = RestartConfig(initial=1.0, maximum=30.0, limit=None)
+"""How long a resolver that cannot tell is left alone."""
+
+
+class Watch:
+    """
+    One resolver at work.
+
+    Attributes:
+        name: The name of its plugin.
+        has_told: Whether what it told has been in force.
+    """
+
+    def __init__(
+        self,
+        plugin: PluginConfig,
+        fleet: Fleet,
+        conduct: Conduct,
+        adopt: Callable[[Watch, Sequence[Endpoint]], Awaitable[None]],
+    ) -> None:
+        self.name = plugin.name
+        self.has_told = False
+        self._plugin = plugin
+        self._fleet = fleet
+        self._conduct = conduct
+        self._adopt = adopt
+        self._feature = fleet.catalog.resolver(plugin.resolver.method)
+        self._culprit = self._feature.named("resolver")
+        self._options = build_resolver_options(self._feature.spec, config=plugin)
+        self._policy = RestartPolicy(_PATIENCE, clock=anyio.current_time, rng=random.Random())
+        self._scope = anyio.CancelScope()
+        self._found: deque[Sequence[Endpoint]] = deque(maxlen=1)
+        self._news = anyio.Event()
+        self._cause = ""
+
+    def is_about(self, plugin: PluginConfig) -> bool:
+        """
+        Whether it would be the same for another table of its plugin.
+        """
+        if plugin.resolver.method != self._plugin.resolver.method:
+            return False
+        return is_same(build_resolver_options(self._feature.spec, config=plugin), self._options)
+
+    def end(self) -> None:
+        """
+        Ask no more.
+        """
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """
+        Ask, and have what it tells put in force, until it is ended.
+        """
+        with self._scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._keep_adopting)
+                await self._keep_asking()
+
+    async def _keep_asking(self) -> None:
+        while True:
+            soon = None
+            try:
+                resolver = self._feature.build("resolver", self._options)
+                await resolver.watch(self._report)
+                return
+            except RemoraError as error:
+                cause, soon = error.message, error.retry_after
+            except Exception as error:  # a resolver may be a stranger's code
+                self._conduct.failed(self._culprit, error)
+                cause = f"{self._culprit} failed with {told(innermost(error))}"
+            except BaseExceptionGroup as group:
+                raise self._conduct.cancelled(self._culprit, group) from None
+            delay = self._policy.failed().delay if soon is None else soon
+            self._failed(cause, delay)
+            await anyio.sleep(delay)
+
+    def _report(self, endpoints: Sequence[Endpoint]) -> None:
+        """
+        Take what a resolver tells; newer news take the place of what nobody has looked at yet.
+        """
+        self._found.append(list(endpoints))
+        self._news.set()
+
+    async def _keep_adopting(self) -> None:
+        """
+        Put what has been told in force; what cannot be reached yet is tried again, unless there are newer news.
+        """
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            found = self._found.pop() if self._found else None
+            delay = None if found is None else await self._take(found)
+            if found is None or delay is None:
+                continue
+            with anyio.move_on_after(delay):
+                await self._news.wait()
+            if not self._found:
+                self._report(found)
+
+    async def _take(self, found: Sequence[Endpoint]) -> float | None:
+        """
+        Put endpoints in force.
+
+        Returns:
+            The seconds until that is worth another try; None when it is not.
+        """
+        try:
+            self._check(found)
+            await self._adopt(self, list({each.url: each for each in found}.values()))
+        except ManagerClosed:
+            return None
+        except _Refused as refused:
+            self._failed(str(refused), math.inf)
+            return None
+        except RemoraError as error:
+            delay = self._policy.failed().delay
+            self._failed(error.message, delay)
+            return delay
+        self._policy.ready()
+        self.has_told, self._cause = True, ""
+        return None
+
+    def _check(self, found: Sequence[object]) -> None:
+        """
+        Refuse what cannot be meant.
+        """
+        if not found:
+            raise _Refused("it has told that the plugin is nowhere, which is not believed")
+        if strange := [each for each in found if not isinstance(each, Endpoint)]:
+            raise _Refused(f"it has told a {type(strange[0]).__name__} instead of an Endpoint")
+        plugin = self._fleet.config.plugins.get(self.name)
+        if plugin is None:
+            return
+        try:
+            told = tuple(each for each in found if isinstance(each, Endpoint))
+            plugin = replace(plugin, endpoint="", endpoints=told)
+            check_endpoints(self._fleet.catalog, plugin, security=self._fleet.config.security)
+        except RemoraError as error:
+            raise _Refused(error.message) from error
+
+    def _failed(self, cause: str, retry_in: float) -> None:
+        self._unresolvable(cause)
+        if cause == self._cause:
+            return
+        self._cause = cause
+        _log.warning("plugin %r: the resolver %r: %s", self.name, self._plugin.resolver.method, cause)
+        self._fleet.publish(ResolverFailed(time=time.time(), plugin=self.name, cause=cause, retry_in=retry_in))
+
+    def _unresolvable(self, cause: str) -> None:
+        """
+        Let calls of a plugin of which nothing is known yet wait no longer than is of use.
+        """
+        plugged = self._fleet.get(self.name)
+        if plugged is not None and not plugged.parts:
+            plugged.route.unresolved = f"its resolver cannot tell where it is: {cause}"
+            plugged.route.is_unresolvable = True
+            plugged.route.changed()
+
+
+class _Refused(Exception):
+    """
+    What a resolver has told is of no use.
+    """

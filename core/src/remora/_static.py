@@ -1,0 +1,31 @@
+"""
+The resolver of plugins that stay where the configuration says they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remora.types import Endpoint
+
+
+class StaticResolver:
+    """
+    Reports the same endpoints once.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._endpoints = endpoints
+        if not endpoints:
+            raise ConfigError("the resolver 'static' needs endpoint or endpoints")
+
+    async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
+        """
+        Report them; nothing changes any more.
+        """
+        report(self._endpoints)

@@ -1,0 +1,52 @@
+"""
+The error of a single value, and how values stand in messages.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LONGEST = 40
+_NOTHING: Final = object()
+
+
+class Mismatch(ValueError):
+    """
+    A value is not what its type asks for.
+
+    Attributes:
+        expected: What was asked for.
+        found: What was there instead, shortened; empty when it must not be shown.
+        meant: What may have been meant by it.
+    """
+
+    def __init__(self, expected: str, found: object = _NOTHING, *, meant: str = "") -> None:
+        self.expected = expected
+        self.found = "" if found is _NOTHING else show(found)
+        self.meant = meant
+        got = f", got {self.found}" if self.found else ""
+        super().__init__(f"expected {expected}{got}" + (f'; did you mean "{meant}"?' if meant else ""))
+
+
+def show(value: object) -> str:
+    """
+    A value as JSON writes it, in a few characters.
+    """
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = json.dumps(value, ensure_ascii=False, default=lambda other: type(other).__name__)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """
+    Words as a choice: `a, b or c`.
+    """
+    *most, last = dict.fromkeys(words)
+    return f"{', '.join(most)} or {last}" if most else last

@@ -1,0 +1,40 @@
+"""
+The block `connection` of a plugin's table. It is apart from the other records because transports have it in theirs.
+
+What lives here: the record. What must not: anything that connects.
+"""
+
+# No postponed annotations here, as in `_records`.
+
+from dataclasses import dataclass, field
+
+from remora.policy import GradientConfig
+from remora.values import Count, Duration, Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionConfig:
+    """
+    How an instance is connected.
+
+    Attributes:
+        max_connections: Calls under way to one instance at once, whatever the transport.
+        max_pending: Calls that may wait for one of these places; more are refused.
+        adaptive_limit: Whether fewer places are given while the instance answers slower than usual.
+        max_idle_connections: Connections kept open while nobody uses them.
+        idle_timeout: Seconds after which an unused connection is closed.
+        connection_timeout: Seconds to wait for a connection, or for a process to be ready.
+        request_timeout: The longest that a call may take, in seconds.
+        keep_alive: Whether a connection serves more than one call.
+        disable_compression: Ask for no compressed replies.
+    """
+
+    max_connections: Count = 10
+    max_pending: Number = 1000
+    adaptive_limit: GradientConfig = field(default_factory=GradientConfig)
+    max_idle_connections: Count = 5
+    idle_timeout: Duration = 30.0
+    connection_timeout: Duration = 10.0
+    request_timeout: Duration = 30.0
+    keep_alive: bool = True
+    disable_compression: bool = False

@@ -1,0 +1,222 @@
+"""
+Files that each add a plugin: which there are, and what they say.
+
+What lives here: finding and reading them. What must not: following them while the program runs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from remora.config._anchor import anchored
+from remora.config._defaults import with_defaults
+from remora.config._expand import expand
+from remora.config._places import Place, placed
+from remora.config._records import PluginConfig
+from remora.config._sources import read_source
+from remora.config._structured import as_table, check, is_name, structured
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from remora.config._places import Places
+    from remora.config._records import DiscoveryConfig, ManagerConfig
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """
+    What manifests say.
+
+    Attributes:
+        plugins: The plugins that they add, by the file that does.
+        rejected: What is wrong with the others, by the file.
+        places: Where each key was set, by its path in the whole configuration.
+    """
+
+    plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
+    rejected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+
+    def added_to(self, config: ManagerConfig) -> ManagerConfig:
+        """
+        A configuration with these plugins.
+        """
+        more = {each.name: each for each in self.plugins.values() if each.name not in config.plugins}
+        return replace(config, plugins={**config.plugins, **more}) if more else config
+
+
+class Rejection(ValueError):
+    """
+    A manifest cannot be used; `problems` has a line for each problem.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def manifests(discovery: DiscoveryConfig) -> tuple[list[str], dict[str, str]]:
+    """
+    The files that `[discovery]` means, and what is wrong with its directories.
+
+    Names that begin with a dot are left out. Links are followed, each folder is looked through once.
+    """
+    walk = _Walk(discovery)
+    for directory in discovery.directories:
+        walk.through(os.path.abspath(directory))
+    return walk.found, walk.problems
+
+
+def folders(discovery: DiscoveryConfig) -> list[str]:
+    """
+    The folders that are looked through.
+    """
+    walk = _Walk(discovery)
+    for directory in discovery.directories:
+        walk.through(os.path.abspath(directory))
+    return walk.folders
+
+
+def discover(config: ManagerConfig, variables: Mapping[str, str] | None = None) -> Discovered:
+    """
+    The plugins that the manifests of a configuration add.
+
+    A manifest holds a plugin's own table, with its `name`. One that cannot be used is left out, with what is wrong;
+    so is one with the name of a configured plugin, and the second of two with the same name.
+
+    Args:
+        config: The configuration: where manifests are, and the defaults that hold for them too.
+        variables: What `${VAR}` stands for; by default the environment.
+    """
+    files, troubles = manifests(config.discovery)
+    reader = _Reader(config, os.environ if variables is None else variables)
+    reader.rejected.update({folder: (problem,) for folder, problem in troubles.items()})
+    for file in files:
+        reader.read(file)
+    return Discovered(reader.plugins, reader.rejected, reader.places)
+
+
+class _Walk:
+    """
+    A way through folders, as deep as is allowed.
+    """
+
+    def __init__(self, discovery: DiscoveryConfig) -> None:
+        self._discovery = discovery
+        self._seen: set[tuple[int, int]] = set()
+        self.found: list[str] = []
+        self.folders: list[str] = []
+        self.problems: dict[str, str] = {}
+
+    def through(self, top: str) -> None:
+        """
+        Look through a folder and those in it.
+        """
+        for file in self._files(top, top, self._discovery.max_depth):
+            if file in self.found:
+                continue
+            if len(self.found) >= _MOST:
+                self.problems[top] = f"{top}: more than {_MOST} files; the rest is left out"
+                return
+            self.found.append(file)
+
+    def _files(self, top: str, folder: str, depth: int) -> Iterator[str]:
+        self.folders.append(folder)
+        try:
+            status = os.stat(folder)
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda each: each.name)
+        except OSError as error:
+            self.problems[folder] = f"{folder}: {error.strerror}"
+            return
+        if (status.st_dev, status.st_ino) in self._seen:
+            return
+        self._seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                if depth > 0:
+                    yield from self._files(top, entry.path, depth - 1)
+            elif self._is_meant(os.path.relpath(entry.path, top)) and entry.is_file():
+                yield entry.path
+
+    def _is_meant(self, path: str) -> bool:
+        name = os.path.basename(path)
+        return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in self._discovery.patterns)
+
+
+class _Reader:
+    """
+    Takes manifests in, one after the other.
+    """
+
+    def __init__(self, config: ManagerConfig, variables: Mapping[str, str]) -> None:
+        self._config = config
+        self._variables = variables
+        self._defaults = as_table(config.defaults)
+        self._names: dict[str, str] = {}
+        self.plugins: dict[str, PluginConfig] = {}
+        self.rejected: dict[str, tuple[str, ...]] = {}
+        self.places: Places = {}
+
+    def read(self, file: str) -> None:
+        """
+        Take one in, or note what is wrong with it.
+        """
+        try:
+            plugin, places = self._plugin(file)
+        except Rejection as rejection:
+            self.rejected[file] = rejection.problems
+            return
+        self._names[plugin.name] = file
+        self.plugins[file] = plugin
+        self.places |= places
+
+    def _plugin(self, file: str) -> tuple[PluginConfig, Places]:
+        try:
+            source = read_source(file)
+        except ConfigError as error:
+            raise Rejection(*error.problems) from error
+        missing: list[str] = []
+        table = expand(source.tables, self._variables, missing)
+        if missing or not isinstance(table, dict):
+            problem = "expected the table of a plugin"
+            raise Rejection(*(placed(line, source.places, file) for line in missing or [f": {problem}"]))
+        table.pop("$schema", None)
+        name = self._name(table.pop("name", None), source.places, file)
+        where = f"plugins.{name}"
+        places = {f"{where}.{path}": place for path, place in source.places.items() if path != "name"}
+        places.setdefault(where, source.places.get("name", Place(file)))
+        return self._structured(name, anchored(table, os.path.dirname(file)), places, file), places
+
+    def _name(self, name: Any, places: Places, file: str) -> str:
+        problem = ""
+        if name is None:
+            problem = "missing"
+        elif not is_name(name):
+            problem = "a plugin's name is made of letters, digits, '.', '_' and '-'"
+        elif name in self._config.plugins:
+            problem = f"{name!r} is the name of a plugin that is configured"
+        elif name in self._names:
+            problem = f"{name!r} is the name of the plugin in {self._names[name]}"
+        if problem:
+            raise Rejection(placed(f"name: {problem}", places, file))
+        return str(name)
+
+    def _structured(self, name: str, table: dict[str, Any], places: Places, file: str) -> PluginConfig:
+        problems: list[str] = []
+        merged = with_defaults(name, table, self._defaults, {})
+        plugin: PluginConfig | None = structured(PluginConfig, merged, f"plugins.{name}", problems)
+        if plugin is not None:
+            problems += check(plugin)
+        if plugin is None or problems:
+            raise Rejection(*(placed(line, places, file) for line in problems))
+        return plugin

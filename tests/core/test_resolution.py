@@ -1,0 +1,415 @@
+"""
+Plugins that are where their resolvers say: instances appear and vanish, and no call fails. In virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from remora import (
+    ConfigError,
+    DeadlineExceeded,
+    Endpoint,
+    Manager,
+    NotInstalled,
+    ReloadOptions,
+    RemoraError,
+    ResolverSpec,
+    Unavailable,
+    hookimpl,
+    serving,
+)
+from remora.testing import MemoryTransport
+from remora.types import EndpointsChanged, ResolverFailed
+from tests.core.hosts import Observer, Text
+
+VIRTUAL_TIME = True
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    What the resolver of these tests can be told.
+    """
+
+    word: str = ""
+    priority: int = 1
+
+
+@dataclass
+class Told:
+    """
+    A resolver that tells what a test says, and an extension that registers it.
+    """
+
+    endpoints: Sequence[Any] | None = None
+    error: Exception | None = None
+    watches: list[Options] = field(default_factory=list)
+    ended: int = 0
+    news: anyio.Event = field(default_factory=anyio.Event)
+
+    @hookimpl
+    def remora_register_resolvers(self) -> list[ResolverSpec[Options]]:
+        """
+        The resolver.
+        """
+        return [ResolverSpec("told", Options, self._build)]
+
+    def _build(self, options: Options) -> Any:
+        if options.word == "bad":
+            raise ConfigError("a bad word")
+        return _Resolver(self, options)
+
+    def say(self, *names: Any) -> None:
+        """
+        From now on, the plugin is there.
+        """
+        self.endpoints = [Endpoint(f"memory:{name}") if isinstance(name, str) else name for name in names]
+        self.error = None
+        self.news.set()
+
+    def fail(self, error: Exception) -> None:
+        """
+        From now on, nobody knows.
+        """
+        self.error = error
+        self.news.set()
+
+
+@dataclass
+class _Resolver:
+    told: Told
+    options: Options
+
+    async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
+        self.told.watches.append(self.options)
+        try:
+            while True:
+                self.told.news = anyio.Event()
+                if self.told.error is not None:
+                    raise self.told.error
+                if self.told.endpoints is not None:
+                    report(self.told.endpoints)
+                await self.told.news.wait()
+        finally:
+            self.told.ended += 1
+
+
+class Named:
+    """
+    Says who it is, after a moment.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def who(self, request: Text) -> Text:
+        """
+        The name.
+        """
+        await anyio.sleep(0.05)
+        return Text(self.name)
+
+
+@dataclass
+class Bench:
+    """
+    A manager whose plugin `p` is where the resolver says, and peers to be found.
+    """
+
+    manager: Manager
+    told: Told
+    observer: Observer
+
+    async def who(self, **options: Any) -> str:
+        """
+        Who answers.
+        """
+        return (await self.manager.plugin("p", Text, Text, method="who").execute(Text(), **options)).text
+
+    async def until(self, *names: str) -> None:
+        """
+        Wait until exactly these answer.
+        """
+        while {await self.who() for _ in range(6)} != set(names):
+            await anyio.sleep(0.1)
+
+    def events(self, kind: type[Any]) -> list[Any]:
+        """
+        The events of a kind so far.
+        """
+        return [each for each in self.observer.events if isinstance(each, kind)]
+
+
+PLAIN: dict[str, Any] = {"resolver": {"method": "told"}, "retry": {"max_retries": 0}}
+
+
+class Site(AsyncExitStack):
+    """
+    Peers and a manager.
+    """
+
+    async def bench(self, *peers: str, plugins: dict[str, Any] | None = None) -> Bench:
+        """
+        Begin.
+        """
+        transport, told, observer = MemoryTransport(), Told(), Observer()
+        for peer in peers:
+            await self.enter_async_context(
+                serving(Named(peer), listen=f"memory:{peer}", extensions=[transport.extension])
+            )
+        config = {"plugins": plugins or {"p": PLAIN}}
+        manager = Manager(config, extensions=[transport.extension, told, observer])
+        return Bench(await self.enter_async_context(manager), told, observer)
+
+
+async def test_instances_appear_and_vanish_under_load_without_a_failed_call(anyio_backend: object) -> None:
+    """
+    All of them change again and again, under twenty callers that try each call once.
+    """
+    errors, asked, is_over = list[RemoraError](), 0, False
+    async with Site() as site:
+        bench = await site.bench(*"abcd")
+        group = await site.enter_async_context(anyio.create_task_group())
+
+        async def call() -> None:
+            nonlocal asked
+            while not is_over:
+                asked += 1
+                try:
+                    await bench.who()
+                except RemoraError as error:
+                    errors.append(error)
+                await anyio.sleep(0.001)  # virtual time passes only while everybody waits
+
+        bench.told.say("a")
+        for _ in range(20):
+            group.start_soon(call)
+        for names in ["ab", "b", "bcd", "a", "dcb", "cd", "abcd", "d"] * 5:
+            bench.told.say(*names)
+            await bench.until(*names)
+        is_over = True
+        changes = bench.events(EndpointsChanged)
+
+    assert [] == errors
+    assert asked > 1000
+    assert len(changes) > 35
+
+
+async def test_calls_wait_for_a_first_answer_within_their_deadlines(anyio_backend: object) -> None:
+    """
+    One that comes in time is used, and the call that had less time says why it failed.
+    """
+    async with Site() as site:
+        bench = await site.bench("a")
+        group = await site.enter_async_context(anyio.create_task_group())
+        names = list[str]()
+
+        async def call() -> None:
+            names.append(await bench.who())
+
+        with pytest.raises(DeadlineExceeded, match="its resolver has not told yet where it is"):
+            await bench.who(timeout=1)
+        health = await bench.manager.health()
+        group.start_soon(call)
+        await anyio.sleep(5)
+        bench.told.say("a")
+
+    assert ["a"] == names
+    assert "its resolver has not told yet where it is" == health["p"].message
+
+
+async def test_a_resolver_that_cannot_tell_is_one_event_and_is_asked_again(anyio_backend: object) -> None:
+    """
+    Calls fail at once while nothing is known, and go on as before where something is.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"ab")
+        bench.told.fail(Unavailable("the name server is on fire"))
+        await anyio.sleep(100)
+        with pytest.raises(Unavailable, match="cannot tell where it is: the name server is on fire"):
+            await bench.who()
+        asked = len(bench.told.watches)
+        bench.told.say("a")
+        await anyio.sleep(40)
+        assert "a" == await bench.who()
+        bench.told.fail(ValueError("a bug"))
+        await anyio.sleep(100)
+        assert "a" == await bench.who()
+        causes = [each.cause for each in bench.events(ResolverFailed)]
+        bench.told.say("b")
+        await anyio.sleep(40)
+        assert "b" == await bench.who()
+
+    assert 4 < asked < 20
+    assert 2 == len(causes)
+    assert "ValueError: a bug" in causes[1]
+    assert bench.told.ended == len(bench.told.watches)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ([], "nowhere"),
+        (["memory:b"], "a str instead of an Endpoint"),
+        ([Endpoint("nosuch:b")], 'transport "nosuch"'),
+        ([Endpoint("plain words")], "has no scheme"),
+        ([Endpoint("memory:gone")], "none of the new endpoints can be reached"),
+    ],
+    ids=lambda each: str(each)[:12],
+)
+async def test_an_answer_of_no_use_leaves_the_last_good_one(
+    answer: list[Any], cause: str, anyio_backend: object
+) -> None:
+    """
+    With one event, and nothing of it stays.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"ac")
+        bench.told.say("a")
+        await bench.until("a")
+        bench.told.endpoints = answer
+        bench.told.news.set()
+        await anyio.sleep(60)
+        assert "a" == await bench.who()
+        (failed,) = bench.events(ResolverFailed)
+        bench.told.say("c")
+        await bench.until("c")
+
+    assert cause in failed.cause
+
+
+async def test_one_endpoint_that_is_away_keeps_no_other_waiting(anyio_backend: object) -> None:
+    """
+    What is ready is used at once; what vanished goes after a while; what is away is used when it comes.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"ab")
+        bench.told.say("a")
+        await bench.until("a")
+        bench.told.say("b", "away")
+        await anyio.sleep(0.5)
+        early = {await bench.who() for _ in range(4)}
+        await anyio.sleep(15)
+        late = {await bench.who() for _ in range(4)}
+
+    assert ({"a", "b"}, {"b"}) == (early, late)
+
+
+async def test_weights_and_priorities_change_in_place(anyio_backend: object) -> None:
+    """
+    The instance stays; what is said twice counts once.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"ab")
+        bench.told.say(Endpoint("memory:a"), Endpoint("memory:b", priority=0), Endpoint("memory:a"))
+        await bench.until("a")
+        bench.told.say(Endpoint("memory:a"), Endpoint("memory:b", priority=2))
+        await bench.until("b")
+
+    assert 2 == bench.observer.names().count("InstanceReady")
+    assert 1 == len(bench.events(EndpointsChanged))
+
+
+async def test_a_reload_keeps_what_is_known_and_asks_another_resolver_anew(anyio_backend: object) -> None:
+    """
+    Whether the change is one of policies, of the resolver, to a resolver or away from it.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"abc")
+        bench.told.say("a")
+        await bench.until("a")
+        tuned = await bench.manager.reload({"plugins": {"p": {**PLAIN, "retry": {"max_retries": 1}}}})
+        same = len(bench.told.watches)
+        bench.told.endpoints = None
+        await bench.manager.reload({"plugins": {"p": {**PLAIN, "resolver": {"method": "told", "word": "new"}}}})
+        assert "a" == await bench.who()
+        bench.told.say("b")
+        await bench.until("b")
+        await bench.manager.reload({"plugins": {"p": {"endpoint": "memory:c"}}})
+        fixed = {await bench.who() for _ in range(3)}
+        bench.told.endpoints = None
+        await bench.manager.reload({"plugins": {"p": {**PLAIN, "priority": 7}}})
+        assert "c" == await bench.who()
+        bench.told.say("b")
+        await bench.until("b")
+
+    assert ("retuned", 1, {"c"}) == (tuned.plugins["p"].action, same, fixed)
+    assert [("", 1), ("new", 1), ("", 7)] == [(each.word, each.priority) for each in bench.told.watches]
+
+
+async def test_the_static_resolver_is_what_endpoints_are(anyio_backend: object) -> None:
+    """
+    Also when they change.
+    """
+    async with Site() as site:
+        static = {"resolver": {"method": "static"}, "endpoints": ["memory:a"]}
+        bench = await site.bench(*"abc", plugins={"p": static})
+        await bench.until("a")
+        await bench.manager.reload({"plugins": {"p": {**static, "endpoints": ["memory:b"]}}})
+        await bench.until("b")
+
+
+async def test_own_endpoints_hold_until_the_resolver_has_told(anyio_backend: object) -> None:
+    """
+    And no longer, also after a reload that says them again.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"ac", plugins={"p": {**PLAIN, "endpoint": "memory:c"}})
+        assert "c" == await bench.who()
+        await bench.manager.reload({"plugins": {"p": {**PLAIN, "endpoint": "memory:c", "priority": 2}}})
+        assert "c" == await bench.who()
+        bench.told.say("a")
+        await bench.until("a")
+        await bench.manager.reload({"plugins": {"p": {**PLAIN, "endpoint": "memory:c"}}})
+        assert "a" == await bench.who()
+
+
+async def test_plugins_with_resolvers_come_and_go(anyio_backend: object) -> None:
+    """
+    By `register` and `enabled`, after what they require, and nobody is asked for those that are not there.
+    """
+    later = {**PLAIN, "requires": ["q"]}
+    async with Site() as site:
+        bench = await site.bench(*"ab", plugins={"p": later, "q": {"endpoint": "memory:b"}})
+        bench.told.say("a")
+        await bench.until("a")
+        off = await bench.manager.reload(
+            {"plugins": {"p": {**later, "enabled": False}, "q": {"endpoint": "memory:b"}}}, ReloadOptions()
+        )
+        await anyio.lowlevel.checkpoint()
+        ended = bench.told.ended
+        await bench.manager.reload({"plugins": {"p": later, "q": {"endpoint": "memory:b"}}})
+        await bench.until("a")
+        again = bench.manager.config
+
+    assert ("stopped", 1) == (off.plugins["p"].action, ended)
+    assert () == again.plugins["p"].endpoints
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        ({"method": "nosuch"}, NotInstalled, 'plugins.p: resolver "nosuch" is provided by no installed'),
+        ({"method": "told", "wrod": "x"}, ConfigError, "plugins.p.resolver.wrod: unknown key"),
+        ({"method": "told", "word": 1}, ConfigError, "plugins.p.resolver.word"),
+        ({"method": "told", "word": "bad"}, ConfigError, "plugins.p.resolver: a bad word"),
+        ({"method": "told", "priority": 2}, ConfigError, "plugins.p.resolver.priority: belongs into plugins.p"),
+        ({"word": "x"}, ConfigError, "plugins.p.resolver.method: missing"),
+        ("told", ConfigError, "plugins.p.resolver"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_its_path(table: object, error: type[Exception], message: str) -> None:
+    """
+    Before anything is started.
+    """
+    with pytest.raises(error, match=message.replace(".", r"\.")):
+        Manager({"plugins": {"p": {"resolver": table}}}, extensions=[Told()])

@@ -1,0 +1,75 @@
+"""
+What a program has loaded when it is ready to be called: the plugin's side, and nothing of a host's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remora.codecs import JsonCodec
+from remora.types import Call, Reply
+from remora.wire import REQUEST, Frame, FrameDecoder, decode_response, encode_frame, encode_request, health_call
+
+_PLUGIN = """
+import json, sys
+from dataclasses import dataclass
+from remora import serve, service
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+    times: int = 1
+
+@service("text.v1.Text")
+class Texts:
+    async def loaded(self, request: Text) -> list[str]:
+        return sorted(sys.modules)
+
+serve(Texts())
+"""
+_HEAVY = {"attr", "attrs", "cattrs", "click", "grpc", "httpx", "opentelemetry", "packaging", "rich", "trio", "yaml"}
+_HEAVY |= {"argparse", "decimal", "httptools", "pytest", "uuid"}
+_HOST = {"_assembly", "_caller", "_fleet", "_manager", "_pipeline", "_route", "_schema", "_supervisor", "client"}
+_HOST |= {"metrics", "monitor", "testing"}
+_HOST |= {"config._load", "config._records", "io._channel", "policy._breaker", "wire._jsonl"}
+
+
+@pytest.mark.every_cell
+def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tmp_path: Path) -> None:
+    """
+    Asked over its own pipes, in one write: for its health, and for what it has loaded by the time that it answers.
+    """
+    program = tmp_path / "plugin.py"
+    program.write_text(_PLUGIN)
+    asked = Call(service="text.v1.Text", method="loaded", payload=b'{"text":"a"}')
+    calls = {1: health_call(), 3: asked}
+    frames = [encode_frame(number, REQUEST, encode_request(each, 0)) for number, each in calls.items()]
+    environment = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": "ttrpc", "PATH": ""}
+    with subprocess.Popen(
+        [sys.executable, str(program)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"".join(frames))
+        child.stdin.flush()
+        replies, decoder = dict[int, bytes](), FrameDecoder()
+        while len(replies) < 2 and (data := os.read(child.stdout.fileno(), 65536)):
+            decoder.feed(data)
+            while (frame := decoder.next_frame()) is not None:
+                assert isinstance(frame, Frame)
+                replies[frame.stream_id] = frame.message
+        child.stdin.close()
+
+    reply = decode_response(replies[3], "application/json")
+    assert isinstance(reply, Reply)
+    loaded = set(JsonCodec().decode(reply.payload, list[str]))
+    assert {name.partition(".")[0] for name in loaded} & _HEAVY == set()
+    assert loaded & {f"remora.{name}" for name in _HOST} == set()
+    assert {name for name in loaded if name.startswith("remora_exec._")} <= {
+        f"remora_exec.{name}" for name in ("_pipes", "_stdio", "_tasks", "_transport")
+    }

@@ -1,0 +1,75 @@
+"""
+The host's half of the transport: programs are started, called, ended, and looked at. A program that serves its own
+pipes never loads it.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from remora.types import Inspection
+from remora_exec._command import command_for
+from remora_exec._confinement import Confinement
+from remora_exec._guard import Guard
+from remora_exec._house import House
+from remora_exec._jsonl_channel import open_jsonl
+from remora_exec._keeper import keeping
+from remora_exec._oneshot_channel import OneshotChannel
+from remora_exec._output import Output
+from remora_exec._ttrpc_channel import open_ttrpc_child
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from remora.protocols import Channel
+    from remora.types import Endpoint
+    from remora_exec._command import Command
+    from remora_exec.plugin import ExecOptions
+
+
+@asynccontextmanager
+async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterator[Channel]:
+    """
+    Start the program of an endpoint; leaving the context ends it and all that it started.
+    """
+    command = command_for(endpoint, options)
+    async with AsyncExitStack() as stack:
+        house = House(stack.enter_context(keeping()), _guard(endpoint, options), Confinement(options))
+        if options.protocol == "oneshot":
+            await _admit(house, command)
+            yield OneshotChannel(command, house, endpoint.url, options)
+            return
+        output = Output(options.name, endpoint.url)
+        if options.protocol == "jsonl":
+            yield await stack.enter_async_context(open_jsonl(command, house, output, options))
+        else:
+            yield await stack.enter_async_context(open_ttrpc_child(command, house, output, options))
+
+
+def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
+    """
+    What would be started for an endpoint, and under which measures.
+    """
+    command = command_for(endpoint, options)
+    with _guard(endpoint, options).examined(command.program) as verdict:
+        return Inspection(
+            program=command.program,
+            sha256=verdict.sha256,
+            size=verdict.size,
+            outcome=verdict.decision.outcome,
+            reasons=verdict.decision.reasons,
+            measures=Confinement(options).measures(verdict),
+        )
+
+
+def _guard(endpoint: Endpoint, options: ExecOptions) -> Guard:
+    return Guard(options.security, plugin=options.name, endpoint=endpoint.url)
+
+
+async def _admit(house: House, command: Command) -> None:
+    """
+    Refuse at once what would be refused at every call.
+    """
+    async with house.guard.admitted(command.program):
+        pass
