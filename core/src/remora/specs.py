@@ -19,8 +19,8 @@ from remora.protocols import (
     Interceptor,
     MetricExporter,
     PullExporter,
-    Tracing,
     Resolver,
+    Tracing,
     Transport,
     Verifier,
 )

@@ -111,3 +111,22 @@ def _path(span, by_id):
     number = span.attributes.get("remora.attempt")
     name = f"{span.process}:{span.kind}" + (f" {number}" if number else "") + (" ERROR" if span.is_error else "")
     return f"{_path(by_id[span.parent_id], by_id)} > {name}" if span.parent_id in by_id else name
+
+
+async def test_histograms_of_calls_carry_the_trace_as_an_exemplar(receiver, traces, tmp_path):
+    """
+    From a slow bucket to the trace of a call that is in it.
+    """
+    async with serving(Relay(), listen=f"unix:{tmp_path}/r.sock"):
+        table = {"endpoint": f"unix:{tmp_path}/r.sock", "retry": SHORT}
+        async with Manager({"plugins": {"relay": table}}) as manager:
+            with anyio.fail_after(10):
+                await manager.client("relay", Relay).say("hello")
+            metric = manager.metrics.snapshot().metric("remora_attempt_duration_seconds")
+    await to_thread.run_sync(traces.force_flush)
+    spans = await to_thread.run_sync(receiver.wait_for_spans, 3)
+
+    exemplars = [each for point in metric.points for each in point.value.exemplars if each is not None]
+    attempts = {span.span_id for span in spans if "remora.attempt" in span.attributes}
+    assert {each.trace_id for each in exemplars} == {spans[0].trace_id}
+    assert {each.span_id for each in exemplars} <= attempts

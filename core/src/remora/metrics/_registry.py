@@ -144,10 +144,10 @@ class MetricsRegistry:
     def _declared(self, instrument: I) -> I:
         with self._lock:
             known = self._instruments.setdefault(instrument.name, instrument)
-        if type(known) is not type(instrument) or _terms(known) != _terms(instrument):
-            terms = f"{_said(known)}, not {_said(instrument)}"
-            raise ConfigError(f"a metric {instrument.name!r} has been declared already, as {terms}")
-        return known
+        if isinstance(known, type(instrument)) and _terms(known) == _terms(instrument):
+            return known
+        terms = f"{_said(known)}, not {_said(instrument)}"
+        raise ConfigError(f"a metric {instrument.name!r} has been declared already, as {terms}")
 
 
 def _checked(name: str, description: str, labels: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:

@@ -35,10 +35,7 @@ def trace_ids(call: Call, /) -> TraceIds:
     where nobody records the trace.
     """
     ended = _ended.get()
-    if ended is not None and ended[0] == call.request_id:
-        found = ended[1]
-    else:
-        found = get_current_span().get_span_context()
+    found = ended[1] if ended is not None and ended[0] == call.request_id else get_current_span().get_span_context()
     if not (found.is_valid and found.trace_flags.sampled):
         return _NONE
     return {"trace_id": format_trace_id(found.trace_id), "span_id": format_span_id(found.span_id)}
