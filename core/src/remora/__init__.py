@@ -4,7 +4,7 @@ Out-of-process plugins for Python applications.
 
 from typing import TYPE_CHECKING
 
-from remora._lazy import lazily
+from remora._lazy import lazily as _lazily
 from remora.serve import ServeOptions, serve, serving
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from remora.types import Call, Endpoint, ExtensionFaults, HealthStatus, MethodInfo, PluginInfo, Reply, Status
 else:
-    __getattr__, __dir__ = lazily(
+    __getattr__, __dir__ = _lazily(
         __name__,
         {
             "remora._caller": "CallOptions",
