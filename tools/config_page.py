@@ -154,7 +154,7 @@ def exporters() -> str:
     A section for each exporter that Remora brings.
     """
     specs = [_spec(name, "metric_exporters") for name in EXPORTERS]
-    return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options, always(Effect.LATER))}" for spec in specs)
+    return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options, always(Effect.TUNED))}" for spec in specs)
 
 
 def kind(type_: Any, name: str) -> str:

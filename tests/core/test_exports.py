@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import ConfigError, ExtensionError, Manager, MetricsRegistry, NotInstalled
+from remora import ConfigError, ExporterSpec, ExtensionError, Manager, MetricsRegistry, NotInstalled, hookimpl
 from remora.metrics import MetricBatch, MetricKind
 from remora.testing import ContractViolation, RecordingExporter, check_exporter
 from tests.core.scripts import stage, table
@@ -288,3 +288,47 @@ async def test_contract_finds_an_exporter_that_breaks_it() -> None:
     (spec,) = RecordingExporter().remora_register_metric_exporters()
     with pytest.raises(ContractViolation, match="picky: takes every kind that it supports"):
         await check_exporter(type(spec)("picky", spec.options, lambda _: Picky()))
+
+
+async def test_a_reload_exchanges_the_exporters_whose_tables_have_changed() -> None:
+    """
+    What is gone gets a last batch and is closed, what is new is told all, and what is the same goes on.
+    """
+    made: list[RecordingExporter] = []
+    closed: list[str] = []
+
+    @dataclass(frozen=True)
+    class Options:
+        size: int = 1
+
+    class Kept(RecordingExporter):
+        async def close(self) -> None:
+            closed.append(self.name)
+            await super().close()
+
+    def build(options: Options) -> RecordingExporter:
+        made.append(Kept())
+        return made[-1]
+
+    class Extension:
+        @hookimpl
+        def remora_register_metric_exporters(self) -> list[ExporterSpec[Any]]:
+            return [ExporterSpec("one", Options, build), ExporterSpec("two", Options, build)]
+
+    def config(**exporters: object) -> dict[str, object]:
+        return {"exporters": exporters}
+
+    with anyio.fail_after(60):
+        async with Manager(config(one={}, two={"size": 1}), extensions=[Extension()]) as manager:
+            manager.metrics.counter("c_total").inc()
+            report = await manager.reload(config(two={"size": 2}))
+            after_change = len(made), len(closed), [bool(each.batches) for each in made]
+            await manager.reload(config(two={"size": 2}))
+            unchanged = len(made)
+            with pytest.raises(ConfigError, match=r"exporters\.two"):
+                await manager.reload(config(two={"sise": 2}))
+
+    assert report.applied
+    assert (3, 2, [True, True, False]) == after_change
+    assert 3 == unchanged == len(closed)
+    assert made[2].batches[-1].value("c_total") == 1

@@ -14,10 +14,9 @@ from remora.config import ExporterConfig, summary
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from remora._catalog import Catalog
     from remora.config import ManagerConfig
+    from remora.metrics._exports import Exports
     from remora.protocols import MetricExporter, PullExporter
 
 _PORT_OF = "prometheus"
@@ -44,22 +43,53 @@ def check_exporters(catalog: Catalog, config: ManagerConfig) -> None:
         raise ConfigError(summary(problems), problems=problems)
 
 
-def build_exporters(catalog: Catalog, config: ManagerConfig) -> Iterator[tuple[MetricExporter | PullExporter, str]]:
+class Exporting:
     """
-    The exporters that are wanted, each with what to call it in messages.
+    The exporters that a configuration wants, for as long as it wants them.
+    """
 
-    Raises:
-        ConfigError: As `check_exporters`, or its builder says what is wrong.
-        ExtensionError: An extension cannot build what it has promised.
-    """
-    for name, exporter in _wanted(config).items():
-        feature = catalog.exporter(name)
+    def __init__(self, catalog: Catalog, exports: Exports) -> None:
+        self._catalog = catalog
+        self._exports = exports
+        self._running: dict[str, tuple[ExporterConfig, MetricExporter | PullExporter]] = {}
+
+    def start(self, config: ManagerConfig) -> None:
+        """
+        Start those that are wanted and do not run.
+
+        Raises:
+            ConfigError: As `check_exporters`, or its builder says what is wrong.
+            ExtensionError: An extension cannot build what it has promised.
+        """
+        for name, wanted in _wanted(config).items():
+            if name not in self._running:
+                exporter, culprit = self._build(name, wanted)
+                self._running[name] = wanted, exporter
+                self._exports.add(exporter, culprit)
+
+    async def follow(self, config: ManagerConfig) -> None:
+        """
+        Move to another configuration. What has changed ends before its successor starts: it may have the port.
+
+        Raises:
+            ConfigError: As `start`; the others have been started.
+        """
+        wanted = _wanted(config)
+        for name, (was, exporter) in list(self._running.items()):
+            if wanted.get(name) != was:
+                del self._running[name]
+                await self._exports.remove(exporter)
+        self.start(config)
+
+    def _build(self, name: str, wanted: ExporterConfig) -> tuple[MetricExporter | PullExporter, str]:
+        feature = self._catalog.exporter(name)
         try:
-            yield feature.build("exporter", _options(catalog, name, exporter)), feature.named("exporter")
+            built = feature.build("exporter", _options(self._catalog, name, wanted))
         except ExtensionError:
             raise
         except ConfigError as error:
             raise ConfigError(f"exporters.{name}: {error.message}") from error
+        return built, feature.named("exporter")
 
 
 def _options(catalog: Catalog, name: str, exporter: ExporterConfig) -> object:

@@ -19,7 +19,7 @@ from remora._conduct import Conduct
 from remora._discovery import Discovery, require_watching_of
 from remora._errand import Errand
 from remora._events import EventBus
-from remora._exporting import build_exporters, check_exporters
+from remora._exporting import Exporting, check_exporters
 from remora._fleet import Fleet
 from remora._follow import Follower, follow
 from remora._interception import tracing_of
@@ -118,6 +118,7 @@ class Manager:
             max_series=kept.max_series,
             export_timeout=kept.export_timeout,
         )
+        self._exporting = Exporting(self._catalog, self._metrics.exports)
         self._meters = Meters(self._metrics) if kept.enabled else None
         if self._meters is not None:
             self._bus.count, self._conduct.count = self._meters.observe, self._meters.fault
@@ -165,8 +166,7 @@ class Manager:
         self._fleet.enter(self._group)
         try:
             self._metrics.exports.start(self._group, self._conduct)
-            for exporter, culprit in build_exporters(self._catalog, self._fleet.config):
-                self._metrics.exports.add(exporter, culprit)
+            self._exporting.start(self._fleet.config)
             self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog)
             whole = self._fleet.config
             self._fleet.start()
@@ -309,7 +309,7 @@ class Manager:
         wanted = _structured(config)
         found = await self._discovery.look_aside(wanted)
         require_watching_of(wanted)
-        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)))
+        _checked(self._catalog, self._resolution.complete(found.added_to(wanted)))
         return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
@@ -540,7 +540,14 @@ class Manager:
                 failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
                 self._discovery.accept(found, failed)
                 self._discovery.follow(asked.discovery, self._rediscover, self._group)
+                await self._export_as(asked)
         return await transition.finish(report)
+
+    async def _export_as(self, config: ManagerConfig) -> None:
+        try:
+            await self._exporting.follow(config)
+        except RemoraError as error:  # an extension's builder; the plugins have moved by now
+            _log.error("the metrics are not exported as configured: %s", error)
 
     async def _rediscover(self) -> None:
         """
@@ -576,4 +583,5 @@ def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport
 
 def _checked(catalog: Catalog, config: ManagerConfig) -> ManagerConfig:
     check_config(catalog, config)
+    check_exporters(catalog, config)
     return config

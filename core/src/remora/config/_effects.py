@@ -29,9 +29,9 @@ TOP: dict[str, Effect] = {
     "log_level": _TUNED,
     "discovery": _TUNED,
     "security": _RENEWED,
-    "metrics_port": _LATER,
+    "metrics_port": _TUNED,
     "metrics": _LATER,
-    "exporters": _LATER,
+    "exporters": _TUNED,
 }
 """The keys at the top of the file; `[security]` only concerns transports that start programs."""
 

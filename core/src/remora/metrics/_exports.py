@@ -13,7 +13,7 @@ import anyio
 from remora.metrics._seat import Seat, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -37,12 +37,10 @@ class Exports:
 
     def __init__(self, read: Callable[[], MetricBatch], *, interval: float, batch_size: int, timeout: float) -> None:
         self._terms = Terms(read=read, interval=interval, batch_size=batch_size, timeout=timeout)
-        self._exporters: list[tuple[str, MetricExporter | PullExporter]] = []
+        self._waiting: list[tuple[str, MetricExporter | PullExporter]] = []
         self._group: TaskGroup | None = None
         self._conduct: Conduct | None = None
-        self._stopping = anyio.Event()
-        self._idle = anyio.Event()
-        self._scopes: set[anyio.CancelScope] = set()
+        self._turns: list[_Turn] = []
 
     def add(self, exporter: MetricExporter | PullExporter, culprit: str = "") -> None:
         """
@@ -53,9 +51,16 @@ class Exports:
             culprit: What to call it in messages.
         """
         culprit = culprit or f"the exporter {exporter.name!r}"
-        self._exporters.append((culprit, exporter))
-        if self._group is not None:
+        if self._group is None:
+            self._waiting.append((culprit, exporter))
+        else:
             self._begin(culprit, exporter)
+
+    async def remove(self, exporter: MetricExporter | PullExporter) -> None:
+        """
+        Export what is left to it, close it, and export to it no more; as bounded as `stop`.
+        """
+        await self._end([turn for turn in self._turns if turn.exporter is exporter])
 
     def start(self, group: TaskGroup, conduct: Conduct) -> None:
         """
@@ -66,37 +71,49 @@ class Exports:
             conduct: The record of what exporters do wrong.
         """
         self._group, self._conduct = group, conduct
-        self._stopping = anyio.Event()
-        self._idle = anyio.Event()
-        for culprit, exporter in self._exporters:
+        waiting, self._waiting = self._waiting, []
+        for culprit, exporter in waiting:
             self._begin(culprit, exporter)
 
     async def stop(self) -> None:
         """
         Export what is left, close the exporters, and end; who has not done with it in some seconds is cancelled.
         """
-        if self._group is None:
-            return
         self._group = None
-        self._stopping.set()
-        if self._scopes:
-            with anyio.move_on_after(min(_FLUSH, self._terms.timeout)):
-                await self._idle.wait()
-        for scope in self._scopes:
-            scope.cancel()
+        await self._end(list(self._turns))
+
+    async def _end(self, turns: Sequence[_Turn]) -> None:
+        for turn in turns:
+            turn.stopping.set()
+        with anyio.move_on_after(min(_FLUSH, self._terms.timeout)):
+            for turn in turns:
+                await turn.ended.wait()
+        for turn in turns:
+            turn.scope.cancel()
 
     def _begin(self, culprit: str, exporter: MetricExporter | PullExporter) -> None:
         assert self._group is not None
         assert self._conduct is not None
+        turn = _Turn(exporter)
+        self._turns.append(turn)
         seat = Seat(culprit, exporter, self._terms, self._conduct)
-        scope = anyio.CancelScope()
-        self._scopes.add(scope)
-        self._group.start_soon(self._keep, seat, scope, name=f"remora {culprit}")
+        self._group.start_soon(self._keep, seat, turn, name=f"remora {culprit}")
 
-    async def _keep(self, seat: Seat, scope: anyio.CancelScope) -> None:
-        with scope:
-            await seat.run(self._stopping)
+    async def _keep(self, seat: Seat, turn: _Turn) -> None:
+        with turn.scope:
+            await seat.run(turn.stopping)
         await seat.close()
-        self._scopes.discard(scope)
-        if not self._scopes:
-            self._idle.set()
+        self._turns.remove(turn)
+        turn.ended.set()
+
+
+class _Turn:
+    """
+    The time of one exporter: when it is to stop, and when it has.
+    """
+
+    def __init__(self, exporter: MetricExporter | PullExporter) -> None:
+        self.exporter = exporter
+        self.stopping = anyio.Event()
+        self.ended = anyio.Event()
+        self.scope = anyio.CancelScope()
