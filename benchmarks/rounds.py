@@ -174,7 +174,7 @@ def environment(*names: str) -> str:
     """
     What the figures depend on: Python, the machine, and the versions of some distributions.
     """
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    versions = ", ".join(f"{name} {_version(name)}" for name in names)
     python = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}"
     return f"{python}, {os.cpu_count()} CPUs, {platform.machine()}\n{versions}"
 
@@ -184,3 +184,10 @@ def load() -> str:
     The machine's load averages.
     """
     return ", ".join(f"{number:.2f}" for number in os.getloadavg())
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # the other event loop, say
+        return "absent"
