@@ -130,7 +130,7 @@ async def measure(
         async with anyio.create_task_group() as group:
             for _ in range(callers):
                 group.start_soon(keep_calling)
-    return Slice(calls, time.process_time() - cpu, time.perf_counter() - wall)
+    return Slice(max(1, calls), time.process_time() - cpu, time.perf_counter() - wall)  # the one under way, at least
 
 
 def run_slice(contender: Contender, seconds: float, backend: str = "asyncio") -> Slice:

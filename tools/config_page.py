@@ -37,7 +37,7 @@ from remora.values import Limits
 
 HEAD = ["key", "type", "default", "meaning", "a change takes effect"]
 BLOCKS = {"connection", "retry", "circuit_breaker", "health_check", "rate_limit"}
-EXPORTERS = ["prometheus"]
+EXPORTERS = ["prometheus", "otel"]
 TRANSPORTS = ["http", "grpc", "unix", "exec"]
 _WORDS: dict[object, str] = {
     str: "text",
