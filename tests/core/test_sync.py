@@ -348,9 +348,10 @@ def test_a_forked_process_is_told_to_open_its_own() -> None:
     It neither hangs nor touches what is the parent's, and a manager of its own works there.
     """
     program = """
-import os, sys
+import os, sys, warnings
 from remora import ManagerClosed, sync
 from remora.testing import ScriptedTransport
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 config = {"plugins": {"p": {"endpoint": "script:p"}}}
 make = lambda: sync.Manager(config, extensions=[ScriptedTransport().extension])
 later, manager = make(), make().open()
