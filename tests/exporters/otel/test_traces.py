@@ -130,3 +130,21 @@ async def test_histograms_of_calls_carry_the_trace_as_an_exemplar(receiver, trac
     attempts = {span.span_id for span in spans if "remora.attempt" in span.attributes}
     assert {each.trace_id for each in exemplars} == {spans[0].trace_id}
     assert {each.span_id for each in exemplars} <= attempts
+
+
+@pytest.mark.parametrize("listen", ["http:", "grpc:", "unix:"])
+async def test_the_context_crosses_every_wire(receiver, traces, listen):
+    """
+    What the plugin does hangs below the attempt that asked for it; pipes are in the first test of this file.
+    """
+    async with serving(Relay(), listen=listen) as served:
+        table = {"endpoint": served.endpoints[0].url, "retry": {"max_retries": 0}}
+        async with Manager({"plugins": {"relay": table}}) as manager:
+            with anyio.fail_after(10), pytest.raises(RemoraError):
+                await manager.client("relay", Relay).say("x")
+    await to_thread.run_sync(traces.force_flush)
+    spans = await to_thread.run_sync(receiver.wait_for_spans, 3)
+
+    attempt = next(span for span in spans if "remora.attempt" in span.attributes)
+    answer = next(span for span in spans if span.kind == "SERVER")
+    assert (answer.parent_id, answer.trace_id) == (attempt.span_id, attempt.trace_id)
