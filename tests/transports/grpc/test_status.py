@@ -31,6 +31,7 @@ CODE = grpc.StatusCode
         (CODE.UNAVAILABLE, "errors resolving nosuch:1", Unavailable, False),
         (CODE.UNAVAILABLE, "failed to connect to all addresses; Failed parsing HTTP/2", WrongProtocol, False),
         (CODE.UNAVAILABLE, "Stream removed (Socket closed)", ConnectionLost, True),
+        (CODE.UNAVAILABLE, "Cancelling all calls", ConnectionLost, True),
         (CODE.UNAVAILABLE, "busy", PluginError, True),
         (CODE.CANCELLED, "CANCELLED", Unavailable, True),
         (CODE.CANCELLED, "Stream removed (RST_STREAM (error code 8))", Cancelled, True),

@@ -53,7 +53,7 @@ _OF_STRANGERS = frozenset({Code.INTERNAL, Code.UNIMPLEMENTED, Code.UNKNOWN})  # 
 _BROKEN = re.compile(
     r"Socket closed|Connection (?:reset|refused|timed out)|Broken pipe|Stream removed|Stream refused|GOAWAY|"
     r"Transport closed|Endpoint closing|[Kk]eepalive|recvmsg|sendmsg|Delayed close|server_shutting_down|"
-    r"Received http2 header with status|RST_STREAM|Received RST",
+    r"Received http2 header with status|RST_STREAM|Received RST|^Cancelling all calls$",
     re.IGNORECASE,
 )
 
