@@ -171,11 +171,14 @@ def test_effective_values_hide_secrets_and_make_the_same_configuration() -> None
         labels={"team": "pay"},
         circuit_breaker={"failure_rate": 0.5},
     )
+    tables["exporters"] = {"otel": {"headers": {"x-team": secret}, "endpoint": "http://c:4317"}}
 
     values = effective_values(structure_config(tables, variables={}))
 
     found = values["plugins"]["p"]
     assert secret not in str(values)
+    assert secret not in repr(structure_config({"exporters": tables["exporters"]}))
+    assert {"enabled": True, "headers": {"x-team": "***"}, "endpoint": "http://c:4317"} == values["exporters"]["otel"]
     assert ("http://user:***@h/x", "***", {"x": "***"}) == (
         found["endpoint"], found["auth"]["token"], found["auth"]["headers"])  # fmt: skip
     assert ({"API_KEY": "***", "LANG": "C"}, ["--api-token=***", "--fast"]) == (found["env"], found["args"])

@@ -24,7 +24,7 @@ def effective_values(config: ManagerConfig) -> dict[str, Any]:
     """
     Every key with the value that holds, as a file would set it; `***` stands for secrets.
 
-    Values are hidden where their type says so, where a key of one's own sounds like it, and in URLs.
+    Values are hidden where their type says so, where a key of one's own sounds like it, in headers, and in URLs.
     """
     values: dict[str, Any] = _plain(config)
     return values
@@ -59,5 +59,7 @@ def _entry(key: str, value: object) -> Any:
     """
     A value under a key that is not one of Remora's own.
     """
+    if key.lower() == "headers" and isinstance(value, Mapping):  # what they are called tells nothing
+        return dict.fromkeys(value, _HIDDEN)
     is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
     return _HIDDEN if is_text and _SECRET.search(key) else _plain(value)

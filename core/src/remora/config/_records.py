@@ -66,7 +66,7 @@ class AuthConfig:
     key_file: str = field(default="", metadata=TLS)
     ca_file: str = field(default="", metadata=TLS)
     server_name: str = field(default="", metadata=TLS)
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class AccessConfig:
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     open_health: bool = True
     open_describe: bool = False
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class ResolverConfig:
     """
 
     method: str = ""
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +209,7 @@ class PluginConfig:
     annotations: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     requires: tuple[str, ...] = ()
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
     auth: AuthConfig = field(default_factory=AuthConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
@@ -245,7 +245,7 @@ class ExporterConfig:
     """
 
     enabled: bool = True
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

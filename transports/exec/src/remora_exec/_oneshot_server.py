@@ -83,6 +83,8 @@ def _exit_later(status: int) -> None:
 
 
 def _exit_now(status: int) -> None:
+    atexit.unregister(_exit_now)
+    atexit._run_exitfuncs()  # of what was there before, such as the spans that are left, which the status must not cut
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
