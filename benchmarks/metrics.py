@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from benchmarks import overhead
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread
+from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of
 from remora import Manager, MetricsRegistry, Reply
 
 if TYPE_CHECKING:
@@ -98,10 +98,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _report(rounds: list[Round], recorded: dict[str, float], *, check: bool) -> int:
-    steady = [each for each in rounds if each.is_steady]
-    print(f"rounds: {len(rounds)}, of which {len(rounds) - len(steady)} dropped: the machine moved")
-    if not steady:
-        print("nothing to report; try again when the machine is quieter")
+    if not (steady := steady_of(rounds)):
         return 1
     extra = [each.ours.cost - each.peer_cost for each in steady]
     print(f"us of CPU per call, counted:     {spread([each.ours.cost for each in steady], 2)}")

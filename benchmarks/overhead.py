@@ -24,7 +24,7 @@ from aiolimiter import AsyncLimiter
 from purgatory import AsyncCircuitBreakerFactory
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread
+from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of
 from remora import Call, HealthStatus, Manager, Reply, Status, TransportSpec, hookimpl
 from remora._draft import make_call
 
@@ -176,10 +176,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _report(pipeline: list[Round], fail_after: list[Round], *, check: bool) -> int:
-    steady = [each for each in pipeline if each.is_steady]
-    print(f"rounds: {len(pipeline)}, of which {len(pipeline) - len(steady)} dropped: the machine moved")
-    if not steady:
-        print("nothing to report; try again when the machine is quieter")
+    if not (steady := steady_of(pipeline)):
         return 1
     ratio = statistics.median(each.ratio for each in steady)
     cost = statistics.median(each.ours.cost for each in steady)

@@ -163,6 +163,17 @@ def _give_up(number: int, frame: FrameType | None) -> None:
     raise SystemExit("a slice hangs: a wake-up was lost")
 
 
+def steady_of(rounds: Sequence[Round]) -> list[Round]:
+    """
+    The rounds that count; prints how many do not.
+    """
+    steady = [each for each in rounds if each.is_steady]
+    print(f"rounds: {len(rounds)}, of which {len(rounds) - len(steady)} dropped: the machine moved")
+    if not steady:
+        print("nothing to report; try again when the machine is quieter")
+    return steady
+
+
 def spread(numbers: Sequence[float], digits: int) -> str:
     """
     The median of some numbers, with the smallest and the largest.

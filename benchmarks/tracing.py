@@ -3,8 +3,8 @@ What tracing costs: calls over a transport that does nothing, with OpenTelemetry
 
     python -m benchmarks.tracing [--rounds N] [--seconds S]
 
-Each traced call has two spans, its own and that of its attempt; they are made, and sent nowhere. Slices take turns, as
-in `benchmarks.metrics`.
+Each traced call has two spans, its own and that of its attempt; they are made, and sent nowhere: what a processor takes to
+export them comes on top. Slices take turns, as in `benchmarks.metrics`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import TracerProvider
 
 from benchmarks.metrics import calls
-from benchmarks.rounds import environment, load, run_round, spread
+from benchmarks.rounds import environment, load, run_round, spread, steady_of
 from remora_otel import _tracers
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ def main() -> int:
     print(f"load before: {load()}")
     rounds = [run_round(traced, calls(counted=True), options.seconds) for _ in range(options.rounds)]
     print(f"load after:  {load()}\n")
-    steady = [each for each in rounds if each.is_steady]
-    print(f"rounds: {len(rounds)}, of which {len(rounds) - len(steady)} dropped: the machine moved")
-    if not steady:
-        print("nothing to report; try again when the machine is quieter")
+    if not (steady := steady_of(rounds)):
         return 1
     extra = [each.ours.cost - each.peer_cost for each in steady]
     print(f"us of CPU per call, traced:     {spread([each.ours.cost for each in steady], 2)}")
