@@ -3,8 +3,8 @@ What tracing costs: calls over a transport that does nothing, with OpenTelemetry
 
     python -m benchmarks.tracing [--rounds N] [--seconds S]
 
-Each traced call has two spans, its own and that of its attempt; they are made, and sent nowhere: what a processor takes to
-export them comes on top. Slices take turns, as in `benchmarks.metrics`.
+Each traced call has two spans, its own and that of its attempt; they are made, and sent nowhere: what a processor takes
+to export them comes on top. Slices take turns, as in `benchmarks.metrics`.
 """
 
 from __future__ import annotations
