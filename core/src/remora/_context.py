@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.from_thread
@@ -47,8 +47,18 @@ class CurrentCall:
         """
         The view of a call that arrived from a peer.
         """
-        headers = dict(call.headers)
-        return cls(call.service, call.method, headers, call.request_id, call.deadline, peer, identity=call.identity)
+        draft: Any = _Draft()  # see `_draft`
+        draft.service = call.service
+        draft.method = call.method
+        draft.headers = dict(call.headers)
+        draft.request_id = call.request_id
+        draft.deadline = call.deadline
+        draft.peer = peer
+        draft.reply_headers = {}
+        draft.identity = call.identity
+        draft.__class__ = cls
+        current: CurrentCall = draft
+        return current
 
     @property
     def remaining(self) -> float | None:
@@ -56,6 +66,10 @@ class CurrentCall:
         Seconds left for the answer; None for no limit. Never negative.
         """
         return None if self.deadline is None else max(0.0, self.deadline - _now())
+
+
+class _Draft:
+    __slots__ = CurrentCall.__slots__
 
 
 def _now() -> float:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -35,7 +37,7 @@ from remora.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from remora._catalog import Catalog
     from remora._guard import Guard
@@ -44,26 +46,38 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MOST_CODECS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Handler:
     """
     One method of one service object, ready to be called.
+
+    Attributes:
+        method: What is known about it.
+        function: The bound method.
+        is_async: Whether it gives something to be awaited.
+        takes_request: Whether its one argument is the request.
+        codecs: The codecs of the media types in which it has been called.
     """
 
     method: Method
     function: Callable[..., Any]
     is_async: bool
+    takes_request: bool
+    codecs: dict[str, Codec] = field(default_factory=dict, compare=False, repr=False)
 
-    async def __call__(self, request: object) -> object:
+    def __call__(self, request: object) -> Awaitable[object]:
         """
         The handler's answer; a synchronous handler runs in a thread.
         """
+        if self.takes_request and self.is_async:  # nearly always
+            return _awaitable(self.function(request))
         args, kwargs = self.method.unpack(request)
-        if not self.is_async:
-            return await anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
-        result = self.function(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
+        if self.is_async:
+            return _awaitable(self.function(*args, **kwargs))
+        return anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
 
 
 class Dispatcher:
@@ -125,6 +139,23 @@ class Dispatcher:
         """
         Answer one call (see `remora.protocols.Dispatch`).
         """
+        return await self._admitted(call, peer, anyio.current_effective_deadline())
+
+    def answer_in_time(self, call: Call, peer: str, /) -> Awaitable[Reply]:
+        """
+        Answer one call for a listener that cancels it at its deadline.
+        """
+        return self._admitted(call, peer, math.inf if call.deadline is None else call.deadline)
+
+    async def _admitted(self, call: Call, peer: str, kept: float) -> Reply:
+        """
+        The answer, unless there are reasons to refuse one.
+
+        Args:
+            call: The call.
+            peer: Who calls.
+            kept: The deadline that somebody else sees to.
+        """
         if self._guard is not None:
             call = replace(call, identity=self._guard.admit(call, peer))
         if self._builtin.answers(call.service):
@@ -135,26 +166,29 @@ class Dispatcher:
             raise PluginError(f"the plugin is at its limit of {self._limit} calls", code=Code.RESOURCE_EXHAUSTED)
         self._active += 1
         try:
-            return await self._intercepted(call, peer)
+            if self._interceptors:
+                return await self._intercepted(call, peer, kept)
+            return await self._within_deadline(call, peer, kept)
         finally:
             self._active -= 1
             if not self._active:
                 self._idle.set()
 
-    async def _intercepted(self, call: Call, peer: str) -> Reply:
-        if not self._interceptors:
-            return await self._within_deadline(call, peer)
-        answer = nested(self._interceptors, self._conduct, partial(self._within_deadline, peer=peer))
+    async def _intercepted(self, call: Call, peer: str, kept: float) -> Reply:
+        answer = nested(self._interceptors, self._conduct, partial(self._within_deadline, peer=peer, kept=kept))
         try:
             return await answer(call)
         except ExtensionError as error:  # whose it is, is nobody's business out there
             raise PluginError(f"{call.name} failed", code=Code.INTERNAL) from error
 
-    async def _within_deadline(self, call: Call, peer: str) -> Reply:
-        if call.deadline is None or call.deadline >= anyio.current_effective_deadline():  # the listener keeps it
-            return await self._answer(call, peer)
+    def _within_deadline(self, call: Call, peer: str, kept: float) -> Awaitable[Reply]:
+        if call.deadline is None or call.deadline >= kept:
+            return self._answer(call, peer)
+        return self._answer_within(call.deadline, call, peer)
+
+    async def _answer_within(self, deadline: float, call: Call, peer: str) -> Reply:
         try:
-            with anyio.fail_after(call.deadline - anyio.current_time()):
+            with anyio.fail_after(deadline - anyio.current_time()):
                 return await self._answer(call, peer)
         except TimeoutError as error:  # never the handler's own: that one is an answer by now
             raise DeadlineExceeded(f"{call.name} ran out of time") from error
@@ -162,15 +196,19 @@ class Dispatcher:
             raise _answer_to(error, call) from error
 
     async def _answer(self, call: Call, peer: str) -> Reply:
-        async with self._slots:
+        if self._slots.value:
+            self._slots.acquire_nowait()  # what `acquire` does then, without a coroutine
+        else:
+            await self._slots.acquire()
+        try:
             handler = self._find(call)
-            codec = self._codec(call, handler.method)
+            codec = handler.codecs.get(call.content_type) or self._codec(call, handler)
             request = _decode(codec, call, handler.method)
             current = CurrentCall.of(call, peer)
             token = handled_call.set(current)
             try:
                 result = await handler(request)
-                headers = _reply_headers(current)
+                headers = _reply_headers(current) if current.reply_headers else {}
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
             except BaseExceptionGroup as group:
@@ -178,6 +216,8 @@ class Dispatcher:
             finally:
                 handled_call.reset(token)
             return make_reply(_encode(codec, call, result), codec.content_type, headers)
+        finally:
+            self._slots.release()
 
     def _find(self, call: Call) -> Handler:
         found = self._handlers.get((call.service, call.method))
@@ -185,18 +225,21 @@ class Dispatcher:
             raise PluginError(f"there is no method {call.name}", code=Code.UNIMPLEMENTED)
         return found
 
-    def _codec(self, call: Call, method: Method) -> Codec:
+    def _codec(self, call: Call, handler: Handler) -> Codec:
         """
         The codec that the caller names, or else the one that the method's record types ask for.
         """
         if not call.content_type:
-            return self._catalog.codec_of(method.request, method.response)
-        codec = self._catalog.codec_for(call.content_type)
+            codec: Codec | None = self._catalog.codec_of(handler.method.request, handler.method.response)
+        else:
+            codec = self._catalog.codec_for(call.content_type)
         if codec is None:
             raise PluginError(
                 f"the media type {call.content_type!r} is not understood; send application/json",
                 code=Code.INVALID_ARGUMENT,
             )
+        if len(handler.codecs) < _MOST_CODECS:
+            handler.codecs[call.content_type] = codec
         return codec
 
 
@@ -205,7 +248,12 @@ def _handlers(instance: object) -> dict[str, Handler]:
         raise ConfigError(f"{instance.__qualname__} is a class; serve an instance of it, {instance.__qualname__}()")
     cls = type(instance)
     found = {
-        name: Handler(method, getattr(instance, method.attribute), _is_async(getattr(cls, method.attribute)))
+        name: Handler(
+            method,
+            getattr(instance, method.attribute),
+            _is_async(getattr(cls, method.attribute)),
+            _takes_request(method),
+        )
         for name, method in methods_of(cls).items()
     }
     if not found:
@@ -215,6 +263,24 @@ def _handlers(instance: object) -> dict[str, Handler]:
 
 def _is_async(function: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
+def _takes_request(method: Method) -> bool:
+    parameters = list(method.signature.parameters.values())
+    return len(parameters) == 1 and parameters[0].kind is not inspect.Parameter.KEYWORD_ONLY
+
+
+def _awaitable(result: object) -> Awaitable[object]:
+    """
+    What to wait for; the wrapper of a coroutine function may give its answer at once.
+    """
+    if type(result) is CoroutineType or inspect.isawaitable(result):
+        return result
+    return _given(result)
+
+
+async def _given(result: object) -> object:
+    return result
 
 
 def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
@@ -243,8 +309,6 @@ def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict
 
 
 def _reply_headers(current: CurrentCall) -> dict[str, str]:
-    if not current.reply_headers:
-        return {}
     try:
         return checked_headers(current.reply_headers)
     except InvalidRequest as error:  # the handler's mistake, not its caller's

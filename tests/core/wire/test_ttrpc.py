@@ -5,6 +5,7 @@ The messages of ttrpc.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import Call, Code, PluginError, RemoraError, Reply
-from remora.wire import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
+from remora.wire import PROTOBUF, _ttrpc, decode_request, decode_response, encode_error, encode_reply, encode_request
 
 text = st.text(max_size=20)
 names = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).filter(
@@ -36,6 +37,26 @@ def test_a_call_is_read_as_it_was_written(call: Call) -> None:
     All that travels.
     """
     assert call == decode_request(encode_request(call, 0.0), 0.0)
+
+
+@given(calls.flatmap(lambda call: st.tuples(st.just(encode_request(call, 0.0)), st.integers(0, 400))), st.binary())
+def test_the_quick_reading_of_a_request_is_the_same(written: tuple[bytes, int], garbage: bytes) -> None:
+    """
+    Also of one that is cut off, or goes on with something else.
+    """
+    message = written[0][: written[1]] + garbage
+
+    assert outcome(lambda: _ttrpc._any_request(message, 0.0)) == outcome(lambda: decode_request(message, 0.0))
+
+
+def outcome(read: Callable[[], Call]) -> Call | None:
+    """
+    What is read; None when it is no request.
+    """
+    try:
+        return read()
+    except ValueError:
+        return None
 
 
 @given(st.binary(max_size=200), text.filter(bool), headers)

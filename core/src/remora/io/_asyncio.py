@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+
+    from remora.io._pipe import Hold
 
 
 class Pump:
@@ -21,14 +23,23 @@ class Pump:
         descriptor: What to wait for.
         read: The next bytes; None for none yet, empty at the end; raises what goes wrong.
         take: Takes them.
+        hold: Asked after each time; what it returns is called and waited for before more is read.
     """
 
-    def __init__(self, descriptor: int, read: Callable[[], bytes | None], take: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        read: Callable[[], bytes | None],
+        take: Callable[[bytes], object],
+        hold: Hold | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._descriptor = descriptor
         self._read = read
         self._take = take
-        self._ended = self._loop.create_future()
+        self._hold = hold
+        self._room: Callable[[], Awaitable[None]] | None = None
+        self._pause = self._loop.create_future()
         self._error: Exception | None = None
 
     async def run(self) -> None:
@@ -39,9 +50,11 @@ class Pump:
             anyio.EndOfStream: The peer has closed its side.
             Exception: What `read` or `take` has raised, or what `stop` was told.
         """
-        self._loop.add_reader(self._descriptor, self._arrived)
         try:
-            await self._ended
+            while self._descriptor >= 0:
+                self._loop.add_reader(self._descriptor, self._arrived)
+                await self._pause
+                await self._until_there_is_room()
         finally:
             self.stop(None)
         if self._error is not None:
@@ -54,9 +67,15 @@ class Pump:
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             self._descriptor = -1
-        if not self._ended.done():
             self._error = error  # in a future it would be reported when nobody waits any more
-            self._ended.set_result(None)
+        if not self._pause.done():
+            self._pause.set_result(None)
+
+    async def _until_there_is_room(self) -> None:
+        if self._room is not None:
+            self._pause = self._loop.create_future()
+            room, self._room = self._room, None
+            await room()
 
     def _arrived(self) -> None:
         try:
@@ -66,5 +85,12 @@ class Pump:
             if not data:
                 raise anyio.EndOfStream
             self._take(data)
+            if self._hold is not None and (room := self._hold()) is not None:
+                self._rest(room)
         except Exception as error:
             self.stop(error)
+
+    def _rest(self, room: Callable[[], Awaitable[None]]) -> None:
+        self._loop.remove_reader(self._descriptor)
+        self._room = room
+        self._pause.set_result(None)

@@ -192,9 +192,11 @@ class TtrpcChannel:
 
     def _arrived(self, data: bytes) -> None:
         self._decoder.feed(data)
-        self._outbox.received()
+        frames = 0
         while (frame := self._decoder.next_frame()) is not None:
             self._take(frame)
+            frames += 1
+        self._outbox.may_send_now = frames == 1  # many callers wake: what they ask next goes out in one go
 
     def _take(self, frame: Frame | Oversize) -> None:
         if frame.kind != RESPONSE or (pending := self._close(frame.stream_id)) is None:

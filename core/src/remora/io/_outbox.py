@@ -4,9 +4,9 @@ What waits to be written to a connection.
 Callers put frames down and go on; one writer takes all that lies there at once and writes it in one go. So there is no
 lock around a send, and a caller that is cancelled never leaves half a frame on the wire.
 
-Where the pipe can write without waiting, the first frame after each arrival goes out at once, which spares a lone
-caller the way through the writer; those that follow it in the same step are written together, on asyncio by a callback
-of the loop. What the socket does not take at once is the writer's.
+Where the pipe can write without waiting, the first frame after one that arrived alone goes out at once, which spares a
+lone caller the way through the writer; all others of one step are written together, on asyncio by a callback of the
+loop. What the socket does not take at once is the writer's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from remora.io._loop import soon, waiters
 from remora.io._pipe import SocketPipe
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from remora.io._loop import Waiter
     from remora.io._pipe import BytePipe
 
@@ -30,6 +32,9 @@ _WRITTEN = 0
 class Outbox:
     """
     Frames on their way out, in order.
+
+    Attributes:
+        may_send_now: Whether the next frame is to go out at once; set when just one has arrived.
     """
 
     def __init__(self, pipe: BytePipe) -> None:
@@ -37,7 +42,7 @@ class Outbox:
         self._send_now = pipe.send_now if isinstance(pipe, SocketPipe) else None
         self._soon = soon() if self._send_now else None
         self._waiter = waiters()
-        self._may_send_now = False
+        self.may_send_now = False
         self._is_writing = False
         self._is_flushing = False
         self._frames: dict[int, bytes] = {}
@@ -54,19 +59,13 @@ class Outbox:
         Returns:
             A ticket with which it can be withdrawn as long as nothing of it has been written.
         """
-        if self._may_send_now and self._send_now is not None and not (self._frames or self._rest or self._is_writing):
-            self._may_send_now = False
+        if self.may_send_now and self._send_now is not None and not (self._frames or self._rest or self._is_writing):
+            self.may_send_now = False
             if written := self._send_now(frame):
                 if written < len(frame):
                     self._finish(frame[written:])
                 return _WRITTEN
         return self._queue(frame)
-
-    def received(self) -> None:
-        """
-        Say that bytes have arrived, so that the step of the loop in which the last frame went out is over.
-        """
-        self._may_send_now = True
 
     def withdraw(self, ticket: int) -> bool:
         """
@@ -79,10 +78,13 @@ class Outbox:
         self._size -= len(frame)
         return bool(frame)
 
-    async def wait_for_room(self) -> None:
+    def hold(self) -> Callable[[], Awaitable[None]] | None:
         """
-        Wait until the peer has taken so much that more may be queued.
+        What to wait for before more is read whose answers would be queued here; None while there is room.
         """
+        return self._wait_for_room if self._size > _ROOM else None
+
+    async def _wait_for_room(self) -> None:
         while self._size > _ROOM:
             self._room = self._room or anyio.Event()
             await self._room.wait()

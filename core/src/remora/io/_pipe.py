@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from remora.io._asyncio import Pump
 
+    Hold = Callable[[], Callable[[], Awaitable[None]] | None]
+    """Says whether reading has to pause, and then what waits until it may go on."""
+
 _CHUNK = 64 * 1024
 
 
@@ -81,9 +84,13 @@ class SocketPipe:
             raise anyio.EndOfStream
         return data
 
-    async def pump(self, take: Callable[[bytes], object]) -> None:
+    async def pump(self, take: Callable[[bytes], object], hold: Hold | None = None) -> None:
         """
         Hand all bytes that arrive to `take`, in place of `receive`, until the connection ends.
+
+        Args:
+            take: Takes them.
+            hold: Asked after each time; what it returns is called and waited for before more is read.
 
         Raises:
             anyio.EndOfStream: The peer has closed its side.
@@ -95,11 +102,11 @@ class SocketPipe:
         if runs_on_trio():
             from remora.io import _trio
 
-            await _trio.pump(self._socket, self._read, take, chunk=_CHUNK)
+            await _trio.pump(self._socket, self._read, take, hold, chunk=_CHUNK)
             return
         from remora.io._asyncio import Pump
 
-        self._pump = Pump(self._socket.fileno(), self._read, take)
+        self._pump = Pump(self._socket.fileno(), self._read, take, hold)
         await self._pump.run()
 
     async def send(self, item: bytes, /) -> None:
@@ -165,11 +172,13 @@ class SocketPipe:
         return anyio.BrokenResourceError() if self._is_open() else anyio.ClosedResourceError()
 
 
-async def pump(pipe: BytePipe, take: Callable[[bytes], object]) -> None:
+async def pump(pipe: BytePipe, take: Callable[[bytes], object], hold: Hold | None = None) -> None:
     """
-    Hand all bytes that arrive through a pipe to `take`, until `receive` raises.
+    Hand all bytes that arrive through a pipe to `take`, until `receive` raises (see `SocketPipe.pump`).
     """
     if isinstance(pipe, SocketPipe):
-        await pipe.pump(take)
+        await pipe.pump(take, hold)
     while True:
         take(await pipe.receive())
+        if hold is not None and (room := hold()) is not None:
+            await room()

@@ -5,14 +5,16 @@ The server's side of a ttrpc connection: requests become calls of a dispatch fun
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
+from remora.io._crew import Crew
+from remora.io._deadlines import Deadlines
 from remora.io._loop import loop_clock
 from remora.io._outbox import Outbox
+from remora.io._pipe import pump
 from remora.wire import (
     CANCEL,
     DEFAULT_MAX_MESSAGE_SIZE,
@@ -52,23 +54,53 @@ async def serve_ttrpc(
             await stream.aclose()
 
 
+class _Request:
+    """
+    A call that is being answered.
+
+    Attributes:
+        number: Its stream.
+        call: What is asked.
+        scope: Cancels the answer; None before and after.
+        is_late: Whether its deadline has passed.
+        is_off: Whether nobody is to be asked any more.
+    """
+
+    __slots__ = ("call", "is_late", "is_off", "number", "scope")
+
+    def __init__(self, number: int, call: Call) -> None:
+        self.number = number
+        self.call = call
+        self.scope: anyio.CancelScope | None = None
+        self.is_late = False
+        self.is_off = False
+
+    def call_off(self) -> None:
+        self.is_off = True
+        if self.scope is not None:
+            self.scope.cancel()
+
+
 class _Connection:
     def __init__(self, stream: BytePipe, dispatch: Dispatch, peer: str, max_message_size: int) -> None:
         self._stream = stream
-        self._dispatch = dispatch
+        self._answer = getattr(dispatch, "answer_in_time", dispatch)
         self._peer = peer
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._outbox = Outbox(stream)
         self._clock = loop_clock()
-        self._scopes: dict[int, anyio.CancelScope] = {}
+        self._requests: dict[int, _Request] = {}
+        self._deadlines = Deadlines()
         self._tasks = anyio.create_task_group()
+        self._crew = Crew(self._tasks, self._handle)
 
     async def run(self) -> None:
         async with self._tasks:
             self._tasks.start_soon(self._write)
+            self._tasks.start_soon(self._deadlines.watch, self._expire)
             try:
-                await self._read()
+                await pump(self._stream, self._arrived, self._outbox.hold)
             except (WireError, WrongProtocol) as error:
                 _log.warning("closing the connection of %s: %s", self._peer, error)
             except _GONE:
@@ -81,13 +113,16 @@ class _Connection:
         except _GONE:
             self._tasks.cancel_scope.cancel()
 
-    async def _read(self) -> None:
-        while True:
-            self._decoder.feed(await self._stream.receive())
-            self._outbox.received()
-            while (frame := self._decoder.next_frame()) is not None:
-                self._take(frame)
-            await self._outbox.wait_for_room()
+    def _arrived(self, data: bytes) -> None:
+        """
+        An answer to a lone request is written at once; those to many in one go are.
+        """
+        self._decoder.feed(data)
+        frames = 0
+        while (frame := self._decoder.next_frame()) is not None:
+            self._take(frame)
+            frames += 1
+        self._outbox.may_send_now = frames == 1
 
     def _take(self, frame: Frame | Oversize) -> None:
         if isinstance(frame, Oversize):
@@ -95,48 +130,56 @@ class _Connection:
                 self._refuse_oversize(frame)
         elif frame.kind == REQUEST:
             self._accept(frame)
-        elif frame.kind == CANCEL and (scope := self._scopes.get(frame.stream_id)) is not None:
-            scope.cancel()
+        elif frame.kind == CANCEL and (request := self._requests.get(frame.stream_id)) is not None:
+            request.call_off()
 
     def _refuse_oversize(self, frame: Oversize) -> None:
-        self._answer(
+        self._respond(
             frame.stream_id,
             encode_error(MessageTooLarge(f"the request has {frame.size} bytes; {self._limit} are allowed")),
         )
 
     def _accept(self, frame: Frame) -> None:
+        number = frame.stream_id
         try:
             call = decode_request(frame.message, self._clock())
-            self._check_number(frame.stream_id)
+            self._check_number(number)
         except ValueError as error:
             refusal = PluginError(f"the request is no ttrpc request: {error}", code=Code.INVALID_ARGUMENT)
-            self._answer(frame.stream_id, encode_error(refusal))
+            self._respond(number, encode_error(refusal))
             return
-        scope = anyio.CancelScope(deadline=math.inf if call.deadline is None else call.deadline)
-        self._scopes[frame.stream_id] = scope
-        self._tasks.start_soon(self._handle, frame.stream_id, call, scope)
+        self._requests[number] = request = _Request(number, call)
+        if call.deadline is not None:
+            self._deadlines.add(number, call.deadline)
+        self._crew.add(request)
 
     def _check_number(self, number: int) -> None:
         if number % 2 == 0:
             raise ValueError("a client's stream numbers are odd")
-        if number in self._scopes:
+        if number in self._requests:
             raise ValueError(f"stream {number} is in use")
 
-    async def _handle(self, number: int, call: Call, scope: anyio.CancelScope) -> None:
+    def _expire(self, number: int) -> None:
+        if (request := self._requests.get(number)) is not None:
+            request.is_late = True
+            request.call_off()
+
+    async def _handle(self, request: _Request) -> None:
         message: bytes | None = None
         try:
-            with scope:
-                message = await self._ask(call)
+            if not request.is_off:
+                message = await self._ask(request.call)
         finally:
-            del self._scopes[number]
-        if message is None and scope.deadline <= self._clock():
-            message = encode_error(DeadlineExceeded("the plugin ran out of time"))
-        if message is not None:
-            self._answer(number, message)
+            del self._requests[request.number]
+            self._deadlines.discard(request.number)
+            if message is None and request.is_late:
+                message = encode_error(DeadlineExceeded("the plugin ran out of time"))
+            if message is not None:
+                self._respond(request.number, message)
 
     async def _ask(self, call: Call) -> bytes:
         try:
-            message = encode_reply(await self._dispatch(call, self._peer))
+            message = encode_reply(await self._answer(call, self._peer))
         except RemoraError as error:
             message = _encode_error(error)
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
@@ -146,7 +189,7 @@ class _Connection:
             return encode_error(MessageTooLarge(f"the reply has {len(message)} bytes; {self._limit} are allowed"))
         return message
 
-    def _answer(self, number: int, message: bytes) -> None:
+    def _respond(self, number: int, message: bytes) -> None:
         self._outbox.put(encode_frame(number, RESPONSE, message))
 
 

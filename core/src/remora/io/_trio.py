@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
+    from remora.io._pipe import Hold
+
 
 async def pump(
-    connected: socket.socket, read: Callable[[], bytes | None], take: Callable[[bytes], object], *, chunk: int
+    connected: socket.socket,
+    read: Callable[[], bytes | None],
+    take: Callable[[bytes], object],
+    hold: Hold | None = None,
+    *,
+    chunk: int,
 ) -> None:
     """
     Hand over what arrives at a socket, until something goes wrong.
@@ -25,6 +32,7 @@ async def pump(
         connected: The socket.
         read: The next bytes; None for none yet, empty at the end; raises what goes wrong.
         take: Takes them.
+        hold: Asked after each time; what it returns is called and waited for before more is read.
         chunk: How many bytes are read at once; as many mean that more may be there.
 
     Raises:
@@ -39,6 +47,8 @@ async def pump(
         if not data:
             raise anyio.EndOfStream
         take(data)
+        if hold is not None and (room := hold()) is not None:
+            await room()
         if len(data) == chunk:
             await trio.lowlevel.checkpoint()
         else:

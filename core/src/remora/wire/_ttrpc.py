@@ -43,7 +43,10 @@ _RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
 _NANOSECONDS = 1_000_000_000
 _FOREVER = 1 << 32
 _REPLY_PAYLOAD_KEY = _REPLY_PAYLOAD << 3 | 2
+_PAYLOAD_KEY, _TIMEOUT_KEY, _METADATA_KEY = _PAYLOAD << 3 | 2, _TIMEOUT << 3, _METADATA << 3 | 2
 _IDENTIFIER = encode_text(1, _REQUEST_ID)
+_IDENTIFIER_AND_KEY = _IDENTIFIER + b"\x12"
+_IDENTIFIER_START = len(_IDENTIFIER_AND_KEY) + 1
 _SHORT, _UNTOLD = 128, "-"
 _USUAL = 46
 
@@ -79,6 +82,52 @@ def decode_request(message: bytes, now: float) -> Call:
     Raises:
         ValueError: The bytes are no such message.
     """
+    try:
+        call = _usual_request(message, now)
+    except IndexError:  # it is cut off somewhere
+        call = None
+    return call or _any_request(message, now)
+
+
+def _usual_request(message: bytes, now: float) -> Call | None:
+    """
+    The call in a Request whose fields stand in their order and are as short as usual; None for any other.
+    """
+    end = _end_of_short(message, _METHOD, _end_of_short(message, _SERVICE, 0))
+    service, method = _target_in(message[:end])
+    payload, timeout, size = b"", 0, len(message)
+    if end < size and message[end] == _PAYLOAD_KEY:
+        length, start = decode_varint(message, end + 1)
+        end = start + length
+        payload = message[start:end]
+    if end < size and message[end] == _TIMEOUT_KEY:
+        timeout, end = decode_varint(message, end + 1)
+    metadata: dict[str, str] = {}
+    while end < size:
+        if message[end] != _METADATA_KEY or message[end + 1] >= 0x80:
+            return None
+        start = end + 2
+        end = start + message[end + 1]
+        _add_entry(metadata, message[start:end])
+    return None if end > size else _request(service, method, payload, decode_signed(timeout), metadata, now)
+
+
+def _end_of_short(message: bytes, field: int, start: int) -> int:
+    """
+    Where a short text ends that starts here; here, when another field does.
+    """
+    if message[start] != field << 3 | 2 or message[start + 1] >= 0x80:
+        return start
+    return start + 2 + message[start + 1]
+
+
+@lru_cache(maxsize=1024)
+def _target_in(start: bytes) -> tuple[str, str]:
+    call = _any_request(start, 0.0)
+    return call.service, call.method
+
+
+def _any_request(message: bytes, now: float) -> Call:
     service, method, payload, timeout = "", "", b"", 0
     metadata: dict[str, str] = {}
     for field, value in fields(message):
@@ -92,6 +141,10 @@ def decode_request(message: bytes, now: float) -> Call:
             timeout = decode_signed(value)
         elif field == _METADATA:
             _add_entry(metadata, decode_bytes(value))
+    return _request(service, method, payload, timeout, metadata, now)
+
+
+def _request(service: str, method: str, payload: bytes, timeout: int, metadata: dict[str, str], now: float) -> Call:
     return make_call(
         service,
         method,
@@ -226,6 +279,9 @@ def _entry(key: str, value: str) -> bytes:
 
 
 def _add_entry(metadata: dict[str, str], data: bytes) -> None:
+    if data.startswith(_IDENTIFIER_AND_KEY) and data[len(_IDENTIFIER_AND_KEY)] == len(data) - _IDENTIFIER_START:
+        metadata[_REQUEST_ID] = data[_IDENTIFIER_START:].decode()  # nearly always new, so not worth to be remembered
+        return
     key, text = _usual_entry(data) if len(data) < _USUAL else _entry_in(data)
     metadata[key] = f"{metadata[key]}, {text}" if key in metadata and key not in _RESERVED else text
 

@@ -17,7 +17,7 @@ from remora.io import SocketPipe
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 _MOST_WORDS = 64 * 1024
 
@@ -68,7 +68,9 @@ class ChildPipe(SocketPipe):
             pass
         return data
 
-    async def pump(self, take: Callable[[bytes], object]) -> None:
+    async def pump(
+        self, take: Callable[[bytes], object], hold: Callable[[], Callable[[], Awaitable[None]] | None] | None = None
+    ) -> None:
         """
         Hand over the bytes that arrive, as `SocketPipe.pump`.
         """
@@ -77,7 +79,7 @@ class ChildPipe(SocketPipe):
             if frames := self._foreword.feed(data):
                 take(frames)
 
-        await super().pump(heard)
+        await super().pump(heard, hold)
 
 
 def _is_answer(words: bytearray) -> bool:
