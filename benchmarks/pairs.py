@@ -23,6 +23,17 @@ SIZES = (100, 64 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """
+    The ratio of CPU that is aimed at, and where.
+    """
+
+    ratio: float
+    backends: tuple[str, ...] = BACKENDS
+    callers: tuple[int, ...] = CALLERS
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """
     Ours beside a peer.
@@ -34,7 +45,7 @@ class Pair:
         peer: The peer; one that knows only asyncio.
         our_server: The kind of server that ours calls; empty for none.
         peer_server: The kind of server that the peer calls.
-        target: The ratio of CPU that is aimed at.
+        targets: What is aimed at; the first that holds for a place counts.
         callers: How many call at once.
         sizes: Bytes of payload.
         backends: Where ours runs.
@@ -47,11 +58,18 @@ class Pair:
     peer: Make
     our_server: str = ""
     peer_server: str = ""
-    target: float | None = None
+    targets: tuple[Target, ...] = ()
     callers: tuple[int, ...] = CALLERS
     sizes: tuple[int, ...] = SIZES
     backends: tuple[str, ...] = BACKENDS
     peer_knows_trio: bool = False
+
+    def target(self, backend: str, callers: int) -> float | None:
+        """
+        What is aimed at in one place; None when nothing is.
+        """
+        found = (each.ratio for each in self.targets if backend in each.backends and callers in each.callers)
+        return next(found, None)
 
 
 def _pipeline(_: str, __: bytes, callers: int) -> Contender:
@@ -70,7 +88,7 @@ def _over_channel(family: str, server: str) -> Pair:
         ours.over_channel,
         server,
         server,
-        target=1.6,
+        targets=(Target(1.6),),
         callers=(1, 32),
         sizes=(100,),
         peer_knows_trio=True,
@@ -80,24 +98,24 @@ def _over_channel(family: str, server: str) -> Pair:
 PAIRS = (
     Pair(
         "overhead", "pipeline / hand-wired policies, no transport", _pipeline, _hand_wired,
-        target=0.12, callers=(1,), sizes=(100,), backends=("asyncio", "uvloop"),
+        targets=(Target(0.12),), callers=(1,), sizes=(100,), backends=("asyncio", "uvloop"),
     ),
     Pair(
         "codec", "JSON record of 6 fields / msgspec", codec.json_codec, codec.direct_msgspec,
-        target=1.3, callers=(1,), sizes=(100,), backends=("asyncio",),
+        targets=(Target(1.3),), callers=(1,), sizes=(100,), backends=("asyncio",),
     ),
     Pair("http", "http: framework / httpx", ours.through_pipeline, peers_http.bare_httpx, "http", "http",
-         target=0.12, peer_knows_trio=True),
+         targets=(Target(0.12),), peer_knows_trio=True),
     Pair("http", "http: framework / aiohttp", ours.through_pipeline, peers_http.bare_aiohttp, "http", "http",
-         target=0.5),
+         targets=(Target(0.5),)),
     Pair("http", "http: framework / httpx hand-wired", ours.through_pipeline, peers_http.hand_wired_httpx, "http",
          "http", sizes=(100,)),
     _over_channel("http", "http"),
     Pair("unix", "unix: framework / pool of asyncio streams", ours.through_pipeline, peers_streams.unix_pool, "unix",
-         "frames", target=1.0),
+         "frames", targets=(Target(1.6, callers=(1,)), Target(1.5, backends=("trio",)), Target(1.0))),
     _over_channel("unix", "unix"),
     Pair("grpc", "grpc: framework / grpc.aio", ours.through_pipeline, peers_grpc.bare_grpc, "grpc", "grpc",
-         target=1.1),
+         targets=(Target(1.1, backends=("asyncio", "uvloop")), Target(1.6, callers=(32, 256)))),
     Pair("exec", "exec: framework / asyncio subprocess with a lock", ours.through_pipeline,
-         peers_streams.child_and_lock, "exec", "", target=0.6),
+         peers_streams.child_and_lock, "exec", "", targets=(Target(0.6, callers=(32, 256)),)),
 )  # fmt: skip

@@ -103,7 +103,7 @@ class Result:
             backend=backend,
             callers=callers,
             size=size,
-            target=pair.target,
+            target=pair.target(backend, callers),
             rounds=len(rounds),
             dropped=len(rounds) - len(steady),
             ratio=figures(lambda each: each.ratio),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.pairs import PAIRS
 from tests.architecture.sources import ROOT
 
 
@@ -28,3 +29,15 @@ def test_a_quick_run_writes_figures_table_and_plot(tmp_path: Path) -> None:
     assert all(each["rounds"] == 1 for each in document["results"])
     assert "| pair | backend |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "results.svg").read_text().startswith("<svg")
+
+
+def test_each_place_has_its_own_target() -> None:
+    """
+    Those of a lone caller and of trio differ from the others.
+    """
+    unix = next(pair for pair in PAIRS if pair.name.startswith("unix: framework / pool"))
+    grpc = next(pair for pair in PAIRS if pair.name == "grpc: framework / grpc.aio")
+
+    assert [1.6, 1.0, 1.0] == [unix.target("asyncio", callers) for callers in (1, 32, 256)]
+    assert [1.6, 1.5, 1.5] == [unix.target("trio", callers) for callers in (1, 32, 256)]
+    assert [1.1, 1.6, None] == [grpc.target(*place) for place in (("asyncio", 1), ("trio", 32), ("trio", 1))]

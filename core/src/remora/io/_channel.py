@@ -98,6 +98,7 @@ class TtrpcChannel:
         self._scopes: list[anyio.CancelScope] = []
         self._read_to_end = anyio.Event()
         self._ended = anyio.Event()
+        self._is_over = False  # whether it has ended, for those who ask often
         self._cause: RemoraError | None = None
 
     async def call(self, call: Call) -> Reply:
@@ -130,6 +131,8 @@ class TtrpcChannel:
 
     def _start(self, call: Call) -> tuple[int, Pending]:
         message = self._encode(call, self._clock())
+        if self._is_over:
+            raise self._loss(sent=False)
         pending = Pending(call.content_type, self._waiter())
         number = self._open(pending)
         pending.ticket = self._outbox.put(encode_frame(number, REQUEST, message))
@@ -149,11 +152,11 @@ class TtrpcChannel:
         return message
 
     def _open(self, pending: Pending) -> int:
-        if self._ended.is_set():
-            raise self._loss(sent=False)
-        if self._streams.is_exhausted:
-            raise ConnectionLost("the connection has no stream number left; it is being replaced", sent=False)
-        return self._streams.open(pending)
+        try:
+            return self._streams.open(pending)
+        except OverflowError:
+            lost = "the connection has no stream number left; it is being replaced"
+            raise ConnectionLost(lost, sent=False) from None
 
     def _abandon(self, number: int) -> None:
         """
@@ -201,13 +204,13 @@ class TtrpcChannel:
     def _take(self, frame: Frame | Oversize) -> None:
         if frame.kind != RESPONSE or (pending := self._close(frame.stream_id)) is None:
             return
-        if isinstance(frame, Oversize):
-            pending.fail(MessageTooLarge(f"the reply has {frame.size} bytes; {self._limit} are allowed"))
-        else:
+        if type(frame) is Frame:
             pending.succeed(frame.message)
+        elif isinstance(frame, Oversize):
+            pending.fail(MessageTooLarge(f"the reply has {frame.size} bytes; {self._limit} are allowed"))
 
     def _explain(self, error: Exception) -> RemoraError | None:
-        if self._ended.is_set() or (isinstance(error, anyio.EndOfStream) and self._is_quiet()):
+        if self._is_over or (isinstance(error, anyio.EndOfStream) and self._is_quiet()):
             return None
         lost = ConnectionLost(f"the peer closed the connection{self._doubt()}")
         lost.__cause__ = error
@@ -237,9 +240,10 @@ class TtrpcChannel:
         await self._deadlines.watch(self._expire)
 
     def _end(self, cause: RemoraError | None) -> None:
-        if self._ended.is_set():
+        if self._is_over:
             return
         self._cause = cause
+        self._is_over = True
         self._ended.set()
         for pending in self._streams.close_all():
             pending.fail(self._loss(sent=not self._outbox.withdraw(pending.ticket)))

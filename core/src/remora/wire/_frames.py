@@ -124,6 +124,9 @@ class FrameDecoder:
                 if isinstance(buffer, bytes):
                     return Frame(stream_id, kind, buffer[start:end])
                 return Frame(stream_id, kind, bytes(memoryview(buffer)[start:end]))
+        elif self._position == len(buffer):
+            self._forget()
+            return None
         return self._next_frame()
 
     def _next_frame(self) -> Frame | Oversize | None:

@@ -42,10 +42,10 @@ class StreamTable(Generic[T]):
         Raises:
             OverflowError: No number is left.
         """
-        if self.is_exhausted:
-            raise OverflowError("the connection has no stream number left")
         number = self._next
-        self._next += 2
+        if number > _LAST:
+            raise OverflowError("the connection has no stream number left")
+        self._next = number + 2
         self._waiting[number] = waiter
         return number
 

@@ -22,7 +22,7 @@ class Bridge(Protocol):
     Runs coroutines on either side and hands their end to the other; cancelling the waiting side cancels them.
     """
 
-    async def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> Awaitable[T]:
         """
         On the caller's loop: have the coroutine run on grpcio's.
         """
@@ -40,8 +40,8 @@ class _Direct:
     The bridge of asyncio.
     """
 
-    async def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
-        return await function(*args)
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> Awaitable[T]:
+        return function(*args)
 
     async def answer(self, function: Callable[..., Awaitable[T]], /, *args: Any) -> T:
         return await function(*args)

@@ -10,6 +10,7 @@ the errors raised here come from frames that hold none, and so does what they we
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import anyio.lowlevel
@@ -193,11 +194,18 @@ def _metadata(call: Call) -> tuple[Pair, ...]:
     if call.request_id:
         metadata.append((REQUEST_ID, check_value(REQUEST_ID, call.request_id)))
     if call.content_type:
-        metadata.append((CONTENT_TYPE, check_value(CONTENT_TYPE, call.content_type)))
+        metadata.append(_format(call.content_type))
     return tuple(metadata)
 
 
+@lru_cache(maxsize=64)
+def _format(content_type: str) -> Pair:
+    return CONTENT_TYPE, check_value(CONTENT_TYPE, content_type)
+
+
 def _reply(call: Call, payload: bytes, metadata: Sequence[Pair]) -> Reply:
+    if not metadata:
+        return Reply(payload=payload, content_type=call.content_type)
     headers, own = unpack(metadata)
     return Reply(payload=payload, content_type=own.get(CONTENT_TYPE, call.content_type), headers=headers)
 
