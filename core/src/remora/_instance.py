@@ -88,6 +88,7 @@ class Instance:
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
         channel: The way to it while it is ready.
+        send: What carries calls over the channel, each with what proves who makes it.
         error: Why it is not ready.
         next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: Calls under way.
@@ -123,6 +124,7 @@ class Instance:
         self.native_deadline = native_deadline
         self.state = State.STARTING
         self.channel: Channel | None = None
+        self.send: Callable[[Call], Awaitable[Reply]] | None = None
         self.error: RemoraError | None = None
         self.next_try = 0.0
         self.in_flight = 0
@@ -239,19 +241,21 @@ class Instance:
         It takes calls.
         """
         self.state, self.channel, self.error = State.READY, channel, None
+        self.send = self.sender(channel)
         self._ready_since, self._is_warm = self._clock(), False
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """
         It takes no calls; it is tried again at `next_try`.
         """
-        self.state, self.channel, self.error, self.next_try = state, None, error, next_try
+        self.state, self.error, self.next_try = state, error, next_try
+        self._let_go()
 
     def close(self) -> None:
         """
         It takes no calls until it is started again; they wait for that, or go elsewhere.
         """
-        self.channel = None
+        self._let_go()
         if self.state is State.READY:
             self.state = State.STARTING
         elif self.state is State.RETIRED:
@@ -261,7 +265,11 @@ class Instance:
         """
         It is no longer wanted.
         """
-        self.state, self.channel = State.STOPPED, None
+        self.state = State.STOPPED
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.channel = self.send = None
 
     def checked(self, response_time: float | None) -> None:
         """

@@ -231,7 +231,7 @@ class PluginMeter:
             requests, duration = self._bind(call, code)
         requests.inc()
         if (tracing := self._registry.tracing) is None:
-            duration.observe(seconds)
+            duration.record(seconds)
         else:
             duration.observe(seconds, **tracing(call))
         if failure is not None:
@@ -295,7 +295,7 @@ class InstanceMeter:
             attempts = self._cells[code] = self._attempts.bind(*self._labels, code)
         attempts.inc()
         if (tracing := self._registry.tracing) is None:
-            self.duration.observe(seconds)
+            self.duration.record(seconds)
         else:
             self.duration.observe(seconds, **tracing(call))
         if failure is not None:

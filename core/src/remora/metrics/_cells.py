@@ -166,14 +166,21 @@ class BoundHistogram:
         """
         if value != value:
             return
+        self.record(value)
+        if trace_id:
+            bucket = bisect_left(self._bounds, value)
+            self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
+
+    def record(self, value: float) -> None:
+        """
+        Record a value that is a number, and of no trace.
+        """
         bucket = bisect_left(self._bounds, value)
         if get_ident() == self._owner:
             self._counts[bucket] += 1
             self._sum += value
         else:
             self._observe_elsewhere(bucket, value)
-        if trace_id:
-            self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
 
     def read(self) -> Distribution:
         """

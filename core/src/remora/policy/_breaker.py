@@ -126,6 +126,7 @@ class CircuitBreaker:
         state: What it does with calls.
         openings: How often it has opened.
         last_failure: When a call that counts failed last, on its clock; None before the first.
+        shared: What `admit` gives to every call while it is closed; None while it is not.
     """
 
     def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
@@ -142,14 +143,14 @@ class CircuitBreaker:
         self._succeeded = 0
         self._probes: dict[Permit, None] = {}
         self._lapsed: set[Permit] = set()
-        self._shared: Permit | None = Permit()
+        self.shared: Permit | None = Permit()
 
     def admit(self) -> Permit | float:
         """
         A permit for one call, or the seconds until it is worth asking again.
         """
-        if self._shared is not None:
-            return self._shared
+        if self.shared is not None:
+            return self.shared
         refused_for = self.refuses_for()
         if refused_for > 0:
             return refused_for
@@ -172,19 +173,22 @@ class CircuitBreaker:
             return 0.0
         return min(PROBING, next(iter(self._probes)).lapses - now)
 
-    def succeeded(self, permit: Permit, *, duration: float = 0.0) -> StateChange[BreakerState] | None:
+    def succeeded(
+        self, permit: Permit, duration: float = 0.0, now: float | None = None
+    ) -> StateChange[BreakerState] | None:
         """
-        A call has ended well, or with the plugin's own "no", after `duration` seconds.
+        A call has ended well, or with the plugin's own "no", after `duration` seconds. `now` is the time, where it is
+        known already.
         """
         slow = self._config.slow_call_duration
         is_slow = slow is not None and duration >= slow
-        if permit is self._shared:
+        if permit is self.shared:
             if is_slow:
                 return self._count(_SLOW)
             if not self._config.enabled:
                 return None
             window = self._window
-            window.add(_REQUESTS)
+            window.add(_REQUESTS, 1, now)
             totals = window.totals
             return self._tripped() if totals[_FAILURES] or totals[_SLOW] else None
         if not self._take(permit):
@@ -198,7 +202,7 @@ class CircuitBreaker:
         """
         A call has failed in a way that speaks against the instance.
         """
-        if permit is self._shared:
+        if permit is self.shared:
             self.last_failure = self._clock()
             return self._count(_FAILURES, cause)
         if not self._take(permit):
@@ -294,7 +298,7 @@ class CircuitBreaker:
         self._probes.clear()
         self._lapsed.clear()
         self._succeeded = 0
-        self._shared = Permit() if self.state is BreakerState.CLOSED else None
+        self.shared = Permit() if self.state is BreakerState.CLOSED else None
         if self.state is BreakerState.OPEN:
             self._open()
         elif self.state is BreakerState.CLOSED:
