@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from remora._no_meter import NO_METER
 from remora.policy import (
+    BreakerState,
     CircuitBreaker,
     ConcurrencyLimit,
     Gradient,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError
-    from remora.policy import BreakerState, StateChange, Ticket
+    from remora.policy import StateChange, Ticket
     from remora.protocols import Channel
     from remora.types import Call, Endpoint, Reply
 
@@ -100,6 +101,7 @@ class Instance:
         meter: Counts the attempts at it.
         scopes: What calls to it run in, where the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
+        is_prime: Whether nothing speaks against it, but perhaps that it has no room.
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class Instance:
         self.meter: InstanceMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
         self.is_cut = False
+        self.is_prime = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
@@ -182,6 +185,16 @@ class Instance:
         """
         return not self.limit.in_use
 
+    def review(self) -> None:
+        """
+        Take note that its circuit breaker or its health has changed.
+        """
+        self.is_prime = (
+            self.state is State.READY
+            and self.breaker.state is BreakerState.CLOSED
+            and self.condition.status is Status.HEALTHY
+        )
+
     def sender(self, channel: Channel) -> Callable[[Call], Awaitable[Reply]]:
         """
         What carries calls over a channel to it, each with what proves who makes it.
@@ -202,14 +215,16 @@ class Instance:
         self.condition.retune(config.health_check)
         if config.health_check != before.health_check and self.doubt is not None:
             self.doubt.set()
-        return self.breaker.retune(config.circuit_breaker)
+        change = self.breaker.retune(config.circuit_breaker)
+        self.review()
+        return change
 
     def retire(self) -> None:
         """
         It gets no further calls; those in its queue go elsewhere, those under way to it go on.
         """
         if self.state is not State.RETIRED:
-            self.state = State.RETIRED if self.state is State.READY else State.STOPPED
+            self._become(State.RETIRED if self.state is State.READY else State.STOPPED)
         _wake(self.limit.resize(self.limit.limit + self.limit.pending))
 
     def cut(self) -> None:
@@ -234,42 +249,40 @@ class Instance:
         """
         It is being started; calls wait for it.
         """
-        self.state = State.STARTING
+        self._become(State.STARTING)
 
     def ready(self, channel: Channel) -> None:
         """
         It takes calls.
         """
-        self.state, self.channel, self.error = State.READY, channel, None
-        self.send = self.sender(channel)
+        self.channel, self.send, self.error = channel, self.sender(channel), None
         self._ready_since, self._is_warm = self._clock(), False
+        self._become(State.READY)
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """
         It takes no calls; it is tried again at `next_try`.
         """
-        self.state, self.error, self.next_try = state, error, next_try
-        self._let_go()
+        self.channel = self.send = None
+        self.error, self.next_try = error, next_try
+        self._become(state)
 
     def close(self) -> None:
         """
         It takes no calls until it is started again; they wait for that, or go elsewhere.
         """
-        self._let_go()
+        self.channel = self.send = None
         if self.state is State.READY:
-            self.state = State.STARTING
+            self._become(State.STARTING)
         elif self.state is State.RETIRED:
-            self.state = State.STOPPED
+            self._become(State.STOPPED)
 
     def stop(self) -> None:
         """
         It is no longer wanted.
         """
-        self.state = State.STOPPED
-        self._let_go()
-
-    def _let_go(self) -> None:
         self.channel = self.send = None
+        self._become(State.STOPPED)
 
     def checked(self, response_time: float | None) -> None:
         """
@@ -306,6 +319,10 @@ class Instance:
         if self.condition.status is Status.OFFLINE:
             return f"offline: {self.condition.cause}"
         return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s"
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self.review()
 
     def _allowed(self) -> int:
         return self._most if self._gradient is None else min(self._most, self._gradient.limit)

@@ -10,9 +10,9 @@ What lives here: counting. What must not: the metrics' names (see `_built_in`), 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remora import _built_in as table
 from remora._instance import State
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
     from remora.errors import RemoraError
-    from remora.metrics import BoundCounter, BoundHistogram, Counter, Gauge, Histogram, MetricsRegistry
+    from remora.metrics import BoundCounter, BoundHistogram, MetricsRegistry
+    from remora.metrics._instruments import Instrument
     from remora.types import Call, Event
 
 OK = "OK"
@@ -83,7 +84,7 @@ class Meters:
         self._restarts = table.RESTARTS.counter(registry)
         self._reloads = table.RELOADS.counter(registry)
         self._faults = table.FAULTS.counter(registry)
-        self._of_instances: tuple[Counter | Gauge | Histogram, ...] = (
+        self._of_instances: tuple[Instrument, ...] = (
             self.attempts,
             self.attempt_duration,
             self._attempts_in_flight,
@@ -123,6 +124,7 @@ class Meters:
                     peers.remove(instance)
                 if not peers:
                     self._drop(key)
+                meter.close(is_gone=not peers)
                 instance.meter = InstanceMeter(self, route.name, instance.name)
                 self._show(route.name, instance)
 
@@ -177,7 +179,11 @@ class Meters:
         for key, peers in list(self._instances.items()):
             if key[0] != plugin or all(each.state is not State.STOPPED for each in peers):
                 continue
-            if left := [each for each in peers if each.state is not State.STOPPED]:
+            left = [each for each in peers if each.state is not State.STOPPED]
+            for each in peers:
+                if each not in left and isinstance(each.meter, InstanceMeter):
+                    each.meter.close(is_gone=not left)
+            if left:
                 peers[:] = left
             else:
                 self._drop(key)
@@ -203,13 +209,11 @@ class PluginMeter:
     Counts the calls of one plugin.
 
     Attributes:
-        codes: How its calls have ended.
         retries: How often one was tried again.
         last_failure: The last one that failed.
     """
 
     def __init__(self, meters: Meters, plugin: str) -> None:
-        self.codes: defaultdict[str, int] = defaultdict(int)
         self.retries = meters.retries.bind(plugin)
         self.last_failure: Failure | None = None
         self._meters = meters
@@ -217,23 +221,33 @@ class PluginMeter:
         self._plugin = plugin
         self._no_budget = meters.no_budget.bind(plugin)
         self._rate_limited = meters.rate_limited.bind(plugin)
-        self._cells: dict[tuple[str, str, str], tuple[BoundCounter, BoundHistogram]] = {}
+        self._ends: dict[tuple[str, str, str], _Ends] = {}
+        self._past: Counter[str] = Counter()
+
+    @property
+    def codes(self) -> Counter[str]:
+        """
+        How its calls have ended.
+        """
+        codes = self._past.copy()
+        for (_, _, code), ends in list(self._ends.items()):
+            codes[code] += ends.tally.number
+        return codes
 
     def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
         A call has ended, as far as its caller can see.
         """
         code = OK if failure is None else failure.code
-        self.codes[code] += 1
         try:
-            requests, duration = self._cells[call.service, call.method, code]
+            ends = self._ends[call.service, call.method, code]
         except KeyError:
-            requests, duration = self._bind(call, code)
-        requests.inc()
+            ends = self._bind(call, code)
+        ends.tally.number += 1
         if (tracing := self._registry.tracing) is None:
-            duration.record(seconds)
+            ends.spread.add(seconds)
         else:
-            duration.observe(seconds, **tracing(call))
+            ends.duration.observe(seconds, **tracing(call))
         if failure is not None:
             self._failed(failure)
 
@@ -254,12 +268,15 @@ class PluginMeter:
         if isinstance(failure, RateLimited):
             self._rate_limited.inc()
 
-    def _bind(self, call: Call, code: str) -> tuple[BoundCounter, BoundHistogram]:
-        if len(self._cells) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
-            self._cells.clear()
+    def _bind(self, call: Call, code: str) -> _Ends:
+        if len(self._ends) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
+            self._past = self.codes
+            _absorb(self._ends)
+            self._ends.clear()
         requests = self._meters.requests.bind(self._plugin, call.name, code)
-        cells = requests, self._meters.duration.bind(self._plugin, call.name)
-        return self._cells.setdefault((call.service, call.method, code), cells)
+        duration = self._meters.duration.bind(self._plugin, call.name)
+        ends = self._ends[call.service, call.method, code] = _Ends(requests, duration)
+        return ends
 
 
 class InstanceMeter:
@@ -268,35 +285,71 @@ class InstanceMeter:
 
     Attributes:
         instance: Its name.
-        codes: How they have ended.
         duration: How long they took.
         last_failure: The last one that failed.
     """
 
     def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
-        self.codes: defaultdict[str, int] = defaultdict(int)
         self.instance = instance
         self.duration = meters.attempt_duration.bind(plugin, instance)
         self.last_failure: Failure | None = None
         self._registry = meters.registry
         self._attempts = meters.attempts
         self._labels = (plugin, instance)
-        self._cells: dict[str, BoundCounter] = {}
+        self._ends: dict[str, _Ends] = {}
+
+    @property
+    def codes(self) -> Counter[str]:
+        """
+        How they have ended.
+        """
+        return Counter({code: ends.tally.number for code, ends in list(self._ends.items())})
 
     def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
         An attempt has ended.
         """
         code = OK if failure is None else failure.code
-        self.codes[code] += 1
         try:
-            attempts = self._cells[code]
+            ends = self._ends[code]
         except KeyError:
-            attempts = self._cells[code] = self._attempts.bind(*self._labels, code)
-        attempts.inc()
+            ends = self._ends[code] = _Ends(self._attempts.bind(*self._labels, code), self.duration)
+        ends.tally.number += 1
         if (tracing := self._registry.tracing) is None:
-            self.duration.record(seconds)
+            ends.spread.add(seconds)
         else:
-            self.duration.observe(seconds, **tracing(call))
+            ends.duration.observe(seconds, **tracing(call))
         if failure is not None:
             self.last_failure = _failure(failure, self._labels[1])
+
+    def close(self, *, is_gone: bool) -> None:
+        """
+        Its instance has stopped. What ends after all is counted too, unless the series are gone.
+        """
+        _absorb(self._ends)
+        if not is_gone:
+            self._ends.clear()
+
+
+class _Ends:
+    """
+    What has ended in one way: how often, and how long it took. Meters are on one thread, that of the event loop.
+    """
+
+    __slots__ = ("duration", "requests", "spread", "tally")
+
+    def __init__(self, requests: BoundCounter, duration: BoundHistogram) -> None:
+        self.requests, self.tally = requests, requests.part()
+        self.duration, self.spread = duration, duration.part()
+
+    def absorb(self) -> None:
+        """
+        Let the metrics keep the numbers.
+        """
+        self.requests.absorb(self.tally)
+        self.duration.absorb(self.spread)
+
+
+def _absorb(ends: dict[Any, _Ends]) -> None:
+    for each in ends.values():
+        each.absorb()

@@ -77,6 +77,7 @@ class Route:
         self.balancing = balancing
         self.conduct = conduct or Conduct()
         self.calls = DrainCounter(clock=clock)
+        self._enter, self._leave = self.calls.enter, self.calls.leave
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
@@ -157,7 +158,7 @@ class Route:
             raise DeadlineExceeded("no time is left for the call", sent=False)
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if not self.calls.enter():
+        if not self._enter():
             raise Draining("it is being drained and takes no new calls")
         return now
 
@@ -176,9 +177,12 @@ class Route:
             VersionMismatch: All instances have another version than is required.
         """
         instances = self.instances
-        if self._is_flat and not tried and _all_prime(instances):
-            balancing = self.balancing
-            return self._choose(instances, key) if balancing is None else balancing.pick(instances, key)
+        if self._is_flat and not tried:
+            for each in instances:
+                if not (each.is_prime and each.limit.has_room):
+                    break
+            else:  # nothing at all speaks against any of them
+                return self._choose(instances, key)
         able = [each for each in instances if each.is_able]
         if len(able) == 1:
             return able[0]
@@ -236,7 +240,7 @@ class Route:
         """
         A call has ended.
         """
-        self.calls.leave()
+        self._leave()
         if self._waiters and self.calls.state is not _OPEN:
             self.changed()
 
@@ -245,6 +249,7 @@ class Route:
         Publish what a circuit breaker reports.
         """
         if change is not None:
+            instance.review()
             facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
             self._publish(BreakerChanged(time=time.time(), plugin=self.name, instance=instance.name, **facts))
 
@@ -254,6 +259,7 @@ class Route:
         """
         if change is None:
             return
+        instance.review()
         self._publish(
             HealthChanged(
                 time=time.time(),
@@ -327,24 +333,9 @@ class Route:
         return instance.next_try - self.clock()
 
 
-_READY, _CLOSED, _HEALTHY, _OPEN = State.READY, BreakerState.CLOSED, Status.HEALTHY, DrainState.OPEN
+_OPEN = DrainState.OPEN
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
 _RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
-
-
-def _all_prime(instances: Sequence[Instance]) -> bool:
-    """
-    Whether nothing at all speaks against any of them: all are well and have room.
-    """
-    for each in instances:
-        if (
-            each.state is not _READY
-            or each.breaker.state is not _CLOSED
-            or each.condition.status is not _HEALTHY
-            or not each.limit.has_room
-        ):
-            return False
-    return True
 
 
 def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequence[Instance]:

@@ -2,8 +2,9 @@
 Where numbers are kept: one cell for each series, fast for one thread and right for all.
 
 Theory of operation: the first thread that records in a cell owns it and counts there without a lock; in a host that is
-the thread of the event loop. Every other thread counts beside that, under the cell's lock. What is read is the sum of
-both, so nothing is lost and nobody who reads makes anybody wait.
+the thread of the event loop. Every other thread counts beside that, under the cell's lock. Who is sure to be on one
+thread only may have a part of its own, and counts there without asking who it is. What is read is the sum of all, so
+nothing is lost.
 
 What lives here: cells. What must not: names, labels, exporters.
 """
@@ -22,18 +23,59 @@ if TYPE_CHECKING:
 
 
 @final
+class Tally:
+    """
+    A part of a counter, for one thread only.
+
+    Attributes:
+        number: What it has counted; raise it.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
+@final
+class Spread:
+    """
+    A part of a histogram, for one thread only.
+
+    Attributes:
+        counts: How many values there were, by bucket.
+        sum: All of them together.
+    """
+
+    __slots__ = ("_bounds", "counts", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float) -> None:
+        """
+        Record a value, which must be a number.
+        """
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+
+@final
 class BoundCounter:
     """
     A counter with the values of its labels given.
     """
 
-    __slots__ = ("_lock", "_others", "_own", "_owner", "started")
+    __slots__ = ("_lock", "_others", "_own", "_owner", "_parts", "started")
 
     def __init__(self) -> None:
         self.started = time.time()
         self._owner = 0
         self._own: float = 0
         self._others: float = 0
+        self._parts: list[Tally] = []
         self._lock = Lock()
 
     def inc(self) -> None:
@@ -63,7 +105,25 @@ class BoundCounter:
         """
         What has been counted.
         """
-        return self._own + self._others
+        with self._lock:
+            return self._own + self._others + sum(part.number for part in self._parts)
+
+    def part(self) -> Tally:
+        """
+        A new part of it.
+        """
+        with self._lock:
+            self._parts.append(part := Tally())
+        return part
+
+    def absorb(self, part: Tally) -> None:
+        """
+        Keep what a part has counted, and forget the part. Once is enough.
+        """
+        with self._lock:
+            if part in self._parts:
+                self._parts.remove(part)
+                self._others += part.number
 
     def _add_elsewhere(self, amount: float) -> None:
         with self._lock:
@@ -142,7 +202,17 @@ class BoundHistogram:
     A histogram with the values of its labels given.
     """
 
-    __slots__ = ("_bounds", "_counts", "_exemplars", "_lock", "_others", "_owner", "_sum", "_sum_of_others", "started")
+    __slots__ = (
+        "_bounds",
+        "_counts",
+        "_exemplars",
+        "_lock",
+        "_others",
+        "_owner",
+        "_parts",
+        "_sum",
+        "started",
+    )
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.started = time.time()
@@ -150,8 +220,8 @@ class BoundHistogram:
         self._owner = 0
         self._counts = [0] * (len(bounds) + 1)
         self._sum: float = 0
-        self._others = [0] * (len(bounds) + 1)
-        self._sum_of_others: float = 0
+        self._others = Spread(bounds)
+        self._parts: list[Spread] = []
         self._exemplars: list[Exemplar | None] = [None] * (len(bounds) + 1)
         self._lock = Lock()
 
@@ -166,33 +236,45 @@ class BoundHistogram:
         """
         if value != value:
             return
-        self.record(value)
-        if trace_id:
-            bucket = bisect_left(self._bounds, value)
-            self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
-
-    def record(self, value: float) -> None:
-        """
-        Record a value that is a number, and of no trace.
-        """
         bucket = bisect_left(self._bounds, value)
         if get_ident() == self._owner:
             self._counts[bucket] += 1
             self._sum += value
         else:
-            self._observe_elsewhere(bucket, value)
+            self._observe_elsewhere(value)
+        if trace_id:
+            self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
 
     def read(self) -> Distribution:
         """
         What has been recorded.
         """
         with self._lock:
-            counts = tuple(map(int.__add__, self._counts, self._others))
-            return Distribution(self._bounds, counts, self._sum + self._sum_of_others, tuple(self._exemplars))
+            spreads = [self._others, *self._parts]
+            counts = map(sum, zip(self._counts, *(each.counts for each in spreads), strict=True))
+            total = self._sum + sum(each.sum for each in spreads)
+            return Distribution(self._bounds, tuple(counts), total, tuple(self._exemplars))
 
-    def _observe_elsewhere(self, bucket: int, value: float) -> None:
+    def part(self) -> Spread:
+        """
+        A new part of it.
+        """
+        with self._lock:
+            self._parts.append(part := Spread(self._bounds))
+        return part
+
+    def absorb(self, part: Spread) -> None:
+        """
+        Keep what a part has recorded, and forget the part. Once is enough.
+        """
+        with self._lock:
+            if part in self._parts:
+                self._parts.remove(part)
+                self._others.counts = list(map(int.__add__, self._others.counts, part.counts))
+                self._others.sum += part.sum
+
+    def _observe_elsewhere(self, value: float) -> None:
         with self._lock:
             if not self._owner:
                 self._owner = get_ident()
-            self._others[bucket] += 1
-            self._sum_of_others += value
+            self._others.add(value)

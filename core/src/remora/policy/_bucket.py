@@ -21,8 +21,8 @@ from remora.values import Count, Positive, check_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ROUNDING = 1e-6
-"""A token that is short by this much is whole: times are not exact."""
+_WHOLE = 1.0 - 1e-6
+"""A token that is short by so little is whole: times are not exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class TokenBucket:
         self._stamp = now
         if level > config.burst_size:
             level = float(config.burst_size)
-        if level < 1.0 - _ROUNDING:
+        if level < _WHOLE:
             self._level = level
             return False
         self._level = level - 1.0
