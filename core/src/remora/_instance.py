@@ -84,12 +84,14 @@ class Instance:
         config: The table of its plugin.
         authenticate: What proves to it who calls; None for nothing.
         weight: Its share of traffic beside the others.
+        warmth: How much of its share it is to get while it warms up.
         priority: The highest number is preferred.
         origin: The distribution of its transport, for messages.
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
         channel: The way to it while it is ready.
         send: What carries calls over the channel, each with what proves who makes it.
+        direct: The same where there is nothing else to do: where the channel ends calls at their deadline by itself.
         error: Why it is not ready.
         next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: Calls under way.
@@ -121,12 +123,14 @@ class Instance:
         self.config = config
         self.authenticate = authenticate
         self.weight = endpoint.weight
+        self.warmth = 1.0
         self.priority = endpoint.priority
         self.origin = origin
         self.native_deadline = native_deadline
         self.state = State.STARTING
         self.channel: Channel | None = None
         self.send: Callable[[Call], Awaitable[Reply]] | None = None
+        self.direct: Callable[[Call], Awaitable[Reply]] | None = None
         self.error: RemoraError | None = None
         self.next_try = 0.0
         self.in_flight = 0
@@ -144,7 +148,6 @@ class Instance:
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
-        self._is_warm = False
         self._last_check: float | None = None
         self._response_time: float | None = None
 
@@ -154,17 +157,6 @@ class Instance:
         Whether it takes a call now.
         """
         return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
-
-    @property
-    def warmth(self) -> float:
-        """
-        How much of its share it is to get while it warms up.
-        """
-        if self._is_warm:
-            return 1.0
-        factor = self._slow_start.factor(self._clock() - self._ready_since)
-        self._is_warm = factor >= 1.0
-        return factor
 
     @property
     def health(self) -> HealthStatus:
@@ -256,14 +248,23 @@ class Instance:
         It takes calls.
         """
         self.channel, self.send, self.error = channel, self.sender(channel), None
-        self._ready_since, self._is_warm = self._clock(), False
+        self.direct = self.send if self.native_deadline else None
+        self._ready_since = self._clock()
+        self.warm_up(self._ready_since)
         self._become(State.READY)
+
+    def warm_up(self, now: float) -> bool:
+        """
+        Take a larger share, as its age allows; says whether there is more to come.
+        """
+        self.warmth = self._slow_start.factor(now - self._ready_since)
+        return self.warmth < 1.0
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """
         It takes no calls; it is tried again at `next_try`.
         """
-        self.channel = self.send = None
+        self.channel = self.send = self.direct = None
         self.error, self.next_try = error, next_try
         self._become(state)
 
@@ -271,7 +272,7 @@ class Instance:
         """
         It takes no calls until it is started again; they wait for that, or go elsewhere.
         """
-        self.channel = self.send = None
+        self.channel = self.send = self.direct = None
         if self.state is State.READY:
             self._become(State.STARTING)
         elif self.state is State.RETIRED:
@@ -281,7 +282,7 @@ class Instance:
         """
         It is no longer wanted.
         """
-        self.channel = self.send = None
+        self.channel = self.send = self.direct = None
         self._become(State.STOPPED)
 
     def checked(self, response_time: float | None) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora.metrics import BoundCounter, BoundHistogram, MetricsRegistry
     from remora.metrics._instruments import Instrument
-    from remora.types import Call, Event
+    from remora.types import Call, Event, TraceIds
 
 OK = "OK"
 _MOST_METHODS = 4096
@@ -243,11 +243,10 @@ class PluginMeter:
             ends = self._ends[call.service, call.method, code]
         except KeyError:
             ends = self._bind(call, code)
-        ends.tally.number += 1
         if (tracing := self._registry.tracing) is None:
-            ends.spread.add(seconds)
+            ends.tally.add(seconds)
         else:
-            ends.duration.observe(seconds, **tracing(call))
+            ends.trace(seconds, tracing(call))
         if failure is not None:
             self._failed(failure)
 
@@ -314,11 +313,10 @@ class InstanceMeter:
             ends = self._ends[code]
         except KeyError:
             ends = self._ends[code] = _Ends(self._attempts.bind(*self._labels, code), self.duration)
-        ends.tally.number += 1
         if (tracing := self._registry.tracing) is None:
-            ends.spread.add(seconds)
+            ends.tally.add(seconds)
         else:
-            ends.duration.observe(seconds, **tracing(call))
+            ends.trace(seconds, tracing(call))
         if failure is not None:
             self.last_failure = _failure(failure, self._labels[1])
 
@@ -336,18 +334,26 @@ class _Ends:
     What has ended in one way: how often, and how long it took. Meters are on one thread, that of the event loop.
     """
 
-    __slots__ = ("duration", "requests", "spread", "tally")
+    __slots__ = ("_duration", "_number", "tally")
 
-    def __init__(self, requests: BoundCounter, duration: BoundHistogram) -> None:
-        self.requests, self.tally = requests, requests.part()
-        self.duration, self.spread = duration, duration.part()
+    def __init__(self, number: BoundCounter, duration: BoundHistogram) -> None:
+        self._number, self._duration = number, duration
+        self.tally = duration.tally()
+        number.include(self.tally)
+
+    def trace(self, seconds: float, ids: TraceIds) -> None:
+        """
+        Something has ended that is part of a trace.
+        """
+        self.tally.number += 1
+        self._duration.observe(seconds, **ids)
 
     def absorb(self) -> None:
         """
         Let the metrics keep the numbers.
         """
-        self.requests.absorb(self.tally)
-        self.duration.absorb(self.spread)
+        self._number.absorb(self.tally)
+        self._duration.absorb(self.tally)
 
 
 def _absorb(ends: dict[Any, _Ends]) -> None:

@@ -64,6 +64,7 @@ class Pipeline:
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route, interception)
+        self._is_direct = not interception.attempts
         self._tracing = interception.tracing
         self._fallback = fallback
         self._intercepted: Proceed | None = None
@@ -170,25 +171,26 @@ class Pipeline:
         Stage 6: attempts, until one has a reply or there is no sense in another. `now` is the time, where it is known
         already.
         """
-        route, delivery, clock, key = self._route, self._delivery, self._route.clock, call.hash_key
+        route, delivery = self._route, self._delivery
+        key = call.hash_key
         if self._hash_header and not key:
             key = call.headers.get(self._hash_header, "")
-        started = clock() if now is None else now
+        started = route.clock() if now is None else now
         route.budget.deposit(started)
         tried: list[Instance] = []
         attempts = 1
         while True:
             instance = None
             try:
-                instance = route.pick(key, tried)  # 7 pick
+                instance = route.pick(started, key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
-                    started = clock()
+                    started = route.clock()
                     continue
                 ticket = instance.limit.acquire() or refuse(instance)  # 4 concurrency
                 if not ticket.is_admitted:
                     is_ours = await delivery.queue(instance, call, ticket)
-                    started = clock()
+                    started = route.clock()
                     if not is_ours:
                         continue
                 permit = delivery.begin(instance, ticket)
@@ -196,7 +198,8 @@ class Pipeline:
                     continue
                 failure: RemoraError | None = ABANDONED
                 try:
-                    reply = await delivery.sender(instance, attempts)(call)  # 8 authenticate, 9 send
+                    send = instance.direct if self._is_direct else None
+                    reply = await (send or delivery.sender(instance, attempts))(call)  # 8 authenticate, 9 send
                     if not isinstance(reply, Reply):
                         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
                     failure = None
@@ -219,7 +222,7 @@ class Pipeline:
                     raise
             attempts += 1
             await self._rest(delay)
-            started = clock()
+            started = route.clock()
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """

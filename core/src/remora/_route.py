@@ -6,6 +6,7 @@ What lives here: state, and the choice of an instance. What must not: I/O, waiti
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,7 @@ class Route:
         self.clock = clock
         self._publish = publish
         self._turn = 0
+        self._warmer_at = -math.inf
         self._waiters: set[Waiter] = set()
         self.place(instances)
 
@@ -162,11 +164,12 @@ class Route:
             raise Draining("it is being drained and takes no new calls")
         return now
 
-    def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
+    def pick(self, now: float, key: str, tried: Collection[Instance]) -> Instance | None:
         """
         The instance for a call; None while none is ready but one is being started.
 
         Args:
+            now: The time on the event loop's clock.
             key: What the call is about, for balancers that keep calls about one thing together.
             tried: Instances on which the call has failed already; others are preferred.
 
@@ -176,6 +179,8 @@ class Route:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
+        if now >= self._warmer_at:
+            self._warm_up(now)
         instances = self.instances
         if self._is_flat and not tried:
             for each in instances:
@@ -232,6 +237,7 @@ class Route:
         """
         Tell every waiter.
         """
+        self._warmer_at = -math.inf
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             waiter.set()
@@ -290,6 +296,13 @@ class Route:
         )
         return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
 
+    def _warm_up(self, now: float) -> None:
+        """
+        Let the instances that were started lately have more of their shares, if that is still to be done.
+        """
+        are_warming = [each.warm_up(now) for each in self.instances]
+        self._warmer_at = now + _WARMING if any(are_warming) else math.inf
+
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
         if len(preferred) == 1:
             return preferred[0]
@@ -332,6 +345,9 @@ class Route:
             return instance.refuses_for()
         return instance.next_try - self.clock()
 
+
+_WARMING = 0.05
+"""Seconds between two looks at the instances that warm up."""
 
 _OPEN = DrainState.OPEN
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)

@@ -25,41 +25,29 @@ if TYPE_CHECKING:
 @final
 class Tally:
     """
-    A part of a counter, for one thread only.
+    A part of a counter and of a histogram that belongs to one thread: what happened there, and how long it took.
 
     Attributes:
-        number: What it has counted; raise it.
+        number: How often it happened.
+        counts: How often it took how long, by bucket.
+        sum: How long it took in all.
     """
 
-    __slots__ = ("number",)
-
-    def __init__(self) -> None:
-        self.number = 0
-
-
-@final
-class Spread:
-    """
-    A part of a histogram, for one thread only.
-
-    Attributes:
-        counts: How many values there were, by bucket.
-        sum: All of them together.
-    """
-
-    __slots__ = ("_bounds", "counts", "sum")
+    __slots__ = ("_bounds", "counts", "number", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
+        self.number = 0
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
-    def add(self, value: float) -> None:
+    def add(self, seconds: float) -> None:
         """
-        Record a value, which must be a number.
+        It has happened, and took so long.
         """
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
+        self.number += 1
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.sum += seconds
 
 
 @final
@@ -108,13 +96,12 @@ class BoundCounter:
         with self._lock:
             return self._own + self._others + sum(part.number for part in self._parts)
 
-    def part(self) -> Tally:
+    def include(self, part: Tally) -> None:
         """
-        A new part of it.
+        Count from now on also what a part counts.
         """
         with self._lock:
-            self._parts.append(part := Tally())
-        return part
+            self._parts.append(part)
 
     def absorb(self, part: Tally) -> None:
         """
@@ -211,6 +198,7 @@ class BoundHistogram:
         "_owner",
         "_parts",
         "_sum",
+        "_sum_of_others",
         "started",
     )
 
@@ -220,10 +208,19 @@ class BoundHistogram:
         self._owner = 0
         self._counts = [0] * (len(bounds) + 1)
         self._sum: float = 0
-        self._others = Spread(bounds)
-        self._parts: list[Spread] = []
+        self._others = [0] * (len(bounds) + 1)
+        self._sum_of_others: float = 0
+        self._parts: list[Tally] = []
         self._exemplars: list[Exemplar | None] = [None] * (len(bounds) + 1)
         self._lock = Lock()
+
+    def tally(self) -> Tally:
+        """
+        A new part of it, which a counter may include as well.
+        """
+        with self._lock:
+            self._parts.append(part := Tally(self._bounds))
+        return part
 
     def observe(self, value: float, /, *, trace_id: str = "", span_id: str = "") -> None:
         """
@@ -241,7 +238,7 @@ class BoundHistogram:
             self._counts[bucket] += 1
             self._sum += value
         else:
-            self._observe_elsewhere(value)
+            self._observe_elsewhere(bucket, value)
         if trace_id:
             self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
 
@@ -250,31 +247,23 @@ class BoundHistogram:
         What has been recorded.
         """
         with self._lock:
-            spreads = [self._others, *self._parts]
-            counts = map(sum, zip(self._counts, *(each.counts for each in spreads), strict=True))
-            total = self._sum + sum(each.sum for each in spreads)
+            counts = map(sum, zip(self._counts, self._others, *(part.counts for part in self._parts), strict=True))
+            total = self._sum + self._sum_of_others + sum(part.sum for part in self._parts)
             return Distribution(self._bounds, tuple(counts), total, tuple(self._exemplars))
 
-    def part(self) -> Spread:
-        """
-        A new part of it.
-        """
-        with self._lock:
-            self._parts.append(part := Spread(self._bounds))
-        return part
-
-    def absorb(self, part: Spread) -> None:
+    def absorb(self, part: Tally) -> None:
         """
         Keep what a part has recorded, and forget the part. Once is enough.
         """
         with self._lock:
             if part in self._parts:
                 self._parts.remove(part)
-                self._others.counts = list(map(int.__add__, self._others.counts, part.counts))
-                self._others.sum += part.sum
+                self._others = list(map(int.__add__, self._others, part.counts))
+                self._sum_of_others += part.sum
 
-    def _observe_elsewhere(self, value: float) -> None:
+    def _observe_elsewhere(self, bucket: int, value: float) -> None:
         with self._lock:
             if not self._owner:
                 self._owner = get_ident()
-            self._others.add(value)
+            self._others[bucket] += 1
+            self._sum_of_others += value
