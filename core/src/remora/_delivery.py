@@ -173,8 +173,8 @@ class Delivery:
         if verdict:
             if (change := breaker.succeeded(permit, duration, now)) is not None:
                 route.breaker_changed(instance, change)
-            if (better := condition.call_succeeded()) is not None:
-                route.health_changed(instance, better)
+            if condition.failed_calls or not instance.is_prime:
+                route.health_changed(instance, condition.call_succeeded())
         elif failure is not None and verdict is False:
             route.breaker_changed(instance, breaker.failed(permit, failure.message))
             route.health_changed(instance, condition.call_failed(failure.message))
