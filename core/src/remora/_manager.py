@@ -436,9 +436,10 @@ class Manager:
     async def overall_health(self) -> HealthStatus:
         """
         One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
-        names those that are not healthy.
+        names those that are not healthy. Those that wait for their first call speak neither for it nor against it.
         """
-        health = await self.health()
+        dormant = {plugged.config.name for plugged in self._fleet if plugged.route.is_dormant}
+        health = {name: status for name, status in (await self.health()).items() if name not in dormant}
         ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
         are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
         verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED

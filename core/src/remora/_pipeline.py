@@ -248,8 +248,10 @@ class Pipeline:
 
     async def _change(self, call: Call) -> None:
         """
-        Wait until something has changed about the instances, within the deadline.
+        Wait until something has changed about the instances, within the deadline; where nobody has started them yet,
+        this call does.
         """
+        self._route.rouse()
         with anyio.move_on_after(self._route.remaining(call)):
             await self._changed()
             return
