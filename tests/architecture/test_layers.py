@@ -31,7 +31,7 @@ LAYERS = {
     # records and rules: no I/O
     "_lazy": Layer(),
     "errors": Layer(),
-    "types": Layer("errors"),
+    "types": Layer("_lazy errors"),
     "values": Layer(),
     "secret": Layer(),
     "tls": Layer("errors"),
