@@ -129,7 +129,7 @@ LAYERS = {
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _registry _dispatch",
+        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _options _registry _dispatch",
         "anyio trio",
     ),
 }
