@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,60 @@ async def test_the_configuration_says_where_to_look_and_its_names_come_first(
     (conflict,) = told(observer, ManifestRejected)
     assert ["a", "b", "a"] == seen
     assert (f"{folder}/one.toml:1: name: 'one' is the name of a plugin that is configured",) == conflict.problems
+
+
+KEYS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
+    "directories": (["one"], ["two"], ["one"], ["two"]),
+    "patterns": (["*.toml"], ["deep*"], ["deeper", "one"], ["deeper"]),
+    "max_depth": (1, 0, ["deeper", "one"], ["one"]),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+async def test_every_key_of_discovery_takes_effect_by_reload(key: str, tmp_path: Path, anyio_backend: object) -> None:
+    """
+    There and back: what is found no more is drained and gone.
+    """
+    one, other, first, second = KEYS[key]
+    write(tmp_path / "one", "one")
+    write(tmp_path / "one" / "below", "deeper")
+    write(tmp_path / "two", "two")
+
+    def config(value: Any) -> dict[str, Any]:
+        at_first = {"directories": ["one"], "max_depth": 0 if key == "directories" else 1, "watch": False}
+        table: dict[str, Any] = {**at_first, key: value}
+        return {"discovery": {**table, "directories": [str(tmp_path / each) for each in table["directories"]]}}
+
+    with anyio.fail_after(30):
+        async with bench(config(one)) as (manager, _):
+            seen = [sorted(manager.list_plugins())]
+            for value in (other, one):
+                assert (await manager.reload(config(value))).applied
+                seen.append(sorted(manager.list_plugins()))
+
+    assert [first, second, first] == seen
+    assert {each.name for each in fields(DiscoveryConfig)} == {*KEYS, "watch"}
+
+
+async def test_watching_of_manifests_is_switched_on_and_off_by_reload(tmp_path: Path, anyio_backend: object) -> None:
+    """
+    Manifests that come while it is off are found by the next reload.
+    """
+    off, on = ({"discovery": {"directories": [str(tmp_path)], "watch": each}} for each in (False, True))
+    with anyio.fail_after(30):
+        async with bench(off) as (manager, _):
+            with manager.events() as events:
+                write(tmp_path, "one")
+                await manager.reload(on)
+                assert ["one"] == manager.list_plugins()
+                write(tmp_path, "two")
+                while "two" not in manager.list_plugins():
+                    await next_of(events, PluginsDiscovered)
+                await manager.reload(off)
+                write(tmp_path, "three")
+                assert ["one", "two"] == manager.list_plugins()
+                await manager.reload(on)
+                assert ["one", "three", "two"] == sorted(manager.list_plugins())
 
 
 async def test_what_is_required_is_kept_and_what_requires_nothing_that_is_there_is_refused(
