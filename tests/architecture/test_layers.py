@@ -65,7 +65,7 @@ LAYERS = {
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
-    "watching": Layer("_watch"),
+    "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),

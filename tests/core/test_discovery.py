@@ -131,7 +131,7 @@ async def test_the_configuration_says_where_to_look_and_its_names_come_first(
                 file.write_text(on + '[plugins.one]\nendpoint = "memory:b"\nmethod = "who"\n')
                 await next_of(events, ReloadApplied)
                 seen.append((await manager.execute("one", Text(), Text)).text)
-                file.write_text("")
+                file.write_text("# nothing\n")
                 await next_of(events, ReloadApplied)
                 assert [] == manager.list_plugins()
                 file.write_text(on)
