@@ -5,6 +5,7 @@ Manifests: files that each add a plugin, and that come, change and go while a ma
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -112,6 +113,52 @@ async def test_plugins_come_change_and_go_with_their_manifests(tmp_path: Path, a
         ((), (), ("one",)),
     ] == changes
     assert 2 == len(told(observer, ManifestRejected))
+
+
+@pytest.mark.fault(49)
+async def test_a_volume_of_kubernetes_adds_changes_and_removes_plugins(tmp_path: Path, anyio_backend: object) -> None:
+    """
+    All its files change in one step, by one link; a plugin whose file stays the same is left alone.
+    """
+
+    def publish(version: int, **plugins: str) -> None:
+        folder = tmp_path / f"..2026_{version}"
+        folder.mkdir()
+        for name, at in plugins.items():
+            (folder / f"{name}.toml").write_text(MANIFEST.format(name, at))
+        (tmp_path / "..data_tmp").symlink_to(folder.name)
+        os.replace(tmp_path / "..data_tmp", tmp_path / "..data")
+        for name in plugins:
+            if not (tmp_path / f"{name}.toml").is_symlink():
+                (tmp_path / f"{name}.toml").symlink_to(f"..data/{name}.toml")
+        for link in tmp_path.glob("*.toml"):
+            if link.stem not in plugins:
+                link.unlink()
+        shutil.rmtree(tmp_path / f"..2026_{version - 1}", ignore_errors=True)
+
+    async def until(manager: Manager, events: Any, wanted: dict[str, str]) -> None:
+        while {name: await who(manager, name) for name in manager.list_plugins()} != wanted:
+            await next_of(events, PluginsDiscovered)
+
+    publish(1, one="a", two="a")
+    steps = [{"one": "b", "two": "a"}, {"one": "b", "two": "a", "three": "b"}, {"three": "a"}]
+    with anyio.fail_after(30):
+        async with bench({"discovery": {"directories": [str(tmp_path)]}}) as (manager, observer):
+            with manager.events() as events:
+                two = manager._fleet["two"].route.instances
+                for version, plugins in enumerate(steps, start=2):
+                    publish(version, **plugins)
+                    await until(manager, events, plugins)
+                    assert version > 3 or two == manager._fleet["two"].route.instances
+
+    assert [] == told(observer, ManifestRejected)
+
+
+async def who(manager: Manager, name: str) -> str:
+    """
+    Who answers.
+    """
+    return (await manager.execute(name, Text(), Text)).text
 
 
 async def test_the_configuration_says_where_to_look_and_its_names_come_first(
