@@ -93,7 +93,7 @@ def through_backup(file: Path, content: str) -> None:
 
 @pytest.mark.fault(49)
 @pytest.mark.parametrize("write", [in_place, renamed, created_anew, through_backup])
-async def test_a_change_is_reported_once_and_soon(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+async def test_a_change_is_reported_once(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
     """
     However it is made, time and again.
     """
@@ -102,12 +102,33 @@ async def test_a_change_is_reported_once_and_soon(tmp_path: Path, write: Callabl
 
     async with watching(file) as reports:
         for number in (2, 3, 4):
-            begun = monotonic()
             write(file, text(number))
             assert number == instances(await reports.receive())
-            assert monotonic() - begun < 2.0  # 0.5 s on a machine with nothing else to do
 
         assert 0 == reports.statistics().current_buffer_used
+
+
+TRIES = 12
+"""How often a change may be late because the machine has other things to do."""
+
+
+@pytest.mark.parametrize("write", [in_place, renamed])
+async def test_a_change_is_reported_within_half_a_second(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+    """
+    Not by looking again, which happens once in a minute here: a watch that was late by itself would always be.
+    """
+    file = tmp_path / "remora.toml"
+    file.write_text(text(1))
+    taken = list[float]()
+
+    async with watching(file) as reports:
+        while len(taken) < TRIES and min(taken, default=1.0) >= 0.5:
+            begun = monotonic()
+            write(file, text(len(taken) + 2))
+            assert len(taken) + 2 == instances(await reports.receive())
+            taken.append(monotonic() - begun)
+
+    assert min(taken) < 0.5
 
 
 @pytest.mark.fault(49)
