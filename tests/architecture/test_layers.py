@@ -65,7 +65,7 @@ LAYERS = {
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
-    "watching": Layer("_watch"),
+    "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
@@ -82,6 +82,7 @@ LAYERS = {
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance _no_meter policy protocols types errors"),
     "_meters": Layer("_built_in _no_meter _instance _route metrics policy types errors"),
+    "_metering": Layer("_built_in _conduct _events _fleet _meters config metrics"),
     "observability": Layer("_built_in _meters _instance _route metrics policy types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
     "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
@@ -100,7 +101,7 @@ LAYERS = {
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
     "_admission": Layer(f"{RECORDS} config _options _assembly"),
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
-    "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
+    "_fleet": Layer("config errors types io _assembly _drain _generation _no_meter _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
     "_departures": Layer("_assembly _instance _generation _fleet", "anyio"),
@@ -112,7 +113,7 @@ LAYERS = {
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _discovery"
-        " _errand _events _exporting _fleet _follow _interception _meters _plan _registry _resolution"
+        " _errand _events _exporting _fleet _follow _interception _metering _plan _registry _resolution"
         " _transition _turns",
         "anyio",
     ),

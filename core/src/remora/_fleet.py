@@ -15,6 +15,7 @@ import anyio
 from remora._assembly import Surroundings
 from remora._drain import Drains
 from remora._generation import Generation
+from remora._no_meter import NO_METER
 from remora._requirements import Requirements
 from remora._supervisor import Supervisor
 from remora.config import start_order
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._conduct import Conduct
     from remora._generation import Plugged
+    from remora._instance import Instance
     from remora._meters import Meters
     from remora._route import Route
     from remora.config import ManagerConfig, PluginConfig
@@ -199,6 +201,19 @@ class Fleet:
         )
         return Generation(self.catalog, plugin, lent, former)
 
+    def count_with(self, meters: Meters | None) -> None:
+        """
+        Have all calls counted by these meters from now on; None for nobody.
+        """
+        self.meters = meters
+        for plugged in self:
+            plugged.route.meter = NO_METER
+            instances = [part.instance for part in plugged.parts]
+            for each in instances:
+                each.meter = NO_METER
+            if meters is not None:
+                meters.attach(plugged.route, [each for each in instances if self._is_open(each)])
+
     def put(self, plugged: Plugged) -> None:
         """
         Let a plugin be called by its name.
@@ -341,6 +356,9 @@ class Fleet:
         """
         self.drains.hurry()
         self.entered().hurry()
+
+    def _is_open(self, instance: Instance) -> bool:
+        return self._supervisor is not None and instance in self._supervisor
 
     def _in_order(self, config: ManagerConfig) -> list[str]:
         return [name for step in start_order(config.plugins) for name in step]

@@ -30,13 +30,16 @@ class Series(Generic[Cell]):
         labels: The names of its labels.
         make: Makes a cell.
         limit: How many combinations of label values have cells of their own.
+
+    Attributes:
+        limit: The same; those that have one keep it when it is lowered.
     """
 
     def __init__(self, name: str, labels: Sequence[str], make: Callable[[], Cell], *, limit: int) -> None:
         self._name = name
         self._labels = tuple(labels)
         self._make = make
-        self._limit = limit
+        self.limit = limit
         self._cells: dict[tuple[str, ...], Cell] = {}
         self._overflow: Cell | None = None
         self._lock = Lock()
@@ -76,14 +79,14 @@ class Series(Generic[Cell]):
         with self._lock:
             if texts in self._cells:
                 return self._cells[texts]
-            if len(self._cells) < self._limit:
+            if len(self._cells) < self.limit:
                 return self._cells.setdefault(texts, self._make())
             if self._overflow is None:
                 self._overflow = self._make()
                 _log.warning(
                     "metric %s has %d combinations of label values; further ones are counted together, as %s",
                     self._name,
-                    self._limit,
+                    self.limit,
                     OVERFLOW,
                 )
             return self._overflow
