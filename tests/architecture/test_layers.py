@@ -30,6 +30,7 @@ RECORDS = "errors types protocols specs"
 LAYERS = {
     # records and rules: no I/O
     "_lazy": Layer(),
+    "_plain": Layer(),
     "errors": Layer(),
     "types": Layer("errors"),
     "values": Layer(),
@@ -40,7 +41,7 @@ LAYERS = {
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("_lazy _draft types errors"),
+    "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
     "_structure": Layer("_lazy secret", "cattrs"),
     "_draft": Layer("types"),
@@ -84,13 +85,14 @@ LAYERS = {
     "_meters": Layer("_built_in _no_meter _instance _route metrics policy types errors"),
     "observability": Layer("_built_in _meters _instance _route metrics policy types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
-    "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
+    "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer(
-        "_interception _delivery _draft _fallback _instance _log_fields _route _context policy types errors", "anyio"
+        "_interception _delivery _draft _fallback _instance _log_fields _plain _route _context policy types errors",
+        "anyio",
     ),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),

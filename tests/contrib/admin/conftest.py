@@ -45,7 +45,9 @@ async def _open_host(*, admin_token=None, reload=None):
         async with (
             serving(Moody(), listen="memory:moody", extensions=[transport.extension]),
             Manager(config, extensions=[transport.extension]) as manager,
-            serving_admin(manager, port=0, admin_token=admin_token and Secret(admin_token), reload=reload) as url,
+            serving_admin(
+                manager, port=0, admin_token=None if admin_token is None else Secret(admin_token), reload=reload
+            ) as url,
             httpx.AsyncClient(base_url=url, trust_env=False) as client,
         ):
             yield manager, client

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from remora.config._connection import ConnectionConfig
     from remora.config._converter import make_config_converter
     from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
-    from remora.config._effective import effective_values, without_credentials
+    from remora.config._effective import effective_values, names_secret, without_credentials
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
     from remora.config._formats import FORMATS
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
@@ -48,7 +48,7 @@ else:
             "remora.config._connection": "ConnectionConfig",
             "remora.config._converter": "make_config_converter",
             "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
-            "remora.config._effective": "effective_values without_credentials",
+            "remora.config._effective": "effective_values names_secret without_credentials",
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
             "remora.config._formats": "FORMATS",
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
@@ -119,6 +119,7 @@ __all__ = [
     "load_config",
     "make_config_converter",
     "manifests",
+    "names_secret",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",

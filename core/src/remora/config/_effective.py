@@ -37,6 +37,13 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub(rf"\1{_HIDDEN}@", text)
 
 
+def names_secret(key: str) -> bool:
+    """
+    Whether a key that is not one of Remora's own sounds as if a secret stood under it.
+    """
+    return _SECRET.search(key) is not None
+
+
 def _plain(value: object) -> Any:
     if isinstance(value, Secret):
         return _HIDDEN if value else ""
@@ -62,4 +69,4 @@ def _entry(key: str, value: object) -> Any:
     if key.lower() == "headers" and isinstance(value, Mapping):  # what they are called tells nothing
         return dict.fromkeys(value, _HIDDEN)
     is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return _HIDDEN if is_text and _SECRET.search(key) else _plain(value)
+    return _HIDDEN if is_text and names_secret(key) else _plain(value)
