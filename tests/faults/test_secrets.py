@@ -57,6 +57,7 @@ async def test_no_credential_is_seen_anywhere(carrier: str, tmp_path: Path, capl
             plugins = {
                 f"{to}.{how}": {**table, "auth": auth} for to, table in tables.items() for how, auth in auths.items()
             }
+            plugins["away.url"] = {**COMMON, "endpoint": f"http://u:{CANARY}@h/?token={CANARY}"}
             config = structure_config({"plugins": plugins})
             async with onlooking(config) as (manager, seen):
                 told = [await _outcome(manager, name) for name in config.plugins]
@@ -98,10 +99,14 @@ async def test_no_private_key_is_seen_anywhere(scheme: str, tmp_path: Path, capl
                 told = [await _failure(manager, name, "seen") for name in ("closed", "away")]
                 told += [await _failure(manager, "open", "blurt")]
 
-    keys = [line for each in (mine, strange, theirs) for line in Path(each["key_file"]).read_text().splitlines()[1:-1]]
+    keys = [line for each in (mine, strange, theirs) for line in _lines_of_key(each["key_file"])]
     assert len(keys) > 6
-    assert any(f"{CertificateRejected.__name__}" in text for text in told)
+    assert any(CertificateRejected.__name__ in text for text in told)
     assert [] == [text for text in [*told, *seen, caplog.text] if any(key in text for key in keys)]
+
+
+def _lines_of_key(file: str) -> list[str]:
+    return Path(file).read_text().splitlines()[1:-1]
 
 
 COMMON = {"service": "Vault", "method": "seen", "retry": {"max_retries": 0}}
@@ -115,7 +120,7 @@ def test_no_command_shows_a_secret_of_a_configuration(tmp_path: Path) -> None:
     auths = {name: {"method": name.partition(".")[0], **table} for name, table in METHODS.items() if "." not in name}
     plugins: dict[str, Any] = {name: {"endpoint": "https://h", "auth": auth} for name, auth in auths.items()}
     plugins["child"] = {"endpoint": "exec:true", "env": {"API_TOKEN": CANARY}, "args": [f"--token={CANARY}"]}
-    plugins["url"] = {"endpoint": f"http://u:{CANARY}@h/"}
+    plugins["url"] = {"endpoints": [{"url": f"http://u:{CANARY}@h/"}, {"url": f"http://h/?token={CANARY}"}]}
     plugins["variable"] = {"endpoint": "http://h", "auth": {"method": "bearer", "token": "${TOKEN}"}}
     exporters = {"otel": {"endpoint": "http://h:1", "headers": {"authorization": CANARY}}}
     path = tmp_path / "remora.json"
@@ -126,7 +131,7 @@ def test_no_command_shows_a_secret_of_a_configuration(tmp_path: Path) -> None:
     said = [_remora(tmp_path, *line.format(path, tmp_path / "other.json").split()) for line in lines]
 
     assert all("***" in text for text in said[:2])
-    assert all(len(text) > 100 for text in said)
+    assert all(len(text) > 50 for text in said)
     assert [] == [text for text in said if CANARY in text]
 
 
