@@ -7,7 +7,10 @@ What lives here: text to text. What must not: records.
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 C = TypeVar("C", bound=type)
 
@@ -35,7 +38,7 @@ def discreet(cls: C) -> C:
     """
     The same class; the `repr` of its objects shows no credentials of URLs.
     """
-    shown = cls.__repr__
+    shown = cast("Callable[[object], str]", cls.__repr__)
 
     def shown_without(self: object) -> str:
         return without_credentials(shown(self))
