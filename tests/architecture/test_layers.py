@@ -61,7 +61,7 @@ LAYERS = {
     "_static": Layer("types errors"),
     "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
-    "io": Layer("_lazy types errors protocols wire", "anyio trio"),
+    "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
@@ -122,7 +122,7 @@ LAYERS = {
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "schema": Layer("_builtin _methods codecs types errors"),
-    "_guard": Layer("config protocols types errors wire _describe"),
+    "_guard": Layer("_plain config protocols types errors wire _describe"),
     "_dispatch": Layer(
         "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
     ),
