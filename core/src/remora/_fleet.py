@@ -231,11 +231,9 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
-        if self.meters is not None:
-            self.meters.attach(plugged.route)
         for part in parts:
             if self.meters is not None:
-                self.meters.attach(plugged.route, [part.instance])
+                self.meters.show(plugged.route, part.instance)
             supervisor.start(plugged.route, part)
 
     def is_held(self, plugged: Plugged) -> bool:
@@ -292,6 +290,8 @@ class Fleet:
             plugged.route.cut()
         await self.discard(plugged.parts)
         plugged.route.changed()
+        if self.meters is not None:
+            self.meters.detach(plugged.route)
         return remaining
 
     async def discard(self, parts: Iterable[Part]) -> None:
