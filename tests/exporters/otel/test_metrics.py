@@ -76,12 +76,16 @@ async def test_another_protocol_is_an_error_in_the_configuration():
             pass
 
 
-def test_differences_add_up_to_the_totals():
+def test_differences_add_up_to_the_totals_of_what_was_received():
     """
-    For receivers that want what came on top.
+    For receivers that want what came on top; what did not arrive comes with what follows.
     """
     differences = Differences()
-    seen = [differences.of(_metric(5, (1, 0)), 10.0), differences.of(_metric(7, (4, 2)), 20.0)]
+    first, lost, third = _metric(5, (1, 0)), _metric(6, (2, 0)), _metric(7, (4, 2))
+    seen = [differences.of(first)]
+    differences.sent(first, 10.0)
+    differences.of(lost)
+    seen.append(differences.of(third))
 
     assert [each.points[0].value for each in seen] == [5, 2]
     assert [each.points[0].started for each in seen] == [1.0, 10.0]

@@ -8,10 +8,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
 from opentelemetry.sdk.metrics.export import MetricExportResult
 
 from remora.errors import Unavailable
+from remora_otel._apart import apart
 from remora_otel._differences import Differences
 from remora_otel._records import metrics_data
 from remora_otel._traces import open_traces, resource
@@ -56,18 +56,21 @@ class OtelExporter:
             return
         found = batch.metrics
         if self._differences is not None:
-            found = tuple(self._differences.of(each, batch.time) for each in found)
+            found = tuple(map(self._differences.of, found))
         data = metrics_data(found, batch.time, self._resource, is_delta=self._differences is not None)
         send = partial(self._sender.export, data, timeout_millis=self._timeout * 1000)
-        result = await to_thread.run_sync(send, abandon_on_cancel=True)
+        result = await apart(send)
         if result is not MetricExportResult.SUCCESS:
             raise Unavailable("the collector did not take the metrics")
+        if self._differences is not None:
+            for each in batch.metrics:
+                self._differences.sent(each, batch.time)
 
     async def close(self) -> None:
         """
         Send the spans that are left.
         """
         if self._traces is not None:
-            await to_thread.run_sync(self._traces.close, abandon_on_cancel=True)
+            await apart(self._traces.close)
         if self._sender is not None:
-            await to_thread.run_sync(self._sender.shutdown, abandon_on_cancel=True)
+            await apart(self._sender.shutdown)

@@ -4,6 +4,7 @@ What this distribution adds to Remora: spans of all calls, on both sides, and an
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Mapping
@@ -100,7 +101,8 @@ def build_served_spans() -> Interceptor | None:
 
     if tracer() is None and any(os.environ.get(name) for name in _STANDARD):
         options = Options(protocol=os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
-        open_traces(options, _wire(options))
+        if (traces := open_traces(options, _wire(options))) is not None:
+            atexit.register(traces.close)
     found = tracer()
     return None if found is None else served_spans(found)
 
