@@ -67,6 +67,27 @@ async def test_a_table_in_the_configuration_sends_metrics_and_spans(collector):
     assert histogram.histogram.aggregation_temporality == 2
 
 
+@pytest.mark.parametrize(("temporality", "values"), [("cumulative", [1, 3]), ("delta", [1, 2])])
+async def test_the_standard_variables_say_what_the_table_does_not(monkeypatch, temporality, values):
+    """
+    Where to, over which protocol, what is said about the process, and whether totals or differences are sent.
+    """
+    with receiving_http() as receiver, anyio.fail_after(20):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test,service.name=till")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality)
+        seen = []
+        async with Manager({"exporters": {"otel": {}}, "metrics": {"export_interval": 0.05}}) as manager:
+            sold = manager.metrics.counter("sold_total")
+            for amount in (1, 2):
+                sold.add(amount)
+                seen.append(await to_thread.run_sync(receiver.next_number, "sold_total"))
+
+    assert values == seen
+    assert {"deployment.environment": "test", "service.name": "till"}.items() <= receiver.resource.items()
+
+
 async def test_another_protocol_is_an_error_in_the_configuration():
     """
     It names the key, and what may stand there.

@@ -32,7 +32,6 @@ class OtelExporter:
     name = "otel"
 
     def __init__(self, options: Options, wire: Wire) -> None:
-        self._timeout = options.timeout
         self._sender = wire.metric_sender(options) if options.metrics else None
         self._resource = resource(options)
         self._traces = open_traces(options, wire) if options.traces else None
@@ -58,8 +57,7 @@ class OtelExporter:
         if self._differences is not None:
             found = tuple(map(self._differences.of, found))
         data = metrics_data(found, batch.time, self._resource, is_delta=self._differences is not None)
-        send = partial(self._sender.export, data, timeout_millis=self._timeout * 1000)
-        result = await apart(send)
+        result = await apart(partial(self._sender.export, data))
         if result is not MetricExportResult.SUCCESS:
             raise Unavailable("the collector did not take the metrics")
         if self._differences is not None:
