@@ -71,7 +71,7 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
-    "_interception": Layer("_catalog _conduct protocols types errors"),
+    "_interception": Layer("_catalog _conduct _log_fields protocols types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
     "_built_in": Layer("metrics"),
@@ -125,7 +125,8 @@ LAYERS = {
     "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("_plain config protocols types errors wire _describe"),
     "_dispatch": Layer(
-        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception _log_fields",
+        "anyio",
     ),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line

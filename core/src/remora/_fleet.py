@@ -212,7 +212,9 @@ class Fleet:
             for each in instances:
                 each.meter = NO_METER
             if meters is not None:
-                meters.attach(plugged.route, [each for each in instances if self._is_open(each)])
+                meters.attach(plugged.route)
+                for each in filter(self._is_open, instances):
+                    meters.show(plugged.route, each)
 
     def put(self, plugged: Plugged) -> None:
         """
@@ -252,11 +254,9 @@ class Fleet:
         """
         supervisor = self.running()
         self._rouse_required(plugged)
-        if self.meters is not None:
-            self.meters.attach(plugged.route)
         for part in parts:
             if self.meters is not None:
-                self.meters.attach(plugged.route, [part.instance])
+                self.meters.show(plugged.route, part.instance)
             supervisor.start(plugged.route, part)
 
     def is_held(self, plugged: Plugged) -> bool:
@@ -315,6 +315,8 @@ class Fleet:
             plugged.route.cut()
         await self.discard(plugged.parts)
         plugged.route.changed()
+        if self.meters is not None:
+            self.meters.detach(plugged.route)
         return remaining
 
     async def discard(self, parts: Iterable[Part]) -> None:
