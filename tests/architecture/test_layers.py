@@ -122,7 +122,7 @@ LAYERS = {
     "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("config protocols types errors wire _describe"),
     "_dispatch": Layer(
-        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+        "_draft protocols types errors io _faults _headers _methods _context _builtin _conduct _interception", "anyio"
     ),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line
