@@ -198,13 +198,10 @@ class Connection:
         if self._is_late or self._is_stopped:
             return self._last_words()
         try:
-            reply = await responder.ask(call, self.wire.peer)
-            if not self._is_late:
-                return encode_reply(reply, request, limit=responder.limit)
+            data = encode_reply(await responder.ask(call, self.wire.peer), request, limit=responder.limit)
         except Exception as error:  # the plugin's own code
-            if not self._is_late:
-                return encode(responder.blame(error, call), request, is_last=request.is_last)
-        return self._last_words()
+            data = encode(responder.blame(error, call), request, is_last=request.is_last)
+        return self._last_words() if self._has_expired() else data
 
     def _last_words(self) -> bytes:
         """
@@ -219,6 +216,9 @@ class Connection:
         else:
             response = self._house.responder.blame(RuntimeError("cancelled by the plugin itself"), self._call)
         return encode(response, self._request, is_last=self._is_last())
+
+    def _has_expired(self) -> bool:
+        return self._is_late
 
     def _is_last(self) -> bool:
         return self._is_stopped or (self._request is not None and self._request.is_last)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from remora_http._headers import RawHeaders
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HEAD = 64 * 1024
 """Bytes of a request line and headers, and of whatever else is no body: trailers, extensions of chunks."""
 _WAITING = 4
@@ -91,6 +93,8 @@ class RequestReader:
         self._problem: Exception | None = None
         self._body: Body | None = None
         self._reader = HeaderReader()
+        self._headers: Mapping[str, str]
+        self._own: Mapping[str, str]
         self._parser = HttpRequestParser(self)
         self._begin()
 
@@ -139,7 +143,8 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         self._has_head = True
-        self._headers, self._own = headers, _ = self._reader.read(self._raw)
+        headers, own = self._reader.read(self._raw)
+        self._headers, self._own = headers, own
         self._keeps_alive = self._parser.should_keep_alive()
         if encoding := headers.get("content-encoding"):
             try:
@@ -183,8 +188,7 @@ class RequestReader:
     def _begin(self) -> None:
         self._url = b""
         self._raw: RawHeaders = []
-        self._headers: Mapping[str, str] = {}
-        self._own: Mapping[str, str] = {}
+        self._headers = self._own = _NO_HEADERS
         self._has_head = self._has_body = self._keeps_alive = False
         self._body = None
         self._chunks: list[bytes] = []

@@ -23,7 +23,7 @@ from remora_http._address import parse_local_address
 from remora_http._answering import Responder
 from remora_http._connection import Connection, House
 from remora_http._tls import server_context
-from remora_http._wires import SLOW, listener
+from remora_http._wires import Terms, listener
 
 if TYPE_CHECKING:
     import ssl
@@ -74,7 +74,8 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
     address = parse_local_address(endpoint)
     tls = server_context(options) if address.secure else None
     with await _bind(address) as listening:
-        server = _Server(Responder(dispatch, options.max_message_size), address.path)
+        terms = Terms(limit=options.max_message_size, idle=options.idle_timeout, slow=options.slow_timeout)
+        server = _Server(Responder(dispatch, terms.limit), address.path, terms)
         url = f"{replace(address, port=listening.getsockname()[1]).origin}{address.path}"
         async with background_tasks() as tasks:
             tasks.start_soon(server.run, listening, tls)
@@ -100,7 +101,8 @@ class _Server:
     The connections of one socket.
     """
 
-    def __init__(self, responder: Responder, root: str) -> None:
+    def __init__(self, responder: Responder, root: str, terms: Terms) -> None:
+        self._terms = terms
         self._responder = responder
         self._root = root
         self._clock = loop_clock()
@@ -124,7 +126,7 @@ class _Server:
                     tasks.start_soon(self._deadlines.watch, self._expire_call)
                     tasks.start_soon(self._dues.watch, self._expire)
                     house = self._house(Crew(tasks, Connection.work))
-                    await listener()(listening, tls, self._responder.limit, partial(self._begin, house))
+                    await listener()(listening, tls, self._terms, partial(self._begin, house))
         finally:
             for connection in self._connections.values():
                 connection.wire.close()
@@ -158,7 +160,7 @@ class _Server:
     def _begin(self, house: House, wire: Wire) -> Connection:
         number = next(self._numbers)
         connection = self._connections[number] = Connection(number, wire, house)
-        self._dues.add(number, self._clock() + SLOW)
+        self._dues.add(number, self._clock() + self._terms.slow)
         if self._is_stopped:
             connection.stop()
         return connection
@@ -177,4 +179,4 @@ class _Server:
         if wire.due <= now:
             wire.expire()
         if number in self._connections:
-            self._dues.add(number, min(max(wire.due, now + 1), now + SLOW))
+            self._dues.add(number, min(max(wire.due, now + 1), now + self._terms.slow))

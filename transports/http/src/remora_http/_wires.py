@@ -6,6 +6,7 @@ What lives here: what a wire is, and the times that it keeps. What must not: wha
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import sniffio
@@ -18,17 +19,29 @@ if TYPE_CHECKING:
     from remora_http._request_reader import Request
 
     Begin = Callable[["Wire"], "Answerer"]
-    Listen = Callable[[socket.socket, ssl.SSLContext | None, int, Begin], Awaitable[None]]
+    Listen = Callable[[socket.socket, ssl.SSLContext | None, "Terms", Begin], Awaitable[None]]
 
 HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
-IDLE = 75.0
-"""Seconds for which an idle connection is kept: more than clients keep theirs, so that theirs end first."""
-SLOW = 60.0
-"""Seconds in which a request must have arrived, and a response must be taken."""
 PATIENCE = 0.5
 """Seconds for which a client that is still sending may read why nobody listens any more."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """
+    What clients are held to.
+
+    Attributes:
+        limit: Bytes of a request's body, decoded.
+        idle: Seconds for which an idle connection is kept.
+        slow: Seconds in which a request must have arrived, and a response must be taken.
+    """
+
+    limit: int
+    idle: float
+    slow: float
 
 
 class Answerer(Protocol):

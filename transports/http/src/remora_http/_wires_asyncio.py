@@ -12,24 +12,24 @@ import anyio
 
 from remora.tls import identity_of
 from remora_http._request_reader import RequestReader
-from remora_http._wires import CONTINUE, HANDSHAKE, IDLE, PATIENCE, SLOW, place
+from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
     from remora_http._request_reader import Request
-    from remora_http._wires import Answerer, Begin
+    from remora_http._wires import Answerer, Begin, Terms
 
 
-async def listen(listening: socket.socket, tls: ssl.SSLContext | None, limit: int, begin: Begin) -> None:
+async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Terms, begin: Begin) -> None:
     """
     Accept connections until it is cancelled.
     """
     loop = asyncio.get_running_loop()
     with anyio.CancelScope(shield=True):  # cancelled here, asyncio would forget to watch the socket no longer
         server = await loop.create_server(
-            lambda: ProtocolWire(loop, limit, begin),
+            lambda: ProtocolWire(loop, terms, begin),
             sock=listening,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE if tls else None,
@@ -48,11 +48,12 @@ class ProtocolWire(asyncio.Protocol):
     _transport: asyncio.Transport
     _answerer: Answerer
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int, begin: Begin) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, terms: Terms, begin: Begin) -> None:
         self.peer = self.identity = ""
-        self.due = loop.time() + IDLE
+        self.due = loop.time() + terms.idle
         self._loop = loop
-        self._reader = RequestReader(limit)
+        self._terms = terms
+        self._reader = RequestReader(terms.limit)
         self._begin = begin
         self._is_gone = self._is_held = self._is_resting = False
         self._room: asyncio.Future[None] | None = None
@@ -91,7 +92,7 @@ class ProtocolWire(asyncio.Protocol):
         Wait until all is written, or the client has gone.
         """
         if self._room is not None:
-            self.due = self._loop.time() + SLOW
+            self.due = self._loop.time() + self._terms.slow
             await self._room
 
     async def linger(self) -> None:
@@ -156,7 +157,7 @@ class ProtocolWire(asyncio.Protocol):
 
     def _rest(self) -> None:
         self._is_resting = True
-        self.due = self._loop.time() + (SLOW if self._reader.is_amid else IDLE)
+        self.due = self._loop.time() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
         self._encourage()
 
     def _encourage(self) -> None:

@@ -16,13 +16,13 @@ import trio
 
 from remora.tls import identity_of
 from remora_http._request_reader import RequestReader
-from remora_http._wires import CONTINUE, HANDSHAKE, IDLE, PATIENCE, SLOW, place
+from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import ssl
 
     from remora_http._request_reader import Request
-    from remora_http._wires import Answerer, Begin
+    from remora_http._wires import Answerer, Begin, Terms
 
 _CHUNK = 64 * 1024
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
@@ -30,37 +30,34 @@ _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyR
 _log = logging.getLogger(__name__)
 
 
-async def listen(listening: socket.socket, tls: ssl.SSLContext | None, limit: int, begin: Begin) -> None:
+async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Terms, begin: Begin) -> None:
     """
     Accept connections until it is cancelled, and read each in a task of its own.
     """
 
     async def handle(stream: trio.SocketStream) -> None:
-        wire = await _secure(stream, tls, limit) if tls is not None else _bare(stream, limit)
-        if wire is not None:
-            await wire.run(begin)
+        # Trio's own socket goes through the scheduler once more with every read and write.
+        bare = socket.socket(fileno=stream.socket.detach())
+        bare.setblocking(False)
+        try:
+            wire = await _secure(bare, tls, terms) if tls is not None else SocketWire(bare, terms)
+            if wire is not None:
+                await wire.run(begin)
+        finally:
+            _close(bare)
 
     await trio.serve_listeners(handle, [trio.SocketListener(trio.socket.from_stdlib_socket(listening))])
 
 
-def _bare(stream: trio.SocketStream, limit: int) -> SocketWire:
-    """
-    The socket, out of its stream: trio's own goes through the scheduler once more with every read and write.
-    """
-    bare = socket.socket(fileno=stream.socket.detach())
-    bare.setblocking(False)
-    return SocketWire(bare, limit)
-
-
-async def _secure(stream: trio.SocketStream, tls: ssl.SSLContext, limit: int) -> TlsWire | None:
+async def _secure(bare: socket.socket, tls: ssl.SSLContext, terms: Terms) -> TlsWire | None:
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(bare))
     secured = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
     try:
         with trio.move_on_after(HANDSHAKE):
             await secured.do_handshake()
-            return TlsWire(stream, secured, limit)
+            return TlsWire(bare, secured, terms)
     except _GONE:
         pass
-    stream.socket.close()
     return None
 
 
@@ -71,13 +68,14 @@ class SocketWire:
 
     _answerer: Answerer
 
-    def __init__(self, connected: socket.socket | trio.socket.SocketType, limit: int) -> None:
+    def __init__(self, connected: socket.socket, terms: Terms) -> None:
         self.peer = place(_name_of_peer(connected))
         self.identity = ""
-        self.due = trio.current_time() + IDLE
+        self.due = trio.current_time() + terms.idle
         self._socket = connected
         self._clock = trio.lowlevel.current_clock().current_time
-        self._reader = RequestReader(limit)
+        self._terms = terms
+        self._reader = RequestReader(terms.limit)
         self._is_gone = self._is_resting = self._may_hold_more = False
         self._unsent = b""
         self._room = trio.Event()
@@ -131,7 +129,7 @@ class SocketWire:
         """
         Wait until all is written, or the client has gone.
         """
-        self.due = self._clock() + SLOW
+        self.due = self._clock() + self._terms.slow
         while self._unsent:
             try:
                 await trio.lowlevel.wait_writable(self._socket)
@@ -161,9 +159,7 @@ class SocketWire:
         """
         Close the connection.
         """
-        if self._socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._socket)
-            self._socket.close()
+        _close(self._socket)
 
     async def _read(self) -> None:
         reader = self._reader
@@ -205,7 +201,7 @@ class SocketWire:
 
     def _rest(self) -> None:
         self._is_resting = True
-        self.due = self._clock() + (SLOW if self._reader.is_amid else IDLE)
+        self.due = self._clock() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
         self._encourage()
 
     def _encourage(self) -> None:
@@ -219,8 +215,8 @@ class TlsWire(SocketWire):
     A wire over TLS.
     """
 
-    def __init__(self, stream: trio.SocketStream, secured: trio.SSLStream[trio.SocketStream], limit: int) -> None:
-        super().__init__(stream.socket, limit)
+    def __init__(self, connected: socket.socket, secured: trio.SSLStream[trio.SocketStream], terms: Terms) -> None:
+        super().__init__(connected, terms)
         self.identity = identity_of(secured.getpeercert())
         self._stream = secured
         self._turn = trio.Lock()
@@ -243,7 +239,7 @@ class TlsWire(SocketWire):
         """
         Wait until all is written, or the client has gone.
         """
-        self.due = self._clock() + SLOW
+        self.due = self._clock() + self._terms.slow
         async with self._turn:
             unsent, self._unsent = self._unsent, b""
             with suppress(*_GONE):
@@ -261,7 +257,13 @@ class TlsWire(SocketWire):
             self._nursery.start_soon(self.flush)
 
 
-def _name_of_peer(connected: socket.socket | trio.socket.SocketType) -> object:
+def _close(connected: socket.socket) -> None:
+    if connected.fileno() >= 0:
+        trio.lowlevel.notify_closing(connected)
+        connected.close()
+
+
+def _name_of_peer(connected: socket.socket) -> object:
     try:
         return connected.getpeername()
     except OSError:  # it has gone before it was looked at
