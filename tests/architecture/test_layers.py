@@ -125,7 +125,8 @@ LAYERS = {
     "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("_plain config protocols types errors wire _describe"),
     "_dispatch": Layer(
-        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception _log_fields",
+        "_draft protocols types errors io _faults _headers _methods _context _builtin _conduct _interception "
+        "_log_fields",
         "anyio",
     ),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),

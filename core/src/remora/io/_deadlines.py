@@ -56,8 +56,9 @@ class Deadlines:
         """
         expired: list[int] = []
         while self._heap and self._heap[0][0] <= now:
-            number = heappop(self._heap)[1]
-            if self._living.pop(number, None) is not None:
+            deadline, number = heappop(self._heap)
+            if self._living.get(number) == deadline:  # else the number has ended, and another call has it now
+                del self._living[number]
                 expired.append(number)
         return expired
 
