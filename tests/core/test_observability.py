@@ -237,7 +237,7 @@ async def test_series_of_an_instance_end_with_it_and_those_of_its_plugin_do_not(
 
 async def test_instance_that_is_replaced_goes_on_counting_in_the_series_of_its_name() -> None:
     """
-    The calls that the old one still had included; in observability, the new one begins anew.
+    With the calls that the old one still had.
     """
     async with stage(table()) as host:
         await host.outcomes(3)
@@ -257,7 +257,7 @@ async def test_instance_that_is_replaced_goes_on_counting_in_the_series_of_its_n
     assert {"OK": 6} == _by_last_label(batch, "remora_attempts_total", "p", "script:a")
     assert isinstance(spread, Distribution)
     assert (6, 5) == (spread.count, pytest.approx(spread.sum))
-    assert [2] == [each.total_requests for each in said.values()]
+    assert [6] == [each.total_requests for each in said.values()]
 
 
 async def test_what_instances_counted_is_exported_after_they_have_stopped() -> None:

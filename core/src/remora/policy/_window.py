@@ -64,6 +64,14 @@ class Window:
         """
         return self._past[column] + self._present[column]
 
+    def peek(self, column: int) -> int:
+        """
+        The total of a column as of now; nothing is changed for it, so any thread may ask.
+        """
+        tick = int(self._clock() * self._rate)
+        gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)
+        return self.total(column) - sum(self._buckets[each % BUCKETS][column] for each in gone)
+
     def clear(self) -> None:
         """
         Forget everything.
@@ -74,14 +82,14 @@ class Window:
     def _advance(self, tick: int) -> None:
         if tick <= self._tick:  # rounding
             return
-        self._past = self._totals()
+        totals = self._totals()
         for passed in range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1):
             bucket = self._buckets[passed % BUCKETS]
             for column, amount in enumerate(bucket):
-                self._past[column] -= amount
+                totals[column] -= amount
                 bucket[column] = 0
         self._tick, self._ends = tick, (tick + 1) / self._rate
-        self._present = self._buckets[tick % BUCKETS]
+        self._past, self._present = totals, self._buckets[tick % BUCKETS]
 
     def _totals(self) -> list[int]:
         return [past + present for past, present in zip(self._past, self._present, strict=True)]
