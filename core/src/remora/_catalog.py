@@ -6,6 +6,7 @@ What lives here: look-ups, and the errors that say what to install. What must no
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -55,6 +56,9 @@ class Named(Protocol):
 
 
 Spec = TypeVar("Spec", bound=Named)
+
+_HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
+"""What begins an address whose scheme was forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +225,10 @@ class Catalog:
         if name:
             return self._one("transport", self.transports, name)
         claims = [claim for shelf in self.transports.values() for claim in shelf if scheme in claim.spec.schemes]
+        if not claims and _HOST.fullmatch(scheme):
+            raise NotInstalled(
+                f'"{scheme}" is a host and no scheme: an address begins with one, as http://{scheme}:PORT'
+            )
         if not claims:
             schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]
             raise self._missing("transport", scheme, schemes)

@@ -82,7 +82,7 @@ class Pipeline:
         """
         allowed = self._route.config.connection.request_timeout
         if timeout is not None:
-            if not timeout > 0:
+            if not _is_positive(timeout):
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
             if timeout < allowed:
                 allowed = timeout
@@ -270,3 +270,10 @@ class Pipeline:
             await changed.wait()
         finally:
             self._route.forget(changed)
+
+
+def _is_positive(number: object) -> bool:
+    """
+    Whether it is a number of seconds; "5s" is one in a configuration only.
+    """
+    return isinstance(number, float | int) and number > 0
