@@ -174,13 +174,11 @@ class Fleet:
         Raises:
             ConfigError: One of them cannot be made.
         """
-        assert self._group is not None
         for name in self._in_order(self.config):
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.requires:
-                self._held.add(plugged)
-                self._group.start_soon(self._start_after, plugged)
+                self.hold(plugged)
             else:
                 self.open(plugged, plugged.parts)
         self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}
@@ -252,6 +250,14 @@ class Fleet:
             if self.meters is not None:
                 self.meters.attach(plugged.route, [part.instance])
             supervisor.start(plugged.route, part)
+
+    def hold(self, plugged: Plugged) -> None:
+        """
+        Have a plugin opened once each that it requires has been up.
+        """
+        assert self._group is not None
+        self._held.add(plugged)
+        self._group.start_soon(self._start_after, plugged)
 
     def is_held(self, plugged: Plugged) -> bool:
         """

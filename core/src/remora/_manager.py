@@ -293,7 +293,7 @@ class Manager:
 
         Raises:
             ConfigError: The configuration is wrong, and nothing changes.
-            ManagerClosed: The manager does not run.
+            ManagerClosed: The manager does not run, or has ended in the meantime.
         """
         self._fleet.running()
         wanted = _structured(config)
@@ -518,12 +518,15 @@ class Manager:
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
                 return ReloadReport(superseded=True)
+            self._fleet.running()
             assert self._group is not None
             asked = wanted()
             found = await self._discovery.look_aside(asked)
             whole = found.added_to(asked)
             transition = Transition(self._fleet, self._resolution.complete(whole), options)
             report = await transition.run()
+            if report.rolled_back:
+                self._fleet.running()  # else that is why
             if not report.rolled_back:
                 self._asked = _in_force(self._asked, asked, report)
                 self._resolution.follow(_in_force(self._fleet.config, whole, report), self._group)

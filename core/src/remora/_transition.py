@@ -56,6 +56,7 @@ class Transition:
         self._drafts: dict[str, Generation] = {}
         self._plans: dict[str, PluginPlan] = {}
         self._errors: dict[str, RemoraError] = {}
+        self._held: set[str] = set()
         self._touched: dict[str, Generation] = {}
         self._departures = Departures(fleet, options.drain_timeout)
         self._places = anyio.Semaphore(options.max_concurrent_reloads)
@@ -125,13 +126,31 @@ class Transition:
                     return
                 async with anyio.create_task_group() as group:
                     for name in step:
-                        if name in self._drafts:
+                        if name in self._drafts and self._has_to_wait(name):
+                            self._held.add(name)
+                        elif name in self._drafts:
                             group.start_soon(self._open_one, name, self._drafts[name])
         if scope.cancelled_caught:
             limit = self._options.graceful_timeout
             for name, draft in self._drafts.items():
-                if name not in self._errors and not are_ready(draft.new):
+                if name not in self._errors and name not in self._held and not are_ready(draft.new):
                     self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
+
+    def _has_to_wait(self, name: str) -> bool:
+        """
+        Whether a plugin that has not been started is not to be yet, as at the start of the host: what it requires is
+        not up. It is no fault of the change, and undoes none.
+        """
+        draft = self._drafts[name]
+        if not (draft.is_first or self._fleet.is_held(draft.plugged)):
+            return False
+        return not all(map(self._is_up, draft.config.requires))
+
+    def _is_up(self, name: str) -> bool:
+        draft, there = self._drafts.get(name), self._fleet.get(name)
+        if draft is not None and draft.new and are_ready(draft.new):
+            return True
+        return there is not None and there.route.is_up
 
     async def _open_one(self, name: str, draft: Generation) -> None:
         try:
@@ -222,6 +241,8 @@ class Transition:
             if name in self._errors or self._plans[name].action is Action.UNCHANGED:
                 continue
             self._fleet.put(draft.settle())
+            if name in self._held and draft.is_first:
+                self._fleet.hold(draft.plugged)
             for part in draft.gone:
                 self._departures.leave(draft.plugged, part)
         steps = reversed(start_order(self._former.plugins))
