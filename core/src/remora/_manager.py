@@ -523,7 +523,9 @@ class Manager:
             asked = wanted()
             found = await self._discovery.look_aside(asked)
             whole = found.added_to(asked)
-            transition = Transition(self._fleet, self._resolution.complete(whole), options)
+            wanted_now = self._resolution.complete(whole)
+            left_alone = self._resolution.give_way(wanted_now)
+            transition = Transition(self._fleet, wanted_now, options, left_alone)
             report = await transition.run()
             if report.rolled_back:
                 self._fleet.running()  # else that is why

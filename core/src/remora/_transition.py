@@ -26,7 +26,7 @@ from remora.reload import Action, PluginReload, ReloadReport
 from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from remora._assembly import Part
     from remora._fleet import Fleet
@@ -45,13 +45,17 @@ class Transition:
         fleet: The plugins.
         config: The configuration that is to be in force; it has been checked.
         options: How.
+        left_alone: The plugins that are not touched, since nothing changes about them and somebody else is at it.
     """
 
-    def __init__(self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions) -> None:
+    def __init__(
+        self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions, left_alone: Collection[str] = ()
+    ) -> None:
         self._fleet = fleet
         self._former = fleet.config
         self._config = config
         self._options = options
+        self._left_alone = frozenset(left_alone)
         self._diff = compare(fleet.config, config)
         self._drafts: dict[str, Generation] = {}
         self._plans: dict[str, PluginPlan] = {}
@@ -101,14 +105,14 @@ class Transition:
             plugin = self._config.plugins.get(name)
             former = self._fleet.get(name)
             draft = None
-            if plugin is not None and plugin.enabled:
+            if plugin is not None and plugin.enabled and name not in self._left_alone:
                 try:
                     draft = self._drafts[name] = self._fleet.draft(plugin, self._config, former)
                 except ConfigError as error:
                     self._errors[name] = error
             new = draft.new if draft else ()
-            kept = draft.kept if draft else ()
-            gone = draft.gone if draft else former.parts if former else ()
+            kept = draft.kept if draft else former.parts if former and name in self._left_alone else ()
+            gone = draft.gone if draft else former.parts if former and name not in self._left_alone else ()
             names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
             is_told = is_resolved(plugin) or is_resolved(self._former.plugins.get(name))
             self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
