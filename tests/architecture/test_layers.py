@@ -30,8 +30,9 @@ RECORDS = "errors types protocols specs"
 LAYERS = {
     # records and rules: no I/O
     "_lazy": Layer(),
+    "_plain": Layer(),
     "errors": Layer(),
-    "types": Layer("errors"),
+    "types": Layer("_lazy errors"),
     "values": Layer(),
     "secret": Layer(),
     "tls": Layer("errors"),
@@ -40,7 +41,7 @@ LAYERS = {
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("_lazy _draft types errors"),
+    "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
     "_structure": Layer("_lazy secret", "cattrs"),
     "_draft": Layer("types"),
@@ -60,7 +61,7 @@ LAYERS = {
     "_static": Layer("types errors"),
     "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
-    "io": Layer("_lazy types errors protocols wire", "anyio trio"),
+    "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
@@ -70,7 +71,7 @@ LAYERS = {
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
-    "_interception": Layer("_catalog _conduct protocols types errors"),
+    "_interception": Layer("_catalog _conduct _log_fields protocols types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
     "_built_in": Layer("metrics"),
@@ -85,13 +86,14 @@ LAYERS = {
     "_metering": Layer("_built_in _conduct _events _fleet _meters config metrics"),
     "observability": Layer("_built_in _meters _instance _route metrics policy types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
-    "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
+    "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer(
-        "_interception _delivery _draft _fallback _instance _log_fields _route _context policy types errors", "anyio"
+        "_interception _delivery _draft _fallback _instance _log_fields _plain _route _context policy types errors",
+        "anyio",
     ),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
@@ -121,16 +123,18 @@ LAYERS = {
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "schema": Layer("_builtin _methods codecs types errors"),
-    "_guard": Layer("config protocols types errors wire _describe"),
+    "_guard": Layer("_plain config protocols types errors wire _describe"),
     "_dispatch": Layer(
-        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+        "_draft protocols types errors io _faults _headers _methods _context _builtin _conduct _interception "
+        "_log_fields",
+        "anyio",
     ),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _registry _dispatch",
+        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _options _registry _dispatch",
         "anyio trio",
     ),
 }

@@ -126,8 +126,8 @@ ROWS: dict[str, tuple[Any, Any]] = {
 }
 """Keys that are built into instances, each with two values."""
 
-SHOWN = {"labels", "annotations", "endpoints.labels", "requires"}
-"""Keys that no call depends on; see the tests below and those of requirements."""
+SHOWN = {"labels", "annotations", "endpoints.labels", "requires", "start"}
+"""Keys that no call depends on; see the tests below and those of requirements and of lazy starts."""
 
 NAMES: dict[str, tuple[Any, Any]] = {"service": ("one", "other"), "method": ("one", "other"), "codec": ("", "msgpack")}
 

@@ -7,6 +7,7 @@ What lives here: the set, and its start and end. What must not: changing it whil
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -169,7 +170,7 @@ class Fleet:
 
     def start(self) -> None:
         """
-        Have all plugins opened, each after those that it requires.
+        Have all plugins opened, each after those that it requires; those that start lazily only when one is called.
 
         Raises:
             ConfigError: One of them cannot be made.
@@ -177,10 +178,10 @@ class Fleet:
         for name in self._in_order(self.config):
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
-            if plugged.config.requires:
-                self.hold(plugged)
+            if plugged.config.start == "lazy":
+                self.doze(plugged)
             else:
-                self.open(plugged, plugged.parts)
+                self._begin(plugged)
         self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}
 
     def draft(self, plugin: PluginConfig, config: ManagerConfig, former: Plugged | None = None) -> Generation:
@@ -211,7 +212,9 @@ class Fleet:
             for each in instances:
                 each.meter = NO_METER
             if meters is not None:
-                meters.attach(plugged.route, [each for each in instances if self._is_open(each)])
+                meters.attach(plugged.route)
+                for each in filter(self._is_open, instances):
+                    meters.show(plugged.route, each)
 
     def put(self, plugged: Plugged) -> None:
         """
@@ -236,19 +239,24 @@ class Fleet:
         self._plugged = {name: self._plugged[name] for name in config.plugins if name in self._plugged}
         logging.getLogger("remora").setLevel(config.log_level.upper())
 
+    def doze(self, plugged: Plugged) -> None:
+        """
+        Have a plugin opened by its first call.
+        """
+        plugged.route.doze(partial(self._begin, plugged))
+
     def open(self, plugged: Plugged, parts: Iterable[Part]) -> None:
         """
-        Have parts of a plugin opened, and kept open.
+        Have parts of a plugin opened, and kept open; what it requires and waits for its first call is opened, too.
 
         Raises:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
-        if self.meters is not None:
-            self.meters.attach(plugged.route)
+        self._rouse_required(plugged)
         for part in parts:
             if self.meters is not None:
-                self.meters.attach(plugged.route, [part.instance])
+                self.meters.show(plugged.route, part.instance)
             supervisor.start(plugged.route, part)
 
     def hold(self, plugged: Plugged) -> None:
@@ -256,14 +264,16 @@ class Fleet:
         Have a plugin opened once each that it requires has been up.
         """
         assert self._group is not None
-        self._held.add(plugged)
-        self._group.start_soon(self._start_after, plugged)
+        if plugged not in self._held:
+            self._held.add(plugged)
+            self._group.start_soon(self._start_after, plugged)
 
     def is_held(self, plugged: Plugged) -> bool:
         """
-        Whether a plugin waits for those that it requires, and is opened then with what it has at that time.
+        Whether a plugin waits for those that it requires or for its first call, and is opened then with what it has at
+        that time.
         """
-        return plugged in self._held
+        return plugged in self._held or plugged.route.is_dormant
 
     async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
         """
@@ -289,7 +299,7 @@ class Fleet:
 
     def reopen(self, plugged: Plugged) -> None:
         """
-        Let calls of a plugin in again; close and open what is open, and open again what was cut.
+        Let calls of a plugin in again; close and open what is open, and open what was cut or waits for its first call.
 
         Raises:
             ManagerClosed: Nothing is started any more.
@@ -299,6 +309,7 @@ class Fleet:
         for part in plugged.parts:
             supervisor.restart(part.instance)
         self.open(plugged, cut)
+        plugged.route.rouse()
 
     async def end(self, plugged: Plugged, timeout: float) -> int:
         """
@@ -313,6 +324,8 @@ class Fleet:
             plugged.route.cut()
         await self.discard(plugged.parts)
         plugged.route.changed()
+        if self.meters is not None:
+            self.meters.detach(plugged.route)
         return remaining
 
     async def discard(self, parts: Iterable[Part]) -> None:
@@ -361,10 +374,30 @@ class Fleet:
     def _in_order(self, config: ManagerConfig) -> list[str]:
         return [name for step in start_order(config.plugins) for name in step]
 
+    def _begin(self, plugged: Plugged) -> None:
+        """
+        Open a plugin, at once or after those that it requires.
+
+        Raises:
+            ManagerClosed: Nothing is started any more.
+        """
+        self.running()
+        if plugged.config.requires:
+            self.hold(plugged)
+        else:
+            self.open(plugged, plugged.parts)
+
+    def _rouse_required(self, plugged: Plugged) -> None:
+        for name in plugged.config.requires:
+            if name in self._plugged:
+                self._plugged[name].route.rouse()
+
     async def _start_after(self, plugged: Plugged) -> None:
         """
         Start a plugin once each that it requires has been up; reloads may change what that is.
         """
+        if self._is_there(plugged):
+            self._rouse_required(plugged)
         been_up: set[str] = set()
         while self._is_there(plugged) and (missing := self._missing(plugged, been_up)) is not None:
             for part in plugged.parts:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from remora._caller import Caller
     from remora._catalog import Catalog
     from remora._drain import Tell
-    from remora.config import PluginConfig
+    from remora.config import Discovered, PluginConfig
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry
     from remora.observability import ObservabilityMetrics
@@ -426,9 +426,10 @@ class Manager:
     async def overall_health(self) -> HealthStatus:
         """
         One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
-        names those that are not healthy.
+        names those that are not healthy. Those that wait for their first call speak neither for it nor against it.
         """
-        health = await self.health()
+        dormant = {plugged.config.name for plugged in self._fleet if plugged.route.is_dormant}
+        health = {name: status for name, status in (await self.health()).items() if name not in dormant}
         ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
         are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
         verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED
@@ -551,12 +552,22 @@ class Manager:
         """
         try:
             options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
-            if self._discovery.is_news(await self._discovery.look_aside(self._asked)):
+            if self._discovery.is_news(await self._looked()):
                 await self._change(lambda: self._asked, options)
         except ManagerClosed:
             return
         except RemoraError as error:
             _log.error("the changed manifests are not in force: %s", error)
+
+    async def _looked(self) -> Discovered:
+        """
+        What manifests add to the configuration in force, also when that changes meanwhile.
+        """
+        while True:
+            asked = self._asked
+            found = await self._discovery.look_aside(asked)
+            if asked is self._asked:
+                return found
 
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from remora.config._content import read_content
     from remora.config._converter import make_config_converter
     from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
-    from remora.config._effective import effective_values, without_credentials
+    from remora.config._effective import effective_values
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
     from remora.config._formats import FORMATS
+    from remora.config._hidden import names_secret, without_credentials
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
     from remora.config._manifests import Discovered, discover, folders, manifests
     from remora.config._order import dependants_of, problems_of_order, start_order
@@ -50,9 +51,10 @@ else:
             "remora.config._content": "read_content",
             "remora.config._converter": "make_config_converter",
             "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
-            "remora.config._effective": "effective_values without_credentials",
+            "remora.config._effective": "effective_values",
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
             "remora.config._formats": "FORMATS",
+            "remora.config._hidden": "names_secret without_credentials",
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
             "remora.config._manifests": "Discovered discover folders manifests",
             "remora.config._order": "dependants_of problems_of_order start_order",
@@ -121,6 +123,7 @@ __all__ = [
     "load_config",
     "make_config_converter",
     "manifests",
+    "names_secret",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",

@@ -53,6 +53,7 @@ EFFECTS: dict[str, Effect] = {
     "env": _RENEWED,
     "work_dir": _RENEWED,
     "enabled": _SWITCHED,
+    "start": _TUNED,
     "priority": _TUNED,
     "balancer": _TUNED,
     "hash_header": _TUNED,
