@@ -50,6 +50,7 @@ class Supervisor:
         self._rng = rng or random.Random()
         self._owners: dict[Instance, Owner] = {}
         self._is_closed = False
+        self._is_hurried = False
 
     def __contains__(self, instance: object) -> bool:
         """
@@ -82,6 +83,8 @@ class Supervisor:
         owners = {each: self._owners[each] for each in instances if each in self._owners}
         for owner in owners.values():
             owner.stop()
+            if self._is_hurried:
+                owner.hurry()
         for instance, owner in owners.items():
             await owner.wait_stopped()
             self._owners.pop(instance, None)
@@ -111,8 +114,9 @@ class Supervisor:
 
     def hurry(self) -> None:
         """
-        Do not wait for instances to close in their own time, as far as that can be helped.
+        Do not wait for instances to close in their own time, as far as that can be helped; also later.
         """
+        self._is_hurried = True
         for owner in self._owners.values():
             owner.hurry()
 
@@ -239,6 +243,7 @@ class Owner:
         try:
             async with anyio.create_task_group() as group:
                 self._holding = group.cancel_scope
+                group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
                 group.start_soon(self._open, opened, outcome)
                 with anyio.move_on_after(limit) as waiting:
                     await opened.wait()
