@@ -57,8 +57,9 @@ class Deadlines:
         self._grow_old()
         expired: list[int] = []
         while self._heap and self._heap[0][0] <= now:
-            number = heappop(self._heap)[1]
-            if self._old.pop(number, None) is not None:
+            deadline, number = heappop(self._heap)
+            if self._old.get(number) == deadline:  # else the number has ended, and another call has it now
+                del self._old[number]
                 expired.append(number)
         return expired
 

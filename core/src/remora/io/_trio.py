@@ -63,6 +63,27 @@ async def _readable(connected: socket.socket) -> None:
         raise anyio.ClosedResourceError from None
 
 
+class TrioStanding:
+    """
+    In which cancel scope a task was at a moment. Only trio's own record of the task tells.
+    """
+
+    def __init__(self) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._status = self._task._cancel_status
+
+    def holds(self) -> bool:
+        """
+        Whether it is still in that one.
+        """
+        return self._task._cancel_status is self._status
+
+    def restore(self) -> None:
+        """
+        Leave the scopes that have been entered since: trio does so by itself, and complains.
+        """
+
+
 class Parked:
     """
     What one task waits for; as much of `asyncio.Future` as is needed here.
