@@ -65,7 +65,7 @@ def main(server: str, backend: str) -> None:
     listening.listen(1024)
     print(f"127.0.0.1:{listening.getsockname()[1]} {os.getpid()}", flush=True)
     if server == "uvicorn":
-        config = uvicorn.Config(echo, loop=backend, http="httptools", lifespan="off", log_level="critical")  # type: ignore[arg-type]
+        config = uvicorn.Config(echo, loop=backend, http="httptools", lifespan="off", log_level="critical")
         uvicorn.Server(config).run(sockets=[listening])
     else:
         options = {"use_uvloop": True} if backend == "uvloop" else {}

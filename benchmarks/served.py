@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.ours import JSON, METHOD, SERVICE
@@ -47,10 +48,11 @@ def over_http(address: str, payload: bytes, callers: int) -> Contender:
         host, _, port = where.rpartition(":")
         loop = asyncio.get_running_loop()
         clients = [HttpClient(request, payload) for _ in range(callers)]
-        transports = [(await loop.create_connection(lambda c=client: c, host, int(port)))[0] for client in clients]
+        for client in clients:
+            await loop.create_connection(partial(_itself, client), host, int(port))
         found = await _watch(lambda: sum(client.calls for client in clients), int(pid), seconds)
-        for transport in transports:
-            transport.abort()
+        for client in clients:
+            client.transport.abort()
         return found
 
     return contender
@@ -76,6 +78,10 @@ def over_unix(address: str, payload: bytes, callers: int) -> Contender:
     return contender
 
 
+def _itself(client: HttpClient) -> HttpClient:
+    return client
+
+
 async def _watch(calls: Callable[[], int], pid: int, seconds: float) -> Slice:
     """
     What a server does in a while.
@@ -98,6 +104,8 @@ class HttpClient(asyncio.Protocol):
     Sends a request as soon as the one before it has its answer.
     """
 
+    transport: asyncio.Transport
+
     def __init__(self, request: bytes, payload: bytes) -> None:
         self.calls = 0
         self._request = request
@@ -109,6 +117,7 @@ class HttpClient(asyncio.Protocol):
         Begin.
         """
         assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
         self._write = transport.write
         self._write(self._request)
 
