@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Waiter(Protocol):
     """
-    What one task waits for by `await`; a fraction of what `anyio.Event` costs.
+    What one task waits for by `await`, which gives what it was told; a fraction of what `anyio.Event` costs.
     """
 
     def done(self) -> bool:
@@ -23,13 +23,13 @@ class Waiter(Protocol):
         """
         ...
 
-    def set_result(self, result: None, /) -> None:
+    def set_result(self, result: Any, /) -> None:
         """
         It has happened; wakes the task. Only once.
         """
         ...
 
-    def __await__(self) -> Generator[Any, Any, None]: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
 
 
 class Standing(Protocol):

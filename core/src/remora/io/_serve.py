@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._plain import printable
 from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
 from remora.io._crew import Crew
 from remora.io._deadlines import Deadlines
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CLOSING_TIME = 2.0
+_MOST_WORDS = 200
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
@@ -184,7 +186,7 @@ class _Connection:
         except RemoraError as error:
             message = _encode_error(error)
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
-            _log.exception("%s failed", call.name)
+            _log.exception("%s failed", printable(call.name, most=_MOST_WORDS))
             message = encode_error(PluginError("internal error", code=Code.INTERNAL))
         if len(message) > self._limit:
             return encode_error(MessageTooLarge(f"the reply has {len(message)} bytes; {self._limit} are allowed"))

@@ -8,6 +8,7 @@ from remora._lazy import lazily
 
 if TYPE_CHECKING:
     from remora._draft import make_call
+    from remora._plain import printable
     from remora.wire._frames import (
         CANCEL,
         DATA,
@@ -56,6 +57,7 @@ else:
         __name__,
         {
             "remora._draft": "make_call",
+            "remora._plain": "printable",
             "remora.wire._frames": (
                 "CANCEL DATA DEFAULT_MAX_MESSAGE_SIZE REQUEST RESPONSE Frame FrameDecoder Oversize encode_frame quote"
             ),
@@ -117,6 +119,7 @@ __all__ = [
     "health_call",
     "load_json",
     "make_call",
+    "printable",
     "quote",
     "require_json",
 ]

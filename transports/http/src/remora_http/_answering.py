@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
+from remora.wire import printable
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
 from remora_http._response import Response, failure, success
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from remora.types import Call
 
 _log = logging.getLogger(__name__)
+
+_MOST = 200
+"""Characters of a client's words in one line of the log."""
 
 
 class Responder:
@@ -49,7 +53,7 @@ class Responder:
         """
         if isinstance(error, RemoraError):
             return _failure(error, call)
-        _log.error("%s failed unexpectedly (request %s)", call.name, call.request_id, exc_info=error)
+        _log.error("%s failed unexpectedly (request %s)", *_words(call), exc_info=error)
         return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
 
     def refuse(self, problem: Exception) -> Response:
@@ -81,5 +85,9 @@ def _failure(error: RemoraError, call: Call) -> Response:
         return failure(error)
     except (ValueError, TypeError, RecursionError):
         # Details or headers of the plugin's error that nothing can carry.
-        _log.exception("the error of %s cannot be sent as it is (request %s)", call.name, call.request_id)
+        _log.exception("the error of %s cannot be sent as it is (request %s)", *_words(call))
         return failure(PluginError("the plugin's error cannot be sent", code=error.code))
+
+
+def _words(call: Call) -> tuple[str, str]:
+    return printable(call.name, most=_MOST), printable(call.request_id, most=_MOST)

@@ -109,20 +109,28 @@ class RequestReader:
         """
         Take the next bytes.
         """
-        if self.is_ended:
-            return
+        for _ in range(_WAITING):
+            if self.is_ended or not (data := self._parse(data)):
+                return
+        self._end(BadRequest(400, "too many offers to go on in another protocol at once"))
+
+    def _parse(self, data: bytes) -> bytes:
+        """
+        Take the next bytes; returns those that are to be taken then.
+        """
         self._has_body = False
         before = len(self.requests)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as exc:
-            self._decline(data[exc.args[0] :])
+            return self._decline(data[exc.args[0] :])
         except HttpParserError as exc:
             self._end(BadRequest(400, str(exc)))
         if self.is_amid and not self._has_body and before == len(self.requests):
             self._overhead += len(data)
             if self._overhead > _HEAD:
                 self._end(BadRequest(431, "what is no body is larger than 64 KiB"))
+        return b""
 
     def expire(self) -> None:
         """
@@ -172,18 +180,19 @@ class RequestReader:
         body = self._finish()
         self._put(body, is_last=not self._keeps_alive)
 
-    def _decline(self, rest: bytes) -> None:
+    def _decline(self, rest: bytes) -> bytes:
         """
-        Read a request again, and what follows it, as if it had not offered to go on in another protocol.
+        What is to be read again, and what follows it, as if nobody had offered to go on in another protocol.
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
-            return self._end(BadRequest(501, "this is no proxy"))
+            self._end(BadRequest(501, "this is no proxy"))
+            return b""
         pairs = [(name, value) for name, value in self._raw if name.lower() != b"upgrade"]
         lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
         head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
         self._parser = HttpRequestParser(self)
-        return self.feed(head + rest)
+        return head + rest
 
     def _begin(self) -> None:
         self._url = b""
