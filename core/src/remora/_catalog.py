@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-
-import importlib_metadata
 
 from remora._faults import told
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
@@ -314,6 +311,8 @@ class Catalog:
         extra = next((word for word in words if word in _extras()), None)
         if extra:
             return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
+        from difflib import get_close_matches  # only messages need it
+
         meant = get_close_matches(name, [*known, *_extras()], n=1)
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
@@ -336,4 +335,6 @@ def _extras() -> frozenset[str]:
     """
     The extras that the distribution `remora` offers, by its own metadata.
     """
+    import importlib_metadata  # only messages need it
+
     return frozenset(importlib_metadata.metadata("remora").get_all("Provides-Extra") or ())
