@@ -147,7 +147,7 @@ class Owner:
         *,
         policy: RestartPolicy,
         publish: Callable[[Event], None],
-        turn: AbstractAsyncContextManager[None],
+        turn: AbstractAsyncContextManager[object],
     ) -> None:
         self._route = route
         self._instance = part.instance
