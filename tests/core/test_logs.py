@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from remora import Call, InterceptorSpec, Manager, RemoraError, Unavailable, hookimpl, serving
+from remora import Call, InterceptorSpec, Manager, PluginError, RemoraError, Unavailable, hookimpl, serving
 from remora._log_fields import of_call
 from remora.testing import MemoryTransport
 from tests.core.scripts import stage, table
@@ -71,6 +71,20 @@ async def test_records_say_which_plugin_instance_call_and_trace(lines: StringIO)
         "method": "(default method)",
     } == {name: value for name, value in failed.items() if name != "event"}
     assert ("p", "script:a") == (ready["plugin"], ready["instance"])
+
+
+@pytest.mark.fault(26)
+async def test_an_error_of_a_plugin_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Whatever it says, it writes no other line into the log.
+    """
+    async with stage(table(), config={"log_level": "debug"}) as host:
+        host["a"].failure = lambda: PluginError("no\nERROR root: forged \x1b[31m")
+        await host.outcome()
+    messages = [record.getMessage() for record in caplog.records]
+
+    assert [text for text in messages if text.endswith(r": no\nERROR root: forged \x1b[31m")]
+    assert not [text for text in messages if "\n" in text or "\x1b" in text]
 
 
 async def test_calls_are_not_logged_unless_somebody_wants_that(caplog: pytest.LogCaptureFixture) -> None:

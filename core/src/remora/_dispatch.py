@@ -36,6 +36,7 @@ from remora.errors import (
     PluginError,
     RemoraError,
 )
+from remora.io import is_asked_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -214,6 +215,10 @@ class Dispatcher:
                 raise _answer_to(error, call) from error
             except BaseExceptionGroup as group:
                 raise cancellation(group, call.name, of_served(call)) from None
+            except anyio.get_cancelled_exc_class() as error:
+                if is_asked_to_end():
+                    raise
+                raise _stray(error, call) from error
             finally:
                 handled_call.reset(token)
             return make_reply(_encode(codec, call, result), codec.content_type, headers)
@@ -331,6 +336,14 @@ def _encode(codec: Codec, call: Call, result: object) -> bytes:
     except Exception as error:  # a codec may be a stranger's code
         _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra=of_served(call))
         raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error
+
+
+def _stray(error: BaseException, call: Call) -> PluginError:
+    """
+    What the caller gets when a handler has waited for something of its own that was cancelled.
+    """
+    _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
+    return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
 
 
 def _answer_to(error: Exception, call: Call) -> RemoraError:

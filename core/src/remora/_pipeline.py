@@ -19,6 +19,7 @@ from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
 from remora._interception import nested
 from remora._log_fields import of_call
+from remora._plain import printable
 from remora.errors import (
     Cancelled,
     CircuitOpen,
@@ -154,7 +155,8 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                _log.debug("a call of %s failed: %s", call.name, error, extra=of_call(call, error, self._tracing))
+                words = printable(str(error))  # a plugin's own, perhaps
+                _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
@@ -266,8 +268,10 @@ class Pipeline:
 
     async def _change(self, call: Call) -> None:
         """
-        Wait until something has changed about the instances, within the deadline.
+        Wait until something has changed about the instances, within the deadline; where nobody has started them yet,
+        this call does.
         """
+        self._route.rouse()
         with anyio.move_on_after(self._route.remaining(call)):
             await self._changed()
             return

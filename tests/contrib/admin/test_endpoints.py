@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import pytest
 
-from remora import PluginError
+from remora import ConfigError, PluginConfig, PluginError, Secret
 from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
 
@@ -65,10 +65,14 @@ async def test_health_is_of_the_host_and_readiness_of_its_plugins(open_host):
         alive, ready = await client.get("/healthz"), await client.get("/readyz")
         await manager.unregister("away")
         later = await client.get("/readyz")
+        await manager.register(PluginConfig(name="lazy", endpoint="memory:lazy", start="lazy"))
+        waiting, status = await client.get("/readyz"), (await client.get("/status")).json()
 
     assert (alive.status_code, alive.text) == (200, "ok\n")
     assert (ready.status_code, ready.text) == (503, "not ready: away\n")
     assert (later.status_code, later.text) == (200, "ok\n")
+    assert (waiting.status_code, waiting.text, status["status"]) == (200, "ok\n", "healthy")
+    assert [("moody", "healthy"), ("lazy", "unknown")] == [(each["name"], each["status"]) for each in status["plugins"]]
 
 
 async def test_page_may_run_only_what_stands_in_it(open_host):
@@ -166,6 +170,15 @@ async def test_a_wrong_token_does_nothing(open_host, header):
         answer = await client.post("/plugins/moody/restart", headers=headers)
 
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_an_empty_token_is_refused(open_host):
+    """
+    Else `Bearer` and nothing after it would be the right one.
+    """
+    with pytest.raises(ConfigError, match="the admin token is empty"):
+        async with open_host(admin_token=Secret()):
+            pass
 
 
 async def test_the_token_lets_an_operator_restart_drain_and_reload(open_host):

@@ -8,6 +8,7 @@ import logging
 
 import pytest
 
+from remora import Secret
 from remora.testing import ManualClock
 from remora_exec._output import Output
 
@@ -38,6 +39,28 @@ def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCapt
     output.feed_eof()
 
     assert "3 lines were left out" in caplog.records[-1].getMessage()
+
+
+@pytest.mark.fault(27)
+def test_secrets_of_the_host_are_taken_out_of_what_a_plugin_writes(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Out of texts, of messages and fields in JSON however they are escaped there, and of the last words.
+    """
+    held = Secret("s3cr3t/canary")
+    output = Output("p", "exec:p")
+    with caplog.at_level(logging.INFO, "remora.plugin.p"):
+        output.feed(b"got s3cr3t/canary\n")
+        output.feed(b'{"level":"error","msg":"not s3cr3t\\/canary","headers":{"a":["Bearer s3cr3t\\u002fcanary"]}}\n')
+        output.stray(b"s3cr3t/canary on stdout")
+    told = [(record.getMessage(), getattr(record, "fields", None)) for record in caplog.records]
+
+    assert [
+        ("got ***", None),
+        ("not ***", {"headers": {"a": ["Bearer ***"]}}),
+        ("stdout: *** on stdout", None),
+    ] == told
+    assert ("got ***", "not ***") == output.last_lines
+    assert held
 
 
 @pytest.fixture

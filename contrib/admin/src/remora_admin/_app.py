@@ -19,7 +19,7 @@ from remora_admin._actions import Actions
 from remora_admin._metrics import exposition
 from remora_admin._page import page, page_policy
 from remora_admin._recent import Recent
-from remora_admin._status import look, status_of
+from remora_admin._status import is_dormant, look, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -50,6 +50,9 @@ def admin_app(
         admin_token: Whoever sends it as `Authorization: Bearer` may restart, drain and reload; without one, nobody.
         reload: What `POST /reload` does.
         allowed_hosts: The values of the header `Host` that are answered, against pages of others that call here.
+
+    Raises:
+        ConfigError: The token is empty.
     """
     endpoints = Endpoints(manager, read_only=admin_token is None)
     actions = Actions(manager, admin_token, reload)
@@ -119,9 +122,10 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """
-        Whether every plugin has an instance that takes calls, and takes them; otherwise which does not.
+        Whether every plugin takes calls, or waits for its first one; otherwise which does not.
         """
         found = self._manager.observability().plugin_metrics
-        out = [name for name, each in found.items() if each.is_draining or each.health.status in _OUT]
+        awake = {name: each for name, each in found.items() if not is_dormant(each)}
+        out = [name for name, each in awake.items() if each.is_draining or each.health.status in _OUT]
         text = f"not ready: {', '.join(out)}\n" if out else "ok\n"
         return PlainTextResponse(text, status_code=503 if out else 200, headers=_FRESH)

@@ -57,6 +57,8 @@ def _of_instances(name: str, plugin: PluginMetrics, lately: Mapping[object, Late
 
 
 def _of_instance(instance: InstanceMetrics, lately: Lately | None) -> Iterator[tuple[str, str]]:
+    if instance.state == "dormant":
+        return
     if instance.state != "ready":
         severity = _FAIR if instance.state == "starting" else _BAD
         yield severity, f"{instance.state}: {instance.health.message}"

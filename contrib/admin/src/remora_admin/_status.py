@@ -44,7 +44,7 @@ def status_of(manager: Manager, recent: Recent) -> dict[str, Any]:
         "started": _STARTED,
         "version": _VERSION,
         "backend": sniffio.current_async_library(),
-        "status": _overall([each.health.status for each in found.plugin_metrics.values()]),
+        "status": _overall([each.health.status for each in found.plugin_metrics.values() if not is_dormant(each)]),
         "requests": found.total_requests,
         "success_rate": found.overall_success_rate if found.total_requests else None,
         "problems": problems_of(found.plugin_metrics, lately),
@@ -72,7 +72,7 @@ def _counts(plugins: Mapping[str, PluginMetrics]) -> Iterator[tuple[object, Coun
 
 def _overall(statuses: list[Status]) -> Status:
     """
-    Healthy when all are, else degraded while one is.
+    Healthy when all are, else degraded while one is; nobody asks those that wait for their first call.
     """
     healthy = statuses.count(Status.HEALTHY)
     if healthy == len(statuses):
@@ -84,6 +84,7 @@ def _plugin(manager: Manager, name: str, found: PluginMetrics, lately: Mapping[o
     return {
         "name": name,
         "labels": dict(manager.config.plugins[name].labels) if name in manager.config.plugins else {},
+        "dormant": is_dormant(found),
         "draining": found.is_draining,
         "retries": found.retries,
         "latency_sum": found.latency.mean * found.total_requests,
@@ -92,6 +93,13 @@ def _plugin(manager: Manager, name: str, found: PluginMetrics, lately: Mapping[o
             _instance(each, instance, lately.get((name, each))) for each, instance in found.instances.items()
         ],
     }
+
+
+def is_dormant(found: PluginMetrics) -> bool:
+    """
+    Whether it waits for its first call to be started.
+    """
+    return bool(found.instances) and all(each.state == "dormant" for each in found.instances.values())
 
 
 def _instance(name: str, found: InstanceMetrics, lately: Lately | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from remora.config._connection import ConnectionConfig
+from remora.config._hidden import discreet
 from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
@@ -147,6 +148,7 @@ class ResolverConfig:
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
+@discreet
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginConfig:
     """
@@ -168,6 +170,7 @@ class PluginConfig:
         env: exec: variables that the program gets beside a short allow-list.
         work_dir: exec: the program's working directory.
         enabled: Whether the plugin is served at all.
+        start: When its instances are opened: with the host, or "lazy", by its first call.
         priority: The priority of an endpoint that has none of its own: the highest number is preferred.
         balancer: How calls are spread over the instances; by default they take turns.
         hash_header: The header that says what a call is about, for balancers that keep such calls together.
@@ -198,9 +201,10 @@ class PluginConfig:
     protocol: Literal["ttrpc", "jsonl", "oneshot"] = field(default="ttrpc", metadata=TRANSPORT)
     executable: str = field(default="", metadata=TRANSPORT)
     args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
-    env: Mapping[str, str] = field(default_factory=dict, metadata=TRANSPORT)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata=TRANSPORT)
     work_dir: str = field(default="", metadata=TRANSPORT)
     enabled: bool = True
+    start: Literal["eager", "lazy"] = "eager"
     priority: int = 1
     balancer: str = ""
     hash_header: str = ""

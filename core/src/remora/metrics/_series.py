@@ -32,6 +32,7 @@ class Series(Generic[Cell]):
         limit: How many combinations of label values have cells of their own.
 
     Attributes:
+        limit: The same; those that have one keep it when it is lowered.
         overflow: The cell of all others; None while there are none.
     """
 
@@ -39,7 +40,7 @@ class Series(Generic[Cell]):
         self._name = name
         self._labels = tuple(labels)
         self._make = make
-        self._limit = limit
+        self.limit = limit
         self._cells: dict[tuple[str, ...], Cell] = {}
         self.overflow: Cell | None = None
         self._lock = Lock()
@@ -79,14 +80,14 @@ class Series(Generic[Cell]):
         with self._lock:
             if texts in self._cells:
                 return self._cells[texts]
-            if len(self._cells) < self._limit:
+            if len(self._cells) < self.limit:
                 return self._cells.setdefault(texts, self._make())
             if self.overflow is None:
                 self.overflow = self._make()
                 _log.warning(
                     "metric %s has %d combinations of label values; further ones are counted together, as %s",
                     self._name,
-                    self._limit,
+                    self.limit,
                     OVERFLOW,
                 )
             return self.overflow
