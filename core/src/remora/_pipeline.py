@@ -35,7 +35,7 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from remora._fallback import Fallback
     from remora._instance import Instance
@@ -119,10 +119,10 @@ class Pipeline:
         )
 
     @overload
-    def carry(self, call: Call) -> Coroutine[Any, Any, Reply]: ...
+    async def carry(self, call: Call) -> Reply: ...
 
     @overload
-    def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> Coroutine[Any, Any, T]: ...
+    async def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> T: ...
 
     async def carry(self, call: Call, read: Callable[[Call, Reply], Any] | None = None) -> Any:
         """
