@@ -23,6 +23,7 @@ from anyio.lowlevel import current_token
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from remora import Manager, PluginError, serving
+from remora._built_in import BUILT_IN
 from remora.testing import MemoryTransport
 from remora_prometheus import PrometheusExporter
 from tests.architecture.sources import ROOT
@@ -191,11 +192,22 @@ async def test_every_query_is_about_metrics_that_exist() -> None:
         page = (await client.get(exporter.url)).text
     known = {family.name for family in parse(page)}
     known |= {f"{each}{end}" for each in known for end in ("_total", "_bucket")}
-    texts = [*_queries(), (files("remora_prometheus") / "alerts.yml").read_text()]
-    named = {name for text in texts for name in re.findall(r"\bremora_\w+", text)}
+    labels = {each.name: {*each.labels, "le"} for each in BUILT_IN}
+    named = set()
+    for query in [*_queries(), *_alerts()]:
+        names = set(re.findall(r"\bremora_\w+", query))
+        spent = re.findall(r"(?:by|without) \(([^)]*)\)", query)
+        asked = {*re.findall(r"(\w+)(?:=|!)~?\"", query), *(label for each in spent for label in each.split(", "))}
+        assert asked <= set().union(*(labels[each.removesuffix("_bucket")] for each in names)), query
+        named |= names
 
     assert set() == named - known
     assert len(named) > 12
+
+
+def _alerts() -> list[str]:
+    text = (files("remora_prometheus") / "alerts.yml").read_text()
+    return re.findall(r"(?s)expr: (?:>-)?(.*?)\n        (?:for|labels):", text)
 
 
 def _queries() -> list[str]:
