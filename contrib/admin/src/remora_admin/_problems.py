@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from remora_admin._recent import Lately
 
 _BAD, _FAIR = "bad", "fair"
+_OUT = (Status.UNHEALTHY, Status.OFFLINE)
 _FEW = 3  # faults that may happen before they are a problem
 _SHARE, _LARGE_SHARE = 0.05, 0.25
 
@@ -50,19 +51,22 @@ def _of_plugin(name: str, plugin: PluginMetrics, lately: Lately | None) -> Itera
 
 def _of_instances(name: str, plugin: PluginMetrics, lately: Mapping[object, Lately]) -> Iterator[dict[str, Any]]:
     for address, instance in plugin.instances.items():
-        told = list(_of_instance(instance, lately.get((name, address))))
+        told = list(_of_instance(instance, lately.get((name, address)), is_alone=plugin.health.status in _OUT))
         if told:
             severity = _BAD if any(each is _BAD for each, _ in told) else _FAIR
             yield _problem(severity, name, address, "; ".join(what for _, what in told), instance)
 
 
-def _of_instance(instance: InstanceMetrics, lately: Lately | None) -> Iterator[tuple[str, str]]:
+def _of_instance(instance: InstanceMetrics, lately: Lately | None, *, is_alone: bool) -> Iterator[tuple[str, str]]:
+    """
+    What is wrong with an instance, and how bad that is; while no other one takes calls, a start is bad as well.
+    """
     if instance.state == "dormant":
         return
     if instance.state != "ready":
-        severity = _FAIR if instance.state == "starting" else _BAD
+        severity = _FAIR if instance.state == "starting" and not is_alone else _BAD
         yield severity, f"{instance.state}: {instance.health.message}"
-    elif instance.health.status in (Status.UNHEALTHY, Status.OFFLINE):
+    elif instance.health.status in _OUT:
         yield _BAD, f"{instance.health.status}: {instance.health.message}"
     elif instance.health.status is Status.DEGRADED:
         yield _FAIR, f"degraded: {instance.health.message}"

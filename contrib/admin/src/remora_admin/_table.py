@@ -59,7 +59,9 @@ def headline(status: Part) -> Text:
     """
     The host in one line.
     """
-    line = styled(f"● {status['status']}", f"bold {_COLOURS.get(status['status'], '')}".strip())
+    line = styled("", "").append_text(
+        styled(f"● {status['status']}", f"bold {_COLOURS.get(status['status'], '')}".strip())
+    )
     share = "" if status["success_rate"] is None else f", {status['success_rate']:.1%} succeeded"
     line.append(f"   {len(status['plugins'])} plugins, {status['requests']} calls{share}")
     return line
@@ -74,7 +76,7 @@ def problem_lines(status: Part) -> list[Text]:
 
 def _problem_line(problem: Part) -> Text:
     colour = _COLOURS[problem["severity"]]
-    line = styled("● ", colour)
+    line = styled("", "").append_text(styled("● ", colour))
     line.append_text(styled(problem["plugin"], "bold"))
     line.append_text(styled(f" {problem['what']}", colour))
     if problem["instance"]:
