@@ -43,7 +43,7 @@ LAYERS = {
     "hookspecs": Layer("types protocols specs", "pluggy"),
     "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
-    "_structure": Layer("_lazy secret", "cattrs"),
+    "_structure": Layer("_lazy secret", "cattrs msgspec"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
@@ -150,7 +150,7 @@ WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
-LATE |= {"remora._builtin", "remora_exec._transport", "remora_exec._stdio"}
+LATE |= {"remora._builtin", "remora._structure._direct", "remora_exec._transport", "remora_exec._stdio"}
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""
 
