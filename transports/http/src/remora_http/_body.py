@@ -10,7 +10,7 @@ import zlib
 
 # Compressed data can be slightly larger than its content; beyond that it is padding without end.
 _SLACK = 64 * 1024
-# Compressed data may be put together from parts. Empty ones add nothing but work, and it is the event loop that does it.
+# Compressed data may be put together from parts. Empty ones are nothing but work, and the event loop does it.
 _MOST_PARTS = 1000
 _GZIP = 16 + zlib.MAX_WBITS
 _IDENTITIES = frozenset({"", "identity"})
