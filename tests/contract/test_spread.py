@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from remora import Manager, Plugin, RateLimited, serving
+from remora import Manager, Plugin, RateLimited, Status, serving
 from remora.testing._contract import Text
 
 pytestmark = pytest.mark.anyio
@@ -185,18 +185,23 @@ async def test_calls_above_the_rate_are_refused(transport: str, anyio_backend: s
         assert 0.5 * allowed < service.calls <= allowed + 1
 
 
-async def test_thousand_callers_start_one_process(anyio_backend: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["eager", "lazy"])
+async def test_thousand_callers_start_one_process(start: str, anyio_backend: str, tmp_path: Path) -> None:
     """
-    They all wait for the same one, and all are answered by it.
+    They all wait for the same one, and all are answered by it. Where it is started lazily, there is none before, and
+    its health is unknown rather than offline.
     """
     log, program = tmp_path / "starts", tmp_path / "peer"
     program.write_text(f"#!/bin/sh\necho started >> {log}\nexec {sys.executable} -m remora.testing\n")
     program.chmod(0o755)
-    table = {"endpoint": f"exec:{program}", "service": "remora.testing.v1.Contract", "method": "echo"}
+    table = {"endpoint": f"exec:{program}", "service": "remora.testing.v1.Contract", "method": "echo", "start": start}
     answers: list[str] = []
     with anyio.fail_after(60):
         async with Manager({"plugins": {"peer": table}}) as manager:
             peer = manager.plugin("peer", Text, Text)
+            if start == "lazy":
+                assert Status.UNKNOWN is (await manager.health())["peer"].status
+                assert not log.exists()
 
             async def call(number: int) -> None:
                 answers.append((await peer.execute(Text(str(number)))).text)

@@ -209,7 +209,7 @@ class _Bench:
 
     def _authenticator(self) -> Authenticator | None:
         if not self._authenticators:
-            made = authenticator_of(self._catalog, self._config, self._lent.conduct)
+            made = authenticator_of(self._catalog, self._config, self._lent.conduct.about(plugin=self._config.name))
             self._authenticators.append(made)
             if made is not None:
                 _warn_of_listeners(self._catalog, self._config)
@@ -316,4 +316,5 @@ def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> 
         return None
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)
+    conduct = lent.conduct.about(plugin=config.name)
+    return Balancing(balancer, feature.named("balancer"), conduct, learns=feature.spec.learns)

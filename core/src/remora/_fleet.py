@@ -7,6 +7,7 @@ What lives here: the set, and its start and end. What must not: changing it whil
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +15,7 @@ import anyio
 from remora._assembly import Surroundings
 from remora._drain import Drains
 from remora._generation import Generation
+from remora._no_meter import NO_METER
 from remora._requirements import Requirements
 from remora._supervisor import Supervisor
 from remora.config import start_order
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._conduct import Conduct
     from remora._generation import Plugged
+    from remora._instance import Instance
     from remora._meters import Meters
     from remora._route import Route
     from remora.config import ManagerConfig, PluginConfig
@@ -167,20 +170,18 @@ class Fleet:
 
     def start(self) -> None:
         """
-        Have all plugins opened, each after those that it requires.
+        Have all plugins opened, each after those that it requires; those that start lazily only when one is called.
 
         Raises:
             ConfigError: One of them cannot be made.
         """
-        assert self._group is not None
         for name in self._in_order(self.config):
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
-            if plugged.config.requires:
-                self._held.add(plugged)
-                self._group.start_soon(self._start_after, plugged)
+            if plugged.config.start == "lazy":
+                self.doze(plugged)
             else:
-                self.open(plugged, plugged.parts)
+                self._begin(plugged)
         self._plugged = {name: self._plugged[name] for name in self.config.plugins if name in self._plugged}
 
     def draft(self, plugin: PluginConfig, config: ManagerConfig, former: Plugged | None = None) -> Generation:
@@ -199,6 +200,21 @@ class Fleet:
             security=config.security,
         )
         return Generation(self.catalog, plugin, lent, former)
+
+    def count_with(self, meters: Meters | None) -> None:
+        """
+        Have all calls counted by these meters from now on; None for nobody.
+        """
+        self.meters = meters
+        for plugged in self:
+            plugged.route.meter = NO_METER
+            instances = [part.instance for part in plugged.parts]
+            for each in instances:
+                each.meter = NO_METER
+            if meters is not None:
+                meters.attach(plugged.route)
+                for each in filter(self._is_open, instances):
+                    meters.show(plugged.route, each)
 
     def put(self, plugged: Plugged) -> None:
         """
@@ -223,26 +239,32 @@ class Fleet:
         self._plugged = {name: self._plugged[name] for name in config.plugins if name in self._plugged}
         logging.getLogger("remora").setLevel(config.log_level.upper())
 
+    def doze(self, plugged: Plugged) -> None:
+        """
+        Have a plugin opened by its first call.
+        """
+        plugged.route.doze(partial(self._begin, plugged))
+
     def open(self, plugged: Plugged, parts: Iterable[Part]) -> None:
         """
-        Have parts of a plugin opened, and kept open.
+        Have parts of a plugin opened, and kept open; what it requires and waits for its first call is opened, too.
 
         Raises:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
-        if self.meters is not None:
-            self.meters.attach(plugged.route)
+        self._rouse_required(plugged)
         for part in parts:
             if self.meters is not None:
-                self.meters.attach(plugged.route, [part.instance])
+                self.meters.show(plugged.route, part.instance)
             supervisor.start(plugged.route, part)
 
     def is_held(self, plugged: Plugged) -> bool:
         """
-        Whether a plugin waits for those that it requires, and is opened then with what it has at that time.
+        Whether a plugin waits for those that it requires or for its first call, and is opened then with what it has at
+        that time.
         """
-        return plugged in self._held
+        return plugged in self._held or plugged.route.is_dormant
 
     async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
         """
@@ -268,7 +290,7 @@ class Fleet:
 
     def reopen(self, plugged: Plugged) -> None:
         """
-        Let calls of a plugin in again; close and open what is open, and open again what was cut.
+        Let calls of a plugin in again; close and open what is open, and open what was cut or waits for its first call.
 
         Raises:
             ManagerClosed: Nothing is started any more.
@@ -278,6 +300,7 @@ class Fleet:
         for part in plugged.parts:
             supervisor.restart(part.instance)
         self.open(plugged, cut)
+        plugged.route.rouse()
 
     async def end(self, plugged: Plugged, timeout: float) -> int:
         """
@@ -292,6 +315,8 @@ class Fleet:
             plugged.route.cut()
         await self.discard(plugged.parts)
         plugged.route.changed()
+        if self.meters is not None:
+            self.meters.detach(plugged.route)
         return remaining
 
     async def discard(self, parts: Iterable[Part]) -> None:
@@ -334,13 +359,38 @@ class Fleet:
         self.drains.hurry()
         self.entered().hurry()
 
+    def _is_open(self, instance: Instance) -> bool:
+        return self._supervisor is not None and instance in self._supervisor
+
     def _in_order(self, config: ManagerConfig) -> list[str]:
         return [name for step in start_order(config.plugins) for name in step]
+
+    def _begin(self, plugged: Plugged) -> None:
+        """
+        Open a plugin, at once or after those that it requires.
+
+        Raises:
+            ManagerClosed: Nothing is started any more.
+        """
+        self.running()
+        assert self._group is not None
+        if plugged.config.requires:
+            self._held.add(plugged)
+            self._group.start_soon(self._start_after, plugged)
+        else:
+            self.open(plugged, plugged.parts)
+
+    def _rouse_required(self, plugged: Plugged) -> None:
+        for name in plugged.config.requires:
+            if name in self._plugged:
+                self._plugged[name].route.rouse()
 
     async def _start_after(self, plugged: Plugged) -> None:
         """
         Start a plugin once each that it requires has been up; reloads may change what that is.
         """
+        if self._is_there(plugged):
+            self._rouse_required(plugged)
         been_up: set[str] = set()
         while self._is_there(plugged) and (missing := self._missing(plugged, been_up)) is not None:
             for part in plugged.parts:

@@ -71,7 +71,7 @@ class Generation:
         self.config = config
         self.is_first = former is None
         self._lent = lent
-        self._parts = make_parts(catalog, config, lent, former.parts if former else ())
+        self._parts = make_parts(catalog, config, lent, _known(former, config))
         self._balancing = _balancing(catalog, config, lent, former)
         self._fallback = fallback_of(config, lent)
         self.plugged = former or self._plug(catalog)
@@ -80,6 +80,13 @@ class Generation:
         self.new = [part for part in self._parts if part.instance not in there]
         self.kept = [part for part in self._parts if part.instance in there]
         self.gone = [part for part in former.parts if part.instance not in wanted] if former else []
+
+    @property
+    def is_lazy(self) -> bool:
+        """
+        Whether it is opened by the first call, which has not come yet.
+        """
+        return self.config.start == "lazy" and (self.is_first or self.plugged.route.is_dormant)
 
     def settle(self) -> Plugged:
         """
@@ -93,6 +100,8 @@ class Generation:
             change = part.instance.retune(part.place.name, part.place.endpoint, self.config)
             route.breaker_changed(part.instance, change)
         plugged.parts = self._parts
+        if self.config.start == "eager":
+            route.opener = None
         route.place([part.instance for part in self._parts])
         if self._fallback is not None:
             self._fallback.follow(plugged.fallback)
@@ -115,6 +124,15 @@ class Generation:
 
     def _pipeline(self, route: Route, interception: Interception) -> Pipeline:
         return Pipeline(route, interception, fallback=self._fallback, rng=self._lent.own_rng())
+
+
+def _known(former: Plugged | None, config: PluginConfig) -> Sequence[Part]:
+    """
+    The parts that may be kept: not those that wait for a first call when none is to be waited for any more.
+    """
+    if former is None or (former.route.is_dormant and config.start == "eager"):
+        return ()
+    return former.parts
 
 
 def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings, former: Plugged | None) -> Balancing | None:

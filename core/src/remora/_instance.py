@@ -65,6 +65,7 @@ class State(StrEnum):
     What an instance is doing.
     """
 
+    DORMANT = "dormant"
     STARTING = "starting"
     READY = "ready"
     WAITING = "waiting"
@@ -168,7 +169,7 @@ class Instance:
         """
         return HealthStatus(
             status=self.condition.status,
-            message=self.condition.cause or (self.error.message if self.error else str(self.state)),
+            message=self.condition.cause or self._why_not_ready(),
             last_check=self._last_check,
             response_time=self._response_time,
         )
@@ -227,6 +228,12 @@ class Instance:
             self.is_cut = False
             _wake(self.limit.resize(self._allowed()))
             self.start()
+
+    def doze(self) -> None:
+        """
+        It is started by the first call; nothing is known of it until then.
+        """
+        self.state = State.DORMANT
 
     def start(self) -> None:
         """
@@ -294,10 +301,15 @@ class Instance:
         Why it takes no calls now, in a few words.
         """
         if self.state is not State.READY:
-            return self.error.message if self.error else str(self.state)
+            return self._why_not_ready()
         if self.condition.status is Status.OFFLINE:
             return f"offline: {self.condition.cause}"
         return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s"
+
+    def _why_not_ready(self) -> str:
+        if self.state is State.DORMANT:
+            return "it is started by its first call"
+        return self.error.message if self.error else str(self.state)
 
     def _allowed(self) -> int:
         return self._most if self._gradient is None else min(self._most, self._gradient.limit)

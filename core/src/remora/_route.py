@@ -58,6 +58,7 @@ class Route:
         is_cut: Whether the calls under way are not waited for any more.
         unresolved: Why nothing is known of its instances, while its resolver has told none.
         is_unresolvable: Whether waiting for that makes no sense.
+        opener: Has its instances opened at its first call; None when they are opened without, or have been.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancing = balancing
-        self.conduct = conduct or Conduct()
+        self.conduct = (conduct or Conduct()).about(plugin=config.name)
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER
@@ -83,6 +84,7 @@ class Route:
         self.is_cut = False
         self.unresolved = "its resolver has not told yet where it is"
         self.is_unresolvable = False
+        self.opener: Callable[[], None] | None = None
         self.clock = clock
         self._publish = publish
         self._turn = 0
@@ -103,12 +105,21 @@ class Route:
         """
         return any(each.state is State.READY for each in self.instances)
 
+    @property
+    def is_dormant(self) -> bool:
+        """
+        Whether it is still to be started, by its first call.
+        """
+        return self.opener is not None
+
     def place(self, instances: Sequence[Instance]) -> None:
         """
         From now on, choose among these instances.
         """
         self.instances = list(instances)
         self._is_flat = len({each.priority for each in self.instances}) == 1
+        if self.is_dormant:
+            self._doze()
         self.changed()
 
     def retune(self, config: PluginConfig, balancing: Balancing | None) -> None:
@@ -128,6 +139,26 @@ class Route:
         for each in self.instances:
             each.reopen()
         self.calls.resume()
+
+    def doze(self, opener: Callable[[], None]) -> None:
+        """
+        Wait for the first call, which has the instances opened that there are then.
+        """
+        self.opener = opener
+        self._doze()
+
+    def rouse(self) -> None:
+        """
+        Have the instances opened, where they have waited for that: once, however many calls there are.
+
+        Raises:
+            ManagerClosed: Nothing is started any more.
+        """
+        opener, self.opener = self.opener, None
+        if opener is not None:
+            for each in self.instances:
+                each.start()
+            opener()
 
     def cut(self) -> None:
         """
@@ -163,7 +194,7 @@ class Route:
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
         """
-        The instance for a call; None while none is ready but one is being started.
+        The instance for a call; None while none is ready but one is being started, or will be (see `rouse`).
 
         Args:
             key: What the call is about, for balancers that keep calls about one thing together.
@@ -187,7 +218,7 @@ class Route:
         if not instances and not self.is_unresolvable and not self.is_cut:
             return None
         states = {each.state for each in instances}
-        if State.STARTING in states and State.READY not in states:
+        if State.READY not in states and (State.STARTING in states or State.DORMANT in states):
             return None
         raise self._unavailable()
 
@@ -283,6 +314,10 @@ class Route:
             f", {starting} starting" if starting else ""
         )
         return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
+
+    def _doze(self) -> None:
+        for each in self.instances:
+            each.doze()
 
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
         if len(preferred) == 1:

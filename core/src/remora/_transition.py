@@ -21,7 +21,7 @@ from remora._departures import Departures
 from remora._plan import is_resolved, plan_of
 from remora._readiness import are_ready, open_all
 from remora.config import compare, problems_of_order, start_order
-from remora.errors import ConfigError, RemoraError, Unavailable
+from remora.errors import ConfigError, ManagerClosed, RemoraError, Unavailable
 from remora.reload import Action, PluginReload, ReloadReport
 from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted
 
@@ -57,6 +57,7 @@ class Transition:
         self._plans: dict[str, PluginPlan] = {}
         self._errors: dict[str, RemoraError] = {}
         self._touched: dict[str, Generation] = {}
+        self._asleep: set[str] = set()
         self._departures = Departures(fleet, options.drain_timeout)
         self._places = anyio.Semaphore(options.max_concurrent_reloads)
 
@@ -130,10 +131,13 @@ class Transition:
         if scope.cancelled_caught:
             limit = self._options.graceful_timeout
             for name, draft in self._drafts.items():
-                if name not in self._errors and not are_ready(draft.new):
+                if name not in (*self._errors, *self._asleep) and not are_ready(draft.new):
                     self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
 
     async def _open_one(self, name: str, draft: Generation) -> None:
+        if draft.is_lazy:
+            self._asleep.add(name)
+            return
         try:
             if draft.is_first or not (draft.new or draft.gone):
                 await self._ready(draft.plugged, draft.new)
@@ -222,6 +226,8 @@ class Transition:
             if name in self._errors or self._plans[name].action is Action.UNCHANGED:
                 continue
             self._fleet.put(draft.settle())
+            if name in self._asleep:
+                self._leave_asleep(draft)
             for part in draft.gone:
                 self._departures.leave(draft.plugged, part)
         steps = reversed(start_order(self._former.plugins))
@@ -229,6 +235,16 @@ class Transition:
         taken = [[self._fleet.take(name) for name in step] for step in removed]
         self._fleet.accept(wanted)
         self._departures.leave_all([[each for each in step if each] for step in taken])
+
+    def _leave_asleep(self, draft: Generation) -> None:
+        """
+        Let a plugin wait for its first call; if that has come in the meantime, open what is new.
+        """
+        if draft.is_first:
+            self._fleet.doze(draft.plugged)
+        elif not draft.plugged.route.is_dormant:
+            with suppress(ManagerClosed):  # nobody calls it any more
+                self._fleet.open(draft.plugged, draft.new)
 
     async def _roll_back(self) -> None:
         await self._let_go(self._drafts)

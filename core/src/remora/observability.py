@@ -76,7 +76,7 @@ class InstanceMetrics:
         errors: How many ended with which code.
         latency: How long they took.
         in_flight: Attempts under way.
-        state: What it is doing: starting, ready, waiting, failed or stopped.
+        state: What it is doing: starting, ready, waiting, failed or stopped; dormant before the first call starts it.
         breaker_state: The state of its circuit breaker: closed, half-open or open.
         health: Its health.
         last_error: The last attempt that failed; None when none did.

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 
-from remora import ConfigError, PluginError, Secret
+from remora import ConfigError, PluginConfig, PluginError, Secret
 from tests.contrib.admin.conftest import TOKEN, Moody
 
 pytestmark = pytest.mark.anyio
@@ -63,10 +63,14 @@ async def test_health_is_of_the_host_and_readiness_of_its_plugins(open_host):
         alive, ready = await client.get("/healthz"), await client.get("/readyz")
         await manager.unregister("away")
         later = await client.get("/readyz")
+        await manager.register(PluginConfig(name="lazy", endpoint="memory:lazy", start="lazy"))
+        waiting, status = await client.get("/readyz"), (await client.get("/status")).json()
 
     assert (alive.status_code, alive.text) == (200, "ok\n")
     assert (ready.status_code, ready.text) == (503, "not ready: away\n")
     assert (later.status_code, later.text) == (200, "ok\n")
+    assert (waiting.status_code, waiting.text, status["status"]) == (200, "ok\n", "healthy")
+    assert [("moody", "healthy"), ("lazy", "unknown")] == [(each["name"], each["status"]) for each in status["plugins"]]
 
 
 async def test_page_may_run_only_what_stands_in_it(open_host):

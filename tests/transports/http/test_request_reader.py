@@ -34,7 +34,7 @@ def test_requests_may_arrive_in_any_pieces(size: int) -> None:
     reader = read(*[data[at : at + size] for at in range(0, len(data), size)])
 
     first, second, third = reader.requests
-    assert Request("POST", "/a.B/c d", {"host": "x", "content-length": "2"}, b"{}", None, is_last=False) == first
+    assert Request("POST", "/a.B/c d", {"host": "x", "content-length": "2"}, {}, b"{}", None, is_last=False) == first
     assert ("/a", b"{}", False) == (second.path, second.body, "x-trailer" in second.headers)
     assert first == third
     assert (False, False) == (reader.is_amid, reader.is_ended)

@@ -101,9 +101,9 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """
-        Whether every plugin has an instance that takes calls; otherwise which has none.
+        Whether every plugin has an instance that takes calls, or waits for its first one; otherwise which has none.
         """
-        found = status_of(self._manager)["plugins"]
+        found = [each for each in status_of(self._manager)["plugins"] if not each["dormant"]]
         out = [each["name"] for each in found if each["status"] in (Status.OFFLINE, Status.UNHEALTHY, Status.UNKNOWN)]
         text = f"not ready: {', '.join(out)}\n" if out else "ok\n"
         return PlainTextResponse(text, status_code=503 if out else 200, headers=_FRESH)

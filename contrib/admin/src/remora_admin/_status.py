@@ -34,7 +34,7 @@ def status_of(manager: Manager) -> dict[str, Any]:
         "started": _STARTED,
         "version": _VERSION,
         "backend": sniffio.current_async_library(),
-        "status": _overall([each.health.status for each in found.plugin_metrics.values()]),
+        "status": _overall([each.health.status for each in found.plugin_metrics.values() if not _is_dormant(each)]),
         "requests": found.total_requests,
         "success_rate": found.overall_success_rate if found.total_requests else None,
         "plugins": plugins,
@@ -43,7 +43,7 @@ def status_of(manager: Manager) -> dict[str, Any]:
 
 def _overall(statuses: list[Status]) -> Status:
     """
-    Healthy when all are, else degraded while one is.
+    Healthy when all are, else degraded while one is; nobody asks those that wait for their first call.
     """
     healthy = statuses.count(Status.HEALTHY)
     if healthy == len(statuses):
@@ -55,11 +55,19 @@ def _plugin(manager: Manager, name: str, found: PluginMetrics) -> dict[str, Any]
     return {
         "name": name,
         "labels": dict(manager.config.plugins[name].labels) if name in manager.config.plugins else {},
+        "dormant": _is_dormant(found),
         "retries": found.retries,
         "latency_sum": found.latency.mean * found.total_requests,
         **_figures(found),
         "instances": [_instance(each, instance) for each, instance in found.instances.items()],
     }
+
+
+def _is_dormant(found: PluginMetrics) -> bool:
+    """
+    Whether it waits for its first call to be started.
+    """
+    return bool(found.instances) and all(each.state == "dormant" for each in found.instances.values())
 
 
 def _instance(name: str, found: InstanceMetrics) -> dict[str, Any]:

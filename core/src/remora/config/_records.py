@@ -170,6 +170,7 @@ class PluginConfig:
         env: exec: variables that the program gets beside a short allow-list.
         work_dir: exec: the program's working directory.
         enabled: Whether the plugin is served at all.
+        start: When its instances are opened: with the host, or "lazy", by its first call.
         priority: The priority of an endpoint that has none of its own: the highest number is preferred.
         balancer: How calls are spread over the instances; by default they take turns.
         hash_header: The header that says what a call is about, for balancers that keep such calls together.
@@ -203,6 +204,7 @@ class PluginConfig:
     env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata=TRANSPORT)
     work_dir: str = field(default="", metadata=TRANSPORT)
     enabled: bool = True
+    start: Literal["eager", "lazy"] = "eager"
     priority: int = 1
     balancer: str = ""
     hash_header: str = ""

@@ -5,6 +5,7 @@ The server's side of a ttrpc connection: requests become calls of a dispatch fun
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -174,8 +175,8 @@ class _Connection:
         finally:
             del self._requests[request.number]
             self._deadlines.discard(request.number)
-            if message is None and request.is_late:
-                message = encode_error(DeadlineExceeded("the plugin ran out of time"))
+            if message is None or request.is_late:
+                message = _last_words(request)
             if message is not None:
                 self._respond(request.number, message)
 
@@ -193,6 +194,17 @@ class _Connection:
 
     def _respond(self, number: int, message: bytes) -> None:
         self._outbox.put(encode_frame(number, RESPONSE, message))
+
+
+def _last_words(request: _Request) -> bytes | None:
+    """
+    What is said of a call whose answer has been cancelled; None when nobody listens.
+    """
+    if request.is_late:
+        return encode_error(DeadlineExceeded("the plugin ran out of time"))
+    if request.is_off or anyio.current_effective_deadline() == -math.inf:
+        return None
+    return encode_error(PluginError(f"{request.call.name} was cancelled by the plugin", code=Code.INTERNAL))
 
 
 def _encode_error(error: RemoraError) -> bytes:

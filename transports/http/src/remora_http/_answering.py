@@ -30,11 +30,13 @@ class Responder:
 
     Attributes:
         limit: Bytes of one request or reply, decoded.
+        ask: Has the plugin answer a call whose deadline is seen to by whoever asks.
     """
 
     def __init__(self, dispatch: Dispatch, limit: int) -> None:
         self.limit = limit
         self._dispatch = dispatch
+        self.ask: Dispatch = getattr(dispatch, "answer_in_time", dispatch)
 
     async def answer(self, call: Call, peer: str) -> Response:
         """
@@ -42,12 +44,17 @@ class Responder:
         """
         try:
             return success(await self._dispatch(call, peer), limit=self.limit)
-        except RemoraError as error:
+        except Exception as error:  # the plugin's own code
+            return self.blame(error, call)
+
+    def blame(self, error: Exception, call: Call) -> Response:
+        """
+        The response for what a plugin has raised; what went wrong in it is nobody's business on the other side.
+        """
+        if isinstance(error, RemoraError):
             return _failure(error, call)
-        except Exception:
-            # The plugin's own code; what went wrong in it is nobody's business on the other side.
-            _log.exception("%s failed unexpectedly (request %s)", *_words(call))
-            return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
+        _log.error("%s failed unexpectedly (request %s)", *_words(call), exc_info=error)
+        return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
 
     def refuse(self, problem: Exception) -> Response:
         """

@@ -1,0 +1,92 @@
+"""
+The records that are passed around: calls, replies, endpoints, health, descriptions, lifecycle events.
+
+What lives here: frozen records that cannot be built wrong. What must not: behaviour, I/O, configuration.
+"""
+
+from typing import TYPE_CHECKING
+
+from remora._lazy import lazily
+
+if TYPE_CHECKING:
+    from remora.types._calls import Attempt, Call, Refresh, Reply, TraceIds
+    from remora.types._endpoints import Endpoint
+    from remora.types._events import (
+        BreakerChanged,
+        ConfigRejected,
+        DrainEnded,
+        DrainProgressed,
+        EndpointsChanged,
+        Event,
+        FallbackUsed,
+        HealthChanged,
+        InstanceFailed,
+        InstanceLost,
+        InstanceReady,
+        InstanceStopped,
+        ManagerStarted,
+        ManagerStopped,
+        ManifestRejected,
+        PluginsDiscovered,
+        ReloadApplied,
+        ReloadRolledBack,
+        ReloadStarted,
+        RequirementLost,
+        RequirementMet,
+        ResolverFailed,
+    )
+    from remora.types._health import HealthStatus, Status
+    from remora.types._plugins import ExtensionFaults, Inspection, MethodInfo, PluginInfo
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "remora.types._calls": "Attempt Call Refresh Reply TraceIds",
+            "remora.types._endpoints": "Endpoint",
+            "remora.types._events": (
+                "BreakerChanged ConfigRejected DrainEnded DrainProgressed EndpointsChanged Event "
+                "FallbackUsed HealthChanged InstanceFailed InstanceLost InstanceReady InstanceStopped "
+                "ManagerStarted ManagerStopped ManifestRejected PluginsDiscovered ReloadApplied "
+                "ReloadRolledBack ReloadStarted RequirementLost RequirementMet ResolverFailed"
+            ),
+            "remora.types._health": "HealthStatus Status",
+            "remora.types._plugins": "ExtensionFaults Inspection MethodInfo PluginInfo",
+        },
+    )
+
+__all__ = [
+    "Attempt",
+    "BreakerChanged",
+    "Call",
+    "ConfigRejected",
+    "DrainEnded",
+    "DrainProgressed",
+    "Endpoint",
+    "EndpointsChanged",
+    "Event",
+    "ExtensionFaults",
+    "FallbackUsed",
+    "HealthChanged",
+    "HealthStatus",
+    "Inspection",
+    "InstanceFailed",
+    "InstanceLost",
+    "InstanceReady",
+    "InstanceStopped",
+    "ManagerStarted",
+    "ManagerStopped",
+    "ManifestRejected",
+    "MethodInfo",
+    "PluginInfo",
+    "PluginsDiscovered",
+    "Refresh",
+    "ReloadApplied",
+    "ReloadRolledBack",
+    "ReloadStarted",
+    "Reply",
+    "RequirementLost",
+    "RequirementMet",
+    "ResolverFailed",
+    "Status",
+    "TraceIds",
+]

@@ -1,0 +1,120 @@
+"""
+Calls, their attempts and their replies, as transports carry them and interceptors see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from remora.types._endpoints import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """
+    One call on its way to a plugin: everything that a transport carries.
+
+    Attributes:
+        service: The full name of the service; empty when the peer has only one.
+        method: The name of the method; empty when the peer has only one.
+        payload: The encoded request.
+        content_type: The media type of the payload; empty when the peer is to decide.
+        headers: Names in lower case, values without line breaks.
+        deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
+        request_id: The identifier that follows the call through every log.
+        idempotent: Whether the call may be made twice.
+        hash_key: What the call is about, for balancers that keep calls about one thing together; it is not sent.
+        identity: Served side: who the connection proves the caller to be, by its certificate; it is not sent.
+    """
+
+    service: str = ""
+    method: str = ""
+    payload: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deadline: float | None = None
+    request_id: str = ""
+    idempotent: bool = False
+    hash_key: str = ""
+    identity: str = ""
+
+    @property
+    def name(self) -> str:
+        """
+        Service and method as one word, for messages.
+        """
+        return f"{self.service}/{self.method}".strip("/") or "(default method)"
+
+    def with_headers(self, headers: Mapping[str, str]) -> Call:
+        """
+        The same call with these headers in place of its own; what `dataclasses.replace` gives, in half the time.
+        """
+        return Call(
+            service=self.service,
+            method=self.method,
+            payload=self.payload,
+            content_type=self.content_type,
+            headers=headers,
+            deadline=self.deadline,
+            request_id=self.request_id,
+            idempotent=self.idempotent,
+            hash_key=self.hash_key,
+            identity=self.identity,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    The good end of a call.
+
+    Attributes:
+        payload: The encoded answer.
+        content_type: The media type of the payload.
+        headers: Names in lower case.
+    """
+
+    payload: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """
+    One of the attempts of a call.
+
+    Attributes:
+        number: 1 for the first, 2 for the first retry.
+        plugin: The configured name of the plugin.
+        instance: The name of the instance that it is sent to.
+        endpoint: The address of that instance.
+    """
+
+    number: int
+    plugin: str
+    instance: str
+    endpoint: Endpoint
+
+
+class TraceIds(TypedDict):
+    """
+    A trace and a span of it, both in hexadecimal digits; empty where there are none.
+    """
+
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """
+    What an authentication's flow asks for in place of a call: something to be waited for, such as a new token.
+
+    Attributes:
+        action: Called without arguments and awaited; the flow gets what it returns, or the error that it raises.
+    """
+
+    action: Callable[[], Awaitable[object]]

@@ -1,0 +1,41 @@
+"""
+What is known about how well a plugin does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """
+    What is known about the health of a plugin or of one instance.
+    """
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthStatus:
+    """
+    The result of asking for health.
+
+    Attributes:
+        status: The verdict.
+        message: The reason, in a sentence.
+        last_check: When it was found, in seconds since the epoch; None before the first check.
+        response_time: Seconds that the answer took; None where nobody was asked.
+        metadata: More about it, as the plugin says.
+    """
+
+    status: Status = Status.UNKNOWN
+    message: str = ""
+    last_check: float | None = None
+    response_time: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,96 @@
+"""
+What is said about plugins and extensions: by themselves, by a look at their program, by what they did wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodInfo:
+    """
+    One method of a service, as the plugin describes it.
+
+    Attributes:
+        service: The full name of its service.
+        name: The name of the method on the wire.
+        description: The first paragraph of its docstring.
+        idempotent: Whether it may be called twice.
+        request: JSON Schema of the request.
+        response: JSON Schema of the reply.
+    """
+
+    service: str
+    name: str
+    description: str = ""
+    idempotent: bool = False
+    request: Mapping[str, object] = field(default_factory=dict)
+    response: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginInfo:
+    """
+    What a plugin says about itself, or what the configuration says about one that cannot.
+
+    Attributes:
+        name: The name of the plugin.
+        version: Its own version.
+        description: What it is for.
+        author: Who wrote it.
+        capabilities: Words that a host may look for.
+        metadata: More about it.
+        methods: The methods that it serves.
+        protocol_versions: The versions of this description that it speaks.
+    """
+
+    name: str
+    version: str = ""
+    description: str = ""
+    author: str = ""
+    capabilities: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[MethodInfo, ...] = ()
+    protocol_versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """
+    What a transport would start for an endpoint, and what stands between it and the host.
+
+    Attributes:
+        program: The path of the program.
+        sha256: The hash of its file.
+        size: The bytes of its file.
+        outcome: "allowed", "refused" or "would-refuse", as the policy says.
+        reasons: What speaks against it, one sentence each.
+        measures: What is in force and what is not, by a short name.
+    """
+
+    program: str
+    sha256: str
+    size: int
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    measures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionFaults:
+    """
+    What one extension has done wrong while a manager ran it.
+
+    Attributes:
+        failures: Exceptions that came out of it.
+        delays: Times that it held up the event loop for too long.
+        longest: Seconds of the longest of these.
+        last: The last of the exceptions, in one line.
+    """
+
+    failures: int = 0
+    delays: int = 0
+    longest: float = 0.0
+    last: str = ""
