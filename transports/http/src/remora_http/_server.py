@@ -75,7 +75,7 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
     tls = server_context(options) if address.secure else None
     with await _bind(address) as listening:
         terms = Terms(limit=options.max_message_size, idle=options.idle_timeout, slow=options.slow_timeout)
-        server = _Server(Responder(dispatch, terms.limit), address.path, terms)
+        server = _Server(Responder(dispatch, terms.limit, options.origins), address.path, terms)
         url = f"{replace(address, port=listening.getsockname()[1]).origin}{address.path}"
         async with background_tasks() as tasks:
             tasks.start_soon(server.run, listening, tls)
