@@ -35,7 +35,7 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from remora._fallback import Fallback
     from remora._instance import Instance
@@ -86,7 +86,7 @@ class Pipeline:
         """
         allowed = self._route.config.connection.request_timeout
         if timeout is not None:
-            if not timeout > 0:
+            if not _is_positive(timeout):
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
             if timeout < allowed:
                 allowed = timeout
@@ -120,10 +120,10 @@ class Pipeline:
         )
 
     @overload
-    def carry(self, call: Call) -> Coroutine[Any, Any, Reply]: ...
+    async def carry(self, call: Call) -> Reply: ...
 
     @overload
-    def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> Coroutine[Any, Any, T]: ...
+    async def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> T: ...
 
     async def carry(self, call: Call, read: Callable[[Call, Reply], Any] | None = None) -> Any:
         """
@@ -159,7 +159,7 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                words = printable(str(error))  # a plugin's own, perhaps
+                words = printable(str(error), most=1000)  # a plugin's own, perhaps
                 _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
@@ -307,3 +307,10 @@ class Pipeline:
             await changed.wait()
         finally:
             self._route.forget(changed)
+
+
+def _is_positive(number: object) -> bool:
+    """
+    Whether it is a number of seconds; "5s" is one in a configuration only.
+    """
+    return isinstance(number, float | int) and number > 0

@@ -18,6 +18,7 @@ import anyio
 from remora._faults import innermost, told
 from remora._handshake import shake_hands
 from remora._instance import State
+from remora._plain import shortened
 from remora._probing import probe
 from remora.errors import ManagerClosed, RemoraError, Unavailable, VersionMismatch
 from remora.policy import RestartPolicy
@@ -56,6 +57,7 @@ class Supervisor:
         self._owners: dict[Instance, Owner] = {}
         self._launches = anyio.Semaphore(LAUNCHES, fast_acquire=True)
         self._is_closed = False
+        self._is_hurried = False
 
     def __contains__(self, instance: object) -> bool:
         """
@@ -89,6 +91,8 @@ class Supervisor:
         owners = {each: self._owners[each] for each in instances if each in self._owners}
         for owner in owners.values():
             owner.stop()
+            if self._is_hurried:
+                owner.hurry()
         for instance, owner in owners.items():
             await owner.wait_stopped()
             self._owners.pop(instance, None)
@@ -118,8 +122,9 @@ class Supervisor:
 
     def hurry(self) -> None:
         """
-        Do not wait for instances to close in their own time, as far as that can be helped.
+        Do not wait for instances to close in their own time, as far as that can be helped; also later.
         """
+        self._is_hurried = True
         for owner in self._owners.values():
             owner.hurry()
 
@@ -248,6 +253,7 @@ class Owner:
         try:
             async with anyio.create_task_group() as group:
                 self._holding = group.cancel_scope
+                group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
                 async with self._turn:
                     group.start_soon(self._open, opened, outcome)
                     with anyio.move_on_after(limit) as waiting:
@@ -341,10 +347,10 @@ class Owner:
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
         self._instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self._instance, self._instance.condition.lost(error.message))
+        self._route.health_changed(self._instance, self._instance.condition.lost(shortened(error.message)))
         self._route.changed()
         event = InstanceFailed if has_failed else InstanceLost
-        self._tell(event, cause=error.message, retry_in=delay)
+        self._tell(event, cause=shortened(error.message), retry_in=delay)
         with anyio.move_on_after(delay):
             await self._wake.wait()
 
