@@ -46,8 +46,15 @@ class _Table(Table):
         """
         Add a row of texts, some of which may have a style.
         """
-        plain = [Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells]
+        plain = [Text(_lines(cell)) if isinstance(cell, str) else cell for cell in cells]
         super().add_row(*plain, style=style, end_section=end_section)
+
+
+def _lines(cell: str) -> str:
+    """
+    The lines of a cell, which stay lines of that cell.
+    """
+    return "\n".join(printable(line) for line in cell.split("\n"))
 
 
 def print_table(table: Table) -> None:
