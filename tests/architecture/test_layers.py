@@ -43,7 +43,7 @@ LAYERS = {
     "hookspecs": Layer("types protocols specs", "pluggy"),
     "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
-    "_structure": Layer("_lazy secret", "cattrs"),
+    "_structure": Layer("_lazy secret", "cattrs msgspec"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
@@ -57,7 +57,8 @@ LAYERS = {
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
-    "_registry": Layer(f"{RECORDS} hookspecs _catalog _faults", "pluggy importlib_metadata"),
+    "_entry_points": Layer("", "importlib_metadata"),
+    "_registry": Layer(f"{RECORDS} hookspecs _catalog _entry_points _faults", "pluggy"),
     "_static": Layer("types errors"),
     "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
@@ -150,7 +151,15 @@ WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
-LATE |= {"remora._builtin", "remora_exec._transport", "remora_exec._stdio"}
+LATE |= {
+    "remora._builtin",
+    "remora._catalog",
+    "remora._context",
+    "remora._structure._direct",
+    "remora._entry_points",
+    "remora_exec._transport",
+    "remora_exec._stdio",
+}
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""
 
