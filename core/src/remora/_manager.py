@@ -193,6 +193,13 @@ class Manager:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
 
+    if not TYPE_CHECKING:  # a type checker knows by itself
+
+        def __enter__(self) -> None:
+            raise TypeError("a manager is entered with `async with`; `remora.sync.Manager` is entered with `with`")
+
+        __exit__ = __enter__
+
     @property
     def config(self) -> ManagerConfig:
         """
