@@ -43,7 +43,7 @@ LAYERS = {
     "hookspecs": Layer("types protocols specs", "pluggy"),
     "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
-    "_structure": Layer("_lazy secret", "cattrs"),
+    "_structure": Layer("_lazy secret", "cattrs msgspec"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
@@ -155,6 +155,7 @@ LATE |= {
     "remora._builtin",
     "remora._catalog",
     "remora._context",
+    "remora._structure._direct",
     "remora._entry_points",
     "remora_exec._transport",
     "remora_exec._stdio",

@@ -7,9 +7,10 @@ What lives here: the life of an instance, as messages to its owner. What must no
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -25,6 +26,7 @@ from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceSt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskGroup
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from remora._route import Route
     from remora.protocols import Channel
     from remora.types import Event
+
+LAUNCHES = max(8, 4 * (os.cpu_count() or 1))
+"""How many programs are started at once; more would only keep each other from being ready in time."""
 
 _CLOSING_TIME = 30.0
 _SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
@@ -49,7 +54,9 @@ class Supervisor:
         self._publish = publish
         self._rng = rng or random.Random()
         self._owners: dict[Instance, Owner] = {}
+        self._launches = anyio.Semaphore(LAUNCHES, fast_acquire=True)
         self._is_closed = False
+        self._is_hurried = False
 
     def __contains__(self, instance: object) -> bool:
         """
@@ -69,7 +76,8 @@ class Supervisor:
         if part.instance in self:
             return
         policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
-        owner = Owner(route, part, policy=policy, publish=self._publish)
+        turn = self._launches if part.place.feature.spec.launches else nullcontext()
+        owner = Owner(route, part, policy=policy, publish=self._publish, turn=turn)
         self._owners[part.instance] = owner
         self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
 
@@ -82,6 +90,8 @@ class Supervisor:
         owners = {each: self._owners[each] for each in instances if each in self._owners}
         for owner in owners.values():
             owner.stop()
+            if self._is_hurried:
+                owner.hurry()
         for instance, owner in owners.items():
             await owner.wait_stopped()
             self._owners.pop(instance, None)
@@ -111,8 +121,9 @@ class Supervisor:
 
     def hurry(self) -> None:
         """
-        Do not wait for instances to close in their own time, as far as that can be helped.
+        Do not wait for instances to close in their own time, as far as that can be helped; also later.
         """
+        self._is_hurried = True
         for owner in self._owners.values():
             owner.hurry()
 
@@ -136,6 +147,7 @@ class Owner:
         *,
         policy: RestartPolicy,
         publish: Callable[[Event], None],
+        turn: AbstractAsyncContextManager[object],
     ) -> None:
         self._route = route
         self._instance = part.instance
@@ -143,6 +155,7 @@ class Owner:
         self._origin = part.origin
         self._policy = policy
         self._publish = publish
+        self._turn = turn
         self.has_begun = False
         self._starts = 0
         self._was_ready = False
@@ -239,9 +252,11 @@ class Owner:
         try:
             async with anyio.create_task_group() as group:
                 self._holding = group.cancel_scope
-                group.start_soon(self._open, opened, outcome)
-                with anyio.move_on_after(limit) as waiting:
-                    await opened.wait()
+                group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
+                async with self._turn:
+                    group.start_soon(self._open, opened, outcome)
+                    with anyio.move_on_after(limit) as waiting:
+                        await opened.wait()
                 if waiting.cancelled_caught:
                     outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
                     group.cancel_scope.cancel()

@@ -21,8 +21,8 @@ from remora.values import Count, Positive, check_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ROUNDING = 1e-6
-"""A token that is short by this much is whole: times are not exact."""
+_WHOLE = 1.0 - 1e-6
+"""A token that is short by so little is whole: times are not exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +75,8 @@ class TokenBucket:
 
     def __init__(self, config: RateLimitConfig, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._config = config
-        self._level = float(config.burst_size)
+        self._set(config)
+        self._level = self._burst
         self._stamp = clock()
         self._turns: deque[Turn] = deque()
         self._vacant = 0
@@ -93,16 +93,15 @@ class TokenBucket:
         """
         Whether there is a token for one call; if so, it is taken. `now` is the time, where it is known already.
         """
-        config = self._config
-        if not config.enabled:
+        if not self._is_enabled:
             return True
         if now is None:
             now = self._clock()
-        level = self._level + (now - self._stamp) * config.requests_per_second
+        level = self._level + (now - self._stamp) * self._rate
         self._stamp = now
-        if level > config.burst_size:
-            level = float(config.burst_size)
-        if level < 1.0 - _ROUNDING:
+        if level > self._burst:
+            level = self._burst
+        if level < _WHOLE:
             self._level = level
             return False
         self._level = level - 1.0
@@ -115,12 +114,9 @@ class TokenBucket:
         Args:
             remaining: Seconds that the call has; nothing later is granted. None for no limit.
         """
-        config = self._config
-        if not config.enabled:
-            return _NOW
         if self.take():
             return _NOW
-        return self._queue(self._stamp, remaining if config.mode == "wait" else 0.0)
+        return self._queue(self._stamp, remaining if self._waits else 0.0)
 
     def cancel(self, turn: Turn) -> None:
         """
@@ -140,12 +136,16 @@ class TokenBucket:
         Take another configuration; tokens and turns are kept, as far as the bucket can hold them.
         """
         self._fill(self._clock())
+        self._set(config)
+        self._level = min(self._level, self._burst)
+
+    def _set(self, config: RateLimitConfig) -> None:
         self._config = config
-        self._level = min(self._level, float(config.burst_size))
+        self._is_enabled, self._waits = config.enabled, config.mode == "wait"
+        self._rate, self._burst = config.requests_per_second, float(config.burst_size)
 
     def _fill(self, now: float) -> None:
-        gained = (now - self._stamp) * self._config.requests_per_second
-        self._level = min(float(self._config.burst_size), self._level + gained)
+        self._level = min(self._burst, self._level + (now - self._stamp) * self._rate)
         self._stamp = now
 
     def _queue(self, now: float, patience: float | None) -> Turn:
@@ -155,7 +155,7 @@ class TokenBucket:
         while self._turns and self._turns[0].due <= now:
             self._vacant -= self._turns.popleft().is_vacant
         vacant = self._vacated(now) if self._vacant else None
-        wait = vacant.due - now if vacant else (1.0 - self._level) / self._config.requests_per_second
+        wait = vacant.due - now if vacant else (1.0 - self._level) / self._rate
         if patience is not None and wait > patience:
             return Turn(wait, is_granted=False)
         turn = Turn(wait, is_granted=True, due=vacant.due if vacant else now + wait)

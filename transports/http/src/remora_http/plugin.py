@@ -75,7 +75,7 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     return [
         TransportSpec(
             name="http",
-            schemes=("http", "https"),
+            schemes=("http", "https", "http+unix"),
             options=Options,
             build=build,
             native_deadline=True,
