@@ -229,7 +229,7 @@ async def test_series_of_an_instance_end_with_it_and_those_of_its_plugin_do_not(
         batch = host.manager.metrics.snapshot()
         said = host.manager.observability()
 
-    assert [] == [point for each in gone.metrics for point in each.points if "instance" in each.labels]
+    assert [] == [point for each in gone.metrics for point in each.points if "plugin_instance" in each.labels]
     assert {"OK": 4} == _requests(gone)
     assert ({"OK": 6}, 6) == (_requests(batch), said.total_requests)
     assert {"OK": 2} == _by_last_label(batch, "remora_attempts_total", "p", "script:a")

@@ -325,7 +325,7 @@ async def test_what_a_reload_renames_is_counted_under_its_new_name(anyio_backend
                 (metric.name, point.labels[1])
                 for metric in host.manager.metrics.snapshot().metrics
                 for point in metric.points
-                if metric.labels[:2] == ("plugin", "instance")
+                if metric.labels[:2] == ("plugin", "plugin_instance")
             }
             names = {each.name for each in host.route().instances}
 

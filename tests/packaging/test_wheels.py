@@ -56,6 +56,21 @@ def test_wheel_is_typed_and_licensed(distribution: Distribution, wheels: Path) -
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["remora_prometheus/alerts.yml", "remora_prometheus/dashboard.json", "remora_admin/page.html"],
+)
+def test_wheel_brings_what_is_no_code(file: str, wheels: Path) -> None:
+    """
+    The alert rules and the dashboard that the documentation promises, and the status page.
+    """
+    wheel = next(wheels.glob(f"{file.partition('/')[0]}-*.whl"))
+    shipped = zipfile.ZipFile(wheel).read(file)
+    (source,) = ROOT.glob(f"*/*/src/{file}")
+
+    assert shipped == source.read_bytes()
+
+
 @pytest.mark.parametrize("distribution", OURS, ids=lambda item: item.name)
 def test_wheel_holds_one_package_and_no_tests(distribution: Distribution, wheels: Path) -> None:
     """
