@@ -1,8 +1,8 @@
 """
 Whatever configurations a manager has been through, it ends as one that starts with the last. In virtual time.
 
-Two keys are left out: `start`, which says how a start goes and not what comes of it, and `metrics.max_series`, which does
-not take away the series that there are.
+Two keys are left out: `start`, which says how a start goes and not what comes of it, and `metrics.max_series`, which
+does not take away the series that there are.
 """
 
 from __future__ import annotations

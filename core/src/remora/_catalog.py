@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-
-import importlib_metadata
 
 from remora._faults import told
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
@@ -313,6 +310,8 @@ class Catalog:
     def _missing(
         self, kind: str, name: str, shelf: Mapping[str, Sequence[Feature[Any]]], known: Sequence[str]
     ) -> NotInstalled:
+        from difflib import get_close_matches  # only messages need it
+
         meant = get_close_matches(name, [*known, *_extras()], n=1)
         words = [name, name.removesuffix("s")]
         if not meant:  # one extra brings all features of the kind, beside those of the core
@@ -347,4 +346,6 @@ def _extras() -> frozenset[str]:
     """
     The extras that the distribution `remora` offers, by its own metadata.
     """
+    import importlib_metadata  # only messages need it
+
     return frozenset(importlib_metadata.metadata("remora").get_all("Provides-Extra") or ())

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from remora import _built_in as table
 from remora._instance import State
 from remora._no_meter import NO_METER
+from remora._plain import shortened
 from remora.metrics import BoundCounter
 from remora.policy import BreakerState
 from remora.types import (
@@ -57,7 +58,7 @@ class Failure(NamedTuple):
 
 
 def _failure(error: RemoraError, instance: str) -> Failure:
-    return Failure(time.time(), error.code, error.message, instance)
+    return Failure(time.time(), error.code, shortened(error.message), instance)
 
 
 class Meters:

@@ -159,7 +159,7 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                words = printable(str(error))  # a plugin's own, perhaps
+                words = printable(str(error), most=1000)  # a plugin's own, perhaps
                 _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:

@@ -18,6 +18,7 @@ import anyio
 from remora._faults import innermost, told
 from remora._handshake import shake_hands
 from remora._instance import State
+from remora._plain import shortened
 from remora._probing import probe
 from remora.errors import ManagerClosed, RemoraError, Unavailable, VersionMismatch
 from remora.policy import RestartPolicy
@@ -147,7 +148,7 @@ class Owner:
         *,
         policy: RestartPolicy,
         publish: Callable[[Event], None],
-        turn: AbstractAsyncContextManager[None],
+        turn: AbstractAsyncContextManager[object],
     ) -> None:
         self._route = route
         self._instance = part.instance
@@ -346,10 +347,10 @@ class Owner:
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
         self._instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self._instance, self._instance.condition.lost(error.message))
+        self._route.health_changed(self._instance, self._instance.condition.lost(shortened(error.message)))
         self._route.changed()
         event = InstanceFailed if has_failed else InstanceLost
-        self._tell(event, cause=error.message, retry_in=delay)
+        self._tell(event, cause=shortened(error.message), retry_in=delay)
         with anyio.move_on_after(delay):
             await self._wake.wait()
 

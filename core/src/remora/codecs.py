@@ -50,7 +50,7 @@ class RecordConverter:
         self._customize = customize
 
     def _make(self, *, detailed: bool) -> Converter:
-        converter = _structure.make_converter(detailed=detailed)
+        converter = _structure.make_converter(detailed=detailed, most_errors=_MOST_PROBLEMS)
         if self._customize is not None:
             self._customize(converter)
         return converter
