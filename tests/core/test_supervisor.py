@@ -141,6 +141,33 @@ async def test_a_crash_loop_ends_in_being_left_alone() -> None:
         assert 2 == len(only(observer, InstanceFailed))
 
 
+async def test_a_crash_loop_stop_ends_by_itself_after_five_minutes() -> None:
+    """
+    To the second: until then nothing is started and calls fail at once, from then on the plugin serves.
+    """
+
+    @asynccontextmanager
+    async def mended_later(attempt: int) -> AsyncIterator[PlainChannel]:
+        if attempt <= 5:
+            raise Unavailable("exits at once", sent=False)
+        yield PlainChannel()
+
+    observer, stranger = Observer(), Stranger(mended_later, launches=True)
+    async with Manager(strange(), extensions=[stranger, observer]) as manager:
+        plugin = manager.plugin("p", Text, Text)
+        while not only(observer, InstanceFailed):
+            await anyio.sleep(0.01)
+        stopped = anyio.current_time()
+        await anyio.sleep(298)
+        with pytest.raises(Unavailable, match="exits at once"):
+            await plugin.execute(Text(), timeout=1)
+        assert (5, pytest.approx(298, abs=1.1)) == (stranger.attempts, anyio.current_time() - stopped)
+        await anyio.sleep(stopped + 300.1 - anyio.current_time())
+
+        assert Text("x") == await plugin.execute(Text("x"))
+        assert (6, 1) == (stranger.attempts, len(only(observer, InstanceReady)))
+
+
 async def test_deaths_after_short_stable_runs_are_a_crash_loop_too() -> None:
     """
     Five within a minute are five within a minute.

@@ -88,7 +88,7 @@ class Route:
         self.clock = clock
         self._publish = publish
         self._turn = 0
-        self._waiters: set[Waiter] = set()
+        self._waiters: dict[Waiter, None] = {}
         self.place(instances)
 
     @property
@@ -247,19 +247,19 @@ class Route:
         """
         Have a waiter told when an instance has changed.
         """
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
 
     def forget(self, waiter: Waiter) -> None:
         """
         Tell a waiter nothing any more.
         """
-        self._waiters.discard(waiter)
+        self._waiters.pop(waiter, None)
 
     def changed(self) -> None:
         """
-        Tell every waiter.
+        Tell every waiter, in the order in which they came.
         """
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             waiter.set()
 

@@ -1,10 +1,11 @@
 """
 Counts of what happened lately.
 
-Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length. Adding goes to the
-bucket of the present tick and to running totals; when a tick begins, the oldest bucket is taken off the totals and
-used again. So a thing counts for at least nine tenths of the window and never for longer than the window, and adding
-costs the same however much happens.
+Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length, from the making of
+the window on, so that what it counts does not depend on what the clock shows. Adding goes to the bucket of the present
+tick and to running totals; when a tick begins, the oldest bucket is taken off the totals and used again. So a thing
+counts for at least nine tenths of the window and never for longer than the window, and adding costs the same however
+much happens.
 
 No locks: the event loop serialises, because no method awaits. Source: the bucketed windows of resilience4j and
 failsafe-go.
@@ -31,15 +32,16 @@ class Window:
         totals: The total of each column as of the last `add` or `roll`.
     """
 
-    __slots__ = ("_buckets", "_clock", "_ends", "_present", "_rate", "_tick", "totals")
+    __slots__ = ("_begin", "_buckets", "_clock", "_ends", "_present", "_rate", "_tick", "totals")
 
     def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rate = min(BUCKETS / seconds, _FASTEST)
-        self._tick = int(clock() * self._rate)
-        self._ends = (self._tick + 1) / self._rate
+        self._begin = clock()
+        self._tick = 0
+        self._ends = self._begin + 1 / self._rate
         self._buckets = [[0] * columns for _ in range(BUCKETS)]
-        self._present = self._buckets[self._tick % BUCKETS]
+        self._present = self._buckets[0]
         self.totals = [0] * columns
 
     def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
@@ -49,7 +51,7 @@ class Window:
         if now is None:
             now = self._clock()
         if now >= self._ends:
-            self._advance(int(now * self._rate))
+            self._advance(int((now - self._begin) * self._rate))
         self._present[column] += amount
         self.totals[column] += amount
 
@@ -59,7 +61,7 @@ class Window:
         """
         now = self._clock()
         if now >= self._ends:
-            self._advance(int(now * self._rate))
+            self._advance(int((now - self._begin) * self._rate))
         return self.totals
 
     def clear(self) -> None:
@@ -77,5 +79,5 @@ class Window:
             for column, amount in enumerate(bucket):
                 self.totals[column] -= amount
                 bucket[column] = 0
-        self._tick, self._ends = tick, (tick + 1) / self._rate
+        self._tick, self._ends = tick, self._begin + (tick + 1) / self._rate
         self._present = self._buckets[tick % BUCKETS]
