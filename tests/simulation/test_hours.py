@@ -40,7 +40,7 @@ DIGITS = 3
 """Of the times that are compared: adding up seconds is not exact to the last bit."""
 
 RECOVERY = 300.0
-"""Seconds after which everything must be as if nothing had happened: the longest that a breaker stays open, and more."""
+"""Seconds after which all must be as if nothing had happened: the longest that a breaker stays open, and more."""
 
 
 def _fail(plugin: ScriptedPlugin) -> None:
