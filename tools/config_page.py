@@ -214,7 +214,7 @@ if __name__ == "__main__":
             "endpoints": keys(Endpoint, within("endpoints")),
             "fallback": keys(FallbackConfig, within("fallback")),
             "blocks": blocks(),
-            "metrics": keys(MetricsConfig, always(Effect.LATER)),
+            "metrics": keys(MetricsConfig, always(Effect.TUNED)),
             "exporters": exporters(),
             "resolvers": resolvers(),
             "discovery": keys(DiscoveryConfig, always(Effect.TUNED)),

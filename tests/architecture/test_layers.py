@@ -30,6 +30,7 @@ RECORDS = "errors types protocols specs"
 LAYERS = {
     # records and rules: no I/O
     "_lazy": Layer(),
+    "_plain": Layer(),
     "errors": Layer(),
     "types": Layer("_lazy errors"),
     "values": Layer(),
@@ -40,7 +41,7 @@ LAYERS = {
     "protocols": Layer("types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
-    "wire": Layer("_lazy _draft types errors"),
+    "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
     "_structure": Layer("_lazy secret", "cattrs"),
     "_draft": Layer("types"),
@@ -60,17 +61,17 @@ LAYERS = {
     "_static": Layer("types errors"),
     "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
-    "io": Layer("_lazy types errors protocols wire", "anyio trio"),
+    "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
     "_context": Layer("types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_events": Layer("_log_fields types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
-    "watching": Layer("_watch"),
+    "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
-    "_interception": Layer("_catalog _conduct protocols types errors"),
+    "_interception": Layer("_catalog _conduct _log_fields protocols types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
     "_built_in": Layer("metrics"),
@@ -82,15 +83,17 @@ LAYERS = {
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance _no_meter policy protocols types errors"),
     "_meters": Layer("_built_in _no_meter _instance _route metrics policy types errors"),
+    "_metering": Layer("_built_in _conduct _events _fleet _meters config metrics"),
     "observability": Layer("_built_in _meters _instance _route metrics policy types errors"),
     "_probing": Layer("_instance _route _faults types errors", "anyio"),
-    "_authenticate": Layer("_faults _headers protocols types errors", "anyio"),
+    "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
     "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer(
-        "_interception _delivery _draft _fallback _instance _log_fields _route _context policy types errors", "anyio"
+        "_interception _delivery _draft _fallback _instance _log_fields _plain _route _context policy types errors",
+        "anyio",
     ),
     "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
@@ -100,7 +103,7 @@ LAYERS = {
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
     "_admission": Layer(f"{RECORDS} config _options _assembly"),
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
-    "_fleet": Layer("config errors types io _assembly _drain _generation _requirements _supervisor", "anyio"),
+    "_fleet": Layer("config errors types io _assembly _drain _generation _no_meter _requirements _supervisor", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
     "_departures": Layer("_assembly _instance _generation _fleet", "anyio"),
@@ -112,7 +115,7 @@ LAYERS = {
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _discovery"
-        " _errand _events _exporting _fleet _follow _interception _meters _plan _registry _resolution"
+        " _errand _events _exporting _fleet _follow _interception _metering _plan _registry _resolution"
         " _transition _turns",
         "anyio",
     ),
@@ -120,16 +123,18 @@ LAYERS = {
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "schema": Layer("_builtin _methods codecs types errors"),
-    "_guard": Layer("config protocols types errors wire _describe"),
+    "_guard": Layer("_plain config protocols types errors wire _describe"),
     "_dispatch": Layer(
-        "_draft protocols types errors _faults _headers _methods _context _builtin _conduct _interception", "anyio"
+        "_draft protocols types errors io _faults _headers _methods _context _builtin _conduct _interception "
+        "_log_fields",
+        "anyio",
     ),
     "serve": Layer(f"{RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _registry _dispatch",
+        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _options _registry _dispatch",
         "anyio trio",
     ),
 }

@@ -5,9 +5,11 @@ Manifests: files that each add a plugin, and that come, change and go while a ma
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,52 @@ async def test_plugins_come_change_and_go_with_their_manifests(tmp_path: Path, a
     assert 2 == len(told(observer, ManifestRejected))
 
 
+@pytest.mark.fault(49)
+async def test_a_volume_of_kubernetes_adds_changes_and_removes_plugins(tmp_path: Path, anyio_backend: object) -> None:
+    """
+    All its files change in one step, by one link; a plugin whose file stays the same is left alone.
+    """
+
+    def publish(version: int, **plugins: str) -> None:
+        folder = tmp_path / f"..2026_{version}"
+        folder.mkdir()
+        for name, at in plugins.items():
+            (folder / f"{name}.toml").write_text(MANIFEST.format(name, at))
+        (tmp_path / "..data_tmp").symlink_to(folder.name)
+        os.replace(tmp_path / "..data_tmp", tmp_path / "..data")
+        for name in plugins:
+            if not (tmp_path / f"{name}.toml").is_symlink():
+                (tmp_path / f"{name}.toml").symlink_to(f"..data/{name}.toml")
+        for link in tmp_path.glob("*.toml"):
+            if link.stem not in plugins:
+                link.unlink()
+        shutil.rmtree(tmp_path / f"..2026_{version - 1}", ignore_errors=True)
+
+    async def until(manager: Manager, events: Any, wanted: dict[str, str]) -> None:
+        while {name: await who(manager, name) for name in manager.list_plugins()} != wanted:
+            await next_of(events, PluginsDiscovered)
+
+    publish(1, one="a", two="a")
+    steps = [{"one": "b", "two": "a"}, {"one": "b", "two": "a", "three": "b"}, {"three": "a"}]
+    with anyio.fail_after(30):
+        async with bench({"discovery": {"directories": [str(tmp_path)]}}) as (manager, observer):
+            with manager.events() as events:
+                two = manager._fleet["two"].route.instances
+                for version, plugins in enumerate(steps, start=2):
+                    publish(version, **plugins)
+                    await until(manager, events, plugins)
+                    assert version > 3 or two == manager._fleet["two"].route.instances
+
+    assert [] == told(observer, ManifestRejected)
+
+
+async def who(manager: Manager, name: str) -> str:
+    """
+    Who answers.
+    """
+    return (await manager.execute(name, Text(), Text)).text
+
+
 async def test_the_configuration_says_where_to_look_and_its_names_come_first(
     tmp_path: Path, anyio_backend: object
 ) -> None:
@@ -130,7 +178,7 @@ async def test_the_configuration_says_where_to_look_and_its_names_come_first(
                 file.write_text(on + '[plugins.one]\nendpoint = "memory:b"\nmethod = "who"\n')
                 await next_of(events, ReloadApplied)
                 seen.append((await manager.execute("one", Text(), Text)).text)
-                file.write_text("")
+                file.write_text("# nothing\n")
                 await next_of(events, ReloadApplied)
                 assert [] == manager.list_plugins()
                 file.write_text(on)
@@ -142,6 +190,60 @@ async def test_the_configuration_says_where_to_look_and_its_names_come_first(
     (conflict,) = told(observer, ManifestRejected)
     assert ["a", "b", "a"] == seen
     assert (f"{folder}/one.toml:1: name: 'one' is the name of a plugin that is configured",) == conflict.problems
+
+
+KEYS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
+    "directories": (["one"], ["two"], ["one"], ["two"]),
+    "patterns": (["*.toml"], ["deep*"], ["deeper", "one"], ["deeper"]),
+    "max_depth": (1, 0, ["deeper", "one"], ["one"]),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+async def test_every_key_of_discovery_takes_effect_by_reload(key: str, tmp_path: Path, anyio_backend: object) -> None:
+    """
+    There and back: what is found no more is drained and gone.
+    """
+    one, other, first, second = KEYS[key]
+    write(tmp_path / "one", "one")
+    write(tmp_path / "one" / "below", "deeper")
+    write(tmp_path / "two", "two")
+
+    def config(value: Any) -> dict[str, Any]:
+        at_first = {"directories": ["one"], "max_depth": 0 if key == "directories" else 1, "watch": False}
+        table: dict[str, Any] = {**at_first, key: value}
+        return {"discovery": {**table, "directories": [str(tmp_path / each) for each in table["directories"]]}}
+
+    with anyio.fail_after(30):
+        async with bench(config(one)) as (manager, _):
+            seen = [sorted(manager.list_plugins())]
+            for value in (other, one):
+                assert (await manager.reload(config(value))).applied
+                seen.append(sorted(manager.list_plugins()))
+
+    assert [first, second, first] == seen
+    assert {each.name for each in fields(DiscoveryConfig)} == {*KEYS, "watch"}
+
+
+async def test_watching_of_manifests_is_switched_on_and_off_by_reload(tmp_path: Path, anyio_backend: object) -> None:
+    """
+    Manifests that come while it is off are found by the next reload.
+    """
+    off, on = ({"discovery": {"directories": [str(tmp_path)], "watch": each}} for each in (False, True))
+    with anyio.fail_after(30):
+        async with bench(off) as (manager, _):
+            with manager.events() as events:
+                write(tmp_path, "one")
+                await manager.reload(on)
+                assert ["one"] == manager.list_plugins()
+                write(tmp_path, "two")
+                while "two" not in manager.list_plugins():
+                    await next_of(events, PluginsDiscovered)
+                await manager.reload(off)
+                write(tmp_path, "three")
+                assert ["one", "two"] == manager.list_plugins()
+                await manager.reload(on)
+                assert ["one", "three", "two"] == sorted(manager.list_plugins())
 
 
 async def test_what_is_required_is_kept_and_what_requires_nothing_that_is_there_is_refused(

@@ -4,6 +4,7 @@ A served plugin's answers, asked through its dispatcher as listeners do.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import threading
@@ -507,6 +508,30 @@ async def test_a_handler_that_fails_while_it_is_cancelled_is_only_cancelled() ->
                 await clumsy(call("clumsy"), "test")
 
     assert scope.cancel_called
+
+
+async def test_a_handler_that_waits_for_a_cancelled_task_has_failed(anyio_backend: str) -> None:
+    """
+    It is told as a failure; who is cancelled himself is cancelled.
+    """
+    if anyio_backend == "trio":
+        return  # there nobody gets another's cancellation
+
+    class Stray:
+        async def wait(self, text: str) -> None:
+            other = asyncio.ensure_future(asyncio.sleep(60))
+            if text == "other":
+                other.cancel()
+            else:
+                asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await other
+
+    stray = dispatcher(Stray())
+    error = await failure(stray(call("wait", "other", service="Stray"), "test"))
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.ensure_future(stray(call("wait", "itself", service="Stray"), "test"))
+
+    assert "Stray/wait failed with CancelledError" == str(error)
 
 
 async def test_health_is_answered_in_protobuf_and_json() -> None:

@@ -99,6 +99,42 @@ async def test_hanging_exporter_is_cut_off_and_blamed_and_no_call_is_late() -> N
         assert "TimeoutError" in host.manager.extension_faults()[culprit].last
 
 
+async def _hang(exporter: RecordingExporter) -> None:
+    exporter.is_hanging = True
+
+
+async def _fail(exporter: RecordingExporter) -> None:
+    exporter.failure = lambda: OSError("no route to host")
+
+
+async def _dawdle(exporter: RecordingExporter) -> None:
+    await anyio.sleep(8)
+
+
+@pytest.mark.parametrize("trouble", [_hang, _fail, _dawdle])
+async def test_an_exporter_that_hangs_fails_or_is_slow_changes_no_calls_latency(trouble: Any) -> None:
+    """
+    Every call takes as long as the plugin takes to answer, to the microsecond of virtual time; all the while the
+    exporter is given something.
+    """
+
+    class Troublesome(RecordingExporter):
+        async def export(self, batch: MetricBatch, /) -> None:
+            await trouble(self)
+            await super().export(batch)
+
+    exporter, took = Troublesome(), []
+    config = {"exporters": {"recording": {}}, "metrics": {"export_interval": 1}}
+    async with stage(table(), extensions=[exporter], config=config) as host:
+        host["a"].latency = 0.25
+        for _ in range(200):
+            before = host.now
+            await host.call()
+            took.append(host.now - before)
+    assert [0.25] * 200 == pytest.approx(took, abs=1e-6)
+    assert exporter.attempts > 1
+
+
 async def test_hanging_exporter_delays_a_shutdown_only_so_long() -> None:
     """
     It is closed all the same.

@@ -8,12 +8,14 @@ import json
 import logging
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 import structlog
 
-from remora import Call, Unavailable
+from remora import Call, InterceptorSpec, Manager, PluginError, RemoraError, Unavailable, hookimpl, serving
 from remora._log_fields import of_call
+from remora.testing import MemoryTransport
 from tests.core.scripts import stage, table
 
 VIRTUAL_TIME = True
@@ -71,6 +73,20 @@ async def test_records_say_which_plugin_instance_call_and_trace(lines: StringIO)
     assert ("p", "script:a") == (ready["plugin"], ready["instance"])
 
 
+@pytest.mark.fault(26)
+async def test_an_error_of_a_plugin_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Whatever it says, it writes no other line into the log.
+    """
+    async with stage(table(), config={"log_level": "debug"}) as host:
+        host["a"].failure = lambda: PluginError("no\nERROR root: forged \x1b[31m")
+        await host.outcome()
+    messages = [record.getMessage() for record in caplog.records]
+
+    assert [text for text in messages if text.endswith(r": no\nERROR root: forged \x1b[31m")]
+    assert not [text for text in messages if "\n" in text or "\x1b" in text]
+
+
 async def test_calls_are_not_logged_unless_somebody_wants_that(caplog: pytest.LogCaptureFixture) -> None:
     """
     The caller has the error already.
@@ -89,3 +105,63 @@ def test_header_that_is_no_trace_context_is_no_trace() -> None:
     for header in ("", "x", "00-abc-def-01", "----"):
         call = Call(headers={"traceparent": header})
         assert "trace_id" not in of_call(call, Unavailable("x"))
+
+
+async def test_what_strangers_do_wrong_says_for_whom_they_did_it(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Plugin, instance and call, as far as there are any, and whose fault it is.
+    """
+
+    def interceptor(plugin: str) -> Any:
+        async def fail(call: Call, proceed: Any) -> Any:
+            if call.headers.get("x-odd"):
+                raise KeyError("interceptor")
+            return await proceed(call)
+
+        return fail
+
+    class Extension:
+        @hookimpl
+        def remora_register_interceptors(self) -> list[InterceptorSpec]:
+            return [InterceptorSpec(name="odd", build=interceptor)]
+
+    def break_down() -> RemoraError:
+        raise KeyError("transport")
+
+    async with stage(table(), extensions=[Extension()]) as host:
+        host["a"].failure = break_down
+        await host.outcome(request_id="r-1")
+        await host.outcome(request_id="r-2", headers={"x-odd": "yes", **HEADERS})
+    transport, extension = [each for each in caplog.records if each.levelno == logging.ERROR]
+
+    assert ("p", "script:a") == (_of(transport, "plugin"), _of(transport, "instance"))
+    assert _of(transport, "culprit").startswith("the transport of ")
+    assert ("p", "r-2", TRACE) == tuple(_of(extension, name) for name in ("plugin", "request_id", "trace_id"))
+    assert _of(extension, "culprit").startswith("the interceptor 'odd'")
+
+
+def _of(record: logging.LogRecord, name: str) -> Any:
+    return getattr(record, name, None)
+
+
+async def test_what_a_served_handler_does_wrong_says_in_which_call_and_trace(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    The same identifiers as on the side of the host.
+    """
+
+    class Broken:
+        async def ask(self, words: str) -> str:
+            raise KeyError(words)
+
+    transport = MemoryTransport()
+    config = {"plugins": {"b": {"endpoint": "memory:b"}}}
+    async with (
+        serving(Broken(), listen="memory:b", extensions=[transport.extension]),
+        Manager(config, extensions=[transport.extension]) as manager,
+    ):
+        plugin = manager.plugin("b", str, str, service="Broken", method="ask")
+        with pytest.raises(RemoraError):
+            await plugin.execute("x", headers=HEADERS, request_id="r-3")
+    (record,) = [each for each in caplog.records if each.name == "remora._dispatch"]
+
+    assert ("Broken/ask", "r-3", TRACE) == tuple(_of(record, name) for name in ("method", "request_id", "trace_id"))

@@ -132,14 +132,17 @@ SHOWN = {"labels", "annotations", "endpoints.labels", "requires", "start"}
 NAMES: dict[str, tuple[Any, Any]] = {"service": ("one", "other"), "method": ("one", "other"), "codec": ("", "msgpack")}
 
 
-def _leaves(record: type[Any], path: str = "") -> Iterator[str]:
+def leaves(record: type[Any], path: str = "") -> Iterator[str]:
+    """
+    The paths of all keys of a record.
+    """
     hints = get_type_hints(record)
     for each in fields(record):
         inner = f"{path}.{each.name}" if path else each.name
         kind = Endpoint if inner == "endpoints" else hints[each.name]
         if is_dataclass(kind) and inner not in WHOLE:
             assert isinstance(kind, type)
-            yield from _leaves(kind, inner)
+            yield from leaves(kind, inner)
         elif inner != "name":
             yield inner
 
@@ -156,7 +159,7 @@ def test_every_key_has_a_row_in_the_table() -> None:
     """
     A key that is added to a record needs one; a row without a key is of no use.
     """
-    assert {*_leaves(PluginConfig), "endpoints"} == set(EFFECTS)
+    assert {*leaves(PluginConfig), "endpoints"} == set(EFFECTS)
     assert {each.name for each in fields(ManagerConfig)} - {"defaults", "plugins"} == set(TOP)
     assert Effect.RENEWED is effect_of("auth.token")
 

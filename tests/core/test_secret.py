@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from remora import AuthConfig, Call, ConfigError, PluginConfig, Secret
 from remora.codecs import JsonCodec
 from remora.config import load_access, read_access, structure_config
+from remora.secret import redacted
 
 CANARY = "canary-4711"
 
@@ -168,3 +169,40 @@ def test_objects_of_the_program_stay_what_they_are() -> None:
     auth = AuthConfig(method="custom", custom=object())
 
     assert PluginConfig(name="p", endpoint="http://h", auth=auth).auth.custom is auth.custom
+
+
+def test_what_others_say_is_shown_without_the_secrets_that_are_held() -> None:
+    """
+    In texts and in plain values, whatever was made of two secrets one of which contains the other.
+    """
+    held = [Secret(CANARY), Secret(f"{CANARY}-and-more"), Secret("short")]
+    said = {"a": [f"<{CANARY}>", 1, None], CANARY: {"b": f"{CANARY}-and-more short"}}
+
+    assert {"a": ["<***>", 1, None], "***": {"b": "*** short"}} == redacted(said)
+    assert held
+
+
+def test_a_secret_that_nobody_holds_any_more_is_none() -> None:
+    """
+    Also when an equal one came after it.
+    """
+    first, second = Secret("nobody knows this"), Secret("nobody knows this")
+    del first
+    hidden = redacted("nobody knows this")
+    del second
+
+    assert "***" == hidden
+    assert "nobody knows this" == redacted("nobody knows this")
+
+
+def test_what_is_nested_without_end_is_an_error() -> None:
+    """
+    Not a RecursionError.
+    """
+    held, value = Secret(CANARY), list[object]()
+    for _ in range(100_000):
+        value = [value]
+
+    with pytest.raises(ValueError, match="nested too deeply"):
+        redacted(value)
+    assert held

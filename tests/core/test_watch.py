@@ -93,7 +93,7 @@ def through_backup(file: Path, content: str) -> None:
 
 @pytest.mark.fault(49)
 @pytest.mark.parametrize("write", [in_place, renamed, created_anew, through_backup])
-async def test_a_change_is_reported_once_and_soon(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+async def test_a_change_is_reported_once(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
     """
     However it is made, time and again.
     """
@@ -102,12 +102,33 @@ async def test_a_change_is_reported_once_and_soon(tmp_path: Path, write: Callabl
 
     async with watching(file) as reports:
         for number in (2, 3, 4):
-            begun = monotonic()
             write(file, text(number))
             assert number == instances(await reports.receive())
-            assert monotonic() - begun < 2.0  # 0.5 s on a machine with nothing else to do
 
         assert 0 == reports.statistics().current_buffer_used
+
+
+TRIES = 12
+"""How often a change may be late because the machine has other things to do."""
+
+
+@pytest.mark.parametrize("write", [in_place, renamed])
+async def test_a_change_is_reported_within_half_a_second(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+    """
+    Not by looking again, which happens once in a minute here: a watch that was late by itself would always be.
+    """
+    file = tmp_path / "remora.toml"
+    file.write_text(text(1))
+    taken = list[float]()
+
+    async with watching(file) as reports:
+        while len(taken) < TRIES and min(taken, default=1.0) >= 0.5:
+            begun = monotonic()
+            write(file, text(len(taken) + 2))
+            assert len(taken) + 2 == instances(await reports.receive())
+            taken.append(monotonic() - begun)
+
+    assert min(taken) < 0.5
 
 
 @pytest.mark.fault(49)
@@ -195,6 +216,90 @@ async def test_a_file_that_is_wrong_or_gone_is_reported_once(tmp_path: Path) -> 
         assert f"{file}:3: plugins.p.instances: expected a number of at least 1, got 0" == str(wrong)
         assert f"{file}: No such file or directory" == str(gone)
         assert 0 == reports.statistics().current_buffer_used
+
+
+def piped(file: Path) -> None:
+    """
+    A pipe, which nobody writes to.
+    """
+    os.mkfifo(file)
+
+
+def folder(file: Path) -> None:
+    """
+    A directory of the same name, which is one of fragments then.
+    """
+    file.mkdir()
+
+
+def circle(file: Path) -> None:
+    """
+    A link to itself.
+    """
+    file.symlink_to(file.name)
+
+
+WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (piped, "{}: this is no regular file"),
+    "a device": (lambda file: file.symlink_to("/dev/zero"), "{}: this is no regular file"),
+    "a directory": (folder, "{}: no file in this directory ends in .toml, .json, .yaml, .yml"),
+    "a circle": (circle, "{}: Too many levels of symbolic links"),
+    "cut short": (lambda file: file.write_text('[plugins.p]\nendpoint = "ht'), "{}:2: Unterminated string"),
+    "cut to nothing": (lambda file: file.write_text("\n"), "{}: there is nothing in it, which is taken for a write"),
+    "no text": (lambda file: file.write_bytes(text(2).encode("utf-16")), "{}:1: 'utf-8' codec can't decode byte"),
+    "huge": (lambda file: (file.touch(), os.truncate(file, 50_000_000)), "{}: it is larger than 8 MiB"),
+}
+
+
+@pytest.mark.fault(47)
+async def test_whatever_a_file_becomes_is_one_report_and_the_next_good_one_is_taken(tmp_path: Path) -> None:
+    """
+    Also where reading would never end; the watch goes on, and ends when it is cancelled.
+    """
+    file = tmp_path / "remora.toml"
+    file.write_text(text(1))
+
+    async with watching(file, rescan=0.2) as reports:
+        for number, (make, problem) in enumerate(WRONG.values(), start=2):
+            file.unlink()
+            make(new := tmp_path / "new.toml") if make is not circle else make(file)
+            if make is not circle:
+                os.rename(new, file)
+            wrong = await _next_but_gone(reports)
+            assert str(wrong).startswith(problem.format(file)), str(wrong)
+            file.rmdir() if make is folder else file.unlink()
+            file.write_text(text(number))
+            assert number == instances(await _next_but_gone(reports))
+
+        assert 0 == reports.statistics().current_buffer_used
+
+
+async def _next_but_gone(reports: MemoryObjectReceiveStream[Found]) -> Found:
+    """
+    The next report that is not of the moment when the file was not there.
+    """
+    while "No such file" in str(found := await reports.receive()):
+        pass
+    return found
+
+
+async def test_a_fragment_with_nothing_in_it_is_not_believed(tmp_path: Path) -> None:
+    """
+    Its plugins go on; the rest of the directory is not taken either.
+    """
+    conf = tmp_path / "conf.d"
+    conf.mkdir()
+    (conf / "a.toml").write_text(text(1))
+    (conf / "b.toml").write_text('[plugins.q]\nendpoint = "http://q"\n')
+
+    async with watching(conf) as reports:
+        (conf / "b.toml").write_text("")
+        assert str(await reports.receive()).startswith(f"{conf}/b.toml: there is nothing in it")
+        (conf / "b.toml").write_text("# none now")
+        found = await reports.receive()
+
+        assert isinstance(found, LoadedConfig)
+        assert ["p"] == list(found.config.plugins)
 
 
 async def test_fragments_of_a_directory_are_watched_together(tmp_path: Path) -> None:

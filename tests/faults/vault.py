@@ -4,9 +4,10 @@ A plugin that tells which credentials it was shown, by their names only; with a 
 
 from __future__ import annotations
 
+import os
 import sys
 
-from remora import current_call, serve
+from remora import Code, PluginError, current_call, serve
 
 
 class Vault:
@@ -17,6 +18,16 @@ class Vault:
     async def seen(self) -> list[str]:
         """The names of the headers that could be credentials."""
         return sorted({"authorization", "x-api-key", "x-secret"} & current_call().headers.keys())
+
+    async def blurt(self) -> None:
+        """Everything that it was shown or given, to whoever listens."""
+        shown = dict(current_call().headers)
+        print(f"shown {shown} and given {dict(os.environ)}", file=sys.stderr)
+        raise PluginError(f"these are no good: {shown}", code=Code.NOT_FOUND, details={"shown": shown}, headers=_told())
+
+
+def _told() -> dict[str, str]:
+    return {f"x-told-{name}": value for name, value in current_call().headers.items()}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from remora.config import (
 )
 from remora.extensions import transports
 from remora.types import ConfigRejected, EndpointsChanged, Event, ManifestRejected, PluginsDiscovered, ResolverFailed
-from remora.watching import FileWatch, content_of, folders_of
+from remora.watching import FileWatch, content_of, folders_of, read_content
 
 
 def read(path: Path) -> None:
@@ -99,4 +99,6 @@ async def watch(path: str) -> None:
         print(path)
 
     known = content_of(path)
+    content: bytes = read_content(path, most=1024)
+    print(content)
     await FileWatch(content=lambda: content_of(path), folders=lambda: folders_of(path), changed=tell, known=known).run()

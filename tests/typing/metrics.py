@@ -107,6 +107,8 @@ async def record(manager: Manager) -> None:
     histogram.observe(0.25, "/api/users")
     histogram.bind("/").observe(0.3, trace_id="4bf92f3577b34da6a3ce929d0e0e4736", span_id="00f067aa0ba902b7")
     registry.add_exporter(LogFile())
+    registry.retune(export_interval=5, batch_size=100, max_series=10, export_timeout=1)
+    registry.remove("users")
     registry.add_exporter(Page())
     registry.add_exporter(RecordingExporter([MetricKind.COUNTER]))
 

@@ -24,6 +24,7 @@ async def scripted(remora_host: TestHost) -> None:
     assert_type(await remora_host.start(), Manager)
     assert_type(await remora_host.events.wait_for(InstanceReady, plugin="pay"), InstanceReady)
     assert_type(await examine("balancer", object()), list[Finding])
+    assert_type(await examine("resolver", object(), {"path": "where.json"}), list[Finding])
 
 
 def compared(old: type, new: type) -> None:

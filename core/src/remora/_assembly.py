@@ -18,7 +18,7 @@ from remora._balancing import Balancing
 from remora._fallback import Fallback
 from remora._instance import Instance
 from remora._options import SECURITY, build_auth_options, build_options, used_keys
-from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at
+from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at, without_credentials
 from remora.errors import ConfigError, ExtensionError
 from remora.policy import RestartConfig
 from remora.types import Endpoint
@@ -129,7 +129,8 @@ def places_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) 
             seen[endpoint.url] += 1
             number = seen[endpoint.url]
             is_alone = totals[endpoint.url] * config.instances == 1
-            name = endpoint.url if is_alone else f"{endpoint.url}#{number}"
+            url = without_credentials(endpoint.url)  # everybody sees what it is called
+            name = url if is_alone else f"{url}#{number}"
             places.append(Place(endpoint, number, name, feature, recipe))
     return places
 
@@ -208,7 +209,7 @@ class _Bench:
 
     def _authenticator(self) -> Authenticator | None:
         if not self._authenticators:
-            made = authenticator_of(self._catalog, self._config, self._lent.conduct)
+            made = authenticator_of(self._catalog, self._config, self._lent.conduct.about(plugin=self._config.name))
             self._authenticators.append(made)
             if made is not None:
                 _warn_of_listeners(self._catalog, self._config)
@@ -315,4 +316,5 @@ def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> 
         return None
     feature = catalog.balancer(config.balancer)
     balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
-    return Balancing(balancer, feature.named("balancer"), lent.conduct, learns=feature.spec.learns)
+    conduct = lent.conduct.about(plugin=config.name)
+    return Balancing(balancer, feature.named("balancer"), conduct, learns=feature.spec.learns)

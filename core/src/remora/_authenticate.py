@@ -14,7 +14,8 @@ import anyio
 
 from remora._faults import raise_explained
 from remora._headers import checked_headers
-from remora.errors import DeadlineExceeded, ExtensionError, RemoraError
+from remora.errors import DeadlineExceeded, ExtensionError, PluginError, RemoraError
+from remora.secret import redacted
 from remora.types import Call, Refresh
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Authenticator:
         flow = self._begin(call)
         try:
             return await self._drive(flow, call, send)
+        except RemoraError as error:
+            _hide_credentials(error)
+            raise
         finally:
             flow.close()
 
@@ -113,3 +117,21 @@ class Authenticator:
 
     def _blame(self, reason: str) -> NoReturn:
         raise ExtensionError(f"{self._culprit}: {reason}")
+
+
+def _hide_credentials(error: RemoraError) -> None:
+    """
+    Take the secrets out of an error that whoever was shown them has made up. What led to it has the same words.
+    """
+    message = redacted(error.message)
+    if isinstance(error, PluginError):
+        error.details, error.headers = _hidden(error.details), redacted(error.headers)
+    if message != error.message:
+        error.message, error.args, error.__cause__, error.__context__ = message, (message,), None, None
+
+
+def _hidden(details: dict[str, object]) -> dict[str, object]:
+    try:
+        return redacted(details)
+    except ValueError:  # nested so deeply that nobody can look into them
+        return {}

@@ -63,16 +63,27 @@ DURATION = BuiltIn(
     "Seconds from the start of a call to its end, with all attempts and pauses.",
 )
 IN_FLIGHT = BuiltIn("remora_requests_in_flight", _GAUGE, _OF_PLUGIN, "Calls under way.")
-RETRIES = BuiltIn("remora_retries_total", _COUNTER, _OF_PLUGIN, "Attempts after the first one of a call.")
+RETRIES = BuiltIn(
+    "remora_retries_total", _COUNTER, _OF_PLUGIN, "Times that a call was tried again after an attempt had failed."
+)
 NO_BUDGET = BuiltIn(
     "remora_retries_refused_total", _COUNTER, _OF_PLUGIN, "Retries that the retry budget had nothing left for."
 )
-RATE_LIMITED = BuiltIn("remora_rate_limited_total", _COUNTER, _OF_PLUGIN, "Calls that the rate limit refused.")
+BUDGET = BuiltIn("remora_retry_budget", _GAUGE, _OF_PLUGIN, "Retries that the retry budget has something left for now.")
+RATE_LIMITED = BuiltIn(
+    "remora_rate_limited_total",
+    _COUNTER,
+    _OF_PLUGIN,
+    "Calls that the rate limit refused, also those that a fallback answered then.",
+)
 FALLBACKS = BuiltIn(
     "remora_fallbacks_total", _COUNTER, ("plugin", "kind"), "Calls that failed and were answered by a fallback."
 )
 ATTEMPTS = BuiltIn(
-    "remora_attempts_total", _COUNTER, (*_OF_INSTANCE, "code"), "Attempts that were sent to an instance, by their end."
+    "remora_attempts_total",
+    _COUNTER,
+    (*_OF_INSTANCE, "code"),
+    "Attempts at an instance, by their end: the code of the error, or OK.",
 )
 ATTEMPT_DURATION = BuiltIn(
     "remora_attempt_duration_seconds", _HISTOGRAM, _OF_INSTANCE, "Seconds that an attempt took at an instance."
@@ -114,6 +125,7 @@ BUILT_IN = (
     IN_FLIGHT,
     RETRIES,
     NO_BUDGET,
+    BUDGET,
     RATE_LIMITED,
     FALLBACKS,
     ATTEMPTS,

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _PROTO = "application/proto"
 _JSON = "application/json"
+_MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class Builtin:
             return  # who asks in other words gets what there is
         if common_version(theirs) is None:
             ours = ", ".join(map(str, PROTOCOL_VERSIONS))
-            message = f"this plugin speaks version {ours} of {PLUGIN_SERVICE}, the host {', '.join(map(str, theirs))}"
+            message = (
+                f"this plugin speaks version {ours} of {PLUGIN_SERVICE}, the host {', '.join(map(str, theirs[:_MOST]))}"
+            )
             _log.info("refused a host: %s", message)
             raise PluginError(message, code=Code.FAILED_PRECONDITION)
 

@@ -63,7 +63,28 @@ class Target:
     method: str
     response: Any
     codec: Codec
+    catalog: Catalog
     idempotent: bool = False
+
+    def read(self, call: Call, reply: Reply) -> Any:
+        """
+        The record in a reply.
+
+        Raises:
+            InvalidReply: There is no such one; the message names the field.
+        """
+        try:
+            return self._reader(reply).decode(reply.payload, self.response)
+        except Exception as error:  # a codec may be a stranger's code
+            raise InvalidReply(f"the reply of {call.name} is wrong: {_reason(error)}") from error
+
+    def _reader(self, reply: Reply) -> Codec:
+        """
+        The codec that the reply is written in, as far as it says so.
+        """
+        if not reply.content_type or reply.content_type == self.codec.content_type:
+            return self.codec
+        return self.catalog.codec_for(reply.content_type) or self.codec
 
 
 class Caller:
@@ -93,6 +114,7 @@ class Caller:
             method=checked_word("method", config.method if method is None else method),
             response=response,
             codec=codec,
+            catalog=self._catalog,
             idempotent=idempotent,
         )
 
@@ -121,8 +143,7 @@ class Caller:
                 options.hash_key,
                 "",
             )
-            reply = await self.pipeline.carry(call)
-            return self._decode(target, call, reply)
+            return await self.pipeline.carry(call, target.read)
         except RemoraError as error:
             error.locate(plugin=self.route.name, instance=None, request_id=request_id)
             raise
@@ -175,20 +196,6 @@ class Caller:
             return target.codec.encode(request)
         except Exception as error:  # a codec may be a stranger's code
             raise InvalidRequest(f"the request cannot be encoded: {_reason(error)}") from error
-
-    def _decode(self, target: Target, call: Call, reply: Reply) -> Any:
-        try:
-            return self._reader(target, reply).decode(reply.payload, target.response)
-        except Exception as error:  # a codec may be a stranger's code
-            raise InvalidReply(f"the reply of {call.name} is wrong: {_reason(error)}") from error
-
-    def _reader(self, target: Target, reply: Reply) -> Codec:
-        """
-        The codec that the reply is written in, as far as it says so.
-        """
-        if not reply.content_type or reply.content_type == target.codec.content_type:
-            return target.codec
-        return self._catalog.codec_for(reply.content_type) or target.codec
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from remora.errors import RemoraError
 from remora.types import ExtensionFaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import NoReturn
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,15 @@ class Conduct:
         self.patience = patience
         self.count: Callable[[str, str], object] | None = None
         self._record: dict[str, ExtensionFaults] = {}
+        self._fields: Mapping[str, object] = {}
+
+    def about(self, **fields: object) -> Conduct:
+        """
+        The same record, for strangers' code that does something for a plugin, an instance, a call: log records say so.
+        """
+        other = copy(self)
+        other._fields = {**self._fields, **fields}
+        return other
 
     def faults(self) -> dict[str, ExtensionFaults]:
         """
@@ -56,7 +66,7 @@ class Conduct:
         """
         Log and count an exception that came out of strangers' code.
         """
-        _log.error("%s failed", culprit, exc_info=error)
+        _log.error("%s failed", culprit, exc_info=error, extra={"culprit": culprit, **self._fields})
         self._count(culprit, error)
 
     def explain(self, culprit: str, error: Exception) -> NoReturn:
@@ -66,7 +76,7 @@ class Conduct:
         inner = innermost(error)
         if not isinstance(inner, RemoraError):
             self._count(culprit, inner)
-        raise_explained(culprit, error)
+        raise_explained(culprit, error, self._fields)
 
     def cancelled(self, culprit: str, group: BaseExceptionGroup[BaseException]) -> BaseException:
         """
@@ -75,7 +85,7 @@ class Conduct:
         errors, _ = group.split(Exception)
         if errors is not None:
             self._count(culprit, errors)
-        return cancellation(group, culprit)
+        return cancellation(group, culprit, self._fields)
 
     @contextmanager
     def watching(self, culprit: str) -> Iterator[None]:
@@ -94,7 +104,8 @@ class Conduct:
         """
         if seconds <= self.patience:
             return
-        _log.warning("%s held up the event loop for %.0f ms; it must not block", culprit, seconds * 1000)
+        extra = {"culprit": culprit, **self._fields}
+        _log.warning("%s held up the event loop for %.0f ms; it must not block", culprit, seconds * 1000, extra=extra)
         known = self._record.get(culprit, ExtensionFaults())
         self._record[culprit] = replace(known, delays=known.delays + 1, longest=max(known.longest, seconds))
         if self.count is not None:

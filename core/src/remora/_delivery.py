@@ -129,7 +129,7 @@ class Delivery:
         if isinstance(error, RemoraError):
             return _cut(error) if instance.is_cut and not isinstance(error, GiveUp) else error
         try:
-            self._route.conduct.explain(f"the transport of {instance.origin}", error)
+            self._route.conduct.about(instance=instance.name).explain(f"the transport of {instance.origin}", error)
         except RemoraError as failure:
             return failure
 
@@ -137,7 +137,7 @@ class Delivery:
         """
         The cancellation out of what a transport has raised.
         """
-        return self._route.conduct.cancelled(f"the transport of {instance.origin}", group)
+        return self._route.conduct.about(instance=instance.name).cancelled(f"the transport of {instance.origin}", group)
 
     def end(
         self,

@@ -24,6 +24,7 @@ from remora._draft import make_reply
 from remora._faults import cancellation, innermost
 from remora._headers import checked_headers
 from remora._interception import nested
+from remora._log_fields import of_served
 from remora._methods import Method, ServiceInfo, methods_of, service_info
 from remora.errors import (
     Code,
@@ -35,6 +36,7 @@ from remora.errors import (
     PluginError,
     RemoraError,
 )
+from remora.io import is_asked_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -212,7 +214,11 @@ class Dispatcher:
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
             except BaseExceptionGroup as group:
-                raise cancellation(group, call.name) from None
+                raise cancellation(group, call.name, of_served(call)) from None
+            except anyio.get_cancelled_exc_class() as error:
+                if is_asked_to_end():
+                    raise
+                raise _stray(error, call) from error
             finally:
                 handled_call.reset(token)
             return make_reply(_encode(codec, call, result), codec.content_type, headers)
@@ -328,8 +334,16 @@ def _encode(codec: Codec, call: Call, result: object) -> bytes:
     try:
         return codec.encode(result)
     except Exception as error:  # a codec may be a stranger's code
-        _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra={"request_id": call.request_id})
+        _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra=of_served(call))
         raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error
+
+
+def _stray(error: BaseException, call: Call) -> PluginError:
+    """
+    What the caller gets when a handler has waited for something of its own that was cancelled.
+    """
+    _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
+    return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
 
 
 def _answer_to(error: Exception, call: Call) -> RemoraError:
@@ -342,5 +356,5 @@ def _answer_to(error: Exception, call: Call) -> RemoraError:
     if isinstance(error, RemoraError):  # of a call that the handler made itself; where that went is nobody's business
         details = error.details if isinstance(error, PluginError) else None
         return PluginError(error.message, code=error.code, details=details, retry_after=error.retry_after)
-    _log.error("%s failed", call.name, exc_info=error, extra={"request_id": call.request_id})
+    _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
     return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)

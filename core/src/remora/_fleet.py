@@ -15,6 +15,7 @@ import anyio
 from remora._assembly import Surroundings
 from remora._drain import Drains
 from remora._generation import Generation
+from remora._no_meter import NO_METER
 from remora._requirements import Requirements
 from remora._supervisor import Supervisor
 from remora.config import start_order
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._conduct import Conduct
     from remora._generation import Plugged
+    from remora._instance import Instance
     from remora._meters import Meters
     from remora._route import Route
     from remora.config import ManagerConfig, PluginConfig
@@ -199,6 +201,21 @@ class Fleet:
         )
         return Generation(self.catalog, plugin, lent, former)
 
+    def count_with(self, meters: Meters | None) -> None:
+        """
+        Have all calls counted by these meters from now on; None for nobody.
+        """
+        self.meters = meters
+        for plugged in self:
+            plugged.route.meter = NO_METER
+            instances = [part.instance for part in plugged.parts]
+            for each in instances:
+                each.meter = NO_METER
+            if meters is not None:
+                meters.attach(plugged.route)
+                for each in filter(self._is_open, instances):
+                    meters.show(plugged.route, each)
+
     def put(self, plugged: Plugged) -> None:
         """
         Let a plugin be called by its name.
@@ -237,11 +254,9 @@ class Fleet:
         """
         supervisor = self.running()
         self._rouse_required(plugged)
-        if self.meters is not None:
-            self.meters.attach(plugged.route)
         for part in parts:
             if self.meters is not None:
-                self.meters.attach(plugged.route, [part.instance])
+                self.meters.show(plugged.route, part.instance)
             supervisor.start(plugged.route, part)
 
     def is_held(self, plugged: Plugged) -> bool:
@@ -300,6 +315,8 @@ class Fleet:
             plugged.route.cut()
         await self.discard(plugged.parts)
         plugged.route.changed()
+        if self.meters is not None:
+            self.meters.detach(plugged.route)
         return remaining
 
     async def discard(self, parts: Iterable[Part]) -> None:
@@ -341,6 +358,9 @@ class Fleet:
         """
         self.drains.hurry()
         self.entered().hurry()
+
+    def _is_open(self, instance: Instance) -> bool:
+        return self._supervisor is not None and instance in self._supervisor
 
     def _in_order(self, config: ManagerConfig) -> list[str]:
         return [name for step in start_order(config.plugins) for name in step]

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE
+from remora._plain import printable
 from remora.errors import Code, PluginError, RemoraError
 from remora.wire import HEALTH_SERVICE
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from remora.types import Call
 
 _log = logging.getLogger(__name__)
+
+_MOST = 200
+"""Characters of a caller's words in one line of the log."""
 
 
 class Guard:
@@ -44,7 +48,8 @@ class Guard:
         try:
             return self._admitted(call, peer)
         except RemoraError as error:
-            _log.info("refused a call of %r from %s: %s", call.name, peer, error.message)
+            name, why = printable(call.name, most=_MOST), printable(error.message, most=_MOST)
+            _log.info("refused a call of '%s' from %s: %s", name, peer, why)
             raise
 
     def _admitted(self, call: Call, peer: str) -> str:

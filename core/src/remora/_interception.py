@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from remora._log_fields import of_served
 from remora.errors import RemoraError
 from remora.types import Call, Reply
 
@@ -126,8 +127,8 @@ def _around(culprit: str, interceptor: Interceptor, conduct: Conduct, proceed: P
         except RemoraError:
             raise
         except Exception as error:  # an interceptor may be a stranger's code
-            conduct.explain(culprit, error)
+            conduct.about(**of_served(call)).explain(culprit, error)
         except BaseExceptionGroup as group:
-            raise conduct.cancelled(culprit, group) from None
+            raise conduct.about(**of_served(call)).cancelled(culprit, group) from None
 
     return call_through

@@ -35,6 +35,14 @@ def of_call(call: Call, error: RemoraError, tracing: Tracing | None = None) -> d
     return {"code": str(error.code), "method": call.name, **{name: value for name, value in fields.items() if value}}
 
 
+def of_served(call: Call) -> dict[str, object]:
+    """
+    What a call that is being answered, or on its way through strangers' code, is about.
+    """
+    fields = {"method": call.name, "request_id": call.request_id, "trace_id": trace_id_of(call)}
+    return {name: value for name, value in fields.items() if value}
+
+
 def trace_id_of(call: Call) -> str:
     """
     The trace that a call belongs to, as its header `traceparent` says; empty when it does not.

@@ -23,7 +23,7 @@ from remora._exporting import Exporting, check_exporters
 from remora._fleet import Fleet
 from remora._follow import Follower, follow
 from remora._interception import tracing_of
-from remora._meters import Meters
+from remora._metering import Metering
 from remora._plan import plan
 from remora._registry import load_catalog
 from remora._resolution import Resolution
@@ -33,7 +33,6 @@ from remora.client import Handle, Plugin, make_client, service_of
 from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
 from remora.errors import ConfigError, DrainTimeout, ManagerClosed, RemoraError
 from remora.inspection import inspect
-from remora.metrics import MetricsRegistry
 from remora.observability import observe
 from remora.reload import ReloadOptions, ReloadReport
 from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from remora._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
+    from remora.metrics import MetricsRegistry
     from remora.observability import ObservabilityMetrics
     from remora.reload import ReloadPlan
     from remora.types import Event, ExtensionFaults, PluginInfo
@@ -111,18 +111,9 @@ class Manager:
         check_config(self._catalog, whole)
         require_watching_of(wanted)
         check_exporters(self._catalog, wanted)
-        kept = wanted.metrics
-        self._metrics = MetricsRegistry(
-            kept.export_interval,
-            kept.batch_size,
-            max_series=kept.max_series,
-            export_timeout=kept.export_timeout,
-        )
+        self._metering = Metering(wanted.metrics, self._fleet, self._bus, self._conduct)
+        self._metrics = self._metering.registry
         self._exporting = Exporting(self._catalog, self._metrics.exports)
-        self._meters = Meters(self._metrics) if kept.enabled else None
-        if self._meters is not None:
-            self._bus.count, self._conduct.count = self._meters.observe, self._meters.fault
-            self._fleet.meters = self._meters
 
     @classmethod
     def from_file(
@@ -186,8 +177,7 @@ class Manager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._group is not None
-        if self._meters is not None:
-            self._meters.closing()
+        self._metering.closing()
         self._fleet.close()
         self._discovery.close()
         self._resolution.close()
@@ -541,6 +531,7 @@ class Manager:
                 failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
                 self._discovery.accept(found, failed)
                 self._discovery.follow(asked.discovery, self._rediscover, self._group)
+                self._metering.follow(asked.metrics)
                 await self._export_as(asked)
         return await transition.finish(report)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from remora import _built_in as table
 from remora._instance import State
 from remora._no_meter import NO_METER
-from remora.errors import RateLimited
+from remora.metrics import BoundCounter
 from remora.policy import BreakerState
 from remora.types import (
     BreakerChanged,
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
     from remora.errors import RemoraError
-    from remora.metrics import BoundCounter, BoundHistogram, Counter, Gauge, Histogram, MetricsRegistry
+    from remora.metrics import BoundHistogram, Counter, Histogram, MetricsRegistry
     from remora.types import Call, Event
 
 OK = "OK"
 _MOST_METHODS = 4096
+_MOST_DEPARTED = 100
 _RELOADS = {"ReloadApplied": "applied", "ReloadRolledBack": "rolled_back", "ConfigRejected": "rejected"}
 
 
@@ -70,6 +71,7 @@ class Meters:
         self.in_flight = table.IN_FLIGHT.gauge(registry)
         self.retries = table.RETRIES.counter(registry)
         self.no_budget = table.NO_BUDGET.counter(registry)
+        self._budget = table.BUDGET.gauge(registry)
         self.rate_limited = table.RATE_LIMITED.counter(registry)
         self.attempts = table.ATTEMPTS.counter(registry)
         self.attempt_duration = table.ATTEMPT_DURATION.histogram(registry)
@@ -83,33 +85,47 @@ class Meters:
         self._restarts = table.RESTARTS.counter(registry)
         self._reloads = table.RELOADS.counter(registry)
         self._faults = table.FAULTS.counter(registry)
-        self._of_instances: tuple[Counter | Gauge | Histogram, ...] = (
-            self.attempts,
-            self.attempt_duration,
-            self._attempts_in_flight,
-            self._up,
-            self._health,
-            self._breaker,
-            self._breaker_changes,
-            self._losses,
-            self._restarts,
+        self._of_instances = (self.attempts, self.attempt_duration, self._breaker_changes, self._losses, self._restarts)
+        self._of_plugins = (
+            self.requests,
+            self.duration,
+            self.retries,
+            self.no_budget,
+            self.rate_limited,
+            self._fallbacks,
         )
-        self._instances: dict[tuple[str, str], list[Instance]] = defaultdict(list)
+        self._instances: dict[tuple[str, str], Peers] = {}
         self._plugins: dict[str, PluginMeter] = {}
+        self._routes: defaultdict[str, list[Route]] = defaultdict(list)
+        self._departed: dict[str, None] = {}
         self._is_closing = False
 
-    def attach(self, route: Route, instances: Iterable[Instance] = ()) -> None:
+    def attach(self, route: Route) -> None:
         """
-        Give a plugin, and instances that are about to be opened, a meter each. A plugin of a name that was there before
-        continues its own.
+        Give a plugin its meter. One of a name that was there before continues that.
         """
         if route.meter is NO_METER:
+            self._departed.pop(route.name, None)
             route.meter = self._plugins.setdefault(route.name, PluginMeter(self, route.name))
-            self.in_flight.watch(lambda: route.calls.active, route.name)
-        for instance in instances:
-            if instance.meter is NO_METER:
-                instance.meter = InstanceMeter(self, route.name, instance.name)
-                self._show(route.name, instance)
+            self._routes[route.name].append(route)
+            self._watch_plugin(route.name)
+
+    def detach(self, route: Route) -> None:
+        """
+        A plugin is gone: what it has counted stays, how it is is not said any more. Of plugins that come and go without
+        end the last ones are kept.
+        """
+        routes = self._routes[route.name]
+        if self._is_closing or route not in routes:
+            return
+        routes.remove(route)
+        if not routes:
+            del self._routes[route.name]
+            for gauge in (self.in_flight, self._budget):
+                gauge.remove(route.name)
+            self._departed[route.name] = None
+            if len(self._departed) > _MOST_DEPARTED:
+                self._drop_plugin(next(iter(self._departed)))
 
     def rename(self, route: Route) -> None:
         """
@@ -118,27 +134,42 @@ class Meters:
         for instance in route.instances:
             meter = instance.meter
             if isinstance(meter, InstanceMeter) and meter.instance != instance.name:
-                key = (route.name, meter.instance)
-                if instance in (peers := self._instances[key]):
-                    peers.remove(instance)
-                if not peers:
-                    self._drop(key)
-                instance.meter = InstanceMeter(self, route.name, instance.name)
-                self._show(route.name, instance)
+                self._hide((route.name, meter.instance), [instance])
+                self.show(route, instance)
 
-    def _show(self, plugin: str, instance: Instance) -> None:
+    def show(self, route: Route, instance: Instance) -> None:
         """
-        Show how an instance is, until it has stopped and no other one of that name is there.
+        Give an instance that is about to be opened its meter, and show how it is, until it has stopped and no other one
+        of its name is there.
         """
-        key = (plugin, instance.name)
-        peers = self._instances[key]
-        peers.append(instance)
+        key = (route.name, instance.name)
+        if (peers := self._instances.get(key)) is None:
+            peers = self._instances[key] = Peers(InstanceMeter(self, *key), [])
+            self._watch_instance(key, peers.instances)
+        if instance not in peers.instances:
+            peers.instances.append(instance)
+        instance.meter = peers.meter
+
+    def _watch_plugin(self, plugin: str) -> None:
+        routes = self._routes[plugin]
+        self.in_flight.watch(lambda: sum(each.calls.active for each in routes), plugin)
+        self._budget.watch(lambda: max(0.0, *(each.budget.balance for each in routes)), plugin)
+
+    def _watch_instance(self, key: tuple[str, str], peers: list[Instance]) -> None:
         self._attempts_in_flight.watch(lambda: sum(each.in_flight for each in peers), *key)
         self._up.watch(lambda: peers[-1].state is State.READY, *key)
         for status in Status:
             self._health.watch(partial(_is_status, peers, status), *key, status)
         for state in BreakerState:
             self._breaker.watch(partial(_is_in_state, peers, state), *key, state)
+
+    def _unwatch(self, key: tuple[str, str]) -> None:
+        for gauge in (self._attempts_in_flight, self._up):
+            gauge.remove(*key)
+        for status in Status:
+            self._health.remove(*key, status)
+        for state in BreakerState:
+            self._breaker.remove(*key, state)
 
     def observe(self, event: Event) -> None:
         """
@@ -175,19 +206,39 @@ class Meters:
         Drop the series of instances that have stopped; by their state, since a reload may have given one another name.
         """
         for key, peers in list(self._instances.items()):
-            if key[0] != plugin or all(each.state is not State.STOPPED for each in peers):
-                continue
-            if left := [each for each in peers if each.state is not State.STOPPED]:
-                peers[:] = left
-            else:
-                self._drop(key)
+            if key[0] == plugin:
+                self._hide(key, [each for each in peers.instances if each.state is State.STOPPED])
 
-    def _drop(self, key: tuple[str, str]) -> None:
-        del self._instances[key]
-        for metric in self._of_instances:
-            for labels, _ in metric.series.items():
-                if labels[:2] == key:
-                    metric.remove(*labels)
+    def _hide(self, key: tuple[str, str], gone: list[Instance]) -> None:
+        peers = self._instances[key]
+        left = [each for each in peers.instances if each not in gone]
+        if left:
+            peers.instances[:] = left
+        else:
+            del self._instances[key]
+            peers.meter.end()
+            self._unwatch(key)
+            _drop(self._of_instances, key)
+
+    def _drop_plugin(self, plugin: str) -> None:
+        del self._departed[plugin], self._plugins[plugin]
+        _drop(self._of_plugins, (plugin,))
+
+
+class Peers(NamedTuple):
+    """
+    The instances of one name: the one that is called, after those that leave. They have one meter.
+    """
+
+    meter: InstanceMeter
+    instances: list[Instance]
+
+
+def _drop(metrics: Iterable[Counter | Histogram], key: tuple[str, ...]) -> None:
+    for metric in metrics:
+        for labels, _ in metric.series.items():
+            if labels[: len(key)] == key:
+                metric.remove(*labels)
 
 
 def _is_status(peers: list[Instance], status: Status) -> bool:
@@ -235,7 +286,7 @@ class PluginMeter:
         else:
             duration.observe(seconds, **tracing(call))
         if failure is not None:
-            self._failed(failure)
+            self.last_failure = _failure(failure, failure.instance or "")
 
     def retried(self) -> None:
         """
@@ -243,16 +294,17 @@ class PluginMeter:
         """
         self.retries.inc()
 
+    def limited(self) -> None:
+        """
+        The rate limit has refused a call.
+        """
+        self._rate_limited.inc()
+
     def retry_refused(self) -> None:
         """
         A call is not tried again, since the budget has nothing left for it.
         """
         self._no_budget.inc()
-
-    def _failed(self, failure: RemoraError) -> None:
-        self.last_failure = _failure(failure, failure.instance or "")
-        if isinstance(failure, RateLimited):
-            self._rate_limited.inc()
 
     def _bind(self, call: Call, code: str) -> tuple[BoundCounter, BoundHistogram]:
         if len(self._cells) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
@@ -264,7 +316,7 @@ class PluginMeter:
 
 class InstanceMeter:
     """
-    Counts the attempts at one instance.
+    Counts the attempts at one instance, also at the one that takes its place under the same name.
 
     Attributes:
         instance: Its name.
@@ -282,6 +334,7 @@ class InstanceMeter:
         self._attempts = meters.attempts
         self._labels = (plugin, instance)
         self._cells: dict[str, BoundCounter] = {}
+        self._is_over = False
 
     def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
@@ -292,7 +345,7 @@ class InstanceMeter:
         try:
             attempts = self._cells[code]
         except KeyError:
-            attempts = self._cells[code] = self._attempts.bind(*self._labels, code)
+            attempts = self._cells[code] = self._bind(code)
         attempts.inc()
         if (tracing := self._registry.tracing) is None:
             self.duration.observe(seconds)
@@ -300,3 +353,12 @@ class InstanceMeter:
             self.duration.observe(seconds, **tracing(call))
         if failure is not None:
             self.last_failure = _failure(failure, self._labels[1])
+
+    def end(self) -> None:
+        """
+        It is gone; what still comes in makes no series of it any more.
+        """
+        self._is_over = True
+
+    def _bind(self, code: str) -> BoundCounter:
+        return BoundCounter() if self._is_over else self._attempts.bind(*self._labels, code)

@@ -27,6 +27,11 @@ class NoMeter:
         Nothing.
         """
 
+    def limited(self) -> None:
+        """
+        Nothing.
+        """
+
     def retry_refused(self) -> None:
         """
         Nothing.

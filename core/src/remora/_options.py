@@ -112,10 +112,20 @@ def build_exporter_options(spec: ExporterSpec[Any], *, where: str, own: Mapping[
     Raises:
         ConfigError: An option is unknown or has a wrong value.
     """
-    if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of exporter {spec.name!r} are no dataclass")
+    return structure_options(f"exporter {spec.name!r}", spec.options, where=where, own=own)
+
+
+def structure_options(what: str, options: type[Any], *, where: str, own: Mapping[str, object]) -> Any:
+    """
+    An options record of any kind, with nothing from anywhere else.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
+    if not is_dataclass(options):
+        raise ConfigError(f"{where}: the options of {what} are no dataclass")
     try:
-        return _converter().structure(dict(own), spec.options)
+        return _converter().structure(dict(own), options)
     except Exception as error:  # cattrs raises groups of whatever it meets
         found = _structure.describe_errors(error, root=where)
         problems = [line.partition(", got ")[0] if _SECRET.search(line) else line for line in found]

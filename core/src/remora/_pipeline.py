@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -19,6 +19,7 @@ from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
 from remora._interception import nested
 from remora._log_fields import of_call
+from remora._plain import printable
 from remora.errors import (
     Cancelled,
     CircuitOpen,
@@ -34,12 +35,14 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from remora._fallback import Fallback
     from remora._instance import Instance
     from remora._interception import Interception, Proceed
     from remora._route import Route
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -115,12 +118,25 @@ class Pipeline:
             )
         )
 
-    async def carry(self, call: Call) -> Reply:
+    @overload
+    def carry(self, call: Call) -> Coroutine[Any, Any, Reply]: ...
+
+    @overload
+    def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> Coroutine[Any, Any, T]: ...
+
+    async def carry(self, call: Call, read: Callable[[Call, Reply], Any] | None = None) -> Any:
         """
         Make a call that has its `deadline`.
 
+        Args:
+            call: The call.
+            read: Makes the answer of a reply; a reply that it refuses is none, also for those who count.
+
+        Returns:
+            The answer; the reply itself where nobody reads it.
+
         Raises:
-            RemoraError: The call has no reply; the error says where it happened and what can be done.
+            RemoraError: The call has no answer; the error says where it happened and what can be done.
         """
         route = self._route
         began: float | None = None
@@ -131,6 +147,7 @@ class Pipeline:
                 if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
                     await self._take_turn(call)
                 reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
+                answer = reply if read is None else read(call, reply)
             finally:
                 route.leave()
             failure = None
@@ -138,18 +155,20 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                _log.debug("a call of %s failed: %s", call.name, error, extra=of_call(call, error, self._tracing))
+                words = printable(str(error))  # a plugin's own, perhaps
+                _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
             reply = await self._fallback.answer(call, error)
+            answer = reply if read is None else read(call, reply)
             failure = None
-            return reply
+            return answer
         finally:
             route.meter.ended(call, 0.0 if began is None else route.clock() - began, failure)
         if self._fallback is not None:
             self._fallback.remember(call, reply)
-        return reply
+        return answer
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
@@ -235,6 +254,7 @@ class Pipeline:
         """
         turn = self._route.bucket.reserve(self._route.remaining(call))
         if not turn.is_granted:
+            self._route.meter.limited()
             rate = self._route.config.rate_limit.requests_per_second
             raise RateLimited(
                 f"more than {rate:g} calls a second; try again in {turn.wait:.3g} s", retry_after=turn.wait

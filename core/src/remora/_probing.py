@@ -28,17 +28,17 @@ async def probe(route: Route, instance: Instance) -> None:
     started = anyio.current_time()
     health: HealthStatus | None = None
     cause = f"no answer within {timeout:g} s"
-    culprit = f"the transport of {instance.origin}"
+    culprit, conduct = f"the transport of {instance.origin}", route.conduct.about(instance=instance.name)
     try:
         with anyio.move_on_after(timeout):
             health = _checked(await channel.probe())
     except RemoraError as error:
         cause = error.message
     except Exception as error:  # a transport may be a stranger's code
-        route.conduct.failed(culprit, error)
+        conduct.failed(culprit, error)
         cause = f"{culprit} failed with {told(innermost(error))}"
     except BaseExceptionGroup as group:
-        raise route.conduct.cancelled(culprit, group) from None
+        raise conduct.cancelled(culprit, group) from None
     if instance.channel is not channel:  # what was found out is about the past
         return
     instance.checked(anyio.current_time() - started if health else None)

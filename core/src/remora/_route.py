@@ -76,7 +76,7 @@ class Route:
         self.bucket = TokenBucket(config.rate_limit, clock=clock)
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancing = balancing
-        self.conduct = conduct or Conduct()
+        self.conduct = (conduct or Conduct()).about(plugin=config.name)
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER

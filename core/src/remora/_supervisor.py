@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from remora._assembly import Part
+    from remora._conduct import Conduct
     from remora._instance import Instance
     from remora._route import Route
     from remora.protocols import Channel
@@ -187,6 +188,10 @@ class Owner:
         if self._is_stopping and self._holding is not None:
             self._holding.cancel()
 
+    @property
+    def _conduct(self) -> Conduct:
+        return self._route.conduct.about(instance=self._instance.name)
+
     async def run(self) -> None:
         """
         Keep the instance open until it is to stop.
@@ -243,7 +248,7 @@ class Owner:
         except ExceptionGroup as errors:  # a transport that is cancelled may fail as well
             outcome.append(self._explain(errors))
         except BaseExceptionGroup as group_of_both:
-            raise self._route.conduct.cancelled(f"the transport of {self._origin}", group_of_both) from None
+            raise self._conduct.cancelled(f"the transport of {self._origin}", group_of_both) from None
         finally:
             self._holding, self._is_open = None, False
         return outcome[0] if outcome else None
@@ -350,7 +355,7 @@ class Owner:
         inner = innermost(error)
         if isinstance(inner, RemoraError):
             return inner
-        self._route.conduct.failed(f"the transport of {self._origin}", error)
+        self._conduct.failed(f"the transport of {self._origin}", error)
         return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.config import fragments, trace_config
+from remora.config import fragments, read_content, trace_config
 from remora.errors import ConfigError, NotInstalled
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def watch_config(
 
 def _loaded(path: str | os.PathLike[str]) -> LoadedConfig | ConfigError:
     try:
-        return trace_config(path)
+        return trace_config(path, may_be_empty=False)
     except ConfigError as error:
         return error
 
@@ -118,7 +118,7 @@ def contents_of(files: Iterable[str | os.PathLike[str]]) -> tuple[tuple[str, str
 
 def _hash(file: Path) -> str:
     try:
-        return sha256(file.read_bytes()).hexdigest()
+        return sha256(read_content(file)).hexdigest()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 

@@ -7,9 +7,17 @@ What lives here: the one type for passwords, keys and tokens. What must not: whe
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn, final
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar, final
+from weakref import WeakValueDictionary
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "redacted"]
+
+T = TypeVar("T")
+
+_HIDDEN = "***"
+_SHORTEST = 8
+"""Characters of a text that can be told from a word that stands there by chance."""
 
 
 @final
@@ -21,13 +29,15 @@ class Secret:
     payload, and it is not pickled. Two secrets are compared in a time that does not tell where they differ.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("__weakref__", "_text")
     _text: str
 
     def __init__(self, text: str | Secret = "") -> None:
         if not isinstance(text, str | Secret):
             raise TypeError(f"a secret is text, not {type(text).__name__}")
         object.__setattr__(self, "_text", text.reveal() if isinstance(text, Secret) else text)
+        if len(self._text) >= _SHORTEST:
+            _held[id(self)] = self
 
     def reveal(self) -> str:
         """
@@ -63,6 +73,32 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret is not pickled; reveal() it where it is needed")
+
+
+_held: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+"""All secrets that are held somewhere in this process, but for those that are too short to be found in a text."""
+
+
+def redacted(value: T) -> T:
+    """
+    What others have said, with `***` for every secret that this process holds: a text, or plain values with texts in
+    them. Secrets of fewer than 8 characters stay, since they could be any word.
+    """
+    found = {secret._text for reference in _held.valuerefs() if (secret := reference()) is not None}
+    try:
+        return _redacted(value, sorted(found, key=len, reverse=True)) if found else value
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _redacted(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, _HIDDEN)
+        return value
+    if isinstance(value, Mapping):
+        return {_redacted(key, secrets): _redacted(each, secrets) for key, each in value.items()}
+    return [_redacted(each, secrets) for each in value] if isinstance(value, list) else value
 
 
 def _bytes(text: str) -> bytes:

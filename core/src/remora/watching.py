@@ -5,5 +5,6 @@ What lives here: what is public of `_watch`.
 """
 
 from remora._watch import FileWatch, content_of, folders_of, require_watching
+from remora.config import read_content
 
-__all__ = ["FileWatch", "content_of", "folders_of", "require_watching"]
+__all__ = ["FileWatch", "content_of", "folders_of", "read_content", "require_watching"]

@@ -39,13 +39,14 @@ async def _open_host(*, admin_token=None, reload=None):
     The manager, and a client of its endpoints.
     """
     transport = MemoryTransport()
+    token = None if admin_token is None else Secret(admin_token)
     plugin = {"endpoint": "memory:moody", "labels": {"team": "<b>shop</b>"}}
     config = {"plugins": {"moody": plugin, "away": {"endpoint": "memory:nowhere"}}}
     with anyio.fail_after(20):
         async with (
             serving(Moody(), listen="memory:moody", extensions=[transport.extension]),
             Manager(config, extensions=[transport.extension]) as manager,
-            serving_admin(manager, port=0, admin_token=admin_token and Secret(admin_token), reload=reload) as url,
+            serving_admin(manager, port=0, admin_token=token, reload=reload) as url,
             httpx.AsyncClient(base_url=url, trust_env=False) as client,
         ):
             yield manager, client

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 
-from remora import PluginConfig, PluginError
+from remora import ConfigError, PluginConfig, PluginError, Secret
 from tests.contrib.admin.conftest import TOKEN, Moody
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +109,15 @@ async def test_a_wrong_token_does_nothing(open_host, header):
         answer = await client.post("/plugins/moody/restart", headers=headers)
 
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_an_empty_token_is_refused(open_host):
+    """
+    Else `Bearer` and nothing after it would be the right one.
+    """
+    with pytest.raises(ConfigError, match="the admin token is empty"):
+        async with open_host(admin_token=Secret()):
+            pass
 
 
 async def test_the_token_lets_an_operator_restart_drain_and_reload(open_host):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from remora import (
@@ -156,6 +157,28 @@ async def test_caller_without_the_right_proof_is_unauthenticated(
     assert CANARY not in caplog.text
     refusals = [each for each in caplog.messages if each.startswith("refused a call of 'Who/am_i' from ")]
     assert 2 == len(refusals)
+
+
+@pytest.mark.fault(26)
+async def test_whoever_is_refused_writes_one_short_line_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Whatever the name of the method is that was asked for.
+    """
+    caplog.set_level(logging.INFO)
+    access = {"method": "bearer", "callers": {"a": "right"}, "allow": {"a": ["Who/am_i"]}}
+    with anyio.fail_after(15):
+        async with (
+            serving(Who(), listen="http:", options=ServeOptions(auth=access)) as served,
+            httpx.AsyncClient(base_url=served.endpoints[0].url, trust_env=False) as client,
+        ):
+            for name in ("x%0AERROR root: forged%1B%5B31m", "x" * 60_000):
+                answer = await client.post(f"/Who/{name}", json=None, headers={"authorization": "Bearer right"})
+                assert 403 == answer.status_code
+    first, second = [each for each in caplog.messages if each.startswith("refused a call of 'Who/x")]
+
+    assert r"a may not call Who/x\nERROR root: forged\x1b[31m" in first
+    assert not {"\n", "\x1b"} & {*first}
+    assert len(second) < 1000
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -165,3 +165,24 @@ def test_a_resolver_is_checked_like_any_other_extension(remora: Run, place: Path
 
     assert (0, True) == (good.code, good.out.endswith("5 of 5 claims hold\n"))
     assert (1, True) == (bare.code, "the resolver 'file' needs path" in bare.out)
+
+
+def test_conformance_is_told_the_options_and_which_one(remora: Run, place: Path) -> None:
+    """
+    As a configuration would say them, and refused as there.
+    """
+    (place / "where.py").write_text(dedent(WHERE))
+    (place / "where.json").write_text('["http://127.0.0.1:8001"]')
+    both = ("resolver", "remora_resolvers.plugin:remora_register_resolvers")
+    good = remora("conformance", *both, "--only", "file", "--option", "path=where.json", "--option", "priority=2")
+
+    assert (good.code, good.out.splitlines()[-1]) == (0, "5 of 5 claims hold"), good.out + good.err
+    for words, complaint in {
+        ("--only", "fil"): "has no 'fil'; there are: file, dns",
+        ("--only", "file", "--option", "pat=x"): 'options.pat: unknown key; did you mean "path"?',
+        ("--only", "file", "--option", "priority=high"): 'options.priority: expected int, got "high"',
+        ("--only", "file", "--option", "path"): "'path' is not of the form KEY=VALUE",
+    }.items():
+        assert complaint in remora("conformance", *both, *words).complaint
+    balancer = remora("conformance", "balancer", "remora_balancers.plugin:remora_register_balancers", "--option", "a=1")
+    assert balancer.complaint == "remora: balancer 'round-robin' has no options"

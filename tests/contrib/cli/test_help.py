@@ -9,26 +9,69 @@ import os
 import pty
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from remora_cli._group import cli as main
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
-COMMANDS = ["call", "check", "completion", "config", "conformance", "demo", "describe", "diff-schema", "explain"]
-COMMANDS += ["extensions", "new", "plan", "security", "serve"]
-BELOW = ["config show", "config schema", "security pin", "security verify"]
+
+def _tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """
+    A command and all below it, with the words that are typed for each.
+    """
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _tree(below, (*path, name))
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS, *BELOW])
+def _option_helps(command: click.Command) -> list[str]:
+    return [each.help or each.name or "" for each in command.params if isinstance(each, click.Option)]
+
+
+ALL = {" ".join(path): command for path, command in _tree(main)}
+COMMANDS = [name for name in ALL if name and " " not in name]
+BUILT_IN = {"call", "check", "completion", "config", "conformance", "demo", "describe", "diff-schema", "explain"}
+BUILT_IN |= {"extensions", "new", "plan", "run", "security", "serve", "top"}
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_help_fits_on_a_terminal(name: str, remora: Run) -> None:
     """
-    No line is longer than 80 columns.
+    No line is longer than 80 columns, and the first one says how it is typed.
     """
     result = remora(*name.split(), "--help")
 
     assert (result.code, result.err) == (0, "")
     assert [line for line in result.out.splitlines() if len(line) > 80] == []
+    assert result.out.startswith(" ".join(["Usage: remora", *name.split()]))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_and_every_option_has_a_sentence(name: str) -> None:
+    """
+    One that begins with a capital letter and ends, is longer than a word, and says no type in capitals of click's own.
+    """
+    command = ALL[name]
+    sentences = [command.help or "", command.get_short_help_str(limit=200), *_option_helps(command)]
+
+    assert [each for each in sentences if not re.search(r"(?s)^\W?[A-Z].*\S \S.*\.", each)] == []
+    assert not re.search(r"\b(TEXT|INTEGER|FLOAT|RANGE|FILENAME)\b", command.get_help(click.Context(command)))
+
+
+def test_the_list_of_commands_is_whole() -> None:
+    """
+    Or else the other tests would leave some out.
+    """
+    assert BUILT_IN == set(COMMANDS)
+    assert {"config show", "config schema", "security pin", "security verify"} <= set(ALL)
 
 
 def test_help_lists_the_commands_and_the_exit_codes(remora: Run) -> None:
@@ -37,7 +80,7 @@ def test_help_lists_the_commands_and_the_exit_codes(remora: Run) -> None:
     """
     words = remora("--help").out.split()
 
-    assert set(COMMANDS) | {"0", "1", "2", "3", "130"} <= set(words)
+    assert BUILT_IN | {"0", "1", "2", "3", "130"} <= set(words)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

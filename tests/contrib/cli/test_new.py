@@ -5,24 +5,34 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from remora import hookspecs
 from tests.contrib.cli.conftest import Run, environment
 
+KINDS = {
+    "auth": "remora_register_auth_methods",
+    "balancer": "remora_register_balancers",
+    "codec": "remora_register_codecs",
+    "command": "remora_register_commands",
+    "event": "remora_event",
+    "exporter": "remora_register_metric_exporters",
+    "interceptor": "remora_register_interceptors",
+    "resolver": "remora_register_resolvers",
+    "transport": "remora_register_transports",
+}
 PROJECTS = [
     "plugin --transport http",
     "plugin --transport grpc",
     "plugin --transport unix",
     "plugin --transport exec",
     "host",
-    "extension --kind transport",
-    "extension --kind balancer",
-    "extension --kind auth",
-    "extension --kind interceptor",
+    *(f"extension --kind {kind}" for kind in KINDS),
 ]
 
 
@@ -45,6 +55,17 @@ def test_the_tests_of_a_new_project_pass(words: str, remora: Run, place: Path) -
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert {"pyproject.toml", "README.md", "src/my_thing/__init__.py", "tests/conftest.py"} <= set(written["files"])
+
+
+def test_there_is_a_project_for_every_hook(remora: Run) -> None:
+    """
+    Whatever can be added to Remora can be begun in one command.
+    """
+    offered = re.search(r"What an extension adds: ([\w,\s]+)\.", remora("new", "--help").out)
+
+    assert offered
+    assert set(re.split(r"[,\s]+", offered.group(1))) == set(KINDS)
+    assert set(KINDS.values()) == {name for name in hookspecs.__all__ if name.startswith("remora_")}
 
 
 def test_nothing_that_is_there_is_touched(remora: Run, place: Path) -> None:

@@ -4,8 +4,11 @@ Workers that take one job after the other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -192,3 +195,194 @@ async def test_a_job_that_ends_though_it_is_called_off_costs_the_next_nothing() 
     await do_all(stubborn, Errand(next_thing))
 
     assert ["next"] == done
+
+
+generators: list[AsyncGenerator[int]] = []
+
+
+@pytest.fixture
+def kept_generators() -> Iterator[None]:
+    """
+    Those that were left, until the test has ended.
+    """
+    yield
+    for each in generators:
+        with suppress(RuntimeError, StopIteration):  # its scope does not end where it began
+            each.aclose().send(None)
+    generators.clear()
+
+
+async def leave_a_scope_open() -> None:
+    """
+    As one who breaks out of an asynchronous generator.
+    """
+
+    async def numbers() -> AsyncGenerator[int]:
+        with anyio.move_on_after(0.01):
+            yield 1
+
+    generators.append(numbers())
+    await anext(generators[-1])
+
+
+async def leave_a_task_group_open() -> None:
+    """
+    The same with a group, of which a task fails.
+    """
+
+    async def fail() -> None:
+        raise ValueError
+
+    async def numbers() -> AsyncGenerator[int]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fail)
+            yield 1
+
+    generators.append(numbers())
+    await anext(generators[-1])
+
+
+@pytest.mark.usefixtures("kept_generators")
+@pytest.mark.parametrize("leave", [leave_a_scope_open, leave_a_task_group_open])
+async def test_what_a_job_leaves_open_is_not_around_the_next(
+    anyio_backend: str, leave: Callable[[], Awaitable[None]]
+) -> None:
+    """
+    It would be cancelled with it. The worker of that one ends, and no other.
+    """
+    if anyio_backend == "trio" and leave is leave_a_task_group_open:
+        return  # trio ends all for that, whatever the task is
+    deadlines: list[float] = []
+
+    async def look() -> None:
+        await anyio.lowlevel.checkpoint()
+        deadlines.append(anyio.current_effective_deadline())
+
+    with anyio.fail_after(5) as limit:
+        async with anyio.create_task_group() as tasks:
+            crew = Crew(tasks, perform)
+            for do in (leave, look, leave, look):
+                crew.add(Errand(do))
+            await anyio.wait_all_tasks_blocked()
+            crew.add(Errand(look))
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    assert [limit.deadline] * 3 == deadlines
+
+
+async def test_a_job_that_is_added_by_another_does_not_see_its_context() -> None:
+    """
+    The worker for it comes as from outside.
+    """
+    seen: list[str] = []
+
+    async def look() -> None:
+        seen.append(NAME.get())
+
+    async def set_and_add() -> None:
+        NAME.set("somebody")
+        crew.add(Errand(look))
+        await anyio.lowlevel.checkpoint()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            crew = Crew(tasks, perform)
+            crew.add(Errand(set_and_add))
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    assert ["nobody"] == seen
+
+
+async def test_cancellation_from_outside_ends_the_jobs_and_their_workers() -> None:
+    """
+    It is not taken for a stranger's.
+    """
+    begun, ended = [], []
+
+    async def stay() -> None:
+        begun.append(1)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(1)
+
+    await do_all(*(Errand(stay) for _ in range(3)))
+
+    assert (3, 3) == (len(begun), len(ended))
+
+
+@pytest.mark.parametrize("moment", ["busy", "idle", "woken"])
+async def test_who_cancels_the_task_of_a_job_ends_one_worker_and_no_other(anyio_backend: str, moment: str) -> None:
+    """
+    Whenever that is: the jobs that come later are done.
+    """
+    if anyio_backend == "trio":
+        return  # there nobody can
+    kept: list[asyncio.Task[object]] = []
+
+    async def keep_the_task() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        kept.append(task)
+        if moment == "busy":
+            await anyio.sleep_forever()
+
+    done = anyio.Event()
+
+    async def say_so() -> None:
+        done.set()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            crew = Crew(tasks, perform)
+            crew.add(Errand(keep_the_task))
+            await anyio.wait_all_tasks_blocked()
+            if moment == "woken":
+                crew.add(Errand(say_so))
+            kept[0].cancel()
+            await anyio.wait_all_tasks_blocked()
+            crew.add(Errand(say_so))
+            await done.wait()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_job_that_waits_for_a_cancelled_task_hurts_no_other(anyio_backend: str) -> None:
+    """
+    What it gets there looks like its own cancellation.
+    """
+    if anyio_backend == "trio":
+        return  # there nobody gets it
+
+    async def wait_for_a_cancelled_one() -> None:
+        other = asyncio.ensure_future(asyncio.sleep(60))
+        other.cancel()
+        await other
+
+    done: list[int] = []
+
+    async def say_so() -> None:
+        done.append(1)
+
+    await do_all(*(Errand(do) for do in (say_so, wait_for_a_cancelled_one, say_so)))
+
+    assert 2 == len(done)
+
+
+def test_an_end_of_the_program_that_a_job_asks_for_is_not_held_back(anyio_backend: Any) -> None:
+    """
+    It ends all.
+    """
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def main() -> None:
+        await do_all(Errand(leave))
+
+    name, options = anyio_backend if isinstance(anyio_backend, tuple) else (anyio_backend, {})
+    with pytest.raises((SystemExit, BaseExceptionGroup)) as caught:
+        anyio.run(main, backend=name, backend_options=options)
+
+    assert isinstance(caught.value, SystemExit) or caught.group_contains(SystemExit)

@@ -14,7 +14,7 @@ times = st.integers(0, 100).map(float)
 
 class DeadlineTable(RuleBasedStateMachine):
     """
-    Every call expires once, in the order of deadlines, unless it has ended before.
+    Every call expires once, in the order of deadlines, unless it has ended before; also one whose number another had.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,12 @@ class DeadlineTable(RuleBasedStateMachine):
             self.number += 1
             self.deadlines.add(self.number, deadline)
             self.model[self.number] = deadline
+
+    @rule(number=st.integers(1, 5), deadline=times)
+    def add_again(self, number: int, deadline: float) -> None:
+        if number <= self.number and number not in self.model:
+            self.deadlines.add(number, deadline)
+            self.model[number] = deadline
 
     @rule(keep=st.integers(1, 7))
     def discard(self, keep: int) -> None:

@@ -4,6 +4,7 @@ Calls over a ttrpc connection between two ends of a socket pair.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -335,6 +336,28 @@ async def test_a_handler_ends_at_its_deadline_though_nobody_cancels_it() -> None
         error = decode_response((await peer.frame()).message, "")
 
     assert isinstance(error, DeadlineExceeded)
+
+
+async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone(anyio_backend: str) -> None:
+    """
+    Who waits for a cancelled task of his own gets what looks like a cancellation from outside.
+    """
+    if anyio_backend == "trio":
+        return  # there nobody gets it
+
+    async def stray(call: Call, peer: str) -> Reply:
+        if call.method == "stray":
+            other = asyncio.ensure_future(asyncio.sleep(60))
+            other.cancel()
+            await other
+        return await echo(call, peer)
+
+    async with connected(stray) as channel:
+        with pytest.raises(PluginError, match="was cancelled by the plugin") as caught:
+            await channel.call(Call(service="s", method="stray"))
+        assert b"x" == (await channel.call(Call(payload=b"x"))).payload
+
+    assert Code.INTERNAL == caught.value.code
 
 
 async def test_large_and_small_messages_in_flight_together_stay_whole() -> None:

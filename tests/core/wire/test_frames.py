@@ -5,6 +5,7 @@ Frames of ttrpc out of bytes that arrive in any portions.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -54,6 +55,14 @@ def decoded(decoder: FrameDecoder, *portions: bytes) -> list[Frame | Oversize]:
     return out
 
 
+def taken(decoder: FrameDecoder, *portions: bytes) -> list[Frame | Oversize]:
+    """
+    The same by the quicker way, of which plain tuples come.
+    """
+    found = [frame for portion in portions for frame in decoder.frames(portion)]
+    return [frame if isinstance(frame, Oversize) else Frame(*frame) for frame in found]
+
+
 def test_the_header_is_ten_bytes_with_the_size_first() -> None:
     """
     As containerd writes it.
@@ -69,10 +78,13 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(sent: list[Frame],
     wire = b"".join(map(encoded, sent))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=10)))
     portions = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
-    decoder = FrameDecoder(max_message_size=LIMIT)
+    wanted = [out for frame in sent for out in expected(frame)]
+    for all_of in (decoded, taken):
+        decoder = FrameDecoder(max_message_size=LIMIT)
 
-    assert [out for frame in sent for out in expected(frame)] == decoded(decoder, *portions)
-    assert decoder.is_between_frames
+        assert wanted == all_of(decoder, *portions)
+        assert decoder.is_between_frames
+        assert decoder.has_spoken is bool(sent)
 
 
 @pytest.mark.fault(32)
@@ -139,3 +151,25 @@ def test_garbage_never_does_worse_than_an_error(garbage: bytes) -> None:
         out = decoded(FrameDecoder(max_message_size=LIMIT), garbage)
 
         assert sum(len(frame.message) for frame in out if isinstance(frame, Frame)) <= len(garbage)
+
+
+@given(st.lists(frames, max_size=2), st.binary(max_size=60), st.integers(0, 200))
+def test_both_ways_to_take_frames_give_the_same_frames_and_the_same_error(
+    sent: list[Frame], garbage: bytes, cut: int
+) -> None:
+    """
+    Also for what stands before and behind the place where it goes wrong.
+    """
+    wire = b"".join(map(encoded, sent)) + garbage
+
+    assert end_of(decoded, wire[:cut], wire[cut:]) == end_of(taken, wire[:cut], wire[cut:])
+
+
+def end_of(all_of: Callable[..., list[Frame | Oversize]], *portions: bytes) -> object:
+    """
+    The frames in portions of bytes, or the error and its words.
+    """
+    try:
+        return all_of(FrameDecoder(max_message_size=LIMIT), *portions)
+    except (WireError, WrongProtocol) as error:
+        return type(error), str(error)

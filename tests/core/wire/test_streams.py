@@ -37,7 +37,7 @@ class Streams(RuleBasedStateMachine):
 
     @rule()
     def close_all(self) -> None:
-        assert list(self.model.values()) == self.table.close_all()
+        assert list(self.model.items()) == self.table.close_all()
         self.model.clear()
 
     @invariant()

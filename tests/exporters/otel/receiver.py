@@ -45,6 +45,9 @@ class Receiver:
     spans: list[ReceivedSpan] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     arrivals: Queue[None] = field(default_factory=Queue)
+    resource: dict[str, Any] = field(default_factory=dict)
+    numbers: Queue[tuple[str, float]] = field(default_factory=Queue)
+    _seen: dict[str, float] = field(default_factory=dict)
 
     def wait_for_spans(self, count: int, seconds: float = 20) -> list[ReceivedSpan]:
         """
@@ -56,6 +59,16 @@ class Receiver:
             except Empty:
                 break
         return list(self.spans)
+
+    def next_number(self, name: str, seconds: float = 20) -> float:
+        """
+        Wait, in a thread, for the next number of a counter that is another one than before, and not nothing.
+        """
+        while True:
+            found, number = self.numbers.get(timeout=seconds)
+            if found == name and number and number != self._seen.get(name):
+                self._seen[name] = number
+                return number
 
 
 @contextmanager
@@ -93,8 +106,12 @@ class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
 
     def Export(self, request, context):
         for resource in request.resource_metrics:
+            self._receiver.resource |= _attributes(resource.resource.attributes)
             for scope in resource.scope_metrics:
                 self._receiver.metrics |= {metric.name: metric for metric in scope.metrics}
+                for metric in scope.metrics:
+                    for point in metric.sum.data_points:
+                        self._receiver.numbers.put((metric.name, point.as_double or point.as_int))
         self._receiver.arrivals.put(None)
         return metrics_service_pb2.ExportMetricsServiceResponse()
 

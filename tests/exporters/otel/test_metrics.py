@@ -67,6 +67,27 @@ async def test_a_table_in_the_configuration_sends_metrics_and_spans(collector):
     assert histogram.histogram.aggregation_temporality == 2
 
 
+@pytest.mark.parametrize(("temporality", "values"), [("cumulative", [1, 3]), ("delta", [1, 2])])
+async def test_the_standard_variables_say_what_the_table_does_not(monkeypatch, temporality, values):
+    """
+    Where to, over which protocol, what is said about the process, and whether totals or differences are sent.
+    """
+    with receiving_http() as receiver, anyio.fail_after(20):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test,service.name=till")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality)
+        seen = []
+        async with Manager({"exporters": {"otel": {}}, "metrics": {"export_interval": 0.05}}) as manager:
+            sold = manager.metrics.counter("sold_total")
+            for amount in (1, 2):
+                sold.add(amount)
+                seen.append(await to_thread.run_sync(receiver.next_number, "sold_total"))
+
+    assert values == seen
+    assert {"deployment.environment": "test", "service.name": "till"}.items() <= receiver.resource.items()
+
+
 async def test_another_protocol_is_an_error_in_the_configuration():
     """
     It names the key, and what may stand there.
@@ -76,12 +97,16 @@ async def test_another_protocol_is_an_error_in_the_configuration():
             pass
 
 
-def test_differences_add_up_to_the_totals():
+def test_differences_add_up_to_the_totals_of_what_was_received():
     """
-    For receivers that want what came on top.
+    For receivers that want what came on top; what did not arrive comes with what follows.
     """
     differences = Differences()
-    seen = [differences.of(_metric(5, (1, 0)), 10.0), differences.of(_metric(7, (4, 2)), 20.0)]
+    first, lost, third = _metric(5, (1, 0)), _metric(6, (2, 0)), _metric(7, (4, 2))
+    seen = [differences.of(first)]
+    differences.sent(first, 10.0)
+    differences.of(lost)
+    seen.append(differences.of(third))
 
     assert [each.points[0].value for each in seen] == [5, 2]
     assert [each.points[0].started for each in seen] == [1.0, 10.0]

@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from anyio import to_thread
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
 
 from remora import Manager, RemoraError, serving
+from remora.testing import MemoryTransport
+from remora_admin import serving_admin
 from remora_otel import _over_grpc
 from remora_otel._traces import open_traces
 from remora_otel.plugin import Options
@@ -130,6 +134,54 @@ async def test_histograms_of_calls_carry_the_trace_as_an_exemplar(receiver, trac
     attempts = {span.span_id for span in spans if "remora.attempt" in span.attributes}
     assert {each.trace_id for each in exemplars} == {spans[0].trace_id}
     assert {each.span_id for each in exemplars} <= attempts
+
+
+async def test_exemplars_arrive_at_whoever_reads_the_metrics(receiver):
+    """
+    A scrape in OpenMetrics and a collector of OTLP get the trace and the span of a call that is in the bucket.
+    """
+    transport = MemoryTransport()
+    exporters = {"otel": {"endpoint": receiver.endpoint}}
+    config = {"plugins": {"relay": {"endpoint": "memory:r", "retry": SHORT}}, "exporters": exporters}
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    with anyio.fail_after(20):
+        async with serving(Relay(), listen="memory:r", extensions=[transport.extension]):
+            async with (
+                Manager(config, extensions=[transport.extension]) as manager,
+                serving_admin(manager, port=0) as url,
+                httpx.AsyncClient(base_url=url, trust_env=False, headers=accept) as client,
+            ):
+                await manager.client("relay", Relay).say("hello")
+                page = (await client.get("/metrics")).text
+    spans = receiver.wait_for_spans(3)
+
+    name = "remora_request_duration_seconds"
+    scraped = [each.exemplar for family in parse(page) for each in family.samples if each.name == f"{name}_bucket"]
+    received = [each for point in receiver.metrics[name].histogram.data_points for each in point.exemplars]
+    call = next(span for span in spans if "remora.attempt" not in span.attributes)
+    context = (call.trace_id, call.span_id)
+    assert [context] == [(each.labels["trace_id"], each.labels["span_id"]) for each in scraped if each]
+    assert [context] == [(each.trace_id.hex(), each.span_id.hex()) for each in received]
+
+
+async def test_the_spans_of_a_one_shot_plugin_that_fails_are_sent(receiver, traces):
+    """
+    A process for each attempt, which ends with a status of its own; its last act is to send its span.
+    """
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_SERVICE_NAME": "relay"}
+    table = {"endpoint": f"exec:{sys.executable}", "args": [RELAY], "env": env, "protocol": "oneshot"}
+    async with Manager({"plugins": {"relay": {**table, "retry": {**SHORT, "max_retries": 1}}}}) as manager:
+        with anyio.fail_after(30), pytest.raises(RemoraError) as caught:
+            await manager.client("relay", Relay).say("hello")
+    await to_thread.run_sync(traces.force_flush)
+    spans = await to_thread.run_sync(receiver.wait_for_spans, 5)
+
+    by_id = {span.span_id: span for span in spans}
+    attempts = [f"host:CLIENT ERROR > host:CLIENT {number} ERROR" for number in (1, 2)]
+    assert "not yet" in str(caught.value)
+    assert sorted(_path(span, by_id) for span in spans) == sorted(
+        ["host:CLIENT ERROR", *attempts, *(f"{each} > relay:SERVER ERROR" for each in attempts)]
+    )
 
 
 @pytest.mark.parametrize("listen", ["http:", "grpc:", "unix:"])

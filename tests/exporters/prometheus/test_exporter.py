@@ -73,6 +73,41 @@ async def test_openmetrics_has_the_exemplars() -> None:
     assert 0.5 == exemplars["1.0"].value
 
 
+async def test_a_reload_moves_the_port_and_closes_it() -> None:
+    """
+    `metrics_port` from one port to another, then none.
+    """
+    ports = [_free_port(), _free_port()]
+    async with Manager({"metrics_port": ports[0]}) as manager, httpx.AsyncClient() as client:
+        await _until_only_at(client, ports[0], ports)
+        for port in (ports[1], ports[0], None):
+            report = await manager.reload({} if port is None else {"metrics_port": port})
+            assert ("metrics_port",) == report.keys
+            await _until_only_at(client, port, ports)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+async def _until_only_at(client: httpx.AsyncClient, wanted: int | None, ports: list[int]) -> None:
+    """
+    Wait until the metrics are at one port; a new exporter is there a moment after the reload, an old one gone before.
+    """
+    with anyio.fail_after(10):
+        while [await _is_at(client, port) for port in ports] != [port == wanted for port in ports]:
+            await anyio.lowlevel.checkpoint()
+
+
+async def _is_at(client: httpx.AsyncClient, port: int) -> bool:
+    try:
+        return (await client.get(f"http://127.0.0.1:{port}/metrics")).status_code == 200
+    except httpx.ConnectError:
+        return False
+
+
 async def test_there_is_nothing_but_metrics() -> None:
     """
     Other paths are not found, and nothing can be posted.

@@ -8,6 +8,7 @@ import logging
 
 import pytest
 
+from remora import Secret
 from remora.testing import ManualClock
 from remora_exec._output import Output
 
@@ -38,3 +39,127 @@ def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCapt
     output.feed_eof()
 
     assert "3 lines were left out" in caplog.records[-1].getMessage()
+
+
+@pytest.mark.fault(27)
+def test_secrets_of_the_host_are_taken_out_of_what_a_plugin_writes(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Out of texts, of messages and fields in JSON however they are escaped there, and of the last words.
+    """
+    held = Secret("s3cr3t/canary")
+    output = Output("p", "exec:p")
+    with caplog.at_level(logging.INFO, "remora.plugin.p"):
+        output.feed(b"got s3cr3t/canary\n")
+        output.feed(b'{"level":"error","msg":"not s3cr3t\\/canary","headers":{"a":["Bearer s3cr3t\\u002fcanary"]}}\n')
+        output.stray(b"s3cr3t/canary on stdout")
+    told = [(record.getMessage(), getattr(record, "fields", None)) for record in caplog.records]
+
+    assert [
+        ("got ***", None),
+        ("not ***", {"headers": {"a": ["Bearer ***"]}}),
+        ("stdout: *** on stdout", None),
+    ] == told
+    assert ("got ***", "not ***") == output.last_lines
+    assert held
+
+
+@pytest.fixture
+def output(caplog: pytest.LogCaptureFixture) -> Output:
+    """
+    The output of a plugin whose log is read.
+    """
+    caplog.set_level(logging.DEBUG, "remora.plugin.p")
+    return Output("p", "exec:p", clock=ManualClock())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"level": "warn", "msg": "low on ink", "pages": 3}',
+        b'{"@level": "warning", "@message": "low on ink", "pages": 3}',
+        b'{"severity": "WARNING", "message": "low on ink", "pages": 3}',
+    ],
+)
+def test_json_lines_are_parsed(output: Output, caplog: pytest.LogCaptureFixture, line: bytes) -> None:
+    """
+    Of the loggers of Go, of hashicorp, of the clouds: a message, and its fields as one attribute.
+    """
+    output.feed(line + b"\n")
+    (record,) = caplog.records
+
+    assert ("low on ink", logging.WARNING) == (record.getMessage(), record.levelno)
+    assert {"pages": 3} == record.fields  # type: ignore[attr-defined]
+    assert ("p", "exec:p") == (record.plugin, record.instance)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("line", ['{"level": "warn"}', '{"level": 30, "msg": "x"}', '{"msg":', "[1]", "{" * 70_000])
+def test_json_that_is_no_log_line_is_a_line_like_any_other(
+    output: Output, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    """
+    Nothing is lost of it, and nothing breaks.
+    """
+    output.feed(line.encode() + b"\n")
+    (record,) = caplog.records
+
+    assert logging.INFO == record.levelno
+    assert record.getMessage().startswith(line[:1000])
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [
+        ("trace", logging.DEBUG),
+        ("DEBUG", logging.DEBUG),
+        ("info", logging.INFO),
+        ("notice", logging.INFO),
+        ("Warn", logging.WARNING),
+        ("error", logging.ERROR),
+        ("fatal", logging.CRITICAL),
+        ("panic", logging.CRITICAL),
+    ],
+)
+def test_levels_are_kept(output: Output, caplog: pytest.LogCaptureFixture, word: str, level: int) -> None:
+    """
+    As this side calls them.
+    """
+    output.feed(b'{"level": "%s", "msg": "x"}\n' % word.encode())
+
+    assert [level] == [record.levelno for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("written", "logged"),
+    [
+        (b"\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        (b"a\rINFO forged", "a\\rINFO forged"),
+        (b'{"level": "info", "msg": "a\\nERROR forged"}', "a\\nERROR forged"),
+        ("right to left \u202e".encode(), "right to left \\u202e"),
+        (b"no text \xff", "no text \\xff"),
+    ],
+)
+def test_what_a_terminal_or_a_reader_of_the_log_would_take_for_something_else_is_escaped(
+    output: Output, caplog: pytest.LogCaptureFixture, written: bytes, logged: str
+) -> None:
+    """
+    No line of a plugin can look like one of the host.
+    """
+    output.feed(written + b"\n")
+
+    assert [logged] == [record.getMessage() for record in caplog.records]
+
+
+def test_lines_may_have_64_kib_and_what_is_longer_is_cut(output: Output, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    In whatever pieces they come; what follows is read as ever.
+    """
+    size = 64 * 1024
+    output.feed(b"a" * size + b"\n")
+    for _ in range(3):
+        output.feed(b"b" * size)
+    output.feed(b"\nnext\n")
+    whole, cut, following = [record.getMessage() for record in caplog.records]
+
+    assert "a" * size == whole
+    assert "b" * size + " [cut]" == cut
+    assert "next" == following

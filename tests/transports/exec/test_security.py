@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import resource
 import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 
 from remora import Manager
@@ -26,6 +28,7 @@ from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import Code, ConfigError, ExecutableRefused, PluginError
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
+from remora_exec import _admission
 from remora_exec._audit import AuditLog
 from remora_exec.plugin import ExecOptions, build
 
@@ -309,6 +312,65 @@ async def test_a_list_is_read_again_and_a_broken_one_changes_nothing(place, prog
         await answer(two, security)
     pins(path, one)
     assert await answer(one, security) == "right"
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Awaitable[str]]]:
+    """
+    Waits for the next record of the transport's logger that has some words, with the list looked at often.
+    """
+    records: list[str] = []
+    more = [anyio.Event()]
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record.getMessage())
+            anyio.from_thread.run_sync(more[0].set) if threading.current_thread() is not home else more[0].set()
+
+    async def wait(words: str) -> str:
+        while not (found := [each for each in records if words in each]):
+            more[0] = anyio.Event()
+            await more[0].wait()
+        records.clear()
+        return found[0]
+
+    home, listener, logger = threading.current_thread(), Listener(), logging.getLogger("remora_exec")
+    monkeypatch.setattr(_admission, "_INTERVAL", 0.02)
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    yield wait
+    logger.setLevel(logging.NOTSET)
+    logger.removeHandler(listener)
+
+
+@pytest.mark.parametrize("policy", ["strict", "audit-only"])
+async def test_a_list_is_watched_and_tells_what_runs_without_its_leave(place, said, policy):
+    """
+    The program goes on; a broken list revokes nothing.
+    """
+    other, path, log = place / "other", place / "list.toml", place / "audit.jsonl"
+    other.write_text("another program")
+    security = SecurityConfig(policy=policy, allow_list=pins(path, PYTHON), audit_log=str(log))
+    answers = "print(json.dumps({'id': json.loads(line)['id'], 'result': 1}), flush=True)"
+    body = f"import sys, json\nfor line in sys.stdin: {answers}"
+    options = ExecOptions(name="p", protocol="jsonl", security=security, args=("-c", body))
+    with anyio.fail_after(20):
+        async with build(options).open(Endpoint(f"exec:{PYTHON}")) as channel:
+            path.write_text("version = 1\n[plugins.p")
+            await said("the last good one stays in force")
+            pins(path, other)
+            revoked = await said("would not be started any more")
+            pins(path, other, PYTHON)
+            await said("may be started again")
+            path.unlink()
+            gone = await said("would not be started any more")
+            still = await channel.call(Call(payload=b"null", content_type="application/json"))
+    outcomes = [json.loads(line)["outcome"] for line in log.read_text().splitlines()]
+
+    assert revoked.startswith(f"plugin 'p': {PYTHON}, which runs, would not be started any more: its SHA-256 is ")
+    assert gone.endswith(f"there is no allow-list {path}")
+    assert still.payload == b"1"
+    assert outcomes == ["allowed", "revoked", "allowed", "revoked"]
 
 
 @pytest.mark.parametrize("policy", ["strict", "permissive"])

@@ -34,7 +34,7 @@ def test_requests_may_arrive_in_any_pieces(size: int) -> None:
     reader = read(*[data[at : at + size] for at in range(0, len(data), size)])
 
     first, second, third = reader.requests
-    assert Request("POST", "/a.B/c d", {"host": "x", "content-length": "2"}, b"{}", None, is_last=False) == first
+    assert Request("POST", "/a.B/c d", {"host": "x", "content-length": "2"}, {}, b"{}", None, is_last=False) == first
     assert ("/a", b"{}", False) == (second.path, second.body, "x-trailer" in second.headers)
     assert first == third
     assert (False, False) == (reader.is_amid, reader.is_ended)
@@ -67,6 +67,25 @@ def test_an_offer_to_speak_something_else_is_declined(size: int) -> None:
     assert not reader.is_ended
 
 
+def test_an_offer_with_a_large_body_is_declined_too() -> None:
+    """What follows the head in the same bytes is the body."""
+    offer = b"POST /echo HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 200000\r\n\r\n"
+    reader = RequestReader(1 << 20)
+    reader.feed(offer + b"x" * 200_000)
+
+    (request,) = reader.requests
+    assert (200_000, None) == (len(request.body), request.problem)
+
+
+def test_offers_without_end_are_the_end() -> None:
+    """Each is read twice, so a thousand in one packet would cost a million."""
+    offer = POST.replace(b"Host", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost")
+    reader = read(offer * 1000)
+
+    assert len(reader.requests) <= 5
+    assert reader.is_ended
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -79,6 +98,17 @@ def test_an_offer_to_speak_something_else_is_declined(size: int) -> None:
         (b"POST / HTTP/1.1\r\nX: " + b"x" * 70_000, 431),
         (b"POST /" + b"x" * 70_000, 431),
         (b"CONNECT x:1 HTTP/1.1\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nContent-Length: +2\r\n\r\n{}", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2, 2\r\n\r\n{}", 400),
+        (b"POST / HTTP/1.1\r\nX: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\nContent-Length: 2\n\n{}", 400),
+        (b"POST / HTTP/1.1\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;a\n{}\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400),
+        (b"POST / HTTP/1.1\r\nX: a\x1b[31m\r\n\r\n", 400),
     ],
 )
 def test_what_is_no_request_is_the_last_thing_that_is_read(data: bytes, status: int) -> None:

@@ -111,14 +111,9 @@ async def test_a_body_far_over_the_limit_is_refused_while_it_arrives() -> None:
 @pytest.mark.parametrize(
     ("beginning", "expected"), [(b"", b""), (POST % 1, b"HTTP/1.1 200"), (LAST[:-1], b"HTTP/1.1 408")]
 )
-async def test_a_client_that_is_too_slow_is_left(
-    anyio_backend: str, transport: Transport, monkeypatch: pytest.MonkeyPatch, beginning: bytes, expected: bytes
-) -> None:
+async def test_a_client_that_is_too_slow_is_left(beginning: bytes, expected: bytes) -> None:
     """Whether it says nothing at all, nothing more, or half a request."""
-    for name in ("IDLE", "SLOW"):
-        monkeypatch.setattr(f"remora_http._wires_{anyio_backend}.{name}", 0.05)
-    monkeypatch.setattr("remora_http._server.SLOW", 0.05)
-    async with connected(transport) as stream:
+    async with connected(build(Options(idle_timeout=0.05, slow_timeout=0.05))) as stream:
         if beginning:
             await stream.send(beginning)
 

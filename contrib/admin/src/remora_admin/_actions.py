@@ -25,9 +25,14 @@ _DRAIN_TIME = 30.0
 class Actions:
     """
     Restart, drain, reload.
+
+    Raises:
+        ConfigError: The token is empty.
     """
 
     def __init__(self, manager: Manager, token: Secret | None, reload: Callable[[], Awaitable[object]] | None) -> None:
+        if token is not None and not token:
+            raise ConfigError("the admin token is empty, and everybody could send that")
         self._manager = manager
         self._token = token
         self._reload = reload

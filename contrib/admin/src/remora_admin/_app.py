@@ -45,6 +45,9 @@ def admin_app(
         admin_token: Whoever sends it as `Authorization: Bearer` may restart, drain and reload; without one, nobody.
         reload: What `POST /reload` does.
         allowed_hosts: The values of the header `Host` that are answered, against pages of others that call here.
+
+    Raises:
+        ConfigError: The token is empty.
     """
     endpoints = Endpoints(manager, read_only=admin_token is None)
     actions = Actions(manager, admin_token, reload)

@@ -52,11 +52,11 @@ async def serving_admin(
 
     Raises:
         Unavailable: The address is taken.
-        ConfigError: There is no such address.
+        ConfigError: There is no such address, or the token is empty.
     """
-    listening = _listen(host, port)
     names = _LOOPBACK if host in _LOOPBACK else ("*",)
     app = admin_app(manager, admin_token=admin_token, reload=reload, allowed_hosts=names)
+    listening = _listen(host, port)
     ended = anyio.Event()
     shown = f"[{host}]" if ":" in host else host
     async with background_tasks() as tasks:

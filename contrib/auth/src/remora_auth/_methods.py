@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remora.secret import Secret
 from remora_auth._header import AUTHORIZATION, with_header
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Header:
     def __init__(self, value: str, *, name: str = AUTHORIZATION) -> None:
         self._name = name
         self._value = value
+        self._secret = Secret(value)  # so that it is known for one wherever it is told
 
     def flow(self, call: Call) -> Generator[Call, object, None]:
         """

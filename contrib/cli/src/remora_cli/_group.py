@@ -112,7 +112,13 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 
 
 @click.group(cls=RemoraGroup, help=_HELP, epilog=_EPILOG)
-@click.option("--version", is_flag=True, expose_value=False, callback=_show_version, help="Print the version.")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Print the versions of Remora and Python.",
+)
 def cli() -> None:
     """
     The command line.

@@ -50,7 +50,7 @@ def _flag(name: str, attribute: str, help_: str) -> click.Option:
 
 
 COMMON = [
-    _flag("--json", "as_json", "Print JSON."),
+    _flag("--json", "as_json", "Print JSON, for programs."),
     _flag("--debug", "is_debug", "Show tracebacks, and what plugins log."),
 ]
 """The options of every built-in command."""
@@ -62,6 +62,6 @@ backend = click.option(
     show_envvar=True,
     default="asyncio",
     show_default=True,
-    help="The event loop.",
+    help="The event loop to run on.",
 )
 """The option that names the event loop."""

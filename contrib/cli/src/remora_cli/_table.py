@@ -5,11 +5,18 @@ Tables for the eye: in colour only on a terminal and never with NO_COLOR.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from remora.wire import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.style import StyleType
 
 __all__ = ["make_table", "print_table"]
 
@@ -24,10 +31,23 @@ def make_table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
         *columns: The headings.
         numbers: Those of them under which numbers stand.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table
+
+
+class _Table(Table):
+    """
+    Cells are texts of others: no markup, and nothing that a terminal would obey.
+    """
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """
+        Add a row of texts, some of which may have a style.
+        """
+        plain = [Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells]
+        super().add_row(*plain, style=style, end_section=end_section)
 
 
 def print_table(table: Table) -> None:
@@ -43,6 +63,6 @@ def print_table(table: Table) -> None:
 
 def styled(text: str, style: str) -> Text:
     """
-    A cell in a colour; the text itself is never taken for markup.
+    A cell in a colour.
     """
-    return Text(text, style=style)
+    return Text(printable(text), style=style)

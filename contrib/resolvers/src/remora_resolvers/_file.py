@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from remora import ConfigError, Unavailable
-from remora.watching import FileWatch, content_of, folders_of, require_watching
+from remora.watching import FileWatch, content_of, folders_of, read_content, require_watching
 from remora_resolvers._listing import parse_listing
 
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ class FileResolver:
 
     async def _read(self) -> list[Endpoint]:
         try:
-            text = await anyio.to_thread.run_sync(partial(Path(self._path).read_text, encoding="utf-8-sig"))
-            return parse_listing(text, priority=self._priority)
+            content = await anyio.to_thread.run_sync(read_content, self._path)
+            return parse_listing(content.decode("utf-8-sig"), priority=self._priority)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}", retry_after=_AGAIN, sent=False) from error
         except ValueError as error:

@@ -9,11 +9,13 @@ from remora._lazy import lazily
 if TYPE_CHECKING:
     from remora.config._access import load_access, read_access
     from remora.config._connection import ConnectionConfig
+    from remora.config._content import read_content
     from remora.config._converter import make_config_converter
     from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
-    from remora.config._effective import effective_values, without_credentials
+    from remora.config._effective import effective_values
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
     from remora.config._formats import FORMATS
+    from remora.config._hidden import names_secret, without_credentials
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
     from remora.config._manifests import Discovered, discover, folders, manifests
     from remora.config._order import dependants_of, problems_of_order, start_order
@@ -46,11 +48,13 @@ else:
         {
             "remora.config._access": "load_access read_access",
             "remora.config._connection": "ConnectionConfig",
+            "remora.config._content": "read_content",
             "remora.config._converter": "make_config_converter",
             "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
-            "remora.config._effective": "effective_values without_credentials",
+            "remora.config._effective": "effective_values",
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
             "remora.config._formats": "FORMATS",
+            "remora.config._hidden": "names_secret without_credentials",
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
             "remora.config._manifests": "Discovered discover folders manifests",
             "remora.config._order": "dependants_of problems_of_order start_order",
@@ -119,10 +123,12 @@ __all__ = [
     "load_config",
     "make_config_converter",
     "manifests",
+    "names_secret",
     "path_text",
     "problems_of_order",
     "problems_of_plugin",
     "read_access",
+    "read_content",
     "start_order",
     "structure_config",
     "summary",

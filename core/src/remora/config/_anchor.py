@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 _RELATIVE = re.compile(r"(?s)([A-Za-z][A-Za-z0-9+.-]+:)?(\.\.?/.*)")
-_PLACES = ("endpoint", "endpoints", "executable", "auth", "resolver", "options")
+_PLACES = ("endpoint", "endpoints", "executable", "resolver", "options")
 
 
 def anchored(table: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -22,10 +22,16 @@ def anchored(table: dict[str, Any], folder: str) -> dict[str, Any]:
         folder: Where paths begin.
     """
     places = {key: _anchored(table[key], folder) for key in _PLACES if key in table}
+    if isinstance(auth := table.get("auth"), dict):
+        places["auth"] = {key: _anchored(each, folder) if _is_file(key) else each for key, each in auth.items()}
     work_dir = table.get("work_dir")
     if isinstance(work_dir, str) and work_dir:
         places["work_dir"] = os.path.normpath(os.path.join(folder, work_dir))
     return {**table, **places}
+
+
+def _is_file(key: object) -> bool:
+    return isinstance(key, str) and key.endswith("_file")
 
 
 def _anchored(value: Any, folder: str) -> Any:

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from remora.config._hidden import HIDDEN, names_secret, without_credentials
 from remora.config._records import OBJECT, ExporterConfig, ManagerConfig, PluginConfig, ResolverConfig
 from remora.secret import Secret
 
-_HIDDEN = "***"
-_SECRET = re.compile(r"(?i)auth|key|passw|secret|token|credential")
-_CREDENTIALS = re.compile(r"(//[^/@\s:]*:)[^/@\s]+@")
 _ARGUMENT = re.compile(r"(?i)^(-*[\w-]*(?:key|passw|secret|token|credential)[\w-]*=).+")
 
 
@@ -30,16 +28,9 @@ def effective_values(config: ManagerConfig) -> dict[str, Any]:
     return values
 
 
-def without_credentials(text: str) -> str:
-    """
-    A text with `***` for the passwords of URLs in it.
-    """
-    return _CREDENTIALS.sub(rf"\1{_HIDDEN}@", text)
-
-
 def _plain(value: object) -> Any:
     if isinstance(value, Secret):
-        return _HIDDEN if value else ""
+        return HIDDEN if value else ""
     if isinstance(value, ExporterConfig):
         return {"enabled": value.enabled, **_plain(value.options)}
     if isinstance(value, ResolverConfig):
@@ -51,7 +42,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return {key: _entry(str(key), each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_ARGUMENT.sub(rf"\1{_HIDDEN}", each) if isinstance(each, str) else _plain(each) for each in value]
+        return [_ARGUMENT.sub(rf"\1{HIDDEN}", each) if isinstance(each, str) else _plain(each) for each in value]
     return without_credentials(value) if isinstance(value, str) else value
 
 
@@ -60,6 +51,6 @@ def _entry(key: str, value: object) -> Any:
     A value under a key that is not one of Remora's own.
     """
     if key.lower() == "headers" and isinstance(value, Mapping):  # what they are called tells nothing
-        return dict.fromkeys(value, _HIDDEN)
+        return dict.fromkeys(value, HIDDEN)
     is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return _HIDDEN if is_text and _SECRET.search(key) else _plain(value)
+    return HIDDEN if is_text and names_secret(key) else _plain(value)

@@ -20,17 +20,16 @@ class Effect(StrEnum):
     TUNED = "in place"
     SWITCHED = "starts or stops the plugin"
     RENEWED = "new instances"
-    LATER = "at the next start of the host"
 
 
-_NOTHING, _TUNED, _SWITCHED, _RENEWED, _LATER = Effect
+_NOTHING, _TUNED, _SWITCHED, _RENEWED = Effect
 
 TOP: dict[str, Effect] = {
     "log_level": _TUNED,
     "discovery": _TUNED,
     "security": _RENEWED,
     "metrics_port": _TUNED,
-    "metrics": _LATER,
+    "metrics": _TUNED,
     "exporters": _TUNED,
 }
 """The keys at the top of the file; `[security]` only concerns transports that start programs."""

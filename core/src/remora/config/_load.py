@@ -91,6 +91,7 @@ def trace_config(
     variables: Mapping[str, str] | None = None,
     *,
     more: Callable[[ManagerConfig], object] | None = None,
+    may_be_empty: bool = True,
 ) -> LoadedConfig:
     """
     As `load_config`, together with where each value was set.
@@ -100,11 +101,13 @@ def trace_config(
         variables: What `${VAR}` stands for, and `REMORA__...` that set keys; by default the environment.
         more: Asked when there are problems, with what is left without them: raises a ConfigError for further ones, such
             as only the installed extensions can tell, so that all are named at once.
+        may_be_empty: Whether a file with nothing in it is taken to mean that. Whoever reads it again while plugins run
+            had better not do so: a disk that is full, or a program that was killed, leaves such a file.
 
     Raises:
         ConfigError: As `load_config`.
     """
-    source = read_source(path)
+    source = read_source(path, may_be_empty=may_be_empty)
     return _load(source, os.environ if variables is None else variables, overridden=True, more=more)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from remora.config._connection import ConnectionConfig
+from remora.config._hidden import discreet
 from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret
@@ -147,6 +148,7 @@ class ResolverConfig:
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
+@discreet
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginConfig:
     """
@@ -199,7 +201,7 @@ class PluginConfig:
     protocol: Literal["ttrpc", "jsonl", "oneshot"] = field(default="ttrpc", metadata=TRANSPORT)
     executable: str = field(default="", metadata=TRANSPORT)
     args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
-    env: Mapping[str, str] = field(default_factory=dict, metadata=TRANSPORT)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata=TRANSPORT)
     work_dir: str = field(default="", metadata=TRANSPORT)
     enabled: bool = True
     start: Literal["eager", "lazy"] = "eager"

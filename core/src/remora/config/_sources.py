@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from remora.config._content import read_content
 from remora.config._formats import FORMATS
 from remora.config._malformed import Malformed
 from remora.config._places import join_path, places_of
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remora.config._places import Places
+
+
+_EMPTY = "there is nothing in it, which is taken for a write that was cut short; a comment says that it is meant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +43,21 @@ class Source:
     places: Places = field(default_factory=dict)
 
 
-def read_source(path: str | os.PathLike[str]) -> Source:
+def read_source(path: str | os.PathLike[str], *, may_be_empty: bool = True) -> Source:
     """
     What is in a file, or in all fragments of a directory together.
+
+    Args:
+        path: The file or the directory.
+        may_be_empty: Whether a file with nothing in it is taken to mean that.
 
     Raises:
         ConfigError: Something cannot be read or parsed, or two fragments set the same key.
     """
     name = os.fspath(path)
     if os.path.isdir(name):
-        return _read_directory(name)
-    return _read_file(name)
+        return _read_directory(name, may_be_empty)
+    return _read_file(name, may_be_empty)
 
 
 def fragments(directory: str | os.PathLike[str]) -> list[Path]:
@@ -70,7 +78,7 @@ def is_fragment(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in FORMATS
 
 
-def _read_directory(name: str) -> Source:
+def _read_directory(name: str, may_be_empty: bool) -> Source:
     try:
         files = fragments(name)
     except OSError as error:
@@ -78,7 +86,7 @@ def _read_directory(name: str) -> Source:
     if not files:
         problem = f"no file in this directory ends in {', '.join(FORMATS)}"
         raise ConfigError(f"{name}: {problem}", source=name)
-    parts, problems = _read_all(files)
+    parts, problems = _read_all(files, may_be_empty)
     whole = Source(name, {})
     for part in parts:
         _merge(whole, part, problems)
@@ -87,12 +95,12 @@ def _read_directory(name: str) -> Source:
     return whole
 
 
-def _read_all(files: Sequence[Path]) -> tuple[list[Source], list[str]]:
+def _read_all(files: Sequence[Path], may_be_empty: bool) -> tuple[list[Source], list[str]]:
     parts: list[Source] = []
     problems: list[str] = []
     for file in files:
         try:
-            part = _read_file(str(file))
+            part = _read_file(str(file), may_be_empty)
         except NotInstalled:
             raise
         except ConfigError as error:
@@ -125,13 +133,16 @@ def _merge_tables(
             problems.append(f"{here}: {inner}: is set in {there} already")
 
 
-def _read_file(name: str) -> Source:
+def _read_file(name: str, may_be_empty: bool) -> Source:
     ending = os.path.splitext(name)[1].lower()
     parse = FORMATS.get(ending)
     if parse is None:
         raise ConfigError(f"{name}: the ending is none of {', '.join(FORMATS)}", source=name)
     try:
-        tables, lines = parse(_read_text(name))
+        text = _read_text(name)
+        if not (may_be_empty or text.strip()):
+            raise Malformed([(None, _EMPTY)])
+        tables, lines = parse(text)
     except OSError as error:
         raise ConfigError(f"{name}: {error.strerror or error}", source=name) from error
     except RecursionError as error:
@@ -148,7 +159,7 @@ def _read_file(name: str) -> Source:
 
 
 def _read_text(name: str) -> str:
-    content = Path(name).read_bytes()
+    content = read_content(name)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

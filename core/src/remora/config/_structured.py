@@ -109,10 +109,10 @@ def missing_fallbacks(tables: Mapping[Any, Any]) -> list[str]:
     """
     lines = []
     for name, table in tables.items():
-        others = [each for each in tables if isinstance(each, str) and each != name]
         fallback = table.get("fallback") if isinstance(table, dict) else None
         target = fallback.get("plugin") if isinstance(fallback, dict) and len(fallback) == 1 else None
-        if isinstance(target, str) and target and target not in others:
+        if isinstance(target, str) and target and (target == name or target not in tables):
+            others = [each for each in tables if isinstance(each, str) and each != name]
             known = meant(target, others) or f"; there are: {', '.join(others) or 'none'}"
             expected = f"expected another plugin that is configured, got {target!r}{known}"
             lines.append(f"plugins.{name}.fallback.plugin: {expected}")

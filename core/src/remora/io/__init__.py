@@ -8,8 +8,9 @@ from remora._lazy import lazily
 
 if TYPE_CHECKING:
     from remora.io._channel import TtrpcChannel, open_ttrpc
+    from remora.io._crew import Crew, Job
     from remora.io._deadlines import Deadlines
-    from remora.io._loop import loop_clock
+    from remora.io._loop import is_asked_to_end, loop_clock
     from remora.io._pipe import BytePipe, SocketPipe
     from remora.io._probe import probe_health
     from remora.io._serve import serve_ttrpc
@@ -19,8 +20,9 @@ else:
         __name__,
         {
             "remora.io._channel": "TtrpcChannel open_ttrpc",
+            "remora.io._crew": "Crew Job",
             "remora.io._deadlines": "Deadlines",
-            "remora.io._loop": "loop_clock",
+            "remora.io._loop": "is_asked_to_end loop_clock",
             "remora.io._pipe": "BytePipe SocketPipe",
             "remora.io._probe": "probe_health",
             "remora.io._serve": "serve_ttrpc",
@@ -30,10 +32,13 @@ else:
 
 __all__ = [
     "BytePipe",
+    "Crew",
     "Deadlines",
+    "Job",
     "SocketPipe",
     "TtrpcChannel",
     "background_tasks",
+    "is_asked_to_end",
     "loop_clock",
     "open_ttrpc",
     "probe_health",

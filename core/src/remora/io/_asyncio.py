@@ -8,11 +8,38 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio._backends import _asyncio as backend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from remora.io._pipe import Hold
+
+
+class AsyncioStanding:
+    """
+    In which cancel scope a task was at a moment. Only anyio's own table tells.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._state = backend._task_states[task]
+        self._scope = self._state.cancel_scope
+
+    def holds(self) -> bool:
+        """
+        Whether it is still in that one, and nobody has asked the task itself to end.
+        """
+        return self._state.cancel_scope is self._scope and not self._task.cancelling()
+
+    def restore(self) -> None:
+        """
+        Leave the scopes that have been entered since.
+        """
+        while (inner := self._state.cancel_scope) is not self._scope and inner is not None:
+            inner.__exit__(None, None, None)
 
 
 class Pump:

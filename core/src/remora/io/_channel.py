@@ -25,7 +25,7 @@ from remora.errors import (
 from remora.io._deadlines import Deadlines
 from remora.io._loop import loop_clock, waiters
 from remora.io._outbox import Outbox
-from remora.io._pending import Pending
+from remora.io._outcome import outcome, tell
 from remora.io._pipe import pump
 from remora.io._probe import probe_health
 from remora.io._tasks import background_tasks
@@ -34,7 +34,6 @@ from remora.wire import (
     DEFAULT_MAX_MESSAGE_SIZE,
     REQUEST,
     RESPONSE,
-    Frame,
     FrameDecoder,
     Oversize,
     StreamTable,
@@ -45,6 +44,7 @@ from remora.wire import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from remora.io._loop import Waiter
     from remora.io._pipe import BytePipe
     from remora.types import Call, HealthStatus, Reply
 
@@ -85,12 +85,12 @@ class TtrpcChannel:
         stream: BytePipe,
         *,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
-        streams: StreamTable[Pending] | None = None,
+        streams: StreamTable[Waiter] | None = None,
     ) -> None:
         self._stream = stream
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
-        self._streams = StreamTable[Pending]() if streams is None else streams
+        self._streams: StreamTable[Waiter] = StreamTable() if streams is None else streams
         self._outbox = Outbox(stream)
         self._deadlines = Deadlines()
         self._clock = loop_clock()
@@ -105,13 +105,13 @@ class TtrpcChannel:
         """
         Carry one call to the peer and its reply back. The call's deadline is kept here.
         """
-        number, pending = self._start(call)
+        number, answered = self._start(call)
         try:
-            await pending.done
+            answer = await answered
         except BaseException:
             self._abandon(number)
             raise
-        return pending.outcome()
+        return outcome(answer, call.content_type)
 
     async def probe(self) -> HealthStatus:
         """
@@ -129,18 +129,23 @@ class TtrpcChannel:
         await self._ended.wait()
         return self._cause
 
-    def _start(self, call: Call) -> tuple[int, Pending]:
-        message = self._encode(call, self._clock())
+    def _start(self, call: Call) -> tuple[int, Waiter]:
+        message = self._encode(call)
         if self._is_over:
             raise self._loss(sent=False)
-        pending = Pending(call.content_type, self._waiter())
-        number = self._open(pending)
-        pending.ticket = self._outbox.put(encode_frame(number, REQUEST, message))
+        answered = self._waiter()
+        try:
+            number = self._streams.open(answered)
+        except OverflowError:
+            lost = "the connection has no stream number left; it is being replaced"
+            raise ConnectionLost(lost, sent=False) from None
+        self._outbox.put(encode_frame(number, REQUEST, message), number)
         if call.deadline is not None:
             self._deadlines.add(number, call.deadline)
-        return number, pending
+        return number, answered
 
-    def _encode(self, call: Call, now: float) -> bytes:
+    def _encode(self, call: Call) -> bytes:
+        now = self._clock()
         if call.deadline is not None and call.deadline <= now:
             raise DeadlineExceeded("the time was over before the call was sent", sent=False)
         try:
@@ -151,34 +156,27 @@ class TtrpcChannel:
             raise MessageTooLarge(f"the request has {len(message)} bytes; {self._limit} are allowed", sent=False)
         return message
 
-    def _open(self, pending: Pending) -> int:
-        try:
-            return self._streams.open(pending)
-        except OverflowError:
-            lost = "the connection has no stream number left; it is being replaced"
-            raise ConnectionLost(lost, sent=False) from None
-
     def _abandon(self, number: int) -> None:
         """
         Forget a call that nobody waits for any more, and tell the peer. Does nothing for one that has ended.
         """
-        if (pending := self._close(number)) is not None and not self._outbox.withdraw(pending.ticket):
+        if self._close(number) is not None and not self._outbox.withdraw(number):
             self._outbox.put(encode_frame(number, CANCEL))
 
     def _expire(self, number: int) -> None:
-        if (pending := self._close(number)) is None:
+        if (waiter := self._close(number)) is None:
             return
-        unsent = self._outbox.withdraw(pending.ticket)
-        pending.fail(DeadlineExceeded(f"the time was over before the reply arrived{self._doubt()}", sent=not unsent))
+        unsent = self._outbox.withdraw(number)
+        tell(waiter, DeadlineExceeded(f"the time was over before the reply arrived{self._doubt()}", sent=not unsent))
         if not unsent:
             self._outbox.put(encode_frame(number, CANCEL))
 
-    def _close(self, number: int) -> Pending | None:
+    def _close(self, number: int) -> Waiter | None:
         self._deadlines.discard(number)
-        pending = self._streams.close(number)
+        waiter = self._streams.close(number)
         if self._streams.is_exhausted and not self._streams:
             self._end(None)
-        return pending
+        return waiter
 
     async def read(self) -> None:
         """
@@ -194,20 +192,18 @@ class TtrpcChannel:
             self._read_to_end.set()
 
     def _arrived(self, data: bytes) -> None:
-        self._decoder.feed(data)
         frames = 0
-        while (frame := self._decoder.next_frame()) is not None:
-            self._take(frame)
+        for frame in self._decoder.frames(data):
             frames += 1
+            if isinstance(frame, Oversize):
+                self._refuse(frame)
+            elif frame[1] == RESPONSE and (waiter := self._close(frame[0])) is not None and not waiter.done():
+                waiter.set_result(frame[2])  # as `tell` does
         self._outbox.may_send_now = frames == 1  # many callers wake: what they ask next goes out in one go
 
-    def _take(self, frame: Frame | Oversize) -> None:
-        if frame.kind != RESPONSE or (pending := self._close(frame.stream_id)) is None:
-            return
-        if type(frame) is Frame:
-            pending.succeed(frame.message)
-        elif isinstance(frame, Oversize):
-            pending.fail(MessageTooLarge(f"the reply has {frame.size} bytes; {self._limit} are allowed"))
+    def _refuse(self, frame: Oversize) -> None:
+        if frame.kind == RESPONSE and (waiter := self._close(frame.stream_id)) is not None:
+            tell(waiter, MessageTooLarge(f"the reply has {frame.size} bytes; {self._limit} are allowed"))
 
     def _explain(self, error: Exception) -> RemoraError | None:
         if self._is_over or (isinstance(error, anyio.EndOfStream) and self._is_quiet()):
@@ -245,8 +241,8 @@ class TtrpcChannel:
         self._cause = cause
         self._is_over = True
         self._ended.set()
-        for pending in self._streams.close_all():
-            pending.fail(self._loss(sent=not self._outbox.withdraw(pending.ticket)))
+        for number, waiter in self._streams.close_all():
+            tell(waiter, self._loss(sent=not self._outbox.withdraw(number)))
 
     def _loss(self, *, sent: bool) -> RemoraError:
         if self._cause is None:

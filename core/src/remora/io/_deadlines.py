@@ -20,25 +20,26 @@ class Deadlines:
     """
     Numbers of calls, each with the time at which it is to end.
 
-    A call that ends earlier only leaves the table of the living; its entry in the heap is dropped when its time comes,
-    or when the dead are in the majority.
+    Most calls have ended before the timer rings next; those cost an entry in a table. What is still under way then goes
+    to a heap, where a call that ends leaves a dead entry, which is dropped when its time comes, or when the dead are in
+    the majority.
     """
 
     def __init__(self) -> None:
-        self._living: dict[int, float] = {}
+        self._new: dict[int, float] = {}
+        self._old: dict[int, float] = {}
         self._heap: list[tuple[float, int]] = []
         self._next = math.inf
         self._earlier = anyio.Event()
 
     def __len__(self) -> int:
-        return len(self._living)
+        return len(self._new) + len(self._old)
 
     def add(self, number: int, deadline: float) -> None:
         """
         Watch a call.
         """
-        self._living[number] = deadline
-        heappush(self._heap, (deadline, number))
+        self._new[number] = deadline
         if deadline < self._next:
             self._earlier.set()
 
@@ -46,20 +47,32 @@ class Deadlines:
         """
         Watch a call no longer.
         """
-        if self._living.pop(number, None) is not None and len(self._heap) > 2 * len(self._living) + _DEAD_ENTRIES:
-            self._heap = [(deadline, number) for number, deadline in self._living.items()]
-            heapify(self._heap)
+        if self._new.pop(number, None) is None and self._old.pop(number, None) is not None:
+            self._bury()
 
     def take_expired(self, now: float) -> list[int]:
         """
         The calls whose time has come. They are watched no longer.
         """
+        self._grow_old()
         expired: list[int] = []
         while self._heap and self._heap[0][0] <= now:
-            number = heappop(self._heap)[1]
-            if self._living.pop(number, None) is not None:
+            deadline, number = heappop(self._heap)
+            if self._old.get(number) == deadline:  # else the number has ended, and another call has it now
+                del self._old[number]
                 expired.append(number)
         return expired
+
+    def _grow_old(self) -> None:
+        for number, deadline in self._new.items():
+            heappush(self._heap, (deadline, number))
+        self._old |= self._new
+        self._new.clear()
+
+    def _bury(self) -> None:
+        if len(self._heap) > 2 * len(self._old) + _DEAD_ENTRIES:
+            self._heap = [(deadline, number) for number, deadline in self._old.items()]
+            heapify(self._heap)
 
     async def watch(self, expire: Callable[[int], object]) -> None:
         """

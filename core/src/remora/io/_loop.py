@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Waiter(Protocol):
     """
-    What one task waits for by `await`; a fraction of what `anyio.Event` costs.
+    What one task waits for by `await`, which gives what it was told; a fraction of what `anyio.Event` costs.
     """
 
     def done(self) -> bool:
@@ -23,13 +23,31 @@ class Waiter(Protocol):
         """
         ...
 
-    def set_result(self, result: None, /) -> None:
+    def set_result(self, result: Any, /) -> None:
         """
         It has happened; wakes the task. Only once.
         """
         ...
 
-    def __await__(self) -> Generator[Any, Any, None]: ...
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
+
+class Standing(Protocol):
+    """
+    In which cancel scope a task was at a moment.
+    """
+
+    def holds(self) -> bool:
+        """
+        Whether it is still in that one, and nobody has asked the task itself to end.
+        """
+        ...
+
+    def restore(self) -> None:
+        """
+        Leave the scopes that have been entered since.
+        """
+        ...
 
 
 def runs_on_trio() -> bool:
@@ -54,6 +72,32 @@ def waiters() -> Callable[[], Waiter]:
     from asyncio import get_running_loop
 
     return get_running_loop().create_future
+
+
+def standing() -> Standing:
+    """
+    How the running task stands now.
+    """
+    if runs_on_trio():
+        from remora.io._trio import TrioStanding
+
+        return TrioStanding()
+    from remora.io._asyncio import AsyncioStanding
+
+    return AsyncioStanding()
+
+
+def is_asked_to_end() -> bool:
+    """
+    Whether a cancellation that has just been caught was meant for the running task. On asyncio who waits for a task of
+    his own that has been cancelled gets the same exception.
+    """
+    if runs_on_trio():
+        return True
+    from asyncio import current_task
+
+    task = current_task()
+    return task is None or task.cancelling() > 0
 
 
 def soon() -> Callable[[Callable[[], object]], object] | None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _BATCH = 256 * 1024
 _ROOM = 8 * 1024 * 1024
-_WRITTEN = 0
 
 
 class Outbox:
@@ -48,33 +47,29 @@ class Outbox:
         self._frames: dict[int, bytes] = {}
         self._rest = b""
         self._size = 0
-        self._ticket = 0
+        self._nameless = 0
         self._arrival: Waiter | None = None
         self._room: anyio.Event | None = None
 
-    def put(self, frame: bytes) -> int:
+    def put(self, frame: bytes, number: int = 0) -> None:
         """
         Send a frame off.
 
-        Returns:
-            A ticket with which it can be withdrawn as long as nothing of it has been written.
+        Args:
+            frame: Its bytes.
+            number: With which it can be withdrawn as long as nothing of it has been written; 0 for never.
         """
-        if self.may_send_now and self._send_now is not None and not (self._frames or self._rest or self._is_writing):
-            self.may_send_now = False
-            if written := self._send_now(frame):
-                if written < len(frame):
-                    self._finish(frame[written:])
-                return _WRITTEN
-        return self._queue(frame)
+        if not (self.may_send_now and self._is_sent_now(frame)):
+            self._queue(frame, number)
 
-    def withdraw(self, ticket: int) -> bool:
+    def withdraw(self, number: int) -> bool:
         """
         Take a frame back.
 
         Returns:
             Whether it was still here, so that no byte of it has been written.
         """
-        frame = self._frames.pop(ticket, b"")
+        frame = self._frames.pop(number, b"")
         self._size -= len(frame)
         return bool(frame)
 
@@ -103,16 +98,30 @@ class Outbox:
                 await self._send(batch)
             self._is_writing = False
 
-    def _queue(self, frame: bytes) -> int:
-        self._ticket += 1
-        self._frames[self._ticket] = frame
+    def _is_sent_now(self, frame: bytes) -> bool:
+        """
+        Write a frame at once, when nothing is before it; whether at least a part of it has been written.
+        """
+        self.may_send_now = False
+        if self._send_now is None or self._frames or self._rest or self._is_writing:
+            return False
+        written = self._send_now(frame)
+        if 0 < written < len(frame):
+            self._finish(frame[written:])
+        return written > 0
+
+    def _queue(self, frame: bytes, number: int) -> None:
+        if not number:
+            number = self._nameless = self._nameless - 1
+        self._frames[number] = frame
         self._size += len(frame)
+        if self._is_flushing:
+            return
         if self._soon is None or self._rest or self._is_writing:
             self._wake()
-        elif not self._is_flushing:
+        else:
             self._is_flushing = True
             self._soon(self._flush)
-        return self._ticket
 
     def _flush(self) -> None:
         """
@@ -149,11 +158,11 @@ class Outbox:
     def _take_some(self) -> list[bytes]:
         taken: list[bytes] = []
         size = 0
-        for ticket in list(self._frames):
-            frame = self._frames[ticket]
+        for number in list(self._frames):
+            frame = self._frames[number]
             if taken and size + len(frame) > _BATCH:
                 break
-            taken.append(self._frames.pop(ticket))
+            taken.append(self._frames.pop(number))
             size += len(frame)
         return taken
 

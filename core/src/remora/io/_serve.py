@@ -5,10 +5,12 @@ The server's side of a ttrpc connection: requests become calls of a dispatch fun
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._plain import printable
 from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
 from remora.io._crew import Crew
 from remora.io._deadlines import Deadlines
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CLOSING_TIME = 2.0
+_MOST_WORDS = 200
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
@@ -172,8 +175,8 @@ class _Connection:
         finally:
             del self._requests[request.number]
             self._deadlines.discard(request.number)
-            if message is None and request.is_late:
-                message = encode_error(DeadlineExceeded("the plugin ran out of time"))
+            if message is None or request.is_late:
+                message = _last_words(request)
             if message is not None:
                 self._respond(request.number, message)
 
@@ -183,7 +186,7 @@ class _Connection:
         except RemoraError as error:
             message = _encode_error(error)
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
-            _log.exception("%s failed", call.name)
+            _log.exception("%s failed", printable(call.name, most=_MOST_WORDS))
             message = encode_error(PluginError("internal error", code=Code.INTERNAL))
         if len(message) > self._limit:
             return encode_error(MessageTooLarge(f"the reply has {len(message)} bytes; {self._limit} are allowed"))
@@ -191,6 +194,17 @@ class _Connection:
 
     def _respond(self, number: int, message: bytes) -> None:
         self._outbox.put(encode_frame(number, RESPONSE, message))
+
+
+def _last_words(request: _Request) -> bytes | None:
+    """
+    What is said of a call whose answer has been cancelled; None when nobody listens.
+    """
+    if request.is_late:
+        return encode_error(DeadlineExceeded("the plugin ran out of time"))
+    if request.is_off or anyio.current_effective_deadline() == -math.inf:
+        return None
+    return encode_error(PluginError(f"{request.call.name} was cancelled by the plugin", code=Code.INTERNAL))
 
 
 def _encode_error(error: RemoraError) -> bytes:

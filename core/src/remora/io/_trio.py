@@ -4,7 +4,7 @@ The fast path on trio: its own waiting for sockets and for each other, without a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import trio
@@ -12,7 +12,6 @@ import trio
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
-    from typing import Any
 
     from remora.io._pipe import Hold
 
@@ -64,15 +63,37 @@ async def _readable(connected: socket.socket) -> None:
         raise anyio.ClosedResourceError from None
 
 
+class TrioStanding:
+    """
+    In which cancel scope a task was at a moment. Only trio's own record of the task tells.
+    """
+
+    def __init__(self) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._status = self._task._cancel_status
+
+    def holds(self) -> bool:
+        """
+        Whether it is still in that one.
+        """
+        return self._task._cancel_status is self._status
+
+    def restore(self) -> None:
+        """
+        Leave the scopes that have been entered since: trio does so by itself, and complains.
+        """
+
+
 class Parked:
     """
     What one task waits for; as much of `asyncio.Future` as is needed here.
     """
 
-    __slots__ = ("_is_done", "_task")
+    __slots__ = ("_is_done", "_result", "_task")
 
     def __init__(self) -> None:
         self._is_done = False
+        self._result: Any = None
         self._task: trio.lowlevel.Task | None = None
 
     def done(self) -> bool:
@@ -81,19 +102,21 @@ class Parked:
         """
         return self._is_done
 
-    def set_result(self, result: None) -> None:
+    def set_result(self, result: Any) -> None:
         """
         It has happened.
         """
         self._is_done = True
+        self._result = result
         if self._task is not None:
             trio.lowlevel.reschedule(self._task)
             self._task = None
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         if not self._is_done:
             self._task = trio.lowlevel.current_task()
             yield from trio.lowlevel.wait_task_rescheduled(self._give_up).__await__()  # noqa: ASYNC105
+        return self._result
 
     def _give_up(self, _: object) -> trio.lowlevel.Abort:
         self._task = None

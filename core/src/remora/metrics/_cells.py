@@ -84,7 +84,7 @@ class BoundGauge:
         self.started = time.time()
         self._owner = 0
         self._state: list[float] = [0, 0]  # of the owner, of others; `set` puts another list in its place
-        self._watched: Callable[[], float] | None = None
+        self._watched: dict[object, Callable[[], float]] = {}
         self._lock = Lock()
 
     def set(self, value: float, /) -> None:
@@ -114,18 +114,28 @@ class BoundGauge:
         """
         self.add(-1)
 
-    def watch(self, read: Callable[[], float]) -> None:
+    def watch(self, read: Callable[[], float], *, part: object = None) -> None:
         """
         From now on the value is what a function says when somebody reads it. It may be called from any thread.
+
+        Args:
+            read: The function.
+            part: What it is about, where the value is the sum of what several say.
         """
-        self._watched = read
+        self._watched = {**self._watched, part: read}
+
+    def forget(self, part: object) -> None:
+        """
+        Ask the function of that part no more.
+        """
+        self._watched = {key: read for key, read in self._watched.items() if key != part}
 
     def read(self) -> float:
         """
         The value.
         """
-        if self._watched is not None:
-            return +self._watched()  # of a truth value, a number
+        if watched := self._watched:
+            return sum(read() for read in watched.values())  # of truth values, a number
         own, others = self._state
         return own + others
 

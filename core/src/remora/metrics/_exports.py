@@ -6,6 +6,7 @@ What lives here: who exports, from when until when. What must not: when one of t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -56,6 +57,14 @@ class Exports:
         else:
             self._begin(culprit, exporter)
 
+    def retune(self, *, interval: float, batch_size: int, timeout: float) -> None:
+        """
+        Export on other terms, also in the pauses that have begun.
+        """
+        self._terms = replace(self._terms, interval=interval, batch_size=batch_size, timeout=timeout)
+        for turn in self._turns:
+            turn.seat.retune(self._terms)
+
     async def remove(self, exporter: MetricExporter | PullExporter) -> None:
         """
         Export what is left to it, close it, and export to it no more; as bounded as `stop`.
@@ -84,7 +93,7 @@ class Exports:
 
     async def _end(self, turns: Sequence[_Turn]) -> None:
         for turn in turns:
-            turn.stopping.set()
+            turn.seat.stop()
         with anyio.move_on_after(min(_FLUSH, self._terms.timeout)):
             for turn in turns:
                 await turn.ended.wait()
@@ -94,26 +103,25 @@ class Exports:
     def _begin(self, culprit: str, exporter: MetricExporter | PullExporter) -> None:
         assert self._group is not None
         assert self._conduct is not None
-        turn = _Turn(exporter)
+        turn = _Turn(exporter, Seat(culprit, exporter, self._terms, self._conduct))
         self._turns.append(turn)
-        seat = Seat(culprit, exporter, self._terms, self._conduct)
-        self._group.start_soon(self._keep, seat, turn, name=f"remora {culprit}")
+        self._group.start_soon(self._keep, turn, name=f"remora {culprit}")
 
-    async def _keep(self, seat: Seat, turn: _Turn) -> None:
+    async def _keep(self, turn: _Turn) -> None:
         with turn.scope:
-            await seat.run(turn.stopping)
-        await seat.close()
+            await turn.seat.run()
+        await turn.seat.close()
         self._turns.remove(turn)
         turn.ended.set()
 
 
 class _Turn:
     """
-    The time of one exporter: when it is to stop, and when it has.
+    The time of one exporter, and when it has ended.
     """
 
-    def __init__(self, exporter: MetricExporter | PullExporter) -> None:
+    def __init__(self, exporter: MetricExporter | PullExporter, seat: Seat) -> None:
         self.exporter = exporter
-        self.stopping = anyio.Event()
+        self.seat = seat
         self.ended = anyio.Event()
         self.scope = anyio.CancelScope()

@@ -6,7 +6,7 @@ What lives here: the instruments. What must not: where their numbers are kept (s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 from remora.metrics._cells import BoundCounter, BoundGauge, BoundHistogram
 from remora.metrics._records import MetricKind
@@ -19,8 +19,37 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 """Bounds for durations in seconds, from a local call to a request's default timeout."""
 
 
+Cell = TypeVar("Cell")
+
+
+class Labelled(Generic[Cell]):
+    """
+    What all instruments have: a name, a description, labels, and a cell for each combination of their values.
+    """
+
+    def __init__(
+        self, name: str, description: str, labels: tuple[str, ...], make: Callable[[], Cell], *, limit: int
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.labels = labels
+        self.series = Series(name, labels, make, limit=limit)
+
+    def bind(self, *labels: object, **named: object) -> Cell:
+        """
+        A handle for these label values, for hot paths; a histogram's takes exemplars too.
+        """
+        return self.series.cell(labels, named)
+
+    def remove(self, *labels: object, **named: object) -> None:
+        """
+        Forget the series of these label values; their handles record for nobody from now on.
+        """
+        self.series.remove(labels, named)
+
+
 @final
-class Counter:
+class Counter(Labelled[BoundCounter]):
     """
     Counts what only grows. Made by `MetricsRegistry.counter`.
 
@@ -34,10 +63,7 @@ class Counter:
     kind = MetricKind.COUNTER
 
     def __init__(self, name: str, description: str, labels: tuple[str, ...], *, limit: int) -> None:
-        self.name = name
-        self.description = description
-        self.labels = labels
-        self.series = Series(name, labels, BoundCounter, limit=limit)
+        super().__init__(name, description, labels, BoundCounter, limit=limit)
 
     def inc(self, *labels: object, **named: object) -> None:
         """
@@ -57,21 +83,9 @@ class Counter:
         """
         self.series.cell(labels, named).add(amount)
 
-    def bind(self, *labels: object, **named: object) -> BoundCounter:
-        """
-        A handle for these label values, for hot paths.
-        """
-        return self.series.cell(labels, named)
-
-    def remove(self, *labels: object, **named: object) -> None:
-        """
-        Forget the series of these label values; their handles record for nobody from now on.
-        """
-        self.series.remove(labels, named)
-
 
 @final
-class Gauge:
+class Gauge(Labelled[BoundGauge]):
     """
     Says how much of something there is. Made by `MetricsRegistry.gauge`.
 
@@ -85,10 +99,7 @@ class Gauge:
     kind = MetricKind.GAUGE
 
     def __init__(self, name: str, description: str, labels: tuple[str, ...], *, limit: int) -> None:
-        self.name = name
-        self.description = description
-        self.labels = labels
-        self.series = Series(name, labels, BoundGauge, limit=limit)
+        super().__init__(name, description, labels, BoundGauge, limit=limit)
 
     def set(self, value: float, /, *labels: object, **named: object) -> None:
         """
@@ -119,25 +130,25 @@ class Gauge:
 
     def watch(self, read: Callable[[], float], /, *labels: object, **named: object) -> None:
         """
-        From now on the value is what a function says when somebody reads it. It may be called from any thread.
+        From now on the value is what a function says when somebody reads it. It may be called from any thread. Where
+        the limit leaves no room for a series of its own, the value is the sum of what such functions say.
         """
-        self.series.cell(labels, named).watch(read)
-
-    def bind(self, *labels: object, **named: object) -> BoundGauge:
-        """
-        A handle for these label values, for hot paths.
-        """
-        return self.series.cell(labels, named)
+        if (cell := self.series.cell(labels, named)) is self.series.overflow:
+            cell.watch(read, part=self.series.texts(labels, named))
+        else:
+            cell.watch(read)
 
     def remove(self, *labels: object, **named: object) -> None:
         """
         Forget the series of these label values; their handles record for nobody from now on.
         """
-        self.series.remove(labels, named)
+        super().remove(*labels, **named)
+        if (shared := self.series.overflow) is not None:
+            shared.forget(self.series.texts(labels, named))
 
 
 @final
-class Histogram:
+class Histogram(Labelled[BoundHistogram]):
     """
     Says how values are distributed. Made by `MetricsRegistry.histogram`.
 
@@ -154,11 +165,8 @@ class Histogram:
     def __init__(
         self, name: str, description: str, labels: tuple[str, ...], *, buckets: tuple[float, ...], limit: int
     ) -> None:
-        self.name = name
-        self.description = description
-        self.labels = labels
+        super().__init__(name, description, labels, lambda: BoundHistogram(buckets), limit=limit)
         self.buckets = buckets
-        self.series = Series(name, labels, lambda: BoundHistogram(buckets), limit=limit)
 
     def observe(self, value: float, /, *labels: object, **named: object) -> None:
         """
@@ -168,18 +176,6 @@ class Histogram:
             ValueError: They are not those of its labels.
         """
         self.series.cell(labels, named).observe(value)
-
-    def bind(self, *labels: object, **named: object) -> BoundHistogram:
-        """
-        A handle for these label values, for hot paths and for exemplars.
-        """
-        return self.series.cell(labels, named)
-
-    def remove(self, *labels: object, **named: object) -> None:
-        """
-        Forget the series of these label values; their handles record for nobody from now on.
-        """
-        self.series.remove(labels, named)
 
 
 Instrument = Counter | Gauge | Histogram

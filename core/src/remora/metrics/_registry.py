@@ -70,13 +70,26 @@ class MetricsRegistry:
         max_series: int = 1000,
         export_timeout: float = 10.0,
     ) -> None:
-        if not min(export_interval, batch_size, max_series, export_timeout) > 0:
-            raise ConfigError("export_interval, batch_size, max_series and export_timeout are numbers of more than 0")
+        _check_numbers(export_interval, batch_size, max_series, export_timeout)
         self._max_series = max_series
         self._instruments: dict[str, Instrument] = {}
         self._lock = Lock()
         self.tracing: Tracing | None = None
         self.exports = Exports(self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout)
+
+    def retune(self, *, export_interval: float, batch_size: int, max_series: int, export_timeout: float) -> None:
+        """
+        Go on with other numbers, at once. Series that are told apart stay so when `max_series` is lowered.
+
+        Raises:
+            ConfigError: A number makes no sense.
+        """
+        _check_numbers(export_interval, batch_size, max_series, export_timeout)
+        with self._lock:
+            self._max_series = max_series
+            for each in self._instruments.values():
+                each.series.limit = max_series
+        self.exports.retune(interval=export_interval, batch_size=batch_size, timeout=export_timeout)
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
         """
@@ -114,6 +127,13 @@ class MetricsRegistry:
         bounds = _checked_buckets(name, buckets)
         return self._declared(Histogram(*_checked(name, description, labels), buckets=bounds, limit=self._max_series))
 
+    def remove(self, name: str) -> None:
+        """
+        Forget a metric; what its handles record from now on is seen by nobody, and its name is free.
+        """
+        with self._lock:
+            self._instruments.pop(name, None)
+
     def snapshot(self) -> MetricBatch:
         """
         What all metrics hold now. It may be called from any thread.
@@ -148,6 +168,11 @@ class MetricsRegistry:
             return known
         terms = f"{_said(known)}, not {_said(instrument)}"
         raise ConfigError(f"a metric {instrument.name!r} has been declared already, as {terms}")
+
+
+def _check_numbers(*numbers: float) -> None:
+    if not min(numbers) > 0:
+        raise ConfigError("export_interval, batch_size, max_series and export_timeout are numbers of more than 0")
 
 
 def _checked(name: str, description: str, labels: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:

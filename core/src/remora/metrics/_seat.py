@@ -55,15 +55,31 @@ class Seat:
         self._terms = terms
         self._conduct = conduct
         self._failures = 0
+        self._stopping = anyio.Event()
+        self._retuned = anyio.Event()
 
-    async def run(self, stopping: anyio.Event) -> None:
+    async def run(self) -> None:
         """
         Export again and again, and a last time when it is to stop.
         """
         if isinstance(self._exporter, PullExporter):
-            await self._keep_serving(self._exporter, stopping)
+            await self._keep_serving(self._exporter)
         else:
-            await self._keep_pushing(self._exporter, stopping)
+            await self._keep_pushing(self._exporter)
+
+    def retune(self, terms: Terms) -> None:
+        """
+        Go on with other terms.
+        """
+        self._terms = terms
+        self._retuned.set()
+
+    def stop(self) -> None:
+        """
+        Export a last time, and end.
+        """
+        self._stopping.set()
+        self._retuned.set()
 
     async def close(self) -> None:
         """
@@ -72,44 +88,53 @@ class Seat:
         with anyio.CancelScope(shield=True):
             await self._contained(self._let_go)
 
-    async def _keep_pushing(self, exporter: MetricExporter, stopping: anyio.Event) -> None:
+    async def _keep_pushing(self, exporter: MetricExporter) -> None:
         is_last = False
         while not is_last:
-            await self._pause(stopping)
-            is_last = stopping.is_set()
+            await self._pause()
+            is_last = self._stopping.is_set()
             is_well = await self._contained(self._push, exporter)
             self._failures = 0 if is_well else self._failures + 1
 
-    async def _keep_serving(self, exporter: PullExporter, stopping: anyio.Event) -> None:
-        while not stopping.is_set():
-            await self._contained(self._lend, exporter, stopping)
+    async def _keep_serving(self, exporter: PullExporter) -> None:
+        while not self._stopping.is_set():
+            await self._contained(self._lend, exporter)
             self._failures += 1  # entering it well sets this back
-            await self._pause(stopping)
+            await self._pause()
 
     async def _push(self, exporter: MetricExporter) -> None:
         for batch in batches(self._terms.read(), self._terms.batch_size, exporter.supports):
             with anyio.fail_after(self._terms.timeout):
                 await exporter.export(batch)
 
-    async def _lend(self, exporter: PullExporter, stopping: anyio.Event) -> None:
+    async def _lend(self, exporter: PullExporter) -> None:
         with anyio.fail_after(self._terms.timeout) as scope:
             async with exporter.serving(self._terms.read):
                 scope.deadline = math.inf
                 self._failures = 0
-                await stopping.wait()
+                await self._stopping.wait()
                 scope.deadline = anyio.current_time() + self._terms.timeout
 
     async def _let_go(self) -> None:
         with anyio.fail_after(min(_CLOSING, self._terms.timeout)):
             await self._exporter.close()
 
-    async def _pause(self, stopping: anyio.Event) -> None:
+    async def _pause(self) -> None:
         """
-        Wait for the next turn, longer after every failure in a row.
+        Wait for the next turn.
+        """
+        began = anyio.current_time()
+        while not self._stopping.is_set() and (left := began + self._interval() - anyio.current_time()) > 0:
+            self._retuned = anyio.Event()
+            with anyio.move_on_after(left):
+                await self._retuned.wait()
+
+    def _interval(self) -> float:
+        """
+        Seconds between two turns, more after every failure in a row.
         """
         longest = max(_LONGEST_PAUSE, self._terms.interval)
-        with anyio.move_on_after(min(longest, self._terms.interval * 2 ** min(self._failures, 30))):
-            await stopping.wait()
+        return min(longest, self._terms.interval * 2.0 ** min(self._failures, 30))
 
     async def _contained(self, act: Callable[..., Awaitable[None]], *arguments: object) -> bool:
         """

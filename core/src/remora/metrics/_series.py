@@ -30,15 +30,19 @@ class Series(Generic[Cell]):
         labels: The names of its labels.
         make: Makes a cell.
         limit: How many combinations of label values have cells of their own.
+
+    Attributes:
+        limit: The same; those that have one keep it when it is lowered.
+        overflow: The cell of all others; None while there are none.
     """
 
     def __init__(self, name: str, labels: Sequence[str], make: Callable[[], Cell], *, limit: int) -> None:
         self._name = name
         self._labels = tuple(labels)
         self._make = make
-        self._limit = limit
+        self.limit = limit
         self._cells: dict[tuple[str, ...], Cell] = {}
-        self._overflow: Cell | None = None
+        self.overflow: Cell | None = None
         self._lock = Lock()
         if not labels:
             self._cells[()] = make()  # there is only the one, and it counts from the start
@@ -55,40 +59,46 @@ class Series(Generic[Cell]):
                 return self._cells[values]  # type: ignore[index]  # others than texts are not found, and made texts
             except (KeyError, TypeError):
                 pass
-        return self._slow(self._texts(values, named))
+        return self._slow(self.texts(values, named))
 
     def remove(self, values: tuple[object, ...], named: Mapping[str, object]) -> None:
         """
         Forget a series; what its handles record from now on is seen by nobody.
         """
         with self._lock:
-            self._cells.pop(self._texts(values, named), None)
+            self._cells.pop(self.texts(values, named), None)
 
     def items(self) -> list[tuple[tuple[str, ...], Cell]]:
         """
         All label values with their cells, the overflow last.
         """
         with self._lock:
-            overflow = [] if self._overflow is None else [((OVERFLOW,) * len(self._labels), self._overflow)]
+            overflow = [] if self.overflow is None else [((OVERFLOW,) * len(self._labels), self.overflow)]
             return [*self._cells.items(), *overflow]
 
     def _slow(self, texts: tuple[str, ...]) -> Cell:
         with self._lock:
             if texts in self._cells:
                 return self._cells[texts]
-            if len(self._cells) < self._limit:
+            if len(self._cells) < self.limit:
                 return self._cells.setdefault(texts, self._make())
-            if self._overflow is None:
-                self._overflow = self._make()
+            if self.overflow is None:
+                self.overflow = self._make()
                 _log.warning(
                     "metric %s has %d combinations of label values; further ones are counted together, as %s",
                     self._name,
-                    self._limit,
+                    self.limit,
                     OVERFLOW,
                 )
-            return self._overflow
+            return self.overflow
 
-    def _texts(self, values: tuple[object, ...], named: Mapping[str, object]) -> tuple[str, ...]:
+    def texts(self, values: tuple[object, ...], named: Mapping[str, object]) -> tuple[str, ...]:
+        """
+        Label values, given in order or by name, as texts in order.
+
+        Raises:
+            ValueError: They are not those of the metric's labels.
+        """
         rest = self._labels[len(values) :]
         if len(values) > len(self._labels) or named.keys() != set(rest):
             expected = ", ".join(self._labels) or "none"

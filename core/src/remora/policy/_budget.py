@@ -61,9 +61,9 @@ class RetryBudget:
     @property
     def balance(self) -> float:
         """
-        How many extra calls may be made now.
+        How many extra calls may be made now. Any thread may ask.
         """
-        return (self._floor + self._window.roll()[0]) / _UNIT
+        return (self._floor + self._window.peek(0)) / _UNIT
 
     def deposit(self, now: float | None = None) -> None:
         """

@@ -64,6 +64,14 @@ class Window:
             self._advance(int((now - self._begin) * self._rate))
         return self.totals
 
+    def peek(self, column: int) -> int:
+        """
+        The total of a column as of now; nothing is changed for it, so any thread may ask.
+        """
+        tick = int(self._clock() * self._rate)
+        gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)
+        return self.totals[column] - sum(self._buckets[each % BUCKETS][column] for each in gone)
+
     def clear(self) -> None:
         """
         Forget everything.

@@ -4,8 +4,11 @@ The kinds of extensions that have a contract, by the word that the command line 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from remora._options import structure_options
+from remora.errors import ConfigError
 from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, ResolverSpec, TransportSpec
 from remora.testing._auth import auth_claims
 from remora.testing._balancer import balancer_claims
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTRACTS", "examine"]
 
-CONTRACTS: dict[str, tuple[type[Any], Callable[[Any], list[Claim] | Awaitable[list[Claim]]]]] = {
+CONTRACTS: dict[str, tuple[type[Any], Callable[..., list[Claim] | Awaitable[list[Claim]]]]] = {
     "auth": (AuthSpec, auth_claims),
     "balancer": (BalancerSpec, balancer_claims),
     "codec": (CodecSpec, codec_claims),
@@ -33,13 +36,27 @@ CONTRACTS: dict[str, tuple[type[Any], Callable[[Any], list[Claim] | Awaitable[li
 """The type of the spec that each kind's hook returns, and the claims about one."""
 
 
-async def examine(kind: str, spec: object) -> list[Finding]:
+async def examine(kind: str, spec: object, options: object = None) -> list[Finding]:
     """
     Put an extension through the whole contract of its kind, also where a claim does not hold.
 
     Args:
         kind: A key of `CONTRACTS`.
         spec: What its hook returns.
+        options: The options to build it with: a record, or a mapping of keys as in a configuration. By default the
+            defaults.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value, or the kind has no options.
     """
-    made = CONTRACTS[kind][1](spec)
+    claims = CONTRACTS[kind][1]
+    made = claims(spec) if options is None else claims(spec, _record(kind, spec, options))
     return await find(made if isinstance(made, list) else await made)
+
+
+def _record(kind: str, spec: Any, options: object) -> object:
+    if not hasattr(spec, "options"):
+        raise ConfigError(f"{kind} {spec.name!r} has no options")
+    if not isinstance(options, Mapping):
+        return options
+    return structure_options(f"{kind} {spec.name!r}", spec.options, where="options", own=options)

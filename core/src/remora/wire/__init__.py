@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from remora._lazy import lazily
 
 if TYPE_CHECKING:
+    from remora._draft import make_call
+    from remora._plain import printable
     from remora.wire._frames import (
         CANCEL,
         DATA,
@@ -54,6 +56,8 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "remora._draft": "make_call",
+            "remora._plain": "printable",
             "remora.wire._frames": (
                 "CANCEL DATA DEFAULT_MAX_MESSAGE_SIZE REQUEST RESPONSE Frame FrameDecoder Oversize encode_frame quote"
             ),
@@ -114,6 +118,8 @@ __all__ = [
     "error_from_status",
     "health_call",
     "load_json",
+    "make_call",
+    "printable",
     "quote",
     "require_json",
 ]

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from remora.errors import WireError, WrongProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
@@ -24,6 +27,7 @@ REQUEST, RESPONSE, DATA, CANCEL = 0x01, 0x02, 0x03, 0x10
 
 _HEADER = struct.Struct(">IIBB")
 _SIZE = _HEADER.size
+_pack, _unpack = _HEADER.pack, _HEADER.unpack_from
 _KNOWN = frozenset({REQUEST, RESPONSE, DATA, CANCEL})
 _ABSURD = 0x40
 """A header whose first byte is this or more announces a gibibyte: no frame, but text ("HTTP", "{", a complaint)."""
@@ -62,7 +66,7 @@ def encode_frame(stream_id: int, kind: int, message: bytes = b"") -> bytes:
     """
     The bytes of a frame.
     """
-    return _HEADER.pack(len(message), stream_id, kind, 0) + message
+    return _pack(len(message), stream_id, kind, 0) + message
 
 
 class FrameDecoder:
@@ -105,6 +109,33 @@ class FrameDecoder:
         if isinstance(self._buffer, bytes):
             self._buffer = bytearray(self._buffer)
         self._buffer += data
+
+    def frames(self, data: bytes) -> Iterator[tuple[int, int, bytes] | Oversize]:
+        """
+        Take bytes that have arrived; the frames that are complete then, as `feed` and `next_frame` give them, but as
+        plain tuples, which are cheaper. To be taken to the end.
+
+        Raises:
+            WrongProtocol: The very first bytes are no frame; the message quotes them.
+            WireError: What follows a frame is none; the message quotes it.
+        """
+        if not (self._buffer or self._to_skip):
+            position, limit = 0, len(data)
+            longest = min(self._limit, _TEXT - 1)
+            while (start := position + _SIZE) <= limit:
+                size, stream_id, kind, _ = _unpack(data, position)
+                end = start + size
+                if end > limit or size > longest or kind not in _KNOWN:
+                    break
+                self._has_spoken = True
+                position = end
+                yield stream_id, kind, data[start:end]
+            if position == limit:
+                return
+            data = data[position:]
+        self.feed(data)
+        while (frame := self.next_frame()) is not None:
+            yield frame
 
     def next_frame(self) -> Frame | Oversize | None:
         """

@@ -19,21 +19,18 @@ _LAST = (1 << 31) - 1
 class StreamTable(Generic[T]):
     """
     The calls in flight of a connection's client. Numbers are odd and rise; none is used twice.
+
+    Attributes:
+        is_exhausted: Whether no number is left; the connection has to be replaced.
     """
 
     def __init__(self, *, first: int = 1) -> None:
         self._next = first
         self._waiting: dict[int, T] = {}
+        self.is_exhausted = first > _LAST
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """
-        Whether no number is left; the connection has to be replaced.
-        """
-        return self._next > _LAST
 
     def open(self, waiter: T) -> int:
         """
@@ -43,8 +40,10 @@ class StreamTable(Generic[T]):
             OverflowError: No number is left.
         """
         number = self._next
-        if number > _LAST:
-            raise OverflowError("the connection has no stream number left")
+        if number >= _LAST:
+            if self.is_exhausted:
+                raise OverflowError("the connection has no stream number left")
+            self.is_exhausted = True
         self._next = number + 2
         self._waiting[number] = waiter
         return number
@@ -55,10 +54,10 @@ class StreamTable(Generic[T]):
         """
         return self._waiting.pop(number, None)
 
-    def close_all(self) -> list[T]:
+    def close_all(self) -> list[tuple[int, T]]:
         """
-        Everybody who waits. Nobody waits any longer.
+        Everybody who waits, with the number. Nobody waits any longer.
         """
-        waiting = list(self._waiting.values())
+        waiting = list(self._waiting.items())
         self._waiting.clear()
         return waiting

@@ -24,6 +24,7 @@ from remora.wire._protobuf import (
     encode_integer,
     encode_message,
     encode_text,
+    encode_varint,
     fields,
 )
 from remora.wire._status import decode_status, encode_status
@@ -42,7 +43,7 @@ _CONTENT_TYPE, _REQUEST_ID = "content-type", "x-request-id"
 _RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
 _NANOSECONDS = 1_000_000_000
 _FOREVER = 1 << 32
-_REPLY_PAYLOAD_KEY = _REPLY_PAYLOAD << 3 | 2
+_PAYLOAD_FIRST = bytes((_REPLY_PAYLOAD << 3 | 2,))
 _PAYLOAD_KEY, _TIMEOUT_KEY, _METADATA_KEY = _PAYLOAD << 3 | 2, _TIMEOUT << 3, _METADATA << 3 | 2
 _IDENTIFIER = encode_text(1, _REQUEST_ID)
 _IDENTIFIER_AND_KEY = _IDENTIFIER + b"\x12"
@@ -59,13 +60,23 @@ def encode_request(call: Call, now: float) -> bytes:
         call: The call; what is left of its deadline becomes the timeout.
         now: The present time on the clock of the deadline.
     """
+    payload, left, request_id = call.payload, call.deadline, call.request_id
+    if left is None:
+        timeout = b""
+    elif 0.001 <= (left := left - now) < _FOREVER:
+        timeout = _milliseconds(int(left * 1000))  # those repeat, and are cached
+    else:
+        timeout = _nanoseconds(left)
     return b"".join(
         (
             _target(call.service, call.method),
-            encode_bytes(_PAYLOAD, call.payload),
-            b"" if call.deadline is None else _timeout(call.deadline - now),
+            _payload_start(len(payload)),
+            payload,
+            timeout,
             _format(call.content_type),
-            _identifier(call.request_id) if call.request_id else b"",
+            _identifier_start(len(request_id)) + request_id.encode()
+            if request_id.isascii()
+            else _identifier(request_id),
             _entries(call.headers) if call.headers else b"",
         )
     )
@@ -185,9 +196,13 @@ def decode_response(message: bytes, content_type: str) -> Reply | RemoraError:
     Raises:
         ValueError: The bytes are no such message.
     """
-    payload, end = _leading_payload(message)
-    if end and (told := _told(message[end:])) is not None:  # nearly always
-        return make_reply(payload, told or content_type or PROTOBUF, {})
+    if message[:1] == _PAYLOAD_FIRST and len(message) > 1:  # nearly always
+        start = 2
+        if (size := message[1]) >= 0x80:
+            size, start = decode_varint(message, 1)
+        end = start + size
+        if end <= len(message) and (told := _told(message[end:])) is not None:
+            return make_reply(message[start:end], told or content_type or PROTOBUF, {})
     return _decode_any_response(message, content_type)
 
 
@@ -207,19 +222,6 @@ def _decode_any_response(message: bytes, content_type: str) -> Reply | RemoraErr
     if isinstance(error, PluginError):
         error.headers |= metadata
     return error
-
-
-def _leading_payload(message: bytes) -> tuple[bytes, int]:
-    """
-    The payload that a Response begins with, and where it ends; 0 when it begins with something else.
-    """
-    if len(message) < 2 or message[0] != _REPLY_PAYLOAD_KEY:
-        return b"", 0
-    size, start = message[1], 2
-    if size >= 0x80:
-        size, start = decode_varint(message, 1)
-    end = start + size
-    return (message[start:end], end) if end <= len(message) else (b"", 0)
 
 
 @lru_cache(maxsize=64)
@@ -245,12 +247,7 @@ def _format(content_type: str) -> bytes:
     return _entry(_CONTENT_TYPE, content_type) if content_type else b""
 
 
-def _timeout(seconds: float) -> bytes:
-    """
-    The field for what is left of a deadline, in whole milliseconds where there are any: those repeat, and are cached.
-    """
-    if 0.001 <= seconds < _FOREVER:
-        return _milliseconds(int(seconds * 1000))
+def _nanoseconds(seconds: float) -> bytes:
     return encode_integer(_TIMEOUT, int(max(1, min(seconds, _FOREVER) * _NANOSECONDS)))
 
 
@@ -259,12 +256,26 @@ def _milliseconds(number: int) -> bytes:
     return encode_integer(_TIMEOUT, number * 1_000_000)
 
 
+@lru_cache(maxsize=1024)
+def _payload_start(size: int) -> bytes:
+    """
+    What stands before a payload; nothing before none.
+    """
+    return b"%c%b" % (_PAYLOAD_KEY, encode_varint(size)) if size else b""
+
+
+@lru_cache(maxsize=128)
+def _identifier_start(size: int) -> bytes:
+    """
+    What stands before an identifier of so many bytes; nothing before none.
+    """
+    entry = _IDENTIFIER_AND_KEY + encode_varint(size)
+    return b"%c%b%b" % (_METADATA_KEY, encode_varint(len(entry) + size), entry) if size else b""
+
+
 def _identifier(request_id: str) -> bytes:
     value = request_id.encode()
-    size = len(value)
-    if size + len(_IDENTIFIER) + 2 < 0x80:
-        return b"\x2a%c%b\x12%c%b" % (size + len(_IDENTIFIER) + 2, _IDENTIFIER, size, value)
-    return _entry(_REQUEST_ID, request_id)
+    return _identifier_start(len(value)) + value
 
 
 def _entries(headers: Mapping[str, str]) -> bytes:

@@ -19,28 +19,32 @@ if TYPE_CHECKING:
 
 class Differences:
     """
-    Remembers the totals of each series that it has been shown.
+    Remembers the totals of each series that a receiver has got.
     """
 
     def __init__(self) -> None:
         self._last: dict[Key, tuple[float | Distribution, float]] = {}
 
-    def of(self, metric: Metric, now: float) -> Metric:
+    def of(self, metric: Metric) -> Metric:
         """
-        The metric with what each series has gained since it was last shown, and since when. A gauge stays what it is.
-
-        Args:
-            metric: The metric, with totals.
-            now: When these were read, in seconds since the epoch.
+        The metric with what each series has gained since it was last sent, and since when. A gauge stays what it is.
         """
         if metric.kind is MetricKind.GAUGE:
             return metric
-        return replace(metric, points=tuple(self._gained(metric.name, point, now) for point in metric.points))
+        return replace(metric, points=tuple(self._gained(metric.name, point) for point in metric.points))
 
-    def _gained(self, name: str, point: Point, now: float) -> Point:
-        key = name, point.labels, point.started
-        last = self._last.get(key)
-        self._last[key] = point.value, now
+    def sent(self, metric: Metric, now: float) -> None:
+        """
+        The receiver has got these totals; until then, what it has not got is part of what it gets next.
+
+        Args:
+            metric: The metric, with totals.
+            now: When these were read.
+        """
+        self._last |= {(metric.name, point.labels, point.started): (point.value, now) for point in metric.points}
+
+    def _gained(self, name: str, point: Point) -> Point:
+        last = self._last.get((name, point.labels, point.started))
         if last is None:
             return point
         before, since = last

@@ -8,10 +8,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
 from opentelemetry.sdk.metrics.export import MetricExportResult
 
 from remora.errors import Unavailable
+from remora_otel._apart import apart
 from remora_otel._differences import Differences
 from remora_otel._records import metrics_data
 from remora_otel._traces import open_traces, resource
@@ -32,7 +32,6 @@ class OtelExporter:
     name = "otel"
 
     def __init__(self, options: Options, wire: Wire) -> None:
-        self._timeout = options.timeout
         self._sender = wire.metric_sender(options) if options.metrics else None
         self._resource = resource(options)
         self._traces = open_traces(options, wire) if options.traces else None
@@ -56,18 +55,20 @@ class OtelExporter:
             return
         found = batch.metrics
         if self._differences is not None:
-            found = tuple(self._differences.of(each, batch.time) for each in found)
+            found = tuple(map(self._differences.of, found))
         data = metrics_data(found, batch.time, self._resource, is_delta=self._differences is not None)
-        send = partial(self._sender.export, data, timeout_millis=self._timeout * 1000)
-        result = await to_thread.run_sync(send, abandon_on_cancel=True)
+        result = await apart(partial(self._sender.export, data))
         if result is not MetricExportResult.SUCCESS:
             raise Unavailable("the collector did not take the metrics")
+        if self._differences is not None:
+            for each in batch.metrics:
+                self._differences.sent(each, batch.time)
 
     async def close(self) -> None:
         """
         Send the spans that are left.
         """
         if self._traces is not None:
-            await to_thread.run_sync(self._traces.close, abandon_on_cancel=True)
+            await apart(self._traces.close)
         if self._sender is not None:
-            await to_thread.run_sync(self._sender.shutdown, abandon_on_cancel=True)
+            await apart(self._sender.shutdown)

@@ -48,15 +48,9 @@ def call_spans(tracer: Tracer, plugin: str) -> Interceptor:
         span = tracer.start_span(f"{plugin} {name}", None, _CLIENT, attributes)
         token = contexts.attach(set_span_in_context(span))
         try:
-            reply = await proceed(call)
-            span.set_attribute(_CODE, "OK")
-            return reply
-        except BaseException as error:
-            _blame(span, error)
-            raise
+            return await _lasting(span, proceed, call)
         finally:
             contexts.detach(token)
-            span.end()
             note(call, span)
 
     return in_span
@@ -74,17 +68,11 @@ def attempt_spans(tracer: Tracer, plugin: str) -> AttemptInterceptor:
             place = places[attempt.instance] = _place(plugin, attempt.instance, attempt.endpoint)
         name = call.name
         span = tracer.start_span(name, None, _CLIENT, {**place, "rpc.method": name, "remora.attempt": attempt.number})
+        headers = dict(call.headers)
+        inject(headers, set_span_in_context(span))
         try:
-            headers = dict(call.headers)
-            inject(headers, set_span_in_context(span))
-            reply = await proceed(call.with_headers(headers))
-            span.set_attribute(_CODE, "OK")
-            return reply
-        except BaseException as error:
-            _blame(span, error)
-            raise
+            return await _lasting(span, proceed, call.with_headers(headers))
         finally:
-            span.end()
             note(call, span)
 
     return in_span
@@ -101,17 +89,26 @@ def served_spans(tracer: Tracer) -> Interceptor:
         span = tracer.start_span(call.name, parent, SpanKind.SERVER, attributes)
         token = contexts.attach(set_span_in_context(span, parent))
         try:
-            reply = await proceed(call)
-            span.set_attribute(_CODE, "OK")
-            return reply
-        except BaseException as error:
-            _blame(span, error)
-            raise
+            return await _lasting(span, proceed, call)
         finally:
             contexts.detach(token)
-            span.end()
 
     return in_span
+
+
+async def _lasting(span: Span, proceed: Proceed, call: Call) -> Reply:
+    """
+    Go on inside a span, which ends with that and says how.
+    """
+    try:
+        reply = await proceed(call)
+        span.set_attribute(_CODE, "OK")
+        return reply
+    except BaseException as error:
+        _blame(span, error)
+        raise
+    finally:
+        span.end()
 
 
 def _blame(span: Span, error: BaseException) -> None:

@@ -56,7 +56,7 @@ class Traces:
         What makes tracers.
         """
         if self._provider is None:
-            self._provider = TracerProvider(resource=resource(self._options))
+            self._provider = TracerProvider(resource=resource(self._options), shutdown_on_exit=False)
             self._provider.add_span_processor(BatchSpanProcessor(self._wire.span_sender(self._options)))
         return self._provider
 

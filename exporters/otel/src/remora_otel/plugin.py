@@ -4,6 +4,7 @@ What this distribution adds to Remora: spans of all calls, on both sides, and an
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Mapping
@@ -30,19 +31,19 @@ class Options:
 
     Attributes:
         endpoint: Where the collector is, such as "http://127.0.0.1:4317".
-        protocol: "grpc", or "http/protobuf" ("http" for short).
+        protocol: "grpc", or "http/protobuf" ("http" for short); "grpc" when nobody says.
         headers: Sent along with everything, such as an authorization.
         service_name: What the telemetry calls this process.
-        timeout: Seconds that one sending may take.
+        timeout: Seconds that one sending may take; 10 when nobody says.
         traces: Whether spans are sent.
         metrics: Whether metrics are sent.
     """
 
     endpoint: str = ""
-    protocol: str = "grpc"
+    protocol: str = ""
     headers: Mapping[str, Secret] = field(default_factory=dict)
     service_name: str = ""
-    timeout: Duration = 10.0
+    timeout: Duration | None = None
     traces: bool = True
     metrics: bool = True
 
@@ -99,8 +100,9 @@ def build_served_spans() -> Interceptor | None:
     from remora_otel._traces import open_traces
 
     if tracer() is None and any(os.environ.get(name) for name in _STANDARD):
-        options = Options(protocol=os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
-        open_traces(options, _wire(options))
+        options = Options()
+        if (traces := open_traces(options, _wire(options))) is not None:
+            atexit.register(traces.close)
     found = tracer()
     return None if found is None else served_spans(found)
 
@@ -118,15 +120,16 @@ def build_tracing() -> Tracing | None:
 
 
 def _wire(options: Options) -> Wire:
-    if options.protocol == "grpc":
+    protocol = options.protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    if protocol == "grpc":
         from remora_otel import _over_grpc
 
         return _over_grpc
-    if options.protocol in ("http", "http/protobuf"):
+    if protocol in ("http", "http/protobuf"):
         from remora_otel import _over_http
 
         return _over_http
-    raise ConfigError(f'protocol: OTLP is "grpc" or "http/protobuf", not {options.protocol!r}')
+    raise ConfigError(f'protocol: OTLP is "grpc" or "http/protobuf", not {protocol!r}')
 
 
 def _is_loaded() -> bool:

@@ -54,6 +54,16 @@ class AllowFile:
             self._complaint = ""
             return self._good, ""
 
+    def version(self) -> object:
+        """
+        What changes when the file does; None while there is none.
+        """
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
     def _read(self) -> None:
         with opened(self._path) as file:
             if problems := weaknesses(self._path, file.descriptor):

@@ -16,7 +16,9 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from remora.config import names_secret
 from remora.errors import ConfigError
+from remora.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +84,13 @@ def child_env(options: ExecOptions, host: Mapping[str, str]) -> dict[str, str]:
     env = {name: value for name, value in host.items() if name in wanted or name.startswith("LC_")}
     own = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": options.protocol, "REMORA_PLUGIN": options.name}
     return {**env, **options.env, **own}
+
+
+def secrets_of(command: Command) -> list[Secret]:
+    """
+    The values in the environment of a command whose names say that they are secret.
+    """
+    return [Secret(value) for name, value in command.env.items() if names_secret(name)]
 
 
 def _program(name: str, env: Mapping[str, str]) -> str:

@@ -25,10 +25,9 @@ from remora_exec._audit import AuditLog
 from remora_exec._program import opened, weaknesses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from remora.config import SecurityConfig
-    from remora.security import AllowList
     from remora_exec._program import OpenProgram
 
 _logger = logging.getLogger(__name__)
@@ -61,11 +60,14 @@ class Verdict:
 class Guard:
     """
     Decides about the program of one endpoint.
+
+    Attributes:
+        plugin: The plugin's configured name.
     """
 
     def __init__(self, security: SecurityConfig, *, plugin: str, endpoint: str) -> None:
+        self.plugin = plugin
         self._security = security
-        self._plugin = plugin
         self._endpoint = endpoint
         self._list = allow_file(os.path.abspath(security.allow_list)) if security.allow_list else None
         self._log = _audit_log(security)
@@ -106,13 +108,43 @@ class Guard:
         with ExitStack() as files:
             yield self._examine(path, files, reads=True)
 
+    @property
+    def has_list(self) -> bool:
+        """
+        Whether there is a list that may change.
+        """
+        return self._list is not None
+
+    def version_of_list(self) -> object:
+        """
+        What changes when the file of the list does.
+        """
+        return self._list.version() if self._list is not None else None
+
+    def review(self, verdict: Verdict) -> Decision:
+        """
+        What the list says now about a program that was let in.
+        """
+        return self._decide(self._program(verdict.sha256, verdict.size, ()))
+
+    def note(self, verdict: Verdict, outcome: str, reasons: Sequence[str]) -> None:
+        """
+        Write down what has become of a program that runs.
+        """
+        record = {**self._record(verdict), "outcome": outcome, "reasons": list(reasons)}
+        try:
+            if self._log is not None:
+                self._log.write(record)
+        except OSError as error:
+            _logger.warning("%s", self._unwritten(error))
+
     def _admit(self, path: str, files: ExitStack) -> Verdict:
         verdict = self._examine(path, files, reads=self.reads)
         self._write_down(verdict)
         if verdict.decision.outcome == "refused":
             raise _refusal(verdict)
         if verdict.decision.reasons:
-            _logger.warning("plugin %r: %s would be refused: %s", self._plugin, path, _words(verdict.decision.reasons))
+            _logger.warning("plugin %r: %s would be refused: %s", self.plugin, path, _words(verdict.decision.reasons))
         return verdict
 
     def _examine(self, path: str, files: ExitStack, *, reads: bool) -> Verdict:
@@ -132,20 +164,22 @@ class Guard:
 
     def _judge(self, path: str, file: OpenProgram | None, sha256: str, weak: tuple[str, ...]) -> Verdict:
         size = file.size if file else 0
-        program = Program(
-            plugin=self._plugin,
+        return Verdict(path, self._decide(self._program(sha256, size, weak)), sha256, size, file)
+
+    def _program(self, sha256: str, size: int, weak: tuple[str, ...]) -> Program:
+        return Program(
+            plugin=self.plugin,
             transport=TRANSPORT,
             endpoint=self._endpoint,
             sha256=sha256,
             size=size,
             weaknesses=weak,
         )
-        allowed, problem = self._allowed()
-        decision = decide(self._security.policy, allowed, program, problem=problem)
-        return Verdict(path, decision, sha256, size, file)
 
-    def _allowed(self) -> tuple[AllowList | None, str]:
-        return self._list.current(self._security.policy) if self._list else (None, "")
+    def _decide(self, program: Program) -> Decision:
+        policy = self._security.policy
+        allowed, problem = self._list.current(policy) if self._list else (None, "")
+        return decide(policy, allowed, program, problem=problem)
 
     @property
     def _bad(self) -> Literal["refused", "would-refuse"]:
@@ -157,15 +191,18 @@ class Guard:
         try:
             self._log.write(self._record(verdict))
         except OSError as error:
-            problem = f"the audit log {self._security.audit_log} cannot be written: {error.strerror or error}"
+            problem = self._unwritten(error)
             if self._security.policy == "strict":
                 raise _refusal(verdict, problem) from error
             _logger.warning("%s", problem)
 
+    def _unwritten(self, error: OSError) -> str:
+        return f"the audit log {self._security.audit_log} cannot be written: {error.strerror or error}"
+
     def _record(self, verdict: Verdict) -> dict[str, object]:
         return {
             "time": time.time(),
-            "plugin": self._plugin,
+            "plugin": self.plugin,
             "program": verdict.path,
             "sha256": verdict.sha256,
             "outcome": verdict.decision.outcome,

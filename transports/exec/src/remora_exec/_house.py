@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora import Secret
     from remora_exec._confinement import Confinement
     from remora_exec._guard import Guard
     from remora_exec._keeper import Keeper
@@ -17,8 +20,12 @@ if TYPE_CHECKING:
 class House:
     """
     Who lets processes in, how they are kept, and who ends them when the host cannot.
+
+    Attributes:
+        secrets: What they are told and must not tell. A secret that is held is taken out of what they write.
     """
 
     keeper: Keeper
     guard: Guard
     confinement: Confinement
+    secrets: Sequence[Secret] = ()

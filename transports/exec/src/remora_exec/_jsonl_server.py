@@ -23,6 +23,7 @@ from remora.wire import (
     decode_json_request,
     encode_json_error,
     encode_json_reply,
+    printable,
     quote,
 )
 from remora_exec._lines import LineQueue
@@ -139,5 +140,5 @@ class _Server:
         except RemoraError as error:
             return encode_json_error(id_, error)
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
-            _logger.exception("%s failed", call.name)
+            _logger.exception("%s failed", printable(call.name, most=200))
             return encode_json_error(id_, PluginError("internal error", code=Code.INTERNAL))

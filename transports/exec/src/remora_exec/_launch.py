@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from remora.types import Inspection
-from remora_exec._command import command_for
+from remora_exec._command import command_for, secrets_of
 from remora_exec._confinement import Confinement
 from remora_exec._guard import Guard
 from remora_exec._house import House
@@ -35,7 +35,8 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
     """
     command = command_for(endpoint, options)
     async with AsyncExitStack() as stack:
-        house = House(stack.enter_context(keeping()), _guard(endpoint, options), Confinement(options))
+        keeper = stack.enter_context(keeping())
+        house = House(keeper, _guard(endpoint, options), Confinement(options), secrets_of(command))
         if options.protocol == "oneshot":
             await _admit(house, command)
             yield OneshotChannel(command, house, endpoint.url, options)

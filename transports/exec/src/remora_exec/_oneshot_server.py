@@ -18,6 +18,7 @@ import anyio
 
 from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError
 from remora.types import Call
+from remora.wire import printable
 from remora_exec._trace_variables import from_variables
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def _ask(reader: ReadPipe, dispatch: Dispatch, peer: str, max_size: int) -
         except RemoraError:
             raise
         except Exception as error:  # of the served plugin
-            _logger.exception("%s failed", call.name)
+            _logger.exception("%s failed", printable(call.name, most=200))
             raise PluginError("internal error", code=Code.INTERNAL) from error
     raise DeadlineExceeded("the plugin ran out of time")
 

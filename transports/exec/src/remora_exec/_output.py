@@ -6,19 +6,21 @@ What lives here: bytes to lines to records. What must not: pipes and processes.
 A plugin is not trusted with the host's log: a line is cut at 64 KiB, what is no UTF-8 and every control character is
 escaped (so no line break and no terminal sequence gets through), and a JSON line keeps its level and its message
 while its other fields come as one attribute, `fields`, never as attributes of their own. One that writes without end
-gets only so many lines a second into the log, which then says how many are missing.
+gets only so many lines a second into the log, which then says how many are missing. Secrets that the host holds, and
+those in the plugin's own environment, are taken out of whatever it writes: it may print what it was sent.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from remora.policy import RateLimitConfig, TokenBucket
+from remora.secret import redacted
+from remora.wire import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +29,6 @@ MAX_LINE = 64 * 1024
 _QUOTA = RateLimitConfig(enabled=True, requests_per_second=500, burst_size=5000)
 _KEPT_LINES = 20
 _KEPT_CHARACTERS = 500
-_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LEVELS = {
     "trace": logging.DEBUG,
     "debug": logging.DEBUG,
@@ -90,7 +91,7 @@ class Output:
         """
         Log a line of standard output that was none of the protocol's.
         """
-        self._logger.warning("stdout: %s", escape(line[:MAX_LINE]), extra=self._context)
+        self._logger.warning("stdout: %s", _shown(line[:MAX_LINE]), extra=self._context)
 
     def _extend(self, data: bytes) -> None:
         room = MAX_LINE - len(self._rest)
@@ -107,7 +108,7 @@ class Output:
 
     def _log(self, line: bytes, cut: str) -> None:
         level, message, fields = _parse(line)
-        text = escape(message) + cut
+        text = _shown(message) + cut
         self._last.append(text[:_KEPT_CHARACTERS])
         if not self._quota.take():
             self._left_out += 1
@@ -121,17 +122,14 @@ class Output:
             self._logger.warning("%d lines were left out: too many at once", count, extra=self._context)
 
 
-def escape(data: bytes | str) -> str:
-    """
-    Text that is safe in a log and on a terminal.
-    """
+def _shown(data: bytes | str) -> str:
     text = data if isinstance(data, str) else data.decode(errors="backslashreplace")
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return printable(redacted(text))
 
 
 def _parse(line: bytes) -> tuple[int, str | bytes, Mapping[str, object]]:
     try:
-        value = json.loads(line) if line.startswith(b"{") else None
+        value = redacted(json.loads(line)) if line.startswith(b"{") else None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 import anyio
 
 from remora.errors import ConfigError, PluginDied, Unavailable
+from remora_exec._admission import Admission
 from remora_exec._pipes import ReadPipe
 from remora_exec._tasks import background
 
@@ -166,6 +167,7 @@ async def running(command: Command, house: House, output: Output, *, stdin: int,
     async with background() as tasks:
         tasks.start(process.read_stderr)
         tasks.start(process.watch)
+        tasks.start(Admission(house.guard, verdict).watch)
         try:
             yield process
         finally:

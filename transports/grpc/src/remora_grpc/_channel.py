@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora.errors import DeadlineExceeded, Unavailable
-from remora.io import probe_health
+from remora.io import loop_clock, probe_health
 from remora_grpc._bridge import Bridge, open_bridge
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class GrpcChannel:
     def __init__(self, bridge: Bridge, client: Client) -> None:
         self._bridge = bridge
         self._client = client
+        self._clock = loop_clock()
 
     async def call(self, call: Call, /) -> Reply:
         """
@@ -45,7 +46,7 @@ class GrpcChannel:
         """
         if call.deadline is None:
             return await self._bridge.run(self._client.invoke, call, None)
-        remaining = call.deadline - anyio.current_time()
+        remaining = call.deadline - self._clock()
         if remaining <= 0:
             raise DeadlineExceeded("the time for the call was over before it was sent", sent=False)
         return await self._bridge.run(self._client.invoke, call, remaining)

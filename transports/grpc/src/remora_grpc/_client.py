@@ -25,7 +25,7 @@ from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, p
 from remora_grpc._status import connection_error, error_from_rpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from remora.types import Call
 
@@ -34,6 +34,7 @@ _BROKEN = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 _HEALTH = f"/{HEALTH_SERVICE}/{HEALTH_METHOD}"
 
 Multicallable = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+Metadata = grpc.aio.Metadata
 
 
 class Client:
@@ -119,7 +120,7 @@ class Client:
         except asyncio.CancelledError:
             del rpc
         else:
-            return _reply(call, payload, [*await rpc.initial_metadata(), *await rpc.trailing_metadata()])
+            return _reply(call, payload, await rpc.initial_metadata(), await rpc.trailing_metadata())
         await _let_scope_raise()
         if self._channel is None and not _is_cancelled():
             return ConnectionLost("the channel was closed")
@@ -203,10 +204,10 @@ def _format(content_type: str) -> Pair:
     return CONTENT_TYPE, check_value(CONTENT_TYPE, content_type)
 
 
-def _reply(call: Call, payload: bytes, metadata: Sequence[Pair]) -> Reply:
-    if not metadata:
+def _reply(call: Call, payload: bytes, initial: Metadata, trailing: Metadata) -> Reply:
+    if not (initial or trailing):
         return Reply(payload=payload, content_type=call.content_type)
-    headers, own = unpack(metadata)
+    headers, own = unpack([*initial, *trailing])
     return Reply(payload=payload, content_type=own.get(CONTENT_TYPE, call.content_type), headers=headers)
 
 

@@ -29,7 +29,6 @@ _OWN = frozenset({REQUEST_ID, CONTENT_TYPE})
 _HTTP = frozenset({"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding"})
 _LEFT_OUT = _OWN | _HTTP | {"content-type", "upgrade", "user-agent"}
 _NAME = re.compile(r"[a-z0-9_.-]+")
-_VALUE = re.compile(r"[ -~]*")
 
 
 def pack(headers: Mapping[str, str]) -> list[Pair]:
@@ -74,7 +73,7 @@ def check_value(name: str, value: str) -> str:
     Raises:
         InvalidRequest: It cannot.
     """
-    if not _VALUE.fullmatch(value):
+    if not (value.isascii() and value.isprintable()):
         raise InvalidRequest(f"header {name!r}: gRPC carries only printable ASCII characters")
     return value
 

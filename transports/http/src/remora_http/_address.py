@@ -7,6 +7,7 @@ What lives here: text in, text out. What must not: sockets, names being resolved
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
@@ -104,6 +105,7 @@ def parse_local_address(endpoint: Endpoint) -> Address:
     return address
 
 
+@lru_cache(maxsize=1024)
 def split_path(path: str, root: str) -> tuple[str, str]:
     """
     The service and the method that a request's path names, either of them empty when it names fewer.

@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
+from remora.wire import printable
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
 from remora_http._response import Response, failure, success
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MOST = 200
+"""Characters of a client's words in one line of the log."""
+
 
 class Responder:
     """
@@ -26,11 +30,13 @@ class Responder:
 
     Attributes:
         limit: Bytes of one request or reply, decoded.
+        ask: Has the plugin answer a call whose deadline is seen to by whoever asks.
     """
 
     def __init__(self, dispatch: Dispatch, limit: int) -> None:
         self.limit = limit
         self._dispatch = dispatch
+        self.ask: Dispatch = getattr(dispatch, "answer_in_time", dispatch)
 
     async def answer(self, call: Call, peer: str) -> Response:
         """
@@ -38,12 +44,17 @@ class Responder:
         """
         try:
             return success(await self._dispatch(call, peer), limit=self.limit)
-        except RemoraError as error:
+        except Exception as error:  # the plugin's own code
+            return self.blame(error, call)
+
+    def blame(self, error: Exception, call: Call) -> Response:
+        """
+        The response for what a plugin has raised; what went wrong in it is nobody's business on the other side.
+        """
+        if isinstance(error, RemoraError):
             return _failure(error, call)
-        except Exception:
-            # The plugin's own code; what went wrong in it is nobody's business on the other side.
-            _log.exception("%s failed unexpectedly (request %s)", call.name, call.request_id)
-            return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
+        _log.error("%s failed unexpectedly (request %s)", *_words(call), exc_info=error)
+        return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
 
     def refuse(self, problem: Exception) -> Response:
         """
@@ -74,5 +85,9 @@ def _failure(error: RemoraError, call: Call) -> Response:
         return failure(error)
     except (ValueError, TypeError, RecursionError):
         # Details or headers of the plugin's error that nothing can carry.
-        _log.exception("the error of %s cannot be sent as it is (request %s)", call.name, call.request_id)
+        _log.exception("the error of %s cannot be sent as it is (request %s)", *_words(call))
         return failure(PluginError("the plugin's error cannot be sent", code=error.code))
+
+
+def _words(call: Call) -> tuple[str, str]:
+    return printable(call.name, most=_MOST), printable(call.request_id, most=_MOST)

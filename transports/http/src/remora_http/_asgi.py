@@ -7,7 +7,6 @@ What lives here: the life of one request. What must not: sockets, and any partic
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -93,9 +92,14 @@ class Application:
         headers = decode_headers(scope["headers"])
         try:
             payload = await self._read_body(headers, receive)
-            call = read_call(scope["path"], scope.get("root_path", ""), headers, payload, now=anyio.current_time())
-            if identity := peer_identity.get():
-                call = replace(call, identity=identity)
+            call = read_call(
+                scope["path"],
+                scope.get("root_path", ""),
+                headers,
+                payload,
+                now=anyio.current_time(),
+                identity=peer_identity.get() or "",
+            )
         except REFUSALS as error:
             return self._responder.refuse(error)
         return await self._run(call, _peer(scope), receive)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remora.errors import InvalidRequest
-from remora.types import Call
+from remora.wire import make_call
 from remora_http._address import split_path
 from remora_http._headers import media_type, without_reserved
 from remora_http._status import parse_timeout
@@ -17,10 +17,21 @@ from remora_http._status import parse_timeout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from remora.types import Call
+
 _VERSIONS = frozenset({"", "1"})
 
 
-def read_call(path: str, root: str, headers: Mapping[str, str], payload: bytes, *, now: float) -> Call:
+def read_call(
+    path: str,
+    root: str,
+    headers: Mapping[str, str],
+    payload: bytes,
+    *,
+    now: float,
+    own: Mapping[str, str] | None = None,
+    identity: str = "",
+) -> Call:
     """
     The call that a request stands for.
 
@@ -30,6 +41,8 @@ def read_call(path: str, root: str, headers: Mapping[str, str], payload: bytes, 
         headers: All headers, names in lower case.
         payload: The decoded body.
         now: The time on the clock of the call's deadline.
+        own: Those headers that are the business of the plugin and its caller, where they are known.
+        identity: Who calls.
 
     Raises:
         InvalidRequest: A header of the protocol makes no sense.
@@ -37,14 +50,17 @@ def read_call(path: str, root: str, headers: Mapping[str, str], payload: bytes, 
     if headers.get("connect-protocol-version", "") not in _VERSIONS:
         raise InvalidRequest("connect-protocol-version must be 1")
     service, method = split_path(path, root)
-    return Call(
-        service=service,
-        method=method,
-        payload=payload,
-        content_type=media_type(headers.get("content-type", "")),
-        headers=without_reserved(headers),
-        deadline=_deadline(headers, now),
-        request_id=headers.get("x-request-id", ""),
+    return make_call(
+        service,
+        method,
+        payload,
+        media_type(headers.get("content-type", "")),
+        without_reserved(headers) if own is None else own,
+        _deadline(headers, now),
+        headers.get("x-request-id", ""),
+        False,
+        "",
+        identity,
     )
 
 

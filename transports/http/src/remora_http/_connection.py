@@ -1,128 +1,267 @@
 """
 One connection of the server: its requests are answered one after the other, in order.
 
-What lives here: the way from a request to the bytes of its response. What must not: event loops (see `_wires`).
+What lives here: the way from a request to the bytes of its response. What must not: event loops (see `_wires`), bytes
+(see `_written`).
+
+A connection is a job for a crew as long as a request is being answered, and costs no task in between. A deadline, the
+end of the server, and a client that hangs up cancel that job and nobody else's; what is left to say to the client is
+then said by another job.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anyio
-
-from remora.io import loop_clock
+from remora.errors import DeadlineExceeded
 from remora_http._answering import REFUSALS, stopped
 from remora_http._call import read_call
 from remora_http._request_reader import BadRequest
-from remora_http._response import Response, not_allowed
+from remora_http._response import Response, failure, not_allowed
+from remora_http._written import encode, encode_reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anyio
+
+    from remora.io import Crew, Deadlines
+    from remora.types import Call
     from remora_http._answering import Responder
     from remora_http._request_reader import Request
     from remora_http._wires import Wire
 
-_LAST_WORDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """
+    What the connections of one server share.
+
+    Attributes:
+        responder: The plugin.
+        root: The path under which it is served.
+        clock: The time of deadlines.
+        deadlines: When calls are to end, by the numbers of their connections.
+        crew: Who answers.
+        forget: Told of each connection that has ended.
+    """
+
+    responder: Responder
+    root: str
+    clock: Callable[[], float]
+    deadlines: Deadlines
+    crew: Crew[Connection]
+    forget: Callable[[int], object]
 
 
 class Connection:
     """
     Answers what comes over a wire.
 
-    Args:
+    Attributes:
         wire: Where requests come from, and responses go to.
-        responder: The plugin.
-        root: The path under which it is served.
+        scope: Cancels the answer; None while nobody is at it.
     """
 
-    def __init__(self, wire: Wire, responder: Responder, root: str) -> None:
-        self._wire = wire
-        self._responder = responder
-        self._root = root
-        self._clock = loop_clock()
-        self._scope = anyio.CancelScope()
-        self._asked: Request | None = None
-        wire.when_gone(self._scope.cancel)
+    __slots__ = (
+        "_call", "_data", "_house", "_is_late", "_is_open", "_is_sending", "_is_stopped", "_number", "_request",
+        "scope", "wire",
+    )  # fmt: skip
 
-    async def run(self) -> None:
+    def __init__(self, number: int, wire: Wire, house: House) -> None:
+        self.wire = wire
+        self.scope: anyio.CancelScope | None = None
+        self._number = number
+        self._house = house
+        self._request: Request | None = None
+        self._call: Call | None = None
+        self._data: bytes | None = None
+        """What is to be sent; None as long as nobody knows."""
+        self._is_open = True
+        self._is_late = self._is_stopped = self._is_sending = False
+
+    def go_on(self) -> None:
         """
-        Answer until the client has gone or is told that this was all, or until `stop` is called.
+        Answer the next request, when there is one and the one before it has its answer.
         """
-        try:
-            with self._scope:
-                await self._converse()
-            if self._asked is not None:
-                await self._say_goodbye(self._asked)
-        finally:
-            self._wire.close()
+        if self._request is not None or not self._is_open:
+            return
+        if self._is_stopped or self.wire.is_over:
+            self._end()
+        elif (request := self.wire.take()) is not None:
+            self._begin(request)
+
+    def hang_up(self) -> None:
+        """
+        The client has gone: nobody waits for an answer any more.
+        """
+        if self._is_open:
+            self._is_open = False
+            self._call_off()
+
+    def expire(self) -> None:
+        """
+        Cancel the call that is running: its time is over.
+        """
+        if self._call is not None and not self._is_sending:
+            self._is_late = True
+            self._call_off()
 
     def stop(self) -> None:
         """
-        Cancel the call that is running; its caller is told that the plugin is unavailable.
+        Cancel the call that is running; its caller is told that the plugin is unavailable. A response that is being
+        sent may reach its client.
         """
-        self._scope.cancel()
+        self._is_stopped = True
+        if not self._is_sending:
+            self._call_off()
 
-    async def _converse(self) -> None:
-        is_last = False
-        while not is_last and (request := await self._wire.next_request()) is not None:
-            self._asked = request
-            response = await self._respond(request)
-            self._asked = None
-            is_last = request.is_last
-            await self._wire.send(encode(response, request, is_last=is_last))
-        if is_last:
-            await self._wire.linger()
+    async def work(self) -> None:
+        """
+        Answer the request, or say what is left to say of it.
+        """
+        is_done = False
+        try:
+            if self._is_open:
+                await self._send(self._data or await self._answer())
+            is_done = True
+        except Exception:
+            # One connection's trouble is none of the others'.
+            _log.exception("the connection of %s has ended with an error", self.wire.peer)
+            self._is_open, is_done = False, True
+        finally:
+            if is_done:
+                self._finish()
+            else:
+                self._break_off()
 
-    async def _respond(self, request: Request) -> Response:
+    async def _send(self, data: bytes) -> None:
+        self._is_sending = True
+        if not self.wire.write(data):
+            await self.wire.flush()
+        if self._is_last():
+            await self.wire.linger()
+            self._is_open = False
+
+    def _begin(self, request: Request) -> None:
+        self._request = request
+        self._data = self._refuse(request)
+        if self._data is None:
+            self._note_deadline()
+        self._house.crew.add(self)
+
+    def _refuse(self, request: Request) -> bytes | None:
+        """
+        What is to be sent to a request that is no call; otherwise its call is known then.
+        """
         if isinstance(request.problem, BadRequest):
             text = str(request.problem).encode()
-            return Response(request.problem.status, [(b"content-type", b"text/plain")], text)
-        if request.method != "POST":
-            return not_allowed()
+            response = Response(request.problem.status, [(b"content-type", b"text/plain")], text)
+        elif request.method != "POST":
+            response = not_allowed()
+        else:
+            try:
+                self._call = self._read(request)
+                return None
+            except REFUSALS as problem:
+                response = self._house.responder.refuse(problem)
+        return encode(response, request, is_last=request.is_last)
+
+    def _read(self, request: Request) -> Call:
+        if request.problem is not None:
+            raise request.problem
+        return read_call(
+            request.path,
+            self._house.root,
+            request.headers,
+            request.body,
+            now=self._house.clock(),
+            own=request.own,
+            identity=self.wire.identity,
+        )
+
+    def _note_deadline(self) -> None:
+        if self._call is not None and self._call.deadline is not None:
+            self._house.deadlines.add(self._number, self._call.deadline)
+
+    async def _answer(self) -> bytes:
+        """
+        The bytes of the response to the call.
+        """
+        call, request, responder = self._call, self._request, self._house.responder
+        assert call is not None
+        assert request is not None
+        if self._is_late or self._is_stopped:
+            return self._last_words()
         try:
-            if request.problem is not None:
-                raise request.problem
-            call = read_call(request.path, self._root, request.headers, request.body, now=self._clock())
-        except REFUSALS as problem:
-            return self._responder.refuse(problem)
-        if self._wire.identity:
-            call = replace(call, identity=self._wire.identity)
-        return await self._responder.answer(call, self._wire.peer)
+            data = encode_reply(await responder.ask(call, self.wire.peer), request, limit=responder.limit)
+        except Exception as error:  # the plugin's own code
+            data = encode(responder.blame(error, call), request, is_last=request.is_last)
+        return self._last_words() if self._has_expired() else data
 
-    async def _say_goodbye(self, request: Request) -> None:
-        with anyio.move_on_after(_LAST_WORDS, shield=True):
-            await self._wire.send(encode(stopped(), request, is_last=True))
+    def _last_words(self) -> bytes:
+        """
+        What is said of a call that has been cancelled.
+        """
+        assert self._call is not None
+        assert self._request is not None
+        if self._is_stopped:
+            response = stopped()
+        elif self._is_late:
+            response = failure(DeadlineExceeded(f"{self._call.name} ran out of time"))
+        else:
+            response = self._house.responder.blame(RuntimeError("cancelled by the plugin itself"), self._call)
+        return encode(response, self._request, is_last=self._is_last())
 
+    def _has_expired(self) -> bool:
+        return self._is_late
 
-def encode(response: Response, request: Request, *, is_last: bool) -> bytes:
-    """
-    The bytes of a response.
-    """
-    lines = [_status_line(response.status), _date(int(time.time()))]
-    has_length = False
-    for name, value in response.headers:
-        lines.append(b"%b: %b\r\n" % (name, value))
-        has_length = has_length or name == b"content-length"
-    if not has_length:
-        lines.append(b"content-length: %d\r\n" % len(response.body))
-    if request_id := request.headers.get("x-request-id"):
-        lines.append(b"x-request-id: %b\r\n" % request_id.encode("utf-8", "surrogateescape"))
-    lines.append(b"connection: close\r\n\r\n" if is_last else b"\r\n")
-    if request.method != "HEAD":
-        lines.append(response.body)
-    return b"".join(lines)
+    def _is_last(self) -> bool:
+        return self._is_stopped or (self._request is not None and self._request.is_last)
 
+    def _finish(self) -> None:
+        """
+        The request has its answer.
+        """
+        self._leave_call()
+        self._request = self._data = None
+        if self._is_open:
+            self.go_on()
+        else:
+            self._end()
 
-@lru_cache(maxsize=128)
-def _status_line(status: int) -> bytes:
-    phrase = HTTPStatus(status).phrase if status in HTTPStatus.__members__.values() else ""
-    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+    def _break_off(self) -> None:
+        """
+        The work was cancelled: have another worker say so, if there is anything to say and somebody who listens.
+        """
+        may_speak = self._call is not None and self._is_open and not self._is_sending
+        if may_speak:
+            self._data = self._last_words()
+        self._leave_call()
+        if may_speak:
+            self._house.crew.add(self)
+        else:
+            self._end()
 
+    def _leave_call(self) -> None:
+        if self._call is not None:
+            if self._call.deadline is not None:
+                self._house.deadlines.discard(self._number)
+            self._call = None
+        self._is_late = self._is_sending = False
 
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return f"date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
+    def _call_off(self) -> None:
+        if self.scope is not None:
+            self.scope.cancel()
+        elif self._request is None:
+            self._end()
+
+    def _end(self) -> None:
+        self._is_open = False
+        self._request = self._data = None
+        self.wire.close()
+        self._house.forget(self._number)

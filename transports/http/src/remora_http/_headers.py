@@ -35,6 +35,8 @@ _RESERVED = frozenset(
         "x-request-id",
     }
 )
+_MOST_KNOWN = 24
+_MOST_KNOWN_BYTES = 256
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -105,6 +107,37 @@ def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = _decode_name(raw_name), _decode_value(raw_value)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+class HeaderReader:
+    """
+    Reads the headers of one connection's requests, most of which are the same each time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, bytes], tuple[str, str, bool]] = {}
+
+    def read(self, raw: RawHeaders) -> tuple[dict[str, str], dict[str, str]]:
+        """
+        Headers as `decode_headers` gives them, and those of them that are not reserved.
+        """
+        headers: dict[str, str] = {}
+        own: dict[str, str] = {}
+        for pair in raw:
+            name, value, is_own = self._known.get(pair) or self._learn(pair)
+            if name in headers:
+                value = f"{headers[name]}, {value}"
+            headers[name] = value
+            if is_own:
+                own[name] = value
+        return headers, own
+
+    def _learn(self, pair: tuple[bytes, bytes]) -> tuple[str, str, bool]:
+        name = _decode_name(pair[0])
+        found = name, _decode_value(pair[1]), not is_reserved(name)
+        if len(self._known) < _MOST_KNOWN and len(pair[1]) < _MOST_KNOWN_BYTES:
+            self._known[pair] = found
+        return found
 
 
 @lru_cache(maxsize=1024)

@@ -8,22 +8,22 @@ What lives here: the socket, the connections there are, and the end of them all.
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora.errors import ConfigError, Unavailable
-from remora.io import Deadlines, background_tasks, loop_clock
+from remora.io import Crew, Deadlines, background_tasks, loop_clock
 from remora_http._address import parse_local_address
 from remora_http._answering import Responder
-from remora_http._connection import Connection
+from remora_http._connection import Connection, House
 from remora_http._tls import server_context
-from remora_http._wires import SLOW, listener
+from remora_http._wires import Terms, listener
 
 if TYPE_CHECKING:
     import ssl
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1024
 _GRACE = 2.0
-
-_log = logging.getLogger(__name__)
 
 
 class HttpListener:
@@ -76,7 +74,8 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
     address = parse_local_address(endpoint)
     tls = server_context(options) if address.secure else None
     with await _bind(address) as listening:
-        server = _Server(Responder(dispatch, options.max_message_size), address.path)
+        terms = Terms(limit=options.max_message_size, idle=options.idle_timeout, slow=options.slow_timeout)
+        server = _Server(Responder(dispatch, terms.limit), address.path, terms)
         url = f"{replace(address, port=listening.getsockname()[1]).origin}{address.path}"
         async with background_tasks() as tasks:
             tasks.start_soon(server.run, listening, tls)
@@ -102,13 +101,15 @@ class _Server:
     The connections of one socket.
     """
 
-    def __init__(self, responder: Responder, root: str) -> None:
+    def __init__(self, responder: Responder, root: str, terms: Terms) -> None:
+        self._terms = terms
         self._responder = responder
         self._root = root
         self._clock = loop_clock()
         self._deadlines = Deadlines()
+        self._dues = Deadlines()
         self._numbers = count()
-        self._connections: dict[int, tuple[Wire, Connection]] = {}
+        self._connections: dict[int, Connection] = {}
         self._is_stopped = False
         self._is_empty = anyio.Event()
         # Who holds the listener may be cancelled; `stop` ends the server in order.
@@ -122,9 +123,13 @@ class _Server:
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._deadlines.watch, self._expire)
-                    await listener()(listening, tls, self._responder.limit, self._serve)
+                    tasks.start_soon(self._deadlines.watch, self._expire_call)
+                    tasks.start_soon(self._dues.watch, self._expire)
+                    house = self._house(Crew(tasks, Connection.work))
+                    await listener()(listening, tls, self._terms, partial(self._begin, house))
         finally:
+            for connection in self._connections.values():
+                connection.wire.close()
             self.finished.set()
 
     async def stop(self) -> None:
@@ -132,7 +137,7 @@ class _Server:
         End all calls and close all connections, in bounded time.
         """
         self._is_stopped = True
-        for _, connection in tuple(self._connections.values()):
+        for connection in tuple(self._connections.values()):
             connection.stop()
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(_GRACE):
@@ -142,27 +147,36 @@ class _Server:
             self._scope.cancel()
             await self.finished.wait()
 
-    async def _serve(self, wire: Wire) -> None:
-        number, connection = next(self._numbers), Connection(wire, self._responder, self._root)
+    def _house(self, crew: Crew[Connection]) -> House:
+        return House(
+            responder=self._responder,
+            root=self._root,
+            clock=self._clock,
+            deadlines=self._deadlines,
+            crew=crew,
+            forget=self._forget,
+        )
+
+    def _begin(self, house: House, wire: Wire) -> Connection:
+        number = next(self._numbers)
+        connection = self._connections[number] = Connection(number, wire, house)
+        self._dues.add(number, self._clock() + self._terms.slow)
         if self._is_stopped:
-            return wire.close()
-        self._connections[number] = wire, connection
-        self._deadlines.add(number, self._clock() + SLOW)
-        try:
-            await connection.run()
-        except Exception:
-            # One connection's trouble is none of the others'.
-            _log.exception("the connection of %s has ended with an error", wire.peer)
-        finally:
-            del self._connections[number]
-            self._deadlines.discard(number)
-            if not self._connections:
-                self._is_empty.set()
-        return None
+            connection.stop()
+        return connection
+
+    def _forget(self, number: int) -> None:
+        self._dues.discard(number)
+        if self._connections.pop(number, None) is not None and not self._connections:
+            self._is_empty.set()
+
+    def _expire_call(self, number: int) -> None:
+        if (connection := self._connections.get(number)) is not None:
+            connection.expire()
 
     def _expire(self, number: int) -> None:
-        wire, _ = self._connections[number]
-        now = self._clock()
+        wire, now = self._connections[number].wire, self._clock()
         if wire.due <= now:
             wire.expire()
-        self._deadlines.add(number, min(max(wire.due, now + 1), now + SLOW))
+        if number in self._connections:
+            self._dues.add(number, min(max(wire.due, now + 1), now + self._terms.slow))

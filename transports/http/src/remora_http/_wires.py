@@ -6,29 +6,60 @@ What lives here: what a wire is, and the times that it keeps. What must not: wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import sniffio
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from remora_http._request_reader import Request
 
-    Serve = Callable[["Wire"], Coroutine[Any, Any, None]]
-    Listen = Callable[[socket.socket, ssl.SSLContext | None, int, Serve], Awaitable[None]]
+    Begin = Callable[["Wire"], "Answerer"]
+    Listen = Callable[[socket.socket, ssl.SSLContext | None, "Terms", Begin], Awaitable[None]]
 
 HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
-IDLE = 75.0
-"""Seconds for which an idle connection is kept: more than clients keep theirs, so that theirs end first."""
-SLOW = 60.0
-"""Seconds in which a request must have arrived, and a response must be taken."""
 PATIENCE = 0.5
 """Seconds for which a client that is still sending may read why nobody listens any more."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """
+    What clients are held to.
+
+    Attributes:
+        limit: Bytes of a request's body, decoded.
+        idle: Seconds for which an idle connection is kept.
+        slow: Seconds in which a request must have arrived, and a response must be taken.
+    """
+
+    limit: int
+    idle: float
+    slow: float
+
+
+class Answerer(Protocol):
+    """
+    What a wire tells of what happens at it.
+    """
+
+    def go_on(self) -> None:
+        """
+        There is a request to take.
+        """
+        ...
+
+    def hang_up(self) -> None:
+        """
+        The client has gone.
+        """
+        ...
 
 
 class Wire(Protocol):
@@ -45,21 +76,31 @@ class Wire(Protocol):
     identity: str
     due: float
 
-    def when_gone(self, do: Callable[[], object]) -> None:
+    @property
+    def is_over(self) -> bool:
         """
-        Have something done when the client closes the connection.
-        """
-        ...
-
-    async def next_request(self) -> Request | None:
-        """
-        Wait for the next request; None when there is none in time, or the client has gone.
+        Whether no more requests will come.
         """
         ...
 
-    async def send(self, data: bytes) -> None:
+    def take(self) -> Request | None:
         """
-        Write all of it, or nothing to a client that has gone.
+        The next request; None when it has not arrived, and `Answerer.go_on` will be called when it has.
+        """
+        ...
+
+    def write(self, data: bytes) -> bool:
+        """
+        Write what can be written without waiting.
+
+        Returns:
+            Whether that was all; otherwise `flush` has to be awaited before more is written.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """
+        Wait until all is written, or the client has gone.
         """
         ...
 

@@ -1,5 +1,5 @@
 """
-Wires on asyncio: a protocol of the event loop, and a bare future for whoever waits.
+Wires on asyncio: a protocol of the event loop, from whose callbacks requests are taken.
 """
 
 from __future__ import annotations
@@ -12,38 +12,32 @@ import anyio
 
 from remora.tls import identity_of
 from remora_http._request_reader import RequestReader
-from remora_http._wires import CONTINUE, HANDSHAKE, IDLE, PATIENCE, SLOW, place
+from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable
 
     from remora_http._request_reader import Request
-    from remora_http._wires import Serve
+    from remora_http._wires import Answerer, Begin, Terms
 
 
-async def listen(listening: socket.socket, tls: ssl.SSLContext | None, limit: int, serve: Serve) -> None:
+async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Terms, begin: Begin) -> None:
     """
-    Accept connections until it is cancelled, and let each be served in a task of its own.
+    Accept connections until it is cancelled.
     """
     loop = asyncio.get_running_loop()
-    async with anyio.create_task_group() as tasks:
-
-        def begin(wire: ProtocolWire) -> None:
-            tasks.start_soon(serve, wire)
-
-        with anyio.CancelScope(shield=True):  # cancelled here, asyncio would forget to watch the socket no longer
-            server = await loop.create_server(
-                lambda: ProtocolWire(loop, limit, begin),
-                sock=listening,
-                ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE if tls else None,
-            )
-        try:
-            await anyio.sleep_forever()
-        finally:
-            server.close()
+    with anyio.CancelScope(shield=True):  # cancelled here, asyncio would forget to watch the socket no longer
+        server = await loop.create_server(
+            lambda: ProtocolWire(loop, terms, begin),
+            sock=listening,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE if tls else None,
+        )
+    try:
+        await anyio.sleep_forever()
+    finally:
+        server.close()
 
 
 class ProtocolWire(asyncio.Protocol):
@@ -51,56 +45,64 @@ class ProtocolWire(asyncio.Protocol):
     A wire that the event loop hands its bytes to.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int, begin: Callable[[ProtocolWire], None]) -> None:
+    _transport: asyncio.Transport
+    _answerer: Answerer
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, terms: Terms, begin: Begin) -> None:
         self.peer = self.identity = ""
-        self.due = loop.time() + IDLE
+        self.due = loop.time() + terms.idle
         self._loop = loop
-        self._reader = RequestReader(limit)
+        self._terms = terms
+        self._reader = RequestReader(terms.limit)
         self._begin = begin
-        self._is_gone = self._is_held = False
-        self._tell_gone: Callable[[], object] = _nothing
-        self._waiter: asyncio.Future[None] | None = None
+        self._is_gone = self._is_held = self._is_resting = False
         self._room: asyncio.Future[None] | None = None
 
-    def when_gone(self, do: Callable[[], object]) -> None:
+    @property
+    def is_over(self) -> bool:
         """
-        Have something done when the client closes the connection.
+        Whether no more requests will come.
         """
-        self._tell_gone = do
+        return self._is_gone or (self._reader.is_ended and not self._reader.requests)
 
-    async def next_request(self) -> Request | None:
+    def take(self) -> Request | None:
         """
-        Wait for the next request; None when there is none in time, or the client has gone.
+        The next request; None when it has not arrived, and `Answerer.go_on` will be called when it has.
         """
         requests = self._reader.requests
-        if not requests and not self._is_gone and not self._reader.is_ended:
-            await self._wait_for_request()
+        if not requests:
+            self._rest()
+            return None
+        self._is_resting = False
         self.due = math.inf
         if self._is_held:
             self._is_held = False
             self._transport.resume_reading()
-        return requests.popleft() if requests else None
+        return requests.popleft()
 
-    async def send(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """
-        Write all of it, or nothing to a client that has gone.
+        Write what can be written without waiting.
         """
         self._transport.write(data)
+        return self._room is None
+
+    async def flush(self) -> None:
+        """
+        Wait until all is written, or the client has gone.
+        """
         if self._room is not None:
-            self.due = self._loop.time() + SLOW
+            self.due = self._loop.time() + self._terms.slow
             await self._room
 
     async def linger(self) -> None:
         """
         Give a client that is still sending a moment to read what it was told.
         """
-        if not self._reader.is_cut or self._is_gone:
-            return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._waiter = self._loop.create_future()
-        with anyio.move_on_after(PATIENCE):
-            await self._waiter
+        if self._reader.is_cut and not self._is_gone:
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            await anyio.sleep(PATIENCE)
 
     def expire(self) -> None:
         """
@@ -108,7 +110,7 @@ class ProtocolWire(asyncio.Protocol):
         """
         if self._room is None and self._reader.is_amid:
             self._reader.expire()
-            self._wake()
+            self._answerer.go_on()
         else:
             self.close()
 
@@ -124,17 +126,18 @@ class ProtocolWire(asyncio.Protocol):
         self.peer = place(transport.get_extra_info("peername"))
         if (secured := transport.get_extra_info("ssl_object")) is not None:
             self.identity = identity_of(secured.getpeercert())
-        self._begin(self)
+        self._answerer = self._begin(self)
+        self._rest()
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         reader.feed(data)
         if reader.requests:
-            self._wake()
+            self._answerer.go_on()
             if reader.is_full and not self._is_held:
                 self._is_held = True
                 self._transport.pause_reading()
-        elif reader.wants_continue and self._waiter is not None:
+        elif self._is_resting and reader.wants_continue:
             self._encourage()
 
     def eof_received(self) -> None:
@@ -152,30 +155,17 @@ class ProtocolWire(asyncio.Protocol):
         if room is not None and not room.done():
             room.set_result(None)
 
-    async def _wait_for_request(self) -> None:
-        self.due = self._loop.time() + (SLOW if self._reader.is_amid else IDLE)
+    def _rest(self) -> None:
+        self._is_resting = True
+        self.due = self._loop.time() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
         self._encourage()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def _encourage(self) -> None:
         if self._reader.wants_continue:
             self._reader.wants_continue = False
             self._transport.write(CONTINUE)
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     def _leave(self) -> None:
         if not self._is_gone:
             self._is_gone = True
-            self._tell_gone()
-            self._wake()
-
-
-def _nothing() -> None:
-    pass
+            self._answerer.hang_up()

@@ -1,57 +1,63 @@
 """
-Wires on trio: a bare socket, a task that reads it, and a bare reschedule for whoever waits.
+Wires on trio: a bare socket, and a task that reads it.
 
 TLS goes through trio's stream.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
 
 from remora.tls import identity_of
 from remora_http._request_reader import RequestReader
-from remora_http._wires import CONTINUE, HANDSHAKE, IDLE, PATIENCE, SLOW, place
+from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
     from remora_http._request_reader import Request
-    from remora_http._wires import Serve
+    from remora_http._wires import Answerer, Begin, Terms
 
 _CHUNK = 64 * 1024
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
+_log = logging.getLogger(__name__)
 
-async def listen(listening: socket.socket, tls: ssl.SSLContext | None, limit: int, serve: Serve) -> None:
+
+async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Terms, begin: Begin) -> None:
     """
-    Accept connections until it is cancelled, and let each be served in a task of its own.
+    Accept connections until it is cancelled, and read each in a task of its own.
     """
 
     async def handle(stream: trio.SocketStream) -> None:
-        wire = SocketWire(stream, limit) if tls is None else await _secure(stream, tls, limit)
-        if wire is not None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(wire.read)
-                await serve(wire)
-                nursery.cancel_scope.cancel()
+        # Trio's own socket goes through the scheduler once more with every read and write.
+        bare = socket.socket(fileno=stream.socket.detach())
+        bare.setblocking(False)
+        try:
+            wire = await _secure(bare, tls, terms) if tls is not None else SocketWire(bare, terms)
+            if wire is not None:
+                await wire.run(begin)
+        finally:
+            _close(bare)
 
     await trio.serve_listeners(handle, [trio.SocketListener(trio.socket.from_stdlib_socket(listening))])
 
 
-async def _secure(stream: trio.SocketStream, tls: ssl.SSLContext, limit: int) -> TlsWire | None:
+async def _secure(bare: socket.socket, tls: ssl.SSLContext, terms: Terms) -> TlsWire | None:
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(bare))
     secured = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
     try:
         with trio.move_on_after(HANDSHAKE):
             await secured.do_handshake()
-            return TlsWire(stream, secured, limit)
+            return TlsWire(bare, secured, terms)
     except _GONE:
         pass
-    stream.socket.close()
     return None
 
 
@@ -60,82 +66,92 @@ class SocketWire:
     A wire over a socket.
     """
 
-    def __init__(self, stream: trio.SocketStream, limit: int) -> None:
-        self.peer = place(stream.socket.getpeername())
+    _answerer: Answerer
+
+    def __init__(self, connected: socket.socket, terms: Terms) -> None:
+        self.peer = place(_name_of_peer(connected))
         self.identity = ""
-        self.due = trio.current_time() + IDLE
-        self._socket = stream.socket
-        self._reader = RequestReader(limit)
-        self._is_gone = self._is_sending = False
-        self._tell_gone: Callable[[], object] = _nothing
-        self._waiter: trio.lowlevel.Task | None = None
+        self.due = trio.current_time() + terms.idle
+        self._socket = connected
+        self._clock = trio.lowlevel.current_clock().current_time
+        self._terms = terms
+        self._reader = RequestReader(terms.limit)
+        self._is_gone = self._is_resting = self._may_hold_more = False
+        self._unsent = b""
         self._room = trio.Event()
 
-    def when_gone(self, do: Callable[[], object]) -> None:
+    @property
+    def is_over(self) -> bool:
         """
-        Have something done when the client closes the connection.
+        Whether no more requests will come.
         """
-        self._tell_gone = do
+        return self._is_gone or (self._reader.is_ended and not self._reader.requests)
 
-    async def read(self) -> None:
+    async def run(self, begin: Begin) -> None:
         """
         Hand what arrives to the reader, until the client has gone.
         """
+        self._answerer = begin(self)
+        self._rest()
         try:
-            while data := await self._receive():
-                self._reader.feed(data)
-                if self._reader.requests:
-                    self._wake()
-                    await self._hold()
-                elif self._reader.wants_continue and self._waiter is not None:
-                    await self._encourage()
+            await self._read()
         except _GONE:
             pass
-        self._is_gone = True
-        self._tell_gone()
-        self._wake()
+        except Exception:
+            # One connection's trouble is none of the others'.
+            _log.exception("the connection of %s has ended with an error", self.peer)
+        finally:
+            self._is_gone = True
+            self._answerer.hang_up()
 
-    async def next_request(self) -> Request | None:
+    def take(self) -> Request | None:
         """
-        Wait for the next request; None when there is none in time, or the client has gone.
+        The next request; None when it has not arrived, and `Answerer.go_on` will be called when it has.
         """
         requests = self._reader.requests
-        if not requests and not self._is_gone and not self._reader.is_ended:
-            self.due = trio.current_time() + (SLOW if self._reader.is_amid else IDLE)
-            await self._encourage()
-            await self._park()
+        if not requests:
+            self._rest()
+            return None
+        self._is_resting = False
         self.due = math.inf
         self._room.set()
-        return requests.popleft() if requests else None
+        return requests.popleft()
 
-    async def send(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """
-        Write all of it, or nothing to a client that has gone.
+        Write what can be written without waiting.
         """
-        self._is_sending = True
-        self.due = trio.current_time() + SLOW
-        try:
-            await self._send(data)
-        except _GONE:
-            self._is_gone = True
-        self._is_sending = False
+        self._unsent = self._unsent + data if self._unsent else data
+        self._send_some()
+        return not self._unsent
+
+    async def flush(self) -> None:
+        """
+        Wait until all is written, or the client has gone.
+        """
+        self.due = self._clock() + self._terms.slow
+        while self._unsent:
+            try:
+                await trio.lowlevel.wait_writable(self._socket)
+            except _GONE:
+                self._unsent = b""
+            self._send_some()
 
     async def linger(self) -> None:
         """
         Give a client that is still sending a moment to read what it was told.
         """
         if self._reader.is_cut and not self._is_gone:
-            with trio.move_on_after(PATIENCE):
-                self._finish()
-                await self._park()
+            self._finish()
+            await trio.sleep(PATIENCE)
 
     def expire(self) -> None:
         """
         Give up what has not happened in time.
         """
-        if self._reader.is_amid and not self._is_sending:
+        if self._reader.is_amid and not self._unsent:
             self._reader.expire()
-            self._wake()
+            self._answerer.go_on()
         else:
             self.close()
 
@@ -143,46 +159,55 @@ class SocketWire:
         """
         Close the connection.
         """
-        self._socket.close()
+        _close(self._socket)
+
+    async def _read(self) -> None:
+        reader = self._reader
+        while data := await self._receive():
+            reader.feed(data)
+            if reader.requests:
+                self._answerer.go_on()
+                while reader.is_full:
+                    self._room = trio.Event()
+                    await self._room.wait()
+            elif self._is_resting and reader.wants_continue:
+                self._encourage()
 
     async def _receive(self) -> bytes:
-        return await self._socket.recv(_CHUNK)
+        if self._may_hold_more:
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.wait_readable(self._socket)
+        while True:
+            try:
+                data = self._socket.recv(_CHUNK)
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_readable(self._socket)
+            else:
+                self._may_hold_more = len(data) == _CHUNK
+                return data
 
-    async def _send(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest := rest[await self._socket.send(rest) :]:
+    def _send_some(self) -> None:
+        try:
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except (BlockingIOError, InterruptedError):
             pass
+        except OSError:
+            self._unsent = b""
 
     def _finish(self) -> None:
-        try:
+        with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            self._is_gone = True
 
-    async def _hold(self) -> None:
-        while self._reader.is_full:
-            self._room = trio.Event()
-            await self._room.wait()
+    def _rest(self) -> None:
+        self._is_resting = True
+        self.due = self._clock() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
+        self._encourage()
 
-    async def _encourage(self) -> None:
+    def _encourage(self) -> None:
         if self._reader.wants_continue:
             self._reader.wants_continue = False
-            await self._send(CONTINUE)
-
-    async def _park(self) -> None:
-        if self._reader.requests or self._is_gone:
-            return
-        self._waiter = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._unpark)
-
-    def _unpark(self, _: object) -> trio.lowlevel.Abort:
-        self._waiter = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            trio.lowlevel.reschedule(waiter)
+            self.write(CONTINUE)
 
 
 class TlsWire(SocketWire):
@@ -190,20 +215,56 @@ class TlsWire(SocketWire):
     A wire over TLS.
     """
 
-    def __init__(self, stream: trio.SocketStream, secured: trio.SSLStream[trio.SocketStream], limit: int) -> None:
-        super().__init__(stream, limit)
+    def __init__(self, connected: socket.socket, secured: trio.SSLStream[trio.SocketStream], terms: Terms) -> None:
+        super().__init__(connected, terms)
         self.identity = identity_of(secured.getpeercert())
         self._stream = secured
+        self._turn = trio.Lock()
+
+    async def run(self, begin: Begin) -> None:
+        """
+        Hand what arrives to the reader, until the client has gone.
+        """
+        async with trio.open_nursery() as self._nursery:
+            await super().run(begin)
+
+    def write(self, data: bytes) -> bool:
+        """
+        Leave all to `flush`.
+        """
+        self._unsent += data
+        return False
+
+    async def flush(self) -> None:
+        """
+        Wait until all is written, or the client has gone.
+        """
+        self.due = self._clock() + self._terms.slow
+        async with self._turn:
+            unsent, self._unsent = self._unsent, b""
+            with suppress(*_GONE):
+                await self._stream.send_all(unsent)
 
     async def _receive(self) -> bytes:
         return bytes(await self._stream.receive_some(_CHUNK))
 
-    async def _send(self, data: bytes) -> None:
-        await self._stream.send_all(data)
-
     def _finish(self) -> None:
         pass  # half a connection cannot be closed under TLS
 
+    def _encourage(self) -> None:
+        super()._encourage()
+        if self._unsent:
+            self._nursery.start_soon(self.flush)
 
-def _nothing() -> None:
-    pass
+
+def _close(connected: socket.socket) -> None:
+    if connected.fileno() >= 0:
+        trio.lowlevel.notify_closing(connected)
+        connected.close()
+
+
+def _name_of_peer(connected: socket.socket) -> object:
+    try:
+        return connected.getpeername()
+    except OSError:  # it has gone before it was looked at
+        return None

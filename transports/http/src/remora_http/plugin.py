@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count
+from remora.values import Count, Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,9 @@ class Options:
             with it, a client must show a certificate.
         cert_file: The certificate that this side shows, with its chain. Needed to serve https.
         key_file: The key of that certificate.
+        idle_timeout: When serving: for how long an idle connection is kept. It is more than clients keep theirs, so
+            that theirs end first.
+        slow_timeout: When serving: in which time a request must have arrived, and a response must be taken.
         server_name: The name that the server's certificate must carry, when it is not the endpoint's host.
         trust_env: Whether the proxy variables of the environment are obeyed.
         health_check: Its `endpoint` is a path or an address to GET for health, where any 2xx answer means healthy;
@@ -48,6 +51,8 @@ class Options:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    idle_timeout: Duration = 75.0
+    slow_timeout: Duration = 60.0
     server_name: str = ""
     trust_env: bool = False
     health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)

@@ -65,9 +65,19 @@ def command(output: Output, config: str, listen: str, watch: bool, admin_token_f
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)  # how much is said is for `log_level` to say
     host, port = _address(listen)
-    token = None if admin_token_file is None else Secret(Path(admin_token_file).read_text(encoding="utf-8").strip())
+    token = None if admin_token_file is None else _secret_in(Path(admin_token_file))
     process = Host(config, host=host, port=port, watch=watch, admin_token=token)
     anyio.run(partial(process.run, partial(_announce, output)), backend=backend)
+
+
+def _secret_in(file: Path) -> Secret:
+    try:
+        secret = Secret(file.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--admin-token-file: {file} cannot be read as text") from error
+    if not secret:
+        raise ConfigError(f"--admin-token-file: {file} is empty, and everybody could send that")
+    return secret
 
 
 def _address(listen: str) -> tuple[str, int]:

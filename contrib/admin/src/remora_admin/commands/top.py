@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 _HELP = """
 Watch a running host in a terminal.
 
-URL is what `remora run` says when it starts. On a terminal the table is drawn
-anew until you press Ctrl-C; elsewhere, with --once or with --json it is
-printed once.
+URL is what `remora run` says when it starts; it can be left out where that is
+http://127.0.0.1:9091/. On a terminal the table is drawn anew until you press
+Ctrl-C; elsewhere, with --once or with --json it is printed once.
 """
 
 
 @remora_command("top", help=_HELP, short_help="Watch a running host in a terminal.")
 @click.argument("url", default="http://127.0.0.1:9091/")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds.")
-@click.option("--once", is_flag=True, help="Print once.")
+@click.option(
+    "--interval",
+    metavar="S",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@click.option("--once", is_flag=True, help="Print the table once, and end.")
 def command(output: Output, url: str, interval: float, once: bool) -> None:
     """
     Ask and draw.

@@ -58,7 +58,14 @@ def _timeout(context: click.Context, param: click.Parameter, value: float | None
 @click.argument("words", metavar="[METHOD] JSON", nargs=-1, required=True)
 @click.option("--service", metavar="NAME", help="The service; by default the configured one.")
 @click.option("--timeout", metavar="S", type=float, callback=_timeout, help="Seconds that the call may take.")
-@click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, callback=_header, help="Repeatable.")
+@click.option(
+    "--header",
+    "headers",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_header,
+    help="A header of the call; repeatable.",
+)
 @backend_option
 def command(
     output: Output,

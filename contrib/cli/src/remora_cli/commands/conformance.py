@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import tomllib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,15 @@ _HELP = """
 Check an extension against the contract of its kind.
 
 TARGET is MODULE:OBJECT: a spec, a function that returns specs (a hook), or
-for a transport its class, if that is made without arguments. The exit code is
-1 when a claim does not hold.
+for a transport its class, if that is made without arguments. It is built with
+its default options and those that --option gives: a VALUE as in TOML, where
+text needs no quotes. The exit code is 1 when a claim does not hold.
 
 \b
   remora conformance transport acme_tcp.plugin:remora_register_transports
   remora conformance transport my_module:MyTransport --scheme my
   remora conformance balancer my_module:spec
+  remora conformance exporter acme.plugin:spec --option port=9099
 """
 
 
@@ -52,14 +55,26 @@ class _NoOptions:
 @click.argument("kind", type=click.Choice(sorted(CONTRACTS)))
 @click.argument("target", callback=lambda context, param, value: parse_targets(context, param, [value])[0])
 @click.option("--scheme", metavar="NAME", help="The URL scheme of a transport's class; by default its name.")
+@click.option("--only", metavar="NAME", help="Which one, of a function that returns several.")
+@click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="An option to build it with; repeatable.")
 @backend_option
-def command(output: Output, kind: str, target: tuple[str, str], scheme: str | None, backend: str) -> None:
+def command(
+    output: Output,
+    kind: str,
+    target: tuple[str, str],
+    scheme: str | None,
+    only: str | None,
+    options: tuple[str, ...],
+    backend: str,
+) -> None:
     """
     Check and report.
     """
     logging.getLogger("remora").setLevel(logging.CRITICAL)  # some claims are about what fails
-    specs = _specs(kind, find_target(*target), ":".join(target), scheme)
-    found = {spec.name: run(partial(examine, kind, spec), backend=backend) for spec in specs}
+    where = ":".join(target)
+    specs = _named(_specs(kind, find_target(*target), where, scheme), where, only)
+    values = dict(map(_value, options)) or None
+    found = {spec.name: run(partial(examine, kind, spec, values), backend=backend) for spec in specs}
     is_broken = any(finding.problem for findings in found.values() for finding in findings)
     if output.as_json:
         output.document({"kind": kind, "conforms": not is_broken, "findings": found})
@@ -78,6 +93,26 @@ def _print(output: Output, kind: str, found: dict[str, list[Finding]]) -> None:
                 output.line(f"          {finding.problem}")
         kept = sum(not finding.problem for finding in findings)
         output.line(f"{kept} of {len(findings)} claims hold")
+
+
+def _value(text: str) -> tuple[str, object]:
+    """
+    One option, as the configuration would say it.
+    """
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param_hint="'--option'")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _named(specs: Sequence[Any], where: str, only: str | None) -> Sequence[Any]:
+    chosen = [spec for spec in specs if only in (None, spec.name)]
+    if not chosen:
+        raise ConfigError(f"{where} has no {only!r}; there are: {', '.join(spec.name for spec in specs)}")
+    return chosen
 
 
 def _specs(kind: str, found: object, where: str, scheme: str | None) -> Sequence[Any]:

@@ -31,7 +31,14 @@ process under a call and waits for it to return. Nothing is left behind.
 
 
 @remora_command("demo", help=_HELP, short_help="See plugins work over every transport, and one die and return.")
-@click.option("--calls", metavar="N", type=click.IntRange(1, 100_000), default=200, show_default=True, help="For each.")
+@click.option(
+    "--calls",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    default=200,
+    show_default=True,
+    help="Calls over each transport.",
+)
 @backend_option
 def command(output: Output, calls: int, backend: str) -> None:
     """

@@ -57,7 +57,13 @@ command = click.Group("security", help=_HELP, short_help="Pin programs, and veri
 
 @remora_command("pin", help=_PIN, short_help="Write the hashes of all programs into the allow-list.")
 @click.argument("config", type=click.Path())
-@click.option("--output", "file", type=click.Path(dir_okay=False), help="The list, if not the configuration's.")
+@click.option(
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The list to write, if not the configuration's.",
+)
 @click.option("--keep", is_flag=True, help="Keep the hashes that are there already, beside the new ones.")
 def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     """

@@ -45,7 +45,12 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
 @remora_command("serve", help=_HELP, short_help="Serve Python objects as a plugin.")
 @click.argument("targets", metavar="MODULE:OBJECT...", nargs=-1, required=True, callback=parse_targets)
 @click.option(
-    "--listen", metavar="ADDRESS", multiple=True, envvar="REMORA_LISTEN", show_envvar=True, help="Where; repeatable."
+    "--listen",
+    metavar="ADDRESS",
+    multiple=True,
+    envvar="REMORA_LISTEN",
+    show_envvar=True,
+    help="Where to serve, such as http://127.0.0.1:8000, unix:run/x.sock or stdio:; repeatable.",
 )
 @backend_option
 @click.option(
@@ -54,7 +59,7 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
     type=click.IntRange(min=1),
     default=ServeOptions().max_concurrent_calls,
     show_default=True,
-    help="Calls answered at once.",
+    help="How many calls are answered at the same time.",
 )
 @click.option(
     "--drain-timeout",
@@ -62,7 +67,7 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
     type=click.FloatRange(min=0),
     default=ServeOptions().drain_timeout,
     show_default=True,
-    help="Seconds for calls under way when it is to stop.",
+    help="Seconds that calls under way may take when it is to stop.",
 )
 @click.option(
     "--auth",

@@ -1,0 +1,140 @@
+"""
+How soon a changed file is known, beside a bare watchfiles that watches the same kind of folder and reads the file.
+
+    python -m benchmarks.watching [--changes N] [--backend asyncio trio]
+
+Files are replaced by renaming; ours and the peer's change in turns, so that whatever else the machine does meets both.
+Ours waits until the content has been the same for a tenth of a second and parses it; the peer reports what it reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import statistics
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import anyio
+from watchfiles import awatch
+
+from benchmarks.rounds import environment, load, spread
+from remora._watch import content_of, watch_config
+from remora.config import LoadedConfig
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+    from remora import ConfigError
+
+WITHIN = 0.5
+"""Seconds until a change is known: half of them at most."""
+
+
+async def bare(
+    file: Path, send: MemoryObjectSendStream[object], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """
+    What one would write without Remora.
+    """
+    task_status.started()
+    async for _ in awatch(file.parent, recursive=False):
+        await send.send(int((await anyio.Path(file).read_text()).split()[-1]))
+
+
+async def ours(
+    file: Path, send: MemoryObjectSendStream[object], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """
+    What a manager does with `watch=True`, without the reload.
+    """
+
+    async def report(found: LoadedConfig | ConfigError) -> None:
+        assert isinstance(found, LoadedConfig), found
+        await send.send(found.config.plugins["p"].instances)
+
+    await watch_config(file, report, known=content_of(file), rescan=3600, task_status=task_status)
+
+
+async def measure(changes: int) -> dict[str, list[float]]:
+    """
+    The seconds from each change to its report, by who reported it.
+    """
+    taken: dict[str, list[float]] = {"remora": [], "watchfiles": []}
+    with tempfile.TemporaryDirectory() as folder:
+        async with anyio.create_task_group() as group:
+            places = {}
+            for name, watch in (("remora", ours), ("watchfiles", bare)):
+                send, receive = anyio.create_memory_object_stream[object](99)
+                (Path(folder) / name).mkdir()
+                file = Path(folder) / name / "remora.toml"
+                put(file, 1)
+                await group.start(watch, file, send)
+                places[name] = file, receive
+            await anyio.sleep(0.5)  # a bare watch does not say when it has begun
+            for number in range(2, changes + 2):
+                for name, (file, receive) in places.items():
+                    taken[name].append(await change(file, receive, number))
+            group.cancel_scope.cancel()
+    return taken
+
+
+async def change(file: Path, receive: MemoryObjectReceiveStream[object], number: int) -> float:
+    """
+    Change a file, and wait until that is known.
+    """
+    begun = monotonic()
+    put(file, number)
+    with anyio.fail_after(30):
+        while await receive.receive() != number:
+            pass
+    return monotonic() - begun
+
+
+def put(file: Path, number: int) -> None:
+    """
+    Replace it.
+    """
+    new = file.with_name(".new")
+    new.write_text(f'[plugins.p]\nendpoint = "http://h"\ninstances = {number}\n')
+    os.replace(new, file)
+
+
+def main() -> int:
+    """
+    Measure and print; 1 when half of the changes were known too late.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.watching", description="how soon a change is known")
+    parser.add_argument("--changes", type=int, default=30, help="how many of each")
+    parser.add_argument("--backend", nargs="+", default=["asyncio", "trio"], choices=["asyncio", "trio"])
+    options = parser.parse_args()
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    print(environment("remora", "watchfiles"))
+    print(f"load before: {load()}")
+    are_met = [
+        show(backend, anyio.run(partial(measure, options.changes), backend=backend)) for backend in options.backend
+    ]
+    print(f"load after:  {load()}")
+    return 0 if all(are_met) else 1
+
+
+def show(backend: str, taken: dict[str, list[float]]) -> bool:
+    """
+    Print the figures of an event loop; whether they are good enough.
+    """
+    is_met = statistics.median(taken["remora"]) < WITHIN
+    for name, seconds in taken.items():
+        print(f"{backend}: {name:<11} {spread(seconds, 3)} s from a change to its report")
+    late = sum(each >= WITHIN for each in taken["remora"])
+    print(f"{'met' if is_met else 'MISSED'}: at most {WITHIN:g} s; {late} of {len(taken['remora'])} took longer")
+    return is_met
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""
+Whether a manager counts, and on which terms; both may change while it runs.
+
+What lives here: switching. What must not: counting (see `_meters`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora._built_in import BUILT_IN
+from remora._meters import Meters
+from remora.metrics import MetricsRegistry
+
+if TYPE_CHECKING:
+    from remora._conduct import Conduct
+    from remora._events import EventBus
+    from remora._fleet import Fleet
+    from remora.config import MetricsConfig
+
+
+class Metering:
+    """
+    The counting of one manager.
+
+    Args:
+        config: What its `[metrics]` says at first.
+        fleet: Its plugins.
+        bus: Its events.
+        conduct: The record of how extensions behave.
+
+    Attributes:
+        registry: Where it counts.
+    """
+
+    def __init__(self, config: MetricsConfig, fleet: Fleet, bus: EventBus, conduct: Conduct) -> None:
+        self._fleet = fleet
+        self._bus = bus
+        self._conduct = conduct
+        self.registry = MetricsRegistry(
+            config.export_interval,
+            config.batch_size,
+            max_series=config.max_series,
+            export_timeout=config.export_timeout,
+        )
+        self._switch(config.enabled)
+
+    def follow(self, config: MetricsConfig) -> None:
+        """
+        Move to what another configuration says.
+        """
+        self.registry.retune(
+            export_interval=config.export_interval,
+            batch_size=config.batch_size,
+            max_series=config.max_series,
+            export_timeout=config.export_timeout,
+        )
+        self._switch(config.enabled)
+
+    def closing(self) -> None:
+        """
+        The manager shuts down: what has been counted is still to be exported.
+        """
+        if self._fleet.meters is not None:
+            self._fleet.meters.closing()
+
+    def _switch(self, is_wanted: bool) -> None:
+        """
+        Count or do not; what is counted anew begins at 0.
+        """
+        if is_wanted is (self._fleet.meters is not None):
+            return
+        meters = Meters(self.registry) if is_wanted else None
+        self._bus.count = None if meters is None else meters.observe
+        self._conduct.count = None if meters is None else meters.fault
+        self._fleet.count_with(meters)
+        if meters is None:
+            for metric in BUILT_IN:
+                self.registry.remove(metric.name)

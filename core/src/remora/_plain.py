@@ -1,0 +1,25 @@
+"""
+Other people's words, made fit for logs and terminals.
+
+What lives here: text to text. What must not: where it goes.
+"""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = "[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+
+
+def printable(text: str, *, most: int | None = None) -> str:
+    """
+    A text in one line that does nothing to a terminal: line breaks, control characters, and those that turn the order
+    of letters around are escaped.
+
+    Args:
+        text: Somebody's words.
+        most: The most characters of them; what is beyond is left out.
+    """
+    if most is not None and len(text) > most:
+        return f"{printable(text[:most])} ..."
+    return re.sub(_UNSAFE, lambda found: found[0].encode("unicode_escape").decode(), text)

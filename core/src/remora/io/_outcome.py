@@ -1,0 +1,44 @@
+"""
+How a call ends that waits for its answer: with the bytes of a response, or with an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora.errors import InvalidReply, RemoraError
+from remora.wire import decode_response
+
+if TYPE_CHECKING:
+    from remora.io._loop import Waiter
+    from remora.types import Reply
+
+
+def tell(waiter: Waiter, answer: bytes | RemoraError) -> None:
+    """
+    Wake who waits. One that is being cancelled hears nothing any more.
+    """
+    if not waiter.done():
+        waiter.set_result(answer)
+
+
+def outcome(answer: bytes | RemoraError, content_type: str) -> Reply:
+    """
+    The reply in an answer.
+
+    Args:
+        answer: What was told.
+        content_type: The format of the request.
+
+    Raises:
+        RemoraError: There is none, or it is an error.
+    """
+    if isinstance(answer, RemoraError):
+        raise answer
+    try:
+        reply = decode_response(answer, content_type)
+    except ValueError as error:
+        raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
+    if isinstance(reply, RemoraError):
+        raise reply
+    return reply

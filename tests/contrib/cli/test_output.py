@@ -1,0 +1,59 @@
+"""
+What is printed has come from plugins, which are no friends of the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from remora import PluginError
+from remora_cli._errors import explain
+from remora_cli.toolkit import Output, make_table, print_table, styled
+
+HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202ee\x7ff"
+FORBIDDEN = set(HOSTILE) - set("abcdef[]0123;titleJm")
+
+
+def test_no_word_of_a_plugin_reaches_the_terminal_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    In lines, notes, errors, tracebacks, JSON and tables.
+    """
+    error = PluginError(f"{HOSTILE}\nroot: all is well", details={"a": HOSTILE})
+    for output in (Output(is_debug=True), Output(as_json=True)):
+        output.line(HOSTILE)
+        output.note(HOSTILE)
+        output.document({"a": HOSTILE})
+        output.failed(explain(error), error)
+    table = make_table("heading")
+    table.add_row(HOSTILE)
+    table.add_row(styled(HOSTILE, "bold"))
+    print_table(table)
+    shown = capsys.readouterr()
+
+    assert FORBIDDEN == {character for character in HOSTILE if not character.isprintable()}
+    assert not FORBIDDEN & {*shown.out, *shown.err}
+    assert 4 <= shown.out.count("\\x1b[31m")
+    assert "\nroot" not in shown.err.replace("\nroot: all is well\n", "", 1)  # the one in the traceback
+
+
+def test_json_of_a_hostile_text_is_still_that_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Only written otherwise.
+    """
+    Output().document({"a": HOSTILE})
+
+    assert {"a": HOSTILE} == json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("cell", ["[bold]x[/bold]", "[/nothing]", "[link=http://evil.example]x[/link]"])
+def test_a_cell_of_a_table_is_no_markup(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A message of a plugin neither makes a link nor ends the table with an error.
+    """
+    table = make_table("heading")
+    table.add_row(cell)
+    print_table(table)
+
+    assert cell in capsys.readouterr().out

@@ -1,0 +1,60 @@
+"""
+Watching the allow-list while a program runs: who takes a hash out of it wants to know where that still runs.
+
+What lives here: when to look, and what to tell. What must not: what the list means (see `_guard`).
+
+Nobody is ended for it: calls are under way, and the next start is refused anyhow. A look costs one `stat`, so that it
+needs no thread and no watcher for each process; a change counts once it was there at two looks, so that nobody is told
+about the moment between two renames.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from remora.security import Decision
+    from remora_exec._guard import Guard, Verdict
+
+_logger = logging.getLogger(__name__)
+
+_INTERVAL = 1.0
+
+
+class Admission:
+    """
+    A program that was let in, and whether it still would be.
+    """
+
+    def __init__(self, guard: Guard, verdict: Verdict) -> None:
+        self._guard = guard
+        self._verdict = verdict
+        self._is_good = not verdict.decision.reasons
+
+    async def watch(self) -> None:
+        """
+        Tell whenever the list takes the program out or in again, until it is cancelled.
+        """
+        seen: object = object()
+        known: object = object()  # the list may have changed since the program was looked at
+        while self._guard.has_list:
+            await anyio.sleep(_INTERVAL)
+            before, seen = seen, self._guard.version_of_list()
+            if before == seen != known:
+                known = seen
+                self._compare(await anyio.to_thread.run_sync(self._guard.review, self._verdict))
+
+    def _compare(self, decision: Decision) -> None:
+        was_good, self._is_good = self._is_good, not decision.reasons
+        if was_good == self._is_good:
+            return
+        self._guard.note(self._verdict, "allowed" if self._is_good else "revoked", decision.reasons)
+        who = f"plugin {self._guard.plugin!r}: {self._verdict.path}, which runs,"
+        if self._is_good:
+            _logger.info("%s may be started again", who)
+        else:
+            _logger.warning("%s would not be started any more: %s", who, "; ".join(decision.reasons))
