@@ -44,7 +44,7 @@ def test_what_is_counted_does_not_depend_on_what_the_clock_shows(steps: list[int
             clock.advance(step / 8)
             window.add(0)
 
-        assert windows[0].roll() == windows[1].roll()
+        assert [windows[0].peek(0)] == [windows[1].peek(0)] == windows[0].roll() == windows[1].roll()
 
 
 def test_everything_is_gone_after_the_window() -> None:

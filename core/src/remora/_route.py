@@ -131,14 +131,19 @@ class Route:
         self.bucket.retune(config.rate_limit)
         self.config, self.balancing = config, balancing
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """
         Let calls in again after they were drained.
+
+        Returns:
+            Whether they were.
         """
+        was_drained = self.calls.state is not _OPEN
         self.is_cut = False
         for each in self.instances:
             each.reopen()
         self.calls.resume()
+        return was_drained
 
     def doze(self, opener: Callable[[], None]) -> None:
         """

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from remora.reload import PluginPlan, ReloadOptions
 
 _CLEANING = 5.0
+_UNDONE = "the reload that it was opened for is not in force"
 
 
 class Transition:
@@ -45,13 +46,15 @@ class Transition:
         fleet: The plugins.
         config: The configuration that is to be in force; it has been checked.
         options: How.
+        cause: Who wants it.
     """
 
-    def __init__(self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions) -> None:
+    def __init__(self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions, cause: str) -> None:
         self._fleet = fleet
         self._former = fleet.config
         self._config = config
         self._options = options
+        self._cause = cause
         self._diff = compare(fleet.config, config)
         self._drafts: dict[str, Generation] = {}
         self._plans: dict[str, PluginPlan] = {}
@@ -67,7 +70,7 @@ class Transition:
         """
         started = anyio.current_time()
         self._draw()
-        self._fleet.publish(ReloadStarted(time=time.time(), plugins=self._concerned()))
+        self._fleet.publish(ReloadStarted(time=time.time(), plugins=self._concerned(), cause=self._cause))
         try:
             await self._open()
             wanted = self._wanted()
@@ -260,7 +263,7 @@ class Transition:
                 if name in self._touched:
                     group.start_soon(self._restore, self._touched[name])
                 elif name in self._drafts:
-                    group.start_soon(self._fleet.discard, self._drafts[name].new)
+                    group.start_soon(self._fleet.discard, self._drafts[name].new, _UNDONE)
 
     async def _restore(self, draft: Generation) -> None:
         """
@@ -268,12 +271,12 @@ class Transition:
         """
         plugged, former = draft.plugged, self._former.plugins[draft.config.name]
         placed = {part.instance for part in plugged.parts}
-        await self._fleet.discard([part for part in draft.new if part.instance not in placed])
+        await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
         back = self._fleet.draft(former, self._former, plugged)
         is_alone = self._options.strategy == "recreate"  # what is new must be gone before what was old can come
         if is_alone:
             back.settle()
-            await self._fleet.discard(back.gone)
+            await self._fleet.discard(back.gone, _UNDONE)
         with suppress(RemoraError):
             await self._ready(plugged, back.new)  # when it does not come up, its owner goes on trying
         if not is_alone:
@@ -288,7 +291,7 @@ class Transition:
         with anyio.move_on_after(_CLEANING, shield=True):
             for draft in self._drafts.values():
                 placed = set() if draft.is_first else {part.instance for part in draft.plugged.parts}
-                await self._fleet.discard([part for part in draft.new if part.instance not in placed])
+                await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
 
     def _report(self, *, applied: bool = False, rolled_back: bool = False) -> ReloadReport:
         return ReloadReport(

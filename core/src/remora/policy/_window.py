@@ -68,7 +68,7 @@ class Window:
         """
         The total of a column as of now; nothing is changed for it, so any thread may ask.
         """
-        tick = int(self._clock() * self._rate)
+        tick = int((self._clock() - self._begin) * self._rate)
         gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)
         return self.totals[column] - sum(self._buckets[each % BUCKETS][column] for each in gone)
 

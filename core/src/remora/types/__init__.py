@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         BreakerChanged,
         ConfigRejected,
         DrainEnded,
+        DrainLifted,
         DrainProgressed,
         EndpointsChanged,
         Event,
@@ -44,7 +45,7 @@ else:
             "remora.types._calls": "Attempt Call Refresh Reply TraceIds",
             "remora.types._endpoints": "Endpoint",
             "remora.types._events": (
-                "BreakerChanged ConfigRejected DrainEnded DrainProgressed EndpointsChanged Event "
+                "BreakerChanged ConfigRejected DrainEnded DrainLifted DrainProgressed EndpointsChanged Event "
                 "FallbackUsed HealthChanged InstanceFailed InstanceLost InstanceReady InstanceStopped "
                 "ManagerStarted ManagerStopped ManifestRejected PluginsDiscovered ReloadApplied "
                 "ReloadRolledBack ReloadStarted RequirementLost RequirementMet ResolverFailed"
@@ -60,6 +61,7 @@ __all__ = [
     "Call",
     "ConfigRejected",
     "DrainEnded",
+    "DrainLifted",
     "DrainProgressed",
     "Endpoint",
     "EndpointsChanged",
