@@ -303,7 +303,7 @@ class Owner:
         async def watch(watched: WatchedChannel) -> None:
             ended = await watched.wait_closed()
             reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
-            self._wake.set()
+            group.cancel_scope.cancel()  # and not `_wake`, which would end the pause before the next start as well
 
         async with anyio.create_task_group() as group:
             if isinstance(channel, WatchedChannel):
