@@ -46,7 +46,7 @@ class Drains:
         self, route: Route, instance: Instance | None, timeout: float, tell: Tell | None = None, *, cause: str
     ) -> int:
         """
-        Wait until no call is under way.
+        Wait until no call is under way, or until the plugin takes new calls again.
 
         Args:
             route: The plugin.
@@ -92,10 +92,10 @@ class _Drain:
 
     async def until_idle(self) -> None:
         """
-        Wait for the last call.
+        Wait for the last call, or for somebody who lets new calls in.
         """
         self._say()
-        while self.active:
+        while self.active and not self._is_lifted():
             changed = anyio.Event()
             self._route.wait(changed)
             try:
@@ -110,6 +110,9 @@ class _Drain:
         Say how it ended.
         """
         self._publish_as(DrainEnded, self._progress())
+
+    def _is_lifted(self) -> bool:
+        return self._instance is None and self._route.is_open
 
     def _say(self) -> None:
         self._told = self.active

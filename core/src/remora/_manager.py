@@ -358,7 +358,8 @@ class Manager:
 
     async def drain(self, name: str, timeout: float, *, force: bool = False, progress: Tell | None = None) -> None:
         """
-        Refuse new calls of a plugin, and wait for those under way; `restart` lets calls in again.
+        Refuse new calls of a plugin, and wait for those under way; `restart` lets calls in again, and ends a drain that
+        still waits.
 
         Args:
             name: The plugin's configured name.
@@ -367,7 +368,8 @@ class Manager:
             progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended.
 
         Raises:
-            DrainTimeout: Calls were still under way; it says how many, and how many of them were cancelled.
+            DrainTimeout: Calls were still under way when the time was over, or when a restart ended the draining; it
+                says how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
         plugged = self._fleet[name]
@@ -376,6 +378,9 @@ class Manager:
         remaining = await self._fleet.drains.run(plugged.route, None, timeout, tell, cause="it was asked for")
         if not remaining:
             return
+        if plugged.route.is_open:
+            message = f"a restart has let calls in again while {remaining} were still under way"
+            raise DrainTimeout(message, plugin=name, remaining=remaining)
         if force:
             await self._fleet.cut(plugged)
         message = f"{remaining} calls were still under way after {timeout:g} s"

@@ -106,6 +106,13 @@ class Route:
         return any(each.state is State.READY for each in self.instances)
 
     @property
+    def is_open(self) -> bool:
+        """
+        Whether new calls are let in, as far as nobody drains it.
+        """
+        return self.calls.state is _OPEN
+
+    @property
     def is_dormant(self) -> bool:
         """
         Whether it is still to be started, by its first call.
@@ -138,11 +145,12 @@ class Route:
         Returns:
             Whether they were.
         """
-        was_drained = self.calls.state is not _OPEN
+        was_drained = not self.is_open
         self.is_cut = False
         for each in self.instances:
             each.reopen()
         self.calls.resume()
+        self.changed()
         return was_drained
 
     def doze(self, opener: Callable[[], None]) -> None:
@@ -199,7 +207,7 @@ class Route:
 
     def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
         """
-        The instance for a call; None while none is ready but one is being started, or will be (see `rouse`).
+        The instance for a call; None while none takes calls but one is being started, or will be (see `rouse`).
 
         Args:
             key: What the call is about, for balancers that keep calls about one thing together.
@@ -222,8 +230,7 @@ class Route:
             return self._choose(_preferred(able, tried), key)
         if not instances and not self.is_unresolvable and not self.is_cut:
             return None
-        states = {each.state for each in instances}
-        if State.READY not in states and (State.STARTING in states or State.DORMANT in states):
+        if any(each.state in (State.STARTING, State.DORMANT) for each in instances):
             return None
         raise self._unavailable()
 
