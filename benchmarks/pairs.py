@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import codec, ours, overhead, peers_grpc, peers_http, peers_streams
+from benchmarks import codec, ours, overhead, peers_grpc, peers_http, peers_streams, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,7 @@ class Pair:
         sizes: Bytes of payload.
         backends: Where ours runs.
         peer_knows_trio: Whether the peer runs beside ours on trio; otherwise it stays on asyncio.
+        is_of_servers: Whether event loop and CPU are those of the servers; both are called by the same client.
     """
 
     family: str
@@ -63,6 +64,7 @@ class Pair:
     sizes: tuple[int, ...] = SIZES
     backends: tuple[str, ...] = BACKENDS
     peer_knows_trio: bool = False
+    is_of_servers: bool = False
 
     def target(self, backend: str, callers: int) -> float | None:
         """
@@ -95,6 +97,22 @@ def _over_channel(family: str, server: str) -> Pair:
     )
 
 
+def _served(transport: str, peer: str, *, callers: tuple[int, ...] = (1, 32), knows_trio: bool = False) -> Pair:
+    return Pair(
+        "serve",
+        f"serve: {transport} / {peer} with a bare echo",
+        served.over_unix if transport == "unix" else served.over_http,
+        served.over_http,
+        f"served-{transport}",
+        peer,
+        targets=(Target(1.0, callers=(32,)),),
+        callers=callers,
+        sizes=(100,),
+        peer_knows_trio=knows_trio,
+        is_of_servers=True,
+    )
+
+
 PAIRS = (
     Pair(
         "overhead", "pipeline / hand-wired policies, no transport", _pipeline, _hand_wired,
@@ -118,4 +136,7 @@ PAIRS = (
          targets=(Target(1.1, backends=("asyncio", "uvloop")), Target(1.6, callers=(32, 256)))),
     Pair("exec", "exec: framework / asyncio subprocess with a lock", ours.through_pipeline,
          peers_streams.child_and_lock, "exec", "", targets=(Target(0.6, callers=(32, 256)),)),
+    _served("http", "uvicorn"),
+    _served("http", "hypercorn", callers=(32,), knows_trio=True),
+    _served("unix", "uvicorn", callers=(32,)),
 )  # fmt: skip

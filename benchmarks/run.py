@@ -43,15 +43,19 @@ class Addresses:
         self._folder = stack.enter_context(tempfile.TemporaryDirectory())
         self._known: dict[str, str] = {"": "", "exec": ours.child()}
 
-    def of(self, kind: str) -> str:
+    def of(self, kind: str, backend: str = "") -> str:
         """
-        The address for a kind of server.
+        The address for a kind of server; on an event loop, where that is what is compared.
         """
-        if kind not in self._known:
-            self._known[kind] = self._start(kind)
-        return self._known[kind]
+        name = f"{kind} {backend}".strip()
+        if name not in self._known:
+            self._known[name] = self._start(kind, backend)
+        return self._known[name]
 
-    def _start(self, kind: str) -> str:
+    def _start(self, kind: str, backend: str) -> str:
+        if backend:
+            addresses = {"served-http": "http:", "served-unix": f"unix://{self._folder}/{backend}"}
+            return self._stack.enter_context(servers.running(kind.split("-")[0], addresses.get(kind, ""), backend))
         if kind == "unix":
             return self._stack.enter_context(servers.running("remora", f"unix://{self._folder}/remora"))
         return self._stack.enter_context(servers.running(kind, f"{self._folder}/{kind}"))
@@ -77,6 +81,8 @@ def main(arguments: list[str]) -> int:
 
 def _round(cell: Cell, addresses: Addresses, seconds: float) -> Round:
     pair, payload = cell.pair, b'"' + b"x" * (cell.size - 2) + b'"'
+    if pair.is_of_servers:
+        return _round_of_servers(cell, addresses, payload, seconds)
     our_address, peer_address = addresses.of(pair.our_server), addresses.of(pair.peer_server)
     if pair.peer_server == "http":
         peer_address = (
@@ -90,6 +96,19 @@ def _round(cell: Cell, addresses: Addresses, seconds: float) -> Round:
         seconds,
         backend=cell.backend,
         peer_backend=cell.backend if cell.backend != "trio" or pair.peer_knows_trio else "asyncio",
+    )
+
+
+def _round_of_servers(cell: Cell, addresses: Addresses, payload: bytes, seconds: float) -> Round:
+    """
+    The client is on the same event loop for both, whatever the servers' are.
+    """
+    pair, backend = cell.pair, cell.backend
+    peer_backend = backend if backend != "trio" or pair.peer_knows_trio else "asyncio"
+    return run_round(
+        pair.ours(addresses.of(pair.our_server, backend), payload, cell.callers),
+        pair.peer(addresses.of(pair.peer_server, peer_backend), payload, cell.callers),
+        seconds,
     )
 
 

@@ -1,5 +1,5 @@
 """
-The servers that the contenders call, each a process of its own: `python -m benchmarks.servers KIND [ADDRESS]`.
+The servers that the contenders call, each a process of its own: `python -m benchmarks.servers KIND ADDRESS [LOOP]`.
 
 They echo. The first line on standard output says where they listen; they end with their standard input.
 """
@@ -7,6 +7,7 @@ They echo. The first line on standard output says where they listen; they end wi
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 import subprocess
 import sys
@@ -126,6 +127,17 @@ async def _remora(address: str) -> None:
     await serve_until_stopped(Echo(), listen=[address], announce=announce)
 
 
+async def _served(address: str) -> None:
+    """
+    The same, for those who look at the process.
+    """
+
+    def announce(served: Served) -> None:
+        _say(f"{served.endpoints[0].address} {os.getpid()}")
+
+    await serve_until_stopped(Echo(), listen=[address], announce=announce)
+
+
 def _child() -> None:
     """
     Frames over standard input and output, as a child of the peers.
@@ -145,11 +157,13 @@ def _say(address: str) -> None:
 
 
 @contextmanager
-def running(kind: str, address: str = "") -> Iterator[str]:
+def running(kind: str, address: str = "", backend: str = "asyncio") -> Iterator[str]:
     """
-    A server in a process of its own, for as long as the context lasts; where it listens.
+    A server in a process of its own, for as long as the context lasts; the line in which it says where it listens.
     """
-    command = [sys.executable, "-m", "benchmarks.servers", kind, address]
+    command = [sys.executable, "-m", "benchmarks.servers", kind, address, backend]
+    if kind in ("uvicorn", "hypercorn"):
+        command = [sys.executable, "-m", "benchmarks.peers_asgi", kind, backend]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -161,8 +175,14 @@ def running(kind: str, address: str = "") -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    kinds = {"http": _http, "frames": _frames, "grpc": _grpc, "remora": _remora}
+    kinds = {"http": _http, "frames": _frames, "grpc": _grpc, "remora": _remora, "served": _served}
     if sys.argv[1] == "child":
         _child()
     else:
-        anyio.run(kinds[sys.argv[1]], sys.argv[2])
+        loop = sys.argv[3] if len(sys.argv) > 3 else "asyncio"
+        anyio.run(
+            kinds[sys.argv[1]],
+            sys.argv[2],
+            backend="trio" if loop == "trio" else "asyncio",
+            backend_options={"use_uvloop": True} if loop == "uvloop" else {},
+        )

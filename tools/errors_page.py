@@ -17,7 +17,7 @@ from remora import errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEAD = ["error", "code", "retryable", "means", "what to do"]
+HEAD = ["error and code", "means", "what to do"]
 
 
 def tree() -> str:
@@ -34,7 +34,8 @@ def families() -> Iterator[str]:
     """
     for family in (errors.ConfigError, errors.TryLater, errors.GiveUp):
         rows = [_row(error) for error in _below(family)]
-        yield f"### {family.__name__}\n\n{summary(family)}\n\n{table(HEAD, rows)}"
+        meaning = "" if family in _below(family) else f"{summary(family)}\n\n"  # or else its own row says it
+        yield f"### {family.__name__}\n\n{meaning}{table(HEAD, rows)}"
 
 
 def facts() -> str:
@@ -56,9 +57,8 @@ def codes() -> str:
 
 def _row(error: type[errors.RemoraError]) -> list[str]:
     is_own = error is errors.PluginError
-    code = "the plugin's own" if is_own else f"`{error.code}`"
-    retryable = "as the code says" if is_own else "yes" if error.retryable else "no"
-    return [f"`{error.__name__}`", code, retryable, summary(error), _capital(paragraph(error, "What to do:"))]
+    code = "the plugin's own" if is_own else f"`{error.code}`{', retryable' if error.retryable else ''}"
+    return [f"`{error.__name__}` {code}", summary(error), _capital(paragraph(error, "What to do:"))]
 
 
 def _capital(text: str) -> str:

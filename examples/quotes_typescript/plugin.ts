@@ -52,8 +52,9 @@ const STATUS: Record<Code, number> = {
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const name = request.url?.startsWith(`/${SERVICE}/`) ? request.url.slice(SERVICE.length + 2) : "";
-    if (!Object.hasOwn(methods, name)) throw new ConnectError("unimplemented", `there is no method ${request.url}`);
-    const reply = await methods[name](await payload(request), { headers: request.headers, signal: ending(request, response) });
+    const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+    if (!method) throw new ConnectError("unimplemented", `there is no method ${request.url}`);
+    const reply = await method(await payload(request), { headers: request.headers, signal: ending(request, response) });
     send(response, 200, reply);
   } catch (error) {
     const { code, message } = error instanceof ConnectError ? error : new ConnectError("internal", String(error));

@@ -5,6 +5,7 @@ Every hook has a page in the documentation, with its arguments and its example a
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import runpy
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from remora import hookspecs
+from remora import hookspecs, specs, types
 from tests.architecture.sources import ROOT
 
 HOOKS = [getattr(hookspecs, name) for name in hookspecs.__all__ if name.startswith("remora_")]
@@ -52,12 +53,42 @@ def test_example_registers_an_implementation_of_the_hook(hook: Callable[..., obj
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
-@pytest.mark.parametrize("section", ["When it is called", "What to return", "Example", "Errors"])
+@pytest.mark.parametrize("section", ["When it is called", "What to return", "Example", "Begin one", "Errors"])
 def test_page_has_the_sections_of_every_page(hook: Callable[..., object], section: str) -> None:
     """
     A reader finds the same thing in the same place.
     """
     assert f"\n## {section}\n" in _page(hook)
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+def test_page_names_every_field_of_what_the_hook_returns(hook: Callable[..., object]) -> None:
+    """
+    A spec has nothing that its author has to find in the source.
+    """
+    returned = re.search(r"An iterable of `(\w+)\(", _page(hook))
+    fields = [each.name for each in dataclasses.fields(getattr(specs, returned.group(1)))] if returned else []
+
+    assert fields or hook is hookspecs.remora_event
+    assert [name for name in fields if f"`{name}" not in _page(hook)] == []
+
+
+def test_page_of_events_names_every_event_with_what_it_has() -> None:
+    """
+    What an observer may be told is in one table.
+    """
+    page = _page(hookspecs.remora_event)
+    known = [getattr(types, name) for name in types.__all__]
+    events = [
+        each for each in known if inspect.isclass(each) and issubclass(each, types.Event) and each is not types.Event
+    ]
+    rows = {match[1]: match[0] for match in re.finditer(r"(?m)^\| `(\w+)` .*$", page)}
+    everywhere = {"time", "plugin", "instance"}
+
+    assert {each.__name__ for each in events} == set(rows)
+    for each in events:
+        own = {field.name for field in dataclasses.fields(each)} - everywhere
+        assert {name for name in own if f"`{name}`" not in rows[each.__name__]} == set(), each.__name__
 
 
 def test_every_page_is_about_a_hook_and_in_the_index() -> None:

@@ -43,7 +43,7 @@ LAYERS = {
     "hookspecs": Layer("types protocols specs", "pluggy"),
     "wire": Layer("_lazy _draft _plain types errors"),
     # records from and to something else
-    "_structure": Layer("_lazy secret", "cattrs"),
+    "_structure": Layer("_lazy secret", "cattrs msgspec"),
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
@@ -57,7 +57,8 @@ LAYERS = {
     "_options": Layer("_structure config specs errors"),
     # extensions
     "_catalog": Layer("specs errors _faults", "importlib_metadata"),
-    "_registry": Layer(f"{RECORDS} hookspecs _catalog _faults", "pluggy importlib_metadata"),
+    "_entry_points": Layer("", "importlib_metadata"),
+    "_registry": Layer(f"{RECORDS} hookspecs _catalog _entry_points _faults", "pluggy"),
     "_static": Layer("types errors"),
     "plugin": Layer("hookspecs specs codecs types _static"),
     # the host
@@ -69,7 +70,7 @@ LAYERS = {
     "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
-    "_handshake": Layer("_describe _methods _requirement codecs types errors", "anyio"),
+    "_handshake": Layer("_describe _methods _plain _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
     "_interception": Layer("_catalog _conduct _log_fields protocols types errors"),
     "metrics": Layer("_conduct protocols types errors", "anyio"),
@@ -82,10 +83,10 @@ LAYERS = {
     "_instance": Layer("_no_meter policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
     "_route": Layer("_balancing _conduct _instance _no_meter policy protocols types errors"),
-    "_meters": Layer("_built_in _no_meter _instance _route metrics policy types errors"),
+    "_meters": Layer("_built_in _no_meter _plain _instance _route metrics policy types errors"),
     "_metering": Layer("_built_in _conduct _events _fleet _meters config metrics"),
     "observability": Layer("_built_in _meters _instance _route metrics policy types errors"),
-    "_probing": Layer("_instance _route _faults types errors", "anyio"),
+    "_probing": Layer("_instance _plain _route _faults types errors", "anyio"),
     "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
@@ -95,7 +96,7 @@ LAYERS = {
         "_interception _delivery _draft _fallback _instance _log_fields _plain _route _context policy types errors",
         "anyio",
     ),
-    "_supervisor": Layer("_instance _route _probing _faults _handshake policy protocols types errors", "anyio"),
+    "_supervisor": Layer("_instance _plain _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
     "_drain": Layer("_instance _route policy types", "anyio"),
@@ -150,7 +151,15 @@ WHEELS = [item for item in ALL if item is not CORE]
 LAYERED = [module for module in CORE.modules if module.name.startswith("remora.")]
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
-LATE |= {"remora._builtin", "remora_exec._transport", "remora_exec._stdio"}
+LATE |= {
+    "remora._builtin",
+    "remora._catalog",
+    "remora._context",
+    "remora._structure._direct",
+    "remora._entry_points",
+    "remora_exec._transport",
+    "remora_exec._stdio",
+}
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""
 

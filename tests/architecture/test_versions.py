@@ -39,7 +39,7 @@ def test_every_distribution_can_be_had_as_an_extra_of_remora() -> None:
     siblings = {item.name.removeprefix("remora-") for item in OURS if item is not core}
 
     assert siblings <= set(extras)
-    assert set(extras["all"][0].removeprefix("remora[").rstrip("]").split(",")) == siblings | {"yaml", "watch"}
+    assert set(extras["all"][0].removeprefix("remora[").rstrip("]").split(",")) == siblings | {"yaml", "watch", "fast"}
 
 
 @pytest.mark.parametrize("distribution", ALL, ids=lambda item: item.name)

@@ -7,13 +7,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
-from remora import AccessConfig, BalancerSpec, Endpoint, ResolverSpec, Secret
+from remora import AccessConfig, BalancerSpec, Endpoint, InterceptorSpec, Reply, ResolverSpec, Secret
 from remora._registry import load_catalog
-from remora.testing import ContractViolation, check_auth_method, check_balancer, check_codec, check_resolver, examine
+from remora.testing import (
+    ContractViolation,
+    check_auth_method,
+    check_balancer,
+    check_codec,
+    check_interceptor,
+    check_resolver,
+    examine,
+)
 
 CATALOG = load_catalog()
+VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
 
 
@@ -59,6 +70,75 @@ async def test_every_auth_method_keeps_the_contract(spec: Any) -> None:
     """
     options = replace(spec.options(), **OPTIONS.get(spec.name, {}))
     assert 7 == len(await check_auth_method(spec, options, access=ACCESS.get(spec.name)))
+
+
+@pytest.mark.parametrize("spec", _specs("interceptors"), ids=lambda spec: spec.name)
+async def test_every_interceptor_keeps_the_contract(spec: InterceptorSpec) -> None:
+    """
+    Of calls, of attempts, of answers.
+    """
+    assert 6 == len(await check_interceptor(spec))
+
+
+async def _nothing(call: Any, proceed: Any) -> Any:
+    await proceed(call)
+
+
+async def _shout(call: Any, proceed: Any) -> Any:
+    return await proceed(replace(call, headers={"X-Loud": "yes"}))
+
+
+async def _wrap(call: Any, proceed: Any) -> Any:
+    try:
+        return await proceed(call)
+    except Exception as error:
+        raise RuntimeError("it failed") from error
+
+
+async def _hold(call: Any, proceed: Any) -> Any:
+    while True:
+        try:
+            return await proceed(call)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(7)
+            raise
+
+
+async def _wait(call: Any, proceed: Any) -> Any:
+    await anyio.lowlevel.checkpoint()
+    return await proceed(call)
+
+
+async def _first_come(call: Any, proceed: Any, *, kept: list[Any] = []) -> Any:  # noqa: B006
+    kept.append(await proceed(call))
+    return kept.pop(0) if len(kept) > 1 else Reply(payload=call.payload)
+
+
+@pytest.mark.parametrize(
+    ("interceptor", "claim"),
+    [
+        (_nothing, "a call goes on and its reply comes back"),
+        (_shout, "what goes on can be sent"),
+        (_wrap, "an error stays one of remora"),
+        (_hold, "a cancelled call ends"),
+        (_first_come, "calls under way at once do not mix"),
+        (_wait, "one that does not wait awaits nothing but the call"),
+    ],
+)
+async def test_an_interceptor_that_breaks_a_claim_is_told_which(interceptor: Any, claim: str) -> None:
+    """
+    Whether it wraps calls or what a plugin answers; the last claim is about hosts alone.
+    """
+    with pytest.raises(ContractViolation, match=f"odd: {claim}: "):
+        await check_interceptor(InterceptorSpec("odd", lambda plugin: interceptor, waits=False))
+
+
+async def test_an_interceptor_that_leaves_calls_alone_keeps_every_claim() -> None:
+    """
+    There is nothing to be said against it.
+    """
+    assert 6 == len(await check_interceptor(InterceptorSpec("idle", lambda plugin: None)))
 
 
 @dataclass

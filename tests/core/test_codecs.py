@@ -8,7 +8,7 @@ import contextlib
 import importlib.metadata
 import json
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -437,3 +437,27 @@ def test_unknown_keys_of_every_kind_of_record_can_be_errors() -> None:
         with pytest.raises(BaseValidationError) as caught:
             converter.structure(value, type_)
         assert "unknown key" in describe_errors(caught.value)[-1]
+
+
+@pytest.mark.fault(65)
+@pytest.mark.parametrize(("type_", "wrap"), [(list, list), (tuple, list), (dict, lambda items: dict(enumerate(items)))])
+def test_wrong_items_without_end_are_not_all_looked_at(type_: Any, wrap: Callable[[list[object]], object]) -> None:
+    """
+    What takes no time to send must not take minutes to refuse.
+    """
+    asked: list[int] = []
+
+    @dataclass
+    class Odd:
+        number: int
+
+        def __post_init__(self) -> None:
+            asked.append(self.number)
+            raise ValueError("no number is odd enough")
+
+    wanted = {list: list[Odd], tuple: tuple[Odd, ...], dict: dict[int, Odd]}[type_]
+    with pytest.raises(ValueError, match="odd enough") as caught:
+        JsonCodec().decode(json.dumps(wrap([{"number": each} for each in range(1000)])).encode(), wanted)
+
+    assert 5 == str(caught.value).count("odd enough")
+    assert len(asked) < 20

@@ -87,6 +87,20 @@ async def test_an_error_of_a_plugin_is_one_line(caplog: pytest.LogCaptureFixture
     assert not [text for text in messages if "\n" in text or "\x1b" in text]
 
 
+async def test_of_a_long_error_only_the_beginning_is_kept() -> None:
+    """
+    The caller gets all of it; who looks at the host later does not want megabytes.
+    """
+    async with stage(table()) as host:
+        host["a"].failure = lambda: PluginError("x" * 1_000_000)
+        error = await host.outcome()
+        kept = host.manager.observability().plugin_metrics["p"].last_error
+
+    assert 1_000_000 == len(error.message)
+    assert kept is not None
+    assert 1004 == len(kept.message)
+
+
 async def test_calls_are_not_logged_unless_somebody_wants_that(caplog: pytest.LogCaptureFixture) -> None:
     """
     The caller has the error already.

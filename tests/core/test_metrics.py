@@ -267,6 +267,27 @@ def test_nothing_is_lost_when_many_threads_record(registry: MetricsRegistry) -> 
     assert 8000 == sum(each.sum for each in spread)
 
 
+def test_part_of_one_thread_counts_in_the_sum_and_stays_in_it(registry: MetricsRegistry) -> None:
+    """
+    Beside what everybody records; also after it was absorbed, which is done once.
+    """
+    counter, histogram = registry.counter("c_total").bind(), registry.histogram("h", buckets=[1, 2]).bind()
+    tally = histogram.tally()
+    counter.include(tally)
+    for seconds in (0.5, 1.5, 5):
+        tally.add(seconds)
+    counter.inc()
+    histogram.observe(1.5)
+    before = counter.read(), histogram.read()
+    for _ in range(2):
+        counter.absorb(tally)
+        histogram.absorb(tally)
+    tally.add(1)
+
+    assert before == (counter.read(), histogram.read())
+    assert (4, (1, 2, 1), 8.5) == (before[0], before[1].counts, before[1].sum)
+
+
 def test_snapshot_does_not_change_any_more(registry: MetricsRegistry) -> None:
     """
     An exporter may keep it as long as it likes.

@@ -229,10 +229,35 @@ async def test_series_of_an_instance_end_with_it_and_those_of_its_plugin_do_not(
         batch = host.manager.metrics.snapshot()
         said = host.manager.observability()
 
-    assert [] == [point for each in gone.metrics for point in each.points if "instance" in each.labels]
+    assert [] == [point for each in gone.metrics for point in each.points if "plugin_instance" in each.labels]
     assert {"OK": 4} == _requests(gone)
     assert ({"OK": 6}, 6) == (_requests(batch), said.total_requests)
     assert {"OK": 2} == _by_last_label(batch, "remora_attempts_total", "p", "script:a")
+
+
+async def test_instance_that_is_replaced_goes_on_counting_in_the_series_of_its_name() -> None:
+    """
+    With the calls that the old one still had.
+    """
+    async with stage(table()) as host:
+        await host.outcomes(3)
+        host["a"].latency = 5
+        async with anyio.create_task_group() as group:
+            group.start_soon(host.outcome)
+            await anyio.sleep(1)
+            renewed = table(connection={"connection_timeout": 9})
+            await host.manager.reload({"plugins": {"p": renewed}})
+        host["a"].latency = 0
+        await host.outcomes(2)
+        batch = host.manager.metrics.snapshot()
+        said = host.manager.observability().plugin_metrics["p"].instances
+        spread = batch.value("remora_attempt_duration_seconds", "p", "script:a")
+
+    assert 2 == host["a"].opened
+    assert {"OK": 6} == _by_last_label(batch, "remora_attempts_total", "p", "script:a")
+    assert isinstance(spread, Distribution)
+    assert (6, 5) == (spread.count, pytest.approx(spread.sum))
+    assert [6] == [each.total_requests for each in said.values()]
 
 
 async def test_what_instances_counted_is_exported_after_they_have_stopped() -> None:

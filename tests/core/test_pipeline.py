@@ -235,7 +235,7 @@ async def test_an_error_says_where_it_happened() -> None:
 
         assert isinstance(error, PluginError)
         assert ("p", "memory:p", "r-1") == (error.plugin, error.instance, error.request_id)
-        assert "plugin 'p' at memory:p: there is no method nosuch" == str(error)
+        assert "plugin 'p' at memory:p: there is no method nosuch; there are: echo, hold, sleep" == str(error)
 
 
 async def test_an_error_before_sending_says_whose_it_is_too() -> None:

@@ -10,7 +10,9 @@ from types import ModuleType
 import pytest
 
 from remora import CodecSpec, ExtensionConflict, ExtensionError, InterceptorSpec, NotInstalled, TransportSpec, hookimpl
+from remora._catalog import Catalog, Origin
 from remora._registry import Registry, load_catalog
+from remora.codecs import JsonCodec
 from tests.core.site import Site
 
 CARRIER = """
@@ -362,6 +364,21 @@ def test_what_is_not_installed_names_its_extra(site: Site, scheme: str, extra: s
     expected = f'is not installed: pip install "remora[{extra}]"' if extra else "is provided by no installed extension"
 
     assert f'transport "{scheme}" {expected}' in site.run(program)
+
+
+@pytest.mark.parametrize(
+    ("point", "told"), [("core", "is not installed: pip install"), ("codecs", "is provided by no")]
+)
+def test_the_extra_of_a_kind_is_named_also_where_the_core_has_one_of_that_kind(point: str, told: str) -> None:
+    """
+    Unless it is installed, and does not have it.
+    """
+    catalog = Catalog()
+    spec = CodecSpec(name="json", content_types=("application/json",), build=JsonCodec)
+    catalog.add(Origin(point, lambda: ("somebody", "1.0")), codecs=[spec])
+
+    with pytest.raises(NotInstalled, match=f'codec "msgpack" {told}'):
+        catalog.codec("msgpack")
 
 
 def test_a_near_miss_gets_a_suggestion() -> None:

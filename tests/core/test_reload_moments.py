@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import pytest
@@ -18,11 +19,16 @@ from remora import (
     DrainTimeout,
     HealthStatus,
     Manager,
+    ManagerClosed,
+    PluginConfig,
     ReloadOptions,
     RemoraError,
     Reply,
     Status,
+    Unavailable,
 )
+from remora._errand import Errand
+from remora.config import structure_config
 from remora.testing import ScriptedTransport
 from tests.core.hosts import Stranger, Text, strange
 from tests.core.scripts import stage, table
@@ -48,11 +54,107 @@ async def test_a_plugin_that_waits_is_opened_once_after_a_reload(change: str, an
     async with stage(base=table(["away"]), p=table("b", requires=["base"]), script=waiting) as host:
         report = await reload(host, base=table(["away"]), p=table("b", requires=["base"], **after))
         assert report.applied
+        assert 0 == host["b"].opened + host["c"].opened
         host["away"].is_refusing = False
         await anyio.sleep(60)
 
         assert len(host.route().instances) == host["b"].opened + host["c"].opened
         assert await host.call() == "hello"
+
+
+@pytest.mark.parametrize("way", ["start", "reload", "register"])
+async def test_a_new_plugin_waits_for_what_it_requires_however_it_comes(way: str, anyio_backend: object) -> None:
+    """
+    With what depends on it in turn. It is no fault of the change, which is not undone; calls wait in their deadlines.
+    """
+    tables = {"base": table(["away"]), "p": table("b", requires=["base"]), "q": table("c", requires=["p"])}
+    at_first = tables if way == "start" else {"base": tables["base"]}
+    async with stage(script=waiting, **at_first) as host:
+        if way == "reload":
+            report = await reload(host, **tables)
+            assert (True, "added", "added") == (report.applied, *(report.plugins[name].action for name in "pq"))
+        if way == "register":
+            whole = structure_config({"plugins": tables}).plugins
+            for name in "pq":
+                await host.manager.register(whole[name])
+        for name, requirement in (("p", "base"), ("q", "p")):
+            error = await host.outcome(name, timeout=1)
+            assert error is not None
+            assert f"it waits for '{requirement}', which it requires" in error.message
+        assert 0 == host["b"].opened + host["c"].opened
+        host["away"].is_refusing = False
+
+        assert (None, None) == (await host.outcome("q", timeout=60), await host.outcome("p"))
+        assert (1, 1) == (host["b"].opened, host["c"].opened)
+
+
+async def test_a_new_plugin_does_not_wait_for_what_comes_with_it(anyio_backend: object) -> None:
+    """
+    Or is replaced in the same reload, by what is up.
+    """
+    async with stage(base=table(["away"]), script=waiting) as host:
+        tables = {"base": table(["a"]), "other": table(["d"]), "p": table("b", requires=["base", "other"])}
+        assert (await reload(host, **tables)).applied
+
+        assert await host.call(timeout=1) == "hello"
+
+
+async def test_what_fails_in_a_reload_that_nobody_waits_for_is_logged(
+    anyio_backend: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Whether it is an error that is foreseen or not; whoever waits is told, and nothing is logged then.
+    """
+    errors: list[Exception] = [RuntimeError("a bug"), Unavailable("nobody there", sent=False), ManagerClosed("over")]
+    go = anyio.Event()
+
+    async def fail(error: Exception) -> None:
+        await go.wait()
+        raise error
+
+    async with anyio.create_task_group() as group:
+        for error in errors:
+            with anyio.move_on_after(1):
+                await Errand(partial(fail, error)).done_in(group)
+        go.set()
+    async with anyio.create_task_group() as group:
+        with pytest.raises(RuntimeError):
+            await Errand(partial(fail, errors[0])).done_in(group)
+
+    logged = sorted((each.getMessage(), bool(each.exc_info)) for each in caplog.records if each.levelname == "ERROR")
+    assert [
+        ("a change whose caller was cancelled has failed", True),
+        ("a change whose caller was cancelled has failed: nobody there", False),
+    ] == logged
+
+
+async def test_reloads_that_the_end_of_the_manager_overtakes_say_so(anyio_backend: object) -> None:
+    """
+    Those that are being done, those that wait for their turn, and those that come later.
+    """
+    errors: list[str] = []
+    async with anyio.create_task_group() as group:
+        async with stage(table("a")) as host:
+            host["slow"].start_time = 1000.0
+
+            async def move(address: str) -> None:
+                with pytest.raises(ManagerClosed) as caught:
+                    await reload(host, table([address]))
+                errors.append(caught.value.message)
+
+            async def add() -> None:
+                with pytest.raises(ManagerClosed) as caught:
+                    await host.manager.register(PluginConfig(name="q", endpoint="script:q"))
+                errors.append(caught.value.message)
+
+            group.start_soon(move, "slow")
+            await anyio.sleep(1)
+            group.start_soon(add)
+            group.start_soon(move, "b")
+            await anyio.sleep(1)
+        await move("b")
+
+    assert ["the manager is shut down"] * 4 == errors
 
 
 async def test_a_plugin_waits_no_longer_for_what_it_does_not_require_any_more(anyio_backend: object) -> None:
@@ -223,7 +325,7 @@ async def test_what_a_reload_renames_is_counted_under_its_new_name(anyio_backend
                 (metric.name, point.labels[1])
                 for metric in host.manager.metrics.snapshot().metrics
                 for point in metric.points
-                if metric.labels[:2] == ("plugin", "instance")
+                if metric.labels[:2] == ("plugin", "plugin_instance")
             }
             names = {each.name for each in host.route().instances}
 

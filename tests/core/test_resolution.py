@@ -304,6 +304,77 @@ async def test_one_endpoint_that_is_away_keeps_no_other_waiting(anyio_backend: o
     assert ({"a", "b"}, {"b"}) == (early, late)
 
 
+@pytest.mark.parametrize(
+    ("change", "early", "late"),
+    [
+        ({"q": {"endpoint": "memory:c", "labels": {"a": "b"}}}, {"a", "b"}, {"b"}),
+        ({"p": {**PLAIN, "labels": {"a": "b"}}}, {"a"}, {"b"}),
+        ({"security": {"limits": {"open_files": 64}}}, {"a"}, {"b"}),
+        ({"p": {"endpoint": "memory:c"}}, {"c"}, {"c"}),
+    ],
+    ids=["of another plugin", "of the plugin", "of all plugins", "of where it is"],
+)
+async def test_no_change_waits_for_endpoints_that_are_slow(
+    change: dict[str, Any], early: set[str], late: set[str], anyio_backend: object
+) -> None:
+    """
+    Nor does it lose them: they are in force in the end. Calls go on meanwhile, each tried once.
+    """
+    security = change.pop("security", {})
+    plugins: dict[str, Any] = {"p": PLAIN, "q": {"endpoint": "memory:c"}}
+    errors, is_over = list[RemoraError](), False
+    async with Site() as site:
+        bench = await site.bench(*"abc", plugins=plugins)
+        group = await site.enter_async_context(anyio.create_task_group())
+
+        async def call() -> None:
+            while not is_over:
+                try:
+                    await bench.who()
+                except RemoraError as error:
+                    errors.append(error)
+                await anyio.sleep(0.001)
+
+        bench.told.say("a")
+        await bench.until("a")
+        for _ in range(5):
+            group.start_soon(call)
+        bench.told.say("b", "away")
+        await bench.until("a", "b")
+        began = anyio.current_time()
+        report = await bench.manager.reload({"plugins": {**plugins, **change}, "security": security})
+        took = anyio.current_time() - began
+        seen = {each.name.removeprefix("memory:") for each in bench.manager._fleet["p"].route.instances}
+        await bench.until(*late)
+        is_over = True
+        await anyio.sleep(60)
+        owners = len(bench.manager._fleet.entered()._owners)
+
+    assert report.applied, report.error
+    assert took < 1
+    assert early <= seen
+    assert [] == errors
+    assert (3 if late == {"b"} else 2) == owners  # of `q`, of `b`, and the one that goes on trying
+
+
+async def test_a_plugin_that_is_taken_out_takes_its_slow_endpoints_with_it(anyio_backend: object) -> None:
+    """
+    At once, and for good.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"ab")
+        bench.told.say("a")
+        await bench.until("a")
+        bench.told.say("b", "away")
+        await bench.until("a", "b")
+        await bench.manager.unregister("p")
+
+        assert [] == bench.manager.list_plugins()
+        await anyio.sleep(60)
+        assert [] == list(bench.manager._fleet.entered()._owners)
+        assert {} == bench.manager._resolution._adoptions
+
+
 async def test_weights_and_priorities_change_in_place(anyio_backend: object) -> None:
     """
     The instance stays; what is said twice counts once.

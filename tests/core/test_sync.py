@@ -31,6 +31,7 @@ from remora import (
     serving,
     sync,
 )
+from remora.metrics import Distribution
 from remora.testing import MemoryTransport, ScriptedPlugin, ScriptedTransport
 from remora.types import InstanceReady, ManagerStopped
 
@@ -415,3 +416,39 @@ def _run(program: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done
+
+
+def test_what_many_threads_do_is_counted_exactly() -> None:
+    """
+    Calls through one manager, and the application's own numbers beside them.
+    """
+    transport = ScriptedTransport()
+    transport.plugin("p").failure = None
+    with sync.Manager(CONFIG, extensions=[transport.extension]) as manager:
+        plugin = manager.plugin("p", Text, Text)
+        counter = manager.metrics.counter("mine_total", "The application's own.", ["thread"])
+        spread = manager.metrics.histogram("mine_seconds", "The application's own.", [1.0])
+        snapshots = []
+
+        def work(thread: int) -> None:
+            for number in range(50):
+                plugin.execute(Text(str(number)))
+                counter.inc(thread % 2)
+                spread.observe(number % 2 * 2)
+                snapshots.append(
+                    manager.metrics.snapshot().value("remora_requests_total", "p", "(default method)", "OK")
+                )
+
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(work, thread) for thread in range(8)]:
+                done.result(30)
+        batch = manager.metrics.snapshot()
+        said = manager.observability()
+
+    assert [200, 200] == [batch.value("mine_total", thread) for thread in "01"]
+    distribution = batch.value("mine_seconds")
+    assert isinstance(distribution, Distribution)
+    assert ((200, 200), 400) == (distribution.counts, distribution.sum)
+    assert 400 == said.total_requests == batch.value("remora_requests_total", "p", "(default method)", "OK")
+    assert 0 == batch.value("remora_requests_in_flight", "p")
+    assert max(each for each in snapshots if isinstance(each, int)) <= 400

@@ -29,15 +29,22 @@ _SERVES = {"--listen ": "serving", "--bind ": "Running on"}  # options of what s
 class Reader:
     """
     At work until the context is left; then what still serves is told to stop, and must do so with status 0.
+
+    Args:
+        directory: Where the reader works.
+        backend: The event loop that everything runs on.
+        programs: The folder of the programs of an environment of the reader's own, where only what is installed there
+            is found; by default those of the environment that the tests run in, and what is in the directory.
     """
 
-    def __init__(self, directory: Path, *, backend: str) -> None:
+    def __init__(self, directory: Path, *, backend: str, programs: Path | None = None) -> None:
         self.directory = directory
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "PYTHON"))}
-        self._programs = os.pathsep.join([*_folders(), os.environ["PATH"]])
-        paths = f"{directory}{os.pathsep}{directory / 'src'}"
+        self._programs = os.pathsep.join([*([str(programs)] if programs else _folders()), os.environ["PATH"]])
         known = {"GOCACHE": str(ROOT / "build" / "go")}  # tox passes no HOME, where Go would keep it
-        self._environment = {**known, **kept, "PATH": self._programs, "PYTHONPATH": paths, "REMORA_BACKEND": backend}
+        self._environment = {**known, **kept, "PATH": self._programs, "REMORA_BACKEND": backend}
+        if programs is None:
+            self._environment["PYTHONPATH"] = f"{directory}{os.pathsep}{directory / 'src'}"
         self._serving: list[tuple[str, subprocess.Popen[str]]] = []
 
     def __enter__(self) -> Self:

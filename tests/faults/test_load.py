@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 
 from remora import CircuitOpen, Code, PluginError, PluginNotFound, RemoraError, current_call, serving
 from remora.config import structure_config
 from remora.errors import Overloaded
+from tests.architecture.sources import ROOT
 from tests.faults.peers import ask, manager_of
 
 pytestmark = pytest.mark.anyio
@@ -179,3 +184,28 @@ async def test_plugins_that_come_and_go_lose_no_call(anyio_backend, tmp_path) ->
             assert manager.active_requests() == 0
 
     assert ends["answered"] > 20
+
+
+@pytest.mark.fault(21, 60)
+def test_more_connections_than_descriptors_are_a_few_lines_in_the_log(anyio_backend_name) -> None:
+    """
+    Not thousands; and when they are gone, calls are answered as before.
+    """
+    command = [sys.executable, "-m", "tests.faults.crowd", anyio_backend_name]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        url = server.stdout.readline().strip()
+        host, _, port = url.removeprefix("http://").partition(":")
+        with ExitStack() as crowd:
+            for _ in range(100):
+                crowd.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            complaint = server.stderr.readline()
+            while "Too many open files" not in complaint:
+                complaint = server.stderr.readline()
+        answer = httpx.post(f"{url}/Small/ask", json=None, timeout=20)
+        _, log = server.communicate(timeout=20)
+
+    assert answer.json() == "still here"
+    assert log.count("Too many open files") < 100

@@ -4,14 +4,18 @@ Programs that crash, and programs that nobody started properly.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute
 
 from remora import Unavailable
 from remora.types import InstanceFailed, InstanceLost, InstanceReady
+from tests.architecture.sources import ROOT
 from tests.faults.peers import ask, manager_of
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +31,37 @@ def test_a_plugin_that_is_started_by_hand_says_how_to_use_it() -> None:
 
     assert done.returncode == 2
     assert done.stderr == "remora: nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN\n"
+
+
+@pytest.mark.fault(10)
+async def test_an_address_that_a_plugin_names_is_only_a_word(anyio_backend, program) -> None:
+    """
+    Be it in the handshake of another framework, beside an answer or in it: nobody connects to it.
+    """
+    visitors = []
+
+    async def visited(stream) -> None:
+        visitors.append(stream)
+        await stream.aclose()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        place = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+        body = f"""
+            print("1|1|tcp|{place}|grpc", flush=True)
+            def answer(request):
+                print(json.dumps({{"endpoint": "http://{place}", "id": None, "address": "{place}"}}), flush=True)
+                return {{"endpoint": "http://{place}", "pid": os.getpid()}}
+        """
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, visited)
+                async with manager_of(mover=program(body)) as manager:
+                    answers = [await ask(manager, "mover") for _ in range(3)]
+                    await manager.info("mover")
+                tasks.cancel_scope.cancel()
+
+    assert answers == [{"endpoint": f"http://{place}", "pid": answers[0]["pid"]}] * 3
+    assert visitors == []
 
 
 @pytest.mark.fault(12)
@@ -81,6 +116,41 @@ async def test_a_call_that_may_have_acted_is_not_repeated_when_its_plugin_dies(
     calls = log.read_text().split()
     assert calls.count("die") == 1
     assert calls.count("again") == 2
+
+
+@pytest.mark.fault(16)
+async def test_a_plugin_outlives_the_thread_that_started_it(anyio_backend, program) -> None:
+    """
+    No signal is bound to that thread, which is gone at once.
+    """
+    body = """
+        import ctypes
+        def answer(request):
+            bound = ctypes.c_int(-1)
+            ctypes.CDLL(None).prctl(2, ctypes.byref(bound))  # PR_GET_PDEATHSIG
+            return [os.getpid(), bound.value]
+    """
+    with anyio.fail_after(20):
+        async with manager_of(lasting=program(body)) as manager:
+            first = await ask(manager, "lasting")
+            starters = [each for each in threading.enumerate() if each.name == "remora-start"]
+            again = await ask(manager, "lasting")
+
+    assert starters == []
+    assert first == again == [first[0], 0]
+
+
+@pytest.mark.fault(18)
+def test_no_signal_goes_to_a_number_that_is_not_the_plugins_any_more(anyio_backend_name) -> None:
+    """
+    A dead child keeps its number until the host has waited for it; whatever comes later could hit a stranger.
+    """
+    command = [sys.executable, "-m", "tests.faults.signals", anyio_backend_name]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=40)
+    seen = json.loads(done.stdout)
+
+    assert seen["astray"] == []
+    assert seen["sent"] >= 10
 
 
 @pytest.mark.fault(58)

@@ -8,18 +8,23 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import sniffio
 from anyio.abc import SocketAttribute, SocketStream
 
-from remora import Call, ConnectionLost, DeadlineExceeded, Endpoint, Reply, Unavailable
+from remora import Call, ConnectionLost, DeadlineExceeded, Endpoint, Reply, ServeOptions, Unavailable, serving
 from remora.wire import RESPONSE, FrameDecoder, encode_frame, encode_reply
+from remora_grpc import _transport
 from remora_http.plugin import Options, build
 from remora_unix.plugin import Options as UnixOptions
 from remora_unix.plugin import build as build_unix
 from tests.faults.peers import ask, http_answer, http_request, manager_of
+from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -255,3 +260,36 @@ def encode_reply_of(payload: bytes) -> bytes:
     The message of a good reply.
     """
     return encode_reply(Reply(payload=payload))
+
+
+@pytest.mark.fault(28, 30)
+@pytest.mark.parametrize("scheme", ["https", "grpc", "grpcs"])
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
+async def test_a_client_that_never_shakes_hands_is_left(
+    scheme: str, begun: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Else a few thousand of them would be all that a served plugin has room for.
+    """
+    monkeypatch.setattr(_transport, "_HANDSHAKE_MS", 200)
+    library = sniffio.current_async_library()
+    monkeypatch.setattr(import_module(f"remora_http._wires_{library}"), "HANDSHAKE", 0.2)
+    files = Authority(tmp_path / "ca").issue("127.0.0.1") if scheme.endswith("s") else {}
+    options = ServeOptions(auth={"method": "none", **files})
+    with anyio.fail_after(10):
+        async with serving(Quiet(), listen=f"{scheme}://127.0.0.1:0", options=options) as served:
+            port = int(served.endpoints[0].url.rpartition(":")[2])
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                await stream.send(begun)
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    while True:  # gRPC says hello without being asked
+                        await stream.receive()
+
+
+class Quiet:
+    """
+    Nobody gets to ask it.
+    """
+
+    async def ask(self) -> None:
+        """Answer nothing."""

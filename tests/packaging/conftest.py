@@ -38,3 +38,20 @@ def built(uv: Uv, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     uv("build", "--all-packages", "--out-dir", str(folder), cwd=ROOT)
     return folder
+
+
+@pytest.fixture(scope="session")
+def wheels(built: Path) -> Path:
+    """
+    The folder with the wheels of all distributions, and constraints that say where they are.
+    """
+    addresses = [f"{wheel.name.split('-')[0].replace('_', '-')} @ {wheel.as_uri()}" for wheel in built.glob("*.whl")]
+    (built / "ours.txt").write_text("".join(f"{address}\n" for address in addresses))
+    return built
+
+
+def pins_of(wheels: Path) -> list[str]:
+    """
+    The options that make an installer take other people's packages as pinned, and ours from the wheels.
+    """
+    return ["--constraints", str(ROOT / "constraints.txt"), "--constraints", str(wheels / "ours.txt")]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import ROOT, Distribution, distributions
-from tests.packaging.conftest import Uv
+from tests.architecture.sources import Distribution, distributions
+from tests.packaging.conftest import Uv, pins_of
 
 OURS = [item for item in distributions() if item.name.startswith("remora")]
 CORE = next(item for item in OURS if item.name == "remora")
@@ -27,16 +27,6 @@ _POINTS = "import json, importlib.metadata as m; print(json.dumps([e.name for e 
 _LOADED = "import json, sys, {module}; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="session")
-def wheels(built: Path) -> Path:
-    """
-    The folder with the wheels of all distributions, and constraints that say where they are.
-    """
-    addresses = [f"{wheel.name.split('-')[0].replace('_', '-')} @ {wheel.as_uri()}" for wheel in built.glob("*.whl")]
-    (built / "ours.txt").write_text("".join(f"{address}\n" for address in addresses))
-    return built
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +54,21 @@ def test_wheel_is_typed_and_licensed(distribution: Distribution, wheels: Path) -
 
     assert f"{distribution.package}/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["remora_prometheus/alerts.yml", "remora_prometheus/dashboard.json", "remora_admin/page.html"],
+)
+def test_wheel_brings_what_is_no_code(file: str, wheels: Path) -> None:
+    """
+    The alert rules and the dashboard that the documentation promises, and the status page.
+    """
+    wheel = next(wheels.glob(f"{file.partition('/')[0]}-*.whl"))
+    shipped = zipfile.ZipFile(wheel).read(file)
+    (source,) = ROOT.glob(f"*/*/src/{file}")
+
+    assert shipped == source.read_bytes()
 
 
 @pytest.mark.parametrize("distribution", OURS, ids=lambda item: item.name)
@@ -122,9 +127,8 @@ def _siblings_of(extra: str) -> set[str]:
 
 def _installed(requirement: str, wheels: Path, uv: Uv, folder: Path) -> Path:
     python = folder / "venv" / "bin" / "python"
-    pins = ["--constraints", str(ROOT / "constraints.txt"), "--constraints", str(wheels / "ours.txt")]
     uv("venv", "--no-project", str(folder / "venv"), cwd=folder)
-    uv("pip", "install", "--python", str(python), *pins, requirement, cwd=folder)
+    uv("pip", "install", "--python", str(python), *pins_of(wheels), requirement, cwd=folder)
     return python
 
 

@@ -5,12 +5,24 @@ An extension as its author writes it. Never run; mypy and pyright check that it 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from remora import BalancerSpec, Call, CodecSpec, Endpoint, HealthStatus, Reply, ResolverSpec, TransportSpec, hookimpl
+from remora import (
+    BalancerSpec,
+    Call,
+    CodecSpec,
+    Endpoint,
+    HealthStatus,
+    InterceptorSpec,
+    Reply,
+    ResolverSpec,
+    TransportSpec,
+    hookimpl,
+)
+from remora.metrics import TraceIds
 from remora.protocols import (
     Balancer,
     Candidate,
@@ -18,8 +30,10 @@ from remora.protocols import (
     Codec,
     Dispatch,
     InspectableTransport,
+    Interceptor,
     Listener,
     Resolver,
+    Tracing,
     Transport,
 )
 from remora.types import Event, Inspection, InstanceLost
@@ -141,9 +155,47 @@ def build_balancer(clock: Callable[[], float], rng: random.Random) -> Balancer:
 @hookimpl
 def remora_register_balancers() -> Iterable[BalancerSpec]:
     """
-    One balancer.
+    One balancer that learns how calls end, and one that need not be told.
     """
-    return [BalancerSpec(name="stickiest", build=build_balancer)]
+    return [
+        BalancerSpec(name="stickiest", build=build_balancer),
+        BalancerSpec(name="first", build=build_balancer, learns=False),
+    ]
+
+
+def build_stamp(plugin: str) -> Interceptor | None:
+    """
+    Make what adds a header to every call of a plugin.
+    """
+    if plugin == "private":
+        return None
+
+    async def stamp(call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
+        return await proceed(call.with_headers({**call.headers, "x-stamp": plugin}))
+
+    return stamp
+
+
+def trace_of(call: Call, /) -> TraceIds:
+    """
+    The trace of a call.
+    """
+    return {"trace_id": call.headers.get("x-trace", ""), "span_id": ""}
+
+
+def build_tracing() -> Tracing | None:
+    """
+    Make what knows the trace of a call.
+    """
+    return trace_of
+
+
+@hookimpl
+def remora_register_interceptors() -> Iterable[InterceptorSpec]:
+    """
+    One interceptor, which waits for nothing, and knows the trace.
+    """
+    return [InterceptorSpec(name="stamp", build=build_stamp, waits=False, tracing=build_tracing)]
 
 
 @hookimpl

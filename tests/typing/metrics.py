@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from remora import ExporterSpec, Manager, MetricsRegistry, hookimpl
+from remora import ExporterSpec, Manager, MetricsRegistry, ObservabilityMetrics, hookimpl
 from remora.metrics import BoundCounter, Counter, Distribution, Histogram, MetricBatch, MetricKind
+from remora.observability import InstanceMetrics, LastError
 from remora.protocols import MetricExporter, PullExporter
 from remora.testing import RecordingExporter, check_exporter
 
@@ -111,6 +112,20 @@ async def record(manager: Manager) -> None:
     registry.remove("users")
     registry.add_exporter(Page())
     registry.add_exporter(RecordingExporter([MetricKind.COUNTER]))
+
+
+def observe(manager: Manager) -> dict[str, bool]:
+    """
+    The records of a host, its plugins and their instances.
+    """
+    said: ObservabilityMetrics = manager.observability()
+    share: float = said.overall_success_rate
+    for plugin in said.plugin_metrics.values():
+        p99: float = plugin.latency.p99
+        error: LastError | None = plugin.last_error
+        instances: list[InstanceMetrics] = list(plugin.instances.values())
+        print(share, p99, error and error.code, [each.health.status for each in instances])
+    return {name: plugin.is_draining for name, plugin in said.plugin_metrics.items()}
 
 
 async def check() -> list[str]:

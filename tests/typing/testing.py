@@ -6,9 +6,21 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from remora import Manager, PluginInfo, Unavailable
+from remora import InterceptorSpec, Manager, PluginInfo, Unavailable
 from remora.schema import Change, compare, describe
-from remora.testing import Answer, Crash, Drop, Echo, Fail, Finding, Hang, ScriptedPlugin, TestHost, examine
+from remora.testing import (
+    Answer,
+    Crash,
+    Drop,
+    Echo,
+    Fail,
+    Finding,
+    Hang,
+    ScriptedPlugin,
+    TestHost,
+    check_interceptor,
+    examine,
+)
 from remora.types import InstanceReady
 
 
@@ -24,6 +36,7 @@ async def scripted(remora_host: TestHost) -> None:
     assert_type(await remora_host.start(), Manager)
     assert_type(await remora_host.events.wait_for(InstanceReady, plugin="pay"), InstanceReady)
     assert_type(await examine("balancer", object()), list[Finding])
+    assert_type(await check_interceptor(InterceptorSpec("idle", lambda plugin: None)), list[str])
     assert_type(await examine("resolver", object(), {"path": "where.json"}), list[Finding])
 
 

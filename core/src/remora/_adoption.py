@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from remora._assembly import Part
     from remora._fleet import Fleet
-    from remora._generation import Generation, Plugged
+    from remora._generation import Generation
     from remora.config import ManagerConfig
     from remora.types import Endpoint
 
@@ -33,21 +33,62 @@ READY_WITHIN = 10.0
 
 class Adoption:
     """
-    One such change.
+    One such change: `begin` and `end` are steps of their own, and in between other plugins may change.
 
     Args:
         fleet: The plugins.
         name: The plugin's name; it is in the fleet.
         endpoints: Where it is now; at least one.
+
+    Attributes:
+        scope: What runs in it ends when the change gives way to another one.
     """
 
     def __init__(self, fleet: Fleet, name: str, endpoints: Sequence[Endpoint]) -> None:
+        self.scope = anyio.CancelScope()
         self._fleet = fleet
+        self._name = name
+        self._endpoints = endpoints
         self._former = fleet[name]
-        self._config = _with_endpoints(fleet.config, name, endpoints)
-        self._draft = fleet.draft(self._config.plugins[name], self._config, self._former)
+        config = self._config()
+        self._draft = fleet.draft(config.plugins[name], config, self._former)
+        self._is_open = bool(self._former.parts) and not fleet.is_held(self._former)
+        self._has_given_way = False
 
-    async def run(self) -> Iterable[Part]:
+    def begin(self) -> bool:
+        """
+        Have what is new opened.
+
+        Returns:
+            Whether that has to be ready before the end.
+        """
+        if self._is_open:
+            self._fleet.open(self._draft.plugged, self._draft.new)
+        return self._is_open and bool(self._draft.gone)  # else nobody needs to be relieved
+
+    async def until_ready(self) -> None:
+        """
+        Wait for what is new, but not too long; each takes calls as soon as it can.
+        """
+        with anyio.move_on_after(READY_WITHIN):
+            async with anyio.create_task_group() as group:
+                for part in self._draft.new:
+                    group.start_soon(self._admit, part)
+
+    def give_way(self) -> Iterable[Part]:
+        """
+        Leave the plugin as it was before: another change is about to do something else with it.
+
+        Returns:
+            What is left over, to be drained.
+        """
+        self._has_given_way = True
+        self.scope.cancel()
+        for part in self._draft.new:
+            self._draft.plugged.exchange(None, part)
+        return [part for part in self._draft.new if _let_go(part)]
+
+    async def end(self) -> Iterable[Part]:
         """
         Put the endpoints in force.
 
@@ -58,32 +99,27 @@ class Adoption:
             Unavailable: Nothing can be reached there; everything is as it was.
         """
         draft = self._draft
-        if self._former.parts and not self._fleet.is_held(self._former):
+        if self._is_open and draft.gone and draft.new and not any(map(_is_ready, (*draft.new, *draft.kept))):
+            await self._undo(draft)
+        draft.settle()
+        if not self._is_open and not self._fleet.is_held(self._former):
             self._fleet.open(draft.plugged, draft.new)
-            if draft.gone:  # else nobody needs to be relieved
-                await self._until_ready()
-            draft.settle()
-        else:
-            draft.settle()
-            if not self._fleet.is_held(self._former):
-                self._fleet.open(draft.plugged, draft.new)
-        self._fleet.accept(self._config)
+        self._fleet.accept(self._config())
         return [part for part in draft.gone if _let_go(part)]
 
-    async def _until_ready(self) -> None:
+    def _config(self) -> ManagerConfig:
         """
-        Wait for what is new; each takes calls as soon as it can.
+        The configuration in force, with the plugin where it is now.
+        """
+        config = self._fleet.config
+        plugin = replace(config.plugins[self._name], endpoint="", endpoints=tuple(self._endpoints))
+        return replace(config, plugins={**config.plugins, self._name: plugin})
 
-        Raises:
-            Unavailable: Without the old ones, nothing would take any.
-        """
-        draft = self._draft
-        with anyio.move_on_after(READY_WITHIN):
-            async with anyio.create_task_group() as group:
-                for part in draft.new:
-                    group.start_soon(_admit, draft.plugged, part)
-        if draft.gone and draft.new and not any(map(_is_ready, (*draft.new, *draft.kept))):
-            await self._undo(draft)
+    async def _admit(self, part: Part) -> None:
+        with suppress(RemoraError):  # its owner goes on trying
+            await until_good(self._draft.plugged.route, part.instance)
+            if not self._has_given_way:
+                self._draft.plugged.exchange(part, None)
 
     async def _undo(self, draft: Generation) -> None:
         causes = "; ".join(f"{part.instance.name}: {part.instance.why_out()}" for part in draft.new)
@@ -91,12 +127,6 @@ class Adoption:
             draft.plugged.exchange(None, part)
         await self._fleet.discard(draft.new, "none of the new endpoints can be reached")
         raise Unavailable(f"none of the new endpoints can be reached: {causes}", sent=False)
-
-
-async def _admit(plugged: Plugged, part: Part) -> None:
-    with suppress(RemoraError):  # its owner goes on trying
-        await until_good(plugged.route, part.instance)
-        plugged.exchange(part, None)
 
 
 def _let_go(part: Part) -> bool:
@@ -108,8 +138,3 @@ def _let_go(part: Part) -> bool:
 
 def _is_ready(part: Part) -> bool:
     return part.instance.state is State.READY
-
-
-def _with_endpoints(config: ManagerConfig, name: str, endpoints: Sequence[Endpoint]) -> ManagerConfig:
-    plugin = replace(config.plugins[name], endpoint="", endpoints=tuple(endpoints))
-    return replace(config, plugins={**config.plugins, name: plugin})

@@ -43,8 +43,6 @@ class Balancing:
         Raises:
             RemoraError: The balancer failed.
         """
-        if len(candidates) == 1:
-            return candidates[0]
         clock = self._clock
         began = clock()
         try:

@@ -48,7 +48,8 @@ class BuiltIn:
 
 
 _OF_PLUGIN = ("plugin",)
-_OF_INSTANCE = ("plugin", "instance")
+_OF_INSTANCE = ("plugin", "plugin_instance")
+"""The second is not called `instance`: a Prometheus server calls the target that it scrapes so."""
 
 REQUESTS = BuiltIn(
     "remora_requests_total",

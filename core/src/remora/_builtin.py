@@ -5,12 +5,11 @@ The services that every served plugin answers by itself: grpc.health.v1.Health a
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE, PROTOCOL_VERSIONS, common_version
 from remora.errors import Code, PluginError
-from remora.types import MethodInfo, PluginInfo, Reply, Status
+from remora.types import Reply, Status
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, decode_health_request, encode_health
 
 if TYPE_CHECKING:
@@ -18,18 +17,13 @@ if TYPE_CHECKING:
 
     from remora._methods import Method, ServiceInfo
     from remora.protocols import Codec
-    from remora.types import Call
+    from remora.types import Call, MethodInfo, PluginInfo
 
 _log = logging.getLogger(__name__)
 
 _PROTO = "application/proto"
 _JSON = "application/json"
 _MOST = 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    protocol_versions: tuple[int, ...] = ()
 
 
 class Builtin:
@@ -69,6 +63,8 @@ class Builtin:
         """
         The description of all services together; the first one speaks for the plugin.
         """
+        from remora.types import PluginInfo  # only hosts that ask for a description need it
+
         first = self._services[0][0]
         return PluginInfo(
             name=first.name,
@@ -98,7 +94,7 @@ class Builtin:
 
     def _agree_on_version(self, call: Call) -> None:
         try:
-            theirs = self._json.decode(call.payload or b"{}", _Asked).protocol_versions
+            theirs = self._json.decode(call.payload or b"{}", dict[str, tuple[int, ...]]).get("protocol_versions", ())
         except ValueError:
             return  # who asks in other words gets what there is
         if common_version(theirs) is None:
@@ -118,7 +114,8 @@ class Builtin:
 
 
 def _method_info(info: ServiceInfo, method: Method) -> MethodInfo:
-    from remora._schema import json_schema  # only hosts that ask for a description need it
+    from remora._schema import json_schema
+    from remora.types import MethodInfo
 
     return MethodInfo(
         service=info.name,

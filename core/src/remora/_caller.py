@@ -5,6 +5,7 @@ Typed calls of one plugin: records go in, records come out; in between a payload
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from remora.types import Call, HealthStatus, Reply
 
 T = TypeVar("T")
+
+_ELSEWHERE = (
+    "the manager belongs to the event loop of another thread: call it there with `anyio.from_thread.run`,"
+    " or use `remora.sync.Manager`, which is for threads"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,7 @@ class Caller:
         self.route = route
         self.pipeline = pipeline
         self._catalog = catalog
+        self._thread = get_ident()
 
     def target(
         self, *, service: str | None, method: str | None, request: object, response: object, idempotent: bool = False
@@ -126,7 +133,10 @@ class Caller:
             InvalidRequest: The request cannot be encoded, or an option makes no sense.
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
+            RuntimeError: This is not the thread of the manager.
         """
+        if get_ident() != self._thread:  # else it would wait for what another event loop never tells
+            raise RuntimeError(_ELSEWHERE)
         request_id = new_request_id() if options.request_id is None else options.request_id
         try:
             if options.request_id is not None:

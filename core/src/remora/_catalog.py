@@ -6,19 +6,17 @@ What lives here: look-ups, and the errors that say what to install. What must no
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-
-import importlib_metadata
 
 from remora._faults import told
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from remora.protocols import Codec
     from remora.specs import (
@@ -55,6 +53,9 @@ class Named(Protocol):
 
 
 Spec = TypeVar("Spec", bound=Named)
+
+_HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
+"""What begins an address whose scheme was forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +222,13 @@ class Catalog:
         if name:
             return self._one("transport", self.transports, name)
         claims = [claim for shelf in self.transports.values() for claim in shelf if scheme in claim.spec.schemes]
+        if not claims and _HOST.fullmatch(scheme):
+            raise NotInstalled(
+                f'"{scheme}" is a host and no scheme: an address begins with one, as http://{scheme}:PORT'
+            )
         if not claims:
             schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]
-            raise self._missing("transport", scheme, schemes)
+            raise self._missing("transport", scheme, self.transports, schemes)
         if len(claims) > 1:
             raise _conflict(f"the scheme {scheme!r}", claims, 'choose one with `transport = "..."`, or ')
         return claims[0]
@@ -297,15 +302,21 @@ class Catalog:
     def _one(self, kind: str, shelf: dict[str, list[Feature[Any]]], name: str) -> Feature[Any]:
         claims = shelf.get(name)
         if not claims:
-            raise self._missing(kind, name, list(shelf))
+            raise self._missing(kind, name, shelf, list(shelf))
         if len(claims) > 1:
             raise _conflict(f"the {kind} {name!r}", claims)
         return claims[0]
 
-    def _missing(self, kind: str, name: str, known: Sequence[str]) -> NotInstalled:
+    def _missing(
+        self, kind: str, name: str, shelf: Mapping[str, Sequence[Feature[Any]]], known: Sequence[str]
+    ) -> NotInstalled:
+        from difflib import get_close_matches  # only messages need it
+
+        meant = get_close_matches(name, [*known, *_extras()], n=1)
         words = [name, name.removesuffix("s")]
-        if not known:
-            words += [f"{kind}s", kind.partition(" ")[0]]  # one extra brings all features of the kind
+        if not meant:  # one extra brings all features of the kind, beside those of the core
+            brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
+            words += [word for word in (f"{kind}s", kind.partition(" ")[0]) if word not in brought]
         for word in words:
             if word in self.broken:
                 return NotInstalled(f'{kind} "{name}" cannot be used: {self.broken[word]}')
@@ -314,7 +325,6 @@ class Catalog:
         extra = next((word for word in words if word in _extras()), None)
         if extra:
             return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
-        meant = get_close_matches(name, [*known, *_extras()], n=1)
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
         absent = "".join(f"; {problem}" for problem in self.broken.values())
@@ -336,4 +346,6 @@ def _extras() -> frozenset[str]:
     """
     The extras that the distribution `remora` offers, by its own metadata.
     """
+    import importlib_metadata  # only messages need it
+
     return frozenset(importlib_metadata.metadata("remora").get_all("Provides-Extra") or ())

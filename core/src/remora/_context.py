@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.from_thread
 
 if TYPE_CHECKING:
     from remora.types import Call
@@ -79,7 +78,9 @@ def _now() -> float:
     try:
         return anyio.current_time()
     except anyio.NoEventLoopError:
-        return anyio.from_thread.run_sync(anyio.current_time)
+        from anyio import from_thread  # few programs have synchronous handlers that ask for it
+
+        return from_thread.run_sync(anyio.current_time)
 
 
 handled_call: ContextVar[CurrentCall | None] = ContextVar("remora_handled_call", default=None)

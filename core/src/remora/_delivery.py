@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remora.protocols import Channel
     from remora.types import Call, Reply
 
-_RETIRED, _STOPPED = State.RETIRED, State.STOPPED
+_READY = State.READY  # a global name is found faster than a member
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
 """How an attempt ended that was cancelled. It is never raised."""
@@ -42,7 +42,7 @@ class Delivery:
     def __init__(self, route: Route, interception: Interception) -> None:
         self._route = route
         self._interceptors = interception.attempts
-        self._first: dict[Instance, tuple[Channel, Proceed]] = {}
+        self._first: dict[Instance, tuple[Channel | None, Proceed]] = {}
         self._may_wait = bool(interception.attempts) and interception.attempts_wait
         self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
@@ -72,15 +72,23 @@ class Delivery:
         """
         Begin an attempt that has a place; None when the circuit breaker refuses it, and the place has been given back.
         """
+        permit = instance.breaker.shared or self._probe(instance, ticket)
+        if permit is None:
+            return None
+        if self._learner is not None:
+            self._learner.started(instance)
+        instance.in_flight += 1
+        return permit
+
+    def _probe(self, instance: Instance, ticket: Ticket) -> Permit | None:
+        """
+        A permit of a circuit breaker that is not closed.
+        """
         permit = instance.breaker.admit()
         if not isinstance(permit, Permit):
             self._leave(instance, ticket)
             return None
-        if permit.change is not None:
-            self._route.breaker_changed(instance, permit.change)
-        if self._learner is not None:
-            self._learner.started(instance)
-        instance.in_flight += 1
+        self._route.breaker_changed(instance, permit.change)
         return permit
 
     def sender(self, instance: Instance, number: int) -> Proceed:
@@ -88,29 +96,26 @@ class Delivery:
         What carries a call to an instance as its attempt of that number, with the parts of interceptors and of the
         auth method, and with a timer for the deadline where the transport has none of its own, or not for all of it.
         """
-        channel = instance.channel
-        if channel is None:
+        send = instance.send
+        if send is None:
             raise Unavailable("the instance was closed", sent=False)
-        send = channel.call if instance.authenticate is None else instance.sender(channel)
         if self._interceptors:
-            send = self._intercepted(instance, channel, number, send)
-        return (
-            send
-            if instance.native_deadline and not self._may_wait
-            else partial(self._within, instance=instance, send=send)
-        )
+            send = self._intercepted(instance, number, send)
+        if instance.native_deadline and not self._may_wait:
+            return send
+        return partial(self._within, instance=instance, send=send)
 
-    def _intercepted(self, instance: Instance, channel: Channel, number: int, send: Proceed) -> Proceed:
+    def _intercepted(self, instance: Instance, number: int, send: Proceed) -> Proceed:
         """
         Interceptors around the sending of one attempt; those of a first attempt are the same in every call.
         """
         known = self._first.get(instance)
-        if number == 1 and known is not None and known[0] is channel:
+        if number == 1 and known is not None and known[0] is instance.channel:
             return known[1]
         attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint)
         send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
         if number == 1:
-            self._first[instance] = channel, send
+            self._first[instance] = instance.channel, send
         return send
 
     async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
@@ -146,7 +151,7 @@ class Delivery:
         ticket: Ticket,
         permit: Permit,
         failure: RemoraError | None,
-        duration: float,
+        started: float,
     ) -> None:
         """
         Stage 10: end an attempt; one verdict for all policies, and the place goes to whoever is next.
@@ -157,17 +162,19 @@ class Delivery:
             ticket: The place.
             permit: What `begin` has returned.
             failure: Why there is no reply; None when there is one, ABANDONED when nobody is to blame.
-            duration: Seconds that it took.
+            started: When it was sent.
         """
         route, breaker, condition = self._route, instance.breaker, instance.condition
+        now = route.clock()
+        duration = now - started
         instance.in_flight -= 1
         instance.meter.attempted(call, duration, failure)
         verdict = True if failure is None else verdict_of(failure)
         if verdict:
-            if (change := breaker.succeeded(permit, duration=duration)) is not None:
+            if (change := breaker.succeeded(permit, duration, now)) is not None:
                 route.breaker_changed(instance, change)
-            if (better := condition.call_succeeded()) is not None:
-                route.health_changed(instance, better)
+            if condition.failed_calls or not instance.is_prime:
+                route.health_changed(instance, condition.call_succeeded())
         elif failure is not None and verdict is False:
             route.breaker_changed(instance, breaker.failed(permit, failure.message))
             route.health_changed(instance, condition.call_failed(failure.message))
@@ -178,7 +185,10 @@ class Delivery:
                 _wake(admitted)
         if self._learner is not None:
             self._learner.finished(instance, duration, ok=verdict)
-        self._leave(instance, ticket)
+        if (following := instance.limit.release(ticket)) is not None:
+            _wake(following)
+        elif instance.state is not _READY:
+            self._left(instance)
 
     def _leave(self, instance: Instance, ticket: Ticket) -> None:
         """
@@ -186,7 +196,11 @@ class Delivery:
         """
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
-        elif instance.state is _RETIRED or instance.state is _STOPPED:
+        else:
+            self._left(instance)
+
+    def _left(self, instance: Instance) -> None:
+        if instance.state is State.RETIRED or instance.state is State.STOPPED:
             self._route.changed()
 
 

@@ -25,7 +25,7 @@ from remora._faults import cancellation, innermost
 from remora._headers import checked_headers
 from remora._interception import nested
 from remora._log_fields import of_served
-from remora._methods import Method, ServiceInfo, methods_of, service_info
+from remora._methods import Method, ServiceInfo, methods_of, service_info, unknown_method
 from remora.errors import (
     Code,
     ConfigError,
@@ -228,7 +228,7 @@ class Dispatcher:
     def _find(self, call: Call) -> Handler:
         found = self._handlers.get((call.service, call.method))
         if found is None:
-            raise PluginError(f"there is no method {call.name}", code=Code.UNIMPLEMENTED)
+            raise PluginError(unknown_method(call.service, call.method, self._handlers), code=Code.UNIMPLEMENTED)
         return found
 
     def _codec(self, call: Call, handler: Handler) -> Codec:
@@ -291,9 +291,13 @@ async def _given(result: object) -> object:
 
 def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     try:
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
     except StopIteration as error:  # no future and no coroutine can carry it
         raise RuntimeError("the handler raised StopIteration") from error
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("a handler without `async` has returned a coroutine: an `await` is missing")
+    return result
 
 
 def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:

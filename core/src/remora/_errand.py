@@ -6,11 +6,12 @@ What lives here: handing over the work and what comes of it. What must not: what
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 
-from remora.errors import ManagerClosed
+from remora.errors import ManagerClosed, RemoraError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Errand(Generic[T]):
@@ -30,6 +33,7 @@ class Errand(Generic[T]):
         self._done = anyio.Event()
         self._results: list[T] = []
         self._error: Exception | None = None
+        self._is_left = False
 
     async def done_in(self, group: TaskGroup) -> T:
         """
@@ -39,7 +43,11 @@ class Errand(Generic[T]):
             ManagerClosed: The manager was shut down in the meantime.
         """
         group.start_soon(self._run)
-        await self._done.wait()
+        try:
+            await self._done.wait()
+        except BaseException:
+            self._is_left = True
+            raise
         if self._error is not None:
             raise self._error
         if not self._results:
@@ -51,5 +59,19 @@ class Errand(Generic[T]):
             self._results.append(await self._work())
         except Exception as error:  # it belongs to the caller, not to the manager's task group
             self._error = error
+            if self._is_left:
+                _tell_log(error)
         finally:
             self._done.set()
+
+
+def _tell_log(error: Exception) -> None:
+    """
+    Log what nobody waits to be told; that the manager has ended is no news by then.
+    """
+    if isinstance(error, ManagerClosed):
+        return
+    if isinstance(error, RemoraError):
+        _log.error("a change whose caller was cancelled has failed: %s", error)
+    else:
+        _log.error("a change whose caller was cancelled has failed", exc_info=error)

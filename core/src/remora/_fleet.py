@@ -261,6 +261,15 @@ class Fleet:
                 self.meters.show(plugged.route, part.instance)
             supervisor.start(plugged.route, part)
 
+    def hold(self, plugged: Plugged) -> None:
+        """
+        Have a plugin opened once each that it requires has been up.
+        """
+        assert self._group is not None
+        if plugged not in self._held:
+            self._held.add(plugged)
+            self._group.start_soon(self._start_after, plugged)
+
     def is_held(self, plugged: Plugged) -> bool:
         """
         Whether a plugin waits for those that it requires or for its first call, and is opened then with what it has at
@@ -377,10 +386,8 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         self.running()
-        assert self._group is not None
         if plugged.config.requires:
-            self._held.add(plugged)
-            self._group.start_soon(self._start_after, plugged)
+            self.hold(plugged)
         else:
             self.open(plugged, plugged.parts)
 

@@ -18,6 +18,7 @@ import anyio
 
 from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE, PROTOCOL_VERSIONS, common_version
 from remora._methods import methods_of
+from remora._plain import shortened
 from remora._requirement import is_requirement, meets
 from remora.codecs import JsonCodec
 from remora.errors import Code, ConfigError, PluginError, ServiceMismatch, VersionMismatch
@@ -99,7 +100,7 @@ def check_version(info: PluginInfo | None, required: str) -> None:
     if not found:
         raise VersionMismatch(f"version {required} is required, but the plugin does not say its own", required=required)
     if not meets(found, required):
-        message = f"version {required} is required, but the plugin says that it is {found}"
+        message = f"version {required} is required, but the plugin says that it is {shortened(found, most=100)}"
         raise VersionMismatch(message, required=required, found=found)
 
 

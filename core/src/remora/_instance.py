@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from remora._no_meter import NO_METER
 from remora.policy import (
+    BreakerState,
     CircuitBreaker,
     ConcurrencyLimit,
     Gradient,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError
-    from remora.policy import BreakerState, StateChange, Ticket
+    from remora.policy import StateChange, Ticket
     from remora.protocols import Channel
     from remora.types import Call, Endpoint, Reply
 
@@ -84,11 +85,14 @@ class Instance:
         config: The table of its plugin.
         authenticate: What proves to it who calls; None for nothing.
         weight: Its share of traffic beside the others.
+        warmth: How much of its share it is to get while it warms up.
         priority: The highest number is preferred.
         origin: The distribution of its transport, for messages.
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
         channel: The way to it while it is ready.
+        send: What carries calls over the channel, each with what proves who makes it.
+        direct: The same where there is nothing else to do: where the channel ends calls at their deadline by itself.
         error: Why it is not ready.
         next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: Calls under way.
@@ -100,6 +104,7 @@ class Instance:
         meter: Counts the attempts at it.
         scopes: What calls to it run in, where the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
+        is_prime: Whether nothing speaks against it, but perhaps that it has no room.
     """
 
     def __init__(
@@ -119,11 +124,14 @@ class Instance:
         self.config = config
         self.authenticate = authenticate
         self.weight = endpoint.weight
+        self.warmth = 1.0
         self.priority = endpoint.priority
         self.origin = origin
         self.native_deadline = native_deadline
         self.state = State.STARTING
         self.channel: Channel | None = None
+        self.send: Callable[[Call], Awaitable[Reply]] | None = None
+        self.direct: Callable[[Call], Awaitable[Reply]] | None = None
         self.error: RemoraError | None = None
         self.next_try = 0.0
         self.in_flight = 0
@@ -137,10 +145,10 @@ class Instance:
         self.meter: InstanceMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
         self.is_cut = False
+        self.is_prime = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
-        self._is_warm = False
         self._last_check: float | None = None
         self._response_time: float | None = None
 
@@ -150,17 +158,6 @@ class Instance:
         Whether it takes a call now.
         """
         return self.state is State.READY and self.condition.takes_calls and self.breaker.refuses_for() <= 0
-
-    @property
-    def warmth(self) -> float:
-        """
-        How much of its share it is to get while it warms up.
-        """
-        if self._is_warm:
-            return 1.0
-        factor = self._slow_start.factor(self._clock() - self._ready_since)
-        self._is_warm = factor >= 1.0
-        return factor
 
     @property
     def health(self) -> HealthStatus:
@@ -182,6 +179,16 @@ class Instance:
         """
         return not self.limit.in_use
 
+    def review(self) -> None:
+        """
+        Take note that its circuit breaker or its health has changed.
+        """
+        self.is_prime = (
+            self.state is State.READY
+            and self.breaker.state is BreakerState.CLOSED
+            and self.condition.status is Status.HEALTHY
+        )
+
     def sender(self, channel: Channel) -> Callable[[Call], Awaitable[Reply]]:
         """
         What carries calls over a channel to it, each with what proves who makes it.
@@ -202,14 +209,16 @@ class Instance:
         self.condition.retune(config.health_check)
         if config.health_check != before.health_check and self.doubt is not None:
             self.doubt.set()
-        return self.breaker.retune(config.circuit_breaker)
+        change = self.breaker.retune(config.circuit_breaker)
+        self.review()
+        return change
 
     def retire(self) -> None:
         """
         It gets no further calls; those in its queue go elsewhere, those under way to it go on.
         """
         if self.state is not State.RETIRED:
-            self.state = State.RETIRED if self.state is State.READY else State.STOPPED
+            self._become(State.RETIRED if self.state is State.READY else State.STOPPED)
         _wake(self.limit.resize(self.limit.limit + self.limit.pending))
 
     def cut(self) -> None:
@@ -234,42 +243,55 @@ class Instance:
         """
         It is started by the first call; nothing is known of it until then.
         """
-        self.state = State.DORMANT
+        self._become(State.DORMANT)
 
     def start(self) -> None:
         """
         It is being started; calls wait for it.
         """
-        self.state = State.STARTING
+        self._become(State.STARTING)
 
     def ready(self, channel: Channel) -> None:
         """
         It takes calls.
         """
-        self.state, self.channel, self.error = State.READY, channel, None
-        self._ready_since, self._is_warm = self._clock(), False
+        self.channel, self.send, self.error = channel, self.sender(channel), None
+        self.direct = self.send if self.native_deadline else None
+        self._ready_since = self._clock()
+        self.warm_up(self._ready_since)
+        self._become(State.READY)
+
+    def warm_up(self, now: float) -> bool:
+        """
+        Take a larger share, as its age allows; says whether there is more to come.
+        """
+        self.warmth = self._slow_start.factor(now - self._ready_since)
+        return self.warmth < 1.0
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """
         It takes no calls; it is tried again at `next_try`.
         """
-        self.state, self.channel, self.error, self.next_try = state, None, error, next_try
+        self.channel = self.send = self.direct = None
+        self.error, self.next_try = error, next_try
+        self._become(state)
 
     def close(self) -> None:
         """
         It takes no calls until it is started again; they wait for that, or go elsewhere.
         """
-        self.channel = None
+        self.channel = self.send = self.direct = None
         if self.state is State.READY:
-            self.state = State.STARTING
+            self._become(State.STARTING)
         elif self.state is State.RETIRED:
-            self.state = State.STOPPED
+            self._become(State.STOPPED)
 
     def stop(self) -> None:
         """
         It is no longer wanted.
         """
-        self.state, self.channel = State.STOPPED, None
+        self.channel = self.send = self.direct = None
+        self._become(State.STOPPED)
 
     def checked(self, response_time: float | None) -> None:
         """
@@ -306,6 +328,10 @@ class Instance:
         if self.condition.status is Status.OFFLINE:
             return f"offline: {self.condition.cause}"
         return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s"
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self.review()
 
     def _why_not_ready(self) -> str:
         if self.state is State.DORMANT:

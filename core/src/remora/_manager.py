@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from remora._caller import Caller
     from remora._catalog import Catalog
     from remora._drain import Tell
-    from remora.config import PluginConfig
+    from remora.config import Discovered, PluginConfig
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry
     from remora.observability import ObservabilityMetrics
@@ -194,6 +194,13 @@ class Manager:
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
 
+    if not TYPE_CHECKING:  # a type checker knows by itself
+
+        def __enter__(self) -> None:
+            raise TypeError("a manager is entered with `async with`; `remora.sync.Manager` is entered with `with`")
+
+        __exit__ = __enter__
+
     @property
     def config(self) -> ManagerConfig:
         """
@@ -294,7 +301,7 @@ class Manager:
 
         Raises:
             ConfigError: The configuration is wrong, and nothing changes.
-            ManagerClosed: The manager does not run.
+            ManagerClosed: The manager does not run, or has ended in the meantime.
         """
         return await self._reload(config, options, "a reload was asked for")
 
@@ -531,12 +538,17 @@ class Manager:
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
                 return ReloadReport(superseded=True)
+            self._fleet.running()
             assert self._group is not None
             asked = wanted()
             found = await self._discovery.look_aside(asked)
             whole = found.added_to(asked)
-            transition = Transition(self._fleet, self._resolution.complete(whole), options, cause)
+            wanted_now = self._resolution.complete(whole)
+            left_alone = self._resolution.give_way(wanted_now)
+            transition = Transition(self._fleet, wanted_now, options, cause, left_alone)
             report = await transition.run()
+            if report.rolled_back:
+                self._fleet.running()  # else that is why
             if not report.rolled_back:
                 self._asked = _in_force(self._asked, asked, report)
                 self._resolution.follow(_in_force(self._fleet.config, whole, report), self._group)
@@ -559,12 +571,22 @@ class Manager:
         """
         try:
             options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
-            if self._discovery.is_news(await self._discovery.look_aside(self._asked)):
+            if self._discovery.is_news(await self._looked()):
                 await self._change(lambda: self._asked, options, "manifests have changed")
         except ManagerClosed:
             return
         except RemoraError as error:
             _log.error("the changed manifests are not in force: %s", error)
+
+    async def _looked(self) -> Discovered:
+        """
+        What manifests add to the configuration in force, also when that changes meanwhile.
+        """
+        while True:
+            asked = self._asked
+            found = await self._discovery.look_aside(asked)
+            if asked is self._asked:
+                return found
 
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now

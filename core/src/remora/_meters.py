@@ -10,13 +10,14 @@ What lives here: counting. What must not: the metrics' names (see `_built_in`), 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remora import _built_in as table
 from remora._instance import State
 from remora._no_meter import NO_METER
+from remora._plain import shortened
 from remora.metrics import BoundCounter
 from remora.policy import BreakerState
 from remora.types import (
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
     from remora.errors import RemoraError
-    from remora.metrics import BoundHistogram, Counter, Histogram, MetricsRegistry
-    from remora.types import Call, Event
+    from remora.metrics import BoundHistogram, MetricsRegistry
+    from remora.metrics._instruments import Instrument
+    from remora.types import Call, Event, TraceIds
 
 OK = "OK"
 _MOST_METHODS = 4096
@@ -56,7 +58,7 @@ class Failure(NamedTuple):
 
 
 def _failure(error: RemoraError, instance: str) -> Failure:
-    return Failure(time.time(), error.code, error.message, instance)
+    return Failure(time.time(), error.code, shortened(error.message), instance)
 
 
 class Meters:
@@ -221,7 +223,8 @@ class Meters:
             _drop(self._of_instances, key)
 
     def _drop_plugin(self, plugin: str) -> None:
-        del self._departed[plugin], self._plugins[plugin]
+        del self._departed[plugin]
+        self._plugins.pop(plugin).end()
         _drop(self._of_plugins, (plugin,))
 
 
@@ -234,7 +237,7 @@ class Peers(NamedTuple):
     instances: list[Instance]
 
 
-def _drop(metrics: Iterable[Counter | Histogram], key: tuple[str, ...]) -> None:
+def _drop(metrics: Iterable[Instrument], key: tuple[str, ...]) -> None:
     for metric in metrics:
         for labels, _ in metric.series.items():
             if labels[: len(key)] == key:
@@ -254,13 +257,11 @@ class PluginMeter:
     Counts the calls of one plugin.
 
     Attributes:
-        codes: How its calls have ended.
         retries: How often one was tried again.
         last_failure: The last one that failed.
     """
 
     def __init__(self, meters: Meters, plugin: str) -> None:
-        self.codes: defaultdict[str, int] = defaultdict(int)
         self.retries = meters.retries.bind(plugin)
         self.last_failure: Failure | None = None
         self._meters = meters
@@ -268,23 +269,32 @@ class PluginMeter:
         self._plugin = plugin
         self._no_budget = meters.no_budget.bind(plugin)
         self._rate_limited = meters.rate_limited.bind(plugin)
-        self._cells: dict[tuple[str, str, str], tuple[BoundCounter, BoundHistogram]] = {}
+        self._ends: dict[tuple[str, str, str], _Ends] = {}
+        self._past: Counter[str] = Counter()
+
+    @property
+    def codes(self) -> Counter[str]:
+        """
+        How its calls have ended.
+        """
+        codes = self._past.copy()
+        for (_, _, code), ends in list(self._ends.items()):
+            codes[code] += ends.tally.number
+        return codes
 
     def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
         A call has ended, as far as its caller can see.
         """
         code = OK if failure is None else failure.code
-        self.codes[code] += 1
         try:
-            requests, duration = self._cells[call.service, call.method, code]
+            ends = self._ends[call.service, call.method, code]
         except KeyError:
-            requests, duration = self._bind(call, code)
-        requests.inc()
+            ends = self._bind(call, code)
         if (tracing := self._registry.tracing) is None:
-            duration.observe(seconds)
+            ends.tally.add(seconds)
         else:
-            duration.observe(seconds, **tracing(call))
+            ends.trace(seconds, tracing(call))
         if failure is not None:
             self.last_failure = _failure(failure, failure.instance or "")
 
@@ -306,12 +316,21 @@ class PluginMeter:
         """
         self._no_budget.inc()
 
-    def _bind(self, call: Call, code: str) -> tuple[BoundCounter, BoundHistogram]:
-        if len(self._cells) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
-            self._cells.clear()
+    def end(self) -> None:
+        """
+        It is gone.
+        """
+        _absorb(self._ends)
+
+    def _bind(self, call: Call, code: str) -> _Ends:
+        if len(self._ends) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
+            self._past = self.codes
+            _absorb(self._ends)
+            self._ends.clear()
         requests = self._meters.requests.bind(self._plugin, call.name, code)
-        cells = requests, self._meters.duration.bind(self._plugin, call.name)
-        return self._cells.setdefault((call.service, call.method, code), cells)
+        duration = self._meters.duration.bind(self._plugin, call.name)
+        ends = self._ends[call.service, call.method, code] = _Ends(requests, duration)
+        return ends
 
 
 class InstanceMeter:
@@ -320,37 +339,40 @@ class InstanceMeter:
 
     Attributes:
         instance: Its name.
-        codes: How they have ended.
         duration: How long they took.
         last_failure: The last one that failed.
     """
 
     def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
-        self.codes: defaultdict[str, int] = defaultdict(int)
         self.instance = instance
         self.duration = meters.attempt_duration.bind(plugin, instance)
         self.last_failure: Failure | None = None
         self._registry = meters.registry
         self._attempts = meters.attempts
         self._labels = (plugin, instance)
-        self._cells: dict[str, BoundCounter] = {}
+        self._ends: dict[str, _Ends] = {}
         self._is_over = False
+
+    @property
+    def codes(self) -> Counter[str]:
+        """
+        How they have ended.
+        """
+        return Counter({code: ends.tally.number for code, ends in list(self._ends.items())})
 
     def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
         An attempt has ended.
         """
         code = OK if failure is None else failure.code
-        self.codes[code] += 1
         try:
-            attempts = self._cells[code]
+            ends = self._ends[code]
         except KeyError:
-            attempts = self._cells[code] = self._bind(code)
-        attempts.inc()
+            ends = self._ends[code] = self._bind(code)
         if (tracing := self._registry.tracing) is None:
-            self.duration.observe(seconds)
+            ends.tally.add(seconds)
         else:
-            self.duration.observe(seconds, **tracing(call))
+            ends.trace(seconds, tracing(call))
         if failure is not None:
             self.last_failure = _failure(failure, self._labels[1])
 
@@ -359,6 +381,40 @@ class InstanceMeter:
         It is gone; what still comes in makes no series of it any more.
         """
         self._is_over = True
+        _absorb(self._ends)
 
-    def _bind(self, code: str) -> BoundCounter:
-        return BoundCounter() if self._is_over else self._attempts.bind(*self._labels, code)
+    def _bind(self, code: str) -> _Ends:
+        attempts = BoundCounter() if self._is_over else self._attempts.bind(*self._labels, code)
+        return _Ends(attempts, self.duration)
+
+
+class _Ends:
+    """
+    What has ended in one way: how often, and how long it took. Meters are on one thread, that of the event loop.
+    """
+
+    __slots__ = ("_duration", "_number", "tally")
+
+    def __init__(self, number: BoundCounter, duration: BoundHistogram) -> None:
+        self._number, self._duration = number, duration
+        self.tally = duration.tally()
+        number.include(self.tally)
+
+    def trace(self, seconds: float, ids: TraceIds) -> None:
+        """
+        Something has ended that is part of a trace.
+        """
+        self.tally.number += 1
+        self._duration.observe(seconds, **ids)
+
+    def absorb(self) -> None:
+        """
+        Let the metrics keep the numbers.
+        """
+        self._number.absorb(self.tally)
+        self._duration.absorb(self.tally)
+
+
+def _absorb(ends: dict[Any, _Ends]) -> None:
+    for each in ends.values():
+        each.absorb()

@@ -7,7 +7,7 @@ What lives here: names, record types, and how arguments become one request. What
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, make_dataclass
 from dataclasses import field as dataclass_field
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 from remora._generics import arguments_of, substituted
 from remora.errors import ConfigError
 
-__all__ = ["Method", "ServiceInfo", "idempotent", "method", "methods_of", "service", "service_info"]
+__all__ = ["Method", "ServiceInfo", "idempotent", "method", "methods_of", "service", "service_info", "unknown_method"]
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., object])
@@ -24,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., object])
 _SERVICE = "__remora_service__"
 _METHOD = "__remora_method__"
 _IDEMPOTENT = "__remora_idempotent__"
+_MOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ class Method:
         Raises:
             TypeError: The arguments do not fit the parameters.
         """
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.attribute}{self.signature}: {error}") from None
         if len(self.signature.parameters) == 1:
             bound.apply_defaults()
             return next(iter(bound.arguments.values()))
@@ -97,6 +101,27 @@ class Method:
             tuple(value for name, value in values.items() if name not in by_name),
             {name: value for name, value in values.items() if name in by_name},
         )
+
+
+def unknown_method(service: str, method: str, known: Collection[tuple[str, str]]) -> str:
+    """
+    What to tell who has called a method that is not there: what is there, or the one that may be meant.
+
+    Args:
+        service: The service that was called.
+        method: Its method.
+        known: The services and methods that there are.
+    """
+    from difflib import get_close_matches  # not for a plugin that is called rightly
+
+    names = [name for owner, name in known if owner == service and name]
+    if not names:
+        what = f"there is no service {service!r}" if service else "no service is named"
+        return f"{what}; there are: {', '.join(sorted({owner for owner, _ in known if owner}))}"
+    meant = get_close_matches(method, names, n=1, cutoff=0.7)
+    hint = f'did you mean "{meant[0]}"?' if meant else f"there are: {', '.join(names[:_MOST_NAMES])}"
+    what = f"there is no method {f'{service}/{method}'.strip('/')}" if method else "no method is named"
+    return f"{what}; {hint}"
 
 
 def service(

@@ -35,7 +35,7 @@ from remora.policy import Retry
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from remora._fallback import Fallback
     from remora._instance import Instance
@@ -71,12 +71,13 @@ class Pipeline:
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route, interception)
+        self._is_direct = not interception.attempts
         self._tracing = interception.tracing
         self._fallback = fallback
-        self._intercepted: Proceed = self._attempts
+        self._intercepted: Proceed | None = None
         if interception.calls:
             self._intercepted = nested(interception.calls, route.conduct, self._attempts)
-        if interception.calls and interception.calls_wait:  # the deadline holds for them too
+        if self._intercepted is not None and interception.calls_wait:  # the deadline holds for them too
             self._intercepted = partial(self._bounded, send=self._intercepted)
 
     def deadline(self, timeout: float | None) -> float:
@@ -89,7 +90,7 @@ class Pipeline:
         """
         allowed = self._route.config.connection.request_timeout
         if timeout is not None:
-            if not timeout > 0:
+            if not _is_positive(timeout):
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
             if timeout < allowed:
                 allowed = timeout
@@ -123,10 +124,10 @@ class Pipeline:
         )
 
     @overload
-    def carry(self, call: Call) -> Coroutine[Any, Any, Reply]: ...
+    async def carry(self, call: Call) -> Reply: ...
 
     @overload
-    def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> Coroutine[Any, Any, T]: ...
+    async def carry(self, call: Call, read: Callable[[Call, Reply], T]) -> T: ...
 
     async def carry(self, call: Call, read: Callable[[Call, Reply], Any] | None = None) -> Any:
         """
@@ -149,8 +150,11 @@ class Pipeline:
             began = now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
                 if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
-                    await self._take_turn(call)
-                reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
+                    now = await self._take_turn(call)
+                if self._intercepted is None:
+                    reply = await self._attempts(call, now)
+                else:
+                    reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
                 answer = reply if read is None else read(call, reply)
             finally:
                 route.leave()
@@ -159,7 +163,7 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                words = printable(str(error))  # a plugin's own, perhaps
+                words = printable(str(error), most=1000)  # a plugin's own, perhaps
                 _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
@@ -185,34 +189,40 @@ class Pipeline:
             raise Cancelled("it was still under way when the time for draining was over")
         raise DeadlineExceeded("no reply in time")
 
-    async def _attempts(self, call: Call) -> Reply:
+    async def _attempts(self, call: Call, now: float | None = None) -> Reply:
         """
-        Stage 6: attempts, until one has a reply or there is no sense in another.
+        Stage 6: attempts, until one has a reply or there is no sense in another. `now` is the time, where it is known
+        already.
         """
-        route, key = self._route, call.hash_key
+        route, delivery = self._route, self._delivery
+        key = call.hash_key
         if self._hash_header and not key:
             key = call.headers.get(self._hash_header, "")
-        route.budget.deposit()
-        delivery, clock = self._delivery, route.clock
+        started = route.clock() if now is None else now
+        route.budget.deposit(started)
         tried: list[Instance] = []
         attempts = 1
         while True:
             instance = None
             try:
-                instance = route.pick(key, tried)  # 7 pick
+                instance = route.pick(started, key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
+                    started = route.clock()
                     continue
                 ticket = instance.limit.acquire() or refuse(instance)  # 4 concurrency
-                if not ticket.is_admitted and not await delivery.queue(instance, call, ticket):
-                    continue
+                if not ticket.is_admitted:
+                    is_ours = await delivery.queue(instance, call, ticket)
+                    started = route.clock()
+                    if not is_ours:
+                        continue
                 permit = delivery.begin(instance, ticket)
                 if permit is None:
                     continue
                 failure: RemoraError | None = ABANDONED
-                started = clock()
                 try:
-                    reply = await delivery.sender(instance, attempts)(call)  # 8 authenticate, 9 send
+                    send = instance.direct if self._is_direct else None
+                    reply = await (send or delivery.sender(instance, attempts))(call)  # 8 authenticate, 9 send
                     if not isinstance(reply, Reply):
                         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
                     failure = None
@@ -225,7 +235,7 @@ class Pipeline:
                 except BaseExceptionGroup as group:
                     raise delivery.cancelled(instance, group) from None
                 finally:
-                    delivery.end(call, instance, ticket, permit, failure, clock() - started)  # 10 record
+                    delivery.end(call, instance, ticket, permit, failure, started)  # 10 record
             except RemoraError as error:
                 if instance is not None:
                     error.locate(plugin=route.name, instance=instance.name, request_id=call.request_id)
@@ -235,6 +245,7 @@ class Pipeline:
                     raise
             attempts += 1
             await self._rest(delay)
+            started = route.clock()
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -252,9 +263,12 @@ class Pipeline:
         self._route.meter.retried()
         return delay
 
-    async def _take_turn(self, call: Call) -> None:
+    async def _take_turn(self, call: Call) -> float:
         """
         Stage 3: a token of the rate limit, now or, where the limit is one that waits, within the deadline.
+
+        Returns:
+            The time then.
         """
         bucket = self._route.bucket
         turn = bucket.reserve(self._route.remaining(call))
@@ -269,6 +283,7 @@ class Pipeline:
         except BaseException:
             bucket.cancel(turn)
             raise
+        return self._route.clock()
 
     def _limited(self, wait: float) -> RateLimited:
         """
@@ -304,3 +319,10 @@ class Pipeline:
             await changed.wait()
         finally:
             self._route.forget(changed)
+
+
+def _is_positive(number: object) -> bool:
+    """
+    Whether it is a number of seconds; "5s" is one in a configuration only.
+    """
+    return isinstance(number, float | int) and number > 0

@@ -20,6 +20,13 @@ def printable(text: str, *, most: int | None = None) -> str:
         text: Somebody's words.
         most: The most characters of them; what is beyond is left out.
     """
-    if most is not None and len(text) > most:
-        return f"{printable(text[:most])} ..."
+    if most is not None:
+        text = shortened(text, most=most)
     return re.sub(_UNSAFE, lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shortened(text: str, *, most: int = 1000) -> str:
+    """
+    The beginning of a text that is to be kept or shown: a plugin's error may have as many bytes as a reply.
+    """
+    return text if len(text) <= most else f"{text[:most]} ..."

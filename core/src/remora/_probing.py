@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._faults import innermost, told
+from remora._plain import shortened
 from remora.errors import RemoraError
 from remora.types import HealthStatus
 
@@ -33,7 +34,7 @@ async def probe(route: Route, instance: Instance) -> None:
         with anyio.move_on_after(timeout):
             health = _checked(await channel.probe())
     except RemoraError as error:
-        cause = error.message
+        cause = shortened(error.message)
     except Exception as error:  # a transport may be a stranger's code
         conduct.failed(culprit, error)
         cause = f"{culprit} failed with {told(innermost(error))}"

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import importlib_metadata
 import pluggy
 
 from remora import hookspecs
 from remora._catalog import Catalog, Origin
+from remora._entry_points import entry_points
 from remora._faults import told
 from remora.errors import ExtensionConflict, ExtensionError
 from remora.specs import (
@@ -36,6 +36,7 @@ from remora.specs import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from remora._entry_points import EntryPoint
     from remora.types import Event
 
 __all__ = ["Extension", "Registry", "load_catalog"]
@@ -112,7 +113,7 @@ class Registry:
         The modules of the entry points that are neither disabled nor claimed twice nor broken.
         """
         disabled = {_normal(name) for name in os.environ.get(DISABLE, "").split(",")} - {""}
-        claims: dict[str, list[tuple[Origin, importlib_metadata.EntryPoint]]] = defaultdict(list)
+        claims: dict[str, list[tuple[Origin, EntryPoint]]] = defaultdict(list)
         for entry_point in _entry_points():
             origin = Origin(entry_point.name, partial(_distribution, entry_point))
             if disabled and disabled & {_normal(origin.entry_point), _normal(origin.distribution)}:
@@ -122,9 +123,7 @@ class Registry:
         for name in sorted(claims):
             yield from self._import(name, claims[name])
 
-    def _import(
-        self, name: str, claims: list[tuple[Origin, importlib_metadata.EntryPoint]]
-    ) -> Iterable[tuple[Origin, object]]:
+    def _import(self, name: str, claims: list[tuple[Origin, EntryPoint]]) -> Iterable[tuple[Origin, object]]:
         origins = [origin for origin, _ in claims]
         if len(claims) > 1:
             problem = ExtensionConflict(
@@ -203,11 +202,11 @@ def _observe(observers: pluggy.HookCaller, event: Event) -> None:
 
 
 @cache
-def _entry_points() -> tuple[importlib_metadata.EntryPoint, ...]:
+def _entry_points() -> tuple[EntryPoint, ...]:
     """
     The entry points of all installed distributions; the metadata is scanned once per process.
     """
-    return tuple(importlib_metadata.entry_points(group=GROUP))
+    return tuple(entry_points(GROUP))
 
 
 def _hooks() -> pluggy.PluginManager:
@@ -219,7 +218,7 @@ def _hooks() -> pluggy.PluginManager:
     return plugins
 
 
-def _distribution(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
+def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
     """
     The name and the version of the distribution that an entry point belongs to.
     """

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 from remora._adoption import Adoption
 from remora._assembly import endpoints_of
 from remora._resolver import Watch
+from remora.config import is_same
 from remora.types import EndpointsChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from anyio.abc import TaskGroup
 
+    from remora._assembly import Part
     from remora._conduct import Conduct
     from remora._fleet import Fleet
     from remora._turns import Turns
@@ -45,6 +47,7 @@ class Resolution:
         self._turns = turns
         self._conduct = conduct
         self._watches: dict[str, Watch] = {}
+        self._adoptions: dict[str, Adoption] = {}
         self._group: TaskGroup | None = None
 
     def complete(self, config: ManagerConfig) -> ManagerConfig:
@@ -69,6 +72,22 @@ class Resolution:
                 watch = self._watches[name] = Watch(plugin, self._fleet, self._conduct, self._adopt)
                 group.start_soon(watch.run, name=f"remora resolver of {name}")
 
+    def give_way(self, config: ManagerConfig) -> Collection[str]:
+        """
+        Let a change to another configuration begin although endpoints are on their way to be in force. Where it means
+        something else to their plugins, they are put in force after it.
+
+        Returns:
+            The plugins that the change must leave alone, since it changes nothing about them.
+        """
+        assert self._group is not None
+        before, is_safe = self._fleet.config, is_same(self._fleet.config.security, config.security)
+        for name, adoption in list(self._adoptions.items()):
+            if not is_safe or not is_same(before.plugins[name], config.plugins.get(name)):
+                del self._adoptions[name]
+                self._drain(name, adoption.give_way())
+        return self._adoptions.keys()
+
     def close(self) -> None:
         """
         Ask nobody any more.
@@ -84,14 +103,42 @@ class Resolution:
         Raises:
             RemoraError: They are of no use.
         """
+        while not await self._is_adopted(watch, endpoints):
+            pass  # another change was first
+
+    async def _is_adopted(self, watch: Watch, endpoints: Sequence[Endpoint]) -> bool:
         async with self._turns.take():
-            if self._watches.get(watch.name) is not watch or watch.name not in self._fleet or self._group is None:
-                return
-            plugged = self._fleet[watch.name]
-            before = endpoints_of(self._fleet.config.plugins[watch.name])
-            for part in await Adoption(self._fleet, watch.name, endpoints).run():
-                self._group.start_soon(self._fleet.retire, plugged, part, _DRAIN)
-            self._tell(watch.name, before, endpoints)
+            if self._watches.get(watch.name) is not watch or watch.name not in self._fleet:
+                return True
+            adoption = Adoption(self._fleet, watch.name, endpoints)
+            if not adoption.begin():
+                await self._finish(watch.name, adoption, endpoints)
+                return True
+            self._adoptions[watch.name] = adoption
+        try:
+            with adoption.scope:
+                await adoption.until_ready()
+                async with self._turns.take():
+                    self._forget(watch.name, adoption)
+                    await self._finish(watch.name, adoption, endpoints)
+                    return True
+        finally:
+            self._forget(watch.name, adoption)
+        return False
+
+    def _forget(self, name: str, adoption: Adoption) -> None:
+        if self._adoptions.get(name) is adoption:
+            del self._adoptions[name]
+
+    async def _finish(self, name: str, adoption: Adoption, endpoints: Sequence[Endpoint]) -> None:
+        before = endpoints_of(self._fleet.config.plugins[name])
+        self._drain(name, await adoption.end())
+        self._tell(name, before, endpoints)
+
+    def _drain(self, name: str, parts: Iterable[Part]) -> None:
+        assert self._group is not None
+        for part in parts:
+            self._group.start_soon(self._fleet.retire, self._fleet[name], part, _DRAIN)
 
     def _tell(self, name: str, before: Iterable[Endpoint], after: Iterable[Endpoint]) -> None:
         old, new = {each.url for each in before}, {each.url for each in after}

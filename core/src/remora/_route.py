@@ -6,6 +6,7 @@ What lives here: state, and the choice of an instance. What must not: I/O, waiti
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ class Route:
         self.balancing = balancing
         self.conduct = (conduct or Conduct()).about(plugin=config.name)
         self.calls = DrainCounter(clock=clock)
+        self._enter, self._leave = self.calls.enter, self.calls.leave
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER
         self.scopes: set[Scope] = set()
@@ -88,6 +90,7 @@ class Route:
         self.clock = clock
         self._publish = publish
         self._turn = 0
+        self._warmer_at = -math.inf
         self._waiters: dict[Waiter, None] = {}
         self.place(instances)
 
@@ -201,15 +204,16 @@ class Route:
             raise DeadlineExceeded("no time is left for the call", sent=False)
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if not self.calls.enter():
+        if not self._enter():
             raise Draining("it is being drained and takes no new calls")
         return now
 
-    def pick(self, key: str = "", tried: Collection[Instance] = ()) -> Instance | None:
+    def pick(self, now: float, key: str, tried: Collection[Instance]) -> Instance | None:
         """
         The instance for a call; None while none takes calls but one is being started, or will be (see `rouse`).
 
         Args:
+            now: The time on the event loop's clock.
             key: What the call is about, for balancers that keep calls about one thing together.
             tried: Instances on which the call has failed already; others are preferred.
 
@@ -219,10 +223,15 @@ class Route:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
+        if now >= self._warmer_at:
+            self._warm_up(now)
         instances = self.instances
-        if self._is_flat and not tried and _all_prime(instances):
-            balancing = self.balancing
-            return self._choose(instances, key) if balancing is None else balancing.pick(instances, key)
+        if self._is_flat and not tried:
+            for each in instances:
+                if not (each.is_prime and each.limit.has_room):
+                    break
+            else:  # nothing at all speaks against any of them
+                return self._choose(instances, key)
         able = [each for each in instances if each.is_able]
         if len(able) == 1:
             return able[0]
@@ -271,6 +280,7 @@ class Route:
         """
         Tell every waiter, in the order in which they came.
         """
+        self._warmer_at = -math.inf
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             waiter.set()
@@ -279,7 +289,7 @@ class Route:
         """
         A call has ended.
         """
-        self.calls.leave()
+        self._leave()
         if self._waiters and self.calls.state is not _OPEN:
             self.changed()
 
@@ -288,6 +298,7 @@ class Route:
         Publish what a circuit breaker reports.
         """
         if change is not None:
+            instance.review()
             facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
             self._publish(BreakerChanged(time=time.time(), plugin=self.name, instance=instance.name, **facts))
 
@@ -297,6 +308,7 @@ class Route:
         """
         if change is None:
             return
+        instance.review()
         self._publish(
             HealthChanged(
                 time=time.time(),
@@ -326,6 +338,13 @@ class Route:
             f", {starting} starting" if starting else ""
         )
         return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
+
+    def _warm_up(self, now: float) -> None:
+        """
+        Let the instances that were started lately have more of their shares, if that is still to be done.
+        """
+        are_warming = [each.warm_up(now) for each in self.instances]
+        self._warmer_at = now + _WARMING if any(are_warming) else math.inf
 
     def _doze(self) -> None:
         for each in self.instances:
@@ -374,24 +393,12 @@ class Route:
         return instance.next_try - self.clock()
 
 
-_READY, _CLOSED, _HEALTHY, _OPEN = State.READY, BreakerState.CLOSED, Status.HEALTHY, DrainState.OPEN
+_WARMING = 0.05
+"""Seconds between two looks at the instances that warm up."""
+
+_OPEN = DrainState.OPEN
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
 _RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
-
-
-def _all_prime(instances: Sequence[Instance]) -> bool:
-    """
-    Whether nothing at all speaks against any of them: all are well and have room.
-    """
-    for each in instances:
-        if (
-            each.state is not _READY
-            or each.breaker.state is not _CLOSED
-            or each.condition.status is not _HEALTHY
-            or not each.limit.has_room
-        ):
-            return False
-    return True
 
 
 def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequence[Instance]:

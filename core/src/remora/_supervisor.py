@@ -7,9 +7,10 @@ What lives here: the life of an instance, as messages to its owner. What must no
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +18,7 @@ import anyio
 from remora._faults import innermost, told
 from remora._handshake import shake_hands
 from remora._instance import State
+from remora._plain import shortened
 from remora._probing import probe
 from remora.errors import ManagerClosed, RemoraError, Unavailable, VersionMismatch
 from remora.policy import RestartPolicy
@@ -25,6 +27,7 @@ from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceSt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskGroup
 
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 SHUT_DOWN = "the manager is shut down"
 UNNEEDED = "it is no longer configured, or another one has taken its place"
 """Why instances are closed."""
+
+LAUNCHES = max(8, 4 * (os.cpu_count() or 1))
+"""How many programs are started at once; more would only keep each other from being ready in time."""
 
 _CLOSING_TIME = 30.0
 _SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
@@ -53,7 +59,9 @@ class Supervisor:
         self._publish = publish
         self._rng = rng or random.Random()
         self._owners: dict[Instance, Owner] = {}
+        self._launches = anyio.Semaphore(LAUNCHES, fast_acquire=True)
         self._is_closed = False
+        self._is_hurried = False
 
     def __contains__(self, instance: object) -> bool:
         """
@@ -73,7 +81,8 @@ class Supervisor:
         if part.instance in self:
             return
         policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
-        owner = Owner(route, part, policy=policy, publish=self._publish)
+        turn = self._launches if part.place.feature.spec.launches else nullcontext()
+        owner = Owner(route, part, policy=policy, publish=self._publish, turn=turn)
         self._owners[part.instance] = owner
         self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
 
@@ -86,6 +95,8 @@ class Supervisor:
         owners = {each: self._owners[each] for each in instances if each in self._owners}
         for owner in owners.values():
             owner.stop(cause)
+            if self._is_hurried:
+                owner.hurry()
         for instance, owner in owners.items():
             await owner.wait_stopped()
             self._owners.pop(instance, None)
@@ -115,8 +126,9 @@ class Supervisor:
 
     def hurry(self) -> None:
         """
-        Do not wait for instances to close in their own time, as far as that can be helped.
+        Do not wait for instances to close in their own time, as far as that can be helped; also later.
         """
+        self._is_hurried = True
         for owner in self._owners.values():
             owner.hurry()
 
@@ -140,6 +152,7 @@ class Owner:
         *,
         policy: RestartPolicy,
         publish: Callable[[Event], None],
+        turn: AbstractAsyncContextManager[object],
     ) -> None:
         self._route = route
         self._instance = part.instance
@@ -147,6 +160,7 @@ class Owner:
         self._origin = part.origin
         self._policy = policy
         self._publish = publish
+        self._turn = turn
         self.has_begun = False
         self._starts = 0
         self._why_started = "it is configured"
@@ -249,9 +263,11 @@ class Owner:
         try:
             async with anyio.create_task_group() as group:
                 self._holding = group.cancel_scope
-                group.start_soon(self._open, opened, outcome)
-                with anyio.move_on_after(limit) as waiting:
-                    await opened.wait()
+                group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
+                async with self._turn:
+                    group.start_soon(self._open, opened, outcome)
+                    with anyio.move_on_after(limit) as waiting:
+                        await opened.wait()
                 if waiting.cancelled_caught:
                     outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
                     group.cancel_scope.cancel()
@@ -342,10 +358,10 @@ class Owner:
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
         self._instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self._instance, self._instance.condition.lost(error.message))
+        self._route.health_changed(self._instance, self._instance.condition.lost(shortened(error.message)))
         self._route.changed()
         event = InstanceFailed if has_failed else InstanceLost
-        self._tell(event, cause=error.message, retry_in=delay)
+        self._tell(event, cause=shortened(error.message), retry_in=delay)
         with anyio.move_on_after(delay):
             await self._wake.wait()
 

@@ -26,7 +26,7 @@ from remora.reload import Action, PluginReload, ReloadReport
 from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from remora._assembly import Part
     from remora._fleet import Fleet
@@ -47,18 +47,28 @@ class Transition:
         config: The configuration that is to be in force; it has been checked.
         options: How.
         cause: Who wants it.
+        left_alone: The plugins that are not touched, since nothing changes about them and somebody else is at it.
     """
 
-    def __init__(self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions, cause: str) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        config: ManagerConfig,
+        options: ReloadOptions,
+        cause: str,
+        left_alone: Collection[str] = (),
+    ) -> None:
         self._fleet = fleet
         self._former = fleet.config
         self._config = config
         self._options = options
         self._cause = cause
+        self._left_alone = frozenset(left_alone)
         self._diff = compare(fleet.config, config)
         self._drafts: dict[str, Generation] = {}
         self._plans: dict[str, PluginPlan] = {}
         self._errors: dict[str, RemoraError] = {}
+        self._held: set[str] = set()
         self._touched: dict[str, Generation] = {}
         self._asleep: set[str] = set()
         self._departures = Departures(fleet, options.drain_timeout)
@@ -104,14 +114,14 @@ class Transition:
             plugin = self._config.plugins.get(name)
             former = self._fleet.get(name)
             draft = None
-            if plugin is not None and plugin.enabled:
+            if plugin is not None and plugin.enabled and name not in self._left_alone:
                 try:
                     draft = self._drafts[name] = self._fleet.draft(plugin, self._config, former)
                 except ConfigError as error:
                     self._errors[name] = error
             new = draft.new if draft else ()
-            kept = draft.kept if draft else ()
-            gone = draft.gone if draft else former.parts if former else ()
+            kept = draft.kept if draft else former.parts if former and name in self._left_alone else ()
+            gone = draft.gone if draft else former.parts if former and name not in self._left_alone else ()
             names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
             is_told = is_resolved(plugin) or is_resolved(self._former.plugins.get(name))
             self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
@@ -129,13 +139,31 @@ class Transition:
                     return
                 async with anyio.create_task_group() as group:
                     for name in step:
-                        if name in self._drafts:
+                        if name in self._drafts and self._has_to_wait(name):
+                            self._held.add(name)
+                        elif name in self._drafts:
                             group.start_soon(self._open_one, name, self._drafts[name])
         if scope.cancelled_caught:
             limit = self._options.graceful_timeout
             for name, draft in self._drafts.items():
-                if name not in (*self._errors, *self._asleep) and not are_ready(draft.new):
+                if name not in (*self._errors, *self._held, *self._asleep) and not are_ready(draft.new):
                     self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
+
+    def _has_to_wait(self, name: str) -> bool:
+        """
+        Whether a plugin that has not been started is not to be yet, as at the start of the host: what it requires is
+        not up. It is no fault of the change, and undoes none.
+        """
+        draft = self._drafts[name]
+        if draft.is_lazy or not (draft.is_first or self._fleet.is_held(draft.plugged)):
+            return False
+        return not all(map(self._is_up, draft.config.requires))
+
+    def _is_up(self, name: str) -> bool:
+        draft, there = self._drafts.get(name), self._fleet.get(name)
+        if draft is not None and draft.new and are_ready(draft.new):
+            return True
+        return there is not None and there.route.is_up
 
     async def _open_one(self, name: str, draft: Generation) -> None:
         if draft.is_lazy:
@@ -229,6 +257,8 @@ class Transition:
             if name in self._errors or self._plans[name].action is Action.UNCHANGED:
                 continue
             self._fleet.put(draft.settle())
+            if name in self._held:
+                self._fleet.hold(draft.plugged)
             if name in self._asleep:
                 self._leave_asleep(draft)
             for part in draft.gone:

@@ -186,9 +186,9 @@ def check_kind(cls: type, methods: Iterable[Method], *, is_async: bool) -> None:
         if method.is_async is not is_async:
             where = f"{cls.__qualname__}.{method.attribute}"
             raise ConfigError(
-                f"{where} is to be `async def` in a client of `remora.Manager`"
+                f"{where} is to be `async def` in a client of `remora.Manager`; `remora.sync.Manager` has plain ones"
                 if is_async
-                else f"{where} is `async def`: a synchronous client needs a Protocol whose methods are plain `def`"
+                else f"{where} is `async def`: a client of `remora.sync.Manager` needs a Protocol with plain `def`"
             )
 
 
@@ -212,7 +212,7 @@ def class_of(protocol: Any) -> type:
     """
     cls = get_origin(protocol) or protocol
     if not isinstance(cls, type):
-        raise ConfigError(f"{protocol!r} is no class")
+        raise ConfigError(f"a client needs a class, such as a Protocol, and {protocol!r} is none")
     return cls
 
 

@@ -106,7 +106,7 @@ def _claim(feature: str) -> str:
     """
     How the message of a conflict about a feature begins.
     """
-    kind, _, name = feature.partition(" ")
+    kind, _, name = feature.rpartition(" ")
     return f"the {kind} {name!r} is claimed"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from remora import _built_in as table
 from remora._meters import OK, InstanceMeter, PluginMeter
 from remora.metrics import Distribution
-from remora.policy import BreakerState
+from remora.policy import BreakerState, DrainState
 from remora.types import HealthStatus  # noqa: TC001, codecs look the field's type up
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class PluginMetrics:
         errors: How many ended with which code.
         latency: How long they took, with all attempts and pauses.
         in_flight: Calls under way.
-        retries: Attempts after the first one of a call.
+        is_draining: Whether new calls are refused, while those under way end.
+        retries: How often a call was tried again after an attempt had failed.
         breaker_state: The best that there is among its instances: closed, half-open or open.
         health: Its health.
         last_error: The last call that failed; None when none did.
@@ -116,6 +117,7 @@ class PluginMetrics:
     errors: Mapping[str, int]
     latency: Latencies
     in_flight: int
+    is_draining: bool
     retries: int
     breaker_state: str
     health: HealthStatus
@@ -130,7 +132,7 @@ class ObservabilityMetrics:
 
     Attributes:
         time: When it was said, in seconds since the epoch.
-        total_requests: Calls of all its plugins that have ended.
+        total_requests: Calls that have ended, of all the plugins that are there.
         overall_success_rate: The share of them that were answered; 1 when there were none.
         plugin_metrics: Its plugins, by name.
     """
@@ -164,6 +166,7 @@ def _plugin(route: Route, snapshot: MetricBatch) -> PluginMetrics:
         errors=errors,
         latency=_latencies(_spreads(snapshot, route.name)),
         in_flight=route.calls.active,
+        is_draining=route.calls.state is not DrainState.OPEN,
         retries=0 if meter is None else int(meter.retries.read()),
         breaker_state=str(next((state for state in _BEST_FIRST if state in states), BreakerState.CLOSED)),
         health=route.health(),

@@ -6,7 +6,6 @@ What lives here: the one type for passwords, keys and tokens. What must not: whe
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar, final
 from weakref import WeakValueDictionary
@@ -51,6 +50,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # it loads OpenSSL, and hardly a program compares secrets
+
         return hmac.compare_digest(_bytes(self._text), _bytes(other._text))
 
     def __hash__(self) -> int:

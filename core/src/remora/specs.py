@@ -6,7 +6,6 @@ What lives here: frozen records. What must not: anything that imports a feature.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -26,6 +25,8 @@ from remora.protocols import (
 )
 
 if TYPE_CHECKING:
+    from random import Random
+
     from remora.config import AccessConfig
 
 __all__ = [
@@ -126,7 +127,7 @@ class BalancerSpec:
     """
 
     name: str
-    build: Callable[[Callable[[], float], random.Random], Balancer]
+    build: Callable[[Callable[[], float], Random], Balancer]
     learns: bool = True
 
 

@@ -25,6 +25,8 @@ class Moody:
     async def ask(self, words: str) -> str:
         if words == "fail":
             raise PluginError("not today", code=Code.NOT_FOUND)
+        if words == "break":
+            raise KeyError(words)
         return words
 
 

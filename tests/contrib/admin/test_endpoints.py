@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from contextlib import suppress
 from hashlib import sha256
 
 import pytest
 
 from remora import ConfigError, PluginConfig, PluginError, Secret
+from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +88,65 @@ async def test_page_may_run_only_what_stands_in_it(open_host):
     assert f"script-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none'; connect-src 'self'; ")
     assert not re.search(r'(src|href)="(https?:)?//', answer.text)
+
+
+async def test_status_names_what_needs_attention(open_host):
+    """
+    The worst first: what takes no calls, then what is being drained; and a host of drained plugins is not ready.
+    """
+    async with open_host() as (manager, client):
+        await manager.client("moody", Moody).ask("hello")
+        await manager.drain("moody", 1)
+        status = (await client.get("/status")).json()
+        ready = await client.get("/readyz")
+
+    found = [(each["severity"], each["plugin"], each["instance"], each["what"]) for each in status["problems"]]
+    nowhere, draining = found
+    assert nowhere[:3] == ("bad", "away", "memory:nowhere")
+    assert re.match("(waiting|starting): nothing listens at memory:nowhere", nowhere[3])
+    assert draining == ("fair", "moody", "", "is being drained: 0 calls under way, new ones are refused")
+    assert [each["draining"] for each in status["plugins"]] == [True, False]
+    assert ready.text == "not ready: moody, away\n"
+
+
+async def test_status_says_what_happened_lately(open_host):
+    """
+    In the last minute, also to whoever asks for the first time.
+    """
+    async with open_host() as (manager, client):
+        await client.get("/healthz")  # by now somebody looks
+        moody = manager.client("moody", Moody)
+        for words in ["hello", "break", "break", "break"]:
+            with suppress(PluginError):
+                await moody.ask(words)
+        status = (await client.get("/status")).json()
+        plugin = status["plugins"][0]
+
+    lately = plugin["recent"]
+    assert (lately["requests"], lately["success_rate"], plugin["instances"][0]["recent"]["success_rate"]) == (
+        4,
+        0.25,
+        0.25,
+    )
+    assert lately["rate"] == 4 / lately["seconds"]
+    problem = next(each for each in status["problems"] if each["plugin"] == "moody")
+    assert problem["severity"] == "bad"
+    assert problem["what"].endswith("75% of its attempts fail")
+    assert problem["last_error"]["message"] == "Moody/ask failed with KeyError"
+
+
+def test_counts_of_the_last_minute_are_compared_with_the_oldest_look_of_it():
+    """
+    A plugin that is new, or began anew, has done all of it lately.
+    """
+    recent = Recent()
+    looks = [recent.look(float(now), {"p": Counts(now * 10, now)}) for now in range(100)]
+    begun_anew = recent.look(100.0, {"p": Counts(3), "q": Counts(2)})
+
+    assert looks[0] == {}
+    assert looks[1]["p"] == Lately(1.0, Counts(10, 1))
+    assert looks[99]["p"] == Lately(60.0, Counts(600, 60))
+    assert (begun_anew["p"].counts.total, begun_anew["q"].counts.total) == (3, 2)
 
 
 async def test_without_a_token_nobody_may_do_anything(open_host):

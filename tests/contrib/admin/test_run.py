@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import anyio
+import anyio.lowlevel
 import pytest
+
+from remora_admin._host import Host
 
 PLUGIN = """
 [plugins.{name}]
@@ -91,6 +95,115 @@ def test_a_host_follows_its_file_and_ends_in_good_order(config, anyio_backend):
     assert process.returncode == 0
     assert "Traceback" not in log
     assert "plugins: expected a table of plugins by name" in log
+
+
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("I am", os.getpid(), file=sys.stderr, flush=True)
+while True:
+    time.sleep(3600)
+"""
+
+
+def stubborn(config: Path) -> None:
+    """
+    A plugin that ignores the end of its input and SIGTERM, and may take half a minute for each.
+    """
+    program = config.with_name("stubborn.py")
+    program.write_text(STUBBORN)
+    config.write_text(
+        f"""log_level = "debug"
+[plugins.stubborn]
+endpoint = "exec:{sys.executable}"
+args = ["{program}"]
+protocol = "jsonl"
+health_check = {{ enabled = false }}
+options = {{ stop_grace = 25, term_grace = 25 }}
+"""
+    )
+
+
+def line_with(process, words: str) -> str:
+    """
+    The next line of the log that has these words.
+    """
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"the log ends without {words!r}")
+
+
+def test_a_second_signal_hurries_a_host_whose_plugin_will_not_end(config, anyio_backend):
+    """
+    The exit code is kept, and no process is left behind.
+    """
+    stubborn(config)
+    with running(config, backend=anyio_backend) as (process, _):
+        child = int(line_with(process, "I am").split()[-1])
+        process.send_signal(signal.SIGTERM)
+        line_with(process, "stopping; 0 calls under way")
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=15)
+
+    assert process.returncode == 0
+    assert "Traceback" not in log
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_a_host_ends_at_once_while_it_reloads(config, anyio_backend):
+    """
+    A new plugin that hangs while it starts keeps nobody from ending the host; SIGHUP before it is ignored no more.
+    """
+    config.write_text('log_level = "debug"\n')
+    with running(config, backend=anyio_backend) as (process, _):
+        config.write_text(
+            f"""log_level = "debug"
+[plugins.silent]
+endpoint = "exec:{sys.executable}"
+args = ["-c", "import time; time.sleep(3600)"]
+connection = {{ connection_timeout = 3600 }}
+"""
+        )
+        process.send_signal(signal.SIGHUP)
+        line_with(process, "ReloadStarted")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=9)  # a new plugin may take ten seconds
+
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+
+
+def test_a_bad_configuration_at_the_start_is_told_with_its_exit_code(config):
+    """
+    And a signal that ends nothing yet is no error.
+    """
+    config.write_text("plugins = 1")
+    done = subprocess.run(
+        [sys.executable, "-m", "remora_cli", "run", str(config)], capture_output=True, text=True, timeout=30
+    )
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{config}:1: plugins: expected a table") or f"{config}:1: plugins" in done.stderr
+
+
+@pytest.mark.anyio
+async def test_a_reload_that_comes_too_early_is_done_after_the_start(config, anyio_backend):
+    """
+    What the file says then is in force.
+    """
+    config.write_text("")
+    host = Host(str(config), host="127.0.0.1", port=0, watch=False, admin_token=None)
+    config.write_text(f'[plugins.p]\nendpoint = "exec:{sys.executable}"\nprotocol = "oneshot"\n')
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as early:
+                early.start_soon(host.reload)
+                await anyio.lowlevel.checkpoint()
+                group.start_soon(host.run, lambda url, plugins: None)
+            assert host._manager.list_plugins() == ["p"]
+            host._stopping.set()
 
 
 def test_an_operator_with_the_token_restarts_a_plugin(config, tmp_path):

@@ -33,6 +33,21 @@ def remora_register_commands():
     return [CommandSpec(name="hello", build=build, help="Say hello.")]
 """
 
+AUTH = """
+from dataclasses import dataclass
+from remora import AuthSpec, hookimpl
+
+
+@dataclass(frozen=True)
+class Options:
+    pass
+
+
+@hookimpl
+def remora_register_auth_methods():
+    return [AuthSpec(name="badge", options=Options, build=lambda options: None)]
+"""
+
 Install = Callable[[str, str], None]
 
 
@@ -73,6 +88,7 @@ def test_table_names_every_extension(remora: Run) -> None:
 
     assert (result.code, result.err) == (0, "")
     assert {"name", "cli", "core", "http", "unix"} <= names
+    assert "auth method: none, api-key, bearer" in result.out
 
 
 def test_command_of_an_extension_appears(remora: Run, install: Install) -> None:
@@ -161,4 +177,15 @@ def test_command_that_two_claim_is_refused(remora: Run, install: Install) -> Non
 
     assert remora("hello").code == 3
     assert "acme 1.0 and bcme 1.0" in remora("hello").complaint
+    assert {each["name"] for each in found if each["state"] == "conflict"} == {"acme", "bcme"}
+
+
+def test_auth_method_that_two_claim_is_a_conflict(remora: Run, install: Install) -> None:
+    """
+    A kind of two words is told from the name behind it.
+    """
+    for name in ("acme", "bcme"):
+        install(name, AUTH)
+    found = json.loads(remora("extensions", "--json").out)
+
     assert {each["name"] for each in found if each["state"] == "conflict"} == {"acme", "bcme"}

@@ -5,9 +5,12 @@ Workers that take one job after the other.
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import anyio
@@ -386,3 +389,78 @@ def test_an_end_of_the_program_that_a_job_asks_for_is_not_held_back(anyio_backen
         anyio.run(main, backend=name, backend_options=options)
 
     assert isinstance(caught.value, SystemExit) or caught.group_contains(SystemExit)
+
+
+@pytest.mark.usefixtures("kept_generators")
+@pytest.mark.parametrize("seed", range(8))
+async def test_in_any_mix_every_job_is_done_once_and_only_those_called_off_are_cancelled(seed: int) -> None:
+    """
+    Jobs that end at once, take their time, change their context, leave scopes open, are called off, add others.
+    """
+    chance = random.Random(seed)
+    begun: Counter[int] = Counter()
+    ended: Counter[int] = Counter()
+    wrong: list[str] = []
+    errands: list[Errand] = []
+    off: set[int] = set()
+    limit = anyio.current_effective_deadline()
+
+    def add() -> None:
+        number = len(errands)
+        kind = chance.choice(["quick", "pause", "pause", "wait", "set", "open", "add"])
+        errands.append(Errand(partial(do, number, kind)))
+        crew.add(errands[number])
+
+    async def do(number: int, kind: str) -> None:
+        begun[number] += 1
+        if NAME.get() != "nobody" or anyio.current_effective_deadline() != limit:
+            wrong.append(f"{number} did not begin as new")
+        try:
+            await acts[kind]()
+        except anyio.get_cancelled_exc_class():
+            if number not in off:
+                wrong.append(f"{number} was cancelled")
+            raise
+        finally:
+            ended[number] += 1
+
+    async def quick() -> None:
+        pass
+
+    async def pause() -> None:
+        for _ in range(chance.randrange(1, 6)):
+            await anyio.lowlevel.checkpoint()
+
+    async def set_name() -> None:
+        NAME.set("somebody")
+        await pause()
+
+    async def add_another() -> None:
+        await set_name()
+        if len(errands) < 300:
+            add()
+
+    async def wait() -> None:
+        await release.wait()
+
+    release = anyio.Event()
+    acts: dict[str, Callable[[], Awaitable[None]]] = {
+        "quick": quick, "pause": pause, "wait": wait, "set": set_name, "open": leave_a_scope_open, "add": add_another
+    }  # fmt: skip
+    async with anyio.create_task_group() as tasks:
+        crew = Crew(tasks, perform)
+        for _ in range(200):
+            add()
+            if chance.random() < 0.3:
+                await anyio.lowlevel.checkpoint()
+            number = chance.randrange(len(errands))
+            if chance.random() < 0.2 and (scope := errands[number].scope) is not None:
+                off.add(number)
+                scope.cancel()
+        release.set()
+        with anyio.fail_after(5):
+            await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+
+    assert [] == wrong
+    assert begun == ended == Counter(range(len(errands)))

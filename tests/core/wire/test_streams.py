@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from remora import ConnectionLost
 from remora.wire import StreamTable
 
 
@@ -33,12 +34,13 @@ class Streams(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 40))
     def close(self, number: int) -> None:
-        assert self.model.pop(number, None) == self.table.close(number)
+        assert self.model.pop(number, None) == self.table.pop(number, None)
 
     @rule()
-    def close_all(self) -> None:
-        assert list(self.model.items()) == self.table.close_all()
+    def clear(self) -> None:
+        assert self.model == self.table
         self.model.clear()
+        self.table.clear()
 
     @invariant()
     def counts_who_waits(self) -> None:
@@ -56,6 +58,7 @@ def test_the_last_number_is_used_and_none_after_it() -> None:
 
     assert (1 << 31) - 1 == table.open("last")
     assert table.is_exhausted
-    with pytest.raises(OverflowError):
+    with pytest.raises(ConnectionLost) as caught:
         table.open("one too many")
-    assert "last" == table.close((1 << 31) - 1)
+    assert not caught.value.sent
+    assert {(1 << 31) - 1: "last"} == table

@@ -120,6 +120,21 @@ async def test_there_is_nothing_but_metrics() -> None:
     assert (404, 405) == (other.status_code, posted.status_code)
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:9", 200), ("evil.example:9090", 400), ("[", 400), ("", 400)],
+)
+async def test_a_page_with_a_name_of_its_own_for_this_machine_gets_no_metrics(host: str, status: int) -> None:
+    """
+    Its browser says the name that it asks for.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+        answer = await client.get(exporter.url, headers={"host": host})
+
+    assert status == answer.status_code
+
+
 async def test_metrics_can_be_scraped_while_something_holds_up_the_event_loop() -> None:
     """
     That is when one wants to see them.

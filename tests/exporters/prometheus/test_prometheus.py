@@ -23,10 +23,12 @@ from anyio.lowlevel import current_token
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from remora import Manager, PluginError, serving
+from remora._built_in import BUILT_IN
 from remora.testing import MemoryTransport
 from remora_prometheus import PrometheusExporter
 from tests.architecture.sources import ROOT
 from tests.core.hosts import Echo, Text
+from tests.exporters.prometheus.alerts import ALERTS
 
 pytestmark = pytest.mark.anyio
 
@@ -90,7 +92,7 @@ def _watch(manager: Manager, scraped: anyio.Event) -> None:
 
 async def test_prometheus_server_scrapes_a_manager_and_answers_a_query(tmp_path: Path, free_port: int) -> None:
     """
-    Every call has arrived there, by its code.
+    Every call has arrived there, by its code, and every attempt, by the instance of the plugin.
     """
     prometheus = program("prometheus")
     scraped = anyio.Event()
@@ -110,20 +112,23 @@ async def test_prometheus_server_scrapes_a_manager_and_answers_a_query(tmp_path:
             try:
                 with anyio.fail_after(30):
                     await scraped.wait()
-                    answer = await _query(free_port, "sum by (code) (remora_requests_total{plugin='p'})")
+                    answer = await _query(free_port, "sum by (code) (remora_requests_total{plugin='p'})", "code")
+                    query = "sum by (plugin_instance) (remora_attempts_total{plugin='p'})"
+                    by_instance = await _query(free_port, query, "plugin_instance")
             finally:
                 server.terminate()
         said = manager.observability()
 
     assert {"OK": 3, "UNKNOWN": 2} == answer
+    assert {"memory:p": 5} == by_instance
     assert 5 == sum(answer.values()) == said.total_requests
 
 
-async def _query(port: int, query: str) -> dict[str, float]:
+async def _query(port: int, query: str, label: str) -> dict[str, float]:
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query})
     result = answer.raise_for_status().json()["data"]["result"]
-    return {each["metric"]["code"]: float(each["value"][1]) for each in result}
+    return {each["metric"][label]: float(each["value"][1]) for each in result}
 
 
 async def test_promtool_finds_nothing_wrong_with_the_metrics() -> None:
@@ -149,6 +154,22 @@ def test_promtool_finds_nothing_wrong_with_the_alert_rules() -> None:
     assert 0 == done.returncode, done.stderr
 
 
+def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
+    """
+    As shipped, over series as a host exports them; every alert has its case.
+    """
+    promtool = program("promtool")
+    rules = files("remora_prometheus") / "alerts.yml"
+    cases = json.loads(json.dumps(ALERTS).replace("ALERTS", str(rules)))
+    (tmp_path / "cases.yml").write_text(json.dumps(cases))
+    command = [promtool, "test", "rules", str(tmp_path / "cases.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    fired = {each["alertname"] for case in ALERTS["tests"] for each in case["alert_rule_test"] if each["exp_alerts"]}
+    assert fired == set(re.findall(r"- alert: (\w+)", rules.read_text()))
+
+
 def test_promtool_can_read_every_query(tmp_path: Path) -> None:
     """
     Of the dashboard and of the documentation, as recording rules.
@@ -171,11 +192,22 @@ async def test_every_query_is_about_metrics_that_exist() -> None:
         page = (await client.get(exporter.url)).text
     known = {family.name for family in parse(page)}
     known |= {f"{each}{end}" for each in known for end in ("_total", "_bucket")}
-    texts = [*_queries(), (files("remora_prometheus") / "alerts.yml").read_text()]
-    named = {name for text in texts for name in re.findall(r"\bremora_\w+", text)}
+    labels = {each.name: {*each.labels, "le"} for each in BUILT_IN}
+    named = set()
+    for query in [*_queries(), *_alerts()]:
+        names = set(re.findall(r"\bremora_\w+", query))
+        spent = re.findall(r"(?:by|without) \(([^)]*)\)", query)
+        asked = {*re.findall(r"(\w+)(?:=|!)~?\"", query), *(label for each in spent for label in each.split(", "))}
+        assert asked <= set().union(*(labels[each.removesuffix("_bucket")] for each in names)), query
+        named |= names
 
     assert set() == named - known
     assert len(named) > 12
+
+
+def _alerts() -> list[str]:
+    text = (files("remora_prometheus") / "alerts.yml").read_text()
+    return re.findall(r"(?s)expr: (?:>-)?(.*?)\n        (?:for|labels):", text)
 
 
 def _queries() -> list[str]:

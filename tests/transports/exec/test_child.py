@@ -12,8 +12,9 @@ import signal
 import anyio
 import pytest
 
+from remora import Manager
 from remora.errors import Code, DeadlineExceeded, InvalidRequest, MessageTooLarge, PluginDied, PluginError
-from remora.types import Call, Status
+from remora.types import Call, InstanceReady, Status
 
 pytestmark = pytest.mark.anyio
 
@@ -235,7 +236,7 @@ async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(
 
 @pytest.mark.fault(22)
 @LASTING
-async def test_leaving_by_cancellation_stops_the_child_in_good_order(open_child, ask, protocol, group_members):
+async def test_leaving_by_cancellation_leaves_no_process(open_child, ask, protocol, group_members):
     with anyio.CancelScope() as scope:
         async with open_child(protocol) as channel:
             pid = await ask(channel, "pid")
@@ -244,6 +245,27 @@ async def test_leaving_by_cancellation_stops_the_child_in_good_order(open_child,
 
     assert scope.cancelled_caught
     assert group_members(pid) == []
+
+
+@pytest.mark.fault(22)
+async def test_a_manager_that_is_cancelled_lets_its_child_end_in_good_order(script, tmp_path, anyio_backend):
+    """
+    It gets the end of its input, and the time to do something about that.
+    """
+    endpoint = script("while read line; do :; done\necho done > last-words\n")
+    plugin = {"endpoint": endpoint.url, "protocol": "jsonl", "work_dir": str(tmp_path)}
+    quiet = {"health_check": {"enabled": False}}
+    with anyio.fail_after(20), anyio.CancelScope() as scope:
+        async with Manager({"plugins": {"p": {**plugin, **quiet}}}) as manager:
+            with manager.events() as events:
+                async for event in events:
+                    if isinstance(event, InstanceReady):
+                        break
+            scope.cancel()
+            await anyio.sleep_forever()
+
+    assert scope.cancelled_caught
+    assert (tmp_path / "last-words").read_text() == "done\n"
 
 
 @LASTING

@@ -282,6 +282,49 @@ async def test_a_symbolic_link_in_a_directory_that_others_may_write_is_refused(p
         await answer(place / "open" / "link", SecurityConfig())
 
 
+@pytest.mark.fault(75)
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_script_whose_interpreter_others_may_write_is_refused(place, program, reads):
+    """
+    It is the interpreter that runs.
+    """
+    shell, path = place / "shell", program()
+    shutil.copyfile("/bin/sh", shell)
+    shell.chmod(0o755)
+    path.write_text(path.read_text().replace("#!/bin/sh", f"#! {shell} -e"))
+    security = SecurityConfig(allow_list=pins(place / "list.toml", path) if reads else "")
+    assert await answer(path, security) == "right"
+    shell.chmod(0o775)
+
+    with pytest.raises(ExecutableRefused, match=f"{shell} can be written by its group"):
+        await answer(path, security)
+
+
+async def test_a_sandbox_that_others_may_write_is_none(place, program, monkeypatch):
+    """
+    Nor is what sets limits before it.
+    """
+    (place / "bin").mkdir()
+    for name in ("bwrap", "prlimit"):
+        (place / "bin" / name).write_text("#!/bin/sh\nexec true\n")
+        (place / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}/bin", prepend=os.pathsep)
+    (place / "bin").chmod(0o777)
+
+    with pytest.raises(ConfigError, match=r"bin/(bwrap|prlimit) is not used: .*can be written by everybody"):
+        await answer(program(), SecurityConfig(sandbox="bwrap"))
+
+
+async def test_a_pipe_in_the_place_of_the_audit_log_blocks_nobody(place, program):
+    """
+    A start would wait for ever for somebody who reads it.
+    """
+    os.mkfifo(place / "audit.jsonl")
+    security = SecurityConfig(policy="strict", audit_log=str(place / "audit.jsonl"))
+    with anyio.fail_after(5), pytest.raises(ExecutableRefused, match="the audit log .* cannot be written"):
+        await answer(program(), security)
+
+
 async def test_what_is_no_plain_file_is_refused_and_blocks_nobody(place, program):
     """
     A named pipe would never end when it is read.

@@ -63,9 +63,11 @@ def test_several_members_are_one_body() -> None:
 
 @pytest.mark.fault(64)
 def test_padding_without_end_is_too_much() -> None:
-    """Members with nothing in them do not count as nothing."""
+    """Members with nothing in them do not count as nothing: neither their bytes nor the work that each is."""
     with pytest.raises(BodyTooLarge):
-        collect(gzip.compress(b"") * 10_000, limit=10, encoding="gzip")
+        collect(gzip.compress(b"") * 900 + b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"x" * 70_000, limit=10, encoding="gzip")
+    with pytest.raises(BadEncoding, match="more than 1000 parts"):
+        collect(gzip.compress(b"") * 1001, limit=1 << 20, encoding="gzip")
 
 
 def test_an_encoding_that_nobody_asked_for_is_unknown() -> None:

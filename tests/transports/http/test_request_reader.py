@@ -166,6 +166,14 @@ def test_a_compressed_body_is_decompressed_within_the_limit(
     assert (b"" if problem else b"{}", b"{}") == (request.body, following.body)
 
 
+def test_a_client_that_sends_much_ahead_is_read_no_further() -> None:
+    """Four small requests may wait, or as much as one may have."""
+    big, small = HEAD % LIMIT + b"\r\n" + b"x" * LIMIT, POST
+    fullness = [read(*[request] * count).is_full for request in (big, small) for count in (1, 2, 3, 4)]
+
+    assert [False, True, True, True, False, False, False, True] == fullness
+
+
 def test_a_client_may_wait_for_a_sign() -> None:
     """Before it sends a body; one that is too large it need not send at all."""
     reader = read(HEAD % 2 + b"Expect: 100-continue\r\n\r\n")

@@ -57,6 +57,24 @@ async def test_requests_that_come_together_are_answered_in_order(transport: Tran
     assert all(b"\r\ncontent-length: 1\r\n" in answer and answer.startswith(b"date: ") for answer in answers)
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("https://good.example", 200), ("https://evil.example", 403), ("null", 403), ("http://{host}", 403)],
+)
+@pytest.mark.parametrize("content_type", ["", "Content-Type: application/json\r\n"])
+async def test_a_web_page_calls_nothing_unless_it_is_named(origin: str, status: int, content_type: str) -> None:
+    """Neither by a request that browsers send without asking, nor by a name of its own that leads to this machine."""
+    transport = build(Options(origins=("https://good.example",)))
+    async with connected(transport) as stream:
+        host = "evil.example"
+        page = f"{content_type}Origin: {origin.format(host=host)}\r\nHost: {host}\r\n".encode()
+        await stream.send(LAST.replace(b"Connection: close\r\n", b"Connection: close\r\n" + page))
+        answer = await read_all(stream)
+
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert (status == 200) == answer.endswith(b"\r\n\r\n9")
+
+
 async def test_a_client_that_waits_for_a_sign_gets_it(transport: Transport) -> None:
     """Before it sends its body."""
     async with connected(transport) as stream:

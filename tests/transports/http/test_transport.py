@@ -69,7 +69,7 @@ async def test_the_entry_point_leads_to_the_transport() -> None:
     (entry,) = entry_points(group="remora", name="http")
 
     assert remora_register_transports == entry.load().remora_register_transports
-    assert next(iter(remora_register_transports())).schemes == ("http", "https")
+    assert next(iter(remora_register_transports())).schemes == ("http", "https", "http+unix")
 
 
 async def test_a_call_and_its_reply_arrive_as_they_were_sent(transport: Transport) -> None:

@@ -131,6 +131,7 @@ async def test_a_live_file_is_never_replaced(tmp_path: Path) -> None:
         assert b"hello" == (await ask(listener.endpoint)).payload
 
 
+@pytest.mark.fault(54)
 async def test_a_file_that_is_no_socket_is_never_touched(tmp_path: Path) -> None:
     """
     Its content is still there.

@@ -4,8 +4,10 @@ The endpoints of a running host, as an ASGI application that any server can moun
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from anyio import create_task_group, sleep
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -16,10 +18,11 @@ from remora.types import Status
 from remora_admin._actions import Actions
 from remora_admin._metrics import exposition
 from remora_admin._page import page, page_policy
-from remora_admin._status import status_of
+from remora_admin._recent import Recent
+from remora_admin._status import is_dormant, look, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     Reload = Callable[[], Awaitable[object]]
 
+_OUT = (Status.OFFLINE, Status.UNHEALTHY, Status.UNKNOWN)
+_INTERVAL = 5.0
 _FRESH = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -62,7 +67,7 @@ def admin_app(
         Route("/plugins/{name}/drain", actions.drain, methods=["POST"]),
     ]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))]
-    return Starlette(routes=routes, middleware=middleware)
+    return Starlette(routes=routes, middleware=middleware, lifespan=endpoints.looking)
 
 
 class Endpoints:
@@ -73,6 +78,22 @@ class Endpoints:
     def __init__(self, manager: Manager, *, read_only: bool) -> None:
         self._manager = manager
         self._read_only = read_only
+        self._recent = Recent()
+
+    @asynccontextmanager
+    async def looking(self, _: Starlette) -> AsyncIterator[None]:
+        """
+        Look at the counts now and then, so that whoever comes first gets to know what was wrong in the last minute.
+        """
+        async with create_task_group() as group:
+            group.start_soon(self._look)
+            yield
+            group.cancel_scope.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            look(self._manager, self._recent)
+            await sleep(_INTERVAL)
 
     async def page(self, _: Request) -> Response:
         """
@@ -84,7 +105,7 @@ class Endpoints:
         """
         All that the page shows, as JSON.
         """
-        return JSONResponse({**status_of(self._manager), "read_only": self._read_only}, headers=_FRESH)
+        return JSONResponse({**status_of(self._manager, self._recent), "read_only": self._read_only}, headers=_FRESH)
 
     async def metrics(self, request: Request) -> Response:
         """
@@ -101,9 +122,10 @@ class Endpoints:
 
     async def ready(self, _: Request) -> Response:
         """
-        Whether every plugin has an instance that takes calls, or waits for its first one; otherwise which has none.
+        Whether every plugin takes calls, or waits for its first one; otherwise which does not.
         """
-        found = [each for each in status_of(self._manager)["plugins"] if not each["dormant"]]
-        out = [each["name"] for each in found if each["status"] in (Status.OFFLINE, Status.UNHEALTHY, Status.UNKNOWN)]
+        found = self._manager.observability().plugin_metrics
+        awake = {name: each for name, each in found.items() if not is_dormant(each)}
+        out = [name for name, each in awake.items() if each.is_draining or each.health.status in _OUT]
         text = f"not ready: {', '.join(out)}\n" if out else "ok\n"
         return PlainTextResponse(text, status_code=503 if out else 200, headers=_FRESH)

@@ -6,23 +6,27 @@ from __future__ import annotations
 
 import logging
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from remora import Manager
-from remora.config import load_config
-from remora.errors import RemoraError
+from remora.config import trace_config
+from remora.errors import ConfigError, RemoraError
 from remora_admin._server import serving_admin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from anyio.abc import TaskGroup
+
     from remora import Secret
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("remora.run")  # below the logger whose level is `log_level`
 
 
 class Host:
@@ -42,6 +46,7 @@ class Host:
         self._host, self._port = host, port
         self._admin_token = admin_token
         self._manager = Manager.from_file(config, watch=watch)
+        self._started = anyio.Event()
         self._stopping = anyio.Event()
 
     async def run(self, announce: Callable[[str, list[str]], None]) -> None:
@@ -57,7 +62,7 @@ class Host:
         errors: list[Exception] = []
         with anyio.open_signal_receiver(*_SIGNALS) as signals:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._obey, signals)
+                group.start_soon(self._obey, signals, group)
                 try:
                     await self._serve(announce)
                 except Exception as error:  # raised again below, so that it leaves as it is and not in a group
@@ -68,13 +73,19 @@ class Host:
 
     async def reload(self) -> None:
         """
-        Move to what the configuration says now.
+        Move to what the configuration says now, as soon as the host has been started.
 
         Raises:
             ConfigError: It is wrong, and nothing changes.
             RemoraError: The new plugins could not be started, and nothing changes.
         """
-        report = await self._manager.reload(load_config(self._config))
+        await self._started.wait()
+        found = await anyio.to_thread.run_sync(partial(trace_config, self._config, may_be_empty=False))
+        try:
+            report = await self._manager.reload(found.config)
+        except ConfigError as error:
+            found.locate(error)
+            raise
         if report.error is not None:
             raise report.error
 
@@ -85,14 +96,15 @@ class Host:
                 manager, host=self._host, port=self._port, admin_token=self._admin_token, reload=self.reload
             ) as url,
         ):
+            self._started.set()
             announce(url, manager.list_plugins())
             await self._stopping.wait()
             _log.info("stopping; %d calls under way", manager.active_requests())
 
-    async def _obey(self, signals: AsyncIterator[signal.Signals]) -> None:
+    async def _obey(self, signals: AsyncIterator[signal.Signals], group: TaskGroup) -> None:
         async for each in signals:
             if each is signal.SIGHUP:
-                await self._reload_or_say_why()
+                group.start_soon(self._reload_or_say_why)  # a signal to stop does not wait for it
             elif self._stopping.is_set():
                 self._manager.hurry()
             else:
@@ -103,3 +115,5 @@ class Host:
             await self.reload()
         except RemoraError as error:
             _log.error("the configuration stays as it was: %s", error)
+        except Exception:  # of an extension; whoever sends a signal does not want the host to end
+            _log.exception("the configuration stays as it was")

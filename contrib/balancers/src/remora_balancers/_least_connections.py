@@ -40,16 +40,8 @@ class LeastConnections(Unlearning):
         """
         The least loaded one, of all or of two.
         """
-        if len(candidates) <= FEW:
-            idle = []  # nothing shared is nothing
-            for each in candidates:
-                if each.weight <= 0:
-                    break
-                if not each.in_flight:
-                    idle.append(each)
-            else:
-                if idle:
-                    return self._turns.next(idle)
+        if len(candidates) <= FEW and (idle := self._turns.next_idle(candidates)) is not None:
+            return idle  # nothing shared is nothing
         some = eligible(candidates)
         compared = some if len(some) <= FEW else draw_two(some, self._rng)
         return self._turns.take(min(compared, key=self._rank))

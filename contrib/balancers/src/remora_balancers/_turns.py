@@ -17,7 +17,7 @@ from remora.protocols import Candidate
 from remora_balancers._share import share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 C = TypeVar("C", bound=Candidate)
 
@@ -40,10 +40,26 @@ class Turns:
         for each in candidates:
             place = places.get(each.name, now)
             if place <= now:  # none stands behind the line
-                return self.take(each)
+                return self._move(each, now)
             if place < lowest:
                 chosen, lowest = each, place
-        return self.take(chosen)
+        return self._move(chosen, lowest)
+
+    def next_idle(self, candidates: Iterable[C]) -> C | None:
+        """
+        The same among those that have some weight and no call under way; None when there are none.
+        """
+        places, now = self._places, self._now
+        chosen, lowest = None, math.inf
+        for each in candidates:
+            if each.in_flight or each.weight <= 0:
+                continue
+            place = places.get(each.name, now)
+            if place <= now:
+                return self._move(each, now)
+            if place < lowest:
+                chosen, lowest = each, place
+        return None if chosen is None else self._move(chosen, lowest)
 
     def place(self, candidate: Candidate) -> float:
         """
@@ -56,15 +72,18 @@ class Turns:
         """
         Note that a candidate takes a turn.
         """
-        name, now = candidate.name, self._now
-        place = self._places.get(name, now)
-        if place > now:
-            self._now = now = place
-        self._places[name] = now + 1.0 / share(candidate)
-        return candidate
+        return self._move(candidate, self.place(candidate))
 
     def forget(self, name: str) -> None:
         """
         Forget a candidate's place.
         """
         self._places.pop(name, None)
+
+    def _move(self, candidate: C, line: float) -> C:
+        """
+        The line is now where a candidate stands that takes its turn; the candidate moves ahead of it.
+        """
+        self._now = line
+        self._places[candidate.name] = line + 1.0 / share(candidate)
+        return candidate

@@ -37,6 +37,9 @@ Errors are one line on standard error; --debug shows the traceback.
 With --json results, and errors too, are JSON on standard output.
 """
 
+_ELSEWHERE = {"run": "admin", "top": "admin"}
+"""The extras that bring commands of which the documentation speaks."""
+
 
 class RemoraGroup(click.Group):
     """
@@ -79,6 +82,8 @@ class RemoraGroup(click.Group):
         """
         The command that is meant; a misspelt one is told what it may have been.
         """
+        if args[0] in _ELSEWHERE and args[0] not in self.specs and not ctx.resilient_parsing:
+            ctx.fail(f'No such command {args[0]!r}; it comes with pip install "remora[{_ELSEWHERE[args[0]]}]"')
         meant = get_close_matches(args[0], self.specs, n=1)
         if meant and args[0] not in self.specs and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {meant[0]!r}?")

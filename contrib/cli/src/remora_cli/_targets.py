@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import os
+import re
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,10 +32,20 @@ def parse_targets(context: click.Context, param: click.Parameter, values: Sequen
     for value in values:
         module, _, path = value.partition(":")
         if not all(word.isidentifier() for word in [*module.split("."), *path.split(".")]):
-            message = f"{value!r} is not of the form MODULE:OBJECT, such as examples.text:TextProcessor"
+            message = f"{value!r} is not of the form MODULE:OBJECT, such as {_example(value)}"
             raise click.BadParameter(message, context, param)
         targets.append((module, path))
     return targets
+
+
+def _example(value: str) -> str:
+    """
+    What may be meant: the path of a file becomes the name of its module.
+    """
+    file, _, path = value.partition(":")
+    module = ".".join(word for word in re.split(r"[./\\\\]+", file.removesuffix(".py")) if word)
+    is_usable = module and all(word.isidentifier() for word in module.split("."))
+    return f"{module}:{path or 'CLASS'}" if is_usable else "examples.text:TextProcessor"
 
 
 def load_target(module: str, path: str) -> object:

@@ -8,6 +8,7 @@ from remora._lazy import lazily
 
 if TYPE_CHECKING:
     from remora._structure._converter import make_converter
+    from remora._structure._direct import DirectFunctions, make_direct_reader, make_direct_writer
     from remora._structure._errors import describe_errors, join_path
     from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
     from remora._structure._mismatch import Mismatch
@@ -17,6 +18,7 @@ else:
         __name__,
         {
             "remora._structure._converter": "make_converter",
+            "remora._structure._direct": "DirectFunctions make_direct_reader make_direct_writer",
             "remora._structure._errors": "describe_errors join_path",
             "remora._structure._fields": "Field bare is_record is_union literal_values record_fields record_type",
             "remora._structure._mismatch": "Mismatch",
@@ -25,6 +27,7 @@ else:
     )
 
 __all__ = [
+    "DirectFunctions",
     "Field",
     "Mismatch",
     "Refused",
@@ -35,6 +38,8 @@ __all__ = [
     "join_path",
     "literal_values",
     "make_converter",
+    "make_direct_reader",
+    "make_direct_writer",
     "quick_reader",
     "quick_writer",
     "record_fields",

@@ -7,6 +7,7 @@ What lives here: hooks for values with items. What must not: records and unions.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, OrderedDict, abc, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -43,13 +44,20 @@ _MAPPINGS: dict[object, Callable[[dict[Any, Any]], Any]] = {
 }
 
 
-def add_collections(converter: Converter) -> None:
+def add_collections(converter: Converter, most_errors: int | None = None) -> None:
     """
     Teach a converter the collections.
+
+    Args:
+        converter: The converter.
+        most_errors: Of how many items of one the errors are collected; None for all.
     """
-    converter.register_structure_hook_factory(lambda type_: _class(type_) in _MAKERS, partial(_list_hook, converter))
+    most = math.inf if most_errors is None else most_errors
+    converter.register_structure_hook_factory(
+        lambda type_: _class(type_) in _MAKERS, partial(_list_hook, converter, most)
+    )
     converter.register_structure_hook_factory(_is_fixed_tuple, partial(_tuple_hook, converter))
-    converter.register_structure_hook_factory(_is_mapping, partial(_mapping_hook, converter))
+    converter.register_structure_hook_factory(_is_mapping, partial(_mapping_hook, converter, most))
 
 
 def late_hook(converter: Converter, type_: Any) -> Hook:
@@ -74,12 +82,12 @@ def _is_mapping(type_: object) -> bool:
     return _class(type_) in _MAPPINGS or _class(type_) is defaultdict
 
 
-def _list_hook(converter: Converter, type_: Any) -> Hook:
+def _list_hook(converter: Converter, most: float, type_: Any) -> Hook:
     make = _MAKERS[_class(type_)]
     item, *_ = get_args(type_) or (object,)
     hook = late_hook(converter, item)
     if converter.detailed_validation:
-        return lambda value, _: make(_structure_items(type_, [(each, item, hook) for each in _items(value)]))
+        return lambda value, _: make(_structure_items(type_, ((each, item, hook) for each in _items(value)), most))
     return lambda value, _: make([hook(each, item) for each in _items(value)])
 
 
@@ -103,7 +111,7 @@ def _tuple_hook(converter: Converter, type_: Any) -> Hook:
     return structure_tuple
 
 
-def _structure_items(type_: Any, triples: Iterable[tuple[Any, Any, Hook]]) -> list[Any]:
+def _structure_items(type_: Any, triples: Iterable[tuple[Any, Any, Hook]], most: float = math.inf) -> list[Any]:
     items, errors = list[Any](), list[Exception]()
     for index, (value, item, hook) in enumerate(triples):
         try:
@@ -111,11 +119,13 @@ def _structure_items(type_: Any, triples: Iterable[tuple[Any, Any, Hook]]) -> li
         except Exception as exc:  # from the constructor of somebody's record, too
             exc.add_note(IterableValidationNote(f"in {type_} at {index}", index, item))
             errors.append(exc)
+            if len(errors) >= most:
+                break
     _refuse(errors, type_)
     return items
 
 
-def _mapping_hook(converter: Converter, type_: Any) -> Hook:
+def _mapping_hook(converter: Converter, most: float, type_: Any) -> Hook:
     make = _mapping_maker(type_)
     key, value = _mapping_types(type_)
     key_hook, value_hook = _key_hook(converter, key), late_hook(converter, value)
@@ -124,7 +134,7 @@ def _mapping_hook(converter: Converter, type_: Any) -> Hook:
         if not isinstance(entries, Mapping):
             raise Mismatch("object", entries)
         if converter.detailed_validation:
-            return make(_structure_entries(type_, entries, (key, key_hook), (value, value_hook)))
+            return make(_structure_entries(type_, entries, (key, key_hook), (value, value_hook), most))
         return make({key_hook(k, key): value_hook(v, value) for k, v in entries.items()})
 
     return structure_mapping
@@ -170,7 +180,7 @@ def _number(text: object) -> object:
 
 
 def _structure_entries(
-    type_: Any, entries: Mapping[Any, Any], key: tuple[Any, Hook], value: tuple[Any, Hook]
+    type_: Any, entries: Mapping[Any, Any], key: tuple[Any, Hook], value: tuple[Any, Hook], most: float
 ) -> dict[Any, Any]:
     result, errors = dict[Any, Any](), list[Exception]()
     for k, v in entries.items():
@@ -179,6 +189,8 @@ def _structure_entries(
         except Exception as exc:  # from the constructor of somebody's record, too
             exc.add_note(IterableValidationNote(f"in {type_} at {k!r}", k, value[0]))
             errors.append(exc)
+            if len(errors) >= most:
+                break
     _refuse(errors, type_)
     return result
 

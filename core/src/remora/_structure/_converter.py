@@ -17,12 +17,16 @@ from remora._structure._scalars import add_scalars
 from remora._structure._unions import add_unions
 
 
-def make_converter(*, detailed: bool = True, forbid_extra_keys: bool = False) -> Converter:
+def make_converter(
+    *, detailed: bool = True, forbid_extra_keys: bool = False, most_errors: int | None = None
+) -> Converter:
     """
     A converter that turns no value of one type into one of another, except whole numbers where a float is wanted.
 
     Args:
         detailed: Collect all errors, for `describe_errors`; without it the first one ends the work, which is faster.
+        most_errors: Of how many items of one collection the errors are collected; None for all. To tell on each of
+            millions takes minutes, which whoever sends them must not be able to have.
         forbid_extra_keys: Make unknown keys an error instead of ignoring them.
     """
     converter = Converter(
@@ -31,7 +35,7 @@ def make_converter(*, detailed: bool = True, forbid_extra_keys: bool = False) ->
         unstruct_collection_overrides={Set: list, Counter: dict},
     )
     add_scalars(converter)
-    add_collections(converter)
+    add_collections(converter, most_errors)
     add_records(converter)
     add_unions(converter)
     return converter

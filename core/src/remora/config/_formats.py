@@ -32,7 +32,8 @@ def _parse_toml(text: str) -> Parsed:
     except tomllib.TOMLDecodeError as error:
         match = _TOML_PLACE.fullmatch(str(error))
         if match and match[2]:
-            raise Malformed([(int(match[2]), match[1])]) from error
+            hint = "; text stands in quotes" if match[1] == "Invalid value" else ""
+            raise Malformed([(int(match[2]), match[1] + hint)]) from error
         raise Malformed([(text.rstrip().count("\n") + 1, str(error))]) from error
 
 

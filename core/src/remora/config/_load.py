@@ -198,7 +198,8 @@ def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig
     The configuration in expanded tables, without the parts that have problems; each part is looked at.
     """
     if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
-        problems.append("the configuration is no table with words for keys")
+        hint = "; a file is read by `from_file`" if isinstance(tables, str) else ""
+        problems.append(f"the configuration is no table with words for keys{hint}")
         return ManagerConfig()
     rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins", "exporters")}
     config: ManagerConfig | None = structured(ManagerConfig, rest, "", problems)

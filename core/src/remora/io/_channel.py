@@ -105,7 +105,14 @@ class TtrpcChannel:
         """
         Carry one call to the peer and its reply back. The call's deadline is kept here.
         """
-        number, answered = self._start(call)
+        message = self._encode(call)
+        if self._is_over:
+            raise self._loss(sent=False)
+        answered = self._waiter()
+        number = self._streams.open(answered)
+        self._outbox.put(encode_frame(number, REQUEST, message), number)
+        if call.deadline is not None:
+            self._deadlines.add(number, call.deadline)
         try:
             answer = await answered
         except BaseException:
@@ -128,21 +135,6 @@ class TtrpcChannel:
         """
         await self._ended.wait()
         return self._cause
-
-    def _start(self, call: Call) -> tuple[int, Waiter]:
-        message = self._encode(call)
-        if self._is_over:
-            raise self._loss(sent=False)
-        answered = self._waiter()
-        try:
-            number = self._streams.open(answered)
-        except OverflowError:
-            lost = "the connection has no stream number left; it is being replaced"
-            raise ConnectionLost(lost, sent=False) from None
-        self._outbox.put(encode_frame(number, REQUEST, message), number)
-        if call.deadline is not None:
-            self._deadlines.add(number, call.deadline)
-        return number, answered
 
     def _encode(self, call: Call) -> bytes:
         now = self._clock()
@@ -173,7 +165,7 @@ class TtrpcChannel:
 
     def _close(self, number: int) -> Waiter | None:
         self._deadlines.discard(number)
-        waiter = self._streams.close(number)
+        waiter = self._streams.pop(number, None)
         if self._streams.is_exhausted and not self._streams:
             self._end(None)
         return waiter
@@ -241,7 +233,9 @@ class TtrpcChannel:
         self._cause = cause
         self._is_over = True
         self._ended.set()
-        for number, waiter in self._streams.close_all():
+        waiting = list(self._streams.items())
+        self._streams.clear()
+        for number, waiter in waiting:
             tell(waiter, self._loss(sent=not self._outbox.withdraw(number)))
 
     def _loss(self, *, sent: bool) -> RemoraError:

@@ -2,8 +2,9 @@
 Where numbers are kept: one cell for each series, fast for one thread and right for all.
 
 Theory of operation: the first thread that records in a cell owns it and counts there without a lock; in a host that is
-the thread of the event loop. Every other thread counts beside that, under the cell's lock. What is read is the sum of
-both, so nothing is lost and nobody who reads makes anybody wait.
+the thread of the event loop. Every other thread counts beside that, under the cell's lock. Who is sure to be on one
+thread only may have a part of its own, and counts there without asking who it is. What is read is the sum of all, so
+nothing is lost.
 
 What lives here: cells. What must not: names, labels, exporters.
 """
@@ -22,18 +23,47 @@ if TYPE_CHECKING:
 
 
 @final
+class Tally:
+    """
+    A part of a counter and of a histogram that belongs to one thread: what happened there, and how long it took.
+
+    Attributes:
+        number: How often it happened.
+        counts: How often it took how long, by bucket.
+        sum: How long it took in all.
+    """
+
+    __slots__ = ("_bounds", "counts", "number", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.number = 0
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        """
+        It has happened, and took so long.
+        """
+        self.number += 1
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.sum += seconds
+
+
+@final
 class BoundCounter:
     """
     A counter with the values of its labels given.
     """
 
-    __slots__ = ("_lock", "_others", "_own", "_owner", "started")
+    __slots__ = ("_lock", "_others", "_own", "_owner", "_parts", "started")
 
     def __init__(self) -> None:
         self.started = time.time()
         self._owner = 0
         self._own: float = 0
         self._others: float = 0
+        self._parts: list[Tally] = []
         self._lock = Lock()
 
     def inc(self) -> None:
@@ -63,7 +93,24 @@ class BoundCounter:
         """
         What has been counted.
         """
-        return self._own + self._others
+        with self._lock:
+            return self._own + self._others + sum(part.number for part in self._parts)
+
+    def include(self, part: Tally) -> None:
+        """
+        Count from now on also what a part counts.
+        """
+        with self._lock:
+            self._parts.append(part)
+
+    def absorb(self, part: Tally) -> None:
+        """
+        Keep what a part has counted, and forget the part. Once is enough.
+        """
+        with self._lock:
+            if part in self._parts:
+                self._parts.remove(part)
+                self._others += part.number
 
     def _add_elsewhere(self, amount: float) -> None:
         with self._lock:
@@ -152,7 +199,18 @@ class BoundHistogram:
     A histogram with the values of its labels given.
     """
 
-    __slots__ = ("_bounds", "_counts", "_exemplars", "_lock", "_others", "_owner", "_sum", "_sum_of_others", "started")
+    __slots__ = (
+        "_bounds",
+        "_counts",
+        "_exemplars",
+        "_lock",
+        "_others",
+        "_owner",
+        "_parts",
+        "_sum",
+        "_sum_of_others",
+        "started",
+    )
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.started = time.time()
@@ -162,8 +220,17 @@ class BoundHistogram:
         self._sum: float = 0
         self._others = [0] * (len(bounds) + 1)
         self._sum_of_others: float = 0
+        self._parts: list[Tally] = []
         self._exemplars: list[Exemplar | None] = [None] * (len(bounds) + 1)
         self._lock = Lock()
+
+    def tally(self) -> Tally:
+        """
+        A new part of it, which a counter may include as well.
+        """
+        with self._lock:
+            self._parts.append(part := Tally(self._bounds))
+        return part
 
     def observe(self, value: float, /, *, trace_id: str = "", span_id: str = "") -> None:
         """
@@ -190,8 +257,19 @@ class BoundHistogram:
         What has been recorded.
         """
         with self._lock:
-            counts = tuple(map(int.__add__, self._counts, self._others))
-            return Distribution(self._bounds, counts, self._sum + self._sum_of_others, tuple(self._exemplars))
+            counts = map(sum, zip(self._counts, self._others, *(part.counts for part in self._parts), strict=True))
+            total = self._sum + self._sum_of_others + sum(part.sum for part in self._parts)
+            return Distribution(self._bounds, tuple(counts), total, tuple(self._exemplars))
+
+    def absorb(self, part: Tally) -> None:
+        """
+        Keep what a part has recorded, and forget the part. Once is enough.
+        """
+        with self._lock:
+            if part in self._parts:
+                self._parts.remove(part)
+                self._others = list(map(int.__add__, self._others, part.counts))
+                self._sum_of_others += part.sum
 
     def _observe_elsewhere(self, bucket: int, value: float) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ half-open permits, Finagle's failure accrual for the small numbers, Polly for th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, final
@@ -126,30 +127,32 @@ class CircuitBreaker:
         state: What it does with calls.
         openings: How often it has opened.
         last_failure: When a call that counts failed last, on its clock; None before the first.
+        shared: What `admit` gives to every call while it is closed; None while it is not.
     """
 
     def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
         self._clock = clock
         self._rng = rng
-        self._config = config
+        self._set(config)
         self._window = Window(config.window, columns=3, clock=clock)
         self.state = BreakerState.CLOSED
         self.openings = 0
         self.last_failure: float | None = None
+        self._is_wary = False  # there are failures within the window
         self._failed_recoveries = 0
         self._open_for = 0.0
         self._open_until = 0.0
         self._succeeded = 0
         self._probes: dict[Permit, None] = {}
         self._lapsed: set[Permit] = set()
-        self._shared: Permit | None = Permit()
+        self.shared: Permit | None = Permit()
 
     def admit(self) -> Permit | float:
         """
         A permit for one call, or the seconds until it is worth asking again.
         """
-        if self._shared is not None:
-            return self._shared
+        if self.shared is not None:
+            return self.shared
         refused_for = self.refuses_for()
         if refused_for > 0:
             return refused_for
@@ -172,33 +175,28 @@ class CircuitBreaker:
             return 0.0
         return min(PROBING, next(iter(self._probes)).lapses - now)
 
-    def succeeded(self, permit: Permit, *, duration: float = 0.0) -> StateChange[BreakerState] | None:
+    def succeeded(
+        self, permit: Permit, duration: float = 0.0, now: float | None = None
+    ) -> StateChange[BreakerState] | None:
         """
-        A call has ended well, or with the plugin's own "no", after `duration` seconds.
+        A call has ended well, or with the plugin's own "no", after `duration` seconds. `now` is the time, where it is
+        known already.
         """
-        slow = self._config.slow_call_duration
-        is_slow = slow is not None and duration >= slow
-        if permit is self._shared:
-            if is_slow:
-                return self._count(_SLOW)
-            if not self._config.enabled:
-                return None
-            window = self._window
-            window.add(_REQUESTS)
-            totals = window.totals
-            return self._tripped() if totals[_FAILURES] or totals[_SLOW] else None
-        if not self._take(permit):
-            return None
-        if is_slow:
-            return self._reopen(f"a probe took {duration:.3g} s")
-        self._succeeded += 1
-        return self._recover()
+        if permit is not self.shared:
+            return self._probed(permit, duration)
+        if duration >= self._slow_from:
+            return self._count(_SLOW)
+        if self._is_enabled:
+            self._window.add(_REQUESTS, 1, now)
+            if self._is_wary:
+                return self._tripped()
+        return None
 
     def failed(self, permit: Permit, cause: str = "") -> StateChange[BreakerState] | None:
         """
         A call has failed in a way that speaks against the instance.
         """
-        if permit is self._shared:
+        if permit is self.shared:
             self.last_failure = self._clock()
             return self._count(_FAILURES, cause)
         if not self._take(permit):
@@ -231,7 +229,7 @@ class CircuitBreaker:
         self._open_until = opened + self._open_for
         if config.window != self._config.window:
             self._window = Window(config.window, columns=3, clock=self._clock)
-        self._config = config
+        self._set(config)
         return self._recover() if config.enabled else self.reset("disabled")
 
     def counts(self) -> tuple[int, int, int]:
@@ -240,6 +238,11 @@ class CircuitBreaker:
         """
         requests, failures, slow = self._window.roll()
         return requests, failures, slow
+
+    def _set(self, config: CircuitBreakerConfig) -> None:
+        self._config = config
+        self._is_enabled = config.enabled
+        self._slow_from = math.inf if config.slow_call_duration is None else config.slow_call_duration
 
     def _lapse(self, now: float) -> None:
         """
@@ -261,6 +264,17 @@ class CircuitBreaker:
             return True
         return False
 
+    def _probed(self, probe: Permit, duration: float) -> StateChange[BreakerState] | None:
+        """
+        A probe has ended well.
+        """
+        if not self._take(probe):
+            return None
+        if duration >= self._slow_from:
+            return self._reopen(f"a probe took {duration:.3g} s")
+        self._succeeded += 1
+        return self._recover()
+
     def _recover(self) -> StateChange[BreakerState] | None:
         if self.state is not BreakerState.HALF_OPEN or self._succeeded < self._config.success_threshold:
             return None
@@ -274,7 +288,10 @@ class CircuitBreaker:
         return self._tripped(cause)
 
     def _tripped(self, cause: str = "") -> StateChange[BreakerState] | None:
-        reason = self._trip_reason(*self._window.totals)
+        total = self._window.total
+        failures, slow = total(_FAILURES), total(_SLOW)
+        self._is_wary = bool(failures or slow)
+        reason = self._trip_reason(total(_REQUESTS), failures, slow)
         return self._move(BreakerSignal.TRIPPED, f"{reason}: {cause}" if cause else reason) if reason else None
 
     def _trip_reason(self, requests: int, failures: int, slow: int) -> str:
@@ -298,7 +315,7 @@ class CircuitBreaker:
         self._probes.clear()
         self._lapsed.clear()
         self._succeeded = 0
-        self._shared = Permit() if self.state is BreakerState.CLOSED else None
+        self.shared = Permit() if self.state is BreakerState.CLOSED else None
         if self.state is BreakerState.OPEN:
             self._open()
         elif self.state is BreakerState.CLOSED:

@@ -22,8 +22,8 @@ from remora.values import Count, Positive, check_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ROUNDING = 1e-6
-"""A token that is short by this much is whole: times are not exact."""
+_WHOLE = 1.0 - 1e-6
+"""A token that is short by so little is whole: times are not exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ class TokenBucket:
 
     def __init__(self, config: RateLimitConfig, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._config = config
-        self._level = float(config.burst_size)
+        self._set(config)
+        self._level = self._burst
         self._stamp = clock()
         self._turns: deque[Turn] = deque()
         self._vacant = 0
@@ -95,16 +95,15 @@ class TokenBucket:
         """
         Whether there is a token for one call; if so, it is taken. `now` is the time, where it is known already.
         """
-        config = self._config
-        if not config.enabled:
+        if not self._is_enabled:
             return True
         if now is None:
             now = self._clock()
-        level = self._level + (now - self._stamp) * config.requests_per_second
+        level = self._level + (now - self._stamp) * self._rate
         self._stamp = now
-        if level > config.burst_size:
-            level = float(config.burst_size)
-        if level < 1.0 - _ROUNDING:
+        if level > self._burst:
+            level = self._burst
+        if level < _WHOLE:
             self._level = level
             return False
         self._level = level - 1.0
@@ -117,12 +116,9 @@ class TokenBucket:
         Args:
             remaining: Seconds that the call has; nothing later is granted. None for no limit.
         """
-        config = self._config
-        if not config.enabled:
-            return _NOW
         if self.take():
             return _NOW
-        return self._queue(self._stamp, remaining if config.mode == "wait" else 0.0)
+        return self._queue(self._stamp, remaining if self._waits else 0.0)
 
     def cancel(self, turn: Turn) -> None:
         """
@@ -144,9 +140,13 @@ class TokenBucket:
         """
         now = self._clock()
         self._fill(now)
-        self._reschedule(now, self._config.requests_per_second / config.requests_per_second if config.enabled else 0.0)
-        self._config = config
-        self._level = min(self._level, float(config.burst_size))
+        self._reschedule(now, self._rate / config.requests_per_second if config.enabled else 0.0)
+        self._set(config)
+        self._level = min(self._level, self._burst)
+
+    def _set(self, config: RateLimitConfig) -> None:
+        self._is_enabled, self._waits = config.enabled, config.mode == "wait"
+        self._rate, self._burst = config.requests_per_second, float(config.burst_size)
 
     def wait_for(self, turn: Turn) -> float:
         """
@@ -167,8 +167,7 @@ class TokenBucket:
             self._vacant = 0
 
     def _fill(self, now: float) -> None:
-        gained = (now - self._stamp) * self._config.requests_per_second
-        self._level = min(float(self._config.burst_size), self._level + gained)
+        self._level = min(self._burst, self._level + (now - self._stamp) * self._rate)
         self._stamp = now
 
     def _queue(self, now: float, patience: float | None) -> Turn:
@@ -178,7 +177,7 @@ class TokenBucket:
         while self._turns and self._turns[0].due <= now:
             self._vacant -= self._turns.popleft().is_vacant
         vacant = self._vacated(now) if self._vacant else None
-        wait = vacant.due - now if vacant else (1.0 - self._level) / self._config.requests_per_second
+        wait = vacant.due - now if vacant else (1.0 - self._level) / self._rate
         if patience is not None and wait > patience:
             return Turn(wait, is_granted=False)
         turn = Turn(wait, is_granted=True, due=vacant.due if vacant else now + wait)

@@ -111,6 +111,7 @@ class HealthState:
         status: The verdict.
         cause: Why it is that, in a few words.
         failures: Failed probes in a row.
+        failed_calls: Failed calls in a row.
     """
 
     def __init__(self, config: HealthCheckConfig, *, rng: random.Random) -> None:
@@ -119,7 +120,7 @@ class HealthState:
         self.status = Status.UNKNOWN
         self.cause = ""
         self.failures = 0
-        self._failed_calls = 0
+        self.failed_calls = 0
         self._says_degraded = False
 
     @property
@@ -144,7 +145,7 @@ class HealthState:
             return self.probe_failed(cause or f"the plugin says that it is {status}")
         if status is Status.UNKNOWN:
             return None
-        self.failures = self._failed_calls = 0
+        self.failures = self.failed_calls = 0
         self._says_degraded = status is Status.DEGRADED
         return self._move(HealthSignal.WEAK if self._says_degraded else HealthSignal.PASSED, cause)
 
@@ -160,7 +161,7 @@ class HealthState:
         """
         A call has ended well.
         """
-        self._failed_calls = 0
+        self.failed_calls = 0
         if self.status is _HEALTHY or self.status is Status.OFFLINE or self.failures or self._says_degraded:
             return None
         return self._move(HealthSignal.PASSED, "a call succeeded")
@@ -169,8 +170,8 @@ class HealthState:
         """
         A call has failed in a way that speaks against the instance.
         """
-        self._failed_calls += 1
-        if self._failed_calls < self._config.failure_limit:
+        self.failed_calls += 1
+        if self.failed_calls < self._config.failure_limit:
             return None
         return self._move(HealthSignal.FAILED, cause)
 
@@ -184,7 +185,7 @@ class HealthState:
         """
         The instance is started anew, and nothing is known about it.
         """
-        self.failures = self._failed_calls = 0
+        self.failures = self.failed_calls = 0
         self._says_degraded = False
         return self._move(HealthSignal.RESET)
 
@@ -208,7 +209,7 @@ class HealthState:
 
     def _interval(self) -> float:
         is_open = self.status is Status.UNHEALTHY or (self.status is Status.DEGRADED and not self._says_degraded)
-        return self.soonest_check() if is_open or self._failed_calls else self._config.interval
+        return self.soonest_check() if is_open or self.failed_calls else self._config.interval
 
     def _move(self, signal: HealthSignal, cause: str = "") -> StateChange[Status] | None:
         after = TRANSITIONS.get((self.status, signal), self.status)

@@ -51,5 +51,7 @@ class SlowStart:
         """
         if age >= self._window:
             return 1.0
-        grown: float = (age / self._window) ** self._exponent if age > 0.0 else 0.0
+        grown: float = age / self._window if age > 0.0 else 0.0
+        if self._exponent != 1.0:
+            grown **= self._exponent
         return grown if grown > self._minimum else self._minimum

@@ -3,9 +3,9 @@ Counts of what happened lately.
 
 Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length, from the making of
 the window on, so that what it counts does not depend on what the clock shows. Adding goes to the bucket of the present
-tick and to running totals; when a tick begins, the oldest bucket is taken off the totals and used again. So a thing
-counts for at least nine tenths of the window and never for longer than the window, and adding costs the same however
-much happens.
+tick; when a tick begins, that bucket is added to a running total of what is past, and the oldest is taken off it and
+used again. So a thing counts for at least nine tenths of the window and never for longer than the window, and adding
+costs the same however much happens.
 
 No locks: the event loop serialises, because no method awaits. Source: the bucketed windows of resilience4j and
 failsafe-go.
@@ -26,13 +26,10 @@ _FASTEST = 1e9
 
 class Window:
     """
-    Running totals of one or more columns over the last `seconds`.
-
-    Attributes:
-        totals: The total of each column as of the last `add` or `roll`.
+    Totals of one or more columns over the last `seconds`.
     """
 
-    __slots__ = ("_begin", "_buckets", "_clock", "_ends", "_present", "_rate", "_tick", "totals")
+    __slots__ = ("_begin", "_buckets", "_clock", "_ends", "_past", "_present", "_rate", "_tick")
 
     def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -42,7 +39,7 @@ class Window:
         self._ends = self._begin + 1 / self._rate
         self._buckets = [[0] * columns for _ in range(BUCKETS)]
         self._present = self._buckets[0]
-        self.totals = [0] * columns
+        self._past = [0] * columns
 
     def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
         """
@@ -53,16 +50,21 @@ class Window:
         if now >= self._ends:
             self._advance(int((now - self._begin) * self._rate))
         self._present[column] += amount
-        self.totals[column] += amount
 
     def roll(self) -> list[int]:
         """
-        The totals as of now.
+        The total of each column as of now.
         """
         now = self._clock()
         if now >= self._ends:
             self._advance(int((now - self._begin) * self._rate))
-        return self.totals
+        return self._totals()
+
+    def total(self, column: int) -> int:
+        """
+        The total of a column as of the last `add` or `roll`.
+        """
+        return self._past[column] + self._present[column]
 
     def peek(self, column: int) -> int:
         """
@@ -70,22 +72,26 @@ class Window:
         """
         tick = int((self._clock() - self._begin) * self._rate)
         gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)
-        return self.totals[column] - sum(self._buckets[each % BUCKETS][column] for each in gone)
+        return self.total(column) - sum(self._buckets[each % BUCKETS][column] for each in gone)
 
     def clear(self) -> None:
         """
         Forget everything.
         """
-        for bucket in [*self._buckets, self.totals]:
+        for bucket in [*self._buckets, self._past]:
             bucket[:] = [0] * len(bucket)
 
     def _advance(self, tick: int) -> None:
         if tick <= self._tick:  # rounding
             return
+        totals = self._totals()
         for passed in range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1):
             bucket = self._buckets[passed % BUCKETS]
             for column, amount in enumerate(bucket):
-                self.totals[column] -= amount
+                totals[column] -= amount
                 bucket[column] = 0
         self._tick, self._ends = tick, self._begin + (tick + 1) / self._rate
-        self._present = self._buckets[tick % BUCKETS]
+        self._past, self._present = totals, self._buckets[tick % BUCKETS]
+
+    def _totals(self) -> list[int]:
+        return [past + present for past, present in zip(self._past, self._present, strict=True)]

@@ -123,6 +123,13 @@ class Manager:
         _open.discard(self)
         self._loop.close(exc)
 
+    if not TYPE_CHECKING:  # a type checker knows by itself
+
+        async def __aenter__(self) -> None:
+            raise TypeError("a synchronous manager is entered with `with`; `remora.Manager` with `async with`")
+
+        __aexit__ = __aenter__
+
     def plugin(
         self,
         name: str,

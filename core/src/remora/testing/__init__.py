@@ -11,6 +11,7 @@ from remora.testing._clock import ManualClock, virtual_backends
 from remora.testing._codec import check_codec
 from remora.testing._exporter import check_exporter
 from remora.testing._host import TestHost
+from remora.testing._interceptor import check_interceptor
 from remora.testing._kinds import CONTRACTS, examine
 from remora.testing._memory import MemoryTransport
 from remora.testing._recorder import EventRecorder
@@ -41,6 +42,7 @@ __all__ = [
     "check_balancer",
     "check_codec",
     "check_exporter",
+    "check_interceptor",
     "check_resolver",
     "check_transport",
     "examine",

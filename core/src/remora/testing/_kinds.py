@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from remora._options import structure_options
 from remora.errors import ConfigError
-from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, ResolverSpec, TransportSpec
+from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, InterceptorSpec, ResolverSpec, TransportSpec
 from remora.testing._auth import auth_claims
 from remora.testing._balancer import balancer_claims
 from remora.testing._claims import find
 from remora.testing._codec import codec_claims
 from remora.testing._exporter import exporter_claims
+from remora.testing._interceptor import interceptor_claims
 from remora.testing._resolver import resolver_claims
 from remora.testing._transport import transport_claims
 
@@ -30,6 +31,7 @@ CONTRACTS: dict[str, tuple[type[Any], Callable[..., list[Claim] | Awaitable[list
     "balancer": (BalancerSpec, balancer_claims),
     "codec": (CodecSpec, codec_claims),
     "exporter": (ExporterSpec, exporter_claims),
+    "interceptor": (InterceptorSpec, interceptor_claims),
     "resolver": (ResolverSpec, resolver_claims),
     "transport": (TransportSpec, transport_claims),
 }

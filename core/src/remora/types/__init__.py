@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from remora._lazy import lazily
 
 if TYPE_CHECKING:
-    from remora.types._calls import Attempt, Call, Refresh, Reply, TraceIds
+    from remora.types._attempts import Attempt, Refresh, TraceIds
+    from remora.types._calls import Call, Reply
     from remora.types._endpoints import Endpoint
     from remora.types._events import (
         BreakerChanged,
@@ -36,13 +37,15 @@ if TYPE_CHECKING:
         RequirementMet,
         ResolverFailed,
     )
+    from remora.types._extensions import ExtensionFaults
     from remora.types._health import HealthStatus, Status
-    from remora.types._plugins import ExtensionFaults, Inspection, MethodInfo, PluginInfo
+    from remora.types._plugins import Inspection, MethodInfo, PluginInfo
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "remora.types._calls": "Attempt Call Refresh Reply TraceIds",
+            "remora.types._attempts": "Attempt Refresh TraceIds",
+            "remora.types._calls": "Call Reply",
             "remora.types._endpoints": "Endpoint",
             "remora.types._events": (
                 "BreakerChanged ConfigRejected DrainEnded DrainLifted DrainProgressed EndpointsChanged Event "
@@ -50,8 +53,9 @@ else:
                 "ManagerStarted ManagerStopped ManifestRejected PluginsDiscovered ReloadApplied "
                 "ReloadRolledBack ReloadStarted RequirementLost RequirementMet ResolverFailed"
             ),
+            "remora.types._extensions": "ExtensionFaults",
             "remora.types._health": "HealthStatus Status",
-            "remora.types._plugins": "ExtensionFaults Inspection MethodInfo PluginInfo",
+            "remora.types._plugins": "Inspection MethodInfo PluginInfo",
         },
     )
 

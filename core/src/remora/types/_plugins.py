@@ -1,5 +1,5 @@
 """
-What is said about plugins and extensions: by themselves, by a look at their program, by what they did wrong.
+What is said about plugins: by themselves, and by a look at their program.
 """
 
 from __future__ import annotations
@@ -76,21 +76,3 @@ class Inspection:
     outcome: str
     reasons: tuple[str, ...] = ()
     measures: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtensionFaults:
-    """
-    What one extension has done wrong while a manager ran it.
-
-    Attributes:
-        failures: Exceptions that came out of it.
-        delays: Times that it held up the event loop for too long.
-        longest: Seconds of the longest of these.
-        last: The last of the exceptions, in one line.
-    """
-
-    failures: int = 0
-    delays: int = 0
-    longest: float = 0.0
-    last: str = ""

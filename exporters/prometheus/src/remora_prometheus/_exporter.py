@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from anyio import CancelScope, to_thread
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -15,7 +16,7 @@ from remora_prometheus._collector import RemoraCollector
 from remora_prometheus._server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from remora.metrics import MetricBatch
     from remora_prometheus._server import App
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PATH = "/metrics"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class PrometheusExporter:
@@ -63,7 +65,7 @@ class PrometheusExporter:
         """
         registry = CollectorRegistry(auto_describe=False)
         registry.register(RemoraCollector(read))
-        server = Server(self.host, self.port, _only_at_path(make_wsgi_app(registry)))
+        server = Server(self.host, self.port, _only_at_path(make_wsgi_app(registry), self.host))
         self.port = server.server_port
         _log.info("metrics can be scraped at %s", self.url)
         try:
@@ -78,11 +80,23 @@ class PrometheusExporter:
         """
 
 
-def _only_at_path(app: App) -> App:
+def _only_at_path(app: App, host: str) -> App:
+    names = _LOOPBACK if host in _LOOPBACK else ()
+
     def answer(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        if names and _host_of(environ) not in names:  # of a web page that has got itself a name for this machine
+            start("400 Bad Request", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"That is no name of this machine.\n"]
         if environ["PATH_INFO"] == PATH:
             return app(environ, start)
         start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
         return [f"There is only {PATH} here.\n".encode()]
 
     return answer
+
+
+def _host_of(environ: Mapping[str, Any]) -> str | None:
+    try:
+        return urlsplit(f"//{environ.get('HTTP_HOST', 'localhost')}").hostname
+    except ValueError:
+        return None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
+from itertools import count
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora.errors import Code, DeadlineExceeded, InvalidRequest, MessageTooLarge, PluginError, RemoraError, WireError
-from remora.io import background_tasks
+from remora.io import Crew, Deadlines, background_tasks, loop_clock
 from remora.wire import (
     JsonCancel,
     JsonLines,
@@ -48,35 +49,73 @@ async def serve_jsonl(reader: ReadPipe, writer: WritePipe, dispatch: Dispatch, p
     async with background_tasks() as tasks:
         server = _Server(queue, dispatch, peer, max_size, tasks)
         tasks.start_soon(queue.write)
+        tasks.start_soon(server.keep_time)
         await server.read(reader)
         with anyio.move_on_after(_LAST_ANSWERS):
             await server.wait_idle()
             await queue.flush()
 
 
+class _Request:
+    """
+    A call that is being answered.
+
+    Attributes:
+        id: What the host calls it.
+        number: What the table of deadlines does.
+        call: What is asked.
+        scope: Cancels the answer; None before and after.
+        is_late: Whether its deadline has passed.
+        is_off: Whether nobody is to be asked any more.
+    """
+
+    __slots__ = ("call", "id", "is_late", "is_off", "number", "scope")
+
+    def __init__(self, id_: int | str, number: int, call: Call) -> None:
+        self.id = id_
+        self.number = number
+        self.call = call
+        self.scope: anyio.CancelScope | None = None
+        self.is_late = False
+        self.is_off = False
+
+    def call_off(self) -> None:
+        self.is_off = True
+        if self.scope is not None:
+            self.scope.cancel()
+
+
 class _Server:
     def __init__(self, queue: LineQueue, dispatch: Dispatch, peer: str, max_size: int, tasks: TaskGroup) -> None:
         self._queue = queue
-        self._dispatch = dispatch
+        self._answer: Dispatch = getattr(dispatch, "answer_in_time", dispatch)
         self._peer = peer
         self._max_size = max_size
-        self._tasks = tasks
         self._lines = JsonLines(max_size=max_size)
-        self._scopes: dict[int | str, anyio.CancelScope] = {}
+        self._clock = loop_clock()
+        self._numbers = count()
+        self._requests: dict[int | str, _Request] = {}
+        self._by_number: dict[int, _Request] = {}
+        self._deadlines = Deadlines()
+        self._crew = Crew(tasks, self._handle)
         self._idle = anyio.Event()
+
+    async def keep_time(self) -> None:
+        await self._deadlines.watch(self._expire)
 
     async def read(self, reader: ReadPipe) -> None:
         try:
             while data := await reader.receive():
                 self._lines.feed(data)
                 self._take_lines()
+                await self._queue.wait_for_room()
             self._lines.feed_eof()
             self._take_lines()
         except WireError as error:
             _logger.error("the host broke the protocol: %s", error)
 
     async def wait_idle(self) -> None:
-        while self._scopes:
+        while self._requests:
             await self._idle.wait()
 
     def _take_lines(self) -> None:
@@ -102,11 +141,11 @@ class _Server:
             self._refuse(line.get("id"), f"the payload cannot be read: {error}")
             return
         if isinstance(message, JsonCancel):
-            if scope := self._scopes.get(message.id):
-                scope.cancel()
+            if request := self._requests.get(message.id):
+                request.call_off()
         elif message is None:
             _logger.warning("ignored an object that is no request")
-        elif message.id in self._scopes:
+        elif message.id in self._requests:
             self._refuse(message.id, f"there is a call {message.id!r} in flight")
         else:
             self._accept(message)
@@ -115,30 +154,56 @@ class _Server:
         if isinstance(id_, int | str):
             self._queue.add(encode_json_error(id_, InvalidRequest(reason)))
 
-    def _accept(self, request: JsonRequest) -> None:
-        deadline = None if request.timeout is None else anyio.current_time() + request.timeout
-        scope = anyio.CancelScope(deadline=math.inf if deadline is None else deadline)
-        self._scopes[request.id] = scope
-        self._tasks.start_soon(self._handle, request.id, request.with_deadline(deadline), scope)
+    def _accept(self, message: JsonRequest) -> None:
+        deadline = None if message.timeout is None else self._clock() + message.timeout
+        request = _Request(message.id, next(self._numbers), message.with_deadline(deadline))
+        self._requests[request.id] = self._by_number[request.number] = request
+        if deadline is not None:
+            self._deadlines.add(request.number, deadline)
+        self._crew.add(request)
 
-    async def _handle(self, id_: int | str, call: Call, scope: anyio.CancelScope) -> None:
+    def _expire(self, number: int) -> None:
+        if (request := self._by_number.get(number)) is not None:
+            request.is_late = True
+            request.call_off()
+
+    async def _handle(self, request: _Request) -> None:
         line: bytes | None = None
-        with scope:
-            line = await self._ask(id_, call)
-        self._scopes.pop(id_)
-        if line is None and scope.deadline <= anyio.current_time():
-            line = encode_json_error(id_, DeadlineExceeded("the plugin ran out of time"))
-        if line is not None:
-            self._queue.add(line)
-        if not self._scopes:
+        try:
+            if not request.is_off:
+                line = await self._ask(request)
+        finally:
+            self._leave(request)
+            if line is None or request.is_late:
+                line = _last_words(request)
+            if line is not None:
+                self._queue.add(line)
+
+    def _leave(self, request: _Request) -> None:
+        del self._requests[request.id], self._by_number[request.number]
+        self._deadlines.discard(request.number)
+        if not self._requests:
             self._idle.set()
             self._idle = anyio.Event()
 
-    async def _ask(self, id_: int | str, call: Call) -> bytes:
+    async def _ask(self, request: _Request) -> bytes:
         try:
-            return encode_json_reply(id_, await self._dispatch(call, self._peer), max_size=self._max_size)
+            reply = await self._answer(request.call, self._peer)
+            return encode_json_reply(request.id, reply, max_size=self._max_size)
         except RemoraError as error:
-            return encode_json_error(id_, error)
+            return encode_json_error(request.id, error)
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
-            _logger.exception("%s failed", printable(call.name, most=200))
-            return encode_json_error(id_, PluginError("internal error", code=Code.INTERNAL))
+            _logger.exception("%s failed", printable(request.call.name, most=200))
+            return encode_json_error(request.id, PluginError("internal error", code=Code.INTERNAL))
+
+
+def _last_words(request: _Request) -> bytes | None:
+    """
+    What is said of a call whose answer has been cancelled; None when nobody listens.
+    """
+    if request.is_late:
+        return encode_json_error(request.id, DeadlineExceeded("the plugin ran out of time"))
+    if request.is_off or anyio.current_effective_deadline() == -math.inf:
+        return None
+    failure = PluginError(f"{request.call.name} was cancelled by the plugin", code=Code.INTERNAL)
+    return encode_json_error(request.id, failure)

@@ -18,6 +18,7 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
+from remora_exec._program import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,14 +56,14 @@ def limiting_argv(limits: LimitsConfig) -> list[str]:
     The beginning of a command line that runs the rest of it under limits; empty when there are none.
 
     Raises:
-        ConfigError: The program for that is not installed.
+        ConfigError: The program for that is not installed, or others may write to it.
     """
     options = [f"--{_RESOURCES[kind][1]}={soft}:{hard}" for kind, soft, hard in _wanted(limits)]
     if not options:
         return []
     if (program := which("prlimit")) is None:
         raise ConfigError("limits in a sandbox need the program prlimit: install util-linux, or remove the limits")
-    return [program, *options, "--"]
+    return [trusted(program), *options, "--"]
 
 
 def describe_limits(limits: LimitsConfig) -> str:

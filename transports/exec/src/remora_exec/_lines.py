@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from remora_exec._pipes import WritePipe
 
 
+_ROOM = 8 * 1024 * 1024
+
+
 class LineQueue:
     """
     The lines that wait to be written.
@@ -28,12 +31,14 @@ class LineQueue:
         self._is_writing = False
         self._is_broken = False
         self._idle = anyio.Event()
+        self._size = 0
 
     def add(self, line: bytes) -> None:
         """
         Have a line written.
         """
         self._lines.append(line)
+        self._size += len(line)
         self._news.set()
 
     def withdraw(self, line: bytes) -> bool:
@@ -46,6 +51,7 @@ class LineQueue:
         for index, waiting in enumerate(self._lines):
             if waiting is line:
                 del self._lines[index]
+                self._size -= len(line)
                 return True
         return False
 
@@ -56,6 +62,13 @@ class LineQueue:
         while not self._is_broken and (self._lines or self._is_writing):
             await self._idle.wait()
 
+    async def wait_for_room(self) -> None:
+        """
+        Wait until there is room for what more might be added, or nobody reads it any more.
+        """
+        while self._size > _ROOM and not self._is_broken:
+            await self._idle.wait()
+
     async def write(self) -> None:
         """
         Write lines as they come, until nobody reads them any more.
@@ -64,6 +77,7 @@ class LineQueue:
             await self._news.wait()
             data = b"".join(self._lines)
             self._lines.clear()
+            self._size = 0
             self._is_writing = True
             try:
                 await self._pipe.send(data)
@@ -77,5 +91,5 @@ class LineQueue:
     def _settle(self) -> None:
         if self._is_broken or not self._lines:
             self._news = anyio.Event()
-            self._idle.set()
-            self._idle = anyio.Event()
+        self._idle.set()
+        self._idle = anyio.Event()

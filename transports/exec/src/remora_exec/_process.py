@@ -100,12 +100,21 @@ class Process:
 
     async def stop(self) -> None:
         """
-        End it in a bounded time: wait, SIGTERM, wait, SIGKILL.
+        End it in a bounded time: wait, SIGTERM, wait, SIGKILL. Whoever is cancelled does not wait.
         """
+        try:
+            await self._let_end()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._kill()
+
+    async def _let_end(self) -> None:
         for grace, number in zip(self.graces, (signal.SIGTERM, signal.SIGKILL), strict=False):
             if await self.ends_within(grace):
                 break
             self.signal_group(number)
+
+    async def _kill(self) -> None:
         self.signal_group(signal.SIGKILL)
         if await self.ends_within(_AFTER_KILL):
             await self._see_group_gone()
@@ -171,8 +180,7 @@ async def running(command: Command, house: House, output: Output, *, stdin: int,
         try:
             yield process
         finally:
-            with anyio.CancelScope(shield=True):
-                await process.stop()
+            await process.stop()
 
 
 def _spawn(command: Command, house: House, verdict: Verdict, stdin: int, stdout: int) -> subprocess.Popen[bytes]:

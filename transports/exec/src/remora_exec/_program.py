@@ -22,12 +22,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remora.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _CHUNK = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MOST_HASHES = 256
+_FIRST_LINE = 256
 _SETTLED = 2_000_000_000  # nanoseconds; a younger change may share its time stamp with the next one
 
 EXECUTES_DESCRIPTORS = sys.platform == "linux" and os.path.isdir("/proc/self/fd")
@@ -119,8 +122,9 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     """
     Who else could change a file, or put another in its place; one sentence each.
 
-    The names on both sides of symbolic links count. Of the directory that a file lies in even the sticky bit does not
-    make everybody's good enough: it keeps a file from being replaced, but not a missing one from being put there.
+    The names on both sides of symbolic links count, and the interpreter that a script names. Of the directory that a
+    file lies in even the sticky bit does not make everybody's good enough: it keeps a file from being replaced, but not
+    a missing one from being put there.
 
     Args:
         path: The file's name.
@@ -135,7 +139,40 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     for directory in dict.fromkeys([*_directories(path), *_directories(real)]):
         is_near = directory in {os.path.dirname(path), os.path.dirname(real)}
         found += _weaknesses_of_directory(directory, os.stat(directory).st_mode, is_near=is_near)
-    return tuple(found)
+    return (*found, *_weaknesses_of_interpreter(real, descriptor))
+
+
+def _weaknesses_of_interpreter(real: str, descriptor: int | None) -> tuple[str, ...]:
+    try:
+        interpreter = _interpreter(real, descriptor)
+        is_another = os.path.isabs(interpreter) and os.path.realpath(interpreter) != real
+        return weaknesses(interpreter) if is_another else ()
+    except OSError:  # who starts it will say what is wrong
+        return ()
+
+
+def _interpreter(real: str, descriptor: int | None) -> str:
+    """
+    What the first line of a script names; empty for other programs.
+    """
+    if descriptor is None:
+        with opened(real) as file:
+            return _interpreter(real, file.descriptor)
+    line = os.pread(descriptor, _FIRST_LINE, 0).partition(b"\n")[0]
+    words = line.removeprefix(b"#!").split() if line.startswith(b"#!") else []
+    return os.fsdecode(words[0]) if words else ""
+
+
+def trusted(path: str) -> str:
+    """
+    The path of a program that stands between others and this machine.
+
+    Raises:
+        ConfigError: Others could have put another one there.
+    """
+    if found := weaknesses(path):
+        raise ConfigError(f"{path} is not used: {'; '.join(found)}")
+    return path
 
 
 def _weaknesses_of_directory(directory: str, mode: int, *, is_near: bool) -> Iterable[str]:

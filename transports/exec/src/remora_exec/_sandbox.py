@@ -15,6 +15,7 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
+from remora_exec._program import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,10 +33,10 @@ def find_bubblewrap() -> str:
     The path of bubblewrap.
 
     Raises:
-        ConfigError: It is not installed.
+        ConfigError: It is not installed, or others may write to it.
     """
     if found := which("bwrap"):
-        return found
+        return trusted(found)
     raise ConfigError('sandbox = "bwrap" needs the program bwrap: install bubblewrap, or set sandbox = "none"')
 
 

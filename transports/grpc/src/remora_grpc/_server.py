@@ -92,7 +92,9 @@ class Server:
             port = self._bind(self._server)
         except RuntimeError as error:
             cause = error.with_traceback(None)  # its frames hold objects of grpcio (see `_client`)
-            raise Unavailable(f"the address {self._address} cannot be taken", sent=False) from cause
+            raise Unavailable(
+                f"the address {self._address} cannot be taken; something else may listen there", sent=False
+            ) from cause
         await self._server.start()
         return port
 

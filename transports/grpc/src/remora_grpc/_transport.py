@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from remora_grpc.plugin import GrpcOptions
 
 _RECONNECT_FIRST_MS = 100
+_HANDSHAKE_MS = 10_000
 _RECONNECT_MOST_MS = 5_000
 
 Setting = tuple[str, int | str]
@@ -93,7 +94,7 @@ class GrpcTransport:
         return (*settings, ("grpc.ssl_target_name_override", name)) if name else settings
 
     def _server_settings(self) -> tuple[Setting, ...]:
-        return (*self._message_limits(), ("grpc.so_reuseport", 0))
+        return (*self._message_limits(), ("grpc.so_reuseport", 0), ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS))
 
     def _message_limits(self) -> tuple[Setting, ...]:
         size = self._options.max_message_size

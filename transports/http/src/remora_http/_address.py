@@ -1,21 +1,20 @@
 """
-Addresses: the parts of an `http:` or `https:` endpoint, and the path under which a call is posted.
+Addresses: the parts of an `http:`, `https:` or `http+unix:` endpoint, and the path under which a call is posted.
 
 What lives here: text in, text out. What must not: sockets, names being resolved.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from remora.errors import ConfigError, InvalidRequest
+from remora.types import Endpoint
 
-if TYPE_CHECKING:
-    from remora.types import Endpoint
-
+UNIX = "http+unix"
 _PORTS = {"http": 80, "https": 443}
 _STEPS = frozenset({".", ".."})
 
@@ -32,6 +31,7 @@ class Address:
         path: What every call's path begins with; empty or with a leading slash, never with one at the end.
         given_path: The path as it was written, for calls that name neither service nor method.
         query: What follows the question mark.
+        socket: The path of a Unix socket, which is connected to in place of host and port.
     """
 
     secure: bool
@@ -40,6 +40,14 @@ class Address:
     path: str
     given_path: str
     query: str
+    socket: str = ""
+
+    @property
+    def place(self) -> str:
+        """
+        Where it is, for messages.
+        """
+        return self.socket or self.authority
 
     @property
     def authority(self) -> str:
@@ -82,6 +90,8 @@ def parse_address(endpoint: Endpoint) -> Address:
     Raises:
         ConfigError: It is not the address of an HTTP server.
     """
+    if endpoint.scheme == UNIX:
+        return _parse_unix(endpoint)
     address = _parse(endpoint)
     if not address.host:
         raise ConfigError(f"the address {endpoint.url!r} names no host")
@@ -97,6 +107,8 @@ def parse_local_address(endpoint: Endpoint) -> Address:
     Raises:
         ConfigError: It is not an address to listen on.
     """
+    if endpoint.scheme == UNIX:
+        raise ConfigError(f"{UNIX} can be called, but not served: give any ASGI server `remora_http.asgi` to serve")
     if not endpoint.address:
         return Address(secure=endpoint.scheme == "https", host="127.0.0.1", port=0, path="", given_path="", query="")
     address = _parse(endpoint)
@@ -136,6 +148,21 @@ def _parse(endpoint: Endpoint) -> Address:
         given_path=_escape(parts.path),
         query=quote(parts.query, safe="/?:@!$&'()*+,;=%-._~"),
     )
+
+
+def _parse_unix(endpoint: Endpoint) -> Address:
+    """
+    The parts of `http+unix:///run/app.sock:/path?query`, of which all from the second colon on may be missing.
+    """
+    if endpoint.address != endpoint.url.partition(":")[2] and not endpoint.address.startswith("/"):
+        raise ConfigError(
+            f"{endpoint.url}: the socket stands after three slashes ({UNIX}:///run/x.sock), or after none"
+        )
+    socket, colon, rest = endpoint.address.partition(":/")
+    if not socket or "\0" in socket or socket.endswith("/"):
+        raise ConfigError(f"the address {endpoint.url!r} names no socket")
+    inside = _parse(Endpoint(f"http://localhost{colon[1:]}{rest}"))
+    return replace(inside, socket=os.path.abspath(socket))
 
 
 def _ascii_host(host: str) -> str:

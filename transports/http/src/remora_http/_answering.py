@@ -15,6 +15,8 @@ from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
 from remora_http._response import Response, failure, success
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from remora.protocols import Dispatch
     from remora.types import Call
 
@@ -31,10 +33,14 @@ class Responder:
     Attributes:
         limit: Bytes of one request or reply, decoded.
         ask: Has the plugin answer a call whose deadline is seen to by whoever asks.
+
+    Args:
+        origins: The web pages that may call; `*` stands for all.
     """
 
-    def __init__(self, dispatch: Dispatch, limit: int) -> None:
+    def __init__(self, dispatch: Dispatch, limit: int, origins: Iterable[str] = ("*",)) -> None:
         self.limit = limit
+        self._origins = frozenset(origins)
         self._dispatch = dispatch
         self.ask: Dispatch = getattr(dispatch, "answer_in_time", dispatch)
 
@@ -55,6 +61,15 @@ class Responder:
             return _failure(error, call)
         _log.error("%s failed unexpectedly (request %s)", *_words(call), exc_info=error)
         return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
+
+    def turn_away(self, page: str) -> Response | None:
+        """
+        The response to a call of a web page, named as the header `Origin` does, that may not make it.
+        """
+        if "*" in self._origins or page in self._origins:
+            return None
+        _log.info("refused a web page of %s", printable(page, most=_MOST))
+        return failure(PluginError("this web page may not call; see `origins`", code=Code.PERMISSION_DENIED))
 
     def refuse(self, problem: Exception) -> Response:
         """

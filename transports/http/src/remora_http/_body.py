@@ -10,6 +10,8 @@ import zlib
 
 # Compressed data can be slightly larger than its content; beyond that it is padding without end.
 _SLACK = 64 * 1024
+# Compressed data may be put together from parts. Empty ones are nothing but work, and the event loop does it.
+_MOST_PARTS = 1000
 _GZIP = 16 + zlib.MAX_WBITS
 _IDENTITIES = frozenset({"", "identity"})
 
@@ -51,7 +53,7 @@ class Body:
         self._limit = limit
         self._inflater = None if encoding in _IDENTITIES else zlib.decompressobj(_GZIP)
         self._content = bytearray()
-        self._received = 0
+        self._received, self._parts = 0, 1
 
     @property
     def content(self) -> bytes:
@@ -101,6 +103,9 @@ class Body:
     def _inflate(self, chunk: bytes) -> None:
         while chunk:
             if self._inflater is None or self._inflater.eof:
+                self._parts += 1
+                if self._parts > _MOST_PARTS:
+                    raise BadEncoding(f"the gzip data has more than {_MOST_PARTS} parts")
                 self._inflater = zlib.decompressobj(_GZIP)
             try:
                 data = self._inflater.decompress(chunk, self._room)

@@ -146,7 +146,7 @@ async def _open_page(address: Address, options: Options, engine: Engine) -> Asyn
         return
     place = parse_address(Endpoint(urljoin(f"{address.origin}{address.path}/", options.health_check.endpoint)))
     target = place.target("", "")
-    if place.origin == address.origin:
+    if place.origin == address.origin and not (address.socket and "://" in options.health_check.endpoint):
         yield partial(engine.get, target)
         return
     tls = await _context(place, options)
@@ -162,6 +162,6 @@ def _proxy(address: Address, options: Options) -> str | None:
     """
     The proxy that the environment prescribes for an address, where the environment is to be obeyed.
     """
-    if not options.trust_env or proxy_bypass(address.host):
+    if not options.trust_env or address.socket or proxy_bypass(address.host):
         return None
     return getproxies().get(address.scheme)

@@ -163,6 +163,8 @@ class Connection:
             response = Response(request.problem.status, [(b"content-type", b"text/plain")], text)
         elif request.method != "POST":
             response = not_allowed()
+        elif (page := request.headers.get("origin")) and (found := self._house.responder.turn_away(page)):
+            response = found
         else:
             try:
                 self._call = self._read(request)

@@ -122,7 +122,7 @@ class DirectEngine:
             return line.reader.outcome()
         except OSError as exc:
             reason = str(exc) or "it was closed"
-            lost = ConnectionLost(f"the connection to {self._address.authority} broke: {reason}")
+            lost = ConnectionLost(f"the connection to {self._address.place} broke: {reason}")
             raise tls_failure(exc) or lost from exc
         finally:
             del self._busy[number]
@@ -157,7 +157,7 @@ class DirectEngine:
             with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)) as scope:
                 self._connecting.add(scope)
                 try:
-                    reader = AnswerReader(self._address.authority, self._limit)
+                    reader = AnswerReader(self._address.place, self._limit)
                     return self._admit(await self._connect(self._address, self._tls, reader))
                 finally:
                     self._connecting.discard(scope)
@@ -167,7 +167,7 @@ class DirectEngine:
             raise self._closed(sent=False)
         if deadline is not None and deadline < limit:
             raise DeadlineExceeded("the time was over before there was a connection", sent=False)
-        message = f"{self._address.authority} did not answer within {self._connect_timeout:g} s"
+        message = f"{self._address.place} did not answer within {self._connect_timeout:g} s"
         raise Unavailable(message, sent=False)
 
     def _admit(self, line: Line) -> Line:
@@ -177,7 +177,7 @@ class DirectEngine:
         return line
 
     def _closed(self, *, sent: bool) -> ConnectionLost:
-        return ConnectionLost(f"the channel to {self._address.authority} is closed", sent=sent)
+        return ConnectionLost(f"the channel to {self._address.place} is closed", sent=sent)
 
     def _expire(self, number: int) -> None:
         if number == _SWEEP:

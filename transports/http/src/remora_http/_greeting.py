@@ -15,14 +15,15 @@ import anyio
 from anyio.streams.tls import TLSStream
 
 from remora.errors import Unavailable, WrongProtocol
+from remora.io import SocketPipe
 from remora.tls import tls_failure
+from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-    from anyio.abc import ByteStream
-
+    from remora.io import BytePipe
     from remora_http._address import Address
 
 _BEGINNING = b"HTTP/"
@@ -49,26 +50,29 @@ async def greet(address: Address, tls: ssl.SSLContext | None, *, timeout: float)
         beginning = await _first_bytes(address, stream)
     if beginning is None or beginning[: len(_BEGINNING)] == _BEGINNING[: len(beginning)] != b"":
         return
-    raise WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {_describe(beginning, tls)}")
+    raise WrongProtocol(f"what answers at {address.place} does not speak HTTP: {_describe(beginning, tls)}")
 
 
 @asynccontextmanager
-async def _connect(address: Address, tls: ssl.SSLContext | None, timeout: float) -> AsyncIterator[ByteStream]:
+async def _connect(address: Address, tls: ssl.SSLContext | None, timeout: float) -> AsyncIterator[BytePipe]:
     try:
         with anyio.fail_after(timeout):
             stream = await _establish(address, tls)
     except TimeoutError as exc:
-        raise Unavailable(f"{address.authority} did not answer within {timeout:g} s", sent=False) from exc
+        raise Unavailable(f"{address.place} did not answer within {timeout:g} s", sent=False) from exc
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
         raise unreachable(address, exc) from exc
     try:
         yield stream
     finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.aclose_forcefully(stream)
+        with anyio.CancelScope(shield=True) as scope:
+            scope.cancel()  # no farewell
+            await stream.aclose()
 
 
-async def _establish(address: Address, tls: ssl.SSLContext | None) -> ByteStream:
+async def _establish(address: Address, tls: ssl.SSLContext | None) -> BytePipe:
+    if address.socket:
+        return SocketPipe(await connect_unix(address.socket))
     stream = await anyio.connect_tcp(address.host, address.port)
     if tls is None:
         return stream
@@ -85,7 +89,7 @@ def unreachable(address: Address, error: BaseException) -> Exception:
     The error to raise for a connection that could not be made.
     """
     reason = _deepest_reason(error) or "the connection was closed"
-    return tls_failure(error) or Unavailable(f"{address.authority} cannot be reached: {reason}", sent=False)
+    return tls_failure(error) or Unavailable(f"{address.place} cannot be reached: {reason}", sent=False)
 
 
 def _deepest_reason(error: BaseException) -> str:
@@ -105,12 +109,12 @@ def _explain(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
-async def _first_bytes(address: Address, stream: ByteStream) -> bytes | None:
+async def _first_bytes(address: Address, stream: BytePipe) -> bytes | None:
     request = f"OPTIONS * HTTP/1.1\r\nHost: {address.authority}\r\nConnection: close\r\n\r\n"
     try:
         with anyio.move_on_after(_PATIENCE):
             await stream.send(request.encode())
-            return await stream.receive(_QUOTED)
+            return (await stream.receive())[:_QUOTED]
     except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
         if failure := tls_failure(exc):
             raise failure from exc

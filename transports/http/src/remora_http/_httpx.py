@@ -126,7 +126,7 @@ class Pool:
     async def _attempt(self, verb: str, url: str, headers: RawHeaders, content: bytes, progress: _Progress) -> Answer:
         if self._is_closed:
             # The transport would connect again, and nobody would ever close that connection.
-            raise ConnectionLost(f"the channel to {self._address.authority} is closed", sent=False)
+            raise ConnectionLost(f"the channel to {self._address.place} is closed", sent=False)
         request = httpx.Request(
             verb,
             self._url(url),
@@ -244,16 +244,16 @@ def _mapped(address: Address, progress: _Progress) -> Iterator[None]:
         raise _broken_protocol(address, str(exc), progress) from exc
     except (httpx.TransportError, OSError) as exc:
         reason = str(exc) or "it was closed"
-        lost = ConnectionLost(f"the connection to {address.authority} broke: {reason}", sent=progress.sent)
+        lost = ConnectionLost(f"the connection to {address.place} broke: {reason}", sent=progress.sent)
         raise tls_failure(exc) or lost from exc
 
 
 def _broken_protocol(address: Address, reason: str, progress: _Progress) -> RemoraError:
     if "disconnected" in reason or "closed connection" in reason:
-        return ConnectionLost(f"{address.authority} closed the connection: {reason}", sent=progress.sent)
+        return ConnectionLost(f"{address.place} closed the connection: {reason}", sent=progress.sent)
     if not progress.answered:
-        return WrongProtocol(f"what answers at {address.authority} does not speak HTTP: {reason[:_QUOTED]}")
-    return WireError(f"{address.authority} broke the rules of HTTP: {reason[:_QUOTED]}")
+        return WrongProtocol(f"what answers at {address.place} does not speak HTTP: {reason[:_QUOTED]}")
+    return WireError(f"{address.place} broke the rules of HTTP: {reason[:_QUOTED]}")
 
 
 @asynccontextmanager
@@ -281,7 +281,9 @@ async def open_pool(
         keepalive_expiry=connection.idle_timeout,
     )
     # Without TLS, `verify=False` saves loading certificates that nobody will look at.
-    transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
+    transport = httpx.AsyncHTTPTransport(
+        verify=tls or False, trust_env=False, limits=limits, proxy=proxy, uds=address.socket or None
+    )
     pool = Pool(address, options, transport)
     try:
         yield pool

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
 from remora_http._lines import readiness
+from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +28,11 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
         OSError: There is none to be had.
     """
     loop = asyncio.get_running_loop()
+    if address.socket:
+        _, line = await loop.create_unix_connection(
+            lambda: ProtocolLine(loop, reader), sock=await connect_unix(address.socket)
+        )
+        return line
     name = address.host if tls else None
     _, line = await loop.create_connection(
         lambda: ProtocolLine(loop, reader), address.host, address.port, ssl=tls, server_hostname=name

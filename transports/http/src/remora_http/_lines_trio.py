@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from remora_http._lines import readiness
+from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
     import ssl
@@ -30,6 +31,8 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     Raises:
         OSError: There is none to be had.
     """
+    if address.socket:
+        return SocketLine(await connect_unix(address.socket), reader)
     stream = await trio.open_tcp_stream(address.host, address.port)
     if tls is None:
         return SocketLine(socket.socket(fileno=stream.socket.detach()), reader)

@@ -103,7 +103,9 @@ class RequestReader:
         """
         Whether the client should be read no further for now.
         """
-        return len(self.requests) >= _WAITING
+        if len(self.requests) < _WAITING:
+            return sum(len(each.body) for each in self.requests) > self._limit
+        return True
 
     def feed(self, data: bytes) -> None:
         """

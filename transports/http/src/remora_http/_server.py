@@ -23,7 +23,7 @@ from remora_http._address import parse_local_address
 from remora_http._answering import Responder
 from remora_http._connection import Connection, House
 from remora_http._tls import server_context
-from remora_http._wires import Terms, listener
+from remora_http._wires import BACKLOG, Terms, listener
 
 if TYPE_CHECKING:
     import ssl
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from remora_http._wires import Wire
     from remora_http.plugin import Options
 
-_BACKLOG = 1024
 _GRACE = 2.0
 
 
@@ -75,7 +74,7 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
     tls = server_context(options) if address.secure else None
     with await _bind(address) as listening:
         terms = Terms(limit=options.max_message_size, idle=options.idle_timeout, slow=options.slow_timeout)
-        server = _Server(Responder(dispatch, terms.limit), address.path, terms)
+        server = _Server(Responder(dispatch, terms.limit, options.origins), address.path, terms)
         url = f"{replace(address, port=listening.getsockname()[1]).origin}{address.path}"
         async with background_tasks() as tasks:
             tasks.start_soon(server.run, listening, tls)
@@ -88,7 +87,7 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
 async def _bind(address: Address) -> socket.socket:
     try:
         family, *_, place = (await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))[0]
-        with socket.create_server(place[:2], family=family, backlog=_BACKLOG) as listening:
+        with socket.create_server(place[:2], family=family, backlog=BACKLOG) as listening:
             return socket.socket(fileno=listening.detach())
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Begin = Callable[["Wire"], "Answerer"]
     Listen = Callable[[socket.socket, ssl.SSLContext | None, "Terms", Begin], Awaitable[None]]
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
 PATIENCE = 0.5

@@ -12,7 +12,7 @@ import anyio
 
 from remora.tls import identity_of
 from remora_http._request_reader import RequestReader
-from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
+from remora_http._wires import BACKLOG, CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import socket
@@ -33,7 +33,10 @@ async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Te
             sock=listening,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE if tls else None,
+            # So many are accepted in one go, and so many errors logged in one go where there are no descriptors left.
+            backlog=1,
         )
+        listening.listen(BACKLOG)  # so many may wait
     try:
         await anyio.sleep_forever()
     finally:

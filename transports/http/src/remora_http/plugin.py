@@ -38,6 +38,8 @@ class Options:
         idle_timeout: When serving: for how long an idle connection is kept. It is more than clients keep theirs, so
             that theirs end first.
         slow_timeout: When serving: in which time a request must have arrived, and a response must be taken.
+        origins: When serving: the web pages that may call, such as `https://example.com`, or `*`. A browser lets every
+            page send requests to what listens on its machine, so calls of other pages are refused.
         server_name: The name that the server's certificate must carry, when it is not the endpoint's host.
         trust_env: Whether the proxy variables of the environment are obeyed.
         health_check: Its `endpoint` is a path or an address to GET for health, where any 2xx answer means healthy;
@@ -53,6 +55,7 @@ class Options:
     key_file: str = ""
     idle_timeout: Duration = 75.0
     slow_timeout: Duration = 60.0
+    origins: tuple[str, ...] = ()
     server_name: str = ""
     trust_env: bool = False
     health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
@@ -75,7 +78,7 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     return [
         TransportSpec(
             name="http",
-            schemes=("http", "https"),
+            schemes=("http", "https", "http+unix"),
             options=Options,
             build=build,
             native_deadline=True,

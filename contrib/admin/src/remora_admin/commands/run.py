@@ -15,6 +15,7 @@ import click
 from remora import Secret
 from remora.errors import ConfigError
 from remora_admin._host import Host
+from remora_admin._journal import JournalHandler, is_read_by_the_journal
 from remora_cli.toolkit import backend as backend_option
 from remora_cli.toolkit import command as remora_command
 from remora_cli.toolkit import require_backend
@@ -62,6 +63,8 @@ def command(output: Output, config: str, listen: str, watch: bool, admin_token_f
     Run until stopped.
     """
     require_backend(backend)
+    if is_read_by_the_journal():
+        logging.getLogger().handlers = [JournalHandler()]
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)  # how much is said is for `log_level` to say
     host, port = _address(listen)

@@ -7,14 +7,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import click
 import httpx
-from rich.console import Console
-from rich.live import Live
 
 from remora.errors import Unavailable
 from remora_admin._table import table_of
+from remora_admin._top import Top
 from remora_cli.toolkit import command as remora_command
 from remora_cli.toolkit import print_table, run
 
@@ -24,50 +22,45 @@ if TYPE_CHECKING:
 _HELP = """
 Watch a running host in a terminal.
 
-URL is what `remora run` says when it starts; it can be left out where that is
-http://127.0.0.1:9091/. On a terminal the table is drawn anew until you press
-Ctrl-C; elsewhere, with --once or with --json it is printed once.
+URL is what `remora run` says when it starts. On a terminal you see what needs
+attention and a line for each plugin, the worst first: Enter opens one to its
+instances, a opens all, / filters, q ends. Elsewhere, with --once or with
+--json, all of it is printed once.
 """
 
 
 @remora_command("top", help=_HELP, short_help="Watch a running host in a terminal.")
 @click.argument("url", default="http://127.0.0.1:9091/")
 @click.option(
-    "--interval",
-    metavar="S",
-    type=click.FloatRange(min=0.1),
-    default=1.0,
-    show_default=True,
-    help="Seconds between two looks.",
+    "--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between two looks."
 )
-@click.option("--once", is_flag=True, help="Print the table once, and end.")
+@click.option("--once", is_flag=True, help="Print once.")
 def command(output: Output, url: str, interval: float, once: bool) -> None:
     """
     Ask and draw.
     """
     address = f"{url.rstrip('/')}/status"
+    found = run(lambda: _once(address))
     if output.as_json:
-        output.document(run(lambda: _once(address)))
+        output.document(found)
     elif once or not sys.stdout.isatty():
-        print_table(table_of(run(lambda: _once(address)), None))
+        print_table(table_of(found))
     else:
         run(lambda: _watch(address, interval))
 
 
 async def _once(address: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+    async with _client() as client:
         return await _ask(client, address)
 
 
 async def _watch(address: str, interval: float) -> None:
-    before = None
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        with Live(console=Console(), auto_refresh=False, screen=True) as live:
-            while True:
-                now = await _ask(client, address)
-                live.update(table_of(now, before), refresh=True)
-                before = now
-                await anyio.sleep(interval)
+    async with _client() as client:
+        await Top(lambda: _ask(client, address), interval).run_async()
+
+
+def _client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(trust_env=False, timeout=5)
 
 
 async def _ask(client: httpx.AsyncClient, address: str) -> dict[str, Any]:

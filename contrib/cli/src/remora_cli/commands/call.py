@@ -100,7 +100,9 @@ def _parse(text: str) -> object:
         read = sys.stdin.read() if text == "-" else text
         return json.loads(read, parse_constant=partial(_refuse, source))
     except ValueError as error:
-        raise click.UsageError(f"{source} is no JSON: {error}", click.get_current_context()) from error
+        example = "" if text == "-" else "; it comes last, such as '{}'"
+        message = f"{source} is no JSON: {error}{example}"
+        raise click.UsageError(message, click.get_current_context()) from error
     except RecursionError as error:
         raise click.UsageError(f"{source} is nested too deeply", click.get_current_context()) from error
 

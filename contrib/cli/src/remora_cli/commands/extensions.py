@@ -68,6 +68,6 @@ def _features(features: Sequence[str]) -> str:
     """
     by_kind: dict[str, list[str]] = defaultdict(list)
     for feature in features:
-        kind, _, name = feature.partition(" ")
+        kind, _, name = feature.rpartition(" ")
         by_kind[kind].append(name)
     return "\n".join(f"{kind}: {', '.join(names)}" for kind, names in by_kind.items())

