@@ -91,7 +91,7 @@ class Route:
         self._publish = publish
         self._turn = 0
         self._warmer_at = -math.inf
-        self._waiters: set[Waiter] = set()
+        self._waiters: dict[Waiter, None] = {}
         self.place(instances)
 
     @property
@@ -107,6 +107,13 @@ class Route:
         Whether any of its instances is ready.
         """
         return any(each.state is State.READY for each in self.instances)
+
+    @property
+    def is_open(self) -> bool:
+        """
+        Whether new calls are let in, as far as nobody drains it.
+        """
+        return self.calls.state is _OPEN
 
     @property
     def is_dormant(self) -> bool:
@@ -136,14 +143,20 @@ class Route:
         self.config, self.balancing = config, balancing
         self._arrange()
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """
         Let calls in again after they were drained.
+
+        Returns:
+            Whether they were.
         """
+        was_drained = not self.is_open
         self.is_cut = False
         for each in self.instances:
             each.reopen()
         self.calls.resume()
+        self.changed()
+        return was_drained
 
     def doze(self, opener: Callable[[], None]) -> None:
         """
@@ -199,7 +212,7 @@ class Route:
 
     def pick(self, now: float, key: str, tried: Collection[Instance]) -> Instance | None:
         """
-        The instance for a call; None while none is ready but one is being started, or will be (see `rouse`).
+        The instance for a call; None while none takes calls but one is being started, or will be (see `rouse`).
 
         Args:
             now: The time on the event loop's clock.
@@ -228,8 +241,7 @@ class Route:
             return self._choose(_preferred(able, tried), key)
         if not instances and not self.is_unresolvable and not self.is_cut:
             return None
-        states = {each.state for each in instances}
-        if State.READY not in states and (State.STARTING in states or State.DORMANT in states):
+        if any(each.state in (State.STARTING, State.DORMANT) for each in instances):
             return None
         raise self._unavailable()
 
@@ -258,20 +270,20 @@ class Route:
         """
         Have a waiter told when an instance has changed.
         """
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
 
     def forget(self, waiter: Waiter) -> None:
         """
         Tell a waiter nothing any more.
         """
-        self._waiters.discard(waiter)
+        self._waiters.pop(waiter, None)
 
     def changed(self) -> None:
         """
-        Tell every waiter.
+        Tell every waiter, in the order in which they came.
         """
         self._warmer_at = -math.inf
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             waiter.set()
 
