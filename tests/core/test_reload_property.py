@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remora import ExporterSpec, Manager, ManagerConfig, ReloadOptions, hookimpl
-from remora.config import PluginConfig, is_same, structure_config
+from remora.config import RECIPE, PluginConfig, is_same, structure_config, value_at
 from remora.testing import RecordingExporter, ScriptedTransport, virtual_backends
 from tests.core.test_reload_keys import Spy
 
@@ -215,7 +215,7 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
                     part.place.endpoint,
                     part.place.feature.spec.name,
                     part.place.recipe,
-                    getattr(part.transport, "options", None),
+                    _built(part.transport),
                 )
                 for part in plugged.parts
                 if plugged.config.name not in stale
@@ -229,6 +229,15 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
         }
         for plugged in manager._fleet
     }
+
+
+def _built(transport: object) -> list[object]:
+    """
+    What a transport has built into its channels; the rest of what it was told is up to the host.
+    """
+    options = getattr(transport, "options", None)
+    keys = [*RECIPE, "security"] if options is not None else []
+    return [value_at(options, key) for key in keys if key not in ("options", "auth", "version")]
 
 
 @dataclass(frozen=True)
