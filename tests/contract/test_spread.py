@@ -44,6 +44,7 @@ class Named:
     def __init__(self, name: str) -> None:
         self.name = name
         self.calls = self.active = self.most_active = 0
+        self.arrivals: list[float] = []
         self.full = anyio.Event()
 
     async def who(self, request: Name) -> Name:
@@ -51,6 +52,7 @@ class Named:
         Its name.
         """
         self.calls += 1
+        self.arrivals.append(time.monotonic())
         return Name(self.name)
 
     async def wait(self, request: Name) -> Name:
@@ -121,12 +123,13 @@ async def test_turns_are_even(transport: str, balancer: str, anyio_backend: str)
         assert all(abs(names[name] - 100) <= 2 for name in "abc"), names
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("balancer", ["round-robin", "weighted-random"])
-async def test_weights_are_kept(balancer: str, anyio_backend: str) -> None:
+async def test_weights_are_kept(transport: str, balancer: str, anyio_backend: str) -> None:
     """
     To one in ten of each share.
     """
-    async with served("unix", weights=(50, 30, 20), balancer=balancer) as (plugin, _):
+    async with served(transport, weights=(50, 30, 20), balancer=balancer) as (plugin, _):
         names = await counted(plugin, 2000)
 
         shares = {"a": 0.5, "b": 0.3, "c": 0.2}
@@ -150,18 +153,17 @@ async def test_no_more_calls_than_max_connections_reach_the_server(transport: st
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_fifty_calls_a_second_are_fifty(transport: str, anyio_backend: str) -> None:
     """
-    What waits is let through at the rate; no machine is fast enough for more, and a slow one has time to spare.
+    Measured where they arrive, after the burst; no machine is fast enough for more, and a busy one may be late.
     """
     limit = {"enabled": True, "requests_per_second": 50, "burst_size": 10, "mode": "wait"}
     async with served(transport, rate_limit=limit) as (plugin, (service,)):
-        started = time.monotonic()
         async with anyio.create_task_group() as group:
             for _ in range(60):
                 group.start_soon(plugin.execute, Name())
-        took = time.monotonic() - started
+        measured = 50 / (service.arrivals[59] - service.arrivals[9])
 
         assert 60 == service.calls
-        assert 0.97 < took < 5
+        assert 35 < measured < 51.5
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -5,6 +5,7 @@ Settings that are impossible, and settings that are only just possible.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
@@ -12,7 +13,7 @@ import anyio
 import pytest
 
 from remora import ConfigError, Endpoint, Manager, ManagerConfig, PluginConfig, Unavailable
-from remora.config import ConnectionConfig, structure_config
+from remora.config import ConnectionConfig, config_schema, structure_config
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.values import Limits
 from tests.core.scripts import stage, table
@@ -63,6 +64,70 @@ def test_number_outside_its_range_is_named_with_the_range(block: str, key: str, 
 
     assert problem.startswith(f"plugins.p.{block}.{key}: expected ")
     assert str(NUMBERS[block, key]) in problem
+
+
+SCHEMA: dict[str, Any] = config_schema()
+
+
+def _numbers(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    The numbers below a part of the schema, each with its path and what the schema says about it.
+    """
+    if "$ref" in node:
+        node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
+    for each in node.get("anyOf", ()):
+        yield from _numbers(each, path)
+    if node.get("type") in ("number", "integer"):
+        yield path, node
+    if path == "endpoints":
+        yield from _numbers(node["items"], "endpoints[0]")
+    for name, inner in node.get("properties", {}).items():
+        yield from _numbers(inner, f"{path}.{name}" if path else name)
+
+
+IN_SCHEMA = dict(_numbers({"$ref": "#/$defs/PluginConfig"}, ""))
+"""Every number in the table of a plugin, by its path."""
+
+
+def _impossible(node: dict[str, Any]) -> Iterator[tuple[object, str]]:
+    """
+    Values that the schema does not allow, each with the part of the range that its error must name.
+    """
+    if "minimum" in node:
+        yield node["minimum"] - 1, f"at least {node['minimum']:g}"
+    if "exclusiveMinimum" in node:
+        yield node["exclusiveMinimum"], f"more than {node['exclusiveMinimum']:g}"
+    if "maximum" in node:
+        yield node["maximum"] + 1, f"at most {node['maximum']:g}"
+    for wrong in (float("nan"), float("inf"), [], True):
+        yield wrong, ""
+
+
+def test_schema_has_every_number_of_the_policies() -> None:
+    """
+    So that what is tested below is all that there is.
+    """
+    assert {f"{block}.{key}" for block, key in NUMBERS} <= IN_SCHEMA.keys()
+    assert {"instances", "priority", "endpoints[0].weight", "fallback.last_good"} <= IN_SCHEMA.keys()
+    assert "connection.adaptive_limit.smoothing" in IN_SCHEMA
+
+
+@pytest.mark.parametrize("path", IN_SCHEMA)
+def test_impossible_value_of_a_number_in_the_schema_is_one_error_with_key_and_range(path: str) -> None:
+    """
+    Below it, above it, not finite, and no number at all.
+    """
+    for wrong, allowed in _impossible(IN_SCHEMA[path]):
+        value: Any = wrong
+        for name in reversed(path.replace("[0]", ".0").split(".")):
+            value = [{"url": "memory:p"} | value] if name == "0" else {name: value}
+        table = {} if path.startswith("endpoints") else {"endpoint": "memory:p"}
+        with pytest.raises(ConfigError) as caught:
+            structure_config({"plugins": {"p": {**table, **value}}})
+        (problem,) = caught.value.problems
+
+        assert problem.startswith(f"plugins.p.{path}: expected "), wrong
+        assert allowed in problem, wrong
 
 
 @pytest.mark.parametrize(("block", "key"), [each for each in NUMBERS if NUMBERS[each].is_exclusive])

@@ -269,6 +269,63 @@ async def test_rate_limit_does_not_make_calls_wait_that_have_no_time(anyio_backe
         assert pytest.approx(2) == host.now - started
 
 
+WAITING = {"enabled": True, "requests_per_second": 1, "burst_size": 1, "mode": "wait"}
+
+
+async def _reloaded_after(host: Stage, seconds: float, count: int, timeout: float, **after: Any) -> list[Any]:
+    """
+    How so many calls end, and after how long, when another limit comes while they wait for their turn.
+    """
+    await host.call()
+    ends: list[tuple[float, RemoraError | None]] = []
+    started = host.now
+
+    async def ask() -> None:
+        outcome = await host.outcome(timeout=timeout)
+        ends.append((round(host.now - started, 2), outcome))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(ask)
+        await anyio.sleep(seconds)
+        await host.manager.reload({"plugins": {"p": table(rate_limit={**WAITING, **after})}})
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("after", "turns"),
+    [
+        ({"requests_per_second": 10}, [1, 2, 2.55, 2.65, 2.75]),
+        ({"requests_per_second": 0.5}, [1, 2, 3.5, 5.5, 7.5]),
+        ({"enabled": False}, [1, 2, 2.5, 2.5, 2.5]),
+        ({"mode": "reject"}, [1, 2, 3, 4, 5]),
+    ],
+)
+async def test_calls_that_wait_for_their_turn_follow_a_reload(
+    after: dict[str, Any], turns: list[float], anyio_backend: object
+) -> None:
+    """
+    Five calls at one a second; the rate changes after two and a half.
+    """
+    async with stage(table(rate_limit=WAITING)) as host:
+        ends = await _reloaded_after(host, 2.5, 5, 30, **after)
+
+        assert [(pytest.approx(each, abs=0.011), None) for each in turns] == ends
+
+
+async def test_calls_that_cannot_wait_for_a_lowered_rate_are_refused_at_once(anyio_backend: object) -> None:
+    """
+    With the time that it would take; others wait.
+    """
+    async with stage(table(rate_limit=WAITING)) as host:
+        ends = await _reloaded_after(host, 0.5, 5, 5, requests_per_second=0.25)
+        refused = [(at, each) for at, each in ends if each is not None]
+
+        assert (pytest.approx(2.5, abs=0.011), None) == next(end for end in ends if end[1] is None)
+        assert 4 == len(refused)
+        assert all(at <= 0.51 and isinstance(each, RateLimited) and (each.retry_after or 0) > 5 for at, each in refused)
+
+
 async def test_call_that_waits_for_its_turn_is_under_way(anyio_backend: object) -> None:
     """
     Draining waits for it.

@@ -157,6 +157,39 @@ def test_retuning_keeps_the_tokens() -> None:
     assert granted(bucket, 10) == 2
 
 
+def test_turns_follow_the_rate_when_it_changes() -> None:
+    """
+    In their order: those who wait for ten seconds wait for one when the rate is ten times as high, and the reverse.
+    """
+    clock = ManualClock()
+    bucket = make(clock, requests_per_second=1, burst_size=1, mode="wait")
+    turns = [bucket.reserve() for _ in range(11)]
+    clock.advance(2)
+    assert [0, 0, 0, *range(1, 9)] == pytest.approx([bucket.wait_for(each) for each in turns])
+    bucket.retune(RateLimitConfig(enabled=True, requests_per_second=10, burst_size=1, mode="wait"))
+    assert [0, 0, 0, *(each / 10 for each in range(1, 9))] == pytest.approx([bucket.wait_for(each) for each in turns])
+    assert pytest.approx(0.9) == bucket.reserve().wait
+    bucket.retune(RateLimitConfig(enabled=True, requests_per_second=0.1, burst_size=1, mode="wait"))
+
+    assert pytest.approx(10) == bucket.wait_for(turns[3])
+
+
+def test_turns_come_at_once_when_the_limit_goes_and_cost_nothing_when_it_is_back() -> None:
+    """
+    Nobody waits for a limit that is not there.
+    """
+    clock = ManualClock()
+    bucket = make(clock, requests_per_second=1, burst_size=1, mode="wait")
+    turns = [bucket.reserve() for _ in range(10)]
+    bucket.retune(RateLimitConfig())
+    assert {0.0} == {bucket.wait_for(each) for each in turns}
+    for each in turns:
+        bucket.cancel(each)
+    bucket.retune(RateLimitConfig(enabled=True, requests_per_second=1, burst_size=1))
+
+    assert (0, False) == (bucket.level, bucket.reserve().is_granted)
+
+
 def test_bucket_that_is_off_refuses_nobody() -> None:
     """
     Off by default.

@@ -32,6 +32,21 @@ def test_total_is_between_nine_tenths_of_the_window_and_all_of_it(steps: list[tu
             assert surely <= window.roll()[each] <= perhaps
 
 
+@given(st.lists(st.integers(0, 100), max_size=30), st.integers(0, 10**6))
+def test_what_is_counted_does_not_depend_on_what_the_clock_shows(steps: list[int], later: int) -> None:
+    """
+    Else the same traffic could open a breaker in one run and not in the next.
+    """
+    clocks = ManualClock(0.0), ManualClock(later / 8)
+    windows = [Window(10, columns=1, clock=clock) for clock in clocks]
+    for step in steps:
+        for clock, window in zip(clocks, windows, strict=True):
+            clock.advance(step / 8)
+            window.add(0)
+
+        assert [windows[0].peek(0)] == [windows[1].peek(0)] == windows[0].roll() == windows[1].roll()
+
+
 def test_everything_is_gone_after_the_window() -> None:
     """
     However long nothing was asked.

@@ -125,7 +125,7 @@ class Adoption:
         causes = "; ".join(f"{part.instance.name}: {part.instance.why_out()}" for part in draft.new)
         for part in draft.new:
             draft.plugged.exchange(None, part)
-        await self._fleet.discard(draft.new)
+        await self._fleet.discard(draft.new, "none of the new endpoints can be reached")
         raise Unavailable(f"none of the new endpoints can be reached: {causes}", sent=False)
 
 

@@ -42,20 +42,23 @@ class Drains:
         for scope in self._scopes:
             scope.cancel()
 
-    async def run(self, route: Route, instance: Instance | None, timeout: float, tell: Tell | None = None) -> int:
+    async def run(
+        self, route: Route, instance: Instance | None, timeout: float, tell: Tell | None = None, *, cause: str
+    ) -> int:
         """
-        Wait until no call is under way.
+        Wait until no call is under way, or until the plugin takes new calls again.
 
         Args:
             route: The plugin.
             instance: One instance of it; None for the whole plugin.
             timeout: Seconds to wait at most.
             tell: Called with how far it has come, each time that a call has ended.
+            cause: Why, for the events; there are none where nobody asked and no call is under way.
 
         Returns:
             How many calls are still under way.
         """
-        drain = _Drain(route, instance, self._publish, tell)
+        drain = _Drain(route, instance, self._publish, tell, cause)
         if not drain.active and tell is None:
             return 0
         with anyio.move_on_after(0 if self._is_hurried else timeout) as scope:
@@ -70,12 +73,13 @@ class Drains:
 
 class _Drain:
     def __init__(
-        self, route: Route, instance: Instance | None, publish: Callable[[Event], None], tell: Tell | None
+        self, route: Route, instance: Instance | None, publish: Callable[[Event], None], tell: Tell | None, cause: str
     ) -> None:
         self._route = route
         self._instance = instance
         self._publish = publish
         self._tell = tell
+        self._cause = cause
         self._total = self._told = self.active
         self._since = anyio.current_time()
 
@@ -88,10 +92,10 @@ class _Drain:
 
     async def until_idle(self) -> None:
         """
-        Wait for the last call.
+        Wait for the last call, or for somebody who lets new calls in.
         """
         self._say()
-        while self.active:
+        while self.active and not self._is_lifted():
             changed = anyio.Event()
             self._route.wait(changed)
             try:
@@ -106,6 +110,9 @@ class _Drain:
         Say how it ended.
         """
         self._publish_as(DrainEnded, self._progress())
+
+    def _is_lifted(self) -> bool:
+        return self._instance is None and self._route.is_open
 
     def _say(self) -> None:
         self._told = self.active
@@ -127,5 +134,6 @@ class _Drain:
                 total=progress.total,
                 remaining=progress.remaining,
                 elapsed=progress.elapsed,
+                cause=self._cause,
             )
         )

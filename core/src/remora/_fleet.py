@@ -7,6 +7,7 @@ What lives here: the set, and its start and end. What must not: changing it whil
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from remora._drain import Drains
 from remora._generation import Generation
 from remora._no_meter import NO_METER
 from remora._requirements import Requirements
-from remora._supervisor import Supervisor
+from remora._supervisor import SHUT_DOWN, UNNEEDED, Supervisor
 from remora.config import start_order
 from remora.errors import ManagerClosed, PluginDisabled, PluginNotFound, Unavailable
 from remora.io import loop_clock
+from remora.types import DrainLifted
 
 if TYPE_CHECKING:
     import random
@@ -284,10 +286,10 @@ class Fleet:
         """
         supervisor, instance = self.entered(), part.instance
         supervisor.retire(instance)
-        remaining = await self.drains.run(plugged.route, instance, timeout)
+        remaining = await self.drains.run(plugged.route, instance, timeout, cause=UNNEEDED)
         if remaining:
             instance.cut()
-        await supervisor.stop([instance])
+        await supervisor.stop([instance], UNNEEDED)
         return remaining
 
     async def cut(self, plugged: Plugged) -> None:
@@ -295,7 +297,7 @@ class Fleet:
         End the calls of a plugin now, and close it until `reopen`.
         """
         plugged.route.cut()
-        await self.discard(plugged.parts)
+        await self.discard(plugged.parts, "its calls had no more time to end")
 
     def reopen(self, plugged: Plugged) -> None:
         """
@@ -305,7 +307,8 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         supervisor, cut = self.running(), [part for part in plugged.parts if part.instance.is_cut]
-        plugged.route.reopen()
+        if plugged.route.reopen():
+            self.publish(DrainLifted(time=time.time(), plugin=plugged.config.name, cause="a restart was asked for"))
         for part in plugged.parts:
             supervisor.restart(part.instance)
         self.open(plugged, cut)
@@ -319,23 +322,24 @@ class Fleet:
             How many had not.
         """
         plugged.route.calls.drain()
-        remaining = await self.drains.run(plugged.route, None, timeout)
+        cause = SHUT_DOWN if self.is_closed else "the plugin is no longer configured"
+        remaining = await self.drains.run(plugged.route, None, timeout, cause=cause)
         if remaining:
             plugged.route.cut()
-        await self.discard(plugged.parts)
+        await self.discard(plugged.parts, cause)
         plugged.route.changed()
         if self.meters is not None:
             self.meters.detach(plugged.route)
         return remaining
 
-    async def discard(self, parts: Iterable[Part]) -> None:
+    async def discard(self, parts: Iterable[Part], cause: str) -> None:
         """
-        Close instances at once.
+        Close instances at once, for a reason.
         """
         instances = [part.instance for part in parts]
         for each in instances:
             each.stop()
-        await self.entered().stop(instances)
+        await self.entered().stop(instances, cause)
 
     def close(self) -> None:
         """

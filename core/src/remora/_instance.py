@@ -164,9 +164,10 @@ class Instance:
         """
         What is known of its health.
         """
+        is_there = self.state is not State.STOPPED
         return HealthStatus(
-            status=self.condition.status,
-            message=self.condition.cause or self._why_not_ready(),
+            status=self.condition.status if is_there else Status.OFFLINE,
+            message=(self.condition.cause if is_there else "") or self._why_not_ready(),
             last_check=self._last_check,
             response_time=self._response_time,
         )

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry
     from remora.observability import ObservabilityMetrics
+    from remora.policy import DrainProgress
     from remora.reload import ReloadPlan
     from remora.types import Event, ExtensionFaults, PluginInfo
 
@@ -165,7 +166,7 @@ class Manager:
             self._discovery.accept(self._found)
             self._discovery.follow(self._asked.discovery, self._rediscover, self._group)
             if self._follower is not None:
-                apply = partial(self.reload, options=self._reload_options)
+                apply = partial(self._reload, options=self._reload_options, cause="its files have changed")
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
@@ -302,12 +303,7 @@ class Manager:
             ConfigError: The configuration is wrong, and nothing changes.
             ManagerClosed: The manager does not run, or has ended in the meantime.
         """
-        self._fleet.running()
-        wanted = _structured(config)
-        found = await self._discovery.look_aside(wanted)
-        require_watching_of(wanted)
-        _checked(self._catalog, self._resolution.complete(found.added_to(wanted)))
-        return await self._change(lambda: wanted, options or ReloadOptions(), number=self._turns.number())
+        return await self._reload(config, options, "a reload was asked for")
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
         """
@@ -337,7 +333,7 @@ class Manager:
             return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
 
         self._fleet.running()
-        report = await self._change(wanted, options or ReloadOptions())
+        report = await self._change(wanted, options or ReloadOptions(), f"{plugin.name!r} is registered")
         if report.error is not None:
             raise report.error
 
@@ -365,11 +361,12 @@ class Manager:
         self._fleet.running()
         plugin = self._fleet.find(name)
         timeout = plugin.connection.request_timeout if drain else 0.0
-        await self._change(wanted, ReloadOptions(drain_timeout=timeout))
+        await self._change(wanted, ReloadOptions(drain_timeout=timeout), f"{name!r} is unregistered")
 
     async def drain(self, name: str, timeout: float, *, force: bool = False, progress: Tell | None = None) -> None:
         """
-        Refuse new calls of a plugin, and wait for those under way; `restart` lets calls in again.
+        Refuse new calls of a plugin, and wait for those under way; `restart` lets calls in again, and ends a drain that
+        still waits.
 
         Args:
             name: The plugin's configured name.
@@ -378,14 +375,19 @@ class Manager:
             progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended.
 
         Raises:
-            DrainTimeout: Calls were still under way; it says how many, and how many of them were cancelled.
+            DrainTimeout: Calls were still under way when the time was over, or when a restart ended the draining; it
+                says how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
         plugged = self._fleet[name]
         plugged.route.calls.drain()
-        remaining = await self._fleet.drains.run(plugged.route, None, timeout, progress)
+        tell = progress or _keep_to_oneself
+        remaining = await self._fleet.drains.run(plugged.route, None, timeout, tell, cause="it was asked for")
         if not remaining:
             return
+        if plugged.route.is_open:
+            message = f"a restart has let calls in again while {remaining} were still under way"
+            raise DrainTimeout(message, plugin=name, remaining=remaining)
         if force:
             await self._fleet.cut(plugged)
         message = f"{remaining} calls were still under way after {timeout:g} s"
@@ -514,14 +516,24 @@ class Manager:
         """
         return self._bus.subscribe()
 
+    async def _reload(
+        self, config: ManagerConfig | Mapping[str, object], options: ReloadOptions | None, cause: str
+    ) -> ReloadReport:
+        self._fleet.running()
+        wanted = _structured(config)
+        found = await self._discovery.look_aside(wanted)
+        require_watching_of(wanted)
+        _checked(self._catalog, self._resolution.complete(found.added_to(wanted)))
+        return await self._change(lambda: wanted, options or ReloadOptions(), cause, number=self._turns.number())
+
     async def _change(
-        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, number: int | None = None
+        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, *, number: int | None = None
     ) -> ReloadReport:
         assert self._group is not None
-        return await Errand(partial(self._move, wanted, options, number)).done_in(self._group)
+        return await Errand(partial(self._move, wanted, options, cause, number)).done_in(self._group)
 
     async def _move(
-        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, number: int | None
+        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, number: int | None
     ) -> ReloadReport:
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
@@ -533,7 +545,7 @@ class Manager:
             whole = found.added_to(asked)
             wanted_now = self._resolution.complete(whole)
             left_alone = self._resolution.give_way(wanted_now)
-            transition = Transition(self._fleet, wanted_now, options, left_alone)
+            transition = Transition(self._fleet, wanted_now, options, cause, left_alone)
             report = await transition.run()
             if report.rolled_back:
                 self._fleet.running()  # else that is why
@@ -560,7 +572,7 @@ class Manager:
         try:
             options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
             if self._discovery.is_news(await self._looked()):
-                await self._change(lambda: self._asked, options)
+                await self._change(lambda: self._asked, options, "manifests have changed")
         except ManagerClosed:
             return
         except RemoraError as error:
@@ -579,6 +591,12 @@ class Manager:
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now
         return Handle(partial(self._fleet.caller, name))
+
+
+def _keep_to_oneself(progress: DrainProgress) -> None:
+    """
+    For those who drain, and do not want to know how far it has come.
+    """
 
 
 def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:

@@ -50,6 +50,10 @@ _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
 
 
+_ROUNDING = 1e-6
+"""Seconds by which times that are the same may differ."""
+
+
 class Pipeline:
     """
     The way of every call of one plugin, put together once.
@@ -266,20 +270,28 @@ class Pipeline:
         Returns:
             The time then.
         """
-        turn = self._route.bucket.reserve(self._route.remaining(call))
+        bucket = self._route.bucket
+        turn = bucket.reserve(self._route.remaining(call))
         if not turn.is_granted:
-            self._route.meter.limited()
-            rate = self._route.config.rate_limit.requests_per_second
-            raise RateLimited(
-                f"more than {rate:g} calls a second; try again in {turn.wait:.3g} s", retry_after=turn.wait
-            )
-        if turn.wait > 0:
-            try:
-                await self._rest(turn.wait)
-            except BaseException:
-                self._route.bucket.cancel(turn)
-                raise
+            raise self._limited(turn.wait)
+        try:
+            while (wait := bucket.wait_for(turn)) > 0 and not self._route.is_cut:
+                if wait > self._route.remaining(call) + _ROUNDING:  # a reload has lowered the rate
+                    raise self._limited(wait)
+                with anyio.move_on_after(wait):
+                    await self._changed()
+        except BaseException:
+            bucket.cancel(turn)
+            raise
         return self._route.clock()
+
+    def _limited(self, wait: float) -> RateLimited:
+        """
+        What a call is refused with for the rate limit.
+        """
+        self._route.meter.limited()
+        rate = self._route.config.rate_limit.requests_per_second
+        return RateLimited(f"more than {rate:g} calls a second; try again in {wait:.3g} s", retry_after=wait)
 
     async def _change(self, call: Call) -> None:
         """

@@ -91,7 +91,7 @@ class Route:
         self._publish = publish
         self._turn = 0
         self._warmer_at = -math.inf
-        self._waiters: set[Waiter] = set()
+        self._waiters: dict[Waiter, None] = {}
         self.place(instances)
 
     @property
@@ -109,6 +109,13 @@ class Route:
         return any(each.state is State.READY for each in self.instances)
 
     @property
+    def is_open(self) -> bool:
+        """
+        Whether new calls are let in, as far as nobody drains it.
+        """
+        return self.calls.state is _OPEN
+
+    @property
     def is_dormant(self) -> bool:
         """
         Whether it is still to be started, by its first call.
@@ -121,6 +128,7 @@ class Route:
         """
         self.instances = list(instances)
         self._is_flat = len({each.priority for each in self.instances}) == 1
+        self._arrange()
         if self.is_dormant:
             self._doze()
         self.changed()
@@ -133,15 +141,22 @@ class Route:
             self.bucket = TokenBucket(config.rate_limit, clock=self.clock)
         self.bucket.retune(config.rate_limit)
         self.config, self.balancing = config, balancing
+        self._arrange()
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """
         Let calls in again after they were drained.
+
+        Returns:
+            Whether they were.
         """
+        was_drained = not self.is_open
         self.is_cut = False
         for each in self.instances:
             each.reopen()
         self.calls.resume()
+        self.changed()
+        return was_drained
 
     def doze(self, opener: Callable[[], None]) -> None:
         """
@@ -197,7 +212,7 @@ class Route:
 
     def pick(self, now: float, key: str, tried: Collection[Instance]) -> Instance | None:
         """
-        The instance for a call; None while none is ready but one is being started, or will be (see `rouse`).
+        The instance for a call; None while none takes calls but one is being started, or will be (see `rouse`).
 
         Args:
             now: The time on the event loop's clock.
@@ -218,7 +233,7 @@ class Route:
                 if not (each.is_prime and each.limit.has_room):
                     break
             else:  # nothing at all speaks against any of them
-                return self._choose(instances, key)
+                return self._among(instances, key)
         able = [each for each in instances if each.is_able]
         if len(able) == 1:
             return able[0]
@@ -226,8 +241,7 @@ class Route:
             return self._choose(_preferred(able, tried), key)
         if not instances and not self.is_unresolvable and not self.is_cut:
             return None
-        states = {each.state for each in instances}
-        if State.READY not in states and (State.STARTING in states or State.DORMANT in states):
+        if any(each.state in (State.STARTING, State.DORMANT) for each in instances):
             return None
         raise self._unavailable()
 
@@ -256,20 +270,20 @@ class Route:
         """
         Have a waiter told when an instance has changed.
         """
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
 
     def forget(self, waiter: Waiter) -> None:
         """
         Tell a waiter nothing any more.
         """
-        self._waiters.discard(waiter)
+        self._waiters.pop(waiter, None)
 
     def changed(self) -> None:
         """
-        Tell every waiter.
+        Tell every waiter, in the order in which they came.
         """
         self._warmer_at = -math.inf
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             waiter.set()
 
@@ -338,11 +352,14 @@ class Route:
         for each in self.instances:
             each.doze()
 
+    def _arrange(self) -> None:
+        balancing = self.balancing
+        self._among = self._next if balancing is None or len(self.instances) == 1 else balancing.pick
+
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
-        if len(preferred) == 1:
-            return preferred[0]
-        if self.balancing is not None:
-            return self.balancing.pick(preferred, key)
+        return preferred[0] if len(preferred) == 1 else self._among(preferred, key)
+
+    def _next(self, preferred: Sequence[Instance], key: str) -> Instance:
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
 

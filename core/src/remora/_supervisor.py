@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from remora.protocols import Channel
     from remora.types import Event
 
+SHUT_DOWN = "the manager is shut down"
+UNNEEDED = "it is no longer configured, or another one has taken its place"
+"""Why instances are closed."""
+
 LAUNCHES = max(8, 4 * (os.cpu_count() or 1))
 """How many programs are started at once; more would only keep each other from being ready in time."""
 
@@ -82,15 +86,15 @@ class Supervisor:
         self._owners[part.instance] = owner
         self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
 
-    async def stop(self, instances: Iterable[Instance]) -> None:
+    async def stop(self, instances: Iterable[Instance], cause: str) -> None:
         """
-        Close instances for good; returns when everything that they had is gone.
+        Close instances for good, for a reason; returns when everything that they had is gone.
 
         All are told at once, so that they are closed even when nobody waits to the end.
         """
         owners = {each: self._owners[each] for each in instances if each in self._owners}
         for owner in owners.values():
-            owner.stop()
+            owner.stop(cause)
             if self._is_hurried:
                 owner.hurry()
         for instance, owner in owners.items():
@@ -104,13 +108,13 @@ class Supervisor:
         self._is_closed = True
         for owner in self._owners.values():
             if not owner.has_begun:
-                owner.stop()
+                owner.stop(SHUT_DOWN)
 
     async def stop_all(self) -> None:
         """
         Close every instance that has been started.
         """
-        await self.stop(list(self._owners))
+        await self.stop(list(self._owners), SHUT_DOWN)
 
     def retire(self, instance: Instance) -> None:
         """
@@ -159,6 +163,8 @@ class Owner:
         self._turn = turn
         self.has_begun = False
         self._starts = 0
+        self._why_started = "it is configured"
+        self._why_stopped = SHUT_DOWN
         self._was_ready = False
         self._is_stopping = False
         self._is_retired = False
@@ -167,10 +173,12 @@ class Owner:
         self._is_open = False
         self._stopped = anyio.Event()
 
-    def stop(self) -> None:
+    def stop(self, cause: str) -> None:
         """
-        Tell the task to close the instance and to end.
+        Tell the task to close the instance and to end, for a reason; the first one counts.
         """
+        if not self._is_stopping:
+            self._why_stopped = cause
         self._is_stopping = True
         self._interrupt()
 
@@ -185,6 +193,7 @@ class Owner:
         Tell the task to close what is open and to begin anew at once.
         """
         self._policy.reset()
+        self._why_started = "a restart was asked for"
         self._interrupt()
 
     def retire(self) -> None:
@@ -192,8 +201,9 @@ class Owner:
         Tell the task to end when what is open ends; what is being opened is not needed any more.
         """
         self._is_retired = True
+        self._why_stopped = UNNEEDED
         if not self._is_open:
-            self.stop()
+            self.stop(UNNEEDED)
 
     def hurry(self) -> None:
         """
@@ -224,7 +234,7 @@ class Owner:
         finally:
             self._instance.stop()
             self._route.changed()
-            self._tell(InstanceStopped)
+            self._tell(InstanceStopped, cause=self._why_stopped)
             self._stopped.set()
 
     def _interrupt(self) -> None:
@@ -309,7 +319,7 @@ class Owner:
         async def watch(watched: WatchedChannel) -> None:
             ended = await watched.wait_closed()
             reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
-            self._wake.set()
+            group.cancel_scope.cancel()  # and not `_wake`, which would end the pause before the next start as well
 
         async with anyio.create_task_group() as group:
             if isinstance(channel, WatchedChannel):
@@ -341,6 +351,7 @@ class Owner:
         """
         if error is None:
             return
+        self._why_started = error.message
         decision = self._policy.failed()
         is_final = isinstance(error, VersionMismatch)  # the next start would end in the same way
         delay = math.inf if is_final else decision.delay
@@ -362,7 +373,7 @@ class Owner:
         self._route.health_changed(self._instance, self._instance.condition.reset())
         self._route.breaker_changed(self._instance, self._instance.breaker.reset("the instance was started anew"))
         self._route.changed()
-        self._tell(InstanceReady, start_time=start_time, starts=self._starts)
+        self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
 
     def _explain(self, error: Exception) -> RemoraError:
         """

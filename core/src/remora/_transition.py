@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from remora.reload import PluginPlan, ReloadOptions
 
 _CLEANING = 5.0
+_UNDONE = "the reload that it was opened for is not in force"
 
 
 class Transition:
@@ -45,16 +46,23 @@ class Transition:
         fleet: The plugins.
         config: The configuration that is to be in force; it has been checked.
         options: How.
+        cause: Who wants it.
         left_alone: The plugins that are not touched, since nothing changes about them and somebody else is at it.
     """
 
     def __init__(
-        self, fleet: Fleet, config: ManagerConfig, options: ReloadOptions, left_alone: Collection[str] = ()
+        self,
+        fleet: Fleet,
+        config: ManagerConfig,
+        options: ReloadOptions,
+        cause: str,
+        left_alone: Collection[str] = (),
     ) -> None:
         self._fleet = fleet
         self._former = fleet.config
         self._config = config
         self._options = options
+        self._cause = cause
         self._left_alone = frozenset(left_alone)
         self._diff = compare(fleet.config, config)
         self._drafts: dict[str, Generation] = {}
@@ -72,7 +80,7 @@ class Transition:
         """
         started = anyio.current_time()
         self._draw()
-        self._fleet.publish(ReloadStarted(time=time.time(), plugins=self._concerned()))
+        self._fleet.publish(ReloadStarted(time=time.time(), plugins=self._concerned(), cause=self._cause))
         try:
             await self._open()
             wanted = self._wanted()
@@ -285,7 +293,7 @@ class Transition:
                 if name in self._touched:
                     group.start_soon(self._restore, self._touched[name])
                 elif name in self._drafts:
-                    group.start_soon(self._fleet.discard, self._drafts[name].new)
+                    group.start_soon(self._fleet.discard, self._drafts[name].new, _UNDONE)
 
     async def _restore(self, draft: Generation) -> None:
         """
@@ -293,12 +301,12 @@ class Transition:
         """
         plugged, former = draft.plugged, self._former.plugins[draft.config.name]
         placed = {part.instance for part in plugged.parts}
-        await self._fleet.discard([part for part in draft.new if part.instance not in placed])
+        await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
         back = self._fleet.draft(former, self._former, plugged)
         is_alone = self._options.strategy == "recreate"  # what is new must be gone before what was old can come
         if is_alone:
             back.settle()
-            await self._fleet.discard(back.gone)
+            await self._fleet.discard(back.gone, _UNDONE)
         with suppress(RemoraError):
             await self._ready(plugged, back.new)  # when it does not come up, its owner goes on trying
         if not is_alone:
@@ -313,7 +321,7 @@ class Transition:
         with anyio.move_on_after(_CLEANING, shield=True):
             for draft in self._drafts.values():
                 placed = set() if draft.is_first else {part.instance for part in draft.plugged.parts}
-                await self._fleet.discard([part for part in draft.new if part.instance not in placed])
+                await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
 
     def _report(self, *, applied: bool = False, rolled_back: bool = False) -> ReloadReport:
         return ReloadReport(

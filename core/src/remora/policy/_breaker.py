@@ -221,8 +221,12 @@ class CircuitBreaker:
 
     def retune(self, config: CircuitBreakerConfig) -> StateChange[BreakerState] | None:
         """
-        Take another configuration. What was counted is kept unless the window changes; a disabled breaker closes.
+        Take another configuration. What was counted is kept unless the window changes; a disabled breaker closes; one
+        that is open stays open for longer or shorter in proportion to the recovery timeout.
         """
+        opened, factor = self._open_until - self._open_for, config.recovery_timeout / self._config.recovery_timeout
+        self._open_for *= factor
+        self._open_until = opened + self._open_for
         if config.window != self._config.window:
             self._window = Window(config.window, columns=3, clock=self._clock)
         self._set(config)

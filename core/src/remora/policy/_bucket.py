@@ -3,8 +3,9 @@ How many calls a second may be made.
 
 Theory of operation: a bucket holds up to `burst_size` tokens and gains `requests_per_second` of them each second; a
 call takes one. Whoever finds none may take a turn instead: the level goes below zero, and the turn comes when the level
-would have been back. Turns are given out in the order of asking and never move, so waiting is fair by construction, and
-nobody needs to be woken. A cancelled turn is given to whoever asks next; those at the end go back to the bucket.
+would have been back. Turns are given out in the order of asking and keep it, so waiting is fair by construction, and
+nobody needs to be woken; only another rate moves them, all in proportion, and then who waits asks again how long. A
+cancelled turn is given to whoever asks next; those at the end go back to the bucket.
 
 No locks: the event loop serialises, because no method awaits. Source: the generic cell rate algorithm, and Go's
 x/time/rate for reservations that can be cancelled.
@@ -54,6 +55,7 @@ class Turn:
     Attributes:
         is_granted: Whether the call may be made, after `wait`.
         wait: Seconds until it may be made; for one that is refused, until it is worth asking again.
+        due: When it may be made, on the bucket's clock.
     """
 
     __slots__ = ("due", "is_granted", "is_vacant", "wait")
@@ -133,16 +135,36 @@ class TokenBucket:
 
     def retune(self, config: RateLimitConfig) -> None:
         """
-        Take another configuration; tokens and turns are kept, as far as the bucket can hold them.
+        Take another configuration; tokens and turns are kept, as far as the bucket can hold them. Turns come sooner or
+        later by as much as the rate is higher or lower, and at once where there is no limit any more.
         """
-        self._fill(self._clock())
+        now = self._clock()
+        self._fill(now)
+        self._reschedule(now, self._rate / config.requests_per_second if config.enabled else 0.0)
         self._set(config)
         self._level = min(self._level, self._burst)
 
     def _set(self, config: RateLimitConfig) -> None:
-        self._config = config
         self._is_enabled, self._waits = config.enabled, config.mode == "wait"
         self._rate, self._burst = config.requests_per_second, float(config.burst_size)
+
+    def wait_for(self, turn: Turn) -> float:
+        """
+        The seconds until a turn comes, as things are now; 0 when it has come.
+        """
+        return max(0.0, turn.due - self._clock())
+
+    def _reschedule(self, now: float, factor: float) -> None:
+        """
+        Have each turn come after so many times what it would have waited.
+        """
+        for turn in self._turns:
+            if turn.due > now:
+                turn.due = now + (turn.due - now) * factor
+        if not factor:
+            self._level = max(self._level, 0.0)
+            self._turns.clear()
+            self._vacant = 0
 
     def _fill(self, now: float) -> None:
         self._level = min(self._burst, self._level + (now - self._stamp) * self._rate)

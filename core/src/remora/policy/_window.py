@@ -1,10 +1,11 @@
 """
 Counts of what happened lately.
 
-Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length. Adding goes to the
-bucket of the present tick; when a tick begins, that bucket is added to a running total of what is past, and the oldest
-is taken off it and used again. So a thing counts for at least nine tenths of the window and never for longer than the
-window, and adding costs the same however much happens.
+Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length, from the making of
+the window on, so that what it counts does not depend on what the clock shows. Adding goes to the bucket of the present
+tick; when a tick begins, that bucket is added to a running total of what is past, and the oldest is taken off it and
+used again. So a thing counts for at least nine tenths of the window and never for longer than the window, and adding
+costs the same however much happens.
 
 No locks: the event loop serialises, because no method awaits. Source: the bucketed windows of resilience4j and
 failsafe-go.
@@ -28,15 +29,16 @@ class Window:
     Totals of one or more columns over the last `seconds`.
     """
 
-    __slots__ = ("_buckets", "_clock", "_ends", "_past", "_present", "_rate", "_tick")
+    __slots__ = ("_begin", "_buckets", "_clock", "_ends", "_past", "_present", "_rate", "_tick")
 
     def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._rate = min(BUCKETS / seconds, _FASTEST)
-        self._tick = int(clock() * self._rate)
-        self._ends = (self._tick + 1) / self._rate
+        self._begin = clock()
+        self._tick = 0
+        self._ends = self._begin + 1 / self._rate
         self._buckets = [[0] * columns for _ in range(BUCKETS)]
-        self._present = self._buckets[self._tick % BUCKETS]
+        self._present = self._buckets[0]
         self._past = [0] * columns
 
     def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
@@ -46,7 +48,7 @@ class Window:
         if now is None:
             now = self._clock()
         if now >= self._ends:
-            self._advance(int(now * self._rate))
+            self._advance(int((now - self._begin) * self._rate))
         self._present[column] += amount
 
     def roll(self) -> list[int]:
@@ -55,7 +57,7 @@ class Window:
         """
         now = self._clock()
         if now >= self._ends:
-            self._advance(int(now * self._rate))
+            self._advance(int((now - self._begin) * self._rate))
         return self._totals()
 
     def total(self, column: int) -> int:
@@ -68,7 +70,7 @@ class Window:
         """
         The total of a column as of now; nothing is changed for it, so any thread may ask.
         """
-        tick = int(self._clock() * self._rate)
+        tick = int((self._clock() - self._begin) * self._rate)
         gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)
         return self.total(column) - sum(self._buckets[each % BUCKETS][column] for each in gone)
 
@@ -88,7 +90,7 @@ class Window:
             for column, amount in enumerate(bucket):
                 totals[column] -= amount
                 bucket[column] = 0
-        self._tick, self._ends = tick, (tick + 1) / self._rate
+        self._tick, self._ends = tick, self._begin + (tick + 1) / self._rate
         self._past, self._present = totals, self._buckets[tick % BUCKETS]
 
     def _totals(self) -> list[int]:

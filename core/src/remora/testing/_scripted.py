@@ -51,6 +51,7 @@ class ScriptedPlugin:
         health: What a probe answers; None when it never does.
         calls: The calls that arrived, each with its time.
         probes: When it was probed.
+        tries: When somebody tried to connect to it.
         opened: How often it was connected to.
         active: Calls that are being answered.
         most_active: The most that there were at once.
@@ -65,11 +66,12 @@ class ScriptedPlugin:
         self.health: HealthStatus | None = HealthStatus(status=Status.HEALTHY)
         self.calls: list[tuple[float, Call]] = []
         self.probes: list[float] = []
+        self.tries: list[float] = []
         self.opened = 0
         self.active = 0
         self.most_active = 0
         self._script = Script()
-        self._under_way: set[anyio.CancelScope] = set()
+        self._under_way: dict[anyio.CancelScope, None] = {}
         self._lost = anyio.Event()
 
     def script(self, method: str, *steps: Step) -> None:
@@ -102,11 +104,12 @@ class ScriptedPlugin:
         """
         lost, self._lost = self._lost, anyio.Event()
         lost.set()
-        for scope in self._under_way:
+        for scope in tuple(self._under_way):
             scope.cancel()
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[_Channel]:
+        self.tries.append(anyio.current_time())
         await anyio.sleep(self.start_time)
         if self.is_refusing:
             raise Unavailable("connection refused", sent=False)
@@ -118,12 +121,12 @@ class ScriptedPlugin:
         self.active += 1
         self.most_active = max(self.most_active, self.active)
         with anyio.CancelScope() as scope:
-            self._under_way.add(scope)
+            self._under_way[scope] = None
             try:
                 return await self._follow(call, self._script.next(len(self.calls), call.method))
             finally:
                 self.active -= 1
-                self._under_way.discard(scope)
+                del self._under_way[scope]
         raise ConnectionLost("the plugin is gone")
 
     async def _follow(self, call: Call, step: Step | None) -> Reply:

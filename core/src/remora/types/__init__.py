@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BreakerChanged,
         ConfigRejected,
         DrainEnded,
+        DrainLifted,
         DrainProgressed,
         EndpointsChanged,
         Event,
@@ -47,7 +48,7 @@ else:
             "remora.types._calls": "Call Reply",
             "remora.types._endpoints": "Endpoint",
             "remora.types._events": (
-                "BreakerChanged ConfigRejected DrainEnded DrainProgressed EndpointsChanged Event "
+                "BreakerChanged ConfigRejected DrainEnded DrainLifted DrainProgressed EndpointsChanged Event "
                 "FallbackUsed HealthChanged InstanceFailed InstanceLost InstanceReady InstanceStopped "
                 "ManagerStarted ManagerStopped ManifestRejected PluginsDiscovered ReloadApplied "
                 "ReloadRolledBack ReloadStarted RequirementLost RequirementMet ResolverFailed"
@@ -64,6 +65,7 @@ __all__ = [
     "Call",
     "ConfigRejected",
     "DrainEnded",
+    "DrainLifted",
     "DrainProgressed",
     "Endpoint",
     "EndpointsChanged",

@@ -44,11 +44,13 @@ class _InstanceEvent(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceReady(_InstanceEvent):
     """
-    An instance takes calls; `start_time` is the seconds that it took to get there, `starts` how often it has.
+    An instance takes calls; `start_time` is the seconds that it took to get there, `starts` how often it has;
+    `cause` is why it was started: what it was lost by, or who wanted it.
     """
 
     start_time: float
     starts: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,10 @@ class InstanceFailed(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceStopped(_InstanceEvent):
     """
-    An instance was closed because it is no longer wanted.
+    An instance was closed because it is no longer wanted; `cause` says why not.
     """
+
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +119,12 @@ class HealthChanged(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadStarted(Event):
     """
-    The manager begins to move to another configuration; `plugins` are the names of those for which something changes.
+    The manager begins to move to another configuration; `plugins` are the names of those for which something changes,
+    `cause` is who wants it.
     """
 
     plugins: tuple[str, ...]
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +151,7 @@ class ReloadRolledBack(Event):
 class DrainProgressed(Event):
     """
     Of `total` calls that are waited for, so many are still under way; `instance` is empty where the whole plugin is
-    drained.
+    drained, `cause` says why it is.
     """
 
     plugin: str
@@ -153,6 +159,7 @@ class DrainProgressed(Event):
     total: int
     remaining: int
     elapsed: float
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +173,17 @@ class DrainEnded(Event):
     total: int
     remaining: int
     elapsed: float
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainLifted(Event):
+    """
+    A plugin that was drained takes new calls again.
+    """
+
+    plugin: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
