@@ -221,7 +221,8 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
                 if plugged.config.name not in stale
             ],
             "meter": type(plugged.route.meter),
-            "route": (plugged.route._is_flat, plugged.route.bucket._config, plugged.route.bucket.level),
+            "route": (plugged.route._is_flat, plugged.route.bucket.level),
+            "limit": [getattr(plugged.route.bucket, each) for each in ("_is_enabled", "_waits", "_rate", "_burst")],
             "calls": (plugged.route.calls.state, plugged.route.is_closed, plugged.route.is_cut),
             "balancer": plugged.route.balancing and plugged.route.balancing._name,
             "retry": (plugged.caller.pipeline._retry._retries, plugged.caller.pipeline._hash_header),
