@@ -32,7 +32,12 @@ instances, a opens all, / filters, q ends. Elsewhere, with --once or with
 @remora_command("top", help=_HELP, short_help="Watch a running host in a terminal.")
 @click.argument("url", default="http://127.0.0.1:9091/")
 @click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between two looks."
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="How long to wait between two looks.",
 )
 @click.option("--once", is_flag=True, help="Print once.")
 def command(output: Output, url: str, interval: float, once: bool) -> None:
