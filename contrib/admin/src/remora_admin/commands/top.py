@@ -34,11 +34,11 @@ printed once.
 @click.argument("url", default="http://127.0.0.1:9091/")
 @click.option(
     "--interval",
-    metavar="S",
+    metavar="SECONDS",
     type=click.FloatRange(min=0.1),
     default=1.0,
     show_default=True,
-    help="Seconds between two looks.",
+    help="How long to wait between two looks.",
 )
 @click.option("--once", is_flag=True, help="Print once.")
 def command(output: Output, url: str, interval: float, once: bool) -> None:
