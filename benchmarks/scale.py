@@ -165,6 +165,7 @@ def tasks_under_way(tasks: int) -> Contender:
 
 async def _keep_under_way(callers: int, calls: int, call: Callable[[], Awaitable[object]]) -> Slice:
     gate, each = anyio.Event(), max(1, calls // callers)
+    wall = cpu = 0.0
 
     async def keep_calling() -> None:
         await call()  # warm up
@@ -200,6 +201,7 @@ async def memory_of_calls(count: int) -> tuple[float, float]:
     Bytes for each of so many calls that wait, and for each task that waits in the same way without one.
     """
     release = anyio.Event()
+    alone = whole = 0.0
     async with _ready(1, _Extension(release.wait)) as (pipeline,), anyio.create_task_group() as group:
         alone = await _taken(group, release.wait, count)
         whole = await _taken(group, lambda: pipeline(_CALL, _TIMEOUT), count)

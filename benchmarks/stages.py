@@ -57,8 +57,8 @@ async def _counted(call: Callable[[], Awaitable[object]]) -> Counter[str]:
         return trace
 
     for _ in range(_COUNTED):
-        coroutine: Any = call()
         sys.settrace(trace)
+        coroutine: Any = call()
         try:
             coroutine.send(None)
         except StopIteration:

@@ -3,8 +3,9 @@ What tracing costs: calls over a transport that does nothing, with OpenTelemetry
 
     python -m benchmarks.tracing [--rounds N] [--seconds S]
 
-Each traced call has two spans, its own and that of its attempt; they are made, and sent nowhere: what a processor takes
-to export them comes on top. Slices take turns, as in `benchmarks.metrics`.
+Each traced call has two spans, its own and that of its attempt. First they are made and sent nowhere, then a batch
+processor takes all of them and hands them to an exporter that drops them; what it takes to encode and send them comes
+on top, in a thread of its own. Slices take turns, as in `benchmarks.metrics`.
 """
 
 from __future__ import annotations
@@ -12,25 +13,38 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from benchmarks.metrics import calls
-from benchmarks.rounds import environment, load, run_round, spread, steady_of
+from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of
 from remora_otel import _tracers
 
 if TYPE_CHECKING:
-    from benchmarks.rounds import Slice
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from benchmarks.rounds import Contender, Slice
 
 PER_CALL = 60.0
 
 
-async def traced(seconds: float) -> Slice:
+class _Dropping(SpanExporter):
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+async def traced(seconds: float, *, exported: bool = False) -> Slice:
     """
     Calls through a manager that finds somebody who wants spans.
     """
     provider = TracerProvider(shutdown_on_exit=False)
+    if exported:
+        provider.add_span_processor(BatchSpanProcessor(_Dropping()))
 
     def wanted() -> TracerProvider:
         return provider
@@ -40,6 +54,7 @@ async def traced(seconds: float) -> Slice:
         return await calls(counted=True)(seconds)
     finally:
         _tracers.drop(wanted)
+        provider.shutdown()
 
 
 def main() -> int:
@@ -52,8 +67,17 @@ def main() -> int:
     options = parser.parse_args()
     print(environment("remora", "opentelemetry-sdk"))
     print(f"load before: {load()}")
-    rounds = [run_round(traced, calls(counted=True), options.seconds) for _ in range(options.rounds)]
-    print(f"load after:  {load()}\n")
+    contenders: dict[str, Contender] = {"made": traced, "exported": partial(traced, exported=True)}
+    rounds: dict[str, list[Round]] = {name: [] for name in contenders}
+    for _ in range(options.rounds):
+        for name, contender in contenders.items():
+            rounds[name].append(run_round(contender, calls(counted=True), options.seconds))
+    print(f"load after:  {load()}")
+    return max(_report(name, each) for name, each in rounds.items())
+
+
+def _report(name: str, rounds: list[Round]) -> int:
+    print(f"\nspans are {name}")
     if not (steady := steady_of(rounds)):
         return 1
     extra = [each.ours.cost - each.peer_cost for each in steady]

@@ -42,6 +42,18 @@ def test_a_quick_call_is_like_any_other() -> None:
         MADE_QUICKLY.method = "D"  # type: ignore[misc]
 
 
+def test_a_call_with_other_headers_is_like_any_other() -> None:
+    """
+    In all but those the same, and frozen.
+    """
+    other = MADE_QUICKLY.with_headers({"a": "b"})
+
+    assert replace(MADE_SLOWLY, headers={"a": "b"}) == other
+    assert {"x": "y"} == MADE_QUICKLY.headers
+    with pytest.raises(FrozenInstanceError):
+        other.method = "D"  # type: ignore[misc]
+
+
 def test_a_quick_reply_is_like_any_other() -> None:
     """
     Of the same class, and equal.

@@ -334,3 +334,21 @@ async def test_a_reply_that_does_not_fit_is_counted_as_its_caller_sees_it() -> N
 
     assert (Code.INTERNAL, "p") == (caught.value.code, caught.value.plugin)
     assert {("INTERNAL",): 1} == _sums(batch, "remora_requests_total", 2)
+
+
+async def test_faults_are_counted_also_when_counting_is_switched_on_later() -> None:
+    """
+    Those of extensions that have worked for a plugin before.
+    """
+
+    def break_down() -> RemoraError:
+        raise KeyError("broken")
+
+    async with stage(table(), config={"metrics": {"enabled": False}}) as host:
+        await host.call()
+        await host.manager.reload({"plugins": {"p": table()}, "metrics": {"enabled": True}})
+        host["a"].failure = break_down
+        await host.outcome()
+        batch = host.manager.metrics.snapshot()
+
+    assert {("failure",): 1} == _sums(batch, "remora_extension_faults_total", 1)

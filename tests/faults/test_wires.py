@@ -130,6 +130,35 @@ async def test_a_socket_that_gives_one_byte_at_a_time_gives_a_whole_reply(anyio_
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.fault(36, 37)
+@ENGINES
+async def test_an_answer_that_nobody_has_asked_for_is_no_answer(anyio_backend, tcp_peer, engine: Any) -> None:
+    """
+    A connection on which something arrives while nobody waits is not used again.
+    """
+    answered, poisoned, posts = anyio.Event(), anyio.Event(), []
+
+    async def talk(stream: SocketStream) -> None:
+        while request := await http_request(stream):
+            if not request.startswith(b"POST"):
+                return await stream.send(http_answer(b""))
+            posts.append(request)
+            await stream.send(http_answer(b'"%d"' % len(posts)))
+            if len(posts) == 1:
+                await answered.wait()
+                await stream.send(http_answer(b'"poison"'))
+                poisoned.set()
+        return None
+
+    with anyio.fail_after(10):
+        async with tcp_peer(talk) as place, build(Options(engine=engine)).open(Endpoint(f"http://{place}")) as channel:
+            assert b'"1"' == (await channel.call(Call())).payload
+            answered.set()
+            await poisoned.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert b'"2"' == (await channel.call(Call())).payload
+
+
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("is_reset", [True, False], ids=["RST", "FIN"])
 @ENGINES

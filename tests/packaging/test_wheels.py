@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import Distribution, distributions
+from tests.architecture.sources import ROOT, Distribution, distributions
 from tests.packaging.conftest import Uv, pins_of
 
 OURS = [item for item in distributions() if item.name.startswith("remora")]

@@ -21,7 +21,7 @@ from anyio.abc import TaskStatus
 from remora import Call, CertificateRejected, Endpoint, RemoraError, Reply, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
-from remora.tls import CertificateFiles, client_context, identity_of, server_context
+from remora.tls import CertificateFiles, Watched, client_context, identity_of, server_context
 from remora_grpc.plugin import GrpcOptions
 from remora_grpc.plugin import build as build_grpc
 from remora_http.plugin import Options
@@ -376,3 +376,23 @@ def test_name_in_a_certificate_is_the_first_alternative_one(certificate: Any, na
     Or the common one.
     """
     assert name == identity_of(certificate)
+
+
+@pytest.mark.fault(45)
+def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path) -> None:
+    """
+    What was read then may be the old half of one pair and the new half of another.
+    """
+    path = tmp_path / "pair"
+
+    def load() -> str:
+        content = path.read_text()
+        if content == "half":
+            replace_file(path, b"whole")
+        return content
+
+    path.write_text("first")
+    watched = Watched([str(path)], load)
+    replace_file(path, b"half")
+
+    assert ["first", "whole"] == [watched.current(), watched.current()]

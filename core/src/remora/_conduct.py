@@ -38,15 +38,24 @@ class Conduct:
     Attributes:
         clock: Seconds.
         patience: What took longer is to be told by `took`.
-        count: Is told who did something wrong, and what kind of thing it was.
     """
 
     def __init__(self, *, clock: Callable[[], float] = perf_counter, patience: float = PATIENCE) -> None:
         self.clock = clock
         self.patience = patience
-        self.count: Callable[[str, str], object] | None = None
-        self._record: dict[str, ExtensionFaults] = {}
+        self._book = _Book()
         self._fields: Mapping[str, object] = {}
+
+    @property
+    def count(self) -> Callable[[str, str], object] | None:
+        """
+        What is told who did something wrong, and what kind of thing it was; also of what is `about` something.
+        """
+        return self._book.count
+
+    @count.setter
+    def count(self, count: Callable[[str, str], object] | None) -> None:
+        self._book.count = count
 
     def about(self, **fields: object) -> Conduct:
         """
@@ -60,7 +69,7 @@ class Conduct:
         """
         What has been recorded so far, by who did it.
         """
-        return dict(self._record)
+        return dict(self._book.record)
 
     def failed(self, culprit: str, error: BaseException) -> None:
         """
@@ -106,13 +115,23 @@ class Conduct:
             return
         extra = {"culprit": culprit, **self._fields}
         _log.warning("%s held up the event loop for %.0f ms; it must not block", culprit, seconds * 1000, extra=extra)
-        known = self._record.get(culprit, ExtensionFaults())
-        self._record[culprit] = replace(known, delays=known.delays + 1, longest=max(known.longest, seconds))
+        known = self._book.record.get(culprit, ExtensionFaults())
+        self._book.record[culprit] = replace(known, delays=known.delays + 1, longest=max(known.longest, seconds))
         if self.count is not None:
             self.count(culprit, "delay")
 
     def _count(self, culprit: str, error: BaseException) -> None:
-        known = self._record.get(culprit, ExtensionFaults())
-        self._record[culprit] = replace(known, failures=known.failures + 1, last=told(error))
+        known = self._book.record.get(culprit, ExtensionFaults())
+        self._book.record[culprit] = replace(known, failures=known.failures + 1, last=told(error))
         if self.count is not None:
             self.count(culprit, "failure")
+
+
+class _Book:
+    """
+    What all records of one manager have in common.
+    """
+
+    def __init__(self) -> None:
+        self.count: Callable[[str, str], object] | None = None
+        self.record: dict[str, ExtensionFaults] = {}

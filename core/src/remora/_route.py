@@ -128,6 +128,7 @@ class Route:
         """
         self.instances = list(instances)
         self._is_flat = len({each.priority for each in self.instances}) == 1
+        self._arrange()
         if self.is_dormant:
             self._doze()
         self.changed()
@@ -140,6 +141,7 @@ class Route:
             self.bucket = TokenBucket(config.rate_limit, clock=self.clock)
         self.bucket.retune(config.rate_limit)
         self.config, self.balancing = config, balancing
+        self._arrange()
 
     def reopen(self) -> bool:
         """
@@ -231,7 +233,7 @@ class Route:
                 if not (each.is_prime and each.limit.has_room):
                     break
             else:  # nothing at all speaks against any of them
-                return self._choose(instances, key)
+                return self._among(instances, key)
         able = [each for each in instances if each.is_able]
         if len(able) == 1:
             return able[0]
@@ -350,11 +352,14 @@ class Route:
         for each in self.instances:
             each.doze()
 
+    def _arrange(self) -> None:
+        balancing = self.balancing
+        self._among = self._next if balancing is None or len(self.instances) == 1 else balancing.pick
+
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
-        if len(preferred) == 1:
-            return preferred[0]
-        if self.balancing is not None:
-            return self.balancing.pick(preferred, key)
+        return preferred[0] if len(preferred) == 1 else self._among(preferred, key)
+
+    def _next(self, preferred: Sequence[Instance], key: str) -> Instance:
         turn, self._turn = self._turn, self._turn + 1
         return preferred[turn % len(preferred)]
 

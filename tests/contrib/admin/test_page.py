@@ -13,7 +13,7 @@ import pytest
 from remora import Manager, PluginError, Unavailable
 from remora.testing import ScriptedTransport
 from remora_admin import serving_admin
-from tests.contrib.admin.conftest import Moody
+from tests.contrib.admin.conftest import TOKEN, Moody
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=2000"]
@@ -57,6 +57,32 @@ async def test_page_shows_what_the_status_says(open_host, draw):
     assert "team=&lt;b&gt;shop&lt;/b&gt;" in card
     assert "<button data-act" not in drawn
     assert '<span id="overall" class="status degraded">degraded</span>' in drawn
+
+
+async def test_page_follows_what_happens_and_has_buttons_for_whoever_has_the_token(open_host, draw):
+    """
+    Calls that are made while it is looked at are in its drawing of the latency.
+    """
+
+    async def keep_calling(ask):
+        while True:
+            await ask("hello")
+            await anyio.sleep(0.01)
+
+    async with open_host(admin_token=TOKEN) as (manager, client), anyio.create_task_group() as group:
+        group.start_soon(keep_calling, manager.client("moody", Moody).ask)
+        drawn = await draw(client.base_url)
+        group.cancel_scope.cancel()
+
+    card = re.search(r'(?s)<details data-plugin="moody" open="">(.*?)</details>', drawn).group(1)
+    assert re.search(r'<polyline points="[^"]*\d+(\.\d+)?,\d+(\.\d+)? ?[^"]*">', card)
+    assert re.findall(r'<button data-act="([^"]*)">(\w+)</button>', drawn) == [
+        ("reload", "Reload"),
+        ("plugins/away/restart", "Restart"),
+        ("plugins/away/drain", "Drain"),
+        ("plugins/moody/restart", "Restart"),
+        ("plugins/moody/drain", "Drain"),
+    ]
 
 
 async def test_the_bad_instance_of_many_plugins_is_on_the_first_screen(draw):

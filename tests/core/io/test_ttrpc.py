@@ -669,6 +669,39 @@ async def test_a_peer_that_does_not_read_its_replies_is_not_read_either() -> Non
     assert 40_000_000 == sum(len(reply_in(frame).payload) for frame in answers)
 
 
+async def test_a_reply_that_is_being_sent_reaches_its_caller_though_the_plugin_ends() -> None:
+    """
+    It has been answered; the calls that are not are cancelled.
+    """
+    answered, cancelled = anyio.Event(), anyio.Event()
+
+    async def dispatch(call: Call, peer: str) -> Reply:
+        if not call.payload:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                cancelled.set()
+        answered.set()
+        return Reply(payload=call.payload)
+
+    ours, theirs = socket_pair()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: serve_ttrpc(theirs, dispatch, "test", max_message_size=1 << 22))
+            peer = Peer(ours)
+            await peer.send(request(1, b""), request(3, bytes(3_000_000)))
+            await answered.wait()
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                frame = await peer.frame()
+                with pytest.raises(anyio.EndOfStream):
+                    await peer.frame()
+        await ours.aclose()
+
+    assert (3, 3_000_000) == (frame.stream_id, len(reply_in(frame).payload))
+    assert cancelled.is_set()
+
+
 def answer(number: int, payload: bytes) -> bytes:
     """
     A response frame.

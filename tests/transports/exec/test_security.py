@@ -300,18 +300,19 @@ async def test_a_script_whose_interpreter_others_may_write_is_refused(place, pro
         await answer(path, security)
 
 
-async def test_a_sandbox_that_others_may_write_is_none(place, program, monkeypatch):
+@pytest.mark.parametrize("weak", ["bwrap", "prlimit"])
+async def test_a_sandbox_that_others_may_write_is_none(place, program, monkeypatch, weak):
     """
     Nor is what sets limits before it.
     """
-    (place / "bin").mkdir()
     for name in ("bwrap", "prlimit"):
-        (place / "bin" / name).write_text("#!/bin/sh\nexec true\n")
-        (place / "bin" / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{place}/bin", prepend=os.pathsep)
-    (place / "bin").chmod(0o777)
+        (place / f"for-{name}").mkdir(mode=0o755)
+        (place / f"for-{name}" / name).write_text("#!/bin/sh\nexec true\n")
+        (place / f"for-{name}" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{place}/for-{name}", prepend=os.pathsep)
+    (place / f"for-{weak}").chmod(0o777)
 
-    with pytest.raises(ConfigError, match=r"bin/(bwrap|prlimit) is not used: .*can be written by everybody"):
+    with pytest.raises(ConfigError, match=rf"/{weak} is not used: .*can be written by everybody"):
         await answer(program(), SecurityConfig(sandbox="bwrap"))
 
 

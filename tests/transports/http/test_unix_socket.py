@@ -5,6 +5,7 @@ HTTP over a Unix socket, as many servers offer it beside TCP.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import socketserver
 import threading
@@ -19,7 +20,7 @@ import pytest
 
 from remora import Manager
 from remora.config import ConnectionConfig, HealthCheckConfig
-from remora.errors import ConfigError, ConnectionLost, DeadlineExceeded, Unavailable, WrongProtocol
+from remora.errors import ConfigError, ConnectionLost, DeadlineExceeded, PeerRefused, Unavailable, WrongProtocol
 from remora.types import Call, Endpoint, Status
 from remora_http._address import parse_address, parse_local_address
 from remora_http.plugin import Options, build
@@ -100,6 +101,17 @@ async def test_call_is_posted_through_the_socket(path: str, engine: Any) -> None
                 reply = await channel.call(Call(service="a.B", method="c", payload=b"{}"))
 
     assert {"path": "/base/a.B/c", "host": "localhost", "asked": "{}"} == json.loads(reply.payload)
+
+
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_a_stranger_at_the_socket_gets_nothing(path: str, engine: Any) -> None:
+    """
+    Whoever makes the socket first would get the credentials.
+    """
+    options = Options(engine=engine, peer_uid=os.geteuid() + 4711)
+    with anyio.fail_after(10), pytest.raises(PeerRefused, match=f"belongs to the user {os.geteuid()}; if it is"):
+        async with build(options).open(Endpoint(f"http+unix://{path}")):
+            pass
 
 
 @pytest.mark.parametrize("engine", ["direct", "httpx"])

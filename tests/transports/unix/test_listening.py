@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -129,6 +130,26 @@ async def test_a_live_file_is_never_replaced(tmp_path: Path) -> None:
                 pass
 
         assert b"hello" == (await ask(listener.endpoint)).payload
+
+
+@pytest.mark.fault(54)
+async def test_a_live_file_that_is_too_busy_to_answer_is_not_replaced(tmp_path: Path) -> None:
+    """
+    Its queue is full, which no dead one's is.
+    """
+    path = str(tmp_path / "s")
+    with ExitStack() as there:
+        listening = there.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(path)
+        listening.listen(0)
+        with pytest.raises(BlockingIOError):
+            while True:
+                waiting = there.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(path)
+        with pytest.raises(Unavailable, match="address in use"):
+            async with transport.listen(at(tmp_path / "s"), echo):
+                pass
 
 
 @pytest.mark.fault(54)

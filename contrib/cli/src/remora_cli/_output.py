@@ -40,7 +40,7 @@ class Output:
         """
         A line of the result, or some, seen at once also by who reads from a pipe.
         """
-        print(_escaped(text), flush=True)
+        print(escaped(text), flush=True)
 
     def document(self, value: object, *, indent: int | None = None) -> None:
         """
@@ -54,7 +54,7 @@ class Output:
         """
         A line that is no part of the result.
         """
-        print(_escaped(text), file=sys.stderr, flush=True)
+        print(escaped(text), file=sys.stderr, flush=True)
 
     def failed(self, failure: Failure, error: Exception) -> int:
         """
@@ -68,5 +68,8 @@ class Output:
         return failure.exit_code
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """
+    A text whose lines do nothing to a terminal.
+    """
     return "\n".join(map(printable, text.split("\n")))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from remora.wire import printable
+from remora_cli._output import escaped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +46,7 @@ class _Table(Table):
         """
         Add a row of texts, some of which may have a style.
         """
-        plain = [Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells]
+        plain = [Text(escaped(cell)) if isinstance(cell, str) else cell for cell in cells]
         super().add_row(*plain, style=style, end_section=end_section)
 
 
@@ -65,4 +65,4 @@ def styled(text: str, style: str) -> Text:
     """
     A cell in a colour.
     """
-    return Text(printable(text), style=style)
+    return Text(escaped(text), style=style)

@@ -50,6 +50,8 @@ class Outbox:
         self._nameless = 0
         self._arrival: Waiter | None = None
         self._room: anyio.Event | None = None
+        self._is_given_up = False
+        self._written: anyio.Event | None = None
 
     def put(self, frame: bytes, number: int = 0) -> None:
         """
@@ -84,19 +86,32 @@ class Outbox:
             self._room = self._room or anyio.Event()
             await self._room.wait()
 
+    async def settle(self) -> None:
+        """
+        Wait until all that is here has been written, or nobody writes any more.
+        """
+        while (self._frames or self._rest or self._is_writing) and not self._is_given_up:
+            self._written = self._written or anyio.Event()
+            await self._written.wait()
+
     async def write(self) -> None:
         """
         Write what is put here, for ever, or until the pipe is broken.
         """
-        while True:
-            if not self._rest and (self._is_flushing or not self._frames):
-                self._arrival = self._waiter()
-                await self._arrival
-            self._is_writing = True
-            while batch := self._rest or self._take():
-                self._rest = b""
-                await self._send(batch)
-            self._is_writing = False
+        try:
+            while True:
+                if not self._rest and (self._is_flushing or not self._frames):
+                    self._arrival = self._waiter()
+                    await self._arrival
+                self._is_writing = True
+                while batch := self._rest or self._take():
+                    self._rest = b""
+                    await self._send(batch)
+                self._is_writing = False
+                self._tell_written()
+        finally:
+            self._is_given_up = True
+            self._tell_written()
 
     def _is_sent_now(self, frame: bytes) -> bool:
         """
@@ -136,10 +151,17 @@ class Outbox:
                 self._finish(batch[written:])
             elif self._frames:
                 self._wake()
+            else:
+                self._tell_written()
 
     def _finish(self, rest: bytes) -> None:
         self._rest = rest
         self._wake()
+
+    def _tell_written(self) -> None:
+        if self._written is not None:
+            self._written.set()
+            self._written = None
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():

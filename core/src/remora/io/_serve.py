@@ -97,6 +97,7 @@ class _Connection:
         self._deadlines = Deadlines()
         self._tasks = anyio.create_task_group()
         self._crew = Crew(self._tasks, self._handle)
+        self._writing = anyio.CancelScope(shield=True)
 
     async def run(self) -> None:
         async with self._tasks:
@@ -108,13 +109,26 @@ class _Connection:
                 _log.warning("closing the connection of %s: %s", self._peer, error)
             except _GONE:
                 _log.debug("the connection of %s has ended", self._peer)
+            except anyio.get_cancelled_exc_class():
+                await self._send_the_rest()
+                raise
+            finally:
+                self._writing.cancel()
             self._tasks.cancel_scope.cancel()
 
     async def _write(self) -> None:
-        try:
-            await self._outbox.write()
-        except _GONE:
-            self._tasks.cancel_scope.cancel()
+        with self._writing:
+            try:
+                await self._outbox.write()
+            except _GONE:
+                self._tasks.cancel_scope.cancel()
+
+    async def _send_the_rest(self) -> None:
+        """
+        Calls that have their answer are done, whoever ends the plugin: it is sent, if the peer takes it soon.
+        """
+        with anyio.move_on_after(_CLOSING_TIME, shield=True):
+            await self._outbox.settle()
 
     def _arrived(self, data: bytes) -> None:
         """

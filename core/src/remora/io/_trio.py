@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import trio
+from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_readable, wait_task_rescheduled
 
 if TYPE_CHECKING:
     import socket
@@ -49,7 +50,7 @@ async def pump(
         if hold is not None and (room := hold()) is not None:
             await room()
         if len(data) == chunk:
-            await trio.lowlevel.checkpoint()
+            await checkpoint()
         else:
             await _readable(connected)
 
@@ -58,7 +59,7 @@ async def _readable(connected: socket.socket) -> None:
     if connected.fileno() < 0:
         raise anyio.ClosedResourceError
     try:
-        await trio.lowlevel.wait_readable(connected)
+        await wait_readable(connected)
     except trio.ClosedResourceError:
         raise anyio.ClosedResourceError from None
 
@@ -108,16 +109,16 @@ class Parked:
         """
         self._is_done = True
         self._result = result
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task)
+        if (task := self._task) is not None:
             self._task = None
+            reschedule(task)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         if not self._is_done:
-            self._task = trio.lowlevel.current_task()
-            yield from trio.lowlevel.wait_task_rescheduled(self._give_up).__await__()  # noqa: ASYNC105
+            self._task = current_task()
+            yield from wait_task_rescheduled(self._give_up).__await__()  # noqa: ASYNC105
         return self._result
 
-    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+    def _give_up(self, _: object) -> Abort:
         self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        return Abort.SUCCEEDED

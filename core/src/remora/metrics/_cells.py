@@ -221,7 +221,7 @@ class BoundHistogram:
         self._others = [0] * (len(bounds) + 1)
         self._sum_of_others: float = 0
         self._parts: list[Tally] = []
-        self._exemplars: list[Exemplar | None] = [None] * (len(bounds) + 1)
+        self._exemplars: list[tuple[float, str, str, float] | None] = [None] * (len(bounds) + 1)
         self._lock = Lock()
 
     def tally(self) -> Tally:
@@ -250,7 +250,7 @@ class BoundHistogram:
         else:
             self._observe_elsewhere(bucket, value)
         if trace_id:
-            self._exemplars[bucket] = Exemplar(value, trace_id, span_id, time.time())
+            self._exemplars[bucket] = value, trace_id, span_id, time.time()
 
     def read(self) -> Distribution:
         """
@@ -259,7 +259,8 @@ class BoundHistogram:
         with self._lock:
             counts = map(sum, zip(self._counts, self._others, *(part.counts for part in self._parts), strict=True))
             total = self._sum + self._sum_of_others + sum(part.sum for part in self._parts)
-            return Distribution(self._bounds, tuple(counts), total, tuple(self._exemplars))
+            exemplars = tuple(each and Exemplar(*each) for each in self._exemplars)
+            return Distribution(self._bounds, tuple(counts), total, exemplars)
 
     def absorb(self, part: Tally) -> None:
         """

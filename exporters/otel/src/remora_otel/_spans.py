@@ -45,8 +45,9 @@ def call_spans(tracer: Tracer, plugin: str) -> Interceptor:
     async def in_span(call: Call, proceed: Proceed, /) -> Reply:
         name = call.name
         attributes = {"rpc.method": name, "remora.plugin": plugin, "remora.request_id": call.request_id}
-        span = tracer.start_span(f"{plugin} {name}", None, _CLIENT, attributes)
-        token = contexts.attach(set_span_in_context(span))
+        context = contexts.get_current()  # looked up once; OpenTelemetry would do so for every question
+        span = tracer.start_span(f"{plugin} {name}", context, _CLIENT, attributes)
+        token = contexts.attach(set_span_in_context(span, context))
         try:
             return await _lasting(span, proceed, call)
         finally:
@@ -66,10 +67,11 @@ def attempt_spans(tracer: Tracer, plugin: str) -> AttemptInterceptor:
         place = places.get(attempt.instance)
         if place is None:
             place = places[attempt.instance] = _place(plugin, attempt.instance, attempt.endpoint)
-        name = call.name
-        span = tracer.start_span(name, None, _CLIENT, {**place, "rpc.method": name, "remora.attempt": attempt.number})
+        name, context = call.name, contexts.get_current()
+        attributes = {**place, "rpc.method": name, "remora.attempt": attempt.number}
+        span = tracer.start_span(name, context, _CLIENT, attributes)
         headers = dict(call.headers)
-        inject(headers, set_span_in_context(span))
+        inject(headers, set_span_in_context(span, context))
         try:
             return await _lasting(span, proceed, call.with_headers(headers))
         finally:

@@ -32,6 +32,7 @@ class Address:
         given_path: The path as it was written, for calls that name neither service nor method.
         query: What follows the question mark.
         socket: The path of a Unix socket, which is connected to in place of host and port.
+        peer_uid: The user who may listen at that socket; None for this process's own, or root.
     """
 
     secure: bool
@@ -41,6 +42,7 @@ class Address:
     given_path: str
     query: str
     socket: str = ""
+    peer_uid: int | None = None
 
     @property
     def place(self) -> str:

@@ -72,7 +72,7 @@ async def _connect(address: Address, tls: ssl.SSLContext | None, timeout: float)
 
 async def _establish(address: Address, tls: ssl.SSLContext | None) -> BytePipe:
     if address.socket:
-        return SocketPipe(await connect_unix(address.socket))
+        return SocketPipe(await connect_unix(address))
     stream = await anyio.connect_tcp(address.host, address.port)
     if tls is None:
         return stream

@@ -30,7 +30,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     loop = asyncio.get_running_loop()
     if address.socket:
         _, line = await loop.create_unix_connection(
-            lambda: ProtocolLine(loop, reader), sock=await connect_unix(address.socket)
+            lambda: ProtocolLine(loop, reader), sock=await connect_unix(address)
         )
         return line
     name = address.host if tls else None

@@ -32,7 +32,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
         OSError: There is none to be had.
     """
     if address.socket:
-        return SocketLine(await connect_unix(address.socket), reader)
+        return SocketLine(await connect_unix(address), reader)
     stream = await trio.open_tcp_stream(address.host, address.port)
     if tls is None:
         return SocketLine(socket.socket(fileno=stream.socket.detach()), reader)

@@ -7,6 +7,7 @@ What lives here: opening and closing. What must not: calls (see `_channel` and `
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora_http._address import parse_address
@@ -35,7 +36,8 @@ class HttpTransport:
         """
         A channel to the server at an endpoint, once something there has answered in HTTP.
         """
-        async with open_channel(parse_address(endpoint), self._options) as channel:
+        address = replace(parse_address(endpoint), peer_uid=self._options.peer_uid)
+        async with open_channel(address, self._options) as channel:
             yield channel
 
     def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:

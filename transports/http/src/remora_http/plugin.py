@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Duration
+from remora.values import Count, Duration, Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +40,8 @@ class Options:
         slow_timeout: When serving: in which time a request must have arrived, and a response must be taken.
         origins: When serving: the web pages that may call, such as `https://example.com`, or `*`. A browser lets every
             page send requests to what listens on its machine, so calls of other pages are refused.
+        peer_uid: The user whose process may listen at a Unix socket; by default this process's own, or root. The engine
+            `httpx` looks at it when it opens the channel only.
         server_name: The name that the server's certificate must carry, when it is not the endpoint's host.
         trust_env: Whether the proxy variables of the environment are obeyed.
         health_check: Its `endpoint` is a path or an address to GET for health, where any 2xx answer means healthy;
@@ -56,6 +58,7 @@ class Options:
     idle_timeout: Duration = 75.0
     slow_timeout: Duration = 60.0
     origins: tuple[str, ...] = ()
+    peer_uid: Number | None = None
     server_name: str = ""
     trust_env: bool = False
     health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)

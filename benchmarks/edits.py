@@ -1,0 +1,295 @@
+"""
+An operator who makes mistakes: calls without pause over all four transports, while the file that the host follows is
+edited in every way, good and bad, and becomes things that are no file.
+
+    python -m benchmarks.edits --seconds 30 --backend trio
+
+Every call must be answered, and reach a plugin once. In the end the last edit is in force, and the process keeps no
+more descriptors and children than it began with. When one of these is broken the program ends with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from benchmarks.reload import WORKERS, Books, Edits, work
+from benchmarks.soak import until_ready, usage
+from benchmarks.soak_plugin import Done
+from remora import Manager, ReloadOptions, RemoraError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PAUSES = [0.0, 0.02, 0.15, 0.15, 0.4]
+"""Seconds between two edits: within, at and beyond what a change needs to be seen."""
+
+NAMES = ["http", "unix", "grpc", "exec"]
+
+
+class Operator:
+    """
+    Whoever edits the file.
+    """
+
+    def __init__(self, file: Path, edits: Edits, rng: random.Random) -> None:
+        self.acts = Counter[str]()
+        self._file = file
+        self._edits = edits
+        self._rng = rng
+        self._good: list[Callable[[], object]] = [edits.next, edits.next, self._swap, self._rename, self._switch]
+        self._bad: list[Callable[[], Awaitable[None]]] = [
+            self._vanish,
+            self._fold,
+            self._pipe,
+            self._garbage,
+            self._cut,
+            self._bloat,
+            self._slowly,
+            self._nowhere,
+        ]
+
+    async def act(self) -> None:
+        """
+        Do something to the file.
+        """
+        if self._rng.random() < 0.3:
+            bad = self._rng.choice(self._bad)
+            await bad()
+            self.acts[bad.__name__.strip("_")] += 1
+        else:
+            good = self._rng.choice(self._good)
+            good()
+            self.put(self.text())
+            self.acts[good.__name__.strip("_")] += 1
+
+    def text(self, tables: dict[str, Any] | None = None) -> str:
+        """
+        What the file is to say.
+        """
+        metrics = {"export_interval": self._rng.randrange(1, 30)}
+        return json.dumps({"log_level": "error", "plugins": tables or self._edits.tables, "metrics": metrics})
+
+    def put(self, text: str) -> None:
+        """
+        Replace the file, or write into it.
+        """
+        if self._rng.random() < 0.5 or not self._file.is_file():
+            self._clear()
+            new = self._file.with_name(".new")
+            new.write_text(text)
+            os.replace(new, self._file)
+        else:
+            self._file.write_text(text)
+
+    def _clear(self) -> None:
+        if self._file.is_dir():
+            shutil.rmtree(self._file)
+        else:
+            self._file.unlink(missing_ok=True)
+
+    def _swap(self) -> None:
+        """
+        Two plugins exchange their endpoints, and with them their transports.
+        """
+        tables, (one, other) = self._edits.tables, self._rng.sample(["http", "unix", "grpc"], 2)
+        places = tables[one]["endpoints"], tables[other]["endpoints"]
+        tables[one], tables[other] = (
+            {**tables[one], "endpoints": places[1]},
+            {**tables[other], "endpoints": places[0]},
+        )
+
+    def _rename(self) -> None:
+        for name in self._extras():
+            self._edits.tables[f"extra{self._rng.randrange(9)}"] = self._edits.tables.pop(name)
+
+    def _switch(self) -> None:
+        """
+        Off and on, also while the last change is still being drained.
+        """
+        for name in self._extras():
+            table = self._edits.tables[name]
+            self._edits.tables[name] = {**table, "enabled": not table.get("enabled", True)}
+
+    def _extras(self) -> list[str]:
+        return [name for name in self._edits.tables if name.startswith("extra")]
+
+    async def _vanish(self) -> None:
+        self._clear()
+
+    async def _fold(self) -> None:
+        self._clear()
+        self._file.mkdir()
+
+    async def _pipe(self) -> None:
+        self._clear()
+        os.mkfifo(self._file)
+
+    async def _garbage(self) -> None:
+        self._clear()
+        self._file.write_bytes(os.urandom(500))
+
+    async def _cut(self) -> None:
+        self._clear()
+        self._file.write_text(self.text()[: self._rng.randrange(200)])
+
+    async def _bloat(self) -> None:
+        self._clear()
+        self._file.touch()
+        os.truncate(self._file, 50_000_000)
+
+    async def _slowly(self) -> None:
+        """
+        In four parts, with pauses that may be longer than a change needs to be seen.
+        """
+        self._clear()
+        text = self.text()
+        step = len(text) // 4 + 1
+        with open(self._file, "w", encoding="utf-8") as file:  # noqa: ASYNC230  # as anybody would
+            for start in range(0, len(text), step):
+                file.write(text[start : start + step])
+                file.flush()
+                await anyio.sleep(self._rng.uniform(0, 0.15))
+
+    async def _nowhere(self) -> None:
+        self.put(self.text(self._edits.broken()))
+
+
+async def run(seconds: float, backend: str, *, seed: int, folder: Path) -> dict[str, Any]:
+    """
+    Run it, and return the report.
+    """
+    rng, books = random.Random(seed), Books()
+    edits, before = Edits(folder, backend, rng), usage()
+    file = folder / "conf" / "remora.json"
+    file.parent.mkdir()
+    operator = Operator(file, edits, rng)
+    operator.put(operator.text())
+    for server in edits.servers:
+        server.start()
+    options = ReloadOptions(strategy=rng.choice(["graceful", "rolling"]), health_check_timeout=5, drain_timeout=5)
+    try:
+        async with Manager.from_file(file, watch=True, reload_options=options) as manager:
+            await until_ready(manager)
+            async with anyio.create_task_group() as tasks:
+                is_over = anyio.Event()
+                for name in NAMES * WORKERS:
+                    tasks.start_soon(work, manager.plugin(name, int, Done, method="add"), books, is_over)
+                with anyio.move_on_after(seconds):
+                    await keep_editing(manager, operator, books, rng)
+                operator.put(operator.text())
+                await until_in_force(manager, file)
+                is_over.set()
+    finally:
+        for server in edits.servers:
+            server.stop()
+    await anyio.sleep(0.3)  # asyncio closes its transports in a later turn of the loop
+    return report(books, operator, folder / "log", before, usage(), seed=seed)
+
+
+async def keep_editing(manager: Manager, operator: Operator, books: Books, rng: random.Random) -> None:
+    """
+    One edit after the other; now and then somebody reloads in code at the same time, several times at once.
+    """
+
+    async def reload() -> None:
+        try:
+            await manager.reload(json.loads(operator.text()))
+        except RemoraError as error:
+            books.wrong.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        while True:
+            with anyio.CancelScope(shield=True):  # half an edit at the end would not be the last good one
+                await operator.act()
+            for _ in range(rng.randrange(1, 4) if rng.random() < 0.1 else 0):
+                tasks.start_soon(reload)
+            await anyio.sleep(rng.choice(PAUSES))
+
+
+async def until_in_force(manager: Manager, file: Path) -> None:
+    """
+    Wait until the manager has what the file says.
+    """
+    wanted = json.loads(file.read_text())["plugins"]  # noqa: ASYNC240
+    with anyio.fail_after(60):
+        while shown(manager) != {name: places(table) for name, table in wanted.items()}:  # noqa: ASYNC110
+            await anyio.sleep(0.1)
+
+
+def shown(manager: Manager) -> dict[str, list[str]]:
+    """
+    Where the plugins of a manager are.
+    """
+    tables = manager.config.plugins.values()
+    return {each.name: [endpoint.url for endpoint in each.endpoints] or [each.endpoint] for each in tables}
+
+
+def places(table: dict[str, Any]) -> list[str]:
+    """
+    Where a plugin's table says that it is.
+    """
+    endpoints = table.get("endpoints") or [table["endpoint"]]
+    return [each if isinstance(each, str) else each["url"] for each in endpoints]
+
+
+def report(
+    books: Books, operator: Operator, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int
+) -> dict[str, Any]:
+    """
+    The numbers, and under `broken` the rules that were not kept.
+    """
+    reached = Counter(map(int, log.read_text().split()))
+    musts = {
+        "failed": sum(books.failed.values()),
+        "duplicated": sum(count > 1 for count in reached.values()),
+        "never arrived": books.asked - len(reached.keys() - {0}),
+        "mixed up": books.mixed_up,
+        "reloads in code that raised": len(books.wrong),
+        "descriptors left": max(0, after["descriptors"] - before["descriptors"]),
+        "children left": max(0, after["children"] - before["children"]),
+    }
+    return {
+        "seed": seed,
+        "asked": books.asked,
+        "answered": books.answered,
+        "errors": dict(books.failed),
+        "edits": dict(operator.acts),
+        "raised": books.wrong,
+        **musts,
+        "broken": [name for name, count in musts.items() if count],
+    }
+
+
+def main() -> int:
+    """
+    Read the command line, run, print the report.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.edits", description="edit under load, and count")
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    options = parser.parse_args()
+    logging.getLogger("remora").addHandler(logging.NullHandler())
+    logging.getLogger("remora").propagate = False
+    with tempfile.TemporaryDirectory(prefix="remora-edits-") as folder:
+        job = partial(run, seed=options.seed, folder=Path(folder))
+        result = anyio.run(job, options.seconds, options.backend, backend=options.backend)
+    print(json.dumps(result, indent=2))
+    return 1 if result["broken"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

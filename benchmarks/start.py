@@ -1,0 +1,119 @@
+"""
+How soon a plugin that is started as a child can answer: `python -m benchmarks.start [--python PATH]`.
+
+Beside it: the interpreter that does nothing, one that loads anyio, and one that runs an event loop that does nothing,
+which is what a plugin cannot do without. A plugin is ready when its answer to a call has arrived that was written to it
+before it began. Programs are run one after the other, in another order each time; the median counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.rounds import environment, load
+from remora.types import Call
+from remora.wire import REQUEST, encode_frame, encode_request
+
+PLUGIN = """
+from dataclasses import dataclass
+from remora import serve, service
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+@service("text.v1.Text")
+class Texts:
+    async def upper(self, request: Text) -> Text:
+        return Text(request.text.upper())
+
+serve(Texts())
+"""
+NOTHING = "import anyio, os\nasync def main(): os.write(1, b'ready')\nanyio.run(main, backend={!r})\n"
+CALL = Call(service="text.v1.Text", method="upper", payload=b'{"text":"a"}')
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """
+    One of the programs.
+
+    Attributes:
+        name: What it is called in the table.
+        arguments: What the interpreter gets.
+        backend: Where a plugin runs; empty for a program that is none.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    backend: str = ""
+
+    def run(self, python: str) -> float:
+        """
+        Seconds until it has answered, or has ended.
+        """
+        variables = {"PATH": "", "REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": "ttrpc", "REMORA_BACKEND": self.backend}
+        begun = time.perf_counter()
+        with subprocess.Popen(
+            [python, *self.arguments], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(encode_frame(1, REQUEST, encode_request(CALL, 0.0)) if self.backend else b"")
+            child.stdin.flush()
+            answer = os.read(child.stdout.fileno(), 65536)  # or the end, of a program that does nothing
+            ended = time.perf_counter()
+            assert answer or not self.backend, "the plugin has not answered"
+            child.stdin.close()
+        return ended - begun
+
+
+def main() -> None:
+    """
+    Measure, and print a table.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description="how soon a plugin can answer")
+    parser.add_argument("--python", default=sys.executable, help="of an environment in which remora-exec is installed")
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        programs = _programs(Path(folder))
+        times: dict[str, list[float]] = {each.name: [] for each in programs}
+        for each in programs:  # the first one may have to compile
+            each.run(options.python)
+        for _ in range(options.rounds):
+            for each in random.sample(programs, len(programs)):
+                times[each.name].append(each.run(options.python))
+    _report({name: statistics.median(each) for name, each in times.items()})
+
+
+def _programs(folder: Path) -> list[Program]:
+    plugin = folder / "plugin.py"
+    plugin.write_text(PLUGIN)
+    programs = [Program("python", ("-c", "pass")), Program("import anyio", ("-c", "import anyio"))]
+    for backend in ("asyncio", "trio"):
+        programs.append(Program(f"anyio.run on {backend}", ("-c", NOTHING.format(backend))))
+        programs.append(Program(f"plugin on {backend}", (str(plugin),), backend))
+    return programs
+
+
+def _report(medians: dict[str, float]) -> None:
+    print(f"{environment('remora', 'anyio', 'trio')}\nload {load()}\n")
+    print("| program | ms | by `import anyio` | by `anyio.run` |\n|---|---|---|---|")
+    for name, median in medians.items():
+        loop = medians.get(f"anyio.run on {name.rpartition(' ')[2]}")
+        beside = f"{median / loop:.2f}" if loop and name.startswith("plugin") else ""
+        print(f"| {name} | {median * 1e3:.0f} | {median / medians['import anyio']:.2f} | {beside} |")
+
+
+if __name__ == "__main__":
+    main()
