@@ -187,7 +187,7 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
         "options": [each for each, _ in dict(sorted(manager._exporting._running.items())).values()],
         "terms": [getattr(registry.exports._terms, each) for each in ("interval", "batch_size", "timeout")],
         "metrics": [each.name for each in registry.snapshot().metrics],
-        "discovered": sorted(each.name for each in manager._discovery._known.plugins.values()),
+        "discovered": sorted(each.name for each in manager._changes._discovery._known.plugins.values()),
     } | {
         plugged.config.name: {
             "config": plugged.config,
