@@ -22,17 +22,23 @@ if TYPE_CHECKING:
 _HELP = """
 Watch a running host in a terminal.
 
-URL is what `remora run` says when it starts. On a terminal you see what needs
-attention and a line for each plugin, the worst first: Enter opens one to its
-instances, a opens all, / filters, q ends. Elsewhere, with --once or with
---json, all of it is printed once.
+URL is what `remora run` says when it starts, by default
+http://127.0.0.1:9091/. On a terminal you see what needs attention and a line
+for each plugin, the worst first: Enter opens one to its instances, a opens
+all, / filters, q ends. Elsewhere, with --once or with --json, all of it is
+printed once.
 """
 
 
 @remora_command("top", help=_HELP, short_help="Watch a running host in a terminal.")
 @click.argument("url", default="http://127.0.0.1:9091/")
 @click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between two looks."
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="How long to wait between two looks.",
 )
 @click.option("--once", is_flag=True, help="Print once.")
 def command(output: Output, url: str, interval: float, once: bool) -> None:
