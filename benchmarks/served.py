@@ -87,12 +87,12 @@ async def _watch(calls: Callable[[], int], pid: int, seconds: float) -> Slice:
     What a server does in a while.
     """
     await asyncio.sleep(_WARM_UP)
-    before, cpu, wall = calls(), _cpu_of(pid), time.perf_counter()
+    before, cpu, wall = calls(), cpu_of(pid), time.perf_counter()
     await asyncio.sleep(seconds)
-    return Slice(max(1, calls() - before), _cpu_of(pid) - cpu, time.perf_counter() - wall)
+    return Slice(max(1, calls() - before), cpu_of(pid) - cpu, time.perf_counter() - wall)
 
 
-def _cpu_of(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """
     Seconds of CPU of another process; the number of its clock is what Linux's `clock_getcpuclockid` gives.
     """

@@ -114,10 +114,13 @@ LAYERS = {
     "_resolution": Layer("_adoption _assembly _fleet _resolver _turns config types"),
     "_discovery": Layer("_admission _watch config errors types", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
+    "_changes": Layer(
+        "config errors reload _admission _conduct _discovery _errand _exporting _fleet _metering _plan _resolution"
+        " _transition _turns"
+    ),
     "_manager": Layer(
-        f"{RECORDS} io config reload client inspection metrics observability _caller _admission _conduct _discovery"
-        " _errand _events _exporting _fleet _follow _interception _metering _plan _registry _resolution"
-        " _transition _turns",
+        f"{RECORDS} io config reload client inspection metrics observability policy _caller _changes _conduct"
+        " _discovery _events _exporting _fleet _follow _interception _metering _registry",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

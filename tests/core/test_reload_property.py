@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remora import ExporterSpec, Manager, ManagerConfig, ReloadOptions, hookimpl
-from remora.config import PluginConfig, is_same, structure_config
+from remora.config import RECIPE, PluginConfig, is_same, structure_config, value_at
+from remora.policy import TokenBucket
 from remora.testing import RecordingExporter, ScriptedTransport, virtual_backends
 from tests.core.test_reload_keys import Spy
 
@@ -186,7 +187,7 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
         "options": [each for each, _ in dict(sorted(manager._exporting._running.items())).values()],
         "terms": [getattr(registry.exports._terms, each) for each in ("interval", "batch_size", "timeout")],
         "metrics": [each.name for each in registry.snapshot().metrics],
-        "discovered": sorted(each.name for each in manager._discovery._known.plugins.values()),
+        "discovered": sorted(each.name for each in manager._changes._discovery._known.plugins.values()),
     } | {
         plugged.config.name: {
             "config": plugged.config,
@@ -215,14 +216,13 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
                     part.place.endpoint,
                     part.place.feature.spec.name,
                     part.place.recipe,
-                    getattr(part.transport, "options", None),
+                    _built(part.transport),
                 )
                 for part in plugged.parts
                 if plugged.config.name not in stale
             ],
             "meter": type(plugged.route.meter),
-            "route": (plugged.route._is_flat, plugged.route.bucket.level),
-            "limit": [getattr(plugged.route.bucket, each) for each in ("_is_enabled", "_waits", "_rate", "_burst")],
+            "route": (plugged.route._is_flat, _filling(plugged.route.bucket)),
             "calls": (plugged.route.calls.state, plugged.route.is_closed, plugged.route.is_cut),
             "balancer": plugged.route.balancing and plugged.route.balancing._name,
             "retry": (plugged.caller.pipeline._retry._retries, plugged.caller.pipeline._hash_header),
@@ -230,6 +230,22 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
         }
         for plugged in manager._fleet
     }
+
+
+def _filling(bucket: TokenBucket) -> tuple[object, ...]:
+    """
+    What a rate limit allows.
+    """
+    return bucket._is_enabled, bucket._waits, bucket._rate, bucket._burst, bucket.level
+
+
+def _built(transport: object) -> list[object]:
+    """
+    What a transport has built into its channels; the rest of what it was told is up to the host.
+    """
+    options = getattr(transport, "options", None)
+    keys = [*RECIPE, "security"] if options is not None else []
+    return [value_at(options, key) for key in keys if key not in ("options", "auth", "version")]
 
 
 @dataclass(frozen=True)

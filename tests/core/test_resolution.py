@@ -372,7 +372,7 @@ async def test_a_plugin_that_is_taken_out_takes_its_slow_endpoints_with_it(anyio
         assert [] == bench.manager.list_plugins()
         await anyio.sleep(60)
         assert [] == list(bench.manager._fleet.entered()._owners)
-        assert {} == bench.manager._resolution._adoptions
+        assert {} == bench.manager._changes._resolution._adoptions
 
 
 async def test_weights_and_priorities_change_in_place(anyio_backend: object) -> None:

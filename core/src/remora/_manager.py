@@ -7,31 +7,25 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from remora._admission import check_config
 from remora._caller import NO_OPTIONS, CallOptions
+from remora._changes import Changes
 from remora._conduct import Conduct
-from remora._discovery import Discovery, require_watching_of
-from remora._errand import Errand
+from remora._discovery import Discovery
 from remora._events import EventBus
-from remora._exporting import Exporting, check_exporters
+from remora._exporting import Exporting
 from remora._fleet import Fleet
 from remora._follow import Follower, follow
 from remora._interception import tracing_of
 from remora._metering import Metering
-from remora._plan import plan
 from remora._registry import load_catalog
-from remora._resolution import Resolution
-from remora._transition import Transition
-from remora._turns import Turns
 from remora.client import Handle, Plugin, make_client, service_of
-from remora.config import ManagerConfig, dependants_of, structure_config, trace_config
-from remora.errors import ConfigError, DrainTimeout, ManagerClosed, RemoraError
+from remora.config import ManagerConfig, structure_config, trace_config
+from remora.errors import ConfigError, DrainTimeout, ManagerClosed
 from remora.inspection import inspect
 from remora.observability import observe
 from remora.reload import ReloadOptions, ReloadReport
@@ -46,9 +40,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from remora._caller import Caller
-    from remora._catalog import Catalog
     from remora._drain import Tell
-    from remora.config import Discovered, PluginConfig
+    from remora.config import PluginConfig
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry
     from remora.observability import ObservabilityMetrics
@@ -61,8 +54,6 @@ __all__ = ["Manager"]
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 
 _SHUTDOWN_DRAIN = 10.0
 
@@ -97,24 +88,29 @@ class Manager:
         self._catalog = load_catalog(extensions)
         self._conduct = Conduct()
         self._bus = EventBus(self._catalog.observers, self._conduct)
-        self._discovery = Discovery(self._catalog, self._bus.publish)
-        self._found = self._discovery.look(wanted)
-        whole = self._found.added_to(wanted)
+        discovery = Discovery(self._catalog, self._bus.publish)
+        found = discovery.look(wanted)
         self._fleet = Fleet(
-            whole, self._catalog, publish=self._bus.publish, conduct=self._conduct, rng=rng or random.Random()
+            found.added_to(wanted),
+            self._catalog,
+            publish=self._bus.publish,
+            conduct=self._conduct,
+            rng=rng or random.Random(),
         )
-        self._asked = wanted
-        self._turns = Turns()
-        self._resolution = Resolution(self._fleet, self._turns, self._conduct)
-        self._group: TaskGroup | None = None
-        self._follower: Follower | None = None
-        self._reload_options: ReloadOptions | None = None
-        check_config(self._catalog, whole)
-        require_watching_of(wanted)
-        check_exporters(self._catalog, wanted)
         self._metering = Metering(wanted.metrics, self._fleet, self._bus, self._conduct)
         self._metrics = self._metering.registry
         self._exporting = Exporting(self._catalog, self._metrics.exports)
+        self._changes = Changes(
+            wanted,
+            found,
+            fleet=self._fleet,
+            discovery=discovery,
+            metering=self._metering,
+            exporting=self._exporting,
+            conduct=self._conduct,
+        )
+        self._group: TaskGroup | None = None
+        self._follower: Follower | None = None
 
     @classmethod
     def from_file(
@@ -146,7 +142,8 @@ class Manager:
         except ConfigError as error:
             loaded.locate(error)
             raise
-        manager._follower, manager._reload_options = follower, reload_options
+        manager._follower = follower
+        manager._changes.options = reload_options or ReloadOptions()
         return manager
 
     async def __aenter__(self) -> Self:
@@ -160,13 +157,11 @@ class Manager:
             self._metrics.exports.start(self._group, self._conduct)
             self._exporting.start(self._fleet.config)
             self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog)
-            whole = self._fleet.config
             self._fleet.start()
-            self._resolution.follow(whole, self._group)
-            self._discovery.accept(self._found)
-            self._discovery.follow(self._asked.discovery, self._rediscover, self._group)
+            self._changes.start(self._group)
             if self._follower is not None:
-                apply = partial(self._reload, options=self._reload_options, cause="its files have changed")
+                options = self._changes.options
+                apply = partial(self._changes.reload, options=options, cause="its files have changed")
                 await self._group.start(partial(self._follower.run, apply, self._bus.publish))
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
@@ -180,8 +175,7 @@ class Manager:
         assert self._group is not None
         self._metering.closing()
         self._fleet.close()
-        self._discovery.close()
-        self._resolution.close()
+        self._changes.close()
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
@@ -206,7 +200,7 @@ class Manager:
         """
         The configuration that is in force, without what resolvers and manifests add to it.
         """
-        return self._asked
+        return self._changes.asked
 
     def hurry(self) -> None:
         """
@@ -303,7 +297,7 @@ class Manager:
             ConfigError: The configuration is wrong, and nothing changes.
             ManagerClosed: The manager does not run, or has ended in the meantime.
         """
-        return await self._reload(config, options, "a reload was asked for")
+        return await self._changes.reload(_structured(config), options or ReloadOptions(), "a reload was asked for")
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
         """
@@ -312,10 +306,7 @@ class Manager:
         Raises:
             ConfigError: The configuration is wrong.
         """
-        wanted = _structured(config)
-        wanted = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
-        check_config(self._catalog, wanted)
-        return plan(self._catalog, self._fleet.config, wanted)
+        return self._changes.plan(_structured(config))
 
     async def register(self, plugin: PluginConfig, options: ReloadOptions | None = None) -> None:
         """
@@ -325,15 +316,7 @@ class Manager:
             ConfigError: There is one of that name, or its table makes no sense.
             RemoraError: It does not get ready, and is not there.
         """
-
-        def wanted() -> ManagerConfig:
-            config = self._asked
-            if plugin.name in self._fleet.config.plugins:
-                raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
-            return _checked(self._catalog, replace(config, plugins={**config.plugins, plugin.name: plugin}))
-
-        self._fleet.running()
-        report = await self._change(wanted, options or ReloadOptions(), f"{plugin.name!r} is registered")
+        report = await self._changes.add(plugin, options or ReloadOptions())
         if report.error is not None:
             raise report.error
 
@@ -349,19 +332,10 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
             ConfigError: Another plugin requires it.
         """
-
-        def wanted() -> ManagerConfig:
-            config = self._asked
-            if file := self._discovery.file_of(name):
-                raise ConfigError(f"it is there as long as its manifest is, {file}", plugin=name)
-            if dependants := dependants_of(name, self._fleet.config.plugins):
-                raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
-            return replace(config, plugins={key: each for key, each in config.plugins.items() if key != name})
-
         self._fleet.running()
         plugin = self._fleet.find(name)
         timeout = plugin.connection.request_timeout if drain else 0.0
-        await self._change(wanted, ReloadOptions(drain_timeout=timeout), f"{name!r} is unregistered")
+        await self._changes.remove(name, ReloadOptions(drain_timeout=timeout))
 
     async def drain(self, name: str, timeout: float, *, force: bool = False, progress: Tell | None = None) -> None:
         """
@@ -516,78 +490,6 @@ class Manager:
         """
         return self._bus.subscribe()
 
-    async def _reload(
-        self, config: ManagerConfig | Mapping[str, object], options: ReloadOptions | None, cause: str
-    ) -> ReloadReport:
-        self._fleet.running()
-        wanted = _structured(config)
-        found = await self._discovery.look_aside(wanted)
-        require_watching_of(wanted)
-        _checked(self._catalog, self._resolution.complete(found.added_to(wanted)))
-        return await self._change(lambda: wanted, options or ReloadOptions(), cause, number=self._turns.number())
-
-    async def _change(
-        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, *, number: int | None = None
-    ) -> ReloadReport:
-        assert self._group is not None
-        return await Errand(partial(self._move, wanted, options, cause, number)).done_in(self._group)
-
-    async def _move(
-        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, number: int | None
-    ) -> ReloadReport:
-        async with self._turns.take(number) as is_wanted:
-            if not is_wanted:
-                return ReloadReport(superseded=True)
-            self._fleet.running()
-            assert self._group is not None
-            asked = wanted()
-            found = await self._discovery.look_aside(asked)
-            whole = found.added_to(asked)
-            wanted_now = self._resolution.complete(whole)
-            left_alone = self._resolution.give_way(wanted_now)
-            transition = Transition(self._fleet, wanted_now, options, cause, left_alone)
-            report = await transition.run()
-            if report.rolled_back:
-                self._fleet.running()  # else that is why
-            if not report.rolled_back:
-                self._asked = _in_force(self._asked, asked, report)
-                self._resolution.follow(_in_force(self._fleet.config, whole, report), self._group)
-                failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
-                self._discovery.accept(found, failed)
-                self._discovery.follow(asked.discovery, self._rediscover, self._group)
-                self._metering.follow(asked.metrics)
-                await self._export_as(asked)
-        return await transition.finish(report)
-
-    async def _export_as(self, config: ManagerConfig) -> None:
-        try:
-            await self._exporting.follow(config)
-        except RemoraError as error:  # an extension's builder; the plugins have moved by now
-            _log.error("the metrics are not exported as configured: %s", error)
-
-    async def _rediscover(self) -> None:
-        """
-        Put what manifests say now in force; one that does not work keeps no other one out.
-        """
-        try:
-            options = replace(self._reload_options or ReloadOptions(), rollback_on_failure=False)
-            if self._discovery.is_news(await self._looked()):
-                await self._change(lambda: self._asked, options, "manifests have changed")
-        except ManagerClosed:
-            return
-        except RemoraError as error:
-            _log.error("the changed manifests are not in force: %s", error)
-
-    async def _looked(self) -> Discovered:
-        """
-        What manifests add to the configuration in force, also when that changes meanwhile.
-        """
-        while True:
-            asked = self._asked
-            found = await self._discovery.look_aside(asked)
-            if asked is self._asked:
-                return found
-
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now
         return Handle(partial(self._fleet.caller, name))
@@ -601,19 +503,3 @@ def _keep_to_oneself(progress: DrainProgress) -> None:
 
 def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:
     return config if isinstance(config, ManagerConfig) else structure_config(config)
-
-
-def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
-    """
-    What of a configuration is in force after a reload.
-    """
-    failed = {name for name, each in report.plugins.items() if each.error is not None}
-    before = {name: former.plugins[name] for name in failed if name in former.plugins}
-    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
-    return replace(wanted, plugins={**plugins, **before})
-
-
-def _checked(catalog: Catalog, config: ManagerConfig) -> ManagerConfig:
-    check_config(catalog, config)
-    check_exporters(catalog, config)
-    return config

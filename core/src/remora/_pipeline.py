@@ -46,6 +46,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
+_NUMBERS: tuple[type, ...] = (float, int)  # a union would be made anew for each call
+
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
 
@@ -90,7 +92,7 @@ class Pipeline:
         """
         allowed = self._route.config.connection.request_timeout
         if timeout is not None:
-            if not _is_positive(timeout):
+            if not (isinstance(timeout, _NUMBERS) and timeout > 0):  # "5s" is one in a configuration only
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
             if timeout < allowed:
                 allowed = timeout
@@ -319,10 +321,3 @@ class Pipeline:
             await changed.wait()
         finally:
             self._route.forget(changed)
-
-
-def _is_positive(number: object) -> bool:
-    """
-    Whether it is a number of seconds; "5s" is one in a configuration only.
-    """
-    return isinstance(number, float | int) and number > 0

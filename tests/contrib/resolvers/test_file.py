@@ -51,7 +51,7 @@ async def next_of(events: Any, kind: type[Event]) -> Any:
 
 async def test_a_host_follows_the_file_and_keeps_the_last_good_list(tmp_path: Path, anyio_backend: object) -> None:
     """
-    Edited in place, replaced, broken, emptied, gone and there again.
+    Edited in place, replaced, broken, emptied, gone, a pipe, and there again.
     """
     file, transport = tmp_path / "endpoints.json", MemoryTransport()
     file.write_text('["memory:a"]')
@@ -71,8 +71,13 @@ async def test_a_host_follows_the_file_and_keeps_the_last_good_list(tmp_path: Pa
                 await next_of(events, EndpointsChanged)
                 seen.append((await handle.execute(Text())).text)
                 causes = list[str]()
-                for text in ('[{"url": "memory:a", "wieght": 5}]', "[]", None):
-                    file.unlink() if text is None else file.write_text(text)
+                for break_it in (
+                    lambda: file.write_text('[{"url": "memory:a", "wieght": 5}]'),
+                    lambda: file.write_text("[]"),
+                    file.unlink,
+                    lambda: os.mkfifo(file),
+                ):
+                    break_it()
                     causes.append((await next_of(events, ResolverFailed)).cause)
                     seen.append((await handle.execute(Text())).text)
                 (tmp_path / "new").write_text('["memory:a"]')
@@ -80,10 +85,11 @@ async def test_a_host_follows_the_file_and_keeps_the_last_good_list(tmp_path: Pa
                 await next_of(events, EndpointsChanged)
                 seen.append((await handle.execute(Text())).text)
 
-    assert ["a", "b", "b", "b", "b", "a"] == seen
+    assert ["a", "b", "b", "b", "b", "b", "a"] == seen
     assert f"{file}: [0].wieght: unknown key; there are: url, weight, priority, labels" == causes[0]
     assert "nowhere" in causes[1]
     assert f"{file}: No such file or directory" == causes[2]
+    assert f"{file}: this is no regular file" == causes[3]
 
 
 async def test_the_resolver_keeps_the_contract(tmp_path: Path, anyio_backend: object) -> None:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 _HELP = """
 Watch a running host in a terminal.
 
-URL is what `remora run` says when it starts. On a terminal you see what needs
-attention and a line for each plugin, the worst first: Enter opens one to its
-instances, a opens all, / filters, q ends. Elsewhere, with --once or with
---json, all of it is printed once.
+URL is what `remora run` says when it starts, by default
+http://127.0.0.1:9091/. On a terminal you see what needs attention and a line
+for each plugin, the worst first: Enter opens one to its instances, a opens
+all, / filters, q ends. Elsewhere, with --once or with --json, all of it is
+printed once.
 """
 
 

@@ -1,0 +1,231 @@
+"""
+Changes of what a running manager is configured for: a whole configuration, one plugin, what manifests say.
+
+What lives here: of what the next configuration is made, and what is in force. What must not: how plugins get there.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from remora._admission import check_config
+from remora._discovery import require_watching_of
+from remora._errand import Errand
+from remora._exporting import check_exporters
+from remora._plan import plan
+from remora._resolution import Resolution
+from remora._transition import Transition
+from remora._turns import Turns
+from remora.config import dependants_of
+from remora.errors import ConfigError, ManagerClosed, RemoraError
+from remora.reload import ReloadOptions, ReloadReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
+
+    from remora._conduct import Conduct
+    from remora._discovery import Discovery
+    from remora._exporting import Exporting
+    from remora._fleet import Fleet
+    from remora._metering import Metering
+    from remora.config import Discovered, ManagerConfig, PluginConfig
+    from remora.reload import ReloadPlan
+
+_log = logging.getLogger(__name__)
+
+
+class Changes:
+    """
+    The configuration of a manager, and the way to another one.
+
+    Attributes:
+        asked: The one in force, without what resolvers and manifests add to it.
+        options: How what manifests say is put in force.
+    """
+
+    def __init__(
+        self,
+        asked: ManagerConfig,
+        found: Discovered,
+        *,
+        fleet: Fleet,
+        discovery: Discovery,
+        metering: Metering,
+        exporting: Exporting,
+        conduct: Conduct,
+    ) -> None:
+        self.asked = asked
+        self.options = ReloadOptions()
+        self._found = found
+        self._fleet = fleet
+        self._catalog = fleet.catalog
+        self._discovery = discovery
+        self._metering = metering
+        self._exporting = exporting
+        self._turns = Turns()
+        self._resolution = Resolution(fleet, self._turns, conduct)
+        self._group: TaskGroup | None = None
+        check_config(self._catalog, found.added_to(asked))
+        require_watching_of(asked)
+        check_exporters(self._catalog, asked)
+
+    def start(self, group: TaskGroup) -> None:
+        """
+        Follow resolvers and manifests from now on, in the manager's task group.
+        """
+        self._group = group
+        self._resolution.follow(self._fleet.config, group)
+        self._discovery.accept(self._found)
+        self._discovery.follow(self.asked.discovery, self._rediscover, group)
+
+    def close(self) -> None:
+        """
+        Follow nothing any more.
+        """
+        self._discovery.close()
+        self._resolution.close()
+
+    def plan(self, wanted: ManagerConfig) -> ReloadPlan:
+        """
+        What `reload` would do.
+
+        Raises:
+            ConfigError: The configuration is wrong.
+        """
+        whole = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
+        check_config(self._catalog, whole)
+        return plan(self._catalog, self._fleet.config, whole)
+
+    async def reload(self, wanted: ManagerConfig, options: ReloadOptions, cause: str) -> ReloadReport:
+        """
+        Move to another configuration; of those that wait for their turn only the newest is done.
+
+        Raises:
+            ConfigError: It is wrong, and nothing changes.
+            ManagerClosed: The manager does not run, or has ended in the meantime.
+        """
+        self._fleet.running()
+        found = await self._discovery.look_aside(wanted)
+        require_watching_of(wanted)
+        self._check(self._resolution.complete(found.added_to(wanted)))
+        return await self._change(lambda: wanted, options, cause, number=self._turns.number())
+
+    async def add(self, plugin: PluginConfig, options: ReloadOptions) -> ReloadReport:
+        """
+        Move to the configuration in force with one plugin more.
+
+        Raises:
+            ConfigError: There is one of that name, or its table makes no sense.
+            ManagerClosed: The manager does not run, or has ended in the meantime.
+        """
+
+        def wanted() -> ManagerConfig:
+            if plugin.name in self._fleet.config.plugins:
+                raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
+            more = replace(self.asked, plugins={**self.asked.plugins, plugin.name: plugin})
+            self._check(more)
+            return more
+
+        self._fleet.running()
+        return await self._change(wanted, options, f"{plugin.name!r} is registered")
+
+    async def remove(self, name: str, options: ReloadOptions) -> ReloadReport:
+        """
+        Move to the configuration in force with one plugin less.
+
+        Raises:
+            ConfigError: Another plugin requires it, or a manifest brings it.
+            ManagerClosed: The manager does not run, or has ended in the meantime.
+        """
+
+        def wanted() -> ManagerConfig:
+            if file := self._discovery.file_of(name):
+                raise ConfigError(f"it is there as long as its manifest is, {file}", plugin=name)
+            if dependants := dependants_of(name, self._fleet.config.plugins):
+                raise ConfigError(f"it is required by {', '.join(dependants)}", plugin=name)
+            rest = {key: each for key, each in self.asked.plugins.items() if key != name}
+            return replace(self.asked, plugins=rest)
+
+        return await self._change(wanted, options, f"{name!r} is unregistered")
+
+    async def _change(
+        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, *, number: int | None = None
+    ) -> ReloadReport:
+        assert self._group is not None
+        return await Errand(partial(self._move, wanted, options, cause, number)).done_in(self._group)
+
+    async def _move(
+        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, number: int | None
+    ) -> ReloadReport:
+        async with self._turns.take(number) as is_wanted:
+            if not is_wanted:
+                return ReloadReport(superseded=True)
+            self._fleet.running()
+            asked = wanted()
+            found = await self._discovery.look_aside(asked)
+            whole = self._resolution.complete(found.added_to(asked))
+            transition = Transition(self._fleet, whole, options, cause, self._resolution.give_way(whole))
+            report = await transition.run()
+            if report.rolled_back:
+                self._fleet.running()  # else that is why
+            else:
+                await self._settle(asked, found, report)
+        return await transition.finish(report)
+
+    async def _settle(self, asked: ManagerConfig, found: Discovered, report: ReloadReport) -> None:
+        """
+        Go on from where the plugins are now.
+        """
+        assert self._group is not None
+        self.asked = _in_force(self.asked, asked, report)
+        self._resolution.follow(_in_force(self._fleet.config, found.added_to(asked), report), self._group)
+        failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
+        self._discovery.accept(found, failed)
+        self._discovery.follow(asked.discovery, self._rediscover, self._group)
+        self._metering.follow(asked.metrics)
+        try:
+            await self._exporting.follow(asked)
+        except RemoraError as error:  # an extension's builder; the plugins have moved by now
+            _log.error("the metrics are not exported as configured: %s", error)
+
+    async def _rediscover(self) -> None:
+        """
+        Put what manifests say now in force; one that does not work keeps no other one out.
+        """
+        try:
+            if self._discovery.is_news(await self._looked()):
+                options = replace(self.options, rollback_on_failure=False)
+                await self._change(lambda: self.asked, options, "manifests have changed")
+        except ManagerClosed:
+            return
+        except RemoraError as error:
+            _log.error("the changed manifests are not in force: %s", error)
+
+    async def _looked(self) -> Discovered:
+        """
+        What manifests add to the configuration in force, also when that changes meanwhile.
+        """
+        while True:
+            asked = self.asked
+            found = await self._discovery.look_aside(asked)
+            if asked is self.asked:
+                return found
+
+    def _check(self, config: ManagerConfig) -> None:
+        check_config(self._catalog, config)
+        check_exporters(self._catalog, config)
+
+
+def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
+    """
+    What of a configuration is in force after a reload.
+    """
+    failed = {name for name, each in report.plugins.items() if each.error is not None}
+    before = {name: former.plugins[name] for name in failed if name in former.plugins}
+    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
+    return replace(wanted, plugins={**plugins, **before})
