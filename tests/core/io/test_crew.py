@@ -11,13 +11,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+import remora.io._crew
 from remora.io._crew import Crew
+from remora.io._loop import Unknown
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +73,20 @@ async def test_jobs_that_end_at_once_need_one_worker() -> None:
     await do_all(*errands)
 
     assert 1 == len({errand.worker for errand in errands})
+
+
+async def test_where_nobody_can_tell_how_a_worker_stands_each_job_has_one_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    As with a version of anyio or trio that keeps it elsewhere.
+    """
+    monkeypatch.setattr(remora.io._crew, "standing", Unknown)
+    errands = [Errand(nothing) for _ in range(100)]
+    await do_all(*errands)
+
+    assert all(errand.worker for errand in errands)
+    assert all(former.worker != errand.worker for former, errand in pairwise(errands))
 
 
 async def test_a_job_that_takes_its_time_holds_up_nobody() -> None:

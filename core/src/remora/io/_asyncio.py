@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio._backends import _asyncio as backend
+import anyio._backends._asyncio as backend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -50,6 +50,23 @@ class Standing(Protocol):
         ...
 
 
+class Unknown:
+    """
+    How a task stands that nobody can tell of: not as before, to be sure.
+    """
+
+    def holds(self) -> bool:
+        """
+        Never, so that nobody relies on it.
+        """
+        return False
+
+    def restore(self) -> None:
+        """
+        There is nothing to go back to.
+        """
+
+
 def runs_on_trio() -> bool:
     """
     Whether the event loop that runs now is trio's.
@@ -76,15 +93,19 @@ def waiters() -> Callable[[], Waiter]:
 
 def standing() -> Standing:
     """
-    How the running task stands now.
+    How the running task stands now. Only what anyio and trio keep to themselves tells; a version that keeps it
+    elsewhere makes things slower, not wrong.
     """
-    if runs_on_trio():
-        from remora.io._trio import TrioStanding
+    try:
+        if runs_on_trio():
+            from remora.io._trio import TrioStanding
 
-        return TrioStanding()
-    from remora.io._asyncio import AsyncioStanding
+            return TrioStanding()
+        from remora.io._asyncio import AsyncioStanding
 
-    return AsyncioStanding()
+        return AsyncioStanding()
+    except (AttributeError, LookupError):
+        return Unknown()
 
 
 def is_asked_to_end() -> bool:
