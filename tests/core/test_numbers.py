@@ -159,8 +159,8 @@ async def test_numbers_are_true_whatever_happens(seed: int) -> None:
     assert _sums(batch, "remora_attempts_total", 0, 1) == _sums(batch, "remora_attempt_duration_seconds", 0, 1)
     assert not +_sums(batch, "remora_requests_in_flight", 0)
     assert not +_sums(batch, "remora_attempts_in_flight", 0, 1)
-    instances = {(name, address): each for name, plugin in said.items() for address, each in plugin.instances.items()}
-    there = {key: each for key, each in instances.items() if each.state != "stopped"}
+    there = {(name, address): each for name, plugin in said.items() for address, each in plugin.instances.items()}
+    assert "stopped" not in {each.state for each in there.values()}
     assert [there.keys()] * len(SHOWN) == [_instances(batch, name) for name in sorted(SHOWN)]
     assert {key: each.total_requests for key, each in there.items() if each.total_requests} == _sums(
         batch, "remora_attempts_total", 0, 1

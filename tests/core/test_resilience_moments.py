@@ -188,6 +188,25 @@ async def test_plugin_that_was_closed_by_force_is_offline_until_it_is_restarted(
         assert (None, Status.HEALTHY) == (await host.outcome(), (await host.manager.health())["p"].status)
 
 
+async def test_restart_while_a_plugin_is_being_closed_by_force_opens_it_again(anyio_backend: object) -> None:
+    """
+    Also when who had it closed does not wait to the end. Calls wait for it.
+    """
+    async with stage(table()) as host:
+        host["a"].is_hanging, host["a"].stop_time = True, 5
+        async with anyio.create_task_group() as group:
+            group.start_soon(host.outcome)
+            await anyio.sleep(1)
+            with anyio.move_on_after(1) as waiting:
+                await host.manager.drain("p", 0.5, force=True)
+            assert waiting.cancelled_caught
+        host["a"].is_hanging = False
+        host.manager.restart("p")
+        begun = host.now
+
+        assert (None, pytest.approx(4.5)) == (await host.outcome(), host.now - begun)
+
+
 async def test_calls_wait_for_an_instance_that_comes_back_while_the_others_are_out(anyio_backend: object) -> None:
     """
     As they do when there is only the one.

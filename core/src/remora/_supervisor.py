@@ -71,20 +71,36 @@ class Supervisor:
 
     def start(self, route: Route, part: Part) -> None:
         """
-        Have an instance opened, and kept open until `stop`. One that is kept open already is left as it is.
+        Have an instance opened, and kept open until `stop`. One that is kept open already is left as it is, one that is
+        being closed is opened after that.
 
         Raises:
             ManagerClosed: Nothing is started any more.
         """
         if self._is_closed:
             raise ManagerClosed("the manager is shut down")
-        if part.instance in self:
+        former = self._owners.get(part.instance)
+        if former is not None and not former.is_stopping:
             return
         policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
         turn = self._launches if part.place.feature.spec.launches else nullcontext()
         owner = Owner(route, part, policy=policy, publish=self._publish, turn=turn)
         self._owners[part.instance] = owner
-        self._group.start_soon(owner.run, name=f"remora owner of {part.instance.name}")
+        if former is not None:
+            former.relieve()
+        self._group.start_soon(self._employ, owner, former, name=f"remora owner of {part.instance.name}")
+
+    async def _employ(self, owner: Owner, former: Owner | None) -> None:
+        """
+        Have an owner at work, once the one before has left.
+        """
+        if former is not None:
+            await former.wait_stopped()
+        try:
+            await owner.run()
+        finally:
+            if self._owners.get(owner.instance) is owner:
+                del self._owners[owner.instance]
 
     async def stop(self, instances: Iterable[Instance], cause: str) -> None:
         """
@@ -92,14 +108,13 @@ class Supervisor:
 
         All are told at once, so that they are closed even when nobody waits to the end.
         """
-        owners = {each: self._owners[each] for each in instances if each in self._owners}
-        for owner in owners.values():
+        owners = [self._owners[each] for each in instances if each in self._owners]
+        for owner in owners:
             owner.stop(cause)
             if self._is_hurried:
                 owner.hurry()
-        for instance, owner in owners.items():
+        for owner in owners:
             await owner.wait_stopped()
-            self._owners.pop(instance, None)
 
     def close(self) -> None:
         """
@@ -143,6 +158,11 @@ class Supervisor:
 class Owner:
     """
     The task that owns one instance, and the messages that it understands.
+
+    Attributes:
+        instance: The instance.
+        has_begun: Whether the task is at work.
+        is_stopping: Whether it has been told to end.
     """
 
     def __init__(
@@ -155,7 +175,7 @@ class Owner:
         turn: AbstractAsyncContextManager[object],
     ) -> None:
         self._route = route
-        self._instance = part.instance
+        self.instance = part.instance
         self._transport = part.transport
         self._origin = part.origin
         self._policy = policy
@@ -166,7 +186,8 @@ class Owner:
         self._why_started = "it is configured"
         self._why_stopped = SHUT_DOWN
         self._was_ready = False
-        self._is_stopping = False
+        self.is_stopping = False
+        self._is_relieved = False
         self._is_retired = False
         self._wake = anyio.Event()
         self._holding: anyio.CancelScope | None = None
@@ -177,10 +198,18 @@ class Owner:
         """
         Tell the task to close the instance and to end, for a reason; the first one counts.
         """
-        if not self._is_stopping:
+        if not self.is_stopping:
             self._why_stopped = cause
-        self._is_stopping = True
+        self.is_stopping = True
         self._interrupt()
+
+    def relieve(self) -> None:
+        """
+        Another owner follows, which opens the instance again: calls wait for that.
+        """
+        self._is_relieved = True
+        self.instance.start()
+        self._route.changed()
 
     async def wait_stopped(self) -> None:
         """
@@ -209,12 +238,12 @@ class Owner:
         """
         Do not wait for the closing.
         """
-        if self._is_stopping and self._holding is not None:
+        if self.is_stopping and self._holding is not None:
             self._holding.cancel()
 
     @property
     def _conduct(self) -> Conduct:
-        return self._route.conduct.about(instance=self._instance.name)
+        return self._route.conduct.about(instance=self.instance.name)
 
     async def run(self) -> None:
         """
@@ -222,17 +251,18 @@ class Owner:
         """
         self.has_begun = True
         try:
-            while not self._is_stopping:
-                self._instance.start()
+            while not self.is_stopping:
+                self.instance.start()
                 self._was_ready = False
                 self._wake = anyio.Event()
                 error = await self._hold()
                 if self._is_retired:
                     break
-                if not self._is_stopping:
+                if not self.is_stopping:
                     await self._pause(error)
         finally:
-            self._instance.stop()
+            if not self._is_relieved:
+                self.instance.stop()
             self._route.changed()
             self._tell(InstanceStopped, cause=self._why_stopped)
             self._stopped.set()
@@ -244,10 +274,10 @@ class Owner:
             self._holding.cancel()
 
     def _refuse_calls(self) -> None:
-        if self._is_stopping:
-            self._instance.stop()
+        if self.is_stopping and not self._is_relieved:
+            self.instance.stop()
         else:
-            self._instance.close()
+            self.instance.close()
         self._route.changed()
 
     async def _hold(self) -> RemoraError | None:
@@ -257,7 +287,7 @@ class Owner:
         Returns:
             Why it ended; None when it was asked to.
         """
-        limit = self._instance.config.connection.connection_timeout + _SLACK
+        limit = self.instance.config.connection.connection_timeout + _SLACK
         outcome: list[RemoraError | None] = []
         opened = anyio.Event()
         try:
@@ -286,8 +316,8 @@ class Owner:
         started = anyio.current_time()
         stack = AsyncExitStack()
         try:
-            channel = await stack.enter_async_context(self._transport.open(self._instance.endpoint))
-            await shake_hands(self._instance.sender(channel), self._instance.config)
+            channel = await stack.enter_async_context(self._transport.open(self.instance.endpoint))
+            await shake_hands(self.instance.sender(channel), self.instance.config)
             self._is_open = True
             self._is_ready(channel, anyio.current_time() - started)
             opened.set()
@@ -333,7 +363,7 @@ class Owner:
         """
         Probe the instance now and then, and soon when calls give reason to doubt it.
         """
-        instance = self._instance
+        instance = self.instance
         while True:
             now, wait = anyio.current_time(), math.inf
             if instance.config.health_check.enabled:
@@ -357,8 +387,8 @@ class Owner:
         delay = math.inf if is_final else decision.delay
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
-        self._instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self._instance, self._instance.condition.lost(shortened(error.message)))
+        self.instance.lost(error, state, anyio.current_time() + delay)
+        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(error.message)))
         self._route.changed()
         event = InstanceFailed if has_failed else InstanceLost
         self._tell(event, cause=shortened(error.message), retry_in=delay)
@@ -369,9 +399,9 @@ class Owner:
         self._starts += 1
         self._was_ready = True
         self._policy.ready()
-        self._instance.ready(channel)
-        self._route.health_changed(self._instance, self._instance.condition.reset())
-        self._route.breaker_changed(self._instance, self._instance.breaker.reset("the instance was started anew"))
+        self.instance.ready(channel)
+        self._route.health_changed(self.instance, self.instance.condition.reset())
+        self._route.breaker_changed(self.instance, self.instance.breaker.reset("the instance was started anew"))
         self._route.changed()
         self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
 
@@ -386,4 +416,4 @@ class Owner:
         return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
-        self._publish(event(time=time.time(), plugin=self._route.name, instance=self._instance.name, **facts))
+        self._publish(event(time=time.time(), plugin=self._route.name, instance=self.instance.name, **facts))

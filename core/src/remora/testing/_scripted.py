@@ -48,6 +48,7 @@ class ScriptedPlugin:
         is_hanging: Whether calls never end.
         is_refusing: Whether it cannot be connected to.
         start_time: Seconds that connecting takes.
+        stop_time: Seconds that closing takes.
         health: What a probe answers; None when it never does.
         calls: The calls that arrived, each with its time.
         probes: When it was probed.
@@ -63,6 +64,7 @@ class ScriptedPlugin:
         self.is_hanging = False
         self.is_refusing = False
         self.start_time = 0.0
+        self.stop_time = 0.0
         self.health: HealthStatus | None = HealthStatus(status=Status.HEALTHY)
         self.calls: list[tuple[float, Call]] = []
         self.probes: list[float] = []
@@ -115,6 +117,7 @@ class ScriptedPlugin:
             raise Unavailable("connection refused", sent=False)
         self.opened += 1
         yield _Channel(self, self._lost)
+        await anyio.sleep(self.stop_time)
 
     async def _answer(self, call: Call) -> Reply:
         self.calls.append((anyio.current_time(), call))
