@@ -378,7 +378,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Awaitable[
         records.clear()
         return found[0]
 
-    home, listener, logger = threading.current_thread(), Listener(), logging.getLogger("remora_exec")
+    home, listener, logger = threading.current_thread(), Listener(), logging.getLogger("remora.exec")
     monkeypatch.setattr(_admission, "_INTERVAL", 0.02)
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
