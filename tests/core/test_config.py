@@ -280,6 +280,15 @@ def test_other_text_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["9" * 400 + "d", ("9" * 308 + "s") * 20], ids=["one", "sum"])
+def test_a_duration_is_never_infinite(text: str) -> None:
+    """
+    However many digits it has.
+    """
+    with pytest.raises(ValueError, match="is longer than any number of seconds"):
+        parse_duration(text)
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(["ms", "s", "m", "h", "d"])), min_size=1))
 def test_a_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]]) -> None:
     """

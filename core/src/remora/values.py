@@ -97,12 +97,15 @@ def parse_duration(text: str) -> float:
     The seconds in a text such as "100ms", "30s" or "1m30s".
 
     Raises:
-        ValueError: It is no such text.
+        ValueError: It is no such text, or longer than a number can say.
     """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text!r} is no duration")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _LARGEST:
+        raise ValueError(f"{text[:40]!r} is longer than any number of seconds")
+    return seconds
 
 
 @cache

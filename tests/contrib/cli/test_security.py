@@ -141,3 +141,30 @@ def test_check_says_what_is_in_force(remora: Run, program: Path) -> None:
     assert ("one", "allowed") == (described["plugin"], described["inspection"]["outcome"])
     program.chmod(0o777)
     assert f"  refused: {program} can be written by everybody; hash: pinned" in remora("check", "remora.toml").out
+
+
+def test_check_says_which_limits_and_sandbox_would_be_in_force(remora: Run, place: Path, program: Path) -> None:
+    """
+    And what is asked for and not there; a measure that is switched off is named as such.
+    """
+    tools, empty = place / "tools", place / "empty"
+    tools.mkdir()
+    empty.mkdir()
+    (tools / "bwrap").write_text("#!/bin/sh\n")
+    (tools / "bwrap").chmod(0o755)
+    rest = '[security.limits]\nopen_files = 64\n[plugins.one]\nendpoint = "exec:./one"\n'
+    (place / "in.toml").write_text(f'[security]\nsandbox = "bwrap"\n{rest}')
+    (place / "out.toml").write_text(f"[security]\nno_new_privileges = false\n{rest}")
+    there, absent = (remora("check", "in.toml", PATH=str(path)).out for path in (tools, empty))
+    plain = remora("check", "out.toml").out
+
+    sandboxed = (
+        "hash: not pinned; limits: open_files 64, core 0 (set before the start); "
+        "no new privileges: in force (by bwrap); sandbox: bwrap"
+    )
+    assert f"  {sandboxed}" in there.splitlines()
+    assert f"  {sandboxed} is not installed: the program does not start" in absent.splitlines()
+    assert (
+        "  hash: not pinned; limits: open_files 64, core 0 (set right after the start); "
+        "no new privileges: not in force; sandbox: none"
+    ) in plain.splitlines()

@@ -209,6 +209,31 @@ def test_auth_asks_callers_for_credentials(serve: Serve, place: Path) -> None:
         assert _post(server.urls[0], "echo", {"text": "hi"})[1]["code"] == "unauthenticated"
 
 
+def test_auth_lets_in_who_shows_the_right_token(serve: Serve, remora: Run, place: Path) -> None:
+    """
+    And nobody else, on every address.
+    """
+    (place / "right").write_text("r1ght\n")
+    (place / "wrong").write_text("wr0ng\n")
+    addresses = ["http://127.0.0.1:0", f"unix://{place}/s.sock", "grpc://127.0.0.1:0"]
+    server = serve(*addresses, auth=f"bearer:token_file={place}/right")
+    for number, url in enumerate(server.urls):
+        for token in ("right", "wrong"):
+            auth = f'auth = {{ method = "bearer", token_file = "{place}/{token}" }}'
+            (place / f"{token}{number}.toml").write_text(
+                f'[plugins.p]\nendpoint = "{url}"\nservice = "sample.v1.Echo"\n{auth}\n'
+            )
+    outcomes = [
+        remora("call", f"{token}{number}.toml", "p", "echo", '{"text": "hi"}')
+        for number in range(len(addresses))
+        for token in ("right", "wrong")
+    ]
+
+    assert [0, outcomes[1].code] * len(addresses) == [each.code for each in outcomes]
+    assert all(json.loads(each.out) == {"text": "hi"} for each in outcomes[::2])
+    assert all("UNAUTHENTICATED" in each.err and each.code != 0 for each in outcomes[1::2])
+
+
 def test_secret_on_the_command_line_is_refused(remora: Run) -> None:
     """
     Everybody on the machine could read it there.

@@ -378,7 +378,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Awaitable[
         records.clear()
         return found[0]
 
-    home, listener, logger = threading.current_thread(), Listener(), logging.getLogger("remora_exec")
+    home, listener, logger = threading.current_thread(), Listener(), logging.getLogger("remora.exec")
     monkeypatch.setattr(_admission, "_INTERVAL", 0.02)
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
@@ -561,6 +561,86 @@ async def test_a_program_gets_three_descriptors(place):
     assert {"0", "1", "2"} == plain.keys()
     assert {"0", "1", "2"} < pinned.keys()
     assert [str(PYTHON)] == [file for name, file in pinned.items() if name not in {"0", "1", "2"}]
+
+
+@pytest.fixture
+def held(place: Path) -> Iterator[list[int]]:
+    """
+    Two open descriptors that children could inherit.
+    """
+    found = [os.open(place, os.O_RDONLY) for _ in range(2)]
+    for number in found:
+        os.set_inheritable(number, True)
+    yield found
+    for number in found:
+        os.close(number)
+
+
+@pytest.mark.fault(73)
+async def test_a_program_gets_the_descriptors_that_are_named_and_no_others(place, held):
+    """
+    Under their numbers, whatever the other measures are.
+    """
+    plain = await answer(sys.executable, SecurityConfig(), args=("-c", DESCRIPTORS), pass_fds=(held[1],))
+    security = SecurityConfig(policy="strict", allow_list=pins(place / "list.toml", PYTHON))
+    pinned = await answer(sys.executable, security, args=("-c", DESCRIPTORS), pass_fds=(held[1],))
+
+    assert {"0", "1", "2", str(held[1])} == plain.keys()
+    assert str(place) == plain[str(held[1])] == pinned[str(held[1])]
+    assert [str(PYTHON)] == [file for name, file in pinned.items() if name not in plain]
+    assert str(held[0]) not in pinned
+
+
+@pytest.mark.fault(73)
+@pytest.mark.usefixtures("bubblewrap")
+async def test_the_sandbox_lets_named_descriptors_through(place, held):
+    """
+    And no others.
+    """
+    path = place / "program"
+    path.write_text("#!/bin/sh\ncat > /dev/null; printf '\"'; ls -m /proc/$$/fd | tr -d '\\n'; printf '\"'\n")
+    path.chmod(0o755)
+    seen = await answer(path, SecurityConfig(sandbox="bwrap"), pass_fds=(held[1],))
+
+    assert (True, False) == (str(held[1]) in seen.split(", "), str(held[0]) in seen.split(", "))
+
+
+async def test_a_descriptor_that_is_not_open_is_one_clear_error(held):
+    """
+    Before the start, and at calls that start a program of their own: its number may belong to something else by then.
+    """
+    copy = os.dup(held[0])
+    transport = build(ExecOptions(name="p", protocol="oneshot", args=("-c", "print(1)"), pass_fds=(copy,)))
+    async with transport.open(Endpoint(f"exec:{sys.executable}")) as channel:
+        os.close(copy)
+        with pytest.raises(ConfigError, match=rf"the descriptor {copy} is not open in this process"):
+            await channel.call(Call(payload=b"null"))
+    with pytest.raises(ConfigError, match=rf"the descriptor {copy} is not open in this process \(pass_fds\)"):
+        await answer(sys.executable, SecurityConfig(), pass_fds=(copy,))
+
+
+async def test_the_standard_streams_are_not_for_sharing():
+    """
+    The configuration is refused.
+    """
+    plugin = {"endpoint": "exec:sh", "options": {"pass_fds": [4, 2]}}
+    with pytest.raises(ConfigError, match=r"plugins\.p\.options\.pass_fds\S*: expected a number of at least 3, got 2"):
+        Manager({"plugins": {"p": plugin}})
+
+
+async def test_named_descriptors_follow_a_reload(held):
+    """
+    By new instances.
+    """
+    plugin = {"endpoint": f"exec:{sys.executable}", "protocol": "oneshot", "args": ["-c", DESCRIPTORS]}
+    named = {"plugins": {"p": {**plugin, "options": {"pass_fds": held}}}}
+    async with Manager({"plugins": {"p": plugin}}) as manager:
+        before = await manager.execute("p", None, dict[str, str])
+        report = await manager.reload(named)
+        after = await manager.execute("p", None, dict[str, str])
+
+    assert ("options",) == report.plugins["p"].keys
+    assert {str(number) for number in held} == after.keys() - before.keys()
 
 
 LIMITS = LimitsConfig(memory=300 * 2**20, open_files=32, processes=20, cpu_seconds=1)

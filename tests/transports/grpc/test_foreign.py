@@ -4,6 +4,7 @@ Peers that know nothing of Remora: grpcio's synchronous stack in both roles, and
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -21,16 +22,24 @@ from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from remora import (
+    AccessConfig,
+    AuthConfig,
     Call,
     Code,
     ConnectionLost,
     DeadlineExceeded,
     Endpoint,
+    Manager,
+    ManagerConfig,
+    PluginConfig,
     PluginError,
     RemoraError,
     Reply,
+    Secret,
+    ServeOptions,
     Status,
     Unavailable,
+    serving,
 )
 from remora.protocols import Channel
 from remora.wire import decode_struct, encode_struct
@@ -165,6 +174,44 @@ async def test_foreign_caller_asks_for_health(transport, free, plugin):
             answer = await _with_channel(listener.endpoint, ask)
 
     assert (health_pb2.HealthCheckResponse.SERVING, grpc.StatusCode.UNIMPLEMENTED) == answer
+
+
+async def test_foreign_plugin_sees_basic_as_every_server_knows_it():
+    """
+    RFC 7617 in the metadata `authorization`, with text in UTF-8.
+    """
+    seen = list[str]()
+
+    def note(request: bytes, context: grpc.ServicerContext) -> bytes:
+        seen.extend(value for name, value in context.invocation_metadata() if name == "authorization")
+        return b"1"
+
+    with _foreign_server(note) as endpoint, anyio.fail_after(10):
+        auth = AuthConfig(method="basic", username="Aladdin", password=Secret("open: sésame"))
+        config = PluginConfig(name="p", endpoint=endpoint.url, service="s", method="m", auth=auth)
+        async with Manager(ManagerConfig(plugins={"p": config})) as manager:
+            answer = await manager.execute("p", None, int)
+
+    assert 1 == answer
+    (header,) = set(seen)
+    scheme, _, proof = header.partition(" ")
+    assert ("Basic", "Aladdin:open: sésame") == (scheme, base64.b64decode(proof, validate=True).decode())
+
+
+async def test_foreign_caller_shows_basic():
+    """
+    As metadata; without it, or with a wrong password, it is UNAUTHENTICATED.
+    """
+
+    def ask(channel: grpc.Channel) -> list[object]:
+        return [_status(channel, password) for password in ("right", "wrong", None)]
+
+    access = AccessConfig(method="basic", username="u", password=Secret("right"))
+    with anyio.fail_after(10):
+        async with serving(_Echo(), listen="grpc:", options=ServeOptions(auth=access)) as served:
+            answers = await _with_channel(served.endpoints[0], ask)
+
+    assert [grpc.StatusCode.OK, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAUTHENTICATED] == answers
 
 
 async def test_foreign_plugin_answers_protobuf(transport):
@@ -315,6 +362,19 @@ async def _with_channel(endpoint: Endpoint, ask: Callable[[grpc.Channel], object
             return ask(channel)
 
     return await anyio.to_thread.run_sync(run)
+
+
+class _Echo:
+    async def echo(self, text: str) -> str:
+        """The text."""
+        return text
+
+
+def _status(channel: grpc.Channel, password: str | None) -> grpc.StatusCode:
+    proof = base64.b64encode(f"u:{password}".encode()).decode()
+    metadata = () if password is None else (("authorization", f"Basic {proof}"),)
+    call = channel.unary_unary("/_Echo/echo").future(b'"x"', timeout=5, metadata=metadata)
+    return call.code()
 
 
 @contextmanager

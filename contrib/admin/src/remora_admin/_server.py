@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 _GRACE = 1.0
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 @asynccontextmanager
@@ -74,7 +74,8 @@ class _Settings(Config):
 
     def __init__(self, listening: socket.socket) -> None:
         self._listening = listening
-        self.errorlog = logging.getLogger(f"{__name__}.hypercorn")
+        self.errorlog = _log.getChild("hypercorn")
+        self.errorlog.setLevel(logging.ERROR)  # where it listens is said already
         self.graceful_timeout = _GRACE
         self.include_server_header = False
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remora.secret import Secret
     from remora_auth._sources import Mark
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 Known = list[tuple[str, bytes]]
 """Names of callers, each with the digest of one credential."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remora.secret import Secret
     from remora_auth._token import Token
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 _MARGIN = 30.0
 """Seconds before its end at which a token is renewed, unless it lives so shortly that a fifth of that is less."""

@@ -296,7 +296,7 @@ class ManagerConfig:
     The whole configuration of a manager.
 
     Attributes:
-        log_level: The level of the logger `remora`: debug, info, warning or error.
+        log_level: The level of the logger `remora`, below which all of Remora logs: debug, info, warning or error.
         defaults: What holds for every plugin.
         plugins: The plugins, by name.
         discovery: Where files lie that each add a plugin.

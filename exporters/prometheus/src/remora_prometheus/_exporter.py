@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remora.metrics import MetricBatch
     from remora_prometheus._server import App
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 PATH = "/metrics"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     App = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 _PATIENCE = 5.0  # seconds that a client may be silent
 _CONNECTIONS = 16

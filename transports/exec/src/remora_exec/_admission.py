@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from remora.security import Decision
     from remora_exec._guard import Guard, Verdict
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _INTERVAL = 1.0
 

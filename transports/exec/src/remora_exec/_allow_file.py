@@ -23,7 +23,7 @@ from remora_exec._program import opened, weaknesses
 if TYPE_CHECKING:
     from remora.security import AllowList, Policy
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _LARGEST = 10 * 1024 * 1024
 

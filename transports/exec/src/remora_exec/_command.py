@@ -43,11 +43,13 @@ class Command:
         argv: The program's path and its arguments.
         env: Its whole environment.
         work_dir: Its directory; None for the host's own.
+        descriptors: Those of the host that it gets beside its standard streams.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
     work_dir: str | None = None
+    descriptors: tuple[int, ...] = ()
 
     @property
     def program(self) -> str:
@@ -71,7 +73,8 @@ def command_for(endpoint: Endpoint, options: ExecOptions, host: Mapping[str, str
         ConfigError: There is no such program or directory, or a text cannot be handed to a program.
     """
     env = child_env(options, os.environ if host is None else host)
-    command = Command((_program(options.executable or endpoint.address, env), *options.args), env, _directory(options))
+    argv = (_program(options.executable or endpoint.address, env), *options.args)
+    command = Command(argv, env, _directory(options), options.pass_fds)
     _refuse_null(command)
     return command
 
@@ -84,6 +87,20 @@ def child_env(options: ExecOptions, host: Mapping[str, str]) -> dict[str, str]:
     env = {name: value for name, value in host.items() if name in wanted or name.startswith("LC_")}
     own = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": options.protocol, "REMORA_PLUGIN": options.name}
     return {**env, **options.env, **own}
+
+
+def require_descriptors(command: Command) -> None:
+    """
+    See that the descriptors are open, before Remora opens some that could have their numbers.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for number in command.descriptors:
+        try:
+            os.fstat(number)
+        except OSError:
+            raise ConfigError(f"the descriptor {number} is not open in this process (pass_fds)") from None
 
 
 def secrets_of(command: Command) -> list[Secret]:

@@ -119,7 +119,8 @@ def _hash_words(verdict: Verdict, *, executes_file: bool) -> str:
 def _popen(
     command: Command, stdin: int, stdout: int, *, executable: str | None, descriptors: Sequence[int]
 ) -> subprocess.Popen[bytes]:
+    inherited = [*command.descriptors, *descriptors]
     return subprocess.Popen(
-        command.argv, executable=executable, pass_fds=descriptors, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+        command.argv, executable=executable, pass_fds=inherited, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
         bufsize=0, env=dict(command.env), cwd=command.work_dir, start_new_session=True,
     )  # fmt: skip

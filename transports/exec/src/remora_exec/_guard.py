@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from remora.config import SecurityConfig
     from remora_exec._program import OpenProgram
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 TRANSPORT = "exec"
 _REMEDY = "if it is the right program, `remora security pin CONFIG` writes it into the list"

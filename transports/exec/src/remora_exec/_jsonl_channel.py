@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from remora_exec._process import Process
     from remora_exec.plugin import ExecOptions
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _NOISE_BEFORE_FIRST_ANSWER = 20
 _NOISE_IN_A_ROW = 1000

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from remora.types import Call
     from remora_exec._pipes import ReadPipe, WritePipe
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _LAST_ANSWERS = 3.0
 

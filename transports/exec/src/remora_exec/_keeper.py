@@ -30,7 +30,7 @@ from remora.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _SHELL = "/bin/sh"
 _SCRIPT = """

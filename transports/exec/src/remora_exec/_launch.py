@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from remora.types import Inspection
-from remora_exec._command import command_for, secrets_of
+from remora_exec._command import command_for, require_descriptors, secrets_of
 from remora_exec._confinement import Confinement
 from remora_exec._guard import Guard
 from remora_exec._house import House
@@ -34,6 +34,7 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
     Start the program of an endpoint; leaving the context ends it and all that it started.
     """
     command = command_for(endpoint, options)
+    require_descriptors(command)
     async with AsyncExitStack() as stack:
         keeper = stack.enter_context(keeping())
         house = House(keeper, _guard(endpoint, options), Confinement(options), secrets_of(command))

@@ -23,6 +23,7 @@ from remora.errors import (
 )
 from remora.types import HealthStatus, Reply, Status
 from remora.wire import load_json, quote, require_json
+from remora_exec._command import require_descriptors
 from remora_exec._output import Output
 from remora_exec._pending import time_left
 from remora_exec._pipes import pipes
@@ -83,6 +84,7 @@ class OneshotChannel:
 
     async def _run(self, command: Command, payload: bytes) -> Reply:
         output = Output(self._plugin, self._instance)
+        require_descriptors(command)
         with pipes() as (their_input, their_output, stdin, stdout):
             async with (
                 background() as tasks,

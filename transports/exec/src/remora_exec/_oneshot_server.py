@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from remora.protocols import Dispatch
     from remora_exec._pipes import ReadPipe, WritePipe
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 async def serve_oneshot(reader: ReadPipe, writer: WritePipe, dispatch: Dispatch, peer: str, *, max_size: int) -> None:

@@ -6,17 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from remora.config import ConnectionConfig, LimitsConfig, SecurityConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Grace
+from remora.values import Count, Grace, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora.protocols import Transport
+
+Descriptor = Annotated[int, Limits(3)]
+"""The number of a file descriptor that is none of the standard streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class ExecOptions:
         stop_grace: Seconds between end of input and SIGTERM.
         term_grace: Seconds between SIGTERM and SIGKILL.
         inherit_env: Names of further variables of the host that it gets too.
+        pass_fds: Descriptors of the host, open when the program starts, that it gets under the same numbers.
         security: The `[security]` table: what may be started, and how it is confined.
         limits: What its processes may use, instead of the limits in `[security]`.
         sandbox: "bwrap" or "none", instead of what `[security]` says.
@@ -54,6 +58,7 @@ class ExecOptions:
     stop_grace: Grace = 5.0
     term_grace: Grace = 2.0
     inherit_env: tuple[str, ...] = ()
+    pass_fds: tuple[Descriptor, ...] = ()
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig | None = None
     sandbox: Literal["", "none", "bwrap"] = ""

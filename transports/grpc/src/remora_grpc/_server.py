@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from remora.types import Endpoint, Reply
     from remora_grpc._address import Address
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__.replace("_", ".", 1))
 _WATCH = f"/{HEALTH_SERVICE}/Watch"
 _STOP_TIMEOUT = 5.0
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from remora.protocols import Dispatch
     from remora.types import Call
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 _MOST = 200
 """Characters of a client's words in one line of the log."""

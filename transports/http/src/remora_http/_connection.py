@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from remora_http._request_reader import Request
     from remora_http._wires import Wire
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remora.types import Endpoint
     from remora_unix.plugin import Options
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__.replace("_", ".", 1))
 
 _MOST = 1 << 30
 _PAUSE_WITHOUT_DESCRIPTORS = 0.1
