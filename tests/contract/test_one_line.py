@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 import pytest
+from anyio.abc import TaskStatus
 
 from remora import Code, Manager, PluginError, serving
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
@@ -117,3 +119,45 @@ async def test_one_plugin_may_be_reached_over_several_transports(anyio_backend: 
                 seen = [await peer.look(Text()) for _ in range(9)]
 
                 assert len({each.peer.partition(":")[0] for each in seen}) > 1
+
+
+async def test_what_is_left_of_mixed_transports_takes_over_when_one_dies(anyio_backend: str, tmp_path: Path) -> None:
+    """
+    A socket, a URL and a program in one plugin: all three answer; without the socket's server the others do, and every
+    call is answered.
+    """
+    with anyio.fail_after(30):
+        async with AsyncExitStack() as stack:
+            others = [await stack.enter_async_context(_endpoint(each, tmp_path)) for each in ("http", "exec")]
+            mortals = await stack.enter_async_context(anyio.create_task_group())
+            unix = await mortals.start(_serve_a_while, end := anyio.Event(), dead := anyio.Event())
+            config = {"plugins": {"peer": {"endpoints": [unix, *others]}}}
+            manager = await stack.enter_async_context(Manager(config))
+            peer = manager.client("peer", Contract)
+            while (await manager.overall_health()).status != "healthy":
+                await anyio.lowlevel.checkpoint()
+            assert [Text(str(n)) for n in range(9)] == [await peer.echo(Text(str(n))) for n in range(9)]
+            together = _answered(manager)
+
+            end.set()
+            await dead.wait()
+            assert [Text(str(n)) for n in range(8)] == [await peer.echo(Text(str(n))) for n in range(8)]
+            later = _answered(manager)
+
+    assert {unix: 3, others[0]: 3, others[1]: 3} == together
+    assert {unix: 0, others[0]: 4, others[1]: 4} == {name: later[name] - together[name] for name in together}
+
+
+async def _serve_a_while(end: anyio.Event, dead: anyio.Event, *, task_status: TaskStatus[str]) -> None:
+    async with serving(Contract(), listen="unix:") as served:
+        task_status.started(served.endpoints[0].url)
+        await end.wait()
+    dead.set()
+
+
+def _answered(manager: Manager) -> dict[str, int]:
+    """
+    How many calls each instance has answered.
+    """
+    instances = manager.observability().plugin_metrics["peer"].instances
+    return {name: each.total_requests - sum(each.errors.values()) for name, each in instances.items()}
