@@ -26,7 +26,7 @@ def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
         idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
         async def call() -> bytes:
-            reader, writer = idle.pop() if idle else await asyncio.open_unix_connection(path, limit=_LIMIT)
+            reader, writer = idle.pop() if idle else await _connected(path)
             answer = await _ask(reader, writer, payload)
             idle.append((reader, writer))
             return answer
@@ -37,6 +37,17 @@ def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
         return result
 
     return contender
+
+
+async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """
+    A connection; one more try when the server has not accepted those before.
+    """
+    while True:
+        try:
+            return await asyncio.open_unix_connection(path, limit=_LIMIT)
+        except BlockingIOError:
+            await asyncio.sleep(0.001)
 
 
 def child_and_lock(_: str, payload: bytes, callers: int) -> Contender:
