@@ -70,6 +70,24 @@ async def test_failures_of_calls_sent_before_the_opening_change_nothing(anyio_ba
         assert ["open", "half-open", "closed"] == [after for _, after in host.breaker_changes()]
 
 
+async def test_never_all_out_by_percentage(anyio_backend: object) -> None:
+    """
+    Where all instances are slow, one of them goes on; where one has died, the other one does.
+    """
+    breaker = {"slow_call_duration": 0.5, "slow_call_rate": 0.5, "recovery_timeout": 1000}
+    async with stage(table("abc", circuit_breaker=breaker)) as host:
+        for name in "abc":
+            host[name].latency = 1.0
+        assert [None] * 100 == await host.outcomes(100)
+        assert 2 == len(host.events(BreakerChanged))
+        states = [each.breaker.state for each in host.route().instances]
+        left = host.route().instances[states.index(BreakerState.CLOSED)]
+        assert [None] * 20 == await host.outcomes(20)
+
+        host[left.endpoint.address].failure = lambda: Unavailable("ouch")
+        assert isinstance((await host.outcomes(20))[-1], CircuitOpen)
+
+
 async def test_cancelled_probes_free_their_places(anyio_backend: object) -> None:
     """
     Half-open cannot stick: the next calls are probes again, at once.

@@ -128,6 +128,22 @@ def test_failure_rate_keeps_a_busy_instance_in_service() -> None:
     assert breaker.state is BreakerState.OPEN
 
 
+def test_slowness_does_not_open_the_breaker_of_an_instance_that_is_needed() -> None:
+    """
+    Nor does a probe that takes its time; failures do.
+    """
+    clock = ManualClock()
+    breaker = make(clock, slow_call_duration=1.0, slow_call_rate=0.5, success_threshold=1)
+    breaker.is_needed = True
+    assert all(breaker.succeeded(admit(breaker), 2.0) is None for _ in range(20))
+    fail(breaker, 5)
+    assert breaker.state is BreakerState.OPEN
+    clock.advance(30)
+    breaker.succeeded(admit(breaker), 2.0)
+
+    assert breaker.state is BreakerState.CLOSED
+
+
 def test_slow_calls_open_it_as_failures_do() -> None:
     """
     Calls that succeed too late are of no use either.

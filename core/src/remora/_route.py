@@ -283,6 +283,7 @@ class Route:
         Tell every waiter, in the order in which they came.
         """
         self._warmer_at = -math.inf
+        self._spare_the_last()
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             waiter.set()
@@ -301,6 +302,7 @@ class Route:
         """
         if change is not None:
             instance.review()
+            self._spare_the_last()
             facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
             self._publish(BreakerChanged(time=time.time(), plugin=self.name, instance=instance.name, **facts))
 
@@ -311,6 +313,7 @@ class Route:
         if change is None:
             return
         instance.review()
+        self._spare_the_last()
         self._publish(
             HealthChanged(
                 time=time.time(),
@@ -323,6 +326,16 @@ class Route:
         )
         if change.after is Status.UNHEALTHY and instance.doubt is not None:
             instance.doubt.set()
+
+    def _spare_the_last(self) -> None:
+        """
+        Tell the circuit breakers whose instance is the only one of several that can be called.
+        """
+        if self.config.circuit_breaker.slow_call_rate is None:
+            return
+        able = [each for each in self.instances if each.is_able and each.breaker.state is BreakerState.CLOSED]
+        for each in self.instances:
+            each.breaker.is_needed = len(self.instances) > 1 and able in ([], [each])
 
     def health(self) -> HealthStatus:
         """

@@ -10,6 +10,8 @@ A verdict counts only where its permit belongs: every opening, half-opening and 
 was admitted in an earlier one changes nothing. A probe that is abandoned frees its place. So does one that has not been
 heard of for as long as the breaker was open, though its verdict still counts when it comes; so half-open cannot stick.
 
+Slow calls are answers all the same: they never put out the last of several instances that can be called.
+
 No locks: the event loop serialises, because no method awaits. Sources: resilience4j's CircuitBreaker, failsafe-go's
 half-open permits, Finagle's failure accrual for the small numbers, Polly for the order of things.
 """
@@ -128,6 +130,7 @@ class CircuitBreaker:
         openings: How often it has opened.
         last_failure: When a call that counts failed last, on its clock; None before the first.
         shared: What `admit` gives to every call while it is closed; None while it is not.
+        is_needed: Whether there are other instances, none of which can be called: then slowness does not open it.
     """
 
     def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
@@ -138,6 +141,7 @@ class CircuitBreaker:
         self.state = BreakerState.CLOSED
         self.openings = 0
         self.last_failure: float | None = None
+        self.is_needed = False
         self._is_wary = False  # there are failures within the window
         self._failed_recoveries = 0
         self._open_for = 0.0
@@ -270,7 +274,7 @@ class CircuitBreaker:
         """
         if not self._take(probe):
             return None
-        if duration >= self._slow_from:
+        if duration >= self._slow_from and not self.is_needed:
             return self._reopen(f"a probe took {duration:.3g} s")
         self._succeeded += 1
         return self._recover()
@@ -301,7 +305,9 @@ class CircuitBreaker:
             return ""
         if failures >= least and failures >= requests * (config.failure_rate or 0.0):
             return f"{failures} of {requests} calls failed"
-        if config.slow_call_rate is not None and slow >= least and slow >= requests * config.slow_call_rate:
+        if config.slow_call_rate is None or self.is_needed:
+            return ""
+        if slow >= least and slow >= requests * config.slow_call_rate:
             return f"{slow} of {requests} calls were slow"
         return ""
 
