@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import hypercorn.asyncio
-import hypercorn.trio
+import hypercorn
 import uvicorn
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def run_hypercorn(listening: socket.socket, backend: str) -> None:
     config = hypercorn.Config()
     config.bind = [f"fd://{listening.fileno()}"]
     config.errorlog = None
-    module: Any = hypercorn.trio if backend == "trio" else hypercorn.asyncio
+    module = import_module("hypercorn.trio" if backend == "trio" else "hypercorn.asyncio")
     await module.serve(_without_lifespan, config, shutdown_trigger=anyio.sleep_forever)
 
 

@@ -376,6 +376,7 @@ def test_an_interrupt_abandons_the_call_and_ends_the_program() -> None:
     """
     program = """
 import os, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has ignored in what it runs in the background
 from remora import sync
 from remora.testing import ScriptedTransport
 transport = ScriptedTransport()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from remora.io._pipe import BytePipe, SocketPipe
     from remora.io._probe import probe_health
     from remora.io._serve import serve_ttrpc
+    from remora.io._served_call import ServedCall
     from remora.io._tasks import background_tasks
 else:
     __getattr__, __dir__ = lazily(
@@ -26,6 +27,7 @@ else:
             "remora.io._pipe": "BytePipe SocketPipe",
             "remora.io._probe": "probe_health",
             "remora.io._serve": "serve_ttrpc",
+            "remora.io._served_call": "ServedCall",
             "remora.io._tasks": "background_tasks",
         },
     )
@@ -35,6 +37,7 @@ __all__ = [
     "Crew",
     "Deadlines",
     "Job",
+    "ServedCall",
     "SocketPipe",
     "TtrpcChannel",
     "background_tasks",

@@ -5,18 +5,18 @@ The server's side of a ttrpc connection: requests become calls of a dispatch fun
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora._plain import printable
-from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
+from remora.errors import Code, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
 from remora.io._crew import Crew
 from remora.io._deadlines import Deadlines
 from remora.io._loop import loop_clock
 from remora.io._outbox import Outbox
 from remora.io._pipe import pump
+from remora.io._served_call import ServedCall
 from remora.wire import (
     CANCEL,
     DEFAULT_MAX_MESSAGE_SIZE,
@@ -57,33 +57,6 @@ async def serve_ttrpc(
             await stream.aclose()
 
 
-class _Request:
-    """
-    A call that is being answered.
-
-    Attributes:
-        number: Its stream.
-        call: What is asked.
-        scope: Cancels the answer; None before and after.
-        is_late: Whether its deadline has passed.
-        is_off: Whether nobody is to be asked any more.
-    """
-
-    __slots__ = ("call", "is_late", "is_off", "number", "scope")
-
-    def __init__(self, number: int, call: Call) -> None:
-        self.number = number
-        self.call = call
-        self.scope: anyio.CancelScope | None = None
-        self.is_late = False
-        self.is_off = False
-
-    def call_off(self) -> None:
-        self.is_off = True
-        if self.scope is not None:
-            self.scope.cancel()
-
-
 class _Connection:
     def __init__(self, stream: BytePipe, dispatch: Dispatch, peer: str, max_message_size: int) -> None:
         self._stream = stream
@@ -93,7 +66,7 @@ class _Connection:
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._outbox = Outbox(stream)
         self._clock = loop_clock()
-        self._requests: dict[int, _Request] = {}
+        self._requests: dict[int, ServedCall] = {}
         self._deadlines = Deadlines()
         self._tasks = anyio.create_task_group()
         self._crew = Crew(self._tasks, self._handle)
@@ -165,7 +138,7 @@ class _Connection:
             refusal = PluginError(f"the request is no ttrpc request: {error}", code=Code.INVALID_ARGUMENT)
             self._respond(number, encode_error(refusal))
             return
-        self._requests[number] = request = _Request(number, call)
+        self._requests[number] = request = ServedCall(number, call)
         if call.deadline is not None:
             self._deadlines.add(number, call.deadline)
         self._crew.add(request)
@@ -178,10 +151,9 @@ class _Connection:
 
     def _expire(self, number: int) -> None:
         if (request := self._requests.get(number)) is not None:
-            request.is_late = True
-            request.call_off()
+            request.expire()
 
-    async def _handle(self, request: _Request) -> None:
+    async def _handle(self, request: ServedCall) -> None:
         message: bytes | None = None
         try:
             if not request.is_off:
@@ -190,7 +162,7 @@ class _Connection:
             del self._requests[request.number]
             self._deadlines.discard(request.number)
             if message is None or request.is_late:
-                message = _last_words(request)
+                message = encode_error(error) if (error := request.last_words()) else None
             if message is not None:
                 self._respond(request.number, message)
 
@@ -208,17 +180,6 @@ class _Connection:
 
     def _respond(self, number: int, message: bytes) -> None:
         self._outbox.put(encode_frame(number, RESPONSE, message))
-
-
-def _last_words(request: _Request) -> bytes | None:
-    """
-    What is said of a call whose answer has been cancelled; None when nobody listens.
-    """
-    if request.is_late:
-        return encode_error(DeadlineExceeded("the plugin ran out of time"))
-    if request.is_off or anyio.current_effective_deadline() == -math.inf:
-        return None
-    return encode_error(PluginError(f"{request.call.name} was cancelled by the plugin", code=Code.INTERNAL))
 
 
 def _encode_error(error: RemoraError) -> bytes:

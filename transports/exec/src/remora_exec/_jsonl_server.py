@@ -7,14 +7,13 @@ At the end of input the calls in hand may finish, for a moment: somebody may hav
 from __future__ import annotations
 
 import logging
-import math
 from itertools import count
 from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import Code, DeadlineExceeded, InvalidRequest, MessageTooLarge, PluginError, RemoraError, WireError
-from remora.io import Crew, Deadlines, background_tasks, loop_clock
+from remora.errors import Code, InvalidRequest, MessageTooLarge, PluginError, RemoraError, WireError
+from remora.io import Crew, Deadlines, ServedCall, background_tasks, loop_clock
 from remora.wire import (
     JsonCancel,
     JsonLines,
@@ -56,33 +55,19 @@ async def serve_jsonl(reader: ReadPipe, writer: WritePipe, dispatch: Dispatch, p
             await queue.flush()
 
 
-class _Request:
+class _Request(ServedCall):
     """
     A call that is being answered.
 
     Attributes:
         id: What the host calls it.
-        number: What the table of deadlines does.
-        call: What is asked.
-        scope: Cancels the answer; None before and after.
-        is_late: Whether its deadline has passed.
-        is_off: Whether nobody is to be asked any more.
     """
 
-    __slots__ = ("call", "id", "is_late", "is_off", "number", "scope")
+    __slots__ = ("id",)
 
     def __init__(self, id_: int | str, number: int, call: Call) -> None:
+        super().__init__(number, call)
         self.id = id_
-        self.number = number
-        self.call = call
-        self.scope: anyio.CancelScope | None = None
-        self.is_late = False
-        self.is_off = False
-
-    def call_off(self) -> None:
-        self.is_off = True
-        if self.scope is not None:
-            self.scope.cancel()
 
 
 class _Server:
@@ -164,8 +149,7 @@ class _Server:
 
     def _expire(self, number: int) -> None:
         if (request := self._by_number.get(number)) is not None:
-            request.is_late = True
-            request.call_off()
+            request.expire()
 
     async def _handle(self, request: _Request) -> None:
         line: bytes | None = None
@@ -175,7 +159,7 @@ class _Server:
         finally:
             self._leave(request)
             if line is None or request.is_late:
-                line = _last_words(request)
+                line = encode_json_error(request.id, error) if (error := request.last_words()) else None
             if line is not None:
                 self._queue.add(line)
 
@@ -195,15 +179,3 @@ class _Server:
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
             _logger.exception("%s failed", printable(request.call.name, most=200))
             return encode_json_error(request.id, PluginError("internal error", code=Code.INTERNAL))
-
-
-def _last_words(request: _Request) -> bytes | None:
-    """
-    What is said of a call whose answer has been cancelled; None when nobody listens.
-    """
-    if request.is_late:
-        return encode_json_error(request.id, DeadlineExceeded("the plugin ran out of time"))
-    if request.is_off or anyio.current_effective_deadline() == -math.inf:
-        return None
-    failure = PluginError(f"{request.call.name} was cancelled by the plugin", code=Code.INTERNAL)
-    return encode_json_error(request.id, failure)

@@ -1,0 +1,65 @@
+"""
+A call on its way through a served plugin: who cancels it when, and what its caller is told then.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.errors import Code, DeadlineExceeded, PluginError
+
+if TYPE_CHECKING:
+    from remora.errors import RemoraError
+    from remora.types import Call
+
+
+class ServedCall:
+    """
+    A call that is being answered, as a job of a `Crew`.
+
+    Args:
+        number: What tells it from the others of its connection.
+        call: What is asked.
+
+    Attributes:
+        scope: Cancels the answer; None before and after.
+        is_late: Whether its deadline has passed.
+        is_off: Whether nobody is to be asked any more.
+    """
+
+    __slots__ = ("call", "is_late", "is_off", "number", "scope")
+
+    def __init__(self, number: int, call: Call) -> None:
+        self.number = number
+        self.call = call
+        self.scope: anyio.CancelScope | None = None
+        self.is_late = False
+        self.is_off = False
+
+    def call_off(self) -> None:
+        """
+        Nobody wants the answer any more.
+        """
+        self.is_off = True
+        if self.scope is not None:
+            self.scope.cancel()
+
+    def expire(self) -> None:
+        """
+        Its time is over.
+        """
+        self.is_late = True
+        self.call_off()
+
+    def last_words(self) -> RemoraError | None:
+        """
+        What its caller is told when the answer has been cancelled; None when nobody listens.
+        """
+        if self.is_late:
+            return DeadlineExceeded("the plugin ran out of time")
+        if self.is_off or anyio.current_effective_deadline() == -math.inf:
+            return None
+        return PluginError(f"{self.call.name} was cancelled by the plugin", code=Code.INTERNAL)
