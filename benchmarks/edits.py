@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from benchmarks.reload import WORKERS, Books, Edits, work
+from benchmarks.reload import WORKERS, Books, Edits, musts_of, work
 from benchmarks.soak import until_ready, usage
 from benchmarks.soak_plugin import Done
 from remora import Manager, ReloadOptions, RemoraError
@@ -251,16 +251,7 @@ def report(
     """
     The numbers, and under `broken` the rules that were not kept.
     """
-    reached = Counter(map(int, log.read_text().split()))
-    musts = {
-        "failed": sum(books.failed.values()),
-        "duplicated": sum(count > 1 for count in reached.values()),
-        "never arrived": books.asked - len(reached.keys() - {0}),
-        "mixed up": books.mixed_up,
-        "reloads in code that raised": len(books.wrong),
-        "descriptors left": max(0, after["descriptors"] - before["descriptors"]),
-        "children left": max(0, after["children"] - before["children"]),
-    }
+    musts = musts_of(books, log, before, after)
     return {
         "seed": seed,
         "asked": books.asked,

@@ -208,12 +208,12 @@ async def work(plugin: Plugin[int, Done], books: Books, is_over: anyio.Event) ->
         await anyio.sleep(0.005)
 
 
-def report(books: Books, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int) -> dict[str, Any]:
+def musts_of(books: Books, log: Path, before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     """
-    The numbers, and under `broken` the rules that were not kept.
+    What must be 0: lost calls and repeated ones, changes that failed, what is left behind.
     """
     reached = Counter(map(int, log.read_text().split()))
-    musts = {
+    return {
         "failed": sum(books.failed.values()),
         "duplicated": sum(count > 1 for count in reached.values()),
         "never arrived": books.asked - len(reached.keys() - {0}),
@@ -222,6 +222,13 @@ def report(books: Books, log: Path, before: dict[str, int], after: dict[str, int
         "descriptors left": max(0, after["descriptors"] - before["descriptors"]),
         "children left": max(0, after["children"] - before["children"]),
     }
+
+
+def report(books: Books, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int) -> dict[str, Any]:
+    """
+    The numbers, and under `broken` the rules that were not kept.
+    """
+    musts = musts_of(books, log, before, after)
     third = len(books.descriptors) // 3
     return {
         "seed": seed,

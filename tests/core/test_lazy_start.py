@@ -82,31 +82,6 @@ async def test_plugin_that_waits_for_its_first_call_does_not_speak_against_the_h
         assert (Status.UNHEALTHY, "q is offline") == (overall.status, overall.message)
 
 
-async def test_thousand_callers_of_a_lazy_plugin_start_it_once(anyio_backend: object) -> None:
-    """
-    All wait for the same start, and each gets its own answer.
-    """
-
-    @asynccontextmanager
-    async def slowly(attempt: int) -> AsyncIterator[PlainChannel]:
-        await anyio.sleep(5)
-        yield PlainChannel()
-
-    stranger, answers = Stranger(slowly, launches=True), list[str]()
-    async with Manager(strange(start="lazy"), extensions=[stranger]) as manager:
-        plugin = manager.plugin("p", Text, Text)
-
-        async def ask(number: int) -> None:
-            answers.append((await plugin.execute(Text(str(number)))).text)
-
-        async with anyio.create_task_group() as group:
-            for number in range(1000):
-                group.start_soon(ask, number)
-
-    assert {str(number) for number in range(1000)} == set(answers)
-    assert 1 == stranger.attempts
-
-
 async def test_lazy_start_has_a_deadline_of_its_own_and_that_of_the_call(anyio_backend: object) -> None:
     """
     Whichever is earlier; the start goes on when the call that asked for it is over.

@@ -184,9 +184,10 @@ async def test_a_call_waits_for_a_start_inside_its_deadline() -> None:
         assert Text("x") == await plugin.execute(Text("x"), timeout=6)
 
 
-async def test_a_thousand_callers_wait_for_one_start() -> None:
+@pytest.mark.parametrize("start", ["eager", "lazy"])
+async def test_a_thousand_callers_wait_for_one_start(start: str) -> None:
     """
-    And all get their own answer.
+    And all get their own answer, also where it is they who start it.
     """
 
     @asynccontextmanager
@@ -194,9 +195,9 @@ async def test_a_thousand_callers_wait_for_one_start() -> None:
         await anyio.sleep(5)
         yield PlainChannel()
 
-    stranger = Stranger(slowly)
+    stranger = Stranger(slowly, launches=True)
     answers: list[str] = []
-    async with Manager(strange(), extensions=[stranger]) as manager:
+    async with Manager(strange(start=start), extensions=[stranger]) as manager:
         plugin = manager.plugin("p", Text, Text)
 
         async def ask(number: int) -> None:
