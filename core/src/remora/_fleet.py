@@ -17,8 +17,9 @@ from remora._assembly import Surroundings
 from remora._drain import Drains
 from remora._generation import Generation
 from remora._no_meter import NO_METER
+from remora._owner import SHUT_DOWN, UNNEEDED
 from remora._requirements import Requirements
-from remora._supervisor import SHUT_DOWN, UNNEEDED, Supervisor
+from remora._supervisor import Supervisor
 from remora.config import start_order
 from remora.errors import ManagerClosed, PluginDisabled, PluginNotFound, Unavailable
 from remora.io import loop_clock

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from remora._authenticate import Authenticator
-    from remora._meters import InstanceMeter
+    from remora._call_meters import InstanceMeter
     from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from remora._balancing import Balancing
+    from remora._call_meters import PluginMeter
     from remora._instance import Scope
-    from remora._meters import PluginMeter
     from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.policy import StateChange

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora import _built_in as table
-from remora._meters import OK, InstanceMeter, PluginMeter
+from remora._call_meters import OK, InstanceMeter, PluginMeter
 from remora.metrics import Distribution
 from remora.policy import BreakerState, DrainState
 from remora.types import HealthStatus  # noqa: TC001, codecs look the field's type up
@@ -19,8 +19,8 @@ from remora.types import HealthStatus  # noqa: TC001, codecs look the field's ty
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from remora._call_meters import Failure
     from remora._instance import Instance
-    from remora._meters import Failure
     from remora._route import Route
     from remora.metrics import MetricBatch, MetricsRegistry
 

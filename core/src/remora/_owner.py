@@ -1,0 +1,305 @@
+"""
+The owner of an instance: one task that opens, keeps, closes and opens it again, and that nobody else interferes with.
+
+What lives here: the life of an instance, as messages to its owner. What must not: calls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from remora._faults import innermost, told
+from remora._handshake import shake_hands
+from remora._instance import State
+from remora._plain import shortened
+from remora._probing import probe
+from remora.errors import RemoraError, Unavailable, VersionMismatch
+from remora.protocols import WatchedChannel
+from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from remora._assembly import Part
+    from remora._conduct import Conduct
+    from remora._route import Route
+    from remora.policy import RestartPolicy
+    from remora.protocols import Channel
+    from remora.types import Event
+
+SHUT_DOWN = "the manager is shut down"
+UNNEEDED = "it is no longer configured, or another one has taken its place"
+"""Why instances are closed."""
+
+_CLOSING_TIME = 30.0
+_SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
+
+
+class Owner:
+    """
+    The task that owns one instance, and the messages that it understands.
+
+    Attributes:
+        instance: The instance.
+        has_begun: Whether the task is at work.
+        is_stopping: Whether it has been told to end.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        part: Part,
+        *,
+        policy: RestartPolicy,
+        publish: Callable[[Event], None],
+        turn: AbstractAsyncContextManager[object],
+    ) -> None:
+        self._route = route
+        self.instance = part.instance
+        self._transport = part.transport
+        self._origin = part.origin
+        self._policy = policy
+        self._publish = publish
+        self._turn = turn
+        self.has_begun = False
+        self._starts = 0
+        self._why_started = "it is configured"
+        self._why_stopped = SHUT_DOWN
+        self._was_ready = False
+        self.is_stopping = False
+        self._is_relieved = False
+        self._is_retired = False
+        self._wake = anyio.Event()
+        self._holding: anyio.CancelScope | None = None
+        self._is_open = False
+        self._stopped = anyio.Event()
+
+    def stop(self, cause: str) -> None:
+        """
+        Tell the task to close the instance and to end, for a reason; the first one counts.
+        """
+        if not self.is_stopping:
+            self._why_stopped = cause
+        self.is_stopping = True
+        self._interrupt()
+
+    def relieve(self) -> None:
+        """
+        Another owner follows, which opens the instance again: calls wait for that.
+        """
+        self._is_relieved = True
+        self.instance.start()
+        self._route.changed()
+
+    async def wait_stopped(self) -> None:
+        """
+        Wait until the task has ended.
+        """
+        await self._stopped.wait()
+
+    def restart(self) -> None:
+        """
+        Tell the task to close what is open and to begin anew at once.
+        """
+        self._policy.reset()
+        self._why_started = "a restart was asked for"
+        self._interrupt()
+
+    def retire(self) -> None:
+        """
+        Tell the task to end when what is open ends; what is being opened is not needed any more.
+        """
+        self._is_retired = True
+        self._why_stopped = UNNEEDED
+        if not self._is_open:
+            self.stop(UNNEEDED)
+
+    def hurry(self) -> None:
+        """
+        Do not wait for the closing.
+        """
+        if self.is_stopping and self._holding is not None:
+            self._holding.cancel()
+
+    @property
+    def _conduct(self) -> Conduct:
+        return self._route.conduct.about(instance=self.instance.name)
+
+    async def run(self) -> None:
+        """
+        Keep the instance open until it is to stop.
+        """
+        self.has_begun = True
+        try:
+            while not self.is_stopping:
+                self.instance.start()
+                self._was_ready = False
+                self._wake = anyio.Event()
+                error = await self._hold()
+                if self._is_retired:
+                    break
+                if not self.is_stopping:
+                    await self._pause(error)
+        finally:
+            if not self._is_relieved:
+                self.instance.stop()
+            self._route.changed()
+            self._tell(InstanceStopped, cause=self._why_stopped)
+            self._stopped.set()
+
+    def _interrupt(self) -> None:
+        self._wake.set()
+        self._refuse_calls()
+        if self._holding is not None and not self._is_open:
+            self._holding.cancel()
+
+    def _refuse_calls(self) -> None:
+        if self.is_stopping and not self._is_relieved:
+            self.instance.stop()
+        else:
+            self.instance.close()
+        self._route.changed()
+
+    async def _hold(self) -> RemoraError | None:
+        """
+        Open the instance and keep it until it ends.
+
+        Returns:
+            Why it ended; None when it was asked to.
+        """
+        limit = self.instance.config.connection.connection_timeout + _SLACK
+        outcome: list[RemoraError | None] = []
+        opened = anyio.Event()
+        try:
+            async with anyio.create_task_group() as group:
+                self._holding = group.cancel_scope
+                group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
+                async with self._turn:
+                    group.start_soon(self._open, opened, outcome)
+                    with anyio.move_on_after(limit) as waiting:
+                        await opened.wait()
+                if waiting.cancelled_caught:
+                    outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
+                    group.cancel_scope.cancel()
+        except ExceptionGroup as errors:  # a transport that is cancelled may fail as well
+            outcome.append(self._explain(errors))
+        except BaseExceptionGroup as group_of_both:
+            raise self._conduct.cancelled(f"the transport of {self._origin}", group_of_both) from None
+        finally:
+            self._holding, self._is_open = None, False
+        return outcome[0] if outcome else None
+
+    async def _open(self, opened: anyio.Event, outcome: list[RemoraError | None]) -> None:
+        """
+        Open the channel and keep it; what goes wrong becomes the outcome, never an exception.
+        """
+        started = anyio.current_time()
+        stack = AsyncExitStack()
+        try:
+            channel = await stack.enter_async_context(self._transport.open(self.instance.endpoint))
+            await shake_hands(self.instance.sender(channel), self.instance.config)
+            self._is_open = True
+            self._is_ready(channel, anyio.current_time() - started)
+            opened.set()
+            outcome.append(await self._until_ended(channel))
+        except Exception as error:  # a transport may be a stranger's code
+            outcome.append(self._explain(error))
+        finally:
+            opened.set()
+            self._begin_closing()
+            try:
+                await stack.aclose()
+            except Exception as error:
+                outcome.append(self._explain(error))
+
+    def _begin_closing(self) -> None:
+        """
+        Let no more calls in, and bound the time that closing may take.
+        """
+        self._refuse_calls()
+        if self._holding is not None:
+            self._holding.deadline = anyio.current_time() + _CLOSING_TIME
+
+    async def _until_ended(self, channel: Channel) -> RemoraError | None:
+        """
+        Wait until the channel has ended by itself, or somebody wants it closed.
+        """
+        reason: list[RemoraError | None] = []
+
+        async def watch(watched: WatchedChannel) -> None:
+            ended = await watched.wait_closed()
+            reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
+            group.cancel_scope.cancel()  # and not `_wake`, which would end the pause before the next start as well
+
+        async with anyio.create_task_group() as group:
+            if isinstance(channel, WatchedChannel):
+                group.start_soon(watch, channel)
+            group.start_soon(self._keep_probing)
+            await self._wake.wait()
+            group.cancel_scope.cancel()
+        return reason[0] if reason else None
+
+    async def _keep_probing(self) -> None:
+        """
+        Probe the instance now and then, and soon when calls give reason to doubt it.
+        """
+        instance = self.instance
+        while True:
+            now, wait = anyio.current_time(), math.inf
+            if instance.config.health_check.enabled:
+                await probe(self._route, instance)
+                now, wait = anyio.current_time(), instance.condition.next_check()
+                instance.next_try = now + wait
+            instance.doubt = doubt = anyio.Event()
+            with anyio.move_on_after(wait):
+                await doubt.wait()  # it is also set when the configuration of the probes changes
+                await anyio.sleep_until(now + instance.condition.soonest_check())
+
+    async def _pause(self, error: RemoraError | None) -> None:
+        """
+        Wait before the next start. Calls wait with it when the instance was up until now, and fail when it was not.
+        """
+        if error is None:
+            return
+        self._why_started = error.message
+        decision = self._policy.failed()
+        is_final = isinstance(error, VersionMismatch)  # the next start would end in the same way
+        delay = math.inf if is_final else decision.delay
+        has_failed = is_final or decision.gave_up
+        state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
+        self.instance.lost(error, state, anyio.current_time() + delay)
+        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(error.message)))
+        self._route.changed()
+        event = InstanceFailed if has_failed else InstanceLost
+        self._tell(event, cause=shortened(error.message), retry_in=delay)
+        with anyio.move_on_after(delay):
+            await self._wake.wait()
+
+    def _is_ready(self, channel: Channel, start_time: float) -> None:
+        self._starts += 1
+        self._was_ready = True
+        self._policy.ready()
+        self.instance.ready(channel)
+        self._route.health_changed(self.instance, self.instance.condition.reset())
+        self._route.breaker_changed(self.instance, self.instance.breaker.reset("the instance was started anew"))
+        self._route.changed()
+        self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
+
+    def _explain(self, error: Exception) -> RemoraError:
+        """
+        The Remora error in an exception of a transport; anything else is the transport's fault, and logged as such.
+        """
+        inner = innermost(error)
+        if isinstance(inner, RemoraError):
+            return inner
+        self._conduct.failed(f"the transport of {self._origin}", error)
+        return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
+
+    def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
+        self._publish(event(time=time.time(), plugin=self._route.name, instance=self.instance.name, **facts))
