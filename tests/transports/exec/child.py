@@ -68,6 +68,7 @@ async def answer(call: Call, request: object, peer: str) -> object:
 
 
 async def sleep(marker: str) -> str:
+    Path(f"{marker}.begun").touch()  # noqa: ASYNC240
     try:
         await anyio.sleep(600)
     except anyio.get_cancelled_exc_class():

@@ -110,7 +110,7 @@ async def test_a_cancelled_call_is_cancelled_in_the_plugin(child, ask, until, tm
     marker = tmp_path / "marker"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask, child, "sleep", str(marker))
-        await ask(child, "pid")
+        await until(marker.with_suffix(".begun").exists)
         tasks.cancel_scope.cancel()
     await until(marker.exists)
 
