@@ -302,6 +302,23 @@ async def test_a_fragment_with_nothing_in_it_is_not_believed(tmp_path: Path) -> 
         assert ["p"] == list(found.config.plugins)
 
 
+async def test_a_change_that_nobody_is_told_of_is_found_by_looking_again(tmp_path: Path) -> None:
+    """
+    As through another name of the file, in a folder that is not watched.
+    """
+    file, elsewhere = tmp_path / "watched" / "remora.toml", tmp_path / "not" / "watched.toml"
+    file.parent.mkdir()
+    elsewhere.parent.mkdir()
+    file.write_text(text(1))
+    os.link(file, elsewhere)
+
+    async with watching(file, rescan=0.5) as reports:
+        elsewhere.write_text(text(2))
+        assert 2 == instances(await reports.receive())  # perhaps by the look with which the watch begins
+        elsewhere.write_text(text(3))
+        assert 3 == instances(await reports.receive())
+
+
 async def test_fragments_of_a_directory_are_watched_together(tmp_path: Path) -> None:
     """
     New ones, changed ones, and those that are gone; the directory itself may be replaced.
