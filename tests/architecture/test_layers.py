@@ -38,7 +38,7 @@ LAYERS = {
     "tls": Layer("errors"),
     "policy": Layer("_lazy types errors values"),
     "security": Layer("errors"),
-    "protocols": Layer("types errors"),
+    "protocols": Layer("_lazy types errors"),
     "specs": Layer("types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
     "wire": Layer("_lazy _draft _plain types errors"),
