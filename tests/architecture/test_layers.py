@@ -108,16 +108,20 @@ LAYERS = {
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
     "_admission": Layer(f"{RECORDS} config _options _assembly"),
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
+    "_holding": Layer("errors _generation _route", "anyio"),
     "_fleet": Layer(
-        "config errors types io _assembly _drain _generation _no_meter _owner _requirements _supervisor", "anyio"
+        "config errors types io _assembly _drain _generation _holding _no_meter _requirements _supervisor", "anyio"
     ),
+    "_closing": Layer("config _assembly _fleet _generation _owner", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
-    "_departures": Layer("_assembly _instance _generation _fleet", "anyio"),
-    "_transition": Layer("config errors types reload _plan _generation _fleet _readiness _departures", "anyio"),
-    "_adoption": Layer("config errors types _instance _readiness _fleet", "anyio"),
+    "_departures": Layer("_assembly _closing _instance _generation _fleet", "anyio"),
+    "_transition": Layer(
+        "config errors types reload _closing _plan _generation _fleet _readiness _departures", "anyio"
+    ),
+    "_adoption": Layer("config errors types _closing _instance _readiness _fleet", "anyio"),
     "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),
-    "_resolution": Layer("_adoption _assembly _fleet _resolver _turns config types"),
+    "_resolution": Layer("_adoption _assembly _closing _fleet _resolver _turns config types"),
     "_discovery": Layer("_admission _watch config errors types", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_changes": Layer(
@@ -126,7 +130,7 @@ LAYERS = {
     ),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability policy _caller _changes _conduct"
-        " _discovery _events _exporting _fleet _follow _interception _metering _registry",
+        " _closing _discovery _events _exporting _fleet _follow _interception _metering _registry",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

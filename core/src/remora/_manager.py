@@ -14,6 +14,7 @@ import anyio
 
 from remora._caller import NO_OPTIONS, CallOptions
 from remora._changes import Changes
+from remora._closing import cut, end_all
 from remora._conduct import Conduct
 from remora._discovery import Discovery
 from remora._events import EventBus
@@ -179,7 +180,7 @@ class Manager:
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
-                await self._fleet.stop(_SHUTDOWN_DRAIN if exc_type is None else 0)
+                await end_all(self._fleet, _SHUTDOWN_DRAIN if exc_type is None else 0)
                 await self._metrics.exports.stop()
         finally:
             self._group.cancel_scope.cancel()
@@ -363,7 +364,7 @@ class Manager:
             message = f"a restart has let calls in again while {remaining} were still under way"
             raise DrainTimeout(message, plugin=name, remaining=remaining)
         if force:
-            await self._fleet.cut(plugged)
+            await cut(self._fleet, plugged)
         message = f"{remaining} calls were still under way after {timeout:g} s"
         counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
         raise DrainTimeout(message, plugin=name, **counts)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._closing import discard
 from remora._departures import Departures
 from remora._plan import is_resolved, plan_of
 from remora._readiness import are_ready, open_all
@@ -293,7 +294,7 @@ class Transition:
                 if name in self._touched:
                     group.start_soon(self._restore, self._touched[name])
                 elif name in self._drafts:
-                    group.start_soon(self._fleet.discard, self._drafts[name].new, _UNDONE)
+                    group.start_soon(discard, self._fleet, self._drafts[name].new, _UNDONE)
 
     async def _restore(self, draft: Generation) -> None:
         """
@@ -301,12 +302,12 @@ class Transition:
         """
         plugged, former = draft.plugged, self._former.plugins[draft.config.name]
         placed = {part.instance for part in plugged.parts}
-        await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
+        await discard(self._fleet, [part for part in draft.new if part.instance not in placed], _UNDONE)
         back = self._fleet.draft(former, self._former, plugged)
         is_alone = self._options.strategy == "recreate"  # what is new must be gone before what was old can come
         if is_alone:
             back.settle()
-            await self._fleet.discard(back.gone, _UNDONE)
+            await discard(self._fleet, back.gone, _UNDONE)
         with suppress(RemoraError):
             await self._ready(plugged, back.new)  # when it does not come up, its owner goes on trying
         if not is_alone:
@@ -321,7 +322,7 @@ class Transition:
         with anyio.move_on_after(_CLEANING, shield=True):
             for draft in self._drafts.values():
                 placed = set() if draft.is_first else {part.instance for part in draft.plugged.parts}
-                await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
+                await discard(self._fleet, [part for part in draft.new if part.instance not in placed], _UNDONE)
 
     def _report(self, *, applied: bool = False, rolled_back: bool = False) -> ReloadReport:
         return ReloadReport(
