@@ -112,7 +112,8 @@ LAYERS = {
     "_fleet": Layer(
         "config errors types io _assembly _drain _generation _holding _no_meter _requirements _supervisor", "anyio"
     ),
-    "_closing": Layer("config _assembly _fleet _generation _owner", "anyio"),
+    "_fleet_health": Layer("types _fleet", "anyio"),
+    "_closing": Layer("config errors _assembly _fleet _generation _owner", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
     "_departures": Layer("_assembly _closing _instance _generation _fleet", "anyio"),
@@ -130,7 +131,7 @@ LAYERS = {
     ),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability policy _caller _changes _conduct"
-        " _closing _discovery _events _exporting _fleet _follow _interception _metering _registry",
+        " _closing _discovery _events _exporting _fleet _fleet_health _follow _interception _metering _registry",
         "anyio",
     ),
     "sync": Layer("_manager _context client types errors", "anyio"),

@@ -12,11 +12,13 @@ import anyio
 
 from remora._owner import SHUT_DOWN, UNNEEDED
 from remora.config import start_order
+from remora.errors import DrainTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora._assembly import Part
+    from remora._drain import Tell
     from remora._fleet import Fleet
     from remora._generation import Plugged
 
@@ -89,3 +91,32 @@ async def discard(fleet: Fleet, parts: Iterable[Part], cause: str) -> None:
     for each in instances:
         each.stop()
     await fleet.entered().stop(instances, cause)
+
+
+async def drain(fleet: Fleet, name: str, timeout: float, tell: Tell, *, force: bool) -> None:
+    """
+    Refuse new calls of a plugin, and wait for those under way.
+
+    Args:
+        fleet: Where the plugin is.
+        name: Its name.
+        timeout: Seconds to wait.
+        tell: Called with how far it has come, each time that a call has ended.
+        force: Cancel what is still under way then, and close the plugin until it is opened again.
+
+    Raises:
+        DrainTimeout: Calls were still under way when the time was over, or when new ones were let in again.
+    """
+    plugged = fleet[name]
+    plugged.route.calls.drain()
+    remaining = await fleet.drains.run(plugged.route, None, timeout, tell, cause="it was asked for")
+    if not remaining:
+        return
+    if plugged.route.is_open:
+        message = f"a restart has let calls in again while {remaining} were still under way"
+        raise DrainTimeout(message, plugin=name, remaining=remaining)
+    if force:
+        await cut(fleet, plugged)
+    message = f"{remaining} calls were still under way after {timeout:g} s"
+    counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
+    raise DrainTimeout(message, plugin=name, **counts)
