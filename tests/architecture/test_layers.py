@@ -89,6 +89,7 @@ LAYERS = {
     "_meters": Layer("_built_in _call_meters _no_meter _instance _route metrics policy types"),
     "_metering": Layer("_built_in _conduct _events _fleet _meters config metrics"),
     "observability": Layer("_built_in _call_meters _meters _instance _route metrics policy types errors"),
+    "_change_of": Layer("_route", "anyio"),
     "_probing": Layer("_instance _plain _route _faults types errors", "anyio"),
     "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
@@ -96,29 +97,31 @@ LAYERS = {
     "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer(
-        "_interception _delivery _draft _fallback _instance _log_fields _plain _route _context policy types errors",
+        "_change_of _context _delivery _draft _fallback _instance _interception _log_fields _plain _route"
+        " policy types errors",
         "anyio",
     ),
     "_owner": Layer("_instance _plain _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_supervisor": Layer("_owner policy errors", "anyio"),
     "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
     "client": Layer("_caller _methods types errors"),
-    "_drain": Layer("_instance _route policy types", "anyio"),
+    "_drain": Layer("_change_of _instance _route policy types", "anyio"),
     "_requirements": Layer("config types"),
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
     "_admission": Layer(f"{RECORDS} config _options _assembly"),
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
-    "_holding": Layer("errors _generation _route", "anyio"),
+    "_holding": Layer("errors _change_of _generation", "anyio"),
     "_fleet": Layer(
         "config errors types io _assembly _drain _generation _holding _no_meter _requirements _supervisor", "anyio"
     ),
     "_fleet_health": Layer("types _fleet", "anyio"),
     "_closing": Layer("config errors _assembly _fleet _generation _owner", "anyio"),
     "_plan": Layer("config reload _assembly"),
-    "_readiness": Layer("errors types _assembly _instance _probing _generation _fleet _route", "anyio"),
+    "_readiness": Layer("errors types _assembly _change_of _instance _probing _generation _fleet _route", "anyio"),
     "_departures": Layer("_assembly _closing _instance _generation _fleet", "anyio"),
+    "_strategy": Layer("errors _assembly _departures _fleet _generation _readiness", "anyio"),
     "_transition": Layer(
-        "config errors types reload _closing _plan _generation _fleet _readiness _departures", "anyio"
+        "config errors types reload _closing _plan _generation _fleet _readiness _departures _strategy", "anyio"
     ),
     "_adoption": Layer("config errors types _closing _instance _readiness _fleet", "anyio"),
     "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
+from remora._change_of import change_of
 from remora.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from remora._fleet import Fleet
     from remora._generation import Plugged
-    from remora._route import Route
 
 
 class Holding:
@@ -60,7 +58,7 @@ class Holding:
             for part in plugged.parts:
                 if part.instance not in supervisor:
                     part.instance.error = Unavailable(f"it waits for {name!r}, which it requires", sent=False)
-            await _change_of(plugged.route, missing.route)
+            await change_of(plugged.route, missing.route)
         self._held.discard(plugged)
         if self._is_there(plugged):
             self._fleet.open(plugged, plugged.parts)
@@ -75,17 +73,3 @@ class Holding:
         required = [there for name in plugged.config.requires if (there := self._fleet.get(name)) is not None]
         been_up |= {each.config.name for each in required if each.route.is_up}
         return next((each for each in required if each.config.name not in been_up), None)
-
-
-async def _change_of(*routes: Route) -> None:
-    """
-    Wait until something has changed about one of several plugins.
-    """
-    changed = anyio.Event()
-    for route in routes:
-        route.wait(changed)
-    try:
-        await changed.wait()
-    finally:
-        for route in routes:
-            route.forget(changed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from remora._choice import Choice
 from remora._conduct import Conduct
-from remora._instance import Instance, State, Waiter
+from remora._instance import CUT, Instance, State, Waiter
 from remora._no_meter import NO_METER
 from remora._outage import outage, why_out
 from remora.errors import (
@@ -331,7 +331,7 @@ class Route:
 
     def _outage(self) -> RemoraError:
         if self.is_cut:
-            return Cancelled("it was still under way when the time for draining was over", sent=False)
+            return Cancelled(CUT, sent=False)
         if not self.instances:
             return Unavailable(self.unresolved, sent=False)
         return outage(self.instances, self.clock())
