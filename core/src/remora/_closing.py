@@ -68,11 +68,15 @@ async def end_all(fleet: Fleet, timeout: float) -> None:
     until = anyio.current_time() + timeout
     with anyio.move_on_after(timeout + CLOSING_TIME):
         for step in reversed(start_order(fleet.config.plugins)):
-            left = max(0.0, until - anyio.current_time())
-            async with anyio.create_task_group() as group:
-                for plugged in filter(None, map(fleet.get, step)):
-                    group.start_soon(end, fleet, plugged, left)
+            await _end_step(fleet, step, until)
         await fleet.entered().stop_all()
+
+
+async def _end_step(fleet: Fleet, names: Iterable[str], until: float) -> None:
+    left = max(0.0, until - anyio.current_time())
+    async with anyio.create_task_group() as group:
+        for plugged in filter(None, map(fleet.get, names)):
+            group.start_soon(end, fleet, plugged, left)
 
 
 async def cut(fleet: Fleet, plugged: Plugged) -> None:
