@@ -56,7 +56,7 @@ class HttpxEngine:
         self._pool = pool
         self._headers = connection_headers(address.authority, options.connection)
 
-    async def post(self, call: Call, /) -> Answer:
+    async def post(self, call: Call, /, *, target: str = "") -> Answer:
         """
         Send a call, and read the whole answer (see `Engine`).
         """
@@ -64,7 +64,7 @@ class HttpxEngine:
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
         headers = [*self._headers, *call_headers(call, remaining=remaining)]
-        url = self._address.origin + self._address.target(call.service, call.method)
+        url = self._address.origin + (target or self._address.target(call.service, call.method))
         with anyio.move_on_after(remaining):
             return await self._pool.exchange("POST", url, headers, call.payload, idempotent=call.idempotent)
         raise DeadlineExceeded("the time was over before the reply arrived")
