@@ -122,7 +122,9 @@ def test_explanation_names_the_options_of_the_transport(remora: Run, place: Path
     (place / "x.toml").write_text(f'[plugins.p]\nendpoint = "https://p"\n{options}\n')
     words = " ".join(remora("explain", "x.toml", "p").out.split())
 
-    assert "options: The transport is told: follow_redirects = true, max_redirects = 3, server_name. (x.toml:3)" in words
+    assert (
+        "options: The transport is told: follow_redirects = true, max_redirects = 3, server_name. (x.toml:3)" in words
+    )
 
 
 def test_explanation_is_json_for_programs(remora: Run, place: Path) -> None:
