@@ -40,8 +40,7 @@ class Options:
         slow_timeout: When serving: in which time a request must have arrived, and a response must be taken.
         origins: When serving: the web pages that may call, such as `https://example.com`, or `*`. A browser lets every
             page send requests to what listens on its machine, so calls of other pages are refused.
-        peer_uid: The user whose process may listen at a Unix socket; by default this process's own, or root. The engine
-            `httpx` looks at it when it opens the channel only.
+        peer_uid: The user whose process may listen at a Unix socket; by default this process's own, or root.
         server_name: The name that the server's certificate must carry, when it is not the endpoint's host.
         trust_env: Whether the proxy variables of the environment are obeyed.
         follow_redirects: Whether a redirect that keeps the request (307, 308; for the health page any) is followed
