@@ -10,7 +10,9 @@ into it.
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -20,7 +22,6 @@ from remora.io._loop import runs_on_trio
 from remora.wire import LARGE
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable, Sequence
 
     from remora.io._asyncio import Pump
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     """Says whether reading has to pause, and then what waits until it may go on."""
 
 _CHUNK = 256 * 1024
+_ON_ITS_WAY = 512 * 1024
 _of_thread = threading.local()
 
 
@@ -66,6 +68,7 @@ class SocketPipe:
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
+        _widen(connected)
         self._socket = connected
         self._buffer = _buffer()
         self._may_hold_more = False
@@ -183,6 +186,15 @@ class SocketPipe:
 
     def _failure(self) -> Exception:
         return anyio.BrokenResourceError() if self._is_open() else anyio.ClosedResourceError()
+
+
+def _widen(connected: socket.socket) -> None:
+    """
+    Let more be on its way than the system's own 200 KiB, which three large messages fill.
+    """
+    if connected.family == socket.AF_UNIX:
+        with suppress(OSError):  # less is allowed here
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_ITS_WAY)
 
 
 def _buffer() -> memoryview:
