@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from remora.config import read_credentials
 from remora.errors import CertificateRejected, ConfigError, WrongProtocol
 
 if TYPE_CHECKING:
@@ -323,8 +324,7 @@ def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
 def _check_readable(key: str, path: str) -> None:
     try:
         if path:
-            with open(path, "rb"):
-                pass
+            read_credentials(path)
     except OSError as error:
         raise ConfigError(f"{key} {path!r} cannot be read: {error.strerror}") from error
 
