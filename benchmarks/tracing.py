@@ -83,9 +83,8 @@ def _report(name: str, rounds: list[Round]) -> int:
     extra = [each.ours.cost - each.peer_cost for each in steady]
     print(f"us of CPU per call, traced:     {spread([each.ours.cost for each in steady], 2)}")
     print(f"us of CPU per call, not traced: {spread([each.peer_cost for each in steady], 2)}")
-    print(
-        f"{verdict(statistics.median(extra), PER_CALL)}: tracing adds {spread(extra, 2)} us to a call, target at most {PER_CALL:g}"
-    )
+    word = verdict(statistics.median(extra), PER_CALL)
+    print(f"{word}: tracing adds {spread(extra, 2)} us to a call, target at most {PER_CALL:g}")
     return 0
 
 

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from watchfiles import awatch
@@ -29,7 +29,7 @@ from remora._watch import content_of, watch_config
 from remora.config import LoadedConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from anyio.abc import TaskGroup, TaskStatus
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -82,13 +82,13 @@ async def measure(changes: int) -> dict[str, list[float]]:
 
 
 async def watched(
-    folder: Path, watch: Callable[..., Awaitable[None]], group: TaskGroup
+    folder: Path, watch: Callable[..., Coroutine[Any, Any, None]], group: TaskGroup
 ) -> tuple[Path, MemoryObjectReceiveStream[object]]:
     """
     A file of its own for each who watches, and the reports.
     """
     send, receive = anyio.create_memory_object_stream[object](99)
-    folder.mkdir()
+    os.mkdir(folder)
     file = folder / "remora.toml"
     put(file, 1)
     await group.start(watch, file, send)
