@@ -135,7 +135,7 @@ class Outbox:
         if not number:
             number = self._nameless = self._nameless - 1
         self._frames[number] = frame
-        self._size += size_of(frame)
+        self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
         if self._is_flushing:
             return
         if self._soon is None or self._rest or self._is_writing:
@@ -176,13 +176,16 @@ class Outbox:
         if self._size <= _BATCH:
             taken = list(self._frames.values())
             self._frames.clear()
+            self._size = 0
         else:
             taken = self._take_some()
-        self._size -= sum(map(size_of, taken))
         self._make_room()
         return _pieces(taken)
 
     def _take_some(self) -> list[Bytes]:
+        """
+        The first of the frames, and as many more as are written in one go.
+        """
         taken: list[Bytes] = []
         size = 0
         for number in list(self._frames):
@@ -191,6 +194,7 @@ class Outbox:
                 break
             taken.append(self._frames.pop(number))
             size += size_of(frame)
+        self._size -= size
         return taken
 
     def _make_room(self) -> None:
@@ -208,7 +212,19 @@ def size_of(frame: Bytes) -> int:
 
 def _pieces(frames: Sequence[Bytes]) -> Sequence[bytes]:
     """
-    The bytes of some frames in few pieces: what is large stands alone, what is small between it is put together.
+    The bytes of some frames in few pieces.
+    """
+    if not frames:
+        return ()
+    try:
+        return (b"".join(frames),)  # type: ignore[arg-type]
+    except TypeError:  # not all are whole
+        return _apart(frames)
+
+
+def _apart(frames: Sequence[Bytes]) -> Sequence[bytes]:
+    """
+    What is large stands alone, what is small between it is put together.
     """
     pieces: list[bytes] = []
     small: list[bytes] = []
@@ -220,7 +236,7 @@ def _pieces(frames: Sequence[Bytes]) -> Sequence[bytes]:
             pieces += b"".join((*small, head)), payload
             small = [tail]
     if small:
-        pieces.append(small[0] if len(small) == 1 else b"".join(small))
+        pieces.append(b"".join(small))
     return pieces
 
 

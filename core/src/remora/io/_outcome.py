@@ -34,14 +34,13 @@ def outcome(answer: bytes | tuple[bytes, bytes] | RemoraError, content_type: str
     Raises:
         RemoraError: There is none, or it is an error.
     """
-    if isinstance(answer, RemoraError):
-        raise answer
+    payload = b""
+    if not isinstance(answer, bytes):
+        if isinstance(answer, RemoraError):
+            raise answer
+        answer, payload = answer
     try:
-        if isinstance(answer, bytes):
-            reply = decode_response(answer, content_type)
-        else:
-            rest, payload = answer
-            reply = decode_response(rest, content_type, payload)
+        reply = decode_response(answer, content_type, payload)
     except ValueError as error:
         raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
     if isinstance(reply, RemoraError):

@@ -47,7 +47,6 @@ _RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
 _NANOSECONDS = 1_000_000_000
 _FOREVER = 1 << 32
 _REPLY_PAYLOAD_KEY = _REPLY_PAYLOAD << 3 | 2
-_PAYLOAD_FIRST = bytes((_REPLY_PAYLOAD_KEY,))
 _PAYLOAD_KEY, _TIMEOUT_KEY, _METADATA_KEY = _PAYLOAD << 3 | 2, _TIMEOUT << 3, _METADATA << 3 | 2
 _IDENTIFIER = encode_text(1, _REQUEST_ID)
 _IDENTIFIER_AND_KEY = _IDENTIFIER + b"\x12"
@@ -83,13 +82,14 @@ def _request_pieces(call: Call, now: float) -> tuple[bytes, ...]:
         timeout = _milliseconds(int(left * 1000))  # those repeat, and are cached
     else:
         timeout = _nanoseconds(left)
+    identifier = request_id.encode()
     return (
         _target(call.service, call.method),
         _payload_start(len(payload)),
         payload,
         timeout,
-        _format(call.content_type),
-        _identifier_start(len(request_id)) + request_id.encode() if request_id.isascii() else _identifier(request_id),
+        _labels(call.content_type, len(identifier)),
+        identifier,
         _entries(call.headers) if call.headers else b"",
     )
 
@@ -253,7 +253,7 @@ def decode_response(message: bytes, content_type: str, payload: bytes = b"") -> 
     """
     if payload and (told := _told(message)) is not None:
         return make_reply(payload, told or content_type or PROTOBUF, {})
-    if message[:1] == _PAYLOAD_FIRST and len(message) > 1:  # nearly always
+    if len(message) > 1 and message[0] == _REPLY_PAYLOAD_KEY:  # nearly always
         start = 2
         if (size := message[1]) >= 0x80:
             size, start = decode_varint(message, 1)
@@ -326,18 +326,15 @@ def _reply_start(size: int) -> bytes:
     return b"%c%b" % (_REPLY_PAYLOAD_KEY, encode_varint(size)) if size else b""
 
 
-@lru_cache(maxsize=128)
-def _identifier_start(size: int) -> bytes:
+@lru_cache(maxsize=1024)
+def _labels(content_type: str, size: int) -> bytes:
     """
-    What stands before an identifier of so many bytes; nothing before none.
+    The format, and what stands before an identifier of so many bytes; nothing before none.
     """
+    if not size:
+        return _format(content_type)
     entry = _IDENTIFIER_AND_KEY + encode_varint(size)
-    return b"%c%b%b" % (_METADATA_KEY, encode_varint(len(entry) + size), entry) if size else b""
-
-
-def _identifier(request_id: str) -> bytes:
-    value = request_id.encode()
-    return _identifier_start(len(value)) + value
+    return b"%b%c%b%b" % (_format(content_type), _METADATA_KEY, encode_varint(len(entry) + size), entry)
 
 
 def _entries(headers: Mapping[str, str]) -> bytes:
