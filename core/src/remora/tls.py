@@ -173,8 +173,7 @@ def client_context(files: CertificateFiles, *, verify: bool = True, server_name:
     """
 
     def load() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_CLIENT)
         if not verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -197,8 +196,7 @@ def server_context(files: CertificateFiles, *, alpn: Sequence[str] = ()) -> ssl.
         raise ConfigError("serving with TLS needs cert_file and key_file")
 
     def load() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_SERVER)
         files.load_into(context)
         if files.ca_file:
             context.verify_mode = ssl.CERT_REQUIRED
@@ -208,6 +206,14 @@ def server_context(files: CertificateFiles, *, alpn: Sequence[str] = ()) -> ssl.
         return context
 
     return _WatchingContext(Watched(files.paths, load))
+
+
+def _context(side: ssl._SSLMethod) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python leaves it to OpenSSL: version 3 grants a client none, 1.1 as many as it likes, and both do so to a server.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
 
 
 class _WatchingContext(ssl.SSLContext):
