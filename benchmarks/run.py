@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import ours, servers
-from benchmarks.pairs import BACKENDS, PAIRS, Pair
+from benchmarks.pairs import BACKENDS, CALLERS, PAIRS, SIZES, Pair
 from benchmarks.report import Result, write
 from benchmarks.rounds import Round, load, run_round
 
@@ -120,7 +120,8 @@ def _cells(pair: Pair, options: argparse.Namespace) -> list[Cell]:
         for backend in pair.backends
         for callers in pair.callers
         for size in pair.sizes
-        if backend in options.backend and (not options.quick or (callers < 256 and size == pair.sizes[0]))
+        if backend in options.backend and callers in options.callers and size in options.size
+        if not options.quick or (callers < 256 and size == pair.sizes[0])
     ]
 
 
@@ -129,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     families = list(dict.fromkeys(pair.family for pair in PAIRS))
     parser.add_argument("--only", action="append", choices=families, help="a family of pairs; may be repeated")
     parser.add_argument("--backend", nargs="+", default=BACKENDS, choices=BACKENDS, help="where ours runs")
+    parser.add_argument("--callers", nargs="+", type=int, default=CALLERS, choices=CALLERS, help="how many at once")
+    parser.add_argument("--size", nargs="+", type=int, default=SIZES, choices=SIZES, help="bytes of payload")
     parser.add_argument("--rounds", type=int, default=7, help="how often each pair is run")
     parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
     parser.add_argument("--quick", action="store_true", help="only small payloads, at most 32 callers")
