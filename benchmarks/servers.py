@@ -100,7 +100,7 @@ async def _http(_: str) -> None:
 
 
 async def _frames(path: str) -> None:
-    await asyncio.get_running_loop().create_unix_server(FrameEcho, path)
+    await asyncio.get_running_loop().create_unix_server(FrameEcho, path, backlog=512)
     _say(path)
     await _until_end_of_input()
 
