@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from remora_http._lines import readiness
+from remora_http._lines import landing, readiness
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class SocketLine:
         connected.setblocking(False)
         self.reader = reader
         self._socket = connected
+        self._landing = landing()
         self._is_readable = readiness(connected.fileno())
         self._error: RemoraError | None = None
 
@@ -117,11 +118,11 @@ class SocketLine:
     async def _receive(self) -> bool:
         await trio.lowlevel.wait_readable(self._socket)
         try:
-            data = self._socket.recv(_CHUNK)
+            size = self._socket.recv_into(self._landing)
         except BlockingIOError:
             return False
-        if data:
-            return self.reader.feed(data)
+        if size:
+            return self.reader.feed(self._landing[:size])
         self.reader.feed_eof()
         return True
 
