@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Connect = Callable[[Address, ssl.SSLContext | None, AnswerReader], Awaitable["Line"]]
 
 
+APART = 16 * 1024
+"""Bytes of a body from which on it is handed to the kernel beside its head, instead of being copied behind it."""
 _ROOM = 256 * 1024
 _of_thread = threading.local()
 
@@ -34,7 +36,7 @@ class Line(Protocol):
 
     reader: AnswerReader
 
-    async def exchange(self, request: bytes) -> None:
+    async def exchange(self, head: bytes, body: bytes) -> None:
         """
         Send a request, and return when the reader has the whole answer.
 
