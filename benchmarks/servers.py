@@ -94,7 +94,7 @@ class FrameEcho(asyncio.Protocol):
 
 
 async def _http(_: str) -> None:
-    server = await asyncio.get_running_loop().create_server(HttpEcho, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(HttpEcho, "127.0.0.1", 0, backlog=512)
     _say(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     await _until_end_of_input()
 

@@ -7,10 +7,12 @@ A stream would cost several times as much for each exchange.
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
-from remora_http._lines import readiness
+from remora_http._lines import APART, landing, readiness
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     return line
 
 
-class ProtocolLine(asyncio.Protocol):
+class ProtocolLine(asyncio.BufferedProtocol):
     """
     A line that the event loop hands its bytes to.
     """
@@ -48,18 +50,19 @@ class ProtocolLine(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnswerReader) -> None:
         self.reader = reader
         self._loop = loop
+        self._landing = landing()
         self._is_open = False
         self._waiter: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
 
-    async def exchange(self, request: bytes) -> None:
+    async def exchange(self, head: bytes, body: bytes) -> None:
         """
         Send a request, and return when the reader has the whole answer.
         """
         if not self._is_open:
             raise self._error or ConnectionError("it was closed")
         self._waiter = waiter = self._loop.create_future()
-        self._transport.write(request)
+        self._write(head, body)
         try:
             await waiter
         finally:
@@ -87,15 +90,21 @@ class ProtocolLine(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._is_readable = readiness(transport.get_extra_info("socket").fileno())
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self._is_readable = readiness(self._descriptor)
+        is_bare = transport.get_extra_info("ssl_object") is None
+        self._apart = APART if is_bare and hasattr(os, "writev") else math.inf
         self._is_open = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._landing
+
+    def buffer_updated(self, nbytes: int) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
             return self.close()  # nobody has asked for anything
         try:
-            if self.reader.feed(data):
+            if self.reader.feed(self._landing[:nbytes]):
                 waiter.set_result(None)
         except RemoraError as error:
             self.end(error)
@@ -114,6 +123,19 @@ class ProtocolLine(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._is_open = False
         self._fail(error or ConnectionError("it was closed"))
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        if len(body) < self._apart or self._transport.get_write_buffer_size():
+            return self._transport.write(head + body)
+        try:
+            sent = os.writev(self._descriptor, (head, body))
+        except OSError:  # the transport will meet with the same, and knows what to do
+            sent = 0
+        if sent < len(head):
+            self._transport.write(head[sent:] + body)
+        elif sent < len(head) + len(body):
+            self._transport.write(memoryview(body)[sent - len(head) :])
+        return None
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error
