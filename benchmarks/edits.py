@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from benchmarks.reload import WORKERS, Books, Edits, musts_of, work
+from benchmarks.reload import Books, Edits, at_work, musts_of
 from benchmarks.soak import until_ready, usage
-from benchmarks.soak_plugin import Done
+from benchmarks.soak_chaos import serving
 from remora import Manager, ReloadOptions, RemoraError
 
 if TYPE_CHECKING:
@@ -177,24 +177,15 @@ async def run(seconds: float, backend: str, *, seed: int, folder: Path) -> dict[
     file.parent.mkdir()
     operator = Operator(file, edits, rng)
     operator.put(operator.text())
-    for server in edits.servers:
-        server.start()
     options = ReloadOptions(strategy=rng.choice(["graceful", "rolling"]), health_check_timeout=5, drain_timeout=5)
-    try:
+    with serving(edits.servers):
         async with Manager.from_file(file, watch=True, reload_options=options) as manager:
             await until_ready(manager)
-            async with anyio.create_task_group() as tasks:
-                is_over = anyio.Event()
-                for name in NAMES * WORKERS:
-                    tasks.start_soon(work, manager.plugin(name, int, Done, method="add"), books, is_over)
+            async with at_work(manager, NAMES, books):
                 with anyio.move_on_after(seconds):
                     await keep_editing(manager, operator, books, rng)
                 operator.put(operator.text())
                 await until_in_force(manager, file)
-                is_over.set()
-    finally:
-        for server in edits.servers:
-            server.stop()
     await anyio.sleep(0.3)  # asyncio closes its transports in a later turn of the loop
     return report(books, operator, folder / "log", before, usage(), seed=seed)
 

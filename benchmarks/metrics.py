@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from benchmarks import overhead
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of
+from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
 from remora import Manager, MetricsRegistry, Reply
 
 if TYPE_CHECKING:
@@ -107,13 +107,9 @@ def _report(rounds: list[Round], recorded: dict[str, float], *, check: bool) -> 
     for name, cost in recorded.items():
         print(f"us per recording, {name + ':':<18} {cost:.3f}")
     cost, slowest = statistics.median(extra), max(recorded.values())
-    print(f"{_verdict(cost, PER_CALL)}: counting adds {cost:.2f} us to a call, target at most {PER_CALL:g}")
-    print(f"{_verdict(slowest, PER_RECORDING)}: {slowest:.3f} us a recording, target at most {PER_RECORDING:g}")
+    print(f"{verdict(cost, PER_CALL)}: counting adds {cost:.2f} us to a call, target at most {PER_CALL:g}")
+    print(f"{verdict(slowest, PER_RECORDING)}: {slowest:.3f} us a recording, target at most {PER_RECORDING:g}")
     return 1 if check and (cost > PER_CALL * SLACK or slowest > PER_RECORDING * SLACK) else 0
-
-
-def _verdict(found: float, target: float) -> str:
-    return "met" if found <= target else "MISSED"
 
 
 if __name__ == "__main__":

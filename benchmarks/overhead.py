@@ -24,7 +24,7 @@ from aiolimiter import AsyncLimiter
 from purgatory import AsyncCircuitBreakerFactory
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of
+from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
 from remora import Call, HealthStatus, Manager, Reply, Status, TransportSpec, hookimpl
 from remora._draft import make_call
 
@@ -185,14 +185,10 @@ def _report(pipeline: list[Round], fail_after: list[Round], *, check: bool) -> i
     print(f"us of CPU per call, fail_after:  {spread([each.ours.cost for each in fail_after], 1)}")
     print(f"pipeline / hand-wired, CPU:      {spread([each.ratio for each in steady], 3)}")
     print(f"pipeline / hand-wired, wall:     {spread([each.wall_ratio for each in steady], 3)}")
-    print(f"{_verdict(ratio, RATIO)}: ratio {ratio:.3f}, target at most {RATIO}")
-    print(f"{_verdict(cost, MICROSECONDS)}: {cost:.1f} us of CPU per call, target at most {MICROSECONDS:g}")
+    print(f"{verdict(ratio, RATIO)}: ratio {ratio:.3f}, target at most {RATIO}")
+    print(f"{verdict(cost, MICROSECONDS)}: {cost:.1f} us of CPU per call, target at most {MICROSECONDS:g}")
     missed = ratio > RATIO * SLACK or cost > MICROSECONDS * SLACK
     return 1 if check and missed else 0
-
-
-def _verdict(found: float, target: float) -> str:
-    return "met" if found <= target else "MISSED"
 
 
 if __name__ == "__main__":

@@ -18,17 +18,21 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from benchmarks.soak import until_ready, usage
-from benchmarks.soak_chaos import Server, free_port
+from benchmarks.soak_chaos import Server, free_port, serving
 from benchmarks.soak_plugin import Done
 from remora import Manager, Plugin, ReloadOptions, ReloadReport, RemoraError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
 
 WORKERS = 3
 """Callers per plugin."""
@@ -143,26 +147,30 @@ async def run(reloads: int, backend: str, *, seed: int, folder: Path, strategy: 
     """
     rng, books = random.Random(seed), Books()
     edits, before = Edits(folder, backend, rng), usage()
-    for server in edits.servers:
-        server.start()
-    try:
-        config = {"log_level": "error", "plugins": edits.tables}
+    config = {"log_level": "error", "plugins": edits.tables}
+    with serving(edits.servers):
         async with Manager(config, rng=random.Random(seed)) as manager:
             await until_ready(manager)
-            async with anyio.create_task_group() as tasks:
-                is_over = anyio.Event()
-                for name in list(edits.tables):
-                    for _ in range(WORKERS):
-                        tasks.start_soon(work, manager.plugin(name, int, Done, method="add"), books, is_over)
+            async with at_work(manager, list(edits.tables), books):
                 for number in range(1, reloads + 1):
                     await edit(manager, edits, books, ReloadOptions(strategy=strategy), is_good=number % BROKEN > 0)
-                is_over.set()
-    finally:
-        for server in edits.servers:
-            server.stop()
     await anyio.sleep(0.2)  # asyncio closes its transports in a later turn of the loop
     gc.collect()
     return report(books, folder / "log", before, usage(), seed=seed)
+
+
+@asynccontextmanager
+async def at_work(manager: Manager, names: Iterable[str], books: Books) -> AsyncIterator[None]:
+    """
+    Callers of plugins, for as long as the context lasts.
+    """
+    async with anyio.create_task_group() as tasks:
+        is_over = anyio.Event()
+        for name in names:
+            for _ in range(WORKERS):
+                tasks.start_soon(work, manager.plugin(name, int, Done, method="add"), books, is_over)
+        yield
+        is_over.set()
 
 
 async def edit(manager: Manager, edits: Edits, books: Books, options: ReloadOptions, *, is_good: bool) -> None:

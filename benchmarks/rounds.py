@@ -181,6 +181,13 @@ def spread(numbers: Sequence[float], digits: int) -> str:
     return f"{statistics.median(numbers):.{digits}f} ({min(numbers):.{digits}f} to {max(numbers):.{digits}f})"
 
 
+def verdict(found: float, target: float) -> str:
+    """
+    Whether a figure is as low as it should be, in a word.
+    """
+    return "met" if found <= target else "MISSED"
+
+
 def environment(*names: str) -> str:
     """
     What the figures depend on: Python, the machine, and the versions of some distributions.

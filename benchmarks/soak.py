@@ -27,7 +27,7 @@ from typing import Any
 
 import anyio
 
-from benchmarks.soak_chaos import Chaos, Server, free_port
+from benchmarks.soak_chaos import Chaos, Server, free_port, serving
 from benchmarks.soak_plugin import Done
 from remora import Manager, Plugin, RemoraError
 
@@ -86,9 +86,7 @@ async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: 
     rng, books = random.Random(seed), Books()
     config, servers = configuration(folder, backend)
     before = usage()
-    for server in servers.values():
-        server.start()
-    try:
+    with serving(servers.values()):
         async with Manager(config, rng=random.Random(seed)) as manager:
             chaos = Chaos(manager, servers, rng=rng)
             await until_ready(manager)
@@ -98,9 +96,6 @@ async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: 
                 tasks.start_soon(watch, books)
                 await load(manager, list(config["plugins"]), books, chaos, seconds)
                 tasks.cancel_scope.cancel()
-    finally:
-        for server in servers.values():
-            server.stop()
     await anyio.sleep(0.2)  # asyncio closes its transports in a later turn of the loop
     gc.collect()  # what an error of a connection that was never made still holds
     return report(books, chaos, folder / "log", before, usage(), seed=seed)
@@ -112,11 +107,15 @@ async def until_ready(manager: Manager) -> None:
     """
     with anyio.fail_after(30):
         for name in manager.list_plugins():
-            while True:
-                with suppress(RemoraError):
-                    await manager.plugin(name, int, Done, method="look").execute(0)
-                    break
-                await anyio.sleep(0.1)
+            await _until_answered(manager.plugin(name, int, Done, method="look"))
+
+
+async def _until_answered(plugin: Plugin[int, Done]) -> None:
+    while True:
+        with suppress(RemoraError):
+            await plugin.execute(0)
+            return
+        await anyio.sleep(0.1)
 
 
 async def load(manager: Manager, names: list[str], books: Books, chaos: Chaos, seconds: float) -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from remora import RemoraError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Collection, Iterator
 
     from benchmarks.soak_plugin import Done
     from remora import Manager, Plugin
@@ -57,6 +58,20 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+@contextmanager
+def serving(servers: Collection[Server]) -> Iterator[None]:
+    """
+    Servers, for as long as the context lasts.
+    """
+    for server in servers:
+        server.start()
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.stop()
 
 
 def free_port() -> int:

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from benchmarks.metrics import calls
-from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of
+from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of, verdict
 from remora_otel import _tracers
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _report(name: str, rounds: list[Round]) -> int:
     extra = [each.ours.cost - each.peer_cost for each in steady]
     print(f"us of CPU per call, traced:     {spread([each.ours.cost for each in steady], 2)}")
     print(f"us of CPU per call, not traced: {spread([each.peer_cost for each in steady], 2)}")
-    verdict = "met" if statistics.median(extra) <= PER_CALL else "MISSED"
-    print(f"{verdict}: tracing adds {spread(extra, 2)} us to a call, target at most {PER_CALL:g}")
+    word = verdict(statistics.median(extra), PER_CALL)
+    print(f"{word}: tracing adds {spread(extra, 2)} us to a call, target at most {PER_CALL:g}")
     return 0
 
 

@@ -16,9 +16,10 @@ import statistics
 import sys
 import tempfile
 from functools import partial
+from itertools import product
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from watchfiles import awatch
@@ -28,7 +29,9 @@ from remora._watch import content_of, watch_config
 from remora.config import LoadedConfig
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskStatus
+    from collections.abc import Callable, Coroutine
+
+    from anyio.abc import TaskGroup, TaskStatus
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from remora import ConfigError
@@ -69,20 +72,27 @@ async def measure(changes: int) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = {"remora": [], "watchfiles": []}
     with tempfile.TemporaryDirectory() as folder:
         async with anyio.create_task_group() as group:
-            places = {}
-            for name, watch in (("remora", ours), ("watchfiles", bare)):
-                send, receive = anyio.create_memory_object_stream[object](99)
-                (Path(folder) / name).mkdir()
-                file = Path(folder) / name / "remora.toml"
-                put(file, 1)
-                await group.start(watch, file, send)
-                places[name] = file, receive
+            places = {"remora": await watched(Path(folder, "ours"), ours, group)}
+            places["watchfiles"] = await watched(Path(folder, "bare"), bare, group)
             await anyio.sleep(0.5)  # a bare watch does not say when it has begun
-            for number in range(2, changes + 2):
-                for name, (file, receive) in places.items():
-                    taken[name].append(await change(file, receive, number))
+            for number, (name, place) in product(range(2, changes + 2), places.items()):
+                taken[name].append(await change(*place, number))
             group.cancel_scope.cancel()
     return taken
+
+
+async def watched(
+    folder: Path, watch: Callable[..., Coroutine[Any, Any, None]], group: TaskGroup
+) -> tuple[Path, MemoryObjectReceiveStream[object]]:
+    """
+    A file of its own for each who watches, and the reports.
+    """
+    send, receive = anyio.create_memory_object_stream[object](99)
+    os.mkdir(folder)
+    file = folder / "remora.toml"
+    put(file, 1)
+    await group.start(watch, file, send)
+    return file, receive
 
 
 async def change(file: Path, receive: MemoryObjectReceiveStream[object], number: int) -> float:

@@ -29,6 +29,7 @@ from remora.wire import (
     decode_request,
     decode_response,
     decode_status,
+    lift_from_request,
 )
 from remora_grpc._status import error_from_rpc
 from remora_http._answer_reader import AnswerReader
@@ -66,6 +67,9 @@ def messages(data: bytes) -> None:
         assert isinstance(decode_request(data, 0.0), Call)
     with suppress(ValueError):
         assert isinstance(decode_response(data, ""), Reply | RemoraError)
+    with suppress(ValueError):
+        rest, payload = lift_from_request(memoryview(data))
+        assert decode_request(rest, 0.0, payload) == decode_request(data, 0.0)
 
 
 def jsonl(data: bytes) -> None:

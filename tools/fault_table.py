@@ -62,11 +62,15 @@ def marked_tests() -> dict[int, list[str]]:
     """
     found = defaultdict[int, list[str]](list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                for number in _numbers(node):
-                    found[number].append(f"{path.relative_to(ROOT)}::{node.name}")
+        for number, name in _marks(ast.parse(path.read_text())):
+            found[number].append(f"{path.relative_to(ROOT)}::{name}")
     return found
+
+
+def _marks(module: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from ((number, node.name) for number in _numbers(node))
 
 
 def _numbers(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[int]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-LAZY = ["remora", "remora._structure", "remora.config", "remora.io", "remora.policy", "remora.wire"]
+LAZY = ["remora"]
+LAZY += [f"remora.{name}" for name in ("_structure", "config", "io", "policy", "protocols", "types", "wire")]
 
 
 @pytest.mark.parametrize("name", LAZY)

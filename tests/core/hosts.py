@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -25,6 +25,9 @@ from remora import (
 )
 from remora.protocols import Channel
 from remora.testing import MemoryTransport
+from remora.types import Event
+
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,31 @@ async def bench(
     async with serving(service, listen="memory:p", extensions=[transport.extension]):
         async with Manager(config, extensions=[transport.extension, *extensions]) as manager:
             yield Bench(manager, service, transport)
+
+
+class Named:
+    """
+    A service that says who it is.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def who(self, request: Text) -> Text:
+        """
+        The name.
+        """
+        return Text(self._name)
+
+
+async def next_of(events: AsyncIterator[Event], kind: type[E]) -> E:
+    """
+    The next event of a kind.
+    """
+    async for event in events:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError("the manager has ended")
 
 
 class PlainChannel:

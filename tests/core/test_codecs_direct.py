@@ -8,7 +8,7 @@ import json
 import math
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from typing import Any, ClassVar
 
 import attrs
@@ -16,8 +16,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from remora._structure import DirectFunctions, Refused, make_direct_reader, make_direct_writer
-from remora.codecs import JsonCodec, RecordConverter
+from remora._structure import Refused, Shortcuts, make_direct_reader, make_direct_writer
+from remora.codecs import JsonCodec, RecordConverter, _parsed
 
 pytest.importorskip("msgspec")
 
@@ -238,7 +238,7 @@ def _check_reading(type_: Any, text: bytes) -> None:
 
 
 def _converted(text: bytes, type_: Any) -> object:
-    return _CONVERTER.structure(_CODEC._parse(text), type_)
+    return _CONVERTER.structure(_parsed(text), type_)
 
 
 @given(_right, st.sampled_from("abcdefghijk"), _values | st.sampled_from([b"x", {1}, Inner(2), (Inner(), 1), [1e16]]))
@@ -306,35 +306,59 @@ def test_type_of_which_msgspec_would_make_something_else_goes_another_way(type_:
     A constructor, a setter or a descriptor of its own; what is not simple anyway.
     """
     for make in (make_direct_reader, make_direct_writer):
-        assert DirectFunctions(make)._made(type_) is None
+        assert _no_function is Shortcuts(lambda _: _no_function, make)._found(type_)
+
+
+@pytest.mark.parametrize("name", ["self", "cls", "value", "v1", "hold", "_a", "type", "é"])
+def test_field_may_have_any_name(name: str) -> None:
+    """
+    Also one that the function has for something of its own.
+    """
+    cls = make_dataclass("Named", [(name, int), ("v0", str)])
+    cls.__module__ = __name__
+
+    assert f'{{"{name}":1,"v0":"x"}}'.encode() == make_direct_writer(cls)(cls(1, "x"))
+
+
+def test_field_that_has_a_name_of_pythons_goes_another_way() -> None:
+    """
+    What holds the values has such names of its own.
+    """
+    cls = make_dataclass("Named", [("__struct_fields__", int)])
+    cls.__module__ = __name__
+
+    with pytest.raises(Refused):
+        make_direct_writer(cls)
 
 
 def test_type_goes_this_way_once_it_has_been_used_for_a_while() -> None:
     """
     A plugin that is asked a few times does not load msgspec.
     """
-    functions = DirectFunctions(make_direct_reader)
+    functions = Shortcuts(lambda _: _no_function, make_direct_reader)
 
-    assert [False] * 7 + [True] * 3 == [functions[Inner] is not None for _ in range(10)]
-    assert {None} == {functions[Attrs] for _ in range(10)}
+    assert [False] * 7 + [True] * 3 == [functions[Inner] is not _no_function for _ in range(10)]
+    assert {_no_function} == {functions[Attrs] for _ in range(10)}
 
 
 def test_without_msgspec_no_type_goes_this_way() -> None:
     """
-    Nor is it counted.
+    It has the short one from the first time on.
     """
-    functions = DirectFunctions(make_direct_reader, needs="no_such_package")
+    functions = Shortcuts(lambda _: _no_function, make_direct_reader, needs="no_such_package")
 
-    assert {None} == {functions[Inner] for _ in range(10)}
+    assert _no_function is functions[Inner]
+    assert {Inner: _no_function} == functions
 
 
-def test_classes_that_are_made_all_the_time_do_not_pile_up() -> None:
+@pytest.mark.parametrize("uses", [1, 8])
+def test_classes_that_are_made_all_the_time_do_not_pile_up(uses: int) -> None:
     """
-    The functions of the last thousand are kept.
+    The functions of the last thousand are kept, be they used often or not.
     """
-    functions = DirectFunctions(lambda _: _nothing, needs="json")
+    functions = Shortcuts(lambda _: None, lambda _: _no_function, needs="json")
     for number in range(1500):
-        for _ in range(8):
+        for _ in range(uses):
             functions[number]
 
     assert len(functions) <= 1024
@@ -354,5 +378,5 @@ def test_codec_gives_the_same_before_and_after(cls: type) -> None:
     assert [record] * 20 == records
 
 
-def _nothing(value: Any) -> Any:
+def _no_function(value: Any) -> Any:
     return value

@@ -20,8 +20,7 @@ from remora import ConfigError, ExecutableRefused, Manager, PluginNotFound, serv
 from remora.config import DiscoveryConfig, discover, load_config, manifests, structure_config
 from remora.testing import MemoryTransport
 from remora.types import ManifestRejected, PluginsDiscovered, ReloadApplied
-from tests.core.hosts import Observer, Text
-from tests.core.test_manager_watch import Named, next_of
+from tests.core.hosts import Named, Observer, Text, next_of
 
 pytestmark = pytest.mark.anyio
 

@@ -6,43 +6,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
 
 from remora import Manager, serving
-from remora.types import ConfigRejected, Event, ReloadApplied
+from remora.types import ConfigRejected, ReloadApplied
+from tests.core.hosts import Named, Text, next_of
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class Text:
-    text: str
-
-
-class Named:
-    """
-    Says who it is.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    async def who(self, request: Text) -> Text:
-        return Text(self._name)
-
-
-async def next_of(events: AsyncIterator[Event], kind: type[Event]) -> Event:
-    """
-    The next event of a kind.
-    """
-    async for event in events:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError("the manager has ended")
 
 
 @asynccontextmanager

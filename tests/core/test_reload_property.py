@@ -222,7 +222,7 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
                 if plugged.config.name not in stale
             ],
             "meter": type(plugged.route.meter),
-            "route": (plugged.route._is_flat, _filling(plugged.route.bucket)),
+            "route": (plugged.route._choice._is_flat, _filling(plugged.route.bucket)),
             "calls": (plugged.route.calls.state, plugged.route.is_closed, plugged.route.is_cut),
             "balancer": plugged.route.balancing and plugged.route.balancing._name,
             "retry": (plugged.caller.pipeline._retry._retries, plugged.caller.pipeline._hash_header),

@@ -29,23 +29,25 @@ from tests.transports.tls import Authority
 pytestmark = pytest.mark.anyio
 
 ENGINES = pytest.mark.parametrize("engine", ["direct", "httpx"])
-"""Each of HTTP's engines meets the same peers."""
+"""Each of HTTP's engines meets the same peers, at ports and at Unix sockets."""
 
 SHORT = {"connection": {"request_timeout": 0.5}}
 
 
-def by(engine: str, place: str, **table: Any) -> dict[str, Any]:
+def by(engine: str, url: str, **table: Any) -> dict[str, Any]:
     """
     The table of a plugin that is called by one of HTTP's engines.
     """
-    return {"endpoint": f"http://{place}", "options": {"engine": engine}, **table}
+    return {"endpoint": url, "options": {"engine": engine}, **table}
 
 
 def reset(stream: SocketStream) -> None:
     """
-    Have the connection end with a reset when it is closed.
+    Have the connection end with a reset when it is closed, where there is such a thing.
     """
     raw = stream.extra(SocketAttribute.raw_socket)
+    if raw.family == socket.AF_UNIX:
+        return
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -61,7 +63,7 @@ async def until_it_ends() -> AsyncIterator[None]:
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("whole", [0, 30, 90], ids=["status", "headers", "body"])
 @ENGINES
-async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, tcp_peer, whole: int, engine: str) -> None:
+async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, http_peer, whole: int, engine: str) -> None:
     """
     Every byte is in time, but the reply is not.
     """
@@ -77,7 +79,7 @@ async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, tcp_peer
         return None
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, manager_of(slow=by(engine, place, **SHORT)) as manager:
+        async with http_peer(talk) as url, manager_of(slow=by(engine, url, **SHORT)) as manager:
             await anyio.wait_all_tasks_blocked()
             started = anyio.current_time()
             with pytest.raises(DeadlineExceeded):
@@ -132,7 +134,7 @@ async def test_a_socket_that_gives_one_byte_at_a_time_gives_a_whole_reply(anyio_
 
 @pytest.mark.fault(36, 37)
 @ENGINES
-async def test_an_answer_that_nobody_has_asked_for_is_no_answer(anyio_backend, tcp_peer, engine: Any) -> None:
+async def test_an_answer_that_nobody_has_asked_for_is_no_answer(anyio_backend, http_peer, engine: Any) -> None:
     """
     A connection on which something arrives while nobody waits is not used again.
     """
@@ -151,7 +153,7 @@ async def test_an_answer_that_nobody_has_asked_for_is_no_answer(anyio_backend, t
         return None
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, build(Options(engine=engine)).open(Endpoint(f"http://{place}")) as channel:
+        async with http_peer(talk) as url, build(Options(engine=engine)).open(Endpoint(url)) as channel:
             assert b'"1"' == (await channel.call(Call())).payload
             answered.set()
             await poisoned.wait()
@@ -163,7 +165,7 @@ async def test_an_answer_that_nobody_has_asked_for_is_no_answer(anyio_backend, t
 @pytest.mark.parametrize("is_reset", [True, False], ids=["RST", "FIN"])
 @ENGINES
 async def test_a_connection_that_breaks_in_a_body_is_not_used_again(
-    anyio_backend, tcp_peer, is_reset: bool, engine: Any
+    anyio_backend, http_peer, is_reset: bool, engine: Any
 ) -> None:
     """
     The next call has a new one, and its own reply.
@@ -182,7 +184,7 @@ async def test_a_connection_that_breaks_in_a_body_is_not_used_again(
         return None
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, build(Options(engine=engine)).open(Endpoint(f"http://{place}")) as channel:
+        async with http_peer(talk) as url, build(Options(engine=engine)).open(Endpoint(url)) as channel:
             with pytest.raises(ConnectionLost) as caught:
                 await channel.call(Call())
             assert caught.value.sent
@@ -191,7 +193,7 @@ async def test_a_connection_that_breaks_in_a_body_is_not_used_again(
 
 @pytest.mark.fault(31)
 @ENGINES
-async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend, tcp_peer, engine: str) -> None:
+async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend, http_peer, engine: str) -> None:
     """
     However much there is to send.
     """
@@ -202,7 +204,7 @@ async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend
         return await anyio.sleep_forever()
 
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, manager_of(deaf=by(engine, place, **SHORT)) as manager:
+        async with http_peer(talk) as url, manager_of(deaf=by(engine, url, **SHORT)) as manager:
             await anyio.wait_all_tasks_blocked()
             started = anyio.current_time()
             with pytest.raises(DeadlineExceeded):
@@ -214,7 +216,7 @@ async def test_a_server_that_does_not_read_is_left_at_the_deadline(anyio_backend
 
 @pytest.mark.fault(36)
 @ENGINES
-async def test_the_reply_to_a_call_that_timed_out_reaches_nobody(anyio_backend, tcp_peer, engine: str) -> None:
+async def test_the_reply_to_a_call_that_timed_out_reaches_nobody(anyio_backend, http_peer, engine: str) -> None:
     """
     Its connection is gone with it.
     """
@@ -233,7 +235,7 @@ async def test_the_reply_to_a_call_that_timed_out_reaches_nobody(anyio_backend, 
 
     table = {"connection": {"max_connections": 1, "request_timeout": 5}}
     with anyio.fail_after(10):
-        async with tcp_peer(talk) as place, manager_of(late=by(engine, place, **table)) as manager:
+        async with http_peer(talk) as url, manager_of(late=by(engine, url, **table)) as manager:
             with pytest.raises(DeadlineExceeded):
                 await ask(manager, "late", timeout=0.5)
             late.set()

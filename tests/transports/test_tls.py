@@ -5,8 +5,10 @@ TLS as every transport that encrypts has it: the same errors, the same care with
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -357,6 +359,51 @@ def test_contexts_begin_at_version_1_2(authority: Authority) -> None:
 
         assert wrapped.context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert wrapped.context.verify_mode == ssl.CERT_REQUIRED
+        assert wrapped.context.options & ssl.OP_NO_RENEGOTIATION
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize(
+    ("scheme", "ready", "refusal"),
+    [("https", b"---\n", b"no renegotiation"), ("grpcs", b"\x04\0\0\0\0\0", b"unexpected eof")],
+)
+async def test_a_client_that_asks_for_a_new_handshake_gets_none(
+    scheme: str, ready: bytes, refusal: bytes, authority: Authority
+) -> None:
+    """
+    Each would cost the server many times what it costs the client. Others are served as ever.
+    """
+    server = make(scheme, **authority.issue(HOST))
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            said = await renegotiate(listener.endpoint, ready)
+            answer = await ask(make(scheme, ca_file=authority.ca_file), listener.endpoint)
+
+    assert b"Secure Renegotiation IS supported" in said
+    assert refusal in said.partition(b"RENEGOTIATING")[2]
+    assert "" == answer
+
+
+async def renegotiate(endpoint: Endpoint, ready: bytes) -> bytes:
+    """
+    What OpenSSL's client says until the server hangs up, when it is told to ask for a new handshake.
+
+    Args:
+        endpoint: The server.
+        ready: What is seen of it once the first handshake is over, and gRPC has said hello.
+    """
+    place = endpoint.url.partition("//")[2]
+    command = ["openssl", "s_client", "-tls1_2", "-alpn", "h2,http/1.1", "-connect", place]
+    said, is_told = b"", False
+    async with await anyio.open_process(command, stderr=subprocess.STDOUT) as client:
+        assert client.stdout is not None
+        assert client.stdin is not None
+        async for chunk in client.stdout:
+            said += chunk
+            if not is_told and ready in said.partition(b"Verify return code")[2]:
+                is_told = True
+                await client.stdin.send(b"R\n")
+    return said
 
 
 @pytest.mark.parametrize(

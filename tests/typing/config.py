@@ -15,6 +15,7 @@ from remora.config import (
     discover,
     effective_values,
     load_config,
+    read_credentials,
     structure_config,
     trace_config,
 )
@@ -100,5 +101,6 @@ async def watch(path: str) -> None:
 
     known = content_of(path)
     content: bytes = read_content(path, most=1024)
-    print(content)
+    token: bytes = read_credentials(path, most=1024)
+    print(content, token)
     await FileWatch(content=lambda: content_of(path), folders=lambda: folders_of(path), changed=tell, known=known).run()

@@ -16,7 +16,7 @@ from remora.config import problems_of_order, problems_of_plugin, summary
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from remora._catalog import Catalog
     from remora.config import ManagerConfig, PluginConfig, SecurityConfig
@@ -73,19 +73,8 @@ def check_endpoints(catalog: Catalog, config: PluginConfig, *, security: Securit
 def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
-    checks: list[Callable[[], object]] = [
-        partial(_check_endpoint, catalog, config, endpoint, security) for endpoint in endpoints_of(config)
-    ]
-    if config.resolver.method:
-        checks.append(partial(_check_resolver, catalog, config))
-    if config.codec:
-        checks.append(partial(catalog.codec, config.codec))
-    if config.balancer:
-        checks.append(partial(catalog.balancer, config.balancer))
-    if config.auth != NO_AUTH:
-        checks.append(partial(authenticator_of, catalog, config))
     errors: dict[str, ConfigError] = {}
-    for check in checks:
+    for check in _checks(catalog, config, security):
         try:
             check()
         except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
@@ -95,6 +84,19 @@ def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig)
         except ConfigError as error:
             errors[error.message] = error
     return list(errors.values())
+
+
+def _checks(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> Iterator[Callable[[], object]]:
+    for endpoint in endpoints_of(config):
+        yield partial(_check_endpoint, catalog, config, endpoint, security)
+    if config.resolver.method:
+        yield partial(_check_resolver, catalog, config)
+    if config.codec:
+        yield partial(catalog.codec, config.codec)
+    if config.balancer:
+        yield partial(catalog.balancer, config.balancer)
+    if config.auth != NO_AUTH:
+        yield partial(authenticator_of, catalog, config)
 
 
 def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._closing import discard
 from remora._instance import State
 from remora._readiness import until_good
 from remora.errors import RemoraError, Unavailable
@@ -125,7 +126,7 @@ class Adoption:
         causes = "; ".join(f"{part.instance.name}: {part.instance.why_out()}" for part in draft.new)
         for part in draft.new:
             draft.plugged.exchange(None, part)
-        await self._fleet.discard(draft.new, "none of the new endpoints can be reached")
+        await discard(self._fleet, draft.new, "none of the new endpoints can be reached")
         raise Unavailable(f"none of the new endpoints can be reached: {causes}", sent=False)
 
 

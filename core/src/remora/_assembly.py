@@ -202,8 +202,7 @@ class _Bench:
         for recipe, transport in self._transports:
             if is_same(recipe, place.recipe):
                 return transport
-        spec = place.feature.spec
-        made: Transport = place.feature.build("transport", options_of(spec, self._config, self._lent.security))
+        made = _build(place.feature, self._config, self._lent.security)
         self._transports.append((place.recipe, made))
         return made
 
@@ -230,7 +229,18 @@ def transports(
     """
     for endpoint in endpoints_of(config):
         feature = catalog.transport(endpoint.scheme, config.transport)
-        yield endpoint, feature.spec.name, feature.build("transport", options_of(feature.spec, config, security))
+        yield endpoint, feature.spec.name, _build(feature, config, security)
+
+
+def _build(feature: Feature[TransportSpec[Any]], config: PluginConfig, security: SecurityConfig) -> Transport:
+    options = options_of(feature.spec, config, security)
+    try:
+        made: Transport = feature.build("transport", options)
+    except ExtensionError:
+        raise
+    except ConfigError as error:
+        raise ConfigError(f"plugins.{config.name}.options: {error.message}") from error
+    return made
 
 
 def endpoints_of(config: PluginConfig) -> list[Endpoint]:

@@ -175,38 +175,22 @@ class Catalog:
         Returns:
             What was added, each as "kind name".
         """
-        kinds: list[tuple[str, dict[str, list[Feature[Any]]], Sequence[Any]]] = [
-            ("transport", self.transports, transports),
-            ("codec", self.codecs, codecs),
-            ("balancer", self.balancers, balancers),
-            ("auth method", self.auth_methods, auth_methods),
-            ("interceptor", self.interceptors, interceptors),
-            ("exporter", self.exporters, exporters),
-            ("resolver", self.resolvers, resolvers),
-            ("command", self.commands, commands),
-        ]
-        for _, shelf, specs in kinds:
+        kinds: list[Sequence[Any]]
+        kinds = [transports, codecs, balancers, auth_methods, interceptors, exporters, resolvers, commands]
+        added: list[str] = []
+        for (kind, shelf), specs in zip(self._shelves(), kinds, strict=True):
             for spec in specs:
                 shelf[spec.name].append(Feature(spec, origin))
-        return [f"{kind} {spec.name}" for kind, _, specs in kinds for spec in specs]
+                added.append(f"{kind} {spec.name}")
+        return added
 
     def conflicts(self) -> list[ExtensionError]:
         """
         One error for every name that two extensions claim.
         """
-        shelves: list[tuple[str, dict[str, list[Feature[Any]]]]] = [
-            ("transport", self.transports),
-            ("codec", self.codecs),
-            ("balancer", self.balancers),
-            ("auth method", self.auth_methods),
-            ("interceptor", self.interceptors),
-            ("exporter", self.exporters),
-            ("resolver", self.resolvers),
-            ("command", self.commands),
-        ]
         return [
             _conflict(f"the {kind} {name!r}", claims)
-            for kind, shelf in shelves
+            for kind, shelf in self._shelves()
             for name, claims in shelf.items()
             if len(claims) > 1
         ]
@@ -307,9 +291,27 @@ class Catalog:
             raise _conflict(f"the {kind} {name!r}", claims)
         return claims[0]
 
+    def _shelves(self) -> list[tuple[str, dict[str, list[Feature[Any]]]]]:
+        """
+        The features by kind, each kind as messages call it.
+        """
+        return [
+            ("transport", self.transports),
+            ("codec", self.codecs),
+            ("balancer", self.balancers),
+            ("auth method", self.auth_methods),
+            ("interceptor", self.interceptors),
+            ("exporter", self.exporters),
+            ("resolver", self.resolvers),
+            ("command", self.commands),
+        ]
+
     def _missing(
         self, kind: str, name: str, shelf: Mapping[str, Sequence[Feature[Any]]], known: Sequence[str]
     ) -> NotInstalled:
+        """
+        The error for a name that nothing has: why, as far as that can be told, and what to do.
+        """
         from difflib import get_close_matches  # only messages need it
 
         meant = get_close_matches(name, [*known, *_extras()], n=1)
@@ -317,13 +319,9 @@ class Catalog:
         if not meant:  # one extra brings all features of the kind, beside those of the core
             brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
             words += [word for word in (f"{kind}s", kind.partition(" ")[0]) if word not in brought]
-        for word in words:
-            if word in self.broken:
-                return NotInstalled(f'{kind} "{name}" cannot be used: {self.broken[word]}')
-            if word in self.disabled:
-                return NotInstalled(f'{kind} "{name}" cannot be used: {self.disabled[word]} is in REMORA_DISABLE')
-        extra = next((word for word in words if word in _extras()), None)
-        if extra:
+        if absent := next(filter(None, map(self._absence, words)), ""):
+            return NotInstalled(f'{kind} "{name}" cannot be used: {absent}')
+        if extra := next((word for word in words if word in _extras()), ""):
             return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
@@ -332,6 +330,16 @@ class Catalog:
         return NotInstalled(
             f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}{absent}'
         )
+
+    def _absence(self, entry_point: str) -> str:
+        """
+        Why an extension that is installed has no say; empty when that is not so.
+        """
+        if entry_point in self.broken:
+            return str(self.broken[entry_point])
+        if entry_point in self.disabled:
+            return f"{self.disabled[entry_point]} is in REMORA_DISABLE"
+        return ""
 
 
 def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> ExtensionConflict:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._instance import State
+from remora._instance import CUT, State
 from remora._interception import nested_attempt
 from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
@@ -219,7 +219,7 @@ def _cut(error: RemoraError) -> Cancelled:
     """
     How a call ends that its instance had no time to finish; where it may be made twice, another instance has it.
     """
-    cut = Cancelled("it was still under way when the time for draining was over", sent=error.sent)
+    cut = Cancelled(CUT, sent=error.sent)
     cut.retryable = True
     cut.__cause__ = error
     return cut

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from remora._closing import end, retire
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
@@ -77,13 +79,13 @@ class Departures:
 
     async def _retire(self, plugged: Plugged, part: Part, until: float) -> None:
         timeout = max(0.0, until - anyio.current_time())
-        self.cancelled[plugged.config.name] += await self._fleet.retire(plugged, part, timeout)
+        self.cancelled[plugged.config.name] += await retire(self._fleet, plugged, part, timeout)
 
     async def _end(self, steps: Iterable[Iterable[Plugged]]) -> None:
-        async def end(plugged: Plugged) -> None:
-            self.cancelled[plugged.config.name] += await self._fleet.end(plugged, self._timeout)
+        async def leave(plugged: Plugged) -> None:
+            self.cancelled[plugged.config.name] += await end(self._fleet, plugged, self._timeout)
 
         for step in steps:
             async with anyio.create_task_group() as group:
                 for plugged in step:
-                    group.start_soon(end, plugged)
+                    group.start_soon(leave, plugged)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._change_of import change_of
 from remora.policy import DrainProgress
 from remora.types import DrainEnded, DrainProgressed
 
@@ -96,12 +97,7 @@ class _Drain:
         """
         self._say()
         while self.active and not self._is_lifted():
-            changed = anyio.Event()
-            self._route.wait(changed)
-            try:
-                await changed.wait()
-            finally:
-                self._route.forget(changed)
+            await change_of(self._route)
             if self.active != self._told:
                 self._say()
 

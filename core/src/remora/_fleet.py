@@ -1,7 +1,7 @@
 """
-The plugins of a manager: which are there, and how they are started and stopped.
+The plugins of a manager: which are there, and how they are opened.
 
-What lives here: the set, and its start and end. What must not: changing it while it runs (see `_transition`).
+What lives here: the set, and its start. What must not: its end (see `_closing`), and changing it (see `_transition`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,12 +17,12 @@ import anyio
 from remora._assembly import Surroundings
 from remora._drain import Drains
 from remora._generation import Generation
+from remora._holding import Holding
 from remora._no_meter import NO_METER
-from remora._owner import SHUT_DOWN, UNNEEDED
 from remora._requirements import Requirements
 from remora._supervisor import Supervisor
 from remora.config import start_order
-from remora.errors import ManagerClosed, PluginDisabled, PluginNotFound, Unavailable
+from remora.errors import ManagerClosed, PluginDisabled, PluginNotFound
 from remora.io import loop_clock
 from remora.types import DrainLifted
 
@@ -38,12 +39,8 @@ if TYPE_CHECKING:
     from remora._generation import Plugged
     from remora._instance import Instance
     from remora._meters import Meters
-    from remora._route import Route
     from remora.config import ManagerConfig, PluginConfig
     from remora.types import Call, Event, Reply
-
-CLOSING_TIME = 60.0
-"""Each owner has a limit of its own; this one is for owners that miss it."""
 
 
 class Fleet:
@@ -75,7 +72,7 @@ class Fleet:
         self._conduct = conduct
         self._rng = rng
         self._plugged: dict[str, Plugged] = {}
-        self._held: set[Plugged] = set()
+        self._holding = Holding(self)
         self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
         self._supervisor: Supervisor | None = None
         self._group: TaskGroup | None = None
@@ -178,7 +175,7 @@ class Fleet:
         Raises:
             ConfigError: One of them cannot be made.
         """
-        for name in self._in_order(self.config):
+        for name in chain.from_iterable(start_order(self.config.plugins)):
             plugged = self.draft(self.config.plugins[name], self.config).settle()
             self.put(plugged)
             if plugged.config.start == "lazy":
@@ -256,7 +253,7 @@ class Fleet:
             ManagerClosed: Nothing is started any more.
         """
         supervisor = self.running()
-        self._rouse_required(plugged)
+        self._holding.rouse_required(plugged)
         for part in parts:
             if self.meters is not None:
                 self.meters.show(plugged.route, part.instance)
@@ -267,38 +264,14 @@ class Fleet:
         Have a plugin opened once each that it requires has been up.
         """
         assert self._group is not None
-        if plugged not in self._held:
-            self._held.add(plugged)
-            self._group.start_soon(self._start_after, plugged)
+        self._holding.hold(plugged, self._group)
 
     def is_held(self, plugged: Plugged) -> bool:
         """
         Whether a plugin waits for those that it requires or for its first call, and is opened then with what it has at
         that time.
         """
-        return plugged in self._held or plugged.route.is_dormant
-
-    async def retire(self, plugged: Plugged, part: Part, timeout: float) -> int:
-        """
-        Close an instance once its calls have ended, or have had so many seconds to do so.
-
-        Returns:
-            How many had not.
-        """
-        supervisor, instance = self.entered(), part.instance
-        supervisor.retire(instance)
-        remaining = await self.drains.run(plugged.route, instance, timeout, cause=UNNEEDED)
-        if remaining:
-            instance.cut()
-        await supervisor.stop([instance], UNNEEDED)
-        return remaining
-
-    async def cut(self, plugged: Plugged) -> None:
-        """
-        End the calls of a plugin now, and close it until `reopen`.
-        """
-        plugged.route.cut()
-        await self.discard(plugged.parts, "its calls had no more time to end")
+        return plugged in self._holding or plugged.route.is_dormant
 
     def reopen(self, plugged: Plugged) -> None:
         """
@@ -315,33 +288,6 @@ class Fleet:
         self.open(plugged, cut)
         plugged.route.rouse()
 
-    async def end(self, plugged: Plugged, timeout: float) -> int:
-        """
-        Close a plugin once its calls have ended, or have had so many seconds to do so.
-
-        Returns:
-            How many had not.
-        """
-        plugged.route.calls.drain()
-        cause = SHUT_DOWN if self.is_closed else "the plugin is no longer configured"
-        remaining = await self.drains.run(plugged.route, None, timeout, cause=cause)
-        if remaining:
-            plugged.route.cut()
-        await self.discard(plugged.parts, cause)
-        plugged.route.changed()
-        if self.meters is not None:
-            self.meters.detach(plugged.route)
-        return remaining
-
-    async def discard(self, parts: Iterable[Part], cause: str) -> None:
-        """
-        Close instances at once, for a reason.
-        """
-        instances = [part.instance for part in parts]
-        for each in instances:
-            each.stop()
-        await self.entered().stop(instances, cause)
-
     def close(self) -> None:
         """
         Let no new calls in, and start nothing any more.
@@ -352,20 +298,6 @@ class Fleet:
         for plugged in self:
             plugged.route.is_closed = True
 
-    async def stop(self, timeout: float) -> None:
-        """
-        Close every plugin, each before those that it requires, once its calls have ended or the time is over.
-        """
-        until = anyio.current_time() + timeout
-        with anyio.move_on_after(timeout + CLOSING_TIME):
-            for step in reversed(start_order(self.config.plugins)):
-                left = max(0.0, until - anyio.current_time())
-                async with anyio.create_task_group() as group:
-                    for plugged in [self._plugged[name] for name in step if name in self._plugged]:
-                        group.start_soon(self.end, plugged, left)
-            if self._supervisor is not None:
-                await self._supervisor.stop_all()
-
     def hurry(self) -> None:
         """
         Wait for no call any more.
@@ -375,9 +307,6 @@ class Fleet:
 
     def _is_open(self, instance: Instance) -> bool:
         return self._supervisor is not None and instance in self._supervisor
-
-    def _in_order(self, config: ManagerConfig) -> list[str]:
-        return [name for step in start_order(config.plugins) for name in step]
 
     def _begin(self, plugged: Plugged) -> None:
         """
@@ -392,54 +321,9 @@ class Fleet:
         else:
             self.open(plugged, plugged.parts)
 
-    def _rouse_required(self, plugged: Plugged) -> None:
-        for name in plugged.config.requires:
-            if name in self._plugged:
-                self._plugged[name].route.rouse()
-
-    async def _start_after(self, plugged: Plugged) -> None:
-        """
-        Start a plugin once each that it requires has been up; reloads may change what that is.
-        """
-        if self._is_there(plugged):
-            self._rouse_required(plugged)
-        been_up: set[str] = set()
-        while self._is_there(plugged) and (missing := self._missing(plugged, been_up)) is not None:
-            for part in plugged.parts:
-                if part.instance not in self.entered():
-                    part.instance.error = Unavailable(f"it waits for {missing!r}, which it requires", sent=False)
-            await _change_of(plugged.route, self._plugged[missing].route)
-        self._held.discard(plugged)
-        if self._is_there(plugged):
-            self.open(plugged, plugged.parts)
-
-    def _is_there(self, plugged: Plugged) -> bool:
-        return not self.is_closed and self._plugged.get(plugged.config.name) is plugged
-
-    def _missing(self, plugged: Plugged, been_up: set[str]) -> str | None:
-        """
-        The first of those that a plugin requires that has not been up yet.
-        """
-        been_up |= {name for name in plugged.config.requires if name in self and self._plugged[name].route.is_up}
-        return next((name for name in plugged.config.requires if name in self and name not in been_up), None)
-
     async def _ask(self, name: str, call: Call) -> Reply:
         """
         Have another plugin answer a call, in the time that the call has left.
         """
         remaining = None if call.deadline is None else call.deadline - anyio.current_time()
         return await self.caller(name).pipeline(call, remaining)
-
-
-async def _change_of(*routes: Route) -> None:
-    """
-    Wait until something has changed about one of several plugins.
-    """
-    changed = anyio.Event()
-    for route in routes:
-        route.wait(changed)
-    try:
-        await changed.wait()
-    finally:
-        for route in routes:
-            route.forget(changed)

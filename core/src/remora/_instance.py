@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from remora.protocols import Channel
     from remora.types import Call, Endpoint, Reply
 
+CUT = "it was still under way when the time for draining was over"
+"""What is said of a call that is not waited for any more."""
+
 
 class Waiter(Protocol):
     """

@@ -14,22 +14,24 @@ import anyio
 
 from remora._caller import NO_OPTIONS, CallOptions
 from remora._changes import Changes
+from remora._closing import drain, end_all
 from remora._conduct import Conduct
 from remora._discovery import Discovery
 from remora._events import EventBus
 from remora._exporting import Exporting
 from remora._fleet import Fleet
+from remora._fleet_health import health_of, overall_health_of
 from remora._follow import Follower, follow
 from remora._interception import tracing_of
 from remora._metering import Metering
 from remora._registry import load_catalog
 from remora.client import Handle, Plugin, make_client, service_of
 from remora.config import ManagerConfig, structure_config, trace_config
-from remora.errors import ConfigError, DrainTimeout, ManagerClosed
+from remora.errors import ConfigError, ManagerClosed
 from remora.inspection import inspect
 from remora.observability import observe
 from remora.reload import ReloadOptions, ReloadReport
-from remora.types import HealthStatus, ManagerStarted, ManagerStopped, Status
+from remora.types import HealthStatus, ManagerStarted, ManagerStopped
 
 if TYPE_CHECKING:
     import os
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from remora._caller import Caller
     from remora._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
@@ -154,15 +155,7 @@ class Manager:
         await self._group.__aenter__()
         self._fleet.enter(self._group)
         try:
-            self._metrics.exports.start(self._group, self._conduct)
-            self._exporting.start(self._fleet.config)
-            self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog)
-            self._fleet.start()
-            self._changes.start(self._group)
-            if self._follower is not None:
-                options = self._changes.options
-                apply = partial(self._changes.reload, options=options, cause="its files have changed")
-                await self._group.start(partial(self._follower.run, apply, self._bus.publish))
+            await self._start(self._group)
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise
@@ -179,7 +172,7 @@ class Manager:
         self._group.cancel_scope.shield = True
         try:
             with anyio.CancelScope(shield=True):  # a cancelled owner cancels its siblings and this task
-                await self._fleet.stop(_SHUTDOWN_DRAIN if exc_type is None else 0)
+                await end_all(self._fleet, _SHUTDOWN_DRAIN if exc_type is None else 0)
                 await self._metrics.exports.stop()
         finally:
             self._group.cancel_scope.cancel()
@@ -353,20 +346,7 @@ class Manager:
                 says how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
-        plugged = self._fleet[name]
-        plugged.route.calls.drain()
-        tell = progress or _keep_to_oneself
-        remaining = await self._fleet.drains.run(plugged.route, None, timeout, tell, cause="it was asked for")
-        if not remaining:
-            return
-        if plugged.route.is_open:
-            message = f"a restart has let calls in again while {remaining} were still under way"
-            raise DrainTimeout(message, plugin=name, remaining=remaining)
-        if force:
-            await self._fleet.cut(plugged)
-        message = f"{remaining} calls were still under way after {timeout:g} s"
-        counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
-        raise DrainTimeout(message, plugin=name, **counts)
+        await drain(self._fleet, name, timeout, progress or _keep_to_oneself, force=force)
 
     def active_requests(self, name: str | None = None) -> int:
         """
@@ -395,28 +375,14 @@ class Manager:
         Raises:
             ManagerClosed: The manager has not been entered.
         """
-        self._fleet.entered()
-        found: dict[str, HealthStatus] = {}
-
-        async def ask(name: str, caller: Caller) -> None:
-            found[name] = await caller.health()
-
-        async with anyio.create_task_group() as group:
-            for plugged in self._fleet:
-                group.start_soon(ask, plugged.config.name, plugged.caller)
-        return {name: found[name] for name in self._fleet.names if name in found}
+        return await health_of(self._fleet)
 
     async def overall_health(self) -> HealthStatus:
         """
         One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
         names those that are not healthy. Those that wait for their first call speak neither for it nor against it.
         """
-        dormant = {plugged.config.name for plugged in self._fleet if plugged.route.is_dormant}
-        health = {name: status for name, status in (await self.health()).items() if name not in dormant}
-        ill = [f"{name} is {status.status}" for name, status in health.items() if status.status is not Status.HEALTHY]
-        are_all_out = all(status.status in (Status.UNHEALTHY, Status.OFFLINE) for status in health.values())
-        verdict = Status.HEALTHY if not ill else Status.UNHEALTHY if are_all_out else Status.DEGRADED
-        return HealthStatus(status=verdict, message="; ".join(ill) or "all plugins are healthy", last_check=time.time())
+        return await overall_health_of(self._fleet)
 
     async def info(self, name: str) -> PluginInfo:
         """
@@ -489,6 +455,16 @@ class Manager:
                     ...
         """
         return self._bus.subscribe()
+
+    async def _start(self, group: TaskGroup) -> None:
+        self._metrics.exports.start(group, self._conduct)
+        self._exporting.start(self._fleet.config)
+        self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog)
+        self._fleet.start()
+        self._changes.start(group)
+        if self._follower is not None:
+            apply = partial(self._changes.reload, options=self._changes.options, cause="its files have changed")
+            await group.start(partial(self._follower.run, apply, self._bus.publish))
 
     def _handle(self, name: str) -> Handle:
         self._fleet.caller(name)  # who asks for what is not there is told now

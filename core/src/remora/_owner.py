@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from anyio.abc import TaskGroup
+
     from remora._assembly import Part
     from remora._conduct import Conduct
     from remora._route import Route
@@ -173,20 +175,12 @@ class Owner:
         Returns:
             Why it ended; None when it was asked to.
         """
-        limit = self.instance.config.connection.connection_timeout + _SLACK
         outcome: list[RemoraError | None] = []
-        opened = anyio.Event()
         try:
             async with anyio.create_task_group() as group:
                 self._holding = group.cancel_scope
                 group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
-                async with self._turn:
-                    group.start_soon(self._open, opened, outcome)
-                    with anyio.move_on_after(limit) as waiting:
-                        await opened.wait()
-                if waiting.cancelled_caught:
-                    outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
-                    group.cancel_scope.cancel()
+                await self._begin(group, outcome)
         except ExceptionGroup as errors:  # a transport that is cancelled may fail as well
             outcome.append(self._explain(errors))
         except BaseExceptionGroup as group_of_both:
@@ -194,6 +188,20 @@ class Owner:
         finally:
             self._holding, self._is_open = None, False
         return outcome[0] if outcome else None
+
+    async def _begin(self, group: TaskGroup, outcome: list[RemoraError | None]) -> None:
+        """
+        Have the instance opened in its turn and in its time; what becomes of it is the outcome.
+        """
+        limit = self.instance.config.connection.connection_timeout + _SLACK
+        opened = anyio.Event()
+        async with self._turn:
+            group.start_soon(self._open, opened, outcome)
+            with anyio.move_on_after(limit):
+                await opened.wait()
+                return
+        outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
+        group.cancel_scope.cancel()
 
     async def _open(self, opened: anyio.Event, outcome: list[RemoraError | None]) -> None:
         """

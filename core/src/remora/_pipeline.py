@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import anyio
 from anyio.lowlevel import checkpoint
 
+from remora._change_of import change_of
 from remora._context import handled_call
 from remora._delivery import ABANDONED, Delivery, refuse
 from remora._draft import make_call
+from remora._instance import CUT
 from remora._interception import nested
 from remora._log_fields import of_call
 from remora._plain import printable
@@ -50,7 +52,6 @@ _NUMBERS: tuple[type, ...] = (float, int)  # a union would be made anew for each
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself after which another attempt would meet the same."""
-
 
 _ROUNDING = 1e-6
 """Seconds by which times that are the same may differ."""
@@ -165,8 +166,7 @@ class Pipeline:
             failure = error
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
-                words = printable(str(error), most=1000)  # a plugin's own, perhaps
-                _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
+                self._log_failure(call, error)
             await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
             if self._fallback is None:
                 raise
@@ -180,6 +180,10 @@ class Pipeline:
             self._fallback.remember(call, reply)
         return answer
 
+    def _log_failure(self, call: Call, error: RemoraError) -> None:
+        words = printable(str(error), most=1000)  # a plugin's own, perhaps
+        _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
+
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
             self._route.scopes.add(scope)
@@ -188,7 +192,7 @@ class Pipeline:
             finally:
                 self._route.scopes.discard(scope)
         if self._route.is_cut:
-            raise Cancelled("it was still under way when the time for draining was over")
+            raise Cancelled(CUT)
         raise DeadlineExceeded("no reply in time")
 
     async def _attempts(self, call: Call, now: float | None = None) -> Reply:
@@ -281,7 +285,7 @@ class Pipeline:
                 if wait > self._route.remaining(call) + _ROUNDING:  # a reload has lowered the rate
                     raise self._limited(wait)
                 with anyio.move_on_after(wait):
-                    await self._changed()
+                    await change_of(self._route)
         except BaseException:
             bucket.cancel(turn)
             raise
@@ -302,7 +306,7 @@ class Pipeline:
         """
         self._route.rouse()
         with anyio.move_on_after(self._route.remaining(call)):
-            await self._changed()
+            await change_of(self._route)
             return
         raise DeadlineExceeded(f"no instance became ready in time: {self._route.why_out()}", sent=False)
 
@@ -312,12 +316,4 @@ class Pipeline:
         """
         with anyio.move_on_after(seconds):
             while not self._route.is_cut:
-                await self._changed()
-
-    async def _changed(self) -> None:
-        changed = anyio.Event()
-        self._route.wait(changed)
-        try:
-            await changed.wait()
-        finally:
-            self._route.forget(changed)
+                await change_of(self._route)

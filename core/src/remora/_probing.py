@@ -16,6 +16,7 @@ from remora.types import HealthStatus
 if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._route import Route
+    from remora.protocols import Channel
 
 
 async def probe(route: Route, instance: Instance) -> None:
@@ -25,27 +26,37 @@ async def probe(route: Route, instance: Instance) -> None:
     channel = instance.channel
     if channel is None:
         return
-    timeout = instance.config.health_check.timeout
     started = anyio.current_time()
-    health: HealthStatus | None = None
-    cause = f"no answer within {timeout:g} s"
+    found = await _ask(channel, route, instance)
+    if instance.channel is not channel:  # what was found out is about the past
+        return
+    condition = instance.condition
+    if isinstance(found, HealthStatus):
+        instance.checked(anyio.current_time() - started)
+        change = condition.probed(found.status, found.message)
+    else:
+        instance.checked(None)
+        change = condition.probe_failed(found)
+    route.health_changed(instance, change)
+
+
+async def _ask(channel: Channel, route: Route, instance: Instance) -> HealthStatus | str:
+    """
+    What the instance says, or why it says nothing.
+    """
+    timeout = instance.config.health_check.timeout
     culprit, conduct = f"the transport of {instance.origin}", route.conduct.about(instance=instance.name)
     try:
         with anyio.move_on_after(timeout):
-            health = _checked(await channel.probe())
+            return _checked(await channel.probe())
     except RemoraError as error:
-        cause = shortened(error.message)
+        return shortened(error.message)
     except Exception as error:  # a transport may be a stranger's code
         conduct.failed(culprit, error)
-        cause = f"{culprit} failed with {told(innermost(error))}"
+        return f"{culprit} failed with {told(innermost(error))}"
     except BaseExceptionGroup as group:
         raise conduct.cancelled(culprit, group) from None
-    if instance.channel is not channel:  # what was found out is about the past
-        return
-    instance.checked(anyio.current_time() - started if health else None)
-    condition = instance.condition
-    change = condition.probed(health.status, health.message) if health else condition.probe_failed(cause)
-    route.health_changed(instance, change)
+    return f"no answer within {timeout:g} s"
 
 
 def _checked(health: object) -> HealthStatus:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._change_of import change_of
 from remora._instance import State
 from remora._probing import probe
 from remora.errors import ConfigError, ManagerClosed, RemoraError, Unavailable
@@ -93,12 +94,7 @@ async def _until_ready(route: Route, instance: Instance) -> None:
             raise ManagerClosed("it has been stopped")
         if isinstance(instance.error, ConfigError):  # trying again would not help
             raise instance.error
-        changed = anyio.Event()
-        route.wait(changed)
-        try:
-            await changed.wait()
-        finally:
-            route.forget(changed)
+        await change_of(route)
 
 
 def _is_ready(instance: Instance) -> bool:

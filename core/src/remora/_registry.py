@@ -151,20 +151,16 @@ class Registry:
         plugins = self._hooks or _hooks()
         self._hooks = None
         try:
-            plugins.register(module, name=origin.entry_point)
-            plugins.check_pending()
-            _check_synchronous(plugins.get_hookcallers(module) or ())
+            _hook_in(plugins, origin.entry_point, module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
             self.fatal.append(self._broken(origin, f"has a wrong hook: {_one_line(error)}", error))
             return
-        extension = Extension(origin)
-        self.extensions.append(extension)
         try:
-            extension.features = self._collect(origin, plugins)
+            features = self._collect(origin, plugins)
         except Exception as error:  # a stranger's hook may raise anything
-            self.extensions.remove(extension)
             self._broken(origin, f"failed to register its features: {told(error)}", error)
             return
+        self.extensions.append(Extension(origin, features=features))
         if not plugins.hook.remora_event.get_hookimpls():  # an observer's hooks go on being called
             plugins.unregister(module)
             self._hooks = plugins
@@ -241,8 +237,18 @@ def _passed_by(name: str) -> tuple[str, str]:
     return f"{name} (passed to the manager)", ""
 
 
-def _check_synchronous(hooks: Iterable[pluggy.HookCaller]) -> None:
-    for hook in hooks:
+def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> None:
+    """
+    Register an extension's hooks.
+
+    Raises:
+        PluginValidationError: One does not fit its specification, or has none.
+        ValueError: The module was registered before.
+        TypeError: One is a coroutine function.
+    """
+    plugins.register(module, name=name)
+    plugins.check_pending()
+    for hook in plugins.get_hookcallers(module) or ():
         if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
             raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from remora._adoption import Adoption
 from remora._assembly import endpoints_of
+from remora._closing import retire
 from remora._resolver import Watch
 from remora.config import is_same
 from remora.types import EndpointsChanged
@@ -138,7 +139,7 @@ class Resolution:
     def _drain(self, name: str, parts: Iterable[Part]) -> None:
         assert self._group is not None
         for part in parts:
-            self._group.start_soon(self._fleet.retire, self._fleet[name], part, _DRAIN)
+            self._group.start_soon(retire, self._fleet, self._fleet[name], part, _DRAIN)
 
     def _tell(self, name: str, before: Iterable[Endpoint], after: Iterable[Endpoint]) -> None:
         old, new = {each.url for each in before}, {each.url for each in after}

@@ -1,35 +1,33 @@
 """
-One configured plugin as the call path sees it: its instances, and which of them takes a call.
+One configured plugin as the call path sees it: its instances, and who gets in.
 
-What lives here: state, and the choice of an instance. What must not: I/O, waiting, tasks.
+What lives here: state. What must not: I/O, waiting, tasks; the choice of an instance (see `_choice`).
 """
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
+from remora._choice import Choice
 from remora._conduct import Conduct
-from remora._instance import Instance, State, Waiter
+from remora._instance import CUT, Instance, State, Waiter
 from remora._no_meter import NO_METER
+from remora._outage import outage, why_out
 from remora.errors import (
     Cancelled,
-    CircuitOpen,
-    ConfigError,
     DeadlineExceeded,
     Draining,
     InvalidRequest,
     ManagerClosed,
     RemoraError,
     Unavailable,
-    VersionMismatch,
 )
 from remora.policy import BreakerState, DrainCounter, DrainState, RetryBudget, RetryBudgetConfig, TokenBucket
 from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from remora._balancing import Balancing
     from remora._call_meters import PluginMeter
@@ -59,6 +57,7 @@ class Route:
         is_cut: Whether the calls under way are not waited for any more.
         unresolved: Why nothing is known of its instances, while its resolver has told none.
         is_unresolvable: Whether waiting for that makes no sense.
+        pick: Chooses the instance for a call (see `Choice.pick`).
         opener: Has its instances opened at its first call; None when they are opened without, or have been.
     """
 
@@ -88,9 +87,9 @@ class Route:
         self.is_unresolvable = False
         self.opener: Callable[[], None] | None = None
         self.clock = clock
+        self._choice = Choice(self._nobody)
+        self.pick = self._choice.pick
         self._publish = publish
-        self._turn = 0
-        self._warmer_at = -math.inf
         self._waiters: dict[Waiter, None] = {}
         self.place(instances)
 
@@ -127,7 +126,6 @@ class Route:
         From now on, choose among these instances.
         """
         self.instances = list(instances)
-        self._is_flat = len({each.priority for each in self.instances}) == 1
         self._arrange()
         if self.is_dormant:
             self._doze()
@@ -210,41 +208,6 @@ class Route:
             raise Draining("it is being drained and takes no new calls")
         return now
 
-    def pick(self, now: float, key: str, tried: Collection[Instance]) -> Instance | None:
-        """
-        The instance for a call; None while none takes calls but one is being started, or will be (see `rouse`).
-
-        Args:
-            now: The time on the event loop's clock.
-            key: What the call is about, for balancers that keep calls about one thing together.
-            tried: Instances on which the call has failed already; others are preferred.
-
-        Raises:
-            CircuitOpen: The circuit breakers of all instances refuse calls.
-            ConfigError: None of the instances can be opened as it is configured.
-            Unavailable: No instance takes calls; the message says which are out, why, and until when.
-            VersionMismatch: All instances have another version than is required.
-        """
-        if now >= self._warmer_at:
-            self._warm_up(now)
-        instances = self.instances
-        if self._is_flat and not tried:
-            for each in instances:
-                if not (each.is_prime and each.limit.has_room):
-                    break
-            else:  # nothing at all speaks against any of them
-                return self._among(instances, key)
-        able = [each for each in instances if each.is_able]
-        if len(able) == 1:
-            return able[0]
-        if able:
-            return self._choose(_preferred(able, tried), key)
-        if not instances and not self.is_unresolvable and not self.is_cut:
-            return None
-        if any(each.state in (State.STARTING, State.DORMANT) for each in instances):
-            return None
-        raise self._unavailable()
-
     def remaining(self, call: Call) -> float:
         """
         The seconds that a call has left; never negative.
@@ -260,11 +223,7 @@ class Route:
         """
         Why its instances take no calls now, in a sentence.
         """
-        if not self.instances:
-            return self.unresolved
-        if len(self.instances) == 1:
-            return self.instances[0].why_out()
-        return "; ".join(f"{each.name}: {each.why_out()}" for each in self.instances)
+        return why_out(self.instances) if self.instances else self.unresolved
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -282,7 +241,7 @@ class Route:
         """
         Tell every waiter, in the order in which they came.
         """
-        self._warmer_at = -math.inf
+        self._choice.changed()
         self._spare_the_last()
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
@@ -354,78 +313,29 @@ class Route:
         )
         return HealthStatus(status=Status.DEGRADED, message=message, last_check=best.last_check)
 
-    def _warm_up(self, now: float) -> None:
-        """
-        Let the instances that were started lately have more of their shares, if that is still to be done.
-        """
-        are_warming = [each.warm_up(now) for each in self.instances]
-        self._warmer_at = now + _WARMING if any(are_warming) else math.inf
-
     def _doze(self) -> None:
         for each in self.instances:
             each.doze()
 
     def _arrange(self) -> None:
-        balancing = self.balancing
-        self._among = self._next if balancing is None or len(self.instances) == 1 else balancing.pick
+        self._choice.arrange(self.instances, self.balancing)
 
-    def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
-        return preferred[0] if len(preferred) == 1 else self._among(preferred, key)
+    def _nobody(self) -> None:
+        """
+        No instance takes calls: that may be over soon, or is why the call cannot be made.
+        """
+        if not self.instances and not self.is_unresolvable and not self.is_cut:
+            return
+        if not any(each.state in (State.STARTING, State.DORMANT) for each in self.instances):
+            raise self._outage()
 
-    def _next(self, preferred: Sequence[Instance], key: str) -> Instance:
-        turn, self._turn = self._turn, self._turn + 1
-        return preferred[turn % len(preferred)]
-
-    def _unavailable(self) -> RemoraError:
+    def _outage(self) -> RemoraError:
         if self.is_cut:
-            return Cancelled("it was still under way when the time for draining was over", sent=False)
+            return Cancelled(CUT, sent=False)
         if not self.instances:
             return Unavailable(self.unresolved, sent=False)
-        if all(each.state is State.STOPPED for each in self.instances):
-            return ManagerClosed("it has been stopped")
-        errors = [each.error for each in self.instances]
-        if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
-            return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
-        retry_after = max(0.0, min(self._back_in(each) for each in self.instances))
-        message = f"{self.why_out()} (next try in {retry_after:.1f} s)"
-        if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in self.instances):
-            return CircuitOpen(message, retry_after=retry_after)
-        if wrong := self._misconfigured():
-            error = wrong(message)
-            error.sent = False
-            return error
-        return Unavailable(message, retry_after=retry_after, sent=False)
+        return outage(self.instances, self.clock())
 
-    def _misconfigured(self) -> type[ConfigError] | None:
-        """
-        What is wrong when none of the instances can ever be opened as it is configured.
-        """
-        kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in self.instances}
-        if None in kinds:
-            return None
-        return kinds.pop() if len(kinds) == 1 else ConfigError
-
-    def _back_in(self, instance: Instance) -> float:
-        if instance.state is State.READY:
-            return instance.refuses_for()
-        return instance.next_try - self.clock()
-
-
-_WARMING = 0.05
-"""Seconds between two looks at the instances that warm up."""
 
 _OPEN = DrainState.OPEN
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)
-_RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
-
-
-def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequence[Instance]:
-    """
-    Those that nothing speaks against, as far as there are any: not tried yet, well, of the highest priority, with room.
-    """
-    able = [each for each in able if each not in tried] or able
-    best = min(_RANK[each.condition.standing] for each in able)
-    able = [each for each in able if _RANK[each.condition.standing] == best]
-    highest = max(each.endpoint.priority for each in able)
-    able = [each for each in able if each.endpoint.priority == highest]
-    return [each for each in able if each.limit.has_room] or able

@@ -1,9 +1,9 @@
 """
 From the configuration that is in force to another one, without a call that fails.
 
-What lives here: the order of opening, switching and closing, for each strategy. What must not: what is different (see
-`config`), how a plugin is made (see `_generation`), when it is ready (see `_readiness`) and how it goes (see
-`_departures`).
+What lives here: the order of opening, switching and closing. What must not: what is different (see `config`), how a
+plugin is made (see `_generation`) and opened (see `_strategy`), when it is ready (see `_readiness`) and how it goes
+(see `_departures`).
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._closing import discard
 from remora._departures import Departures
 from remora._plan import is_resolved, plan_of
-from remora._readiness import are_ready, open_all
+from remora._readiness import are_ready
+from remora._strategy import Strategy
 from remora.config import compare, problems_of_order, start_order
 from remora.errors import ConfigError, ManagerClosed, RemoraError, Unavailable
 from remora.reload import Action, PluginReload, ReloadReport
 from remora.types import ReloadApplied, ReloadRolledBack, ReloadStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Sequence
 
     from remora._assembly import Part
     from remora._fleet import Fleet
-    from remora._generation import Generation, Plugged
+    from remora._generation import Generation
     from remora.config import ManagerConfig
     from remora.reload import PluginPlan, ReloadOptions
 
@@ -69,10 +69,9 @@ class Transition:
         self._plans: dict[str, PluginPlan] = {}
         self._errors: dict[str, RemoraError] = {}
         self._held: set[str] = set()
-        self._touched: dict[str, Generation] = {}
         self._asleep: set[str] = set()
         self._departures = Departures(fleet, options.drain_timeout)
-        self._places = anyio.Semaphore(options.max_concurrent_reloads)
+        self._strategy = Strategy(fleet, options, self._departures)
 
     async def run(self) -> ReloadReport:
         """
@@ -111,43 +110,53 @@ class Transition:
         Make the next generation of each plugin, and say what will happen to it.
         """
         for name, diff in self._diff.plugins.items():
-            plugin = self._config.plugins.get(name)
-            former = self._fleet.get(name)
-            draft = None
-            if plugin is not None and plugin.enabled and name not in self._left_alone:
-                try:
-                    draft = self._drafts[name] = self._fleet.draft(plugin, self._config, former)
-                except ConfigError as error:
-                    self._errors[name] = error
-            new = draft.new if draft else ()
-            kept = draft.kept if draft else former.parts if former and name in self._left_alone else ()
-            gone = draft.gone if draft else former.parts if former and name not in self._left_alone else ()
-            names = [tuple(part.place.name for part in parts) for parts in (new, kept, gone)]
-            is_told = is_resolved(plugin) or is_resolved(self._former.plugins.get(name))
+            if _is_served(name, self._config) and name not in self._left_alone:
+                self._draft(name)
+            names = [tuple(part.place.name for part in parts) for parts in self._moves(name)]
+            is_told = any(is_resolved(config.plugins.get(name)) for config in (self._config, self._former))
             self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
+
+    def _draft(self, name: str) -> None:
+        try:
+            self._drafts[name] = self._fleet.draft(self._config.plugins[name], self._config, self._fleet.get(name))
+        except ConfigError as error:
+            self._errors[name] = error
+
+    def _moves(self, name: str) -> tuple[Sequence[Part], Sequence[Part], Sequence[Part]]:
+        """
+        The parts of a plugin that come, stay and go.
+        """
+        if draft := self._drafts.get(name):
+            return draft.new, draft.kept, draft.gone
+        there = self._fleet.get(name)
+        parts = there.parts if there else ()
+        return ((), parts, ()) if name in self._left_alone else ((), (), parts)
 
     def _concerned(self) -> tuple[str, ...]:
         return tuple(name for name, plan in self._plans.items() if plan.action is not Action.UNCHANGED)
 
     async def _open(self) -> None:
         """
-        Open what is new, as the strategy says.
+        Open what is new, plugins after those that they require.
         """
-        with anyio.move_on_after(self._options.graceful_timeout) as scope:
+        limit = self._options.graceful_timeout
+        with anyio.move_on_after(limit) as scope:
             for step in start_order(self._config.plugins):
                 if self._errors and self._options.rollback_on_failure:
                     return
-                async with anyio.create_task_group() as group:
-                    for name in step:
-                        if name in self._drafts and self._has_to_wait(name):
-                            self._held.add(name)
-                        elif name in self._drafts:
-                            group.start_soon(self._open_one, name, self._drafts[name])
+                await self._open_step([name for name in step if name in self._drafts])
         if scope.cancelled_caught:
-            limit = self._options.graceful_timeout
             for name, draft in self._drafts.items():
                 if name not in (*self._errors, *self._held, *self._asleep) and not are_ready(draft.new):
                     self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
+
+    async def _open_step(self, names: Iterable[str]) -> None:
+        async with anyio.create_task_group() as group:
+            for name in names:
+                if self._has_to_wait(name):
+                    self._held.add(name)
+                else:
+                    group.start_soon(self._open_one, name, self._drafts[name])
 
     def _has_to_wait(self, name: str) -> bool:
         """
@@ -170,71 +179,10 @@ class Transition:
             self._asleep.add(name)
             return
         try:
-            if draft.is_first or not (draft.new or draft.gone):
-                await self._ready(draft.plugged, draft.new)
-            else:
-                await _STRATEGIES[self._options.strategy](self, draft)
+            await self._strategy.open(draft)
         except RemoraError as error:
             error.plugin = error.plugin or name
             self._errors[name] = error
-
-    async def _graceful(self, draft: Generation) -> None:
-        await self._ready(draft.plugged, draft.new)
-
-    async def _rolling(self, draft: Generation) -> None:
-        """
-        Instance by instance: a new one takes the place of an old one, and what is left over goes last.
-        """
-        self._touched[draft.config.name] = draft
-        pairs = list(zip_longest(draft.new, draft.gone))
-        await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is not None])
-        await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is None])
-
-    async def _exchange(self, draft: Generation, pair: tuple[Part | None, Part | None]) -> None:
-        new, old = pair
-        if new is not None:
-            await self._ready(draft.plugged, [new])
-        draft.plugged.exchange(new, old)
-        if old is not None:
-            await self._departures.retire(draft.plugged, old)
-
-    async def _recreate(self, draft: Generation) -> None:
-        """
-        The old ones first: calls wait for the new ones.
-        """
-        self._touched[draft.config.name] = draft
-        draft.settle()
-        for part in draft.gone:
-            await self._departures.retire(draft.plugged, part)
-        await self._ready(draft.plugged, draft.new)
-
-    async def _each(
-        self,
-        act: Callable[[tuple[Part | None, Part | None]], Awaitable[None]],
-        pairs: Iterable[tuple[Part | None, Part | None]],
-    ) -> None:
-        """
-        Act on pairs, so many at once; the first error is raised when those that had begun are through.
-        """
-        errors: list[RemoraError] = []
-
-        async def one(pair: tuple[Part | None, Part | None]) -> None:
-            async with self._places:
-                if errors:
-                    return
-                try:
-                    await act(pair)
-                except RemoraError as error:
-                    errors.append(error)
-
-        async with anyio.create_task_group() as group:
-            for pair in pairs:
-                group.start_soon(one, pair)
-        if errors:
-            raise errors[0]
-
-    async def _ready(self, plugged: Plugged, parts: Iterable[Part]) -> None:
-        await open_all(self._fleet, plugged, parts, limit=self._options.health_check_timeout)
 
     def _wanted(self) -> ManagerConfig | None:
         """
@@ -290,10 +238,10 @@ class Transition:
         """
         async with anyio.create_task_group() as group:
             for name in names:
-                if name in self._touched:
-                    group.start_soon(self._restore, self._touched[name])
+                if name in self._strategy.touched:
+                    group.start_soon(self._restore, self._strategy.touched[name])
                 elif name in self._drafts:
-                    group.start_soon(self._fleet.discard, self._drafts[name].new, _UNDONE)
+                    group.start_soon(discard, self._fleet, self._drafts[name].new, _UNDONE)
 
     async def _restore(self, draft: Generation) -> None:
         """
@@ -301,14 +249,14 @@ class Transition:
         """
         plugged, former = draft.plugged, self._former.plugins[draft.config.name]
         placed = {part.instance for part in plugged.parts}
-        await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
+        await discard(self._fleet, [part for part in draft.new if part.instance not in placed], _UNDONE)
         back = self._fleet.draft(former, self._former, plugged)
         is_alone = self._options.strategy == "recreate"  # what is new must be gone before what was old can come
         if is_alone:
             back.settle()
-            await self._fleet.discard(back.gone, _UNDONE)
+            await discard(self._fleet, back.gone, _UNDONE)
         with suppress(RemoraError):
-            await self._ready(plugged, back.new)  # when it does not come up, its owner goes on trying
+            await self._strategy.ready(plugged, back.new)  # when it does not come up, its owner goes on trying
         if not is_alone:
             back.settle()
             for part in back.gone:
@@ -321,7 +269,7 @@ class Transition:
         with anyio.move_on_after(_CLEANING, shield=True):
             for draft in self._drafts.values():
                 placed = set() if draft.is_first else {part.instance for part in draft.plugged.parts}
-                await self._fleet.discard([part for part in draft.new if part.instance not in placed], _UNDONE)
+                await discard(self._fleet, [part for part in draft.new if part.instance not in placed], _UNDONE)
 
     def _report(self, *, applied: bool = False, rolled_back: bool = False) -> ReloadReport:
         return ReloadReport(
@@ -336,13 +284,6 @@ class Transition:
         if is_undone or error is not None:
             return PluginReload(action=Action.UNCHANGED, keys=plan.keys, error=error)
         return PluginReload(action=plan.action, keys=plan.keys, opened=plan.opened, kept=plan.kept, closed=plan.closed)
-
-
-_STRATEGIES: Mapping[str, Callable[[Transition, Generation], Awaitable[None]]] = {
-    "graceful": Transition._graceful,
-    "rolling": Transition._rolling,
-    "recreate": Transition._recreate,
-}
 
 
 def _is_served(name: str, config: ManagerConfig) -> bool:

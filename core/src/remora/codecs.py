@@ -12,14 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from remora import _structure
-from remora._structure import (
-    DirectFunctions,
-    Mismatch,
-    make_direct_reader,
-    make_direct_writer,
-    quick_reader,
-    quick_writer,
-)
+from remora._structure import Mismatch, Shortcuts, quick_reader, quick_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +24,6 @@ __all__ = ["JsonCodec", "Mismatch", "RecordConverter"]
 T = TypeVar("T")
 
 _MOST_PROBLEMS = 5
-
-_direct_writers = DirectFunctions(make_direct_writer)
-_direct_readers = DirectFunctions(make_direct_reader)
 
 
 class RecordConverter:
@@ -122,10 +112,6 @@ class JsonCodec:
 
     def __init__(self) -> None:
         self._converter = RecordConverter("JSON")
-        self._encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        self._decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse)
-        self._write = _writer(self._encoder)
-        self._scan: Any = getattr(self._decoder, "scan_once", None)
 
     def encode(self, value: object, /) -> bytes:
         """
@@ -135,19 +121,15 @@ class JsonCodec:
             ValueError: It holds something that JSON cannot carry.
         """
         try:
-            if (direct := _direct_writers[type(value)]) is not None:
-                return direct(value)  # type: ignore[no-any-return]
-        except Exception:  # as below
+            if (write := _ready_writer(type(value))) is not None:  # first, because it is the quickest look
+                return write(value)  # type: ignore[no-any-return]
+            if (write := _writers[type(value)]) is not None:
+                return write(value)  # type: ignore[no-any-return]
+        except Exception:  # it is not as simple as its class, or wrong; whoever knows the rules will tell
             pass
-        write = quick_writer(value.__class__)
-        if write is not None:
-            try:
-                return self._write(write(value)).encode()
-            except Exception:  # it is not as simple as its class, or wrong; whoever knows the rules will tell
-                pass
         plain = self._converter.unstructure(value)
         try:
-            return self._encoder.encode(plain).encode()
+            return _encoder.encode(plain).encode()
         except (TypeError, ValueError, RecursionError) as exc:
             raise self._converter.refusal(value, exc) from exc
 
@@ -159,42 +141,63 @@ class JsonCodec:
             ValueError: It is not JSON, or not such a record; the message names the field.
         """
         try:
-            if (direct := _direct_readers[type_]) is not None:
-                return direct(payload if payload.isascii() else payload.decode())  # type: ignore[no-any-return]
-        except Exception:  # it is not what it should be, or not as it is usually written; likewise
-            pass
-        plain = self._scanned(payload)
-        try:
-            read = quick_reader(type_)
-            if read is not None:
-                return read(plain)  # type: ignore[no-any-return]
+            if (read := _ready_reader(type_)) is not None:
+                return read(payload if payload.isascii() else payload.decode())  # type: ignore[no-any-return]
+            if (read := _readers[type_]) is not None:
+                return read(payload.decode())  # type: ignore[no-any-return]
         except Exception:  # likewise
             pass
-        return self._converter.structure(plain, type_)
+        return self._converter.structure(_value(payload), type_)
 
-    def _scanned(self, payload: bytes) -> object:
-        """
-        What `_parse` gives, quicker where there is no space around the value.
-        """
-        try:
-            text = payload.decode()
-            value: object
-            value, end = self._scan(text, 0)
-        except Exception:  # StopIteration too: there is no value where one should be
-            return self._parse(payload)
-        return value if end == len(text) else self._parse(payload)
 
-    def _parse(self, payload: bytes) -> object:
-        try:
-            return self._decoder.decode(payload.decode()) if payload else None
-        except UnicodeDecodeError as exc:
-            raise ValueError(f"not JSON: not UTF-8 at byte {exc.start}") from exc
-        except json.JSONDecodeError as exc:
-            raise ValueError(f"not JSON: {exc.msg} at character {exc.pos}") from exc
-        except RecursionError as exc:
-            raise ValueError("not JSON that can be read: nested too deeply") from exc
-        except ValueError as exc:
-            raise ValueError(f"not JSON that can be read: {exc}") from exc
+def _short_writer(cls: Any) -> Callable[[Any], bytes] | None:
+    make = quick_writer(cls)
+    return None if make is None else lambda value: _write(make(value)).encode()
+
+
+def _short_reader(type_: Any) -> Callable[[str | bytes], Any] | None:
+    make = quick_reader(type_)
+    return None if make is None else lambda text: make(_scanned(text))
+
+
+def _scanned(text: str | bytes) -> object:
+    """
+    What `_parsed` gives, quicker; it raises what it likes where there is no value, or a space before it.
+    """
+    text = text if isinstance(text, str) else text.decode()
+    value, end = _scan(text, 0)
+    return value if end == len(text) else _decoder.decode(text)
+
+
+def _value(payload: bytes) -> object:
+    try:
+        return _scanned(payload)
+    except Exception:  # StopIteration too: there is no value where one should be
+        return _parsed(payload)
+
+
+def _parsed(payload: bytes) -> object:
+    try:
+        return _decoder.decode(payload.decode()) if payload else None
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"not JSON: not UTF-8 at byte {exc.start}") from exc
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"not JSON: {exc.msg} at character {exc.pos}") from exc
+    except RecursionError as exc:
+        raise ValueError("not JSON that can be read: nested too deeply") from exc
+    except ValueError as exc:
+        raise ValueError(f"not JSON that can be read: {exc}") from exc
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is not a number in JSON")
 
 
 def _writer(encoder: json.JSONEncoder) -> Callable[[object], str]:
@@ -208,12 +211,11 @@ def _writer(encoder: json.JSONEncoder) -> Callable[[object], str]:
     return lambda value: "".join(write(value, 0))
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return number
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse)
+_write = _writer(_encoder)
+_scan: Any = getattr(_decoder, "scan_once", None)
 
-
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is not a number in JSON")
+_writers = Shortcuts(_short_writer, lambda cls: _structure.make_direct_writer(cls))
+_readers = Shortcuts(_short_reader, lambda type_: _structure.make_direct_reader(type_))
+_ready_writer, _ready_reader = _writers.get, _readers.get

@@ -6,28 +6,27 @@ What lives here: frozen records. What must not: anything that imports a feature.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from remora.protocols import (
-    AttemptInterceptor,
-    AuthMethod,
-    Balancer,
-    Codec,
-    Interceptor,
-    MetricExporter,
-    PullExporter,
-    Resolver,
-    Tracing,
-    Transport,
-    Verifier,
-)
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from remora.config import AccessConfig
+    from remora.protocols import (
+        AttemptInterceptor,
+        AuthMethod,
+        Balancer,
+        Codec,
+        Interceptor,
+        MetricExporter,
+        PullExporter,
+        Resolver,
+        Tracing,
+        Transport,
+        Verifier,
+    )
 
 __all__ = [
     "AuthSpec",

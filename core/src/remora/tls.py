@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from remora.config import read_credentials
 from remora.errors import CertificateRejected, ConfigError, WrongProtocol
 
 if TYPE_CHECKING:
@@ -172,8 +173,7 @@ def client_context(files: CertificateFiles, *, verify: bool = True, server_name:
     """
 
     def load() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_CLIENT)
         if not verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -196,8 +196,7 @@ def server_context(files: CertificateFiles, *, alpn: Sequence[str] = ()) -> ssl.
         raise ConfigError("serving with TLS needs cert_file and key_file")
 
     def load() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _context(ssl.PROTOCOL_TLS_SERVER)
         files.load_into(context)
         if files.ca_file:
             context.verify_mode = ssl.CERT_REQUIRED
@@ -207,6 +206,14 @@ def server_context(files: CertificateFiles, *, alpn: Sequence[str] = ()) -> ssl.
         return context
 
     return _WatchingContext(Watched(files.paths, load))
+
+
+def _context(side: ssl._SSLMethod) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python leaves it to OpenSSL: version 3 grants a client none, 1.1 as many as it likes, and both do so to a server.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
 
 
 class _WatchingContext(ssl.SSLContext):
@@ -323,8 +330,7 @@ def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
 def _check_readable(key: str, path: str) -> None:
     try:
         if path:
-            with open(path, "rb"):
-                pass
+            read_credentials(path)
     except OSError as error:
         raise ConfigError(f"{key} {path!r} cannot be read: {error.strerror}") from error
 

@@ -14,6 +14,7 @@ import pytest
 from remora import ConfigError, PluginConfig, PluginError, Secret
 from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
+from tests.contrib.auth.test_constant_time import counted
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +171,21 @@ async def test_a_wrong_token_does_nothing(open_host, header):
         answer = await client.post("/plugins/moody/restart", headers=headers)
 
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize("shown", [TOKEN, "x", f"{TOKEN[:-1]}x", f"{TOKEN} and more", "x" * 5000, "é"])
+async def test_the_token_is_compared_in_constant_time(open_host, shown):
+    """
+    Nothing tells how much of it is right.
+    """
+    async with open_host(admin_token=TOKEN) as (_, client):
+        with counted() as comparisons:
+            answer = await client.post(
+                "/plugins/moody/restart", headers=[(b"authorization", f"Bearer {shown}".encode())]
+            )
+
+    assert [1] == comparisons
+    assert (answer.status_code == 200) is (shown == TOKEN)
 
 
 async def test_an_empty_token_is_refused(open_host):

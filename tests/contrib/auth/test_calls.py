@@ -143,20 +143,27 @@ async def test_caller_without_the_right_proof_is_unauthenticated(
     with anyio.fail_after(15):
         async with serving(Who(), listen=address, options=ServeOptions(auth={"method": method, **right})) as served:
             for auth in (AuthConfig(), AuthConfig(method=method, **secret)):  # type: ignore[arg-type]
-                async with manager_for(served.endpoints[0].url, auth) as manager:
-                    errors = []
-                    for attempt in (manager.execute("who", None, str), manager.plugin("who", str, str).info()):
-                        with pytest.raises(PluginError) as caught:
-                            await attempt
-                        errors.append(caught.value)
-                    health = await manager.health()
-
-                assert [Code.UNAUTHENTICATED] * 2 == [error.code for error in errors]
-                assert Status.HEALTHY == health["who"].status
-                assert not any(CANARY in f"{error!r} {error} {vars(error)}" for error in errors)
+                await expect_refusal(served.endpoints[0].url, auth)
     assert CANARY not in caplog.text
     refusals = [each for each in caplog.messages if each.startswith("refused a call of 'Who/am_i' from ")]
     assert 2 == len(refusals)
+
+
+async def expect_refusal(url: str, auth: AuthConfig) -> None:
+    """
+    That a call and a question for the description are refused, without a word of the secret, and health is told.
+    """
+    errors = []
+    async with manager_for(url, auth) as manager:
+        for attempt in (manager.execute("who", None, str), manager.plugin("who", str, str).info()):
+            with pytest.raises(PluginError) as caught:
+                await attempt
+            errors.append(caught.value)
+        health = await manager.health()
+
+    assert [Code.UNAUTHENTICATED] * 2 == [error.code for error in errors]
+    assert Status.HEALTHY == health["who"].status
+    assert not any(CANARY in f"{error!r} {error} {vars(error)}" for error in errors)
 
 
 @pytest.mark.fault(26)

@@ -114,6 +114,19 @@ def test_explanation_says_what_is_off_and_why(remora: Run, place: Path) -> None:
     assert "fallback: Where the plugin cannot answer, 'pay-in' is asked. (x.toml:13)" in others
 
 
+def test_explanation_names_the_options_of_the_transport(remora: Run, place: Path) -> None:
+    """
+    A text among them is not shown: it may be a secret of an extension's transport.
+    """
+    options = 'options = { follow_redirects = true, max_redirects = 3, server_name = "s3cr3t" }'
+    (place / "x.toml").write_text(f'[plugins.p]\nendpoint = "https://p"\n{options}\n')
+    words = " ".join(remora("explain", "x.toml", "p").out.split())
+
+    assert (
+        "options: The transport is told: follow_redirects = true, max_redirects = 3, server_name. (x.toml:3)" in words
+    )
+
+
 def test_explanation_is_json_for_programs(remora: Run, place: Path) -> None:
     """
     A point for each topic, with the keys that were set.

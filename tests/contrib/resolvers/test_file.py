@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -16,37 +15,12 @@ from hypothesis import strategies as st
 
 from remora import ConfigError, Endpoint, Manager, serving
 from remora.testing import MemoryTransport, check_resolver
-from remora.types import EndpointsChanged, Event, ResolverFailed
+from remora.types import EndpointsChanged, ResolverFailed
 from remora_resolvers._listing import parse_listing
 from remora_resolvers.plugin import FileOptions, build_file, remora_register_resolvers
-from tests.contrib.resolvers.test_dns import Text
+from tests.core.hosts import Named, Text, next_of
 
 pytestmark = pytest.mark.anyio
-
-
-class Named:
-    """
-    Says who it is.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    async def who(self, request: Text) -> Text:
-        """
-        The name.
-        """
-        return Text(self.name)
-
-
-async def next_of(events: Any, kind: type[Event]) -> Any:
-    """
-    The next event of a kind.
-    """
-    async for event in events:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError("the manager has ended")
 
 
 async def test_a_host_follows_the_file_and_keeps_the_last_good_list(tmp_path: Path, anyio_backend: object) -> None:

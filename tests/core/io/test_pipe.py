@@ -17,6 +17,7 @@ from anyio.streams.stapled import StapledObjectStream
 
 from remora import Call, Reply
 from remora.io import BytePipe, SocketPipe, open_ttrpc, serve_ttrpc
+from remora.io._pipe import rest_of
 from remora.protocols import WatchedChannel
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +65,42 @@ async def test_all_bytes_arrive_in_order_though_the_socket_takes_fewer() -> None
     await theirs.aclose()
 
     assert sent == received
+
+
+async def test_pieces_arrive_in_order_though_the_socket_takes_fewer() -> None:
+    """
+    Also empty ones, and those of which only a part has been written.
+    """
+    pieces = [os.urandom(size) for size in (10, 0, 900_000, 1, 1_900_000, 70_000, 0)]
+    ours, theirs = socket_pair()
+    received = bytearray()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            written = ours.send_now(pieces)
+            tasks.start_soon(ours.send_pieces, rest_of(pieces, written))
+            while len(received) < sum(map(len, pieces)):
+                received += await theirs.receive()
+    await ours.aclose()
+    await theirs.aclose()
+
+    assert 0 < written < sum(map(len, pieces))
+    assert b"".join(pieces) == received
+
+
+async def test_what_a_pipe_has_received_is_not_changed_by_what_another_one_receives() -> None:
+    """
+    Though they read into the same memory.
+    """
+    first, second = socket_pair(), socket_pair()
+    with anyio.fail_after(5):
+        await first[0].send(b"a" * 100_000)
+        await second[0].send(b"b" * 100_000)
+        kept = await first[1].receive()
+        await second[1].receive()
+    for pipe in (*first, *second):
+        await pipe.aclose()
+
+    assert b"a" * len(kept) == kept
 
 
 async def test_closing_wakes_who_reads_and_who_writes() -> None:

@@ -369,7 +369,9 @@ async def test_large_and_small_messages_in_flight_together_stay_whole() -> None:
         async def one(number: int) -> None:
             for turn in range(20):
                 payload = bytes([number]) * (1 + 40_000 * ((turn + number) % 9))
-                assert payload == (await channel.call(Call(payload=payload))).payload
+                reply = await channel.call(Call(payload=payload, headers={"x-number": str(number)}))
+                assert payload == reply.payload
+                assert {"x-number": str(number)} == reply.headers
 
         async with anyio.create_task_group() as tasks:
             for number in range(20):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import WireError, WrongProtocol
-from remora.wire import CANCEL, DATA, REQUEST, RESPONSE, Frame, FrameDecoder, Oversize, encode_frame
+from remora.wire import CANCEL, DATA, LARGE, REQUEST, RESPONSE, Frame, FrameDecoder, Oversize, encode_frame, frame_parts
 
 LIMIT = 64
 
@@ -63,6 +63,20 @@ def taken(decoder: FrameDecoder, *portions: bytes) -> list[Frame | Oversize]:
     return [frame if isinstance(frame, Oversize) else Frame(*frame) for frame in found]
 
 
+def viewed(decoder: FrameDecoder, *portions: bytes) -> list[Frame | Oversize]:
+    """
+    The same from one buffer that is used again for each portion, and is wiped in between.
+    """
+    out: list[Frame | Oversize] = []
+    buffer = bytearray(max(map(len, portions), default=0))
+    for portion in portions:
+        buffer[: len(portion)] = portion
+        for frame in decoder.frames(memoryview(buffer)[: len(portion)]):
+            out.append(frame if isinstance(frame, Oversize) else Frame(frame[0], frame[1], bytes(frame[2])))
+        buffer[:] = b"\xee" * len(buffer)
+    return out
+
+
 def test_the_header_is_ten_bytes_with_the_size_first() -> None:
     """
     As containerd writes it.
@@ -79,7 +93,7 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(sent: list[Frame],
     cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=10)))
     portions = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
     wanted = [out for frame in sent for out in expected(frame)]
-    for all_of in (decoded, taken):
+    for all_of in (decoded, taken, viewed):
         decoder = FrameDecoder(max_message_size=LIMIT)
 
         assert wanted == all_of(decoder, *portions)
@@ -96,9 +110,66 @@ def test_a_frame_may_be_cut_at_every_byte() -> None:
     wire = b"".join(map(encoded, sent))
     wanted = [Frame(1, REQUEST, b"abc"), Oversize(3, REQUEST, 99), Frame(7, RESPONSE, b"")]
 
-    assert wanted == decoded(FrameDecoder(max_message_size=LIMIT), *(bytes([byte]) for byte in wire))
-    for cut in range(len(wire)):
-        assert wanted == decoded(FrameDecoder(max_message_size=LIMIT), wire[:cut], wire[cut:])
+    for all_of in (decoded, taken, viewed):
+        assert wanted == all_of(FrameDecoder(max_message_size=LIMIT), *(bytes([byte]) for byte in wire))
+        for cut in range(len(wire)):
+            assert wanted == all_of(FrameDecoder(max_message_size=LIMIT), wire[:cut], wire[cut:])
+
+
+@pytest.mark.fault(32)
+def test_a_large_frame_among_small_ones_may_be_cut_near_each_of_its_ends() -> None:
+    """
+    Though it is handed out where it arrived, and what comes after it overwrites that.
+    """
+    sent = [Frame(1, REQUEST, b"abc"), Frame(3, RESPONSE, b"x" * LARGE), Frame(5, REQUEST, b"y" * (LARGE - 1))]
+    sent += [Frame(7, RESPONSE, b"z" * 2 * LARGE), Frame(9, CANCEL, b"")]
+    wire = b"".join(map(encoded, sent))
+    ends = [sum(len(encoded(frame)) for frame in sent[:number]) for number in range(len(sent) + 1)]
+    cuts = [cut for end in ends for cut in range(end - 12, end + 13) if 0 <= cut <= len(wire)]
+
+    for all_of in (decoded, taken, viewed):
+        for cut in cuts:
+            assert sent == all_of(FrameDecoder(max_message_size=2 * LARGE), wire[:cut], wire[cut:])
+
+
+@given(st.data())
+def test_large_frames_come_out_whole_however_they_are_cut(data: st.DataObject) -> None:
+    """
+    Also between oversize and unknown ones.
+    """
+    sizes = st.sampled_from([0, 5, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE, 4 * LARGE])
+    sent = data.draw(st.lists(st.builds(Frame, numbers, kinds | st.just(0x77), sizes.map(bytes)), max_size=5))
+    wire = b"".join(map(encoded, sent))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=6)))
+    portions = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    wanted = [
+        frame if len(frame.message) <= 3 * LARGE else Oversize(frame.stream_id, frame.kind, len(frame.message))
+        for frame in sent
+        if frame.kind != 0x77
+    ]
+
+    for all_of in (decoded, taken, viewed):
+        assert wanted == all_of(FrameDecoder(max_message_size=3 * LARGE), *portions)
+
+
+def test_the_message_of_a_large_frame_is_not_copied() -> None:
+    """
+    It lies where it arrived; a small one does not.
+    """
+    buffer = bytearray(encode_frame(1, RESPONSE, b"x" * LARGE) + encode_frame(3, RESPONSE, b"y" * LARGE))
+    decoder = FrameDecoder()
+    found = next(iter(decoder.frames(memoryview(buffer))))
+
+    assert not isinstance(found, Oversize)
+    assert isinstance(found[2], memoryview)
+    assert found[2].obj is buffer
+
+
+def test_a_frame_in_parts_is_the_frame() -> None:
+    """
+    Put together, it is the same bytes.
+    """
+    assert encode_frame(5, REQUEST, b"abcde") == b"".join(frame_parts(5, REQUEST, (b"ab", b"cd", b"e")))
 
 
 @pytest.mark.fault(32, 33)
@@ -163,6 +234,7 @@ def test_both_ways_to_take_frames_give_the_same_frames_and_the_same_error(
     wire = b"".join(map(encoded, sent)) + garbage
 
     assert end_of(decoded, wire[:cut], wire[cut:]) == end_of(taken, wire[:cut], wire[cut:])
+    assert end_of(decoded, wire[:cut], wire[cut:]) == end_of(viewed, wire[:cut], wire[cut:])
 
 
 def end_of(all_of: Callable[..., list[Frame | Oversize]], *portions: bytes) -> object:

@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import Call, Code, PluginError, RemoraError, Reply
-from remora.wire import PROTOBUF, _ttrpc, decode_request, decode_response, encode_error, encode_reply, encode_request
+from remora.wire import (
+    PROTOBUF,
+    _ttrpc,
+    decode_request,
+    decode_response,
+    encode_error,
+    encode_reply,
+    encode_request,
+    lift_from_request,
+    lift_from_response,
+    reply_parts,
+    request_parts,
+)
 
 text = st.text(max_size=20)
 names = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).filter(
@@ -47,6 +59,62 @@ def test_the_quick_reading_of_a_request_is_the_same(written: tuple[bytes, int], 
     message = written[0][: written[1]] + garbage
 
     assert outcome(lambda: _ttrpc._any_request(message, 0.0)) == outcome(lambda: decode_request(message, 0.0))
+
+
+@given(calls, st.integers(0, 400), st.binary())
+def test_a_request_without_its_payload_and_the_payload_are_the_request(call: Call, cut: int, garbage: bytes) -> None:
+    """
+    Whatever is cut off or follows: a second payload, a method longer than usual.
+    """
+    message = encode_request(call, 0.0)[:cut] + garbage
+    rest, payload = lift_from_request(memoryview(bytearray(message)))
+
+    assert b"".join(request_parts(call, 0.0)) == encode_request(call, 0.0)
+    assert outcome(lambda: decode_request(message, 0.0)) == outcome(lambda: decode_request(rest, 0.0, payload))
+
+
+@given(st.binary(max_size=200), text, headers, st.integers(0, 400), st.binary())
+def test_a_response_without_its_payload_and_the_payload_are_the_response(
+    payload: bytes, content_type: str, with_headers: dict[str, str], cut: int, garbage: bytes
+) -> None:
+    """
+    Whatever is cut off or follows: a second payload, the status of an error.
+    """
+    reply = Reply(payload=payload, content_type=content_type, headers=with_headers)
+    message = encode_reply(reply)[:cut] + garbage
+    rest, lifted = lift_from_response(memoryview(bytearray(message)))
+
+    assert b"".join(reply_parts(reply)) == encode_reply(reply)
+    assert told(lambda: decode_response(message, "a/b")) == told(lambda: decode_response(rest, "a/b", lifted))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        bytes.fromhex("12") + b"\x81\x01" + b"m" * 129 + bytes.fromhex("1a 01 78"),
+        bytes.fromhex("1a 01 78 1a 01 79"),
+        bytes.fromhex("1a 01 78 1a 00"),
+        bytes.fromhex("0a 01 61 1a 01 78 12 01 62"),
+    ],
+)
+def test_what_stands_where_is_usual_to_nobody_is_read_the_same_without_its_payload(message: bytes) -> None:
+    """
+    A method of many letters, two payloads, an empty one behind another, a method behind the payload.
+    """
+    rest, payload = lift_from_request(memoryview(message))
+
+    assert decode_request(message, 0.0) == decode_request(rest, 0.0, payload)
+
+
+def told(read: Callable[[], Reply | RemoraError]) -> object:
+    """
+    What is read, so that it can be compared; None when it is no response.
+    """
+    try:
+        found = read()
+    except ValueError:
+        return None
+    return found if isinstance(found, Reply) else (type(found), str(found), getattr(found, "headers", None))
 
 
 def outcome(read: Callable[[], Call]) -> Call | None:

@@ -9,9 +9,12 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,12 @@ import pytest
 from remora import Manager
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.errors import ConfigError, ConnectionLost, DeadlineExceeded, PeerRefused, Unavailable, WrongProtocol
+from remora.protocols import Dispatch, Listener, Transport
+from remora.testing import check_transport
 from remora.types import Call, Endpoint, Status
 from remora_http._address import parse_address, parse_local_address
-from remora_http.plugin import Options, build
+from remora_http._engine import open_engine
+from remora_http.plugin import Options, build, remora_register_transports
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +121,96 @@ async def test_a_stranger_at_the_socket_gets_nothing(path: str, engine: Any) -> 
 
 
 @pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_every_connection_is_looked_at_before_anything_is_sent(tmp_path: Path, engine: Any) -> None:
+    """
+    Who listens at a path may change while a channel is open.
+    """
+    received: list[bytes] = []
+    ended = anyio.Event()
+
+    async def talk(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            try:
+                received.append(await stream.receive())
+            except anyio.EndOfStream:
+                ended.set()
+
+    address = replace(parse_address(Endpoint(f"http+unix://{tmp_path}/s")), peer_uid=os.geteuid() + 4711)
+    async with await anyio.create_unix_listener(tmp_path / "s") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, talk)
+        with anyio.fail_after(10):
+            async with open_engine(address, Options(engine=engine), tls=None, proxy=None) as carrier:
+                with pytest.raises(PeerRefused, match=f"belongs to the user {os.geteuid()}; if it is"):
+                    await carrier.post(Call(method="m", headers={"authorization": "Bearer secret"}))
+            await ended.wait()
+        tasks.cancel_scope.cancel()
+
+    assert [] == received
+
+
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_the_contract_is_kept_through_a_socket(anyio_backend: str, tmp_path: Path, engine: Any) -> None:
+    """
+    As it is over TCP; the server is Remora's own, behind a relay.
+    """
+    (spec,) = remora_register_transports()
+    numbers = count()
+    relayed = replace(spec, build=lambda options: Relayed(build(options), lambda: f"{tmp_path}/{next(numbers)}"))
+
+    assert await check_transport(relayed, Options(engine=engine))
+
+
+class Relayed:
+    """
+    The transport, with Unix sockets before the ports that it serves at.
+    """
+
+    def __init__(self, inner: Transport, path: Callable[[], str]) -> None:
+        self._path = path
+        self._inner = inner
+        self.open = inner.open
+
+    @asynccontextmanager
+    async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncIterator[Listener]:
+        """Serve at a port, and relay a socket to it."""
+        path = self._path() if endpoint.url == "http:" else endpoint.address
+        async with self._inner.listen(Endpoint("http:"), dispatch) as behind:
+            port = int(behind.endpoint.url.rpartition(":")[2])
+            async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, partial(relay, port))
+                yield Relay(Endpoint(f"http+unix://{path}"), behind.wait_closed)
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
+
+
+@dataclass
+class Relay:
+    """
+    A listener at a Unix socket.
+    """
+
+    endpoint: Endpoint
+    wait_closed: Callable[[], Awaitable[None]]
+
+
+async def relay(port: int, near: anyio.abc.SocketStream) -> None:
+    """
+    Carry bytes both ways until either side ends.
+    """
+
+    async def carry(source: anyio.abc.ByteStream, target: anyio.abc.ByteStream) -> None:
+        try:
+            while True:
+                await target.send(await source.receive())
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            tasks.cancel_scope.cancel()
+
+    async with near, await anyio.connect_tcp("127.0.0.1", port) as far, anyio.create_task_group() as tasks:
+        tasks.start_soon(carry, near, far)
+        tasks.start_soon(carry, far, near)
+
+
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
 async def test_health_page_is_asked_for_through_the_socket(path: str, engine: Any) -> None:
     """
     By its path under the endpoint's.
@@ -179,11 +275,12 @@ async def test_what_does_not_speak_http_is_found_out(tmp_path: Path) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_full_queue_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_full_queue_is_waited_for(tmp_path: Path, engine: Any) -> None:
     """
     The system says "try again", and that is what is done, for as long as there is time.
     """
-    options = Options(connection=ConnectionConfig(connection_timeout=0.1))
+    options = Options(engine=engine, connection=ConnectionConfig(connection_timeout=0.1))
     with ExitStack() as stack:
         listening = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listening.bind(str(tmp_path / "s"))
@@ -198,6 +295,12 @@ async def test_full_queue_is_waited_for(tmp_path: Path) -> None:
         with anyio.fail_after(10), pytest.raises(Unavailable, match=r"did not answer within 0\.1 s"):
             async with build(options).open(Endpoint(f"http+unix://{tmp_path}/s")):
                 pass
+        address = parse_address(Endpoint(f"http+unix://{tmp_path}/s"))
+        with anyio.fail_after(10):
+            async with open_engine(address, options, tls=None, proxy=None) as carrier:
+                with pytest.raises(Unavailable, match=r"did not answer within 0\.1 s") as caught:
+                    await carrier.post(Call())
+        assert not caught.value.sent
 
 
 async def test_lost_connection_is_told_by_the_path(tmp_path: Path) -> None:

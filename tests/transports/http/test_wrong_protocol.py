@@ -4,7 +4,10 @@ Peers that do not speak HTTP, or stop speaking it.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -25,6 +28,25 @@ pytestmark = pytest.mark.anyio
 def transport(request: pytest.FixtureRequest) -> Transport:
     """Each engine meets them all."""
     return build(Options(engine=request.param))
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def raw_peer(request: pytest.FixtureRequest, raw_peer: Any, tmp_path: Path) -> Any:
+    """And at both kinds of sockets."""
+
+    @asynccontextmanager
+    async def at_a_path(talk: Any) -> AsyncIterator[Endpoint]:
+        async def handle(stream: SocketStream) -> None:
+            async with stream:
+                await talk(stream)
+
+        async with await anyio.create_unix_listener(tmp_path / "s") as listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, handle)
+            yield Endpoint(f"http+unix://{tmp_path}/s")
+            await anyio.wait_all_tasks_blocked()  # else reads are cancelled as their peers close
+            tasks.cancel_scope.cancel()
+
+    return raw_peer if request.param == "tcp" else at_a_path
 
 
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from remora.config import read_credentials
 from remora.errors import ConfigError
 from remora_auth._sources import mark_of
 
@@ -95,7 +95,7 @@ class _File:
 
     def _load(self) -> Known:
         try:
-            return self._read(Path(self._path).read_text(encoding="utf-8"))
+            return self._read(read_credentials(self._path).decode("utf-8-sig"))
         except OSError as error:
             raise ValueError(f"{self._path}: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import os
-from pathlib import Path
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from remora.config import read_credentials
 from remora.errors import NoCredentials, RemoraError
 from remora_auth._token import Token, read_token, token_of
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _TIMEOUT = 60.0
+_MOST_PRINTED = 1024 * 1024
 
 Mark = tuple[int, int, int]
 
@@ -61,7 +62,7 @@ class FileSource:
         """
         mark = mark_of(self._path)
         try:
-            token = read_token(await anyio.to_thread.run_sync(Path(self._path).read_text))
+            token = read_token((await anyio.to_thread.run_sync(read_credentials, self._path)).decode("utf-8-sig"))
         except OSError as error:
             raise NoCredentials(f"token_file {self._path!r}: {error.strerror}") from error
         except ValueError as error:
@@ -94,16 +95,34 @@ class CommandSource:
         name = self._command[0]
         try:
             with anyio.fail_after(_TIMEOUT):
-                done = await anyio.run_process(self._command, stdin=DEVNULL, stderr=DEVNULL, check=False)
-            if done.returncode:
-                raise NoCredentials(f"token_command {name!r} ended with status {done.returncode}")
-            return read_token(done.stdout.decode())
+                status, printed = await _run(self._command)
+            if status:
+                raise NoCredentials(f"token_command {name!r} ended with status {status}")
+            return read_token(printed.decode())
         except TimeoutError:
             raise NoCredentials(f"token_command {name!r} took more than {_TIMEOUT:g} s") from None
         except OSError as error:
             raise NoCredentials(f"token_command {name!r}: {error.strerror}") from error
         except ValueError as error:
             raise NoCredentials(f"token_command {name!r}: {_reason(error)}") from None
+
+
+async def _run(command: Sequence[str]) -> tuple[int, bytes]:
+    """
+    The status and the output of a program.
+
+    Raises:
+        ValueError: It prints more than any token has.
+    """
+    async with await anyio.open_process(command, stdin=DEVNULL, stderr=DEVNULL) as process:
+        assert process.stdout is not None
+        printed = b""
+        async for chunk in process.stdout:
+            printed += chunk
+            if len(printed) > _MOST_PRINTED:
+                process.kill()
+                raise ValueError("it prints without end")
+        return await process.wait(), printed
 
 
 class CallableSource:

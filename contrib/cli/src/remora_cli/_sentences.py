@@ -33,6 +33,7 @@ _TOPICS: dict[str, tuple[str, ...]] = {
     "fallback": ("fallback",),
     "version": ("version",),
     "requirements": ("requires",),
+    "options": ("options",),
 }
 """What is told, in this order, and the keys of the plugin's table that decide it."""
 
@@ -75,6 +76,7 @@ def points(plugin: PluginConfig, transports: Sequence[TransportSpec[object]]) ->
         _fallback(plugin),
         _version(plugin),
         _requirements(plugin),
+        _options(plugin),
     ]
     return [Point(topic, text, keys) for (topic, keys), text in zip(_TOPICS.items(), texts, strict=True)]
 
@@ -244,3 +246,15 @@ def _requirements(plugin: PluginConfig) -> str:
     if not plugin.requires:
         return "It is started without waiting for others."
     return f"It is started once these have been ready, and stopped before them: {', '.join(plugin.requires)}."
+
+
+def _options(plugin: PluginConfig) -> str:
+    if not plugin.options:
+        return "The transport is used as it is."
+    return f"The transport is told: {', '.join(_option(key, value) for key, value in plugin.options.items())}."
+
+
+def _option(key: str, value: object) -> str:
+    # A text may be a secret of an extension's transport.
+    shown = str(value).lower() if isinstance(value, bool | int | float) else ""
+    return f"{key} = {shown}" if shown else key

@@ -8,29 +8,31 @@ from remora._lazy import lazily
 
 if TYPE_CHECKING:
     from remora._structure._converter import make_converter
-    from remora._structure._direct import DirectFunctions, make_direct_reader, make_direct_writer
+    from remora._structure._direct import make_direct_reader, make_direct_writer
     from remora._structure._errors import describe_errors, join_path
     from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
     from remora._structure._mismatch import Mismatch
     from remora._structure._quick import Refused, quick_reader, quick_writer
+    from remora._structure._shortcuts import Shortcuts
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
             "remora._structure._converter": "make_converter",
-            "remora._structure._direct": "DirectFunctions make_direct_reader make_direct_writer",
+            "remora._structure._direct": "make_direct_reader make_direct_writer",
             "remora._structure._errors": "describe_errors join_path",
             "remora._structure._fields": "Field bare is_record is_union literal_values record_fields record_type",
             "remora._structure._mismatch": "Mismatch",
             "remora._structure._quick": "Refused quick_reader quick_writer",
+            "remora._structure._shortcuts": "Shortcuts",
         },
     )
 
 __all__ = [
-    "DirectFunctions",
     "Field",
     "Mismatch",
     "Refused",
+    "Shortcuts",
     "bare",
     "describe_errors",
     "is_record",

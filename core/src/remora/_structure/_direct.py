@@ -4,6 +4,7 @@ The shortest way for simple records, where msgspec is installed: from the text o
 msgspec reads what it takes as strictly as the converter does, and gives up at the rest. When it writes it asks nothing,
 so every value is looked at first: only what has exactly the class that its field names goes this way, and of floats
 only those that Python writes without an exponent, since msgspec writes that otherwise. All else goes the long way.
+The values that have been looked at are handed over in a Struct, which msgspec writes sooner than a dataclass.
 
 Of keys that a record does not have, only one thing is not looked at that the converter would refuse: how large a number
 is.
@@ -15,20 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib.util import find_spec
 from types import MemberDescriptorType, NoneType
 from typing import Any, NamedTuple, get_args, get_origin
 
 from remora._structure._fields import is_union, record_fields
 from remora._structure._quick import Function, Refused, quick_reader
 
-_HOT = 8
-"""msgspec is loaded for a type that is used so often: a plugin that answers a few calls starts without it."""
-
-_MOST = 1024
 _LISTS = {list: "list", tuple: "tuple"}
 _FLOAT = "type({0}) is float and (1e-4 <= {0} < 1e16 or {0} == 0.0 or -1e16 < {0} <= -1e-4)"
 _CONDITIONS: dict[object, str] = {
@@ -41,41 +36,10 @@ _CONDITIONS: dict[object, str] = {
 }
 
 
-class DirectFunctions(dict[Any, Function | None]):
-    """
-    The function of each type, made when the type has been used for a while; None until then, and for all others.
-
-    Args:
-        make: Makes the function of a type, or raises anything.
-        needs: The package without which there are none.
-    """
-
-    def __init__(self, make: Callable[[Any], Function], *, needs: str = "msgspec") -> None:
-        super().__init__()
-        self._make = make
-        self._uses = Counter[object]()
-        self._is_installed = find_spec(needs) is not None
-
-    def __missing__(self, type_: Any) -> Function | None:
-        self._uses[type_] += 1
-        if self._is_installed and self._uses[type_] < _HOT:
-            return None
-        if len(self) >= _MOST:  # somebody makes classes all the time
-            self.clear()
-            self._uses.clear()
-        self[type_] = made = self._made(type_) if self._is_installed else None
-        return made
-
-    def _made(self, type_: Any) -> Function | None:
-        try:
-            return self._make(type_)
-        except Exception:  # annotations may be anything; the converter will say what is wrong with them
-            return None
-
-
 def make_direct_reader(type_: Any) -> Function:
     """
-    The function from a text of JSON to a value of a type; it raises what it likes for what it does not take.
+    The function from a text of JSON, or from its bytes in ASCII, to a value of a type; it raises what it likes for what
+    it does not take.
 
     Raises:
         Exception: The type is not simple, or msgspec is not installed.
@@ -90,17 +54,23 @@ def make_direct_reader(type_: Any) -> Function:
 
 def make_direct_writer(cls: Any) -> Function:
     """
-    The function from a record to the bytes of JSON, likewise.
+    The function from a record, of exactly that class, to the bytes of JSON, likewise.
 
     Raises:
         Exception: The class is no simple record, or msgspec is not installed.
     """
     if quick_reader(cls) is None:
         raise Refused
-    lines, scope = _record_source(cls)
+    sources, scope = _fields_source(cls)
+    from msgspec import defstruct
     from msgspec.json import Encoder
 
-    return _compiled(cls, [*lines, "return write(value)"], {**scope, "write": Encoder().encode})
+    names = [field.name for field in record_fields(cls)]
+    if any(name.startswith("__") for name in names):  # a Struct has such names of its own
+        raise Refused
+    scope |= {"write": Encoder().encode, "hold": defstruct(cls.__name__, names, gc=False)}
+    values = ", ".join(f"v{number}" for number in range(len(names)))
+    return _compiled(cls, [*_lines(sources), f"return write(hold({values}))"], scope)
 
 
 class _Check(NamedTuple):
@@ -117,15 +87,22 @@ class _Check(NamedTuple):
     function: Function | None = None
     container: str = ""
 
-    def source(self, function: str) -> list[str]:
+    def source(self, name: str, value: str, function: str) -> _Source:
         """
-        The source that looks at the value `v`, with the name that the function has there.
+        The source that looks at what `value` gives, and keeps it by its name.
+
+        Args:
+            name: The variable.
+            value: An expression, evaluated once.
+            function: The name that the function has there.
         """
-        item = "each" if self.container else "v"
-        look = f"{function}({item})" if self.function else f"if not ({self.condition.format(item)}): raise refused"
-        if not self.container:
-            return [look]
-        return [f"if type(v) is not {self.container}: raise refused", "for each in v:", f" {look}"]
+        given = f"({name} := {value})"
+        if self.container:
+            look = f"{function}(each)" if self.function else f"if not ({self.condition.format('each')}): raise refused"
+            return _Source(f"type{given} is {self.container}", [f"for each in {name}:", f" {look}"])
+        if self.function:
+            return _Source("", [f"{function}{given}"])
+        return _Source(f"({self.condition.replace('{0}', given, 1).format(name)})", [])
 
     def alone(self) -> Function:
         """
@@ -134,7 +111,26 @@ class _Check(NamedTuple):
         if self.function and not self.container:
             return self.function
         scope = {"look": self.function} if self.function else {}
-        return _compiled("a value", ["v = value", *self.source("look")], scope)
+        return _compiled("a value", _lines([self.source("v", "value", "look")]), scope)
+
+
+class _Source(NamedTuple):
+    """
+    Attributes:
+        condition: What must be true; empty for nothing.
+        steps: What is to be done then.
+    """
+
+    condition: str
+    steps: list[str]
+
+
+def _lines(sources: Sequence[_Source]) -> list[str]:
+    """
+    All conditions at once, which is the quickest, then the steps.
+    """
+    condition = " and ".join(source.condition for source in sources if source.condition) or "True"
+    return [f"if not ({condition}): raise refused", *(step for source in sources for step in source.steps)]
 
 
 def _check(type_: Any) -> _Check:
@@ -153,7 +149,9 @@ def _check(type_: Any) -> _Check:
         return _many(_check(arguments[0] if arguments else object), _LISTS[cls])
     if cls in (dict, Mapping) and arguments[:1] in ((), (str,)):
         return _Check(function=partial(_look_at_entries, _check(arguments[1] if arguments else object).alone()))
-    return _Check(function=_compiled(type_, *_record_source(type_)))
+    sources, scope = _fields_source(type_)
+    of_class = _Source("type(value) is cls", [])
+    return _Check(function=_compiled(type_, _lines([of_class, *sources]), {**scope, "cls": type_}))
 
 
 def _optional(check: _Check) -> _Check:
@@ -195,18 +193,18 @@ def _look_at_anything(value: Any) -> None:
         raise Refused
 
 
-def _record_source(cls: Any) -> tuple[list[str], dict[str, Any]]:
+def _fields_source(cls: Any) -> tuple[list[_Source], dict[str, Any]]:
     """
-    The source that looks at a record, and what it needs.
+    The source that looks at the fields of a record, and what it needs.
     """
     if not _is_plain(cls):
         raise Refused
-    lines, scope = ["if type(value) is not cls: raise refused"], {"cls": cls}
+    sources, scope = list[_Source](), dict[str, Any]()
     for number, field in enumerate(record_fields(cls)):
         check = _check(field.type)
-        lines += [f"v = value.{field.name}", *check.source(f"f{number}")]
+        sources.append(check.source(f"v{number}", f"value.{field.name}", f"f{number}"))
         scope[f"f{number}"] = check.function
-    return lines, scope
+    return sources, scope
 
 
 def _is_plain(cls: type) -> bool:

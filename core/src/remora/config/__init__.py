@@ -9,7 +9,7 @@ from remora._lazy import lazily
 if TYPE_CHECKING:
     from remora.config._access import load_access, read_access
     from remora.config._connection import ConnectionConfig
-    from remora.config._content import read_content
+    from remora.config._content import read_content, read_credentials
     from remora.config._converter import make_config_converter
     from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
     from remora.config._effective import effective_values
@@ -48,7 +48,7 @@ else:
         {
             "remora.config._access": "load_access read_access",
             "remora.config._connection": "ConnectionConfig",
-            "remora.config._content": "read_content",
+            "remora.config._content": "read_content read_credentials",
             "remora.config._converter": "make_config_converter",
             "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
             "remora.config._effective": "effective_values",
@@ -129,6 +129,7 @@ __all__ = [
     "problems_of_plugin",
     "read_access",
     "read_content",
+    "read_credentials",
     "start_order",
     "structure_config",
     "summary",

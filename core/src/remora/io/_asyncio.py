@@ -56,8 +56,8 @@ class Pump:
     def __init__(
         self,
         descriptor: int,
-        read: Callable[[], bytes | None],
-        take: Callable[[bytes], object],
+        read: Callable[[], bytes | memoryview | None],
+        take: Callable[[bytes | memoryview], object],
         hold: Hold | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()

@@ -32,6 +32,7 @@ from remora.io._tasks import background_tasks
 from remora.wire import (
     CANCEL,
     DEFAULT_MAX_MESSAGE_SIZE,
+    LARGE,
     REQUEST,
     RESPONSE,
     FrameDecoder,
@@ -39,6 +40,9 @@ from remora.wire import (
     StreamTable,
     encode_frame,
     encode_request,
+    frame_parts,
+    lift_from_response,
+    request_parts,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +114,10 @@ class TtrpcChannel:
             raise self._loss(sent=False)
         answered = self._waiter()
         number = self._streams.open(answered)
-        self._outbox.put(encode_frame(number, REQUEST, message), number)
+        if isinstance(message, bytes):
+            self._outbox.put(encode_frame(number, REQUEST, message), number)
+        else:
+            self._outbox.put(frame_parts(number, REQUEST, message), number)
         if call.deadline is not None:
             self._deadlines.add(number, call.deadline)
         try:
@@ -136,17 +143,28 @@ class TtrpcChannel:
         await self._ended.wait()
         return self._cause
 
-    def _encode(self, call: Call) -> bytes:
+    def _encode(self, call: Call) -> bytes | tuple[bytes, bytes, bytes]:
+        """
+        The request for a call; a large one in parts.
+        """
         now = self._clock()
         if call.deadline is not None and call.deadline <= now:
             raise DeadlineExceeded("the time was over before the call was sent", sent=False)
         try:
+            if len(call.payload) >= LARGE:
+                return self._parts(call, now)
             message = encode_request(call, now)
         except ValueError as error:
             raise InvalidRequest(f"the call cannot be written as ttrpc: {error}") from error
         if len(message) > self._limit:
             raise MessageTooLarge(f"the request has {len(message)} bytes; {self._limit} are allowed", sent=False)
         return message
+
+    def _parts(self, call: Call, now: float) -> tuple[bytes, bytes, bytes]:
+        parts = request_parts(call, now)
+        if (size := sum(map(len, parts))) > self._limit:
+            raise MessageTooLarge(f"the request has {size} bytes; {self._limit} are allowed", sent=False)
+        return parts
 
     def _abandon(self, number: int) -> None:
         """
@@ -183,14 +201,15 @@ class TtrpcChannel:
         finally:
             self._read_to_end.set()
 
-    def _arrived(self, data: bytes) -> None:
+    def _arrived(self, data: bytes | memoryview) -> None:
         frames = 0
         for frame in self._decoder.frames(data):
             frames += 1
             if isinstance(frame, Oversize):
                 self._refuse(frame)
             elif frame[1] == RESPONSE and (waiter := self._close(frame[0])) is not None and not waiter.done():
-                waiter.set_result(frame[2])  # as `tell` does
+                message = frame[2]
+                waiter.set_result(message if isinstance(message, bytes) else lift_from_response(message))
         self._outbox.may_send_now = frames == 1  # many callers wake: what they ask next goes out in one go
 
     def _refuse(self, frame: Oversize) -> None:

@@ -7,6 +7,8 @@ lock around a send, and a caller that is cancelled never leaves half a frame on 
 Where the pipe can write without waiting, the first frame after one that arrived alone goes out at once, which spares a
 lone caller the way through the writer; all others of one step are written together, on asyncio by a callback of the
 loop. What the socket does not take at once is the writer's.
+
+A large frame comes in parts, and is never put together where the pipe takes several pieces at once.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora.io._loop import soon, waiters
-from remora.io._pipe import SocketPipe
+from remora.io._pipe import SocketPipe, rest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from remora.io._loop import Waiter
     from remora.io._pipe import BytePipe
+
+    Bytes = bytes | tuple[bytes, bytes, bytes]
+    """Those of a message or a frame, or its parts: the second is large, the others small."""
 
 _BATCH = 256 * 1024
 _ROOM = 8 * 1024 * 1024
@@ -37,15 +42,15 @@ class Outbox:
     """
 
     def __init__(self, pipe: BytePipe) -> None:
-        self._send = pipe.send
+        self._send = pipe.send_pieces if isinstance(pipe, SocketPipe) else _joining(pipe.send)
         self._send_now = pipe.send_now if isinstance(pipe, SocketPipe) else None
         self._soon = soon() if self._send_now else None
         self._waiter = waiters()
         self.may_send_now = False
         self._is_writing = False
         self._is_flushing = False
-        self._frames: dict[int, bytes] = {}
-        self._rest = b""
+        self._frames: dict[int, Bytes] = {}
+        self._rest: Sequence[bytes | memoryview] = ()
         self._size = 0
         self._nameless = 0
         self._arrival: Waiter | None = None
@@ -53,12 +58,12 @@ class Outbox:
         self._is_given_up = False
         self._written: anyio.Event | None = None
 
-    def put(self, frame: bytes, number: int = 0) -> None:
+    def put(self, frame: Bytes, number: int = 0) -> None:
         """
         Send a frame off.
 
         Args:
-            frame: Its bytes.
+            frame: Its bytes, or its parts.
             number: With which it can be withdrawn as long as nothing of it has been written; 0 for never.
         """
         if not (self.may_send_now and self._is_sent_now(frame)):
@@ -72,7 +77,7 @@ class Outbox:
             Whether it was still here, so that no byte of it has been written.
         """
         frame = self._frames.pop(number, b"")
-        self._size -= len(frame)
+        self._size -= size_of(frame)
         return bool(frame)
 
     def hold(self) -> Callable[[], Awaitable[None]] | None:
@@ -105,7 +110,7 @@ class Outbox:
                     await self._arrival
                 self._is_writing = True
                 while batch := self._rest or self._take():
-                    self._rest = b""
+                    self._rest = ()
                     await self._send(batch)
                 self._is_writing = False
                 self._tell_written()
@@ -113,23 +118,24 @@ class Outbox:
             self._is_given_up = True
             self._tell_written()
 
-    def _is_sent_now(self, frame: bytes) -> bool:
+    def _is_sent_now(self, frame: Bytes) -> bool:
         """
         Write a frame at once, when nothing is before it; whether at least a part of it has been written.
         """
         self.may_send_now = False
         if self._send_now is None or self._frames or self._rest or self._is_writing:
             return False
-        written = self._send_now(frame)
-        if 0 < written < len(frame):
-            self._finish(frame[written:])
+        pieces = (frame,) if isinstance(frame, bytes) else frame
+        written = self._send_now(pieces)
+        if 0 < written < size_of(frame):
+            self._finish(rest_of(pieces, written))
         return written > 0
 
-    def _queue(self, frame: bytes, number: int) -> None:
+    def _queue(self, frame: Bytes, number: int) -> None:
         if not number:
             number = self._nameless = self._nameless - 1
         self._frames[number] = frame
-        self._size += len(frame)
+        self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
         if self._is_flushing:
             return
         if self._soon is None or self._rest or self._is_writing:
@@ -146,15 +152,14 @@ class Outbox:
         if self._send_now is None or self._rest or self._is_writing:
             self._wake()
         elif batch := self._take():
-            written = self._send_now(batch)
-            if written < len(batch):
-                self._finish(batch[written:])
+            if rest := rest_of(batch, self._send_now(batch)):
+                self._finish(rest)
             elif self._frames:
                 self._wake()
             else:
                 self._tell_written()
 
-    def _finish(self, rest: bytes) -> None:
+    def _finish(self, rest: Sequence[bytes | memoryview]) -> None:
         self._rest = rest
         self._wake()
 
@@ -167,28 +172,73 @@ class Outbox:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    def _take(self) -> bytes:
+    def _take(self) -> Sequence[bytes]:
         if self._size <= _BATCH:
             taken = list(self._frames.values())
             self._frames.clear()
+            self._size = 0
         else:
             taken = self._take_some()
-        self._size -= sum(map(len, taken))
         self._make_room()
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        return _pieces(taken)
 
-    def _take_some(self) -> list[bytes]:
-        taken: list[bytes] = []
+    def _take_some(self) -> list[Bytes]:
+        """
+        The first of the frames, and as many more as are written in one go.
+        """
+        taken: list[Bytes] = []
         size = 0
         for number in list(self._frames):
             frame = self._frames[number]
-            if taken and size + len(frame) > _BATCH:
+            if taken and size + size_of(frame) > _BATCH:
                 break
             taken.append(self._frames.pop(number))
-            size += len(frame)
+            size += size_of(frame)
+        self._size -= size
         return taken
 
     def _make_room(self) -> None:
         if self._room is not None and self._size <= _ROOM:
             self._room.set()
             self._room = None
+
+
+def size_of(frame: Bytes) -> int:
+    """
+    The number of bytes of a frame.
+    """
+    return len(frame) if isinstance(frame, bytes) else sum(map(len, frame))
+
+
+def _pieces(frames: Sequence[Bytes]) -> Sequence[bytes]:
+    """
+    The bytes of some frames in few pieces.
+    """
+    if not frames:
+        return ()
+    try:
+        return (b"".join(frames),)  # type: ignore[arg-type]
+    except TypeError:  # not all are whole
+        return _apart(frames)
+
+
+def _apart(frames: Sequence[Bytes]) -> Sequence[bytes]:
+    """
+    What is large stands alone, what is small between it is put together.
+    """
+    pieces: list[bytes] = []
+    small: list[bytes] = []
+    for frame in frames:
+        if isinstance(frame, bytes):
+            small.append(frame)
+        else:
+            head, payload, tail = frame
+            pieces += b"".join((*small, head)), payload
+            small = [tail]
+    if small:
+        pieces.append(b"".join(small))
+    return pieces
+
+
+def _joining(send: Callable[[bytes], Awaitable[None]]) -> Callable[[Sequence[bytes | memoryview]], Awaitable[None]]:
+    return lambda pieces: send(b"".join(pieces))

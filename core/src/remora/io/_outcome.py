@@ -1,5 +1,6 @@
 """
-How a call ends that waits for its answer: with the bytes of a response, or with an error.
+How a call ends that waits for its answer: with the bytes of a response (those of a large one in two pieces, see
+`remora.wire.lift_from_response`), or with an error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from remora.types import Reply
 
 
-def tell(waiter: Waiter, answer: bytes | RemoraError) -> None:
+def tell(waiter: Waiter, answer: RemoraError) -> None:
     """
     Wake who waits. One that is being cancelled hears nothing any more.
     """
@@ -22,7 +23,7 @@ def tell(waiter: Waiter, answer: bytes | RemoraError) -> None:
         waiter.set_result(answer)
 
 
-def outcome(answer: bytes | RemoraError, content_type: str) -> Reply:
+def outcome(answer: bytes | tuple[bytes, bytes] | RemoraError, content_type: str) -> Reply:
     """
     The reply in an answer.
 
@@ -33,10 +34,13 @@ def outcome(answer: bytes | RemoraError, content_type: str) -> Reply:
     Raises:
         RemoraError: There is none, or it is an error.
     """
-    if isinstance(answer, RemoraError):
-        raise answer
+    payload = b""
+    if not isinstance(answer, bytes):
+        if isinstance(answer, RemoraError):
+            raise answer
+        answer, payload = answer
     try:
-        reply = decode_response(answer, content_type)
+        reply = decode_response(answer, content_type, payload)
     except ValueError as error:
         raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
     if isinstance(reply, RemoraError):

@@ -3,27 +3,35 @@ What bytes come and go through, and the one over a socket that Remora uses where
 
 On asyncio, anyio's own stream over a Unix socket reports an error to the loop when a pending read is cancelled just as
 its peer closes. `SocketPipe` waits by `anyio.wait_readable`, which does not.
+
+What arrives is read into one buffer that all pipes of a thread share; who takes it does so before anything else is read
+into it.
 """
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from remora.io._loop import runs_on_trio
+from remora.wire import LARGE
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from remora.io._asyncio import Pump
 
     Hold = Callable[[], Callable[[], Awaitable[None]] | None]
     """Says whether reading has to pause, and then what waits until it may go on."""
 
-_CHUNK = 64 * 1024
+_CHUNK = 256 * 1024
+_ON_ITS_WAY = 512 * 1024
+_of_thread = threading.local()
 
 
 class BytePipe(Protocol):
@@ -60,7 +68,9 @@ class SocketPipe:
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
+        _widen(connected)
         self._socket = connected
+        self._buffer = _buffer()
         self._may_hold_more = False
         self._pump: Pump | None = None
 
@@ -82,14 +92,14 @@ class SocketPipe:
         self._may_hold_more = len(data) == _CHUNK
         if not data:
             raise anyio.EndOfStream
-        return data
+        return bytes(data)
 
-    async def pump(self, take: Callable[[bytes], object], hold: Hold | None = None) -> None:
+    async def pump(self, take: Callable[[bytes | memoryview], object], hold: Hold | None = None) -> None:
         """
         Hand all bytes that arrive to `take`, in place of `receive`, until the connection ends.
 
         Args:
-            take: Takes them.
+            take: Takes them; many come as a view, that holds until it returns.
             hold: Asked after each time; what it returns is called and waited for before more is read.
 
         Raises:
@@ -117,11 +127,16 @@ class SocketPipe:
             anyio.BrokenResourceError: The connection is broken.
             anyio.ClosedResourceError: The pipe has been closed.
         """
-        rest = memoryview(item)
-        while rest := rest[self._write(rest) :]:
+        await self.send_pieces([item])
+
+    async def send_pieces(self, pieces: Sequence[bytes | memoryview], /) -> None:
+        """
+        Write all of several pieces, as `send`, without putting them together. At most some hundred at once.
+        """
+        while pieces := rest_of(pieces, self._write(pieces)):
             await self._wait(anyio.wait_writable)
 
-    def send_now(self, item: bytes, /) -> int:
+    def send_now(self, pieces: Sequence[bytes | memoryview], /) -> int:
         """
         Write as much as can be written without waiting. Nothing, when the connection is broken: `send` will say so.
 
@@ -129,7 +144,7 @@ class SocketPipe:
             The number of bytes that have been written.
         """
         try:
-            return self._socket.send(item)
+            return self._socket.send(pieces[0]) if len(pieces) == 1 else self._socket.sendmsg(pieces)
         except OSError:
             return 0
 
@@ -144,17 +159,18 @@ class SocketPipe:
             self._socket.close()
         await checkpoint()
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> bytes | memoryview | None:
         try:
-            return self._socket.recv(_CHUNK)
+            arrived = self._buffer[: self._socket.recv_into(self._buffer)]
+            return arrived if len(arrived) >= LARGE else bytes(arrived)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:
             raise self._failure() from error
 
-    def _write(self, data: memoryview) -> int:
+    def _write(self, pieces: Sequence[bytes | memoryview]) -> int:
         try:
-            return self._socket.send(data)
+            return self._socket.send(pieces[0]) if len(pieces) == 1 else self._socket.sendmsg(pieces)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
@@ -172,7 +188,38 @@ class SocketPipe:
         return anyio.BrokenResourceError() if self._is_open() else anyio.ClosedResourceError()
 
 
-async def pump(pipe: BytePipe, take: Callable[[bytes], object], hold: Hold | None = None) -> None:
+def _widen(connected: socket.socket) -> None:
+    """
+    Let more be on its way than the system's own 200 KiB, which three large messages fill.
+    """
+    if connected.family == socket.AF_UNIX:
+        with suppress(OSError):  # less is allowed here
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_ITS_WAY)
+
+
+def _buffer() -> memoryview:
+    """
+    What this thread reads into.
+    """
+    try:
+        buffer: memoryview = _of_thread.buffer
+    except AttributeError:
+        buffer = _of_thread.buffer = memoryview(bytearray(_CHUNK))
+    return buffer
+
+
+def rest_of(pieces: Sequence[bytes | memoryview], written: int) -> Sequence[bytes | memoryview]:
+    """
+    What is left of some pieces when so many of their bytes have been written.
+    """
+    for index, piece in enumerate(pieces):
+        if written < len(piece):
+            return [memoryview(piece)[written:], *pieces[index + 1 :]]
+        written -= len(piece)
+    return ()
+
+
+async def pump(pipe: BytePipe, take: Callable[[bytes | memoryview], object], hold: Hold | None = None) -> None:
     """
     Hand all bytes that arrive through a pipe to `take`, until `receive` raises (see `SocketPipe.pump`).
     """

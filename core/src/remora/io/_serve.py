@@ -14,24 +14,28 @@ from remora.errors import Code, MessageTooLarge, PluginError, RemoraError, WireE
 from remora.io._crew import Crew
 from remora.io._deadlines import Deadlines
 from remora.io._loop import loop_clock
-from remora.io._outbox import Outbox
+from remora.io._outbox import Outbox, size_of
 from remora.io._pipe import pump
 from remora.io._served_call import ServedCall
 from remora.wire import (
     CANCEL,
     DEFAULT_MAX_MESSAGE_SIZE,
+    LARGE,
     REQUEST,
     RESPONSE,
-    Frame,
     FrameDecoder,
     Oversize,
     decode_request,
     encode_error,
     encode_frame,
     encode_reply,
+    frame_parts,
+    lift_from_request,
+    reply_parts,
 )
 
 if TYPE_CHECKING:
+    from remora.io._outbox import Bytes
     from remora.io._pipe import BytePipe
     from remora.protocols import Dispatch
     from remora.types import Call
@@ -103,24 +107,23 @@ class _Connection:
         with anyio.move_on_after(_CLOSING_TIME, shield=True):
             await self._outbox.settle()
 
-    def _arrived(self, data: bytes) -> None:
+    def _arrived(self, data: bytes | memoryview) -> None:
         """
         An answer to a lone request is written at once; those to many in one go are.
         """
-        self._decoder.feed(data)
         frames = 0
-        while (frame := self._decoder.next_frame()) is not None:
+        for frame in self._decoder.frames(data):
             self._take(frame)
             frames += 1
         self._outbox.may_send_now = frames == 1
 
-    def _take(self, frame: Frame | Oversize) -> None:
+    def _take(self, frame: tuple[int, int, bytes | memoryview] | Oversize) -> None:
         if isinstance(frame, Oversize):
             if frame.kind == REQUEST:
                 self._refuse_oversize(frame)
-        elif frame.kind == REQUEST:
-            self._accept(frame)
-        elif frame.kind == CANCEL and (request := self._requests.get(frame.stream_id)) is not None:
+        elif frame[1] == REQUEST:
+            self._accept(frame[0], frame[2])
+        elif frame[1] == CANCEL and (request := self._requests.get(frame[0])) is not None:
             request.call_off()
 
     def _refuse_oversize(self, frame: Oversize) -> None:
@@ -129,10 +132,10 @@ class _Connection:
             encode_error(MessageTooLarge(f"the request has {frame.size} bytes; {self._limit} are allowed")),
         )
 
-    def _accept(self, frame: Frame) -> None:
-        number = frame.stream_id
+    def _accept(self, number: int, message: bytes | memoryview) -> None:
         try:
-            call = decode_request(frame.message, self._clock())
+            rest, payload = (message, b"") if isinstance(message, bytes) else lift_from_request(message)
+            call = decode_request(rest, self._clock(), payload)
             self._check_number(number)
         except ValueError as error:
             refusal = PluginError(f"the request is no ttrpc request: {error}", code=Code.INVALID_ARGUMENT)
@@ -154,7 +157,7 @@ class _Connection:
             request.expire()
 
     async def _handle(self, request: ServedCall) -> None:
-        message: bytes | None = None
+        message: Bytes | None = None
         try:
             if not request.is_off:
                 message = await self._ask(request.call)
@@ -166,20 +169,25 @@ class _Connection:
             if message is not None:
                 self._respond(request.number, message)
 
-    async def _ask(self, call: Call) -> bytes:
+    async def _ask(self, call: Call) -> Bytes:
+        message: Bytes
         try:
-            message = encode_reply(await self._answer(call, self._peer))
+            reply = await self._answer(call, self._peer)
+            message = encode_reply(reply) if len(reply.payload) < LARGE else reply_parts(reply)
         except RemoraError as error:
             message = _encode_error(error)
         except Exception:  # of the served plugin; what it says is for its own log, not for the caller
             _log.exception("%s failed", printable(call.name, most=_MOST_WORDS))
             message = encode_error(PluginError("internal error", code=Code.INTERNAL))
-        if len(message) > self._limit:
-            return encode_error(MessageTooLarge(f"the reply has {len(message)} bytes; {self._limit} are allowed"))
+        if (size := size_of(message)) > self._limit:
+            return encode_error(MessageTooLarge(f"the reply has {size} bytes; {self._limit} are allowed"))
         return message
 
-    def _respond(self, number: int, message: bytes) -> None:
-        self._outbox.put(encode_frame(number, RESPONSE, message))
+    def _respond(self, number: int, message: Bytes) -> None:
+        if isinstance(message, bytes):
+            self._outbox.put(encode_frame(number, RESPONSE, message))
+        else:
+            self._outbox.put(frame_parts(number, RESPONSE, message))
 
 
 def _encode_error(error: RemoraError) -> bytes:

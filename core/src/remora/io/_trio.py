@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 async def pump(
     connected: socket.socket,
-    read: Callable[[], bytes | None],
-    take: Callable[[bytes], object],
+    read: Callable[[], bytes | memoryview | None],
+    take: Callable[[bytes | memoryview], object],
     hold: Hold | None = None,
     *,
     chunk: int,

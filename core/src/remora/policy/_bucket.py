@@ -145,7 +145,6 @@ class TokenBucket:
         self._level = min(self._level, self._burst)
 
     def _set(self, config: RateLimitConfig) -> None:
-        self._config = config
         self._is_enabled, self._waits = config.enabled, config.mode == "wait"
         self._rate, self._burst = config.requests_per_second, float(config.burst_size)
 

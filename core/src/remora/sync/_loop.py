@@ -170,11 +170,15 @@ class Loop:
             with anyio.CancelScope() as scope:
                 leaving = anyio.Event()
                 running.set_result(_Inside(portal, leaving, scope))
-                if await _settled(self._opened, context.__aenter__):
-                    try:
-                        await leaving.wait()
-                    finally:
-                        await _settled(self._closed, partial(self._leave, context))
+                await self._inhabit(context, leaving)
+
+    async def _inhabit(self, context: AbstractAsyncContextManager[object], leaving: anyio.Event) -> None:
+        if not await _settled(self._opened, context.__aenter__):
+            return
+        try:
+            await leaving.wait()
+        finally:
+            await _settled(self._closed, partial(self._leave, context))
 
     async def _leave(self, context: AbstractAsyncContextManager[object]) -> None:
         error = self._error

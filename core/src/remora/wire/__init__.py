@@ -13,12 +13,14 @@ if TYPE_CHECKING:
         CANCEL,
         DATA,
         DEFAULT_MAX_MESSAGE_SIZE,
+        LARGE,
         REQUEST,
         RESPONSE,
         Frame,
         FrameDecoder,
         Oversize,
         encode_frame,
+        frame_parts,
         quote,
     )
     from remora.wire._health import (
@@ -51,7 +53,18 @@ if TYPE_CHECKING:
         error_from_status,
     )
     from remora.wire._streams import StreamTable
-    from remora.wire._ttrpc import PROTOBUF, decode_request, decode_response, encode_error, encode_reply, encode_request
+    from remora.wire._ttrpc import (
+        PROTOBUF,
+        decode_request,
+        decode_response,
+        encode_error,
+        encode_reply,
+        encode_request,
+        lift_from_request,
+        lift_from_response,
+        reply_parts,
+        request_parts,
+    )
 else:
     __getattr__, __dir__ = lazily(
         __name__,
@@ -59,7 +72,8 @@ else:
             "remora._draft": "make_call",
             "remora._plain": "printable",
             "remora.wire._frames": (
-                "CANCEL DATA DEFAULT_MAX_MESSAGE_SIZE REQUEST RESPONSE Frame FrameDecoder Oversize encode_frame quote"
+                "CANCEL DATA DEFAULT_MAX_MESSAGE_SIZE LARGE REQUEST RESPONSE Frame FrameDecoder Oversize encode_frame "
+                "frame_parts quote"
             ),
             "remora.wire._health": (
                 "HEALTH_METHOD HEALTH_SERVICE decode_health decode_health_request encode_health health_call"
@@ -71,7 +85,10 @@ else:
             ),
             "remora.wire._status": "STRUCT decode_status decode_struct encode_status encode_struct error_from_status",
             "remora.wire._streams": "StreamTable",
-            "remora.wire._ttrpc": "PROTOBUF decode_request decode_response encode_error encode_reply encode_request",
+            "remora.wire._ttrpc": (
+                "PROTOBUF decode_request decode_response encode_error encode_reply encode_request lift_from_request "
+                "lift_from_response reply_parts request_parts"
+            ),
         },
     )
 
@@ -81,6 +98,7 @@ __all__ = [
     "DEFAULT_MAX_MESSAGE_SIZE",
     "HEALTH_METHOD",
     "HEALTH_SERVICE",
+    "LARGE",
     "PROTOBUF",
     "REQUEST",
     "RESPONSE",
@@ -116,10 +134,15 @@ __all__ = [
     "encode_status",
     "encode_struct",
     "error_from_status",
+    "frame_parts",
     "health_call",
+    "lift_from_request",
+    "lift_from_response",
     "load_json",
     "make_call",
     "printable",
     "quote",
+    "reply_parts",
+    "request_parts",
     "require_json",
 ]

@@ -7,6 +7,9 @@ Theory of operation: `FrameDecoder.feed` takes bytes as they arrive, `next_frame
 of a message is judged by its header, before anything is kept of it: the bytes of an oversize message are dropped as
 they arrive and an `Oversize` stands in for the frame, so that one call fails and all others go on. Frames of a type
 that is not known are skipped, for the sake of later versions. What cannot be a header ends the connection.
+
+`frames` does both at once, without a copy of what is large: bytes that lie in a buffer which is about to be used again
+may be given as a view of it, and of a large message comes a view, from which its reader takes what it keeps.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
+
+LARGE = 16 * 1024
+"""From so many bytes on, one piece more to hand around is cheaper than a copy."""
 
 REQUEST, RESPONSE, DATA, CANCEL = 0x01, 0x02, 0x03, 0x10
 """The types of frames. CANCEL is Remora's own; peers that do not know it skip it."""
@@ -69,6 +75,14 @@ def encode_frame(stream_id: int, kind: int, message: bytes = b"") -> bytes:
     return _pack(len(message), stream_id, kind, 0) + message
 
 
+def frame_parts(stream_id: int, kind: int, message: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes, bytes]:
+    """
+    The bytes of a frame whose message comes in parts, in parts.
+    """
+    head, payload, tail = message
+    return _pack(len(head) + len(payload) + len(tail), stream_id, kind, 0) + head, payload, tail
+
+
 class FrameDecoder:
     """
     Turns arriving bytes into frames.
@@ -95,7 +109,7 @@ class FrameDecoder:
         """
         return not self._to_skip and self._position == len(self._buffer)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """
         Take bytes that have arrived. Ask for frames with `next_frame` before the next time.
         """
@@ -104,22 +118,30 @@ class FrameDecoder:
             self._to_skip -= skipped
             data = data[skipped:]
         if not self._buffer:
-            self._buffer = data  # whole frames are cut out of what has arrived, without a copy in between
+            # whole frames are cut out of what has arrived, without a copy in between
+            self._buffer = data if isinstance(data, bytes) else bytearray(data)
             return
         if isinstance(self._buffer, bytes):
             self._buffer = bytearray(self._buffer)
         self._buffer += data
 
-    def frames(self, data: bytes) -> Iterator[tuple[int, int, bytes] | Oversize]:
+    def frames(self, data: bytes | memoryview) -> Iterator[tuple[int, int, bytes | memoryview] | Oversize]:
         """
         Take bytes that have arrived; the frames that are complete then, as `feed` and `next_frame` give them, but as
-        plain tuples, which are cheaper. To be taken to the end.
+        plain tuples, which are cheaper. To be taken to the end. The message of a large frame may be a view, that holds
+        until the next frame is asked for.
 
         Raises:
             WrongProtocol: The very first bytes are no frame; the message quotes them.
             WireError: What follows a frame is none; the message quotes it.
         """
+        if 0 < (missing := self._missing()) <= len(data):
+            self.feed(data[:missing])
+            data = data[missing:]
+            yield self._whole()
         if not (self._buffer or self._to_skip):
+            if isinstance(data, memoryview) and not _begins_large(data):
+                data = bytes(data)
             position, limit = 0, len(data)
             longest = min(self._limit, _TEXT - 1)
             while (start := position + _SIZE) <= limit:
@@ -136,6 +158,28 @@ class FrameDecoder:
         self.feed(data)
         while (frame := self.next_frame()) is not None:
             yield frame
+
+    def _missing(self) -> int:
+        """
+        How many bytes make the frame that has begun whole; 0 when none has, or that cannot be said.
+        """
+        if len(self._buffer) - self._position < _SIZE:
+            return 0
+        size: int
+        size, _, kind, _ = _unpack(self._buffer, self._position)
+        if size > min(self._limit, _TEXT - 1) or kind not in _KNOWN:
+            return 0
+        return self._position + _SIZE + size - len(self._buffer)
+
+    def _whole(self) -> tuple[int, int, bytes | memoryview]:
+        """
+        The frame that is all of the buffer.
+        """
+        buffer, start = self._buffer, self._position + _SIZE
+        _, stream_id, kind, _ = _unpack(buffer, self._position)
+        self._buffer, self._position = b"", 0
+        message = memoryview(buffer)[start:]
+        return stream_id, kind, message if len(message) >= LARGE else bytes(message)
 
     def next_frame(self) -> Frame | Oversize | None:
         """
@@ -207,6 +251,10 @@ class FrameDecoder:
         if self._has_spoken:
             return WireError(f"the peer sent something that is no ttrpc frame: {what}")
         return WrongProtocol(f"the peer does not speak ttrpc; it sent {what}")
+
+
+def _begins_large(data: memoryview) -> bool:
+    return len(data) >= LARGE and int.from_bytes(data[:4], "big") >= LARGE
 
 
 def _is_text(header: bytes | bytearray) -> bool:

@@ -156,7 +156,7 @@ def _size(kind: int, data: bytes, position: int) -> tuple[int, int]:
     raise ValueError(f"wire type {kind} is unknown")
 
 
-def decode_varint(data: bytes, position: int) -> tuple[int, int]:
+def decode_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
     """
     The number in a varint, and the position behind it.
 

@@ -5,6 +5,10 @@ What lives here: messages and records. What must not: frames (see `_frames`), an
 
 Names of metadata are lower case. The payload's format travels as `content-type`, the identifier of the call as
 `x-request-id`; all other metadata are the headers. Metadata of a Response is an extension that foreign peers skip.
+
+A large payload is not copied into its message: `request_parts` and `reply_parts` give what stands before it, the
+payload itself, and what stands behind it. On the other side `lift_from_request` and `lift_from_response` take it out
+again, and the rest is a small message.
 """
 
 from __future__ import annotations
@@ -20,7 +24,6 @@ from remora.wire._protobuf import (
     decode_signed,
     decode_text,
     decode_varint,
-    encode_bytes,
     encode_integer,
     encode_message,
     encode_text,
@@ -43,7 +46,7 @@ _CONTENT_TYPE, _REQUEST_ID = "content-type", "x-request-id"
 _RESERVED = frozenset({_CONTENT_TYPE, _REQUEST_ID})
 _NANOSECONDS = 1_000_000_000
 _FOREVER = 1 << 32
-_PAYLOAD_FIRST = bytes((_REPLY_PAYLOAD << 3 | 2,))
+_REPLY_PAYLOAD_KEY = _REPLY_PAYLOAD << 3 | 2
 _PAYLOAD_KEY, _TIMEOUT_KEY, _METADATA_KEY = _PAYLOAD << 3 | 2, _TIMEOUT << 3, _METADATA << 3 | 2
 _IDENTIFIER = encode_text(1, _REQUEST_ID)
 _IDENTIFIER_AND_KEY = _IDENTIFIER + b"\x12"
@@ -60,6 +63,18 @@ def encode_request(call: Call, now: float) -> bytes:
         call: The call; what is left of its deadline becomes the timeout.
         now: The present time on the clock of the deadline.
     """
+    return b"".join(_request_pieces(call, now))
+
+
+def request_parts(call: Call, now: float) -> tuple[bytes, bytes, bytes]:
+    """
+    The same, as what stands before the payload, the payload, and what stands behind it.
+    """
+    target, start, payload, *rest = _request_pieces(call, now)
+    return target + start, payload, b"".join(rest)
+
+
+def _request_pieces(call: Call, now: float) -> tuple[bytes, ...]:
     payload, left, request_id = call.payload, call.deadline, call.request_id
     if left is None:
         timeout = b""
@@ -67,46 +82,76 @@ def encode_request(call: Call, now: float) -> bytes:
         timeout = _milliseconds(int(left * 1000))  # those repeat, and are cached
     else:
         timeout = _nanoseconds(left)
-    return b"".join(
-        (
-            _target(call.service, call.method),
-            _payload_start(len(payload)),
-            payload,
-            timeout,
-            _format(call.content_type),
-            _identifier_start(len(request_id)) + request_id.encode()
-            if request_id.isascii()
-            else _identifier(request_id),
-            _entries(call.headers) if call.headers else b"",
-        )
+    identifier = request_id.encode()
+    return (
+        _target(call.service, call.method),
+        _payload_start(len(payload)),
+        payload,
+        timeout,
+        _labels(call.content_type, len(identifier)),
+        identifier,
+        _entries(call.headers) if call.headers else b"",
     )
 
 
-def decode_request(message: bytes, now: float) -> Call:
+def lift_from_request(message: memoryview) -> tuple[bytes, bytes]:
+    """
+    Take the payload out of a large Request.
+
+    Returns:
+        What is left of the message, and the payload; nothing is taken out when it is not where it is usually.
+    """
+    try:
+        start = _end_of_short(message, _METHOD, _end_of_short(message, _SERVICE, 0))
+        return _lift(message, start, _PAYLOAD_KEY)
+    except (IndexError, ValueError):  # who reads the message will say what is wrong with it
+        return bytes(message), b""
+
+
+def lift_from_response(message: memoryview) -> tuple[bytes, bytes]:
+    """
+    Take the payload out of a large Response, as `lift_from_request`.
+    """
+    try:
+        return _lift(message, 0, _REPLY_PAYLOAD_KEY)
+    except (IndexError, ValueError):
+        return bytes(message), b""
+
+
+def _lift(message: memoryview, start: int, key: int) -> tuple[bytes, bytes]:
+    if message[start] == key:
+        size, begin = decode_varint(message, start + 1)
+        if (end := begin + size) <= len(message):
+            return bytes(message[:start]) + bytes(message[end:]), bytes(message[begin:end])
+    return bytes(message), b""
+
+
+def decode_request(message: bytes, now: float, payload: bytes = b"") -> Call:
     """
     The call in a Request; its `content_type` is empty when the peer says nothing about it.
 
     Args:
         message: The bytes.
         now: The present time; the timeout counts from here.
+        payload: What has been lifted out of it.
 
     Raises:
         ValueError: The bytes are no such message.
     """
     try:
-        call = _usual_request(message, now)
+        call = _usual_request(message, now, payload)
     except IndexError:  # it is cut off somewhere
         call = None
-    return call or _any_request(message, now)
+    return call or _any_request(message, now, payload)
 
 
-def _usual_request(message: bytes, now: float) -> Call | None:
+def _usual_request(message: bytes, now: float, payload: bytes) -> Call | None:
     """
     The call in a Request whose fields stand in their order and are as short as usual; None for any other.
     """
     end = _end_of_short(message, _METHOD, _end_of_short(message, _SERVICE, 0))
     service, method = _target_in(message[:end])
-    payload, timeout, size = b"", 0, len(message)
+    timeout, size = 0, len(message)
     if end < size and message[end] == _PAYLOAD_KEY:
         length, start = decode_varint(message, end + 1)
         end = start + length
@@ -123,7 +168,7 @@ def _usual_request(message: bytes, now: float) -> Call | None:
     return None if end > size else _request(service, method, payload, decode_signed(timeout), metadata, now)
 
 
-def _end_of_short(message: bytes, field: int, start: int) -> int:
+def _end_of_short(message: bytes | memoryview, field: int, start: int) -> int:
     """
     Where a short text ends that starts here; here, when another field does.
     """
@@ -138,8 +183,8 @@ def _target_in(start: bytes) -> tuple[str, str]:
     return call.service, call.method
 
 
-def _any_request(message: bytes, now: float) -> Call:
-    service, method, payload, timeout = "", "", b"", 0
+def _any_request(message: bytes, now: float, payload: bytes = b"") -> Call:
+    service, method, timeout = "", "", 0
     metadata: dict[str, str] = {}
     for field, value in fields(message):
         if field == _SERVICE:
@@ -174,7 +219,16 @@ def encode_reply(reply: Reply) -> bytes:
     """
     The Response for a reply.
     """
-    return encode_bytes(_REPLY_PAYLOAD, reply.payload) + _format(reply.content_type) + _entries(reply.headers)
+    return b"".join(reply_parts(reply))
+
+
+def reply_parts(reply: Reply) -> tuple[bytes, bytes, bytes]:
+    """
+    The same, as what stands before the payload, the payload, and what stands behind it.
+    """
+    payload = reply.payload
+    tail = _format(reply.content_type)
+    return _reply_start(len(payload)), payload, tail + _entries(reply.headers) if reply.headers else tail
 
 
 def encode_error(error: RemoraError) -> bytes:
@@ -185,29 +239,32 @@ def encode_error(error: RemoraError) -> bytes:
     return encode_message(_STATUS, encode_status(error)) + _entries(headers)
 
 
-def decode_response(message: bytes, content_type: str) -> Reply | RemoraError:
+def decode_response(message: bytes, content_type: str, payload: bytes = b"") -> Reply | RemoraError:
     """
     The reply in a Response, or the error that stands there instead.
 
     Args:
         message: The bytes.
         content_type: The format of the request, which is the reply's too when the peer says nothing else.
+        payload: What has been lifted out of it.
 
     Raises:
         ValueError: The bytes are no such message.
     """
-    if message[:1] == _PAYLOAD_FIRST and len(message) > 1:  # nearly always
+    if payload and (told := _told(message)) is not None:
+        return make_reply(payload, told or content_type or PROTOBUF, {})
+    if len(message) > 1 and message[0] == _REPLY_PAYLOAD_KEY:  # nearly always
         start = 2
         if (size := message[1]) >= 0x80:
             size, start = decode_varint(message, 1)
         end = start + size
         if end <= len(message) and (told := _told(message[end:])) is not None:
             return make_reply(message[start:end], told or content_type or PROTOBUF, {})
-    return _decode_any_response(message, content_type)
+    return _decode_any_response(message, content_type, payload)
 
 
-def _decode_any_response(message: bytes, content_type: str) -> Reply | RemoraError:
-    error, payload = None, b""
+def _decode_any_response(message: bytes, content_type: str, payload: bytes = b"") -> Reply | RemoraError:
+    error = None
     metadata: dict[str, str] = {}
     for field, value in fields(message):
         if field == _STATUS:
@@ -264,18 +321,20 @@ def _payload_start(size: int) -> bytes:
     return b"%c%b" % (_PAYLOAD_KEY, encode_varint(size)) if size else b""
 
 
-@lru_cache(maxsize=128)
-def _identifier_start(size: int) -> bytes:
+@lru_cache(maxsize=1024)
+def _reply_start(size: int) -> bytes:
+    return b"%c%b" % (_REPLY_PAYLOAD_KEY, encode_varint(size)) if size else b""
+
+
+@lru_cache(maxsize=1024)
+def _labels(content_type: str, size: int) -> bytes:
     """
-    What stands before an identifier of so many bytes; nothing before none.
+    The format, and what stands before an identifier of so many bytes; nothing before none.
     """
+    if not size:
+        return _format(content_type)
     entry = _IDENTIFIER_AND_KEY + encode_varint(size)
-    return b"%c%b%b" % (_METADATA_KEY, encode_varint(len(entry) + size), entry) if size else b""
-
-
-def _identifier(request_id: str) -> bytes:
-    value = request_id.encode()
-    return _identifier_start(len(value)) + value
+    return b"%b%c%b%b" % (_format(content_type), _METADATA_KEY, encode_varint(len(entry) + size), entry)
 
 
 def _entries(headers: Mapping[str, str]) -> bytes:

@@ -28,27 +28,30 @@ class Foreword:
 
     Args:
         heard: Is told what the child prints.
+
+    Attributes:
+        is_over: Whether all that arrives is for the reader of frames.
     """
 
     def __init__(self, heard: Callable[[bytes], None]) -> None:
         self._heard = heard
         self._words = bytearray()
-        self._is_over = False
+        self.is_over = False
 
     def feed(self, data: bytes) -> bytes:
         """
         Take bytes that have arrived, and give back those for the reader of frames.
         """
-        if self._is_over:
+        if self.is_over:
             return data
         words, nul, frames = data.partition(b"\0")
         self._words += words
         self._heard(words)
         if nul:
-            self._is_over = True
+            self.is_over = True
             return nul + frames
-        self._is_over = len(self._words) > _MOST_WORDS or _is_answer(self._words)
-        return bytes(self._words) if self._is_over else b""
+        self.is_over = len(self._words) > _MOST_WORDS or _is_answer(self._words)
+        return bytes(self._words) if self.is_over else b""
 
 
 class ChildPipe(SocketPipe):
@@ -69,14 +72,16 @@ class ChildPipe(SocketPipe):
         return data
 
     async def pump(
-        self, take: Callable[[bytes], object], hold: Callable[[], Callable[[], Awaitable[None]] | None] | None = None
+        self,
+        take: Callable[[bytes | memoryview], object],
+        hold: Callable[[], Callable[[], Awaitable[None]] | None] | None = None,
     ) -> None:
         """
         Hand over the bytes that arrive, as `SocketPipe.pump`.
         """
 
-        def heard(data: bytes) -> None:
-            if frames := self._foreword.feed(data):
+        def heard(data: bytes | memoryview) -> None:
+            if frames := data if self._foreword.is_over else self._foreword.feed(bytes(data)):
                 take(frames)
 
         await super().pump(heard, hold)

@@ -22,7 +22,7 @@ class Bridge(Protocol):
     Runs coroutines on either side and hands their end to the other; cancelling the waiting side cancels them.
     """
 
-    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> Awaitable[T]:
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> Coroutine[Any, Any, T]:
         """
         On the caller's loop: have the coroutine run on grpcio's.
         """
@@ -40,7 +40,7 @@ class _Direct:
     The bridge of asyncio.
     """
 
-    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> Awaitable[T]:
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> Coroutine[Any, Any, T]:
         return function(*args)
 
     async def answer(self, function: Callable[..., Awaitable[T]], /, *args: Any) -> T:

@@ -16,7 +16,8 @@ from remora.io import loop_clock, probe_health
 from remora_grpc._bridge import Bridge, open_bridge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from typing import Any
 
     from remora.errors import RemoraError
     from remora.types import Call, HealthStatus, Reply
@@ -37,19 +38,17 @@ class GrpcChannel:
         self._client = client
         self._clock = loop_clock()
 
-    async def call(self, call: Call, /) -> Reply:
+    def call(self, call: Call, /) -> Coroutine[Any, Any, Reply]:
         """
         Carry one call to the plugin and its reply back.
 
         Raises:
             RemoraError: It ended with an error.
         """
-        if call.deadline is None:
-            return await self._bridge.run(self._client.invoke, call, None)
-        remaining = call.deadline - self._clock()
-        if remaining <= 0:
+        remaining = None if call.deadline is None else call.deadline - self._clock()
+        if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the time for the call was over before it was sent", sent=False)
-        return await self._bridge.run(self._client.invoke, call, remaining)
+        return self._bridge.run(self._client.invoke, call, remaining)
 
     async def probe(self) -> HealthStatus:
         """

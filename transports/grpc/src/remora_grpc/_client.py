@@ -21,7 +21,7 @@ from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, Remor
 from remora.types import Reply
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE
 from remora_grpc._loop import settle
-from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
+from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Outgoing, Pair, check_value, pack, unpack
 from remora_grpc._status import connection_error, error_from_rpc
 
 if TYPE_CHECKING:
@@ -190,13 +190,13 @@ def _too_large(size: int, limit: int) -> MessageTooLarge:
     return error
 
 
-def _metadata(call: Call) -> tuple[Pair, ...]:
+def _metadata(call: Call) -> Outgoing:
     metadata = pack(call.headers) if call.headers else []
     if call.request_id:
         metadata.append((REQUEST_ID, check_value(REQUEST_ID, call.request_id)))
     if call.content_type:
         metadata.append(_format(call.content_type))
-    return tuple(metadata)
+    return Outgoing(metadata)
 
 
 @lru_cache(maxsize=64)

@@ -6,11 +6,11 @@ What lives here: files to credentials. What must not: channels and servers.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import grpc
 
+from remora.config import read_credentials
 from remora.errors import ConfigError
 from remora.tls import CertificateFiles, Watched
 
@@ -94,4 +94,7 @@ def _configuration(pems: Pems) -> grpc.ServerCertificateConfiguration:
 
 
 def _content(path: str) -> bytes | None:
-    return Path(path).read_bytes() if path else None
+    try:
+        return read_credentials(path) if path else None
+    except OSError as error:  # it was there a moment ago
+        raise ConfigError(f"{path!r} cannot be read: {error.strerror}") from error

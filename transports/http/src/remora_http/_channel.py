@@ -30,6 +30,7 @@ from remora.types import Endpoint, HealthStatus, Status
 from remora_http._address import parse_address
 from remora_http._engine import open_engine
 from remora_http._failure import is_serving, read_connect_failure, read_failure
+from remora_http._follower import open_following
 from remora_http._greeting import greet
 from remora_http._headers import media_type
 from remora_http._reply import read_reply
@@ -130,7 +131,7 @@ async def open_channel(address: Address, options: Options) -> AsyncIterator[Http
 
     await contact()
     async with (
-        open_engine(address, options, tls=tls, proxy=proxy) as engine,
+        _open_engine(address, options, tls=tls, proxy=proxy) as engine,
         _open_page(address, options, engine) as page,
     ):
         yield HttpChannel(engine, contact, limit=options.max_message_size, page=page)
@@ -149,9 +150,30 @@ async def _open_page(address: Address, options: Options, engine: Engine) -> Asyn
     if place.origin == address.origin and not (address.socket and "://" in options.health_check.endpoint):
         yield partial(engine.get, target)
         return
-    tls = await _context(place, options)
-    async with open_engine(place, options, tls=tls, proxy=_proxy(place, options)) as other:
+    async with _reach(place, options) as other:
         yield partial(other.get, target)
+
+
+@asynccontextmanager
+async def _reach(place: Address, options: Options) -> AsyncIterator[Engine]:
+    """
+    An engine for a server that is not the endpoint's.
+    """
+    tls = await _context(place, options)
+    async with _open_engine(place, options, tls=tls, proxy=_proxy(place, options)) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def _open_engine(
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+) -> AsyncIterator[Engine]:
+    async with open_engine(address, options, tls=tls, proxy=proxy) as engine:
+        if not options.follow_redirects:
+            yield engine
+            return
+        async with open_following(address, options, engine, _reach) as following:
+            yield following
 
 
 async def _context(address: Address, options: Options) -> ssl.SSLContext | None:

@@ -63,14 +63,14 @@ class DirectEngine:
         self._connecting = set[anyio.CancelScope]()
         self._is_sweeping = self._is_closed = False
 
-    async def post(self, call: Call, /) -> Answer:
+    async def post(self, call: Call, /, *, target: str = "") -> Answer:
         """
         Send a call, and read the whole answer (see `Engine`).
         """
         remaining = None if call.deadline is None else call.deadline - self._clock()
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
-        head = self._writer.post(call, remaining=remaining)
+        head = self._writer.post(call, remaining=remaining, target=target)
         return await self._exchange(head, call.payload, call.deadline, idempotent=call.idempotent)
 
     async def get(self, target: str, /) -> Answer:

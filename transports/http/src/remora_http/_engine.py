@@ -26,9 +26,13 @@ class Engine(Protocol):
     Connections to one server. An exchange ends at its deadline by itself.
     """
 
-    async def post(self, call: Call, /) -> Answer:
+    async def post(self, call: Call, /, *, target: str = "") -> Answer:
         """
         Send a call, and read the whole answer.
+
+        Args:
+            call: The call.
+            target: The path and query to send it to, when a redirect has led to other ones than its names do.
 
         Raises:
             DeadlineExceeded: It was not there in time.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _QUOTED = 1024
+_QUOTED_LOCATION = 300
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 
 
@@ -33,11 +34,13 @@ class Answer:
         status: The HTTP status.
         headers: All its headers, names in lower case.
         body: The body, or its beginning when an error's body is over the limit.
+        refusal: Why the answer, which is a redirect, was not followed; empty where none is.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    refusal: str = ""
 
 
 def encode_failure(error: RemoraError) -> bytes:
@@ -136,11 +139,27 @@ def _decode_base64(value: object) -> bytes:
 def _foreign_failure(answer: Answer) -> RemoraError:
     message = f"the server answered with HTTP status {answer.status}"
     if 300 <= answer.status < 400:
-        message += f", a redirect to {answer.headers.get('location', 'nowhere')!r}; redirects are not followed"
+        message += f", a redirect to {_quote_location(answer)}; {_explain(answer)}"
     quoted = quote_body(answer.body)
     code = code_of_status(answer.status)
     headers = without_reserved(answer.headers)
     return PluginError(f"{message}: {quoted}" if quoted else message, code=code, headers=headers)
+
+
+def _quote_location(answer: Answer) -> str:
+    # What stands after a question mark, or before an "at", is often a secret of the server's.
+    location = answer.headers.get("location", "nowhere")
+    place, mark, _ = location.partition("?")
+    scheme, slashes, rest = place.partition("//")
+    host, slash, path = rest.partition("/")
+    shown = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+    return repr(shown[:_QUOTED_LOCATION] + ("?…" if mark else ""))
+
+
+def _explain(answer: Answer) -> str:
+    if answer.refusal:
+        return f"it is not followed: {answer.refusal}"
+    return "redirects are not followed unless the option follow_redirects says so"
 
 
 def quote_body(body: bytes) -> str:

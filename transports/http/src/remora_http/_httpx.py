@@ -1,5 +1,5 @@
 """
-The engine that is httpx, for what the direct one does not do. The only file that knows httpx.
+The engine that is httpx, for what the direct one does not do. Only this file and `_httpx_unix` know httpx.
 
 Its transport is used without its client: so there are no redirects, cookies, environment proxies or read timeouts to
 be switched off, and a call costs less.
@@ -23,6 +23,7 @@ from remora.errors import (
     InvalidRequest,
     MessageTooLarge,
     RemoraError,
+    Unavailable,
     WireError,
     WrongProtocol,
 )
@@ -31,6 +32,7 @@ from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._greeting import unreachable
 from remora_http._headers import decode_headers
+from remora_http._httpx_unix import UnixTransport
 from remora_http._request import call_headers, connection_headers
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class HttpxEngine:
         self._pool = pool
         self._headers = connection_headers(address.authority, options.connection)
 
-    async def post(self, call: Call, /) -> Answer:
+    async def post(self, call: Call, /, *, target: str = "") -> Answer:
         """
         Send a call, and read the whole answer (see `Engine`).
         """
@@ -64,7 +66,7 @@ class HttpxEngine:
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
         headers = [*self._headers, *call_headers(call, remaining=remaining)]
-        url = self._address.origin + self._address.target(call.service, call.method)
+        url = self._address.origin + (target or self._address.target(call.service, call.method))
         with anyio.move_on_after(remaining):
             return await self._pool.exchange("POST", url, headers, call.payload, idempotent=call.idempotent)
         raise DeadlineExceeded("the time was over before the reply arrived")
@@ -87,8 +89,8 @@ class Pool:
         self._transport = transport
         self._url = lru_cache(maxsize=256)(httpx.URL)
         # Only the connection has a time of its own here; the call's deadline is its caller's business.
-        connect = options.connection.connection_timeout
-        self._timeout = {"connect": connect, "read": None, "write": None, "pool": None}
+        self._connect_timeout = options.connection.connection_timeout
+        self._timeout = {"connect": self._connect_timeout, "read": None, "write": None, "pool": None}
         self._is_closed = False
 
     async def aclose(self) -> None:
@@ -135,7 +137,7 @@ class Pool:
             extensions={"timeout": self._timeout, "trace": progress},
         )
         try:
-            with _mapped(self._address, progress):
+            with _mapped(self._address, progress, self._connect_timeout):
                 response = await self._transport.handle_async_request(request)
                 return await self._read(response)
         finally:
@@ -212,7 +214,7 @@ class _Progress:
         self._connected: Any = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.started":
+        if event in ("connection.connect_tcp.started", "connection.connect_unix_socket.started"):
             self.fresh = True
         elif event == "connection.connect_tcp.complete":
             self._connected = info["return_value"]
@@ -233,10 +235,12 @@ class _Progress:
 
 
 @contextmanager
-def _mapped(address: Address, progress: _Progress) -> Iterator[None]:
+def _mapped(address: Address, progress: _Progress, timeout: float) -> Iterator[None]:
     try:
         yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
+    except httpx.ConnectTimeout as exc:
+        raise Unavailable(f"{address.place} did not answer within {timeout:g} s", sent=False) from exc
+    except (httpx.ConnectError, httpx.ProxyError) as exc:
         raise unreachable(address, exc) from exc
     except httpx.LocalProtocolError as exc:
         raise InvalidRequest(f"the request cannot be sent over HTTP: {exc}") from exc
@@ -280,10 +284,11 @@ async def open_pool(
         max_keepalive_connections=connection.max_idle_connections if connection.keep_alive else 0,
         keepalive_expiry=connection.idle_timeout,
     )
-    # Without TLS, `verify=False` saves loading certificates that nobody will look at.
-    transport = httpx.AsyncHTTPTransport(
-        verify=tls or False, trust_env=False, limits=limits, proxy=proxy, uds=address.socket or None
-    )
+    if address.socket:
+        transport: httpx.AsyncHTTPTransport = UnixTransport(address, limits)
+    else:
+        # Without TLS, `verify=False` saves loading certificates that nobody will look at.
+        transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
     pool = Pool(address, options, transport)
     try:
         yield pool

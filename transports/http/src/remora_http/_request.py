@@ -69,19 +69,24 @@ class HeadWriter:
         self._beginning = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in pairs)
         self._prefix = lru_cache(maxsize=256)(self._write_prefix)
 
-    def post(self, call: Call, *, remaining: float | None) -> bytes:
+    def post(self, call: Call, *, remaining: float | None, target: str = "") -> bytes:
         """
         The head of the request for a call.
 
         Args:
             call: The call.
             remaining: Seconds that are left for it, more than 0; None for no limit.
+            target: The path and query to send it to, where those are not the call's own.
 
         Raises:
             InvalidRequest: A name or a header cannot be sent.
         """
         try:
-            head = self._prefix(call.service, call.method, call.content_type) + _varying(call)
+            if target:
+                beginning = self._write_beginning(target, call.content_type)
+            else:
+                beginning = self._prefix(call.service, call.method, call.content_type)
+            head = beginning + _varying(call)
         except ValueError as exc:
             raise InvalidRequest(str(exc)) from exc
         timeout = "" if remaining is None else f"connect-timeout-ms: {format_timeout(remaining)}\r\n"
@@ -94,7 +99,9 @@ class HeadWriter:
         return f"GET {target} HTTP/1.1\r\n{self._beginning}user-agent: remora\r\n\r\n".encode("ascii")
 
     def _write_prefix(self, service: str, method: str, content_type: str) -> str:
-        target = self._address.target(service, method)
+        return self._write_beginning(self._address.target(service, method), content_type)
+
+    def _write_beginning(self, target: str, content_type: str) -> str:
         content = f"content-type: {check_value('content-type', content_type)}\r\n" if content_type else ""
         return f"POST {target} HTTP/1.1\r\n{self._beginning}connect-protocol-version: 1\r\n{content}"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from remora_http._address import parse_address
 from remora_http._channel import open_channel
+from remora_http._redirect import parse_origins
 from remora_http._server import serve
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ class HttpTransport:
     """
 
     def __init__(self, options: Options) -> None:
+        """
+        Raises:
+            ConfigError: An origin in the options is none.
+        """
         self._options = options
+        parse_origins(options)
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:

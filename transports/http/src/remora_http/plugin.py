@@ -40,10 +40,14 @@ class Options:
         slow_timeout: When serving: in which time a request must have arrived, and a response must be taken.
         origins: When serving: the web pages that may call, such as `https://example.com`, or `*`. A browser lets every
             page send requests to what listens on its machine, so calls of other pages are refused.
-        peer_uid: The user whose process may listen at a Unix socket; by default this process's own, or root. The engine
-            `httpx` looks at it when it opens the channel only.
+        peer_uid: The user whose process may listen at a Unix socket; by default this process's own, or root.
         server_name: The name that the server's certificate must carry, when it is not the endpoint's host.
         trust_env: Whether the proxy variables of the environment are obeyed.
+        follow_redirects: Whether a redirect that keeps the request (307, 308; for the health page any) is followed
+            inside the endpoint's origin.
+        max_redirects: How many redirects one call may meet.
+        redirect_origins: Other origins that a redirect may lead to, such as `https://example.com`. A call with a header
+            that could be a credential, or with a client certificate, is never sent there.
         health_check: Its `endpoint` is a path or an address to GET for health, where any 2xx answer means healthy;
             without one the standard health service is asked.
     """
@@ -61,6 +65,9 @@ class Options:
     peer_uid: Number | None = None
     server_name: str = ""
     trust_env: bool = False
+    follow_redirects: bool = False
+    max_redirects: Count = 5
+    redirect_origins: tuple[str, ...] = ()
     health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
 
 

@@ -13,6 +13,7 @@ import anyio
 import click
 
 from remora import Secret
+from remora.config import read_credentials
 from remora.errors import ConfigError
 from remora_admin._host import Host
 from remora_admin._journal import JournalHandler, is_read_by_the_journal
@@ -75,9 +76,11 @@ def command(output: Output, config: str, listen: str, watch: bool, admin_token_f
 
 def _secret_in(file: Path) -> Secret:
     try:
-        secret = Secret(file.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--admin-token-file: {file} cannot be read as text") from error
+        secret = Secret(read_credentials(file).decode("utf-8-sig").strip())
+    except OSError as error:
+        raise ConfigError(f"--admin-token-file: {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--admin-token-file: {file}: it is no text in UTF-8") from error
     if not secret:
         raise ConfigError(f"--admin-token-file: {file} is empty, and everybody could send that")
     return secret

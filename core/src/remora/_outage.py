@@ -1,0 +1,64 @@
+"""
+Why none of a plugin's instances takes calls, in words and as the error that callers get.
+
+What lives here: what their states say together. What must not: changing them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora._instance import State
+from remora.errors import CircuitOpen, ConfigError, ManagerClosed, RemoraError, Unavailable, VersionMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remora._instance import Instance
+
+
+def why_out(instances: Sequence[Instance]) -> str:
+    """
+    Why they take no calls now, in a sentence; there is at least one.
+    """
+    if len(instances) == 1:
+        return instances[0].why_out()
+    return "; ".join(f"{each.name}: {each.why_out()}" for each in instances)
+
+
+def outage(instances: Sequence[Instance], now: float) -> RemoraError:
+    """
+    The error of a call that none of them takes; there is at least one.
+
+    Args:
+        instances: All instances of the plugin.
+        now: The time on the event loop's clock.
+    """
+    if all(each.state is State.STOPPED for each in instances):
+        return ManagerClosed("it has been stopped")
+    errors = [each.error for each in instances]
+    if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
+        return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
+    retry_after = max(0.0, min(_back_in(each, now) for each in instances))
+    message = f"{why_out(instances)} (next try in {retry_after:.1f} s)"
+    if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in instances):
+        return CircuitOpen(message, retry_after=retry_after)
+    if wrong := _misconfigured(instances):
+        error = wrong(message)
+        error.sent = False
+        return error
+    return Unavailable(message, retry_after=retry_after, sent=False)
+
+
+def _back_in(instance: Instance, now: float) -> float:
+    return instance.refuses_for() if instance.state is State.READY else instance.next_try - now
+
+
+def _misconfigured(instances: Sequence[Instance]) -> type[ConfigError] | None:
+    """
+    What is wrong when none of them can ever be opened as it is configured.
+    """
+    kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in instances}
+    if None in kinds:
+        return None
+    return kinds.pop() if len(kinds) == 1 else ConfigError

@@ -1,0 +1,127 @@
+"""
+How one plugin moves to its next generation: what comes and what goes, in the order of a strategy.
+
+What lives here: the strategies. What must not: which plugins move, and what follows from that (see `_transition`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora._readiness import open_all
+from remora.errors import RemoraError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from remora._assembly import Part
+    from remora._departures import Departures
+    from remora._fleet import Fleet
+    from remora._generation import Generation, Plugged
+    from remora.reload import ReloadOptions
+
+    Pair = tuple[Part | None, Part | None]
+
+
+class Strategy:
+    """
+    The strategy of one move, for each of its plugins.
+
+    Args:
+        fleet: Where they are.
+        options: What says which strategy, and how long things may take.
+        departures: Where old instances go.
+
+    Attributes:
+        touched: The generations of which something is in force already, by plugin.
+    """
+
+    def __init__(self, fleet: Fleet, options: ReloadOptions, departures: Departures) -> None:
+        self.touched: dict[str, Generation] = {}
+        self._fleet = fleet
+        self._options = options
+        self._departures = departures
+        self._places = anyio.Semaphore(options.max_concurrent_reloads)
+
+    async def open(self, draft: Generation) -> None:
+        """
+        Open what is new of a plugin; what is gone may be closed before or after.
+
+        Raises:
+            RemoraError: Something of it does not get ready.
+        """
+        if draft.is_first or not (draft.new or draft.gone):
+            await self.ready(draft.plugged, draft.new)
+        else:
+            await _STRATEGIES[self._options.strategy](self, draft)
+
+    async def ready(self, plugged: Plugged, parts: Iterable[Part]) -> None:
+        """
+        Open parts of a plugin, and wait until they can take calls.
+
+        Raises:
+            RemoraError: One of them cannot.
+        """
+        await open_all(self._fleet, plugged, parts, limit=self._options.health_check_timeout)
+
+    async def _graceful(self, draft: Generation) -> None:
+        await self.ready(draft.plugged, draft.new)
+
+    async def _rolling(self, draft: Generation) -> None:
+        """
+        Instance by instance: a new one takes the place of an old one, and what is left over goes last.
+        """
+        self.touched[draft.config.name] = draft
+        pairs = list(zip_longest(draft.new, draft.gone))
+        await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is not None])
+        await self._each(partial(self._exchange, draft), [pair for pair in pairs if pair[0] is None])
+
+    async def _exchange(self, draft: Generation, pair: Pair) -> None:
+        new, old = pair
+        if new is not None:
+            await self.ready(draft.plugged, [new])
+        draft.plugged.exchange(new, old)
+        if old is not None:
+            await self._departures.retire(draft.plugged, old)
+
+    async def _recreate(self, draft: Generation) -> None:
+        """
+        The old ones first: calls wait for the new ones.
+        """
+        self.touched[draft.config.name] = draft
+        draft.settle()
+        for part in draft.gone:
+            await self._departures.retire(draft.plugged, part)
+        await self.ready(draft.plugged, draft.new)
+
+    async def _each(self, act: Callable[[Pair], Awaitable[None]], pairs: Iterable[Pair]) -> None:
+        """
+        Act on pairs, so many at once; the first error is raised when those that had begun are through.
+        """
+        errors: list[RemoraError] = []
+
+        async def one(pair: Pair) -> None:
+            async with self._places:
+                if errors:
+                    return
+                try:
+                    await act(pair)
+                except RemoraError as error:
+                    errors.append(error)
+
+        async with anyio.create_task_group() as group:
+            for pair in pairs:
+                group.start_soon(one, pair)
+        if errors:
+            raise errors[0]
+
+
+_STRATEGIES: Mapping[str, Callable[[Strategy, Generation], Awaitable[None]]] = {
+    "graceful": Strategy._graceful,
+    "rolling": Strategy._rolling,
+    "recreate": Strategy._recreate,
+}

@@ -1,0 +1,88 @@
+"""
+The choice among instances.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Candidate(Protocol):
+    """
+    An instance as a balancer sees it.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        Its name, the same for as long as it exists.
+        """
+        ...
+
+    @property
+    def weight(self) -> int:
+        """
+        Its share of traffic beside the others; 0 for none while others have some.
+        """
+        ...
+
+    @property
+    def priority(self) -> int:
+        """
+        The highest number is preferred.
+        """
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """
+        Its calls under way.
+        """
+        ...
+
+    @property
+    def warmth(self) -> float:
+        """
+        How much of its share it is to get while it warms up: more than 0, and 1 once it is warm.
+        """
+        ...
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+class Balancer(Protocol):
+    """
+    Chooses among the instances of one plugin. Nothing in it waits, so nothing else happens while it decides.
+    """
+
+    def pick(self, candidates: Sequence[C], key: str, /) -> C:
+        """
+        The candidate for a call.
+
+        Args:
+            candidates: Those that can take the call, in the order of the configuration; at least one.
+            key: What the call is about; calls with the same key may be sent to the same candidate. Empty for none.
+        """
+        ...
+
+    def started(self, candidate: Candidate, /) -> None:
+        """
+        A call is sent to a candidate, whether this balancer chose it or not.
+        """
+        ...
+
+    def finished(self, candidate: Candidate, /, *, latency: float, ok: bool | None) -> None:
+        """
+        A call to a candidate has ended after `latency` seconds: well, badly, or without a verdict (None).
+        """
+        ...
+
+    def forget(self, name: str, /) -> None:
+        """
+        A candidate is gone for good, and what is known about it is of no use.
+        """
+        ...
