@@ -134,7 +134,6 @@ class DirectEngine:
         while self._idle:
             line, since = self._idle.pop()
             if since >= oldest and line.is_idle():
-                line.reader.begin()
                 return line
             line.close()
         return None
@@ -142,6 +141,7 @@ class DirectEngine:
     def _put_back(self, line: Line) -> None:
         if not line.reader.is_reusable or self._is_closed or len(self._idle) >= self._most_idle:
             return line.close()
+        line.reader.begin()  # and it holds on to no body meanwhile
         now = self._clock()
         self._idle.append((line, now))
         if not self._is_sweeping:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Connect = Callable[[Address, ssl.SSLContext | None, AnswerReader], Awaitable["Line"]]
 
 
-APART = 16 * 1024
-"""Bytes of a body from which on it is handed to the kernel beside its head, instead of being copied behind it."""
 _ROOM = 256 * 1024
 _of_thread = threading.local()
 

@@ -7,12 +7,11 @@ A stream would cost several times as much for each exchange.
 from __future__ import annotations
 
 import asyncio
-import math
-import os
 from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
-from remora_http._lines import APART, landing, readiness
+from remora_http._lines import landing, readiness
+from remora_http._sending import Sender
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class ProtocolLine(asyncio.BufferedProtocol):
         if not self._is_open:
             raise self._error or ConnectionError("it was closed")
         self._waiter = waiter = self._loop.create_future()
-        self._write(head, body)
+        self._sender.write(head, body)
         try:
             await waiter
         finally:
@@ -90,10 +89,8 @@ class ProtocolLine(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._descriptor = transport.get_extra_info("socket").fileno()
-        self._is_readable = readiness(self._descriptor)
-        is_bare = transport.get_extra_info("ssl_object") is None
-        self._apart = APART if is_bare and hasattr(os, "writev") else math.inf
+        self._sender = Sender(self._transport)
+        self._is_readable = readiness(transport.get_extra_info("socket").fileno())
         self._is_open = True
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -123,19 +120,6 @@ class ProtocolLine(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._is_open = False
         self._fail(error or ConnectionError("it was closed"))
-
-    def _write(self, head: bytes, body: bytes) -> None:
-        if len(body) < self._apart or self._transport.get_write_buffer_size():
-            return self._transport.write(head + body)
-        try:
-            sent = os.writev(self._descriptor, (head, body))
-        except OSError:  # the transport will meet with the same, and knows what to do
-            sent = 0
-        if sent < len(head):
-            self._transport.write(head[sent:] + body)
-        elif sent < len(head) + len(body):
-            self._transport.write(memoryview(body)[sent - len(head) :])
-        return None
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error
