@@ -35,7 +35,7 @@ LAYERS = {
     "types": Layer("_lazy errors"),
     "values": Layer(),
     "secret": Layer(),
-    "tls": Layer("config errors"),
+    "tls": Layer("_lazy config errors"),
     "policy": Layer("_lazy types errors values"),
     "security": Layer("errors"),
     "protocols": Layer("_lazy types errors"),
