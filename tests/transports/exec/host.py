@@ -28,7 +28,8 @@ async def main() -> None:
         copy = os.fork() if way == "forked" else -1
         if copy == 0:
             signal.pause()
-        print(reply.payload.decode(), *([copy] if copy > 0 else []), flush=True)
+        words = [reply.payload.decode(), *([str(copy)] if copy > 0 else [])]
+        os.write(1, f"{' '.join(words)}\n".encode())  # at once, also where Python does not buffer
         await anyio.sleep_forever()
 
 
