@@ -113,6 +113,19 @@ def _served(transport: str, peer: str, *, callers: tuple[int, ...] = (1, 32), kn
     )
 
 
+def _bare_server() -> Pair:
+    return Pair(
+        "serve",
+        "serve: http, without a codec / uvicorn with a bare echo",
+        served.over_http,
+        served.over_http,
+        "bare-http",
+        "uvicorn",
+        callers=(1, 32),
+        is_of_servers=True,
+    )
+
+
 PAIRS = (
     Pair(
         "overhead", "pipeline / hand-wired policies, no transport", _pipeline, _hand_wired,
@@ -137,6 +150,7 @@ PAIRS = (
     Pair("exec", "exec: framework / asyncio subprocess with a lock", ours.through_pipeline,
          peers_streams.child_and_lock, "exec", "", targets=(Target(0.6, callers=(32, 256)),)),
     _served("http", "uvicorn"),
+    _bare_server(),
     _served("http", "hypercorn", callers=(32,), knows_trio=True),
     _served("unix", "uvicorn", callers=(32,)),
 )  # fmt: skip

@@ -54,7 +54,11 @@ class Addresses:
 
     def _start(self, kind: str, backend: str) -> str:
         if backend:
-            addresses = {"served-http": "http:", "served-unix": f"unix://{self._folder}/{backend}"}
+            addresses = {
+                "served-http": "http:",
+                "bare-http": "http:",
+                "served-unix": f"unix://{self._folder}/{backend}",
+            }
             return self._stack.enter_context(servers.running(kind.split("-")[0], addresses.get(kind, ""), backend))
         if kind == "unix":
             return self._stack.enter_context(servers.running("remora", f"unix://{self._folder}/remora"))

@@ -15,15 +15,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 import grpc.aio
 
 from remora import service
 from remora.serve import serve_until_stopped
+from remora.types import Endpoint, Reply
+from remora_http._transport import HttpTransport
+from remora_http.plugin import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remora.serve import Served
+    from remora.types import Call
 
 SIZE = struct.Struct(">I")
 """The header of a frame of the peers: the bytes that follow."""
@@ -94,7 +99,7 @@ class FrameEcho(asyncio.Protocol):
 
 
 async def _http(_: str) -> None:
-    server = await asyncio.get_running_loop().create_server(HttpEcho, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(HttpEcho, "127.0.0.1", 0, backlog=512)
     _say(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     await _until_end_of_input()
 
@@ -138,6 +143,19 @@ async def _served(address: str) -> None:
     await serve_until_stopped(Echo(), listen=[address], announce=announce)
 
 
+async def _bare(address: str) -> None:
+    """
+    The HTTP server alone: the bytes of each request go back as they came.
+    """
+
+    async def echo(call: Call, _: str) -> Reply:
+        return Reply(payload=call.payload, content_type=call.content_type)
+
+    async with HttpTransport(Options()).listen(Endpoint(address), echo) as listener:
+        _say(f"{listener.endpoint.address} {os.getpid()}")
+        await _until_end_of_input()
+
+
 def _child() -> None:
     """
     Frames over standard input and output, as a child of the peers.
@@ -149,7 +167,7 @@ def _child() -> None:
 
 
 async def _until_end_of_input() -> None:
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await anyio.to_thread.run_sync(sys.stdin.read)
 
 
 def _say(address: str) -> None:
@@ -175,7 +193,7 @@ def running(kind: str, address: str = "", backend: str = "asyncio") -> Iterator[
 
 
 if __name__ == "__main__":
-    kinds = {"http": _http, "frames": _frames, "grpc": _grpc, "remora": _remora, "served": _served}
+    kinds = {"http": _http, "frames": _frames, "grpc": _grpc, "remora": _remora, "served": _served, "bare": _bare}
     if sys.argv[1] == "child":
         _child()
     else:

@@ -16,6 +16,7 @@ import stat
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     from remora_exec._command import Command
     from remora_exec._confinement import Confinement
     from remora_exec._guard import Guard
+    from remora_exec._keeper import keeping
 
     right = program()
     if not interpreted:
@@ -203,13 +205,14 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     guard = Guard(options.security, plugin="p", endpoint="exec:x")
     reading, writing = os.pipe()
     with open(os.devnull) as null:
-        async with guard.admitted(str(right)) as verdict:
+        async with keeping() as starter, guard.admitted(str(right)) as verdict:
             os.replace(wrong, right)
             command = Command((str(right), '"right"'), {"PATH": os.defpath})
-            popen = Confinement(options).start(command, verdict, stdin=null.fileno(), stdout=writing)
-    os.close(writing)
-    with popen, open(reading) as output:
-        said = output.read().strip()
+            order = Confinement(options).order(command, verdict)
+            child = await starter.start(order, stdin=null.fileno(), stdout=writing)
+            os.close(writing)
+            with closing(child), open(child.stderr), open(reading) as output:
+                said = output.read().strip()
 
     assert said == '"right"'
 

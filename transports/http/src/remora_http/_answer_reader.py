@@ -85,7 +85,7 @@ class AnswerReader:
         self._body: Body | None = None
         self._failure: Exception | None = None
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: bytes | memoryview) -> bool:
         """
         Take the next bytes.
 

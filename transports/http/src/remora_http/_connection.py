@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from remora_http._answering import Responder
     from remora_http._request_reader import Request
     from remora_http._wires import Wire
+    from remora_http._written import Message
 
 _log = logging.getLogger(__name__.replace("_", ".", 1))
 
@@ -79,7 +80,7 @@ class Connection:
         self._house = house
         self._request: Request | None = None
         self._call: Call | None = None
-        self._data: bytes | None = None
+        self._data: Message | None = None
         """What is to be sent; None as long as nobody knows."""
         self._is_open = True
         self._is_late = self._is_stopped = self._is_sending = False
@@ -139,9 +140,9 @@ class Connection:
             else:
                 self._break_off()
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: Message) -> None:
         self._is_sending = True
-        if not self.wire.write(data):
+        if not self.wire.write(*data):
             await self.wire.flush()
         if self._is_last():
             await self.wire.linger()
@@ -154,7 +155,7 @@ class Connection:
             self._note_deadline()
         self._house.crew.add(self)
 
-    def _refuse(self, request: Request) -> bytes | None:
+    def _refuse(self, request: Request) -> Message | None:
         """
         What is to be sent to a request that is no call; otherwise its call is known then.
         """
@@ -190,9 +191,9 @@ class Connection:
         if self._call is not None and self._call.deadline is not None:
             self._house.deadlines.add(self._number, self._call.deadline)
 
-    async def _answer(self) -> bytes:
+    async def _answer(self) -> Message:
         """
-        The bytes of the response to the call.
+        The response to the call.
         """
         call, request, responder = self._call, self._request, self._house.responder
         assert call is not None
@@ -205,7 +206,7 @@ class Connection:
             data = encode(responder.blame(error, call), request, is_last=request.is_last)
         return self._last_words() if self._has_expired() else data
 
-    def _last_words(self) -> bytes:
+    def _last_words(self) -> Message:
         """
         What is said of a call that has been cancelled.
         """

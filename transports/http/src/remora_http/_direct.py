@@ -70,14 +70,14 @@ class DirectEngine:
         remaining = None if call.deadline is None else call.deadline - self._clock()
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
-        request = self._writer.post(call, remaining=remaining, target=target) + call.payload
-        return await self._exchange(request, call.deadline, idempotent=call.idempotent)
+        head = self._writer.post(call, remaining=remaining, target=target)
+        return await self._exchange(head, call.payload, call.deadline, idempotent=call.idempotent)
 
     async def get(self, target: str, /) -> Answer:
         """
         Ask for a page of the server (see `Engine`).
         """
-        return await self._exchange(self._writer.get(target), None, idempotent=True)
+        return await self._exchange(self._writer.get(target), b"", None, idempotent=True)
 
     async def watch(self) -> None:
         """
@@ -101,24 +101,24 @@ class DirectEngine:
             for _ in range(_SETTLING):  # asyncio closes sockets one step later
                 await checkpoint()
 
-    async def _exchange(self, request: bytes, deadline: float | None, *, idempotent: bool) -> Answer:
+    async def _exchange(self, head: bytes, body: bytes, deadline: float | None, *, idempotent: bool) -> Answer:
         line = self._take()
         if line is not None:
             try:
-                return await self._carry(line, request, deadline)
+                return await self._carry(line, head, body, deadline)
             except ConnectionLost:
                 # The server has closed an idle line. The request is sent once more, if it may be seen twice.
                 if self._is_closed or line.reader.has_begun or not idempotent:
                     raise
-        return await self._carry(await self._open(deadline), request, deadline)
+        return await self._carry(await self._open(deadline), head, body, deadline)
 
-    async def _carry(self, line: Line, request: bytes, deadline: float | None) -> Answer:
+    async def _carry(self, line: Line, head: bytes, body: bytes, deadline: float | None) -> Answer:
         number = next(self._numbers)
         self._busy[number] = line
         if deadline is not None:
             self._deadlines.add(number, deadline)
         try:
-            await line.exchange(request)
+            await line.exchange(head, body)
             return line.reader.outcome()
         except OSError as exc:
             reason = str(exc) or "it was closed"
@@ -134,7 +134,6 @@ class DirectEngine:
         while self._idle:
             line, since = self._idle.pop()
             if since >= oldest and line.is_idle():
-                line.reader.begin()
                 return line
             line.close()
         return None
@@ -142,6 +141,7 @@ class DirectEngine:
     def _put_back(self, line: Line) -> None:
         if not line.reader.is_reusable or self._is_closed or len(self._idle) >= self._most_idle:
             return line.close()
+        line.reader.begin()  # and it holds on to no body meanwhile
         now = self._clock()
         self._idle.append((line, now))
         if not self._is_sweeping:

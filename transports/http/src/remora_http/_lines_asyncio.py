@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
-from remora_http._lines import readiness
+from remora_http._lines import landing, readiness
+from remora_http._sending import Sender
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     return line
 
 
-class ProtocolLine(asyncio.Protocol):
+class ProtocolLine(asyncio.BufferedProtocol):
     """
     A line that the event loop hands its bytes to.
     """
@@ -48,18 +49,19 @@ class ProtocolLine(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnswerReader) -> None:
         self.reader = reader
         self._loop = loop
+        self._landing = landing()
         self._is_open = False
         self._waiter: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
 
-    async def exchange(self, request: bytes) -> None:
+    async def exchange(self, head: bytes, body: bytes) -> None:
         """
         Send a request, and return when the reader has the whole answer.
         """
         if not self._is_open:
             raise self._error or ConnectionError("it was closed")
         self._waiter = waiter = self._loop.create_future()
-        self._transport.write(request)
+        self._sender.write(head, body)
         try:
             await waiter
         finally:
@@ -87,15 +89,19 @@ class ProtocolLine(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._sender = Sender(self._transport)
         self._is_readable = readiness(transport.get_extra_info("socket").fileno())
         self._is_open = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._landing
+
+    def buffer_updated(self, nbytes: int) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():
             return self.close()  # nobody has asked for anything
         try:
-            if self.reader.feed(data):
+            if self.reader.feed(self._landing[:nbytes]):
                 waiter.set_result(None)
         except RemoraError as error:
             self.end(error)

@@ -6,12 +6,15 @@ A stream would cost twice as much for each exchange. TLS, which costs far more t
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
 import trio
 
-from remora_http._lines import readiness
+from remora_http._lines import landing, readiness
+from remora_http._sending import APART
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from remora_http._answer_reader import AnswerReader
 
 _CHUNK = 64 * 1024
+_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 
 async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerReader) -> SocketLine | TlsLine:
@@ -33,9 +37,9 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     """
     if address.socket:
         return SocketLine(await connect_unix(address), reader)
-    stream = await trio.open_tcp_stream(address.host, address.port)
     if tls is None:
-        return SocketLine(socket.socket(fileno=stream.socket.detach()), reader)
+        return SocketLine(await _connected(address), reader)
+    stream = await trio.open_tcp_stream(address.host, address.port)
     secured = trio.SSLStream(stream, tls, server_hostname=address.host, https_compatible=True)
     try:
         await secured.do_handshake()
@@ -48,6 +52,40 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     return TlsLine(stream, secured, reader)
 
 
+async def _connected(address: Address) -> socket.socket:
+    """
+    Trio's own way tries all addresses of a name, in tasks. Where there is but one, that costs more than connecting.
+    """
+    family = _family(address.host)
+    if family is None:
+        stream = await trio.open_tcp_stream(address.host, address.port)
+        return socket.socket(fileno=stream.socket.detach())
+    connecting = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connecting.setblocking(False)
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        failure = connecting.connect_ex((address.host, address.port))
+        if failure in _UNDER_WAY:
+            await trio.lowlevel.wait_writable(connecting)
+            failure = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failure:
+            raise OSError(failure, os.strerror(failure))
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
+
+
+def _family(host: str) -> socket.AddressFamily | None:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return family
+    return None
+
+
 class SocketLine:
     """
     A line over a socket.
@@ -57,15 +95,16 @@ class SocketLine:
         connected.setblocking(False)
         self.reader = reader
         self._socket = connected
+        self._landing = landing()
         self._is_readable = readiness(connected.fileno())
         self._error: RemoraError | None = None
 
-    async def exchange(self, request: bytes) -> None:
+    async def exchange(self, head: bytes, body: bytes) -> None:
         """
         Send a request, and return when the reader has the whole answer.
         """
         try:
-            await self._send(request)
+            await self._send(head, body)
             while not await self._receive():
                 pass
         except trio.ClosedResourceError as exc:
@@ -96,32 +135,33 @@ class SocketLine:
         """
         return self._socket.fileno() >= 0 and not self._is_readable()
 
-    async def _send(self, request: bytes) -> None:
-        sent = self._send_some(request)
-        if sent < len(request):
-            rest = memoryview(request)[sent:]
+    async def _send(self, head: bytes, body: bytes) -> None:
+        pieces = (head, body) if len(body) >= APART else (head + body,)
+        sent = self._send_some(*pieces)
+        if sent < len(head) + len(body):
+            rest = memoryview(b"".join(pieces))[sent:]
             while rest:
                 await trio.lowlevel.wait_writable(self._socket)
                 rest = rest[self._send_some(rest) :]
 
-    def _send_some(self, data: bytes | memoryview) -> int:
+    def _send_some(self, *pieces: bytes | memoryview) -> int:
         try:
-            return self._socket.send(data)
+            return self._socket.sendmsg(pieces) if len(pieces) > 1 else self._socket.send(pieces[0])
         except BlockingIOError:
             return 0
         except (BrokenPipeError, ConnectionResetError):
             if not self._is_readable():
                 raise
-            return len(data)  # the server did not want to hear it all, and has said why
+            return sum(map(len, pieces))  # the server did not want to hear it all, and has said why
 
     async def _receive(self) -> bool:
         await trio.lowlevel.wait_readable(self._socket)
         try:
-            data = self._socket.recv(_CHUNK)
+            size = self._socket.recv_into(self._landing)
         except BlockingIOError:
             return False
-        if data:
-            return self.reader.feed(data)
+        if size:
+            return self.reader.feed(self._landing[:size])
         self.reader.feed_eof()
         return True
 
@@ -140,12 +180,12 @@ class TlsLine:
         self._is_readable = readiness(stream.socket.fileno())
         self._error: RemoraError | None = None
 
-    async def exchange(self, request: bytes) -> None:
+    async def exchange(self, head: bytes, body: bytes) -> None:
         """
         Send a request, and return when the reader has the whole answer.
         """
         try:
-            await self._stream.send_all(request)
+            await self._stream.send_all(head + body)
             while data := await self._stream.receive_some(_CHUNK):
                 if self.reader.feed(bytes(data)):
                     return

@@ -107,7 +107,7 @@ class RequestReader:
             return sum(len(each.body) for each in self.requests) > self._limit
         return True
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """
         Take the next bytes.
         """
@@ -116,7 +116,7 @@ class RequestReader:
                 return
         self._end(BadRequest(400, "too many offers to go on in another protocol at once"))
 
-    def _parse(self, data: bytes) -> bytes:
+    def _parse(self, data: bytes | memoryview) -> bytes:
         """
         Take the next bytes; returns those that are to be taken then.
         """
@@ -182,7 +182,7 @@ class RequestReader:
         body = self._finish()
         self._put(body, is_last=not self._keeps_alive)
 
-    def _decline(self, rest: bytes) -> bytes:
+    def _decline(self, rest: bytes | memoryview) -> bytes:
         """
         What is to be read again, and what follows it, as if nobody had offered to go on in another protocol.
         """

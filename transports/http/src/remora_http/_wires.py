@@ -91,7 +91,7 @@ class Wire(Protocol):
         """
         ...
 
-    def write(self, data: bytes) -> bool:
+    def write(self, head: bytes, body: bytes = b"") -> bool:
         """
         Write what can be written without waiting.
 

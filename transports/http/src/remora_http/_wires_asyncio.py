@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from remora.tls import identity_of
+from remora_http._lines import landing
 from remora_http._request_reader import RequestReader
+from remora_http._sending import Sender
 from remora_http._wires import BACKLOG, CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Te
         server.close()
 
 
-class ProtocolWire(asyncio.Protocol):
+class ProtocolWire(asyncio.BufferedProtocol):
     """
     A wire that the event loop hands its bytes to.
     """
@@ -57,6 +59,7 @@ class ProtocolWire(asyncio.Protocol):
         self._loop = loop
         self._terms = terms
         self._reader = RequestReader(terms.limit)
+        self._landing = landing()
         self._begin = begin
         self._is_gone = self._is_held = self._is_resting = False
         self._room: asyncio.Future[None] | None = None
@@ -83,11 +86,11 @@ class ProtocolWire(asyncio.Protocol):
             self._transport.resume_reading()
         return requests.popleft()
 
-    def write(self, data: bytes) -> bool:
+    def write(self, head: bytes, body: bytes = b"") -> bool:
         """
         Write what can be written without waiting.
         """
-        self._transport.write(data)
+        self._sender.write(head, body)
         return self._room is None
 
     async def flush(self) -> None:
@@ -126,15 +129,19 @@ class ProtocolWire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)  # what is written has left when there is room
+        self._sender = Sender(self._transport)
         self.peer = place(transport.get_extra_info("peername"))
         if (secured := transport.get_extra_info("ssl_object")) is not None:
             self.identity = identity_of(secured.getpeercert())
         self._answerer = self._begin(self)
         self._rest()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._landing
+
+    def buffer_updated(self, nbytes: int) -> None:
         reader = self._reader
-        reader.feed(data)
+        reader.feed(self._landing[:nbytes])
         if reader.requests:
             self._answerer.go_on()
             if reader.is_full and not self._is_held:

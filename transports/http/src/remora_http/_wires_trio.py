@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from remora.tls import identity_of
+from remora_http._lines import landing
 from remora_http._request_reader import RequestReader
+from remora_http._sending import APART
 from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
@@ -76,8 +78,9 @@ class SocketWire:
         self._clock = trio.lowlevel.current_clock().current_time
         self._terms = terms
         self._reader = RequestReader(terms.limit)
+        self._landing = landing()
         self._is_gone = self._is_resting = self._may_hold_more = False
-        self._unsent = b""
+        self._unsent: bytes | memoryview = b""
         self._room = trio.Event()
 
     @property
@@ -117,12 +120,15 @@ class SocketWire:
         self._room.set()
         return requests.popleft()
 
-    def write(self, data: bytes) -> bool:
+    def write(self, head: bytes, body: bytes = b"") -> bool:
         """
         Write what can be written without waiting.
         """
-        self._unsent = self._unsent + data if self._unsent else data
-        self._send_some()
+        if len(body) < APART or self._unsent:
+            self._unsent = b"".join((self._unsent, head, body)) if self._unsent else head + body
+            self._send_some()
+        else:
+            self._send_apart(head, body)
         return not self._unsent
 
     async def flush(self) -> None:
@@ -173,19 +179,29 @@ class SocketWire:
             elif self._is_resting and reader.wants_continue:
                 self._encourage()
 
-    async def _receive(self) -> bytes:
+    async def _receive(self) -> bytes | memoryview:
         if self._may_hold_more:
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(self._socket)
         while True:
             try:
-                data = self._socket.recv(_CHUNK)
+                size = self._socket.recv_into(self._landing)
             except (BlockingIOError, InterruptedError):
                 await trio.lowlevel.wait_readable(self._socket)
             else:
-                self._may_hold_more = len(data) == _CHUNK
-                return data
+                self._may_hold_more = size == len(self._landing)
+                return self._landing[:size]
+
+    def _send_apart(self, head: bytes, body: bytes) -> None:
+        try:
+            sent = self._socket.sendmsg((head, body))
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            return
+        if sent < len(head) + len(body):
+            self._unsent = memoryview(head + body)[sent:]
 
     def _send_some(self) -> None:
         try:
@@ -228,11 +244,11 @@ class TlsWire(SocketWire):
         async with trio.open_nursery() as self._nursery:
             await super().run(begin)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, head: bytes, body: bytes = b"") -> bool:
         """
         Leave all to `flush`.
         """
-        self._unsent += data
+        self._unsent = b"".join((self._unsent, head, body))
         return False
 
     async def flush(self) -> None:
@@ -245,7 +261,7 @@ class TlsWire(SocketWire):
             with suppress(*_GONE):
                 await self._stream.send_all(unsent)
 
-    async def _receive(self) -> bytes:
+    async def _receive(self) -> bytes | memoryview:
         return bytes(await self._stream.receive_some(_CHUNK))
 
     def _finish(self) -> None:

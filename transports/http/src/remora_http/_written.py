@@ -1,5 +1,5 @@
 """
-Responses in bytes, head and body in one piece.
+Responses in bytes, as a head and a body.
 
 What lives here: the writing of HTTP/1.1. What must not: what a response says (see `_response`).
 """
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from remora_http._response import Response
 
 
-def encode_reply(reply: Reply, request: Request, *, limit: int) -> bytes:
+Message = tuple[bytes, bytes]
+"""The bytes of a head, and those of a body."""
+
+
+def encode_reply(reply: Reply, request: Request, *, limit: int) -> Message:
     """
-    The bytes of the response for a reply.
+    The response for a reply, in bytes.
 
     Raises:
         MessageTooLarge: The reply is over the limit.
@@ -33,18 +37,18 @@ def encode_reply(reply: Reply, request: Request, *, limit: int) -> bytes:
     if len(payload) > limit:
         raise MessageTooLarge(f"the reply is larger than {limit} bytes")
     own = b"".join(b"%b: %b\r\n" % pair for pair in encode_headers(reply.headers)) if reply.headers else b""
-    return b"%bcontent-length: %d\r\n%b%b%b" % (
+    head = b"%bcontent-length: %d\r\n%b%b" % (
         _beginning(reply.content_type, int(time.time())),
         len(payload),
         own,
         _ending(request, is_last=request.is_last),
-        payload,
     )
+    return head, payload
 
 
-def encode(response: Response, request: Request, *, is_last: bool) -> bytes:
+def encode(response: Response, request: Request, *, is_last: bool) -> Message:
     """
-    The bytes of a response.
+    A response in bytes.
 
     Args:
         response: The response.
@@ -59,9 +63,7 @@ def encode(response: Response, request: Request, *, is_last: bool) -> bytes:
     if not has_length:
         lines.append(b"content-length: %d\r\n" % len(response.body))
     lines.append(_ending(request, is_last=is_last))
-    if request.method != "HEAD":
-        lines.append(response.body)
-    return b"".join(lines)
+    return b"".join(lines), b"" if request.method == "HEAD" else response.body
 
 
 def _ending(request: Request, *, is_last: bool) -> bytes:

@@ -1,0 +1,44 @@
+"""
+Messages on their way to a transport of asyncio: a head, and a body that may be large.
+
+What lives here: how the two are handed over. What must not: what they say.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+APART = 16 * 1024
+"""Bytes of a body from which on it is handed to the kernel beside its head, instead of being copied behind it."""
+
+
+class Sender:
+    """
+    Writes messages to a transport, past which nothing else is written while it has something to send.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        is_bare = transport.get_extra_info("ssl_object") is None and hasattr(os, "writev")
+        self._descriptor: int | None = transport.get_extra_info("socket").fileno() if is_bare else None
+        self._transport = transport
+        self._waiting = transport.get_write_buffer_size
+
+    def write(self, head: bytes, body: bytes) -> None:
+        """
+        Write a message.
+        """
+        if len(body) < APART or self._descriptor is None or self._transport.is_closing() or self._waiting():
+            return self._transport.write(head + body)
+        try:
+            sent = os.writev(self._descriptor, (head, body))
+        except OSError:  # the transport will meet with the same, and knows what to do
+            sent = 0
+        if sent < len(head):
+            self._transport.write(head[sent:] + body)
+        elif sent < len(head) + len(body):
+            self._transport.write(memoryview(body)[sent - len(head) :])
+        return None
