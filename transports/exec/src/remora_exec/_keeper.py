@@ -30,7 +30,6 @@ import sys
 import threading
 from contextlib import ExitStack, asynccontextmanager, suppress
 from importlib.util import find_spec
-from signal import SIGKILL
 from typing import TYPE_CHECKING
 
 import anyio
@@ -38,7 +37,7 @@ import anyio.to_thread
 
 from remora.errors import Unavailable
 from remora_exec._groups import wait_for_exit, watching_groups
-from remora_exec._pipes import ReadPipe, WritePipe
+from remora_exec._kept import KILL, KeptChild, Line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +53,6 @@ _PROGRAM = (
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 _READY = b"ready"
-_REAP, _KILL = b"r", b"k"
 _START_TIMEOUT = 10.0
 _END_TIMEOUT = 2.0
 _LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
@@ -75,82 +73,6 @@ class _KeeperLost(Exception):
     """
     The keeper has ended, or never was one.
     """
-
-
-class _Line:
-    """
-    The way to a warden.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._reader = ReadPipe(descriptor)
-        self._writer = WritePipe(descriptor)
-        self._heard = b""
-
-    async def send(self, data: bytes) -> None:
-        with suppress(OSError):  # a warden that is gone is found out by listening
-            await self._writer.send(data)
-
-    def tell(self, word: bytes) -> None:
-        with suppress(OSError):
-            os.write(self._descriptor, word)
-
-    async def listen(self) -> tuple[str, int] | None:
-        """
-        What the warden says next; None when it is gone.
-        """
-        while b"\n" not in self._heard:
-            data = await self._reader.receive()
-            if not data:
-                return None
-            self._heard += data
-        line, _, self._heard = self._heard.partition(b"\n")
-        word, _, number = line.decode().partition(" ")
-        return word, int(number)
-
-    def close(self) -> None:
-        self._reader.close()  # one descriptor, closed once
-
-
-class KeptChild:
-    """
-    A program that has a warden.
-    """
-
-    def __init__(self, pid: int, stderr: int, line: _Line) -> None:
-        self.pid = pid
-        self.stderr = stderr
-        self._line = line
-        self._status = -int(SIGKILL)  # what a program gets whose warden was killed
-
-    async def wait(self) -> None:
-        """
-        Wait until it has ended. It is not reaped.
-        """
-        if (said := await self._line.listen()) is not None:
-            self._status = said[1]
-
-    def reap(self) -> int:
-        """
-        Its exit status; what is left of its group is killed by now.
-        """
-        self._line.tell(_REAP)
-        return self._status
-
-    async def gone(self) -> None:
-        """
-        Wait until all that it started has ended too.
-        """
-        while await self._line.listen() is not None:
-            pass
-
-    def close(self) -> None:
-        """
-        Give back what is held for it; it is killed if it still runs.
-        """
-        self._line.tell(_KILL)
-        self._line.close()
 
 
 class _Keeper:
@@ -326,14 +248,14 @@ class _KeptStarter:
         before, self.keeper = self.keeper, keeper
         await _release(before)
 
-    def _appoint(self, descriptors: list[int]) -> _Line:
+    def _appoint(self, descriptors: list[int]) -> Line:
         ours, theirs = socket.socketpair()
         with theirs, ours:
             self.keeper.appoint(theirs, descriptors)
-            return _Line(ours.detach())
+            return Line(ours.detach())
 
 
-async def _started(line: _Line, order: Order) -> int:
+async def _started(line: Line, order: Order) -> int:
     try:
         with anyio.move_on_after(_START_TIMEOUT):
             await line.send(order.pack())
@@ -344,7 +266,7 @@ async def _started(line: _Line, order: Order) -> int:
             return said[1]
         raise Unavailable("the keeper of processes does not answer", sent=False)
     except BaseException:
-        line.tell(_KILL)
+        line.tell(KILL)
         line.close()
         raise
 

@@ -52,10 +52,12 @@ class Process:
         pid: Its number, which is also that of its group.
         exit_status: None while it runs; negative for a signal.
         graces: Seconds before SIGTERM and before SIGKILL when it is stopped; empty for SIGKILL at once.
+        admission: Whether it would still be started.
     """
 
-    def __init__(self, child: Child, output: Output) -> None:
+    def __init__(self, child: Child, output: Output, admission: Admission) -> None:
         self.pid = child.pid
+        self.admission = admission
         self.exit_status: int | None = None
         self.graces: tuple[float, ...] = ()
         self._child = child
@@ -160,12 +162,12 @@ async def running(command: Command, house: House, output: Output, *, stdin: int,
     finally:
         for descriptor in {stdin, stdout}:
             os.close(descriptor)
-    process = Process(child, output)
+    process = Process(child, output, Admission(house.guard, verdict))
     with closing(child):
         async with background() as tasks:
             tasks.start(process.read_stderr)
             tasks.start(process.watch)
-            tasks.start(Admission(house.guard, verdict).watch)
+            tasks.start(process.admission.watch)
             try:
                 yield process
             finally:
