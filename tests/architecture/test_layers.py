@@ -35,7 +35,7 @@ LAYERS = {
     "types": Layer("_lazy errors"),
     "values": Layer(),
     "secret": Layer(),
-    "tls": Layer("config errors"),
+    "tls": Layer("_lazy config errors"),
     "policy": Layer("_lazy types errors values"),
     "security": Layer("errors"),
     "protocols": Layer("_lazy types errors"),
@@ -142,8 +142,9 @@ LAYERS = {
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "schema": Layer("_builtin _methods codecs types errors"),
     "_guard": Layer("_plain config protocols types errors wire _describe"),
+    "_handlers": Layer("_methods errors", "anyio"),
     "_dispatch": Layer(
-        "_draft protocols types errors io _faults _headers _methods _context _builtin _conduct _interception "
+        "_draft protocols types errors io _faults _handlers _headers _methods _context _builtin _conduct _interception "
         "_log_fields",
         "anyio",
     ),

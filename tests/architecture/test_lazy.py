@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 LAZY = ["remora"]
-LAZY += [f"remora.{name}" for name in ("_structure", "config", "io", "policy", "protocols", "types", "wire")]
+LAZY += [f"remora.{name}" for name in ("_structure", "config", "io", "policy", "protocols", "tls", "types", "wire")]
 
 
 @pytest.mark.parametrize("name", LAZY)

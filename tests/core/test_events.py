@@ -15,9 +15,21 @@ import anyio
 import pytest
 
 import remora.types
-from remora import Endpoint, Manager, ReloadOptions, Unavailable
+from remora import Endpoint, Manager, ReloadOptions, TransportSpec, Unavailable, hookimpl
 from remora.testing import Answer, ScriptedTransport
-from remora.types import EndpointsChanged, Event, ResolverFailed
+from remora.types import (
+    Call,
+    EndpointsChanged,
+    Event,
+    HealthStatus,
+    Inspection,
+    InstanceLost,
+    ProgramReadmitted,
+    ProgramRevoked,
+    Reply,
+    ResolverFailed,
+    Status,
+)
 from tests.core.scripts import Recorder, Stage, stage, table
 from tests.core.test_resolution import Told
 
@@ -36,11 +48,19 @@ SELF_EVIDENT = {
     "ReloadApplied": "ends what ReloadStarted has begun, which has the cause",
     "RequirementMet": "what is required is ready, which is an event with its cause",
     "EndpointsChanged": "its resolver has told so, and nobody else can",
+    "ProgramReadmitted": "the allow-list has it again, which is why it was revoked",
     "PluginsDiscovered": "the files have changed, and nothing else can",
 }
 """Events that can have one cause only, and so need not say it."""
 
 QUICK = ReloadOptions(health_check_timeout=0.2)
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """
+    There are none.
+    """
 
 
 @dataclass(frozen=True)
@@ -163,7 +183,10 @@ SCENES: dict[str, Scene] = {
 }
 """Those that a scripted plugin can show; the rest is about resolvers and files, and has tests of its own below."""
 
-ELSEWHERE = {"EndpointsChanged", "ResolverFailed", "PluginsDiscovered", "ManifestRejected", "ConfigRejected"}
+ELSEWHERE = {"EndpointsChanged", "ResolverFailed", "PluginsDiscovered", "ManifestRejected", "ConfigRejected"} | {
+    "ProgramRevoked",
+    "ProgramReadmitted",
+}
 
 
 def test_every_class_of_events_is_shown_here_and_has_its_cause() -> None:
@@ -218,6 +241,71 @@ async def test_what_a_resolver_tells_is_an_event_with_its_cause(anyio_backend: o
     assert ("p", ("script:a",), ()) == (changed.plugin, changed.added, changed.removed)
     assert isinstance(failed, ResolverFailed)
     assert "p" == failed.plugin
+
+
+class Reviewed:
+    """
+    A transport, and its channel, whose program is judged as a test says.
+    """
+
+    def __init__(self, reviews: list[Inspection | Exception]) -> None:
+        self._reviews = reviews
+
+    @hookimpl
+    def remora_register_transports(self) -> list[TransportSpec[Any]]:
+        """Endpoints of the scheme `reviewed`."""
+        return [TransportSpec("reviewed", ("reviewed",), options=NoOptions, build=self._build)]
+
+    def _build(self, options: object) -> Any:
+        return self
+
+    @asynccontextmanager
+    async def open(self, endpoint: Endpoint) -> AsyncIterator[Reviewed]:
+        """The channel is the transport."""
+        yield self
+
+    async def call(self, call: Call) -> Reply:
+        """Echo."""
+        return Reply(payload=call.payload, content_type=call.content_type)
+
+    async def probe(self) -> HealthStatus:
+        """Never unwell."""
+        return HealthStatus(status=Status.HEALTHY)
+
+    async def next_review(self) -> Inspection:
+        """One after the other, without a pause."""
+        if not self._reviews:
+            await anyio.sleep_forever()
+        found = self._reviews.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_what_is_thought_of_a_running_program_is_an_event(
+    broken: bool, caplog: pytest.LogCaptureFixture, anyio_backend: object
+) -> None:
+    """
+    With what speaks against it; a transport that fails to judge is named, and its instance lives on.
+    """
+    bad = Inspection(program="/bin/p", sha256="", size=0, outcome="refused", reasons=("not listed", "too large"))
+    good = Inspection(program="/bin/p", sha256="", size=0, outcome="allowed")
+    transport, recorder = Reviewed([bad, good, *([ValueError("a bug")] if broken else [])]), Recorder()
+    config = {"plugins": {"p": {"endpoint": "reviewed:a"}}}
+    arrived = _arrival(recorder)
+    with anyio.fail_after(10):
+        async with Manager(config, extensions=[transport, recorder]) as manager:
+            revoked = await arrived("ProgramRevoked", "not listed; too large")
+            back = await arrived("ProgramReadmitted")
+            assert await manager.execute("p", 1, int) == 1
+
+    assert isinstance(revoked, ProgramRevoked)
+    assert isinstance(back, ProgramReadmitted)
+    assert ("p", "reviewed:a", "/bin/p") == (revoked.plugin, revoked.instance, revoked.program)
+    assert ("p", "reviewed:a", "/bin/p") == (back.plugin, back.instance, back.program)
+    assert broken == ("a bug" in caplog.text)
+    assert [] == [each for each in recorder.events if isinstance(each, InstanceLost)]
 
 
 async def test_what_files_say_is_an_event_with_its_cause(tmp_path: Path, anyio_backend: object) -> None:

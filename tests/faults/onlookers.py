@@ -4,8 +4,9 @@ All that anybody gets to see of a host: what it tells, what it shows, and what t
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +87,20 @@ async def _listen(events: AsyncIterator[object], seen: list[str]) -> None:
 
 def _command_lines() -> list[str]:
     """
-    What everybody on the machine can read about this process and its children, and the children's environments.
+    What everybody on the machine can read about this process and its descendants, and their environments.
     """
     found = [Path("/proc/self/cmdline").read_text()]
-    for pid in Path("/proc/self/task").glob("*/children"):
-        for child in pid.read_text().split():
-            for name in ("cmdline", "environ"):
-                try:
-                    found.append((Path("/proc") / child / name).read_bytes().decode(errors="replace"))
-                except OSError:  # it has ended
-                    continue
+    for pid in _descendants(os.getpid()):
+        for name in ("cmdline", "environ"):
+            with suppress(OSError):  # it has ended
+                found.append(Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace"))
+    return found
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            children = [int(each) for each in task.read_text().split()]
+            found += [*children, *(below for child in children for below in _descendants(child))]
     return found

@@ -5,6 +5,7 @@ Programs that crash, and programs that nobody started properly.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -121,14 +122,14 @@ async def test_a_call_that_may_have_acted_is_not_repeated_when_its_plugin_dies(
 @pytest.mark.fault(16)
 async def test_a_plugin_outlives_the_thread_that_started_it(anyio_backend, program) -> None:
     """
-    No signal is bound to that thread, which is gone at once.
+    Such a signal is bound to its warden, which has one thread for as long as it lives.
     """
     body = """
         import ctypes
         def answer(request):
             bound = ctypes.c_int(-1)
             ctypes.CDLL(None).prctl(2, ctypes.byref(bound))  # PR_GET_PDEATHSIG
-            return [os.getpid(), bound.value]
+            return [os.getpid(), bound.value, len(os.listdir(f"/proc/{os.getppid()}/task"))]
     """
     with anyio.fail_after(20):
         async with manager_of(lasting=program(body)) as manager:
@@ -137,7 +138,7 @@ async def test_a_plugin_outlives_the_thread_that_started_it(anyio_backend, progr
             again = await ask(manager, "lasting")
 
     assert starters == []
-    assert first == again == [first[0], 0]
+    assert first == again == [first[0], signal.SIGKILL, 1]
 
 
 @pytest.mark.fault(18)
@@ -150,7 +151,7 @@ def test_no_signal_goes_to_a_number_that_is_not_the_plugins_any_more(anyio_backe
     seen = json.loads(done.stdout)
 
     assert seen["astray"] == []
-    assert seen["sent"] >= 10
+    assert seen["sent"] >= 6
 
 
 @pytest.mark.fault(58)

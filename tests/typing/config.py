@@ -20,7 +20,16 @@ from remora.config import (
     trace_config,
 )
 from remora.extensions import transports
-from remora.types import ConfigRejected, EndpointsChanged, Event, ManifestRejected, PluginsDiscovered, ResolverFailed
+from remora.types import (
+    ConfigRejected,
+    EndpointsChanged,
+    Event,
+    ManifestRejected,
+    PluginsDiscovered,
+    ProgramReadmitted,
+    ProgramRevoked,
+    ResolverFailed,
+)
 from remora.watching import FileWatch, content_of, folders_of, read_content
 
 
@@ -88,6 +97,10 @@ def changed(event: Event) -> tuple[str, ...]:
         return (*event.added, *event.changed, *event.removed)
     if isinstance(event, ManifestRejected):
         return (event.source, *event.problems)
+    if isinstance(event, ProgramRevoked):
+        return (event.plugin, event.instance, event.program, event.cause)
+    if isinstance(event, ProgramReadmitted):
+        return (event.plugin, event.instance, event.program)
     return (event.cause,) if isinstance(event, ResolverFailed) else ()
 
 

@@ -6,26 +6,24 @@ What lives here: the way from a Call to a Reply on the plugin's side. What must 
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from remora._builtin import Builtin
 from remora._conduct import Conduct
 from remora._context import CurrentCall, handled_call
 from remora._draft import make_reply
 from remora._faults import cancellation, innermost
+from remora._handlers import by_name, handlers_of
 from remora._headers import checked_headers
 from remora._interception import nested
 from remora._log_fields import of_served
-from remora._methods import Method, ServiceInfo, methods_of, service_info, unknown_method
+from remora._methods import service_info, unknown_method
 from remora.errors import (
     Code,
     ConfigError,
@@ -39,47 +37,18 @@ from remora.errors import (
 from remora.io import is_asked_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from remora._catalog import Catalog
     from remora._guard import Guard
+    from remora._handlers import Handler
+    from remora._methods import Method, ServiceInfo
     from remora.protocols import Codec, Interceptor
     from remora.types import Call, Reply
 
 _log = logging.getLogger(__name__)
 
 _MOST_CODECS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """
-    One method of one service object, ready to be called.
-
-    Attributes:
-        method: What is known about it.
-        function: The bound method.
-        is_async: Whether it gives something to be awaited.
-        takes_request: Whether its one argument is the request.
-        codecs: The codecs of the media types in which it has been called.
-    """
-
-    method: Method
-    function: Callable[..., Any]
-    is_async: bool
-    takes_request: bool
-    codecs: dict[str, Codec] = field(default_factory=dict, compare=False, repr=False)
-
-    def __call__(self, request: object) -> Awaitable[object]:
-        """
-        The handler's answer; a synchronous handler runs in a thread.
-        """
-        if self.takes_request and self.is_async:  # nearly always
-            return _awaitable(self.function(request))
-        args, kwargs = self.method.unpack(request)
-        if self.is_async:
-            return _awaitable(self.function(*args, **kwargs))
-        return anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
 
 
 class Dispatcher:
@@ -104,8 +73,8 @@ class Dispatcher:
         self._guard = guard
         self._limit = max_concurrent_calls
         self._slots = anyio.Semaphore(max_concurrent_calls, fast_acquire=True)
-        self._services = [(service_info(type(each)), _handlers(each)) for each in services]
-        self._handlers = _by_name(self._services)
+        self._services = [(service_info(type(each)), handlers_of(each)) for each in services]
+        self._handlers = by_name(self._services)
         methods = [(info, [each.method for each in found.values()]) for info, found in self._services]
         self._builtin = Builtin(methods, json=catalog.codec("json"))
         self._conduct = Conduct()
@@ -247,75 +216,6 @@ class Dispatcher:
         if len(handler.codecs) < _MOST_CODECS:
             handler.codecs[call.content_type] = codec
         return codec
-
-
-def _handlers(instance: object) -> dict[str, Handler]:
-    if isinstance(instance, type):
-        raise ConfigError(f"{instance.__qualname__} is a class; serve an instance of it, {instance.__qualname__}()")
-    cls = type(instance)
-    found = {
-        name: Handler(
-            method,
-            getattr(instance, method.attribute),
-            _is_async(getattr(cls, method.attribute)),
-            _takes_request(method),
-        )
-        for name, method in methods_of(cls).items()
-    }
-    if not found:
-        raise ConfigError(f"{cls.__qualname__} has no public methods to serve")
-    return found
-
-
-def _is_async(function: Callable[..., object]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
-
-
-def _takes_request(method: Method) -> bool:
-    parameters = list(method.signature.parameters.values())
-    return len(parameters) == 1 and parameters[0].kind is not inspect.Parameter.KEYWORD_ONLY
-
-
-def _awaitable(result: object) -> Awaitable[object]:
-    """
-    What to wait for; the wrapper of a coroutine function may give its answer at once.
-    """
-    if type(result) is CoroutineType or inspect.isawaitable(result):
-        return result
-    return _given(result)
-
-
-async def _given(result: object) -> object:
-    return result
-
-
-def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    try:
-        result = function(*args, **kwargs)
-    except StopIteration as error:  # no future and no coroutine can carry it
-        raise RuntimeError("the handler raised StopIteration") from error
-    if inspect.iscoroutine(result):
-        result.close()
-        raise TypeError("a handler without `async` has returned a coroutine: an `await` is missing")
-    return result
-
-
-def _by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
-    """
-    The handlers by service and method; where there is only one of a kind, the empty name stands for it too.
-    """
-    table = {(info.name, name): handler for info, found in services for name, handler in found.items()}
-    names = [info.name for info, _ in services]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ConfigError(f"two services share the name {min(twice)!r}")
-    if len(services) == 1:
-        table |= {("", name): handler for (_, name), handler in table.items()}
-    for info, found in services:
-        if len(found) == 1:
-            table[info.name, ""] = next(iter(found.values()))
-    if len(services) == 1 and len(services[0][1]) == 1:
-        table["", ""] = next(iter(services[0][1].values()))
-    return table
 
 
 def _reply_headers(current: CurrentCall) -> dict[str, str]:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from remora._faults import innermost, told
 from remora._handshake import shake_hands
@@ -19,8 +20,15 @@ from remora._instance import State
 from remora._plain import shortened
 from remora._probing import probe
 from remora.errors import RemoraError, Unavailable, VersionMismatch
-from remora.protocols import WatchedChannel
-from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
+from remora.protocols import ReviewedChannel, WatchedChannel
+from remora.types import (
+    InstanceFailed,
+    InstanceLost,
+    InstanceReady,
+    InstanceStopped,
+    ProgramReadmitted,
+    ProgramRevoked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,10 +256,27 @@ class Owner:
         async with anyio.create_task_group() as group:
             if isinstance(channel, WatchedChannel):
                 group.start_soon(watch, channel)
+            if isinstance(channel, ReviewedChannel):
+                group.start_soon(self._tell_reviews, channel)
             group.start_soon(self._keep_probing)
             await self._wake.wait()
             group.cancel_scope.cancel()
         return reason[0] if reason else None
+
+    async def _tell_reviews(self, channel: ReviewedChannel) -> None:
+        """
+        Tell when what runs would not be started any more, and when it would be again.
+        """
+        try:
+            while True:
+                found = await channel.next_review()
+                if found.reasons:
+                    self._tell(ProgramRevoked, program=found.program, cause=shortened("; ".join(found.reasons)))
+                else:
+                    self._tell(ProgramReadmitted, program=found.program)
+                await checkpoint()
+        except Exception as error:  # a transport may be a stranger's code
+            self._conduct.failed(f"the transport of {self._origin}", error)
 
     async def _keep_probing(self) -> None:
         """

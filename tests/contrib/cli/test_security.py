@@ -134,9 +134,10 @@ def test_check_says_what_is_in_force(remora: Run, program: Path) -> None:
     result = remora("check", "remora.toml")
     report = json.loads(remora("check", "remora.toml", "--json").out)
 
-    assert "  hash: pinned; limits: core 0 (set right after the start); no new privileges: in force; sandbox: none" in (
-        result.out.splitlines()
-    )
+    assert (
+        "  hash: pinned; limits: core 0 (set before the start); no new privileges: in force; sandbox: none; "
+        "descendants: all end with it"
+    ) in result.out.splitlines()
     (described,) = report["programs"]
     assert ("one", "allowed") == (described["plugin"], described["inspection"]["outcome"])
     program.chmod(0o777)
@@ -162,9 +163,10 @@ def test_check_says_which_limits_and_sandbox_would_be_in_force(remora: Run, plac
         "hash: not pinned; limits: open_files 64, core 0 (set before the start); "
         "no new privileges: in force (by bwrap); sandbox: bwrap"
     )
-    assert f"  {sandboxed}" in there.splitlines()
-    assert f"  {sandboxed} is not installed: the program does not start" in absent.splitlines()
+    kept = "descendants: all end with it"
+    assert f"  {sandboxed}; {kept}" in there.splitlines()
+    assert f"  {sandboxed} is not installed: the program does not start; {kept}" in absent.splitlines()
     assert (
-        "  hash: not pinned; limits: open_files 64, core 0 (set right after the start); "
-        "no new privileges: not in force; sandbox: none"
+        "  hash: not pinned; limits: open_files 64, core 0 (set before the start); "
+        f"no new privileges: not in force; sandbox: none; {kept}"
     ) in plain.splitlines()

@@ -399,7 +399,7 @@ async def test_calls_that_a_stuck_peer_never_read_are_known_as_unsent() -> None:
 
     async def one(channel: TtrpcChannel) -> None:
         with pytest.raises(DeadlineExceeded) as caught:
-            await channel.call(Call(payload=bytes(1 << 20), deadline=anyio.current_time() + 0.5))
+            await channel.call(Call(payload=bytes(3 << 20), deadline=anyio.current_time() + 0.5))
         sent.append(caught.value.sent)
 
     with anyio.fail_after(5):

@@ -124,6 +124,14 @@ def group_members() -> Callable[[int], list[int]]:
 
 
 @pytest.fixture
+def is_running() -> Callable[[int], bool]:
+    """
+    Whether a process really runs.
+    """
+    return lambda pid: _states().get(pid, (0, 0, "X"))[2] not in "ZX"
+
+
+@pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     """
     Waits for what only polling can see, for a few seconds at most.

@@ -1,23 +1,34 @@
 """
 A host for the tests that want to kill one: it opens a channel, makes a call, says who is there, and waits.
+
+Arguments: the backend; how children are kept (`keeper`, `groups`, or `forked` for a host that has a copy of itself);
+the endpoint; the protocol; the program's arguments.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 import anyio
 
 from remora.types import Call, Endpoint
+from remora_exec import _keeper
 from remora_exec.plugin import ExecOptions, build
 
 
 async def main() -> None:
-    url, protocol, *args = sys.argv[2:]
+    way, url, protocol, *args = sys.argv[2:]
+    if way == "groups":
+        _keeper.KEEPS_DESCENDANTS = False
     transport = build(ExecOptions(protocol=protocol, args=tuple(args)))
     async with transport.open(Endpoint(url)) as channel:
         reply = await channel.call(Call(service="S", method="grandchild", payload=b"null"))
-        print(reply.payload.decode(), flush=True)
+        copy = os.fork() if way == "forked" else -1
+        if copy == 0:
+            signal.pause()
+        print(reply.payload.decode(), *([copy] if copy > 0 else []), flush=True)
         await anyio.sleep_forever()
 
 

@@ -30,7 +30,7 @@ async def test_a_call_carries_payload_and_identifier(child, ask):
 
     assert reply["request"] == {"a": ["ü", 1.5, None]}
     assert reply["id"] == "r-1"
-    assert reply["peer"].startswith("pid:")
+    assert reply["peer"] == f"pid:{os.getpid()} uid:{os.getuid()}"
 
 
 @SHARED

@@ -25,18 +25,22 @@ def descriptors() -> int:
 @pytest.mark.fault(17, 62)
 async def test_300_starts_and_kills_leave_nothing(open_script, script, ask, children):
     endpoint = script("read -r line; kill -9 $$")
-    async with open_script(endpoint, protocol="jsonl"):
-        pass
-    before = descriptors(), sorted(children()), anyio.get_running_tasks()
 
-    for cycle in range(300):
+    async def cycle(number: int) -> None:
         async with open_script(endpoint, protocol="jsonl") as channel:
-            if cycle % 2:
+            if number % 2:
                 with pytest.raises(PluginDied, match="SIGKILL"):
                     await ask(channel, "m")
 
-    after = descriptors(), sorted(children()), anyio.get_running_tasks()
-    assert (before[0], before[1], len(before[2])) == (after[0], after[1], len(after[2]))
+    await cycle(0)
+    before = descriptors(), sorted(children()), len(anyio.get_running_tasks())
+    for number in range(10):  # each with a keeper of its own
+        await cycle(number)
+    async with open_script(script("cat"), protocol="oneshot"):  # and with one for all
+        for number in range(290):
+            await cycle(number)
+
+    assert before == (descriptors(), sorted(children()), len(anyio.get_running_tasks()))
 
 
 @pytest.mark.fault(17)
@@ -67,18 +71,19 @@ async def test_failed_starts_leave_nothing(open_script, script, children):
 
 
 @pytest.mark.fault(15)
-@pytest.mark.parametrize("stubborn", [False, True])
-@pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
-async def test_a_killed_host_leaves_no_child(anyio_backend, group_members, until, script, protocol, stubborn):
+@pytest.mark.parametrize(
+    ("protocol", "stubborn", "way"),
+    [("ttrpc", False, "keeper"), ("jsonl", False, "groups"), ("jsonl", True, "keeper"), ("jsonl", True, "groups")],
+)
+async def test_a_killed_host_leaves_no_child(anyio_backend, group_members, until, script, protocol, stubborn, way):
     if stubborn:
-        protocol = "jsonl"
         endpoint = script(
             "trap '' TERM HUP INT PIPE; read -r line; echo '{\"id\":1,\"result\":'$$'}'; sleep 600; sleep 600"
         )
         argv = [endpoint.url, protocol]
     else:
         argv = [f"exec:{sys.executable}", protocol, str(HERE / "child.py")]
-    host = await anyio.open_process([sys.executable, str(HERE / "host.py"), anyio_backend, *argv], stderr=None)
+    host = await anyio.open_process([sys.executable, str(HERE / "host.py"), anyio_backend, way, *argv], stderr=None)
     assert host.stdout is not None
     try:
         with anyio.fail_after(20):

@@ -16,6 +16,7 @@ import stat
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from remora import Manager
 from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import Code, ConfigError, ExecutableRefused, PluginError
 from remora.security import AllowEntry, AllowList, render_allow_list
-from remora.types import Call, Endpoint
+from remora.types import Call, Endpoint, InstanceLost, InstanceReady, ProgramReadmitted, ProgramRevoked
 from remora_exec import _admission
 from remora_exec._audit import AuditLog
 from remora_exec.plugin import ExecOptions, build
+from tests.core.hosts import next_of
 
 pytestmark = pytest.mark.anyio
 
@@ -193,6 +195,7 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     from remora_exec._command import Command
     from remora_exec._confinement import Confinement
     from remora_exec._guard import Guard
+    from remora_exec._keeper import keeping
 
     right = program()
     if not interpreted:
@@ -203,13 +206,14 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     guard = Guard(options.security, plugin="p", endpoint="exec:x")
     reading, writing = os.pipe()
     with open(os.devnull) as null:
-        async with guard.admitted(str(right)) as verdict:
+        async with keeping() as starter, guard.admitted(str(right)) as verdict:
             os.replace(wrong, right)
             command = Command((str(right), '"right"'), {"PATH": os.defpath})
-            popen = Confinement(options).start(command, verdict, stdin=null.fileno(), stdout=writing)
-    os.close(writing)
-    with popen, open(reading) as output:
-        said = output.read().strip()
+            order = Confinement(options).order(command, verdict)
+            child = await starter.start(order, stdin=null.fileno(), stdout=writing)
+            os.close(writing)
+            with closing(child), open(child.stderr), open(reading) as output:
+                said = output.read().strip()
 
     assert said == '"right"'
 
@@ -415,6 +419,49 @@ async def test_a_list_is_watched_and_tells_what_runs_without_its_leave(place, sa
     assert gone.endswith(f"there is no allow-list {path}")
     assert still.payload == b"1"
     assert outcomes == ["allowed", "revoked", "allowed", "revoked"]
+
+
+@pytest.mark.parametrize("protocol", ["jsonl", "ttrpc"])
+async def test_a_program_that_the_list_has_no_more_is_an_event(place, monkeypatch, anyio_backend_name, protocol):
+    """
+    And one more when it is back; it runs on, and a restart is refused.
+    """
+    monkeypatch.setattr(_admission, "_INTERVAL", 0.02)
+    other, path = place / "other", place / "list.toml"
+    other.write_text("another program")
+    table = {"endpoint": f"exec:{PYTHON}", "protocol": protocol, "args": ["-c", SERVES[protocol]]}
+    table |= {"env": {"PYTHONPATH": os.pathsep.join(sys.path), "REMORA_BACKEND": anyio_backend_name}}
+    config = {"security": {"policy": "strict", "allow_list": pins(path, PYTHON)}, "plugins": {"p": table}}
+    manager = Manager(config)
+    with anyio.fail_after(20), manager.events() as events:
+        async with manager:
+            ready = await next_of(events, InstanceReady)
+            pins(path, other)
+            revoked = await next_of(events, ProgramRevoked)
+            pins(path, other, PYTHON)
+            back = await next_of(events, ProgramReadmitted)
+            assert await manager.execute("p", 1, int, method="echo") == 1
+            pins(path, other)
+            await next_of(events, ProgramRevoked)
+            manager.restart("p")
+            lost = await next_of(events, InstanceLost)
+
+    about = ("p", ready.instance, str(PYTHON))
+    assert about == (revoked.plugin, revoked.instance, revoked.program) == (back.plugin, back.instance, back.program)
+    assert "which the allow-list does not have" in revoked.cause
+    assert "which the allow-list does not have" in lost.cause
+
+
+SERVES = {
+    "jsonl": (
+        "import sys, json\nfor line in sys.stdin:\n"
+        "    print(json.dumps({'id': json.loads(line)['id'], 'result': 1}), flush=True)\n"
+    ),
+    "ttrpc": (
+        "from remora import serve, service\n@service('p')\nclass P:\n"
+        "    async def echo(self, request: int) -> int: return request\nserve(P())\n"
+    ),
+}
 
 
 @pytest.mark.parametrize("policy", ["strict", "permissive"])

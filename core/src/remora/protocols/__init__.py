@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Dispatch,
         InspectableTransport,
         Listener,
+        ReviewedChannel,
         Transport,
         WatchedChannel,
     )
@@ -33,7 +34,9 @@ else:
             "remora.protocols._exporters": "MetricExporter PullExporter",
             "remora.protocols._interceptors": "AttemptInterceptor Interceptor Tracing",
             "remora.protocols._resolvers": "Resolver",
-            "remora.protocols._transports": "Channel Dispatch InspectableTransport Listener Transport WatchedChannel",
+            "remora.protocols._transports": (
+                "Channel Dispatch InspectableTransport Listener ReviewedChannel Transport WatchedChannel"
+            ),
         },
     )
 
@@ -51,6 +54,7 @@ __all__ = [
     "MetricExporter",
     "PullExporter",
     "Resolver",
+    "ReviewedChannel",
     "Tracing",
     "Transport",
     "Verifier",

@@ -101,6 +101,22 @@ class WatchedChannel(Channel, Protocol):
         ...
 
 
+@runtime_checkable
+class ReviewedChannel(Channel, Protocol):
+    """
+    A channel to a program that is judged again while it runs.
+    """
+
+    async def next_review(self) -> Inspection:
+        """
+        Wait until the program would not be started any more, or would be again.
+
+        Returns:
+            How it is judged now, with the reasons against it; none when it would be started again.
+        """
+        ...
+
+
 class Listener(Protocol):
     """
     A served plugin, reachable at `endpoint` until its context is left.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         ManagerStopped,
         ManifestRejected,
         PluginsDiscovered,
+        ProgramReadmitted,
+        ProgramRevoked,
         ReloadApplied,
         ReloadRolledBack,
         ReloadStarted,
@@ -50,8 +52,9 @@ else:
             "remora.types._events": (
                 "BreakerChanged ConfigRejected DrainEnded DrainLifted DrainProgressed EndpointsChanged Event "
                 "FallbackUsed HealthChanged InstanceFailed InstanceLost InstanceReady InstanceStopped "
-                "ManagerStarted ManagerStopped ManifestRejected PluginsDiscovered ReloadApplied "
-                "ReloadRolledBack ReloadStarted RequirementLost RequirementMet ResolverFailed"
+                "ManagerStarted ManagerStopped ManifestRejected PluginsDiscovered ProgramReadmitted "
+                "ProgramRevoked ReloadApplied ReloadRolledBack ReloadStarted RequirementLost RequirementMet "
+                "ResolverFailed"
             ),
             "remora.types._extensions": "ExtensionFaults",
             "remora.types._health": "HealthStatus Status",
@@ -85,6 +88,8 @@ __all__ = [
     "MethodInfo",
     "PluginInfo",
     "PluginsDiscovered",
+    "ProgramReadmitted",
+    "ProgramRevoked",
     "Refresh",
     "ReloadApplied",
     "ReloadRolledBack",

@@ -84,6 +84,25 @@ class InstanceStopped(_InstanceEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramRevoked(_InstanceEvent):
+    """
+    The program of an instance, which runs on, would not be started any more; `cause` says why not.
+    """
+
+    program: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramReadmitted(_InstanceEvent):
+    """
+    The program of an instance that was revoked would be started again.
+    """
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerChanged(_InstanceEvent):
     """
     The circuit breaker of an instance changed: from and to "closed", "open" or "half-open".

@@ -11,10 +11,13 @@ about the moment between two renames.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+
+from remora.types import Inspection
 
 if TYPE_CHECKING:
     from remora.security import Decision
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _INTERVAL = 1.0
+_KEPT = 16  # what nobody has asked for yet
 
 
 class Admission:
@@ -34,6 +38,17 @@ class Admission:
         self._guard = guard
         self._verdict = verdict
         self._is_good = not verdict.decision.reasons
+        self._reviews: deque[Inspection] = deque(maxlen=_KEPT)
+        self._reviewed = anyio.Event()
+
+    async def next_review(self) -> Inspection:
+        """
+        Wait until it would not be let in any more, or would be again.
+        """
+        while not self._reviews:
+            self._reviewed = anyio.Event()
+            await self._reviewed.wait()
+        return self._reviews.popleft()
 
     async def watch(self) -> None:
         """
@@ -58,3 +73,15 @@ class Admission:
             _logger.info("%s may be started again", who)
         else:
             _logger.warning("%s would not be started any more: %s", who, "; ".join(decision.reasons))
+        self._reviews.append(self._inspection(decision))
+        self._reviewed.set()
+
+    def _inspection(self, decision: Decision) -> Inspection:
+        verdict = self._verdict
+        return Inspection(
+            program=verdict.path,
+            sha256=verdict.sha256,
+            size=verdict.size,
+            outcome=decision.outcome,
+            reasons=decision.reasons,
+        )

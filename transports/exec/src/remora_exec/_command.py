@@ -5,8 +5,8 @@ What lives here: decisions from the configuration and the file system. What must
 
 A child gets none of the host's environment but this allow-list, so that no secret of the host reaches a plugin by
 accident: PATH, HOME, USER, LOGNAME, LANG, LANGUAGE, LC_*, TZ, TMPDIR, SSL_CERT_FILE, SSL_CERT_DIR. To these come the
-variables that `inherit_env` names, then the configured `env`, then Remora's own: REMORA_LISTEN, REMORA_PROTOCOL and
-REMORA_PLUGIN.
+variables that `inherit_env` names, then the configured `env`, then Remora's own: REMORA_LISTEN, REMORA_PROTOCOL,
+REMORA_PLUGIN, and REMORA_HOST_PID, since the program's parent is not the host (see `_keeper`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,12 @@ def child_env(options: ExecOptions, host: Mapping[str, str]) -> dict[str, str]:
     """
     wanted = ALLOWED.union(options.inherit_env)
     env = {name: value for name, value in host.items() if name in wanted or name.startswith("LC_")}
-    own = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": options.protocol, "REMORA_PLUGIN": options.name}
+    own = {
+        "REMORA_LISTEN": "stdio:",
+        "REMORA_PROTOCOL": options.protocol,
+        "REMORA_PLUGIN": options.name,
+        "REMORA_HOST_PID": str(os.getpid()),
+    }
     return {**env, **options.env, **own}
 
 

@@ -6,23 +6,24 @@ What lives here: the measures put together, in the order in which they work. Wha
 
 from __future__ import annotations
 
-import subprocess
+import os
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
-from remora_exec._limits import KNOWS_LIMITS, describe_limits, limit_process, limiting_argv
-from remora_exec._privileges import KNOWS_NO_NEW_PRIVILEGES, without_new_privileges
+from remora_exec._keeper import KEEPS_DESCENDANTS
+from remora_exec._limits import KNOWS_LIMITS, describe_limits, limiting_argv, system_limits
+from remora_exec._order import Order
+from remora_exec._privileges import KNOWS_NO_NEW_PRIVILEGES
 from remora_exec._program import EXECUTES_DESCRIPTORS
 from remora_exec._sandbox import find_bubblewrap, sandbox_argv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from remora_exec._command import Command
     from remora_exec._guard import Verdict
+    from remora_exec._program import OpenProgram
     from remora_exec.plugin import ExecOptions
 
 
@@ -39,43 +40,38 @@ class Confinement:
         self._paths = options.sandbox_paths
         self._network = options.sandbox_network
 
-    def start(self, command: Command, verdict: Verdict, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
+    def order(self, command: Command, verdict: Verdict) -> Order:
         """
-        Start a program that may be started.
+        How a program is started that may be started.
 
         Raises:
-            OSError: It cannot be run.
             ConfigError: A measure needs what is not installed.
         """
         if self._is_sandboxed:
-            return self._start_in_sandbox(command, verdict, stdin, stdout)
-        executes_file = verdict.file is not None and EXECUTES_DESCRIPTORS
-        run = partial(
-            _popen,
-            command,
-            stdin,
-            stdout,
-            executable=verdict.file.address if verdict.file and executes_file else None,
-            descriptors=[verdict.file.descriptor] if verdict.file and executes_file else [],
+            return self._order_of_sandbox(command, verdict.file)
+        file = verdict.file if EXECUTES_DESCRIPTORS else None
+        return Order(
+            command.argv,
+            executable=file.address if file else command.program,
+            env=command.env,
+            directory=command.work_dir or current_directory(),
+            descriptors=[*command.descriptors, *([file.descriptor] if file else [])],
+            limits=system_limits(self._limits),
+            no_new_privileges=self._no_new_privileges,
         )
-        popen = without_new_privileges(run) if self._no_new_privileges else run()
-        self._limit(popen)
-        return popen
 
-    def _start_in_sandbox(self, command: Command, verdict: Verdict, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
-        inside = sandbox_argv(command, verdict.file, paths=self._paths, network=self._network)
-        argv = (*limiting_argv(self._limits), *inside)
-        descriptors = [verdict.file.descriptor] if verdict.file else []
-        outside = replace(command, argv=argv, work_dir=None)
-        return _popen(outside, stdin, stdout, executable=None, descriptors=descriptors)
-
-    def _limit(self, popen: subprocess.Popen[bytes]) -> None:
-        try:
-            limit_process(popen.pid, self._limits)
-        except OSError:
-            popen.kill()
-            popen.wait()
-            raise
+    def _order_of_sandbox(self, command: Command, file: OpenProgram | None) -> Order:
+        inside = sandbox_argv(command, file, paths=self._paths, network=self._network)
+        argv = [*limiting_argv(self._limits), *inside]
+        return Order(
+            argv,
+            executable=argv[0],
+            env=command.env,
+            directory=current_directory(),
+            descriptors=[*command.descriptors, *([file.descriptor] if file else [])],
+            limits=(),
+            no_new_privileges=False,  # bwrap may need them, and gives none inside
+        )
 
     def measures(self, verdict: Verdict) -> Mapping[str, str]:
         """
@@ -86,13 +82,14 @@ class Confinement:
             "limits": self._limit_words(),
             "no_new_privileges": self._privilege_words(),
             "sandbox": self._sandbox_words(),
+            "descendants": self._descendant_words(),
         }
 
     def _limit_words(self) -> str:
         words = describe_limits(self._limits)
         if words == "none":
             return "none"
-        if self._is_sandboxed:
+        if self._is_sandboxed or KEEPS_DESCENDANTS:
             return f"{words} (set before the start)"
         return f"{words} (set right after the start)" if KNOWS_LIMITS else f"{words}: not in force on this system"
 
@@ -109,6 +106,11 @@ class Confinement:
             return "bwrap" + (", with the network" if self._network else "")
         return "bwrap is not installed: the program does not start"
 
+    def _descendant_words(self) -> str:
+        if self._is_sandboxed or KEEPS_DESCENDANTS:
+            return "all end with it"
+        return "those in its process group end with it; what leaves the group escapes"
+
 
 def _hash_words(verdict: Verdict, *, executes_file: bool) -> str:
     if not verdict.decision.is_pinned:
@@ -116,11 +118,11 @@ def _hash_words(verdict: Verdict, *, executes_file: bool) -> str:
     return "pinned" if executes_file else "pinned, but executed by name: this system cannot run an open file"
 
 
-def _popen(
-    command: Command, stdin: int, stdout: int, *, executable: str | None, descriptors: Sequence[int]
-) -> subprocess.Popen[bytes]:
-    inherited = [*command.descriptors, *descriptors]
-    return subprocess.Popen(
-        command.argv, executable=executable, pass_fds=inherited, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
-        bufsize=0, env=dict(command.env), cwd=command.work_dir, start_new_session=True,
-    )  # fmt: skip
+def current_directory() -> str:
+    """
+    The directory of this process; empty when there is none any more.
+    """
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

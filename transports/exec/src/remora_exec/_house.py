@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remora import Secret
+    from remora_exec._child import Starter
     from remora_exec._confinement import Confinement
     from remora_exec._guard import Guard
-    from remora_exec._keeper import Keeper
 
 
 @dataclass(frozen=True, slots=True)
 class House:
     """
-    Who lets processes in, how they are kept, and who ends them when the host cannot.
+    Who lets processes in, how they are confined, and who starts them so that they end with the host.
 
     Attributes:
         secrets: What they are told and must not tell. A secret that is held is taken out of what they write.
     """
 
-    keeper: Keeper
+    starter: Starter
     guard: Guard
     confinement: Confinement
     secrets: Sequence[Secret] = ()

@@ -37,7 +37,7 @@ from remora_exec._tasks import background
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from remora.types import Call
+    from remora.types import Call, Inspection
     from remora_exec._command import Command
     from remora_exec._house import House
     from remora_exec._output import Output
@@ -174,6 +174,12 @@ class JsonlChannel:
         if await self._process.ends_within(_EXIT_AFTER_OUTPUT):
             self.end(lambda sent: self._process.died(sent=sent))
         self.end(lambda sent: ConnectionLost("the process closed its standard output", sent=sent))
+
+    async def next_review(self) -> Inspection:
+        """
+        Wait until the program would not be started any more, or would be again.
+        """
+        return await self._process.admission.next_review()
 
     async def watch(self) -> None:
         """

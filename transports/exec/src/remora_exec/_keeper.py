@@ -1,115 +1,310 @@
 """
-The keeper: a tiny process beside the host that ends the children when the host cannot do it any more.
+How no descendant of a program outlives it, or its host: the host's way to the keeper (see `_keeper_process`).
 
-A host that is killed with SIGKILL runs no clean-up. Its children then read end of input and most of them end, but
-a stubborn one would stay. What was weighed to end that one too (times of one start on two cores):
+A program's descendants are found wherever they have gone, also into sessions of their own, because each program has a
+parent that is a child subreaper: the system gives it every descendant that loses its own parent. That parent, the
+warden, ends them when the program has ended, or is stopped, or when the host is gone, however it went. It cannot be
+the host, which would adopt the orphans of whatever else its application starts, and which may be killed. What was
+weighed for it (times on two cores):
 
-- A parent-death signal set through `preexec_fn`: unsafe in a process with threads, and slow.
-- `setpriv --pdeathsig KILL PROGRAM` (1.6 ms instead of 0.7): the signal comes when the *thread* that started the child
-  ends, it does not reach grandchildren, gives the child no moment to clean up, and util-linux is not everywhere.
-- A Python launcher that calls prctl and then runs the program: 65 ms.
-- A keeper, which is what we do (0.2 ms of the host's time, once per channel): `/bin/sh` reads the process groups to
-  watch from a pipe whose other end only the host holds. When the host is gone, however it went, the pipe ends; the
-  keeper waits half a second for the children to follow end of input, then kills what is left of the groups,
-  grandchildren included. It needs nothing but POSIX and does not care which thread starts what.
+- An interpreter between the host and each program: 11 ms and 5 MB of memory a program.
+- One interpreter for all, the keeper, whose copies are the wardens, which is what we do: 11 ms and 4.5 MB for the first
+  program of a host, then 1 ms and 0.7 MB for each more.
+- `preexec_fn`, or the host as a subreaper for a moment: the mark is the process's, and no child inherits it.
+- bwrap with a process namespace does the same (`sandbox`), where it is installed and user namespaces are allowed.
+- A control group: needs privileges, or a service manager that delegates one.
 
-Between the start of a child and its registration lie some ten microseconds in which a killed host leaves a child that
-has read nothing yet; it ends with its input unless it is a stubborn one.
+The keeper also starts programs under limits and without privileges from their first moment on. It ends with the last
+channel of its host. When it is killed, the wardens do their work without it, and the next start makes another one.
+Where it cannot run (another system than Linux, a frozen application, no ctypes), see `_groups`.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import socket
 import subprocess
-from contextlib import contextmanager
+import sys
+import threading
+from contextlib import ExitStack, asynccontextmanager, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.to_thread
+
 from remora.errors import Unavailable
+from remora_exec._groups import wait_for_exit, watching_groups
+from remora_exec._kept import KILL, KeptChild, Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
+
+    from remora_exec._child import Starter
+    from remora_exec._order import Order
 
 _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
-_SHELL = "/bin/sh"
-_SCRIPT = """
-trap '' HUP INT QUIT TERM
-groups=
-while read -r sign group; do
-  case $sign in
-    +) groups="$groups $group" ;;
-    -) kept=; for one in $groups; do [ "$one" = "$group" ] || kept="$kept $one"; done; groups=$kept ;;
-  esac
-done
-[ -n "$groups" ] || exit 0
-sleep 0.5 || sleep 1
-for one in $groups; do kill -s KILL -- "-$one"; done
-"""
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv[1]); from remora_exec._keeper_process import main; main(int(sys.argv[2]))"
+)
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
+_READY = b"ready"
+_START_TIMEOUT = 10.0
+_END_TIMEOUT = 2.0
+_LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
 
 
-class Keeper:
+def _interpreter() -> str:
+    # In an application that is frozen, or that has Python built in, this names the application itself.
+    path = sys.executable or ""
+    is_one = os.path.basename(path).startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
+    return path if is_one else ""
+
+
+KEEPS_DESCENDANTS = sys.platform == "linux" and find_spec("_ctypes") is not None and _interpreter() != ""
+"""Whether descendants are kept wherever they go, as far as one can say without trying."""
+
+
+class _KeeperLost(Exception):
     """
-    The process groups that must not outlive this process.
+    The keeper has ended, or never was one.
     """
 
-    def __init__(self, pipe: int | None) -> None:
-        self._pipe = pipe
 
-    def watch(self, group: int) -> None:
-        """
-        End this group when the host is gone.
-        """
-        self._tell(f"+ {group}\n")
+class _Keeper:
+    """
+    A keeper that runs.
 
-    def forget(self, group: int) -> None:
-        """
-        Leave the group alone from now on: it has ended, and its number may come to belong to others.
-        """
-        self._tell(f"- {group}\n")
+    Attributes:
+        users: How many channels count on it.
+        is_lost: It has not done what it was asked to.
+    """
 
-    def _tell(self, line: str) -> None:
-        if self._pipe is None:
-            return
+    def __init__(self, popen: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self.users = 0
+        self.is_lost = False
+        self.popen = popen
+        self.control = control
+        self._host = _identity()
+
+    @property
+    def is_usable(self) -> bool:
+        """
+        Whether what it starts would be as if this process had started it.
+        """
+        return not self.is_lost and self._host == _identity() and self.popen.poll() is None
+
+    def appoint(self, line: socket.socket, descriptors: list[int]) -> None:
+        """
+        Have it make a warden.
+
+        Raises:
+            OSError: The system has no room.
+            _KeeperLost: It is gone.
+        """
         try:
-            os.write(self._pipe, line.encode())
+            socket.send_fds(self.control, [b"w"], [line.fileno(), *descriptors])
         except OSError as error:
-            _logger.warning("children are no longer ended if this process is killed: the keeper is gone (%s)", error)
-            self._pipe = None
+            if error.errno in _LOST or isinstance(error, TimeoutError):
+                raise _KeeperLost from error
+            raise
 
 
-@contextmanager
-def keeping() -> Iterator[Keeper]:
+def _identity() -> tuple[object, ...]:
+    return os.getpid(), os.getresuid(), os.getresgid(), os.getgroups()
+
+
+_lock = threading.Lock()
+_starting = threading.Lock()  # held for milliseconds, and never by an event loop
+_keepers: list[_Keeper] = []
+_ending: list[subprocess.Popen[bytes]] = []
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for keeper in _keepers:
+        keeper.control.close()
+    _keepers.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _shared() -> _Keeper | None:
     """
-    A keeper, for as long as the context lasts.
+    The keeper that runs already.
+    """
+    with _lock:
+        keeper = next((each for each in _keepers if each.is_usable), None)
+        if keeper is not None:
+            keeper.users += 1
+        return keeper
+
+
+def _acquire() -> _Keeper:
+    with _starting:
+        if (keeper := _shared()) is None:
+            keeper = _launched()
+            keeper.users = 1
+            with _lock:
+                _keepers.append(keeper)
+        return keeper
+
+
+def _launched() -> _Keeper:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs, ExitStack() as stack:
+        stack.enter_context(ours)
+        popen = _run(theirs.fileno())
+        theirs.close()
+        ours.settimeout(_START_TIMEOUT)
+        if not _is_ready(ours):
+            popen.kill()
+            popen.wait()
+            raise _KeeperLost
+        stack.pop_all()
+        return _Keeper(popen, ours)
+
+
+def _is_ready(control: socket.socket) -> bool:
+    try:
+        return control.recv(len(_READY)) == _READY
+    except OSError:
+        return False
+
+
+def _run(control: int) -> subprocess.Popen[bytes]:
+    null = subprocess.DEVNULL
+    variables = {name: value for name in _VARIABLES if (value := os.environ.get(name)) is not None}
+    try:
+        return subprocess.Popen(
+            [_interpreter(), "-I", "-S", "-c", _PROGRAM, _ROOT, str(os.getpid()), "remora-keeper"],
+            stdin=control, stdout=null, stderr=null, cwd="/", env=variables, start_new_session=True,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError) as error:
+        raise _KeeperLost from error
+    except OSError as error:
+        raise Unavailable(f"no process can be started: {error.strerror}", sent=False) from error
+
+
+async def _release(keeper: _Keeper) -> None:
+    with _lock:
+        keeper.users -= 1
+        if keeper.users:
+            return
+        if keeper in _keepers:
+            _keepers.remove(keeper)
+    keeper.control.close()
+    if keeper.popen.poll() is None:
+        with anyio.move_on_after(_END_TIMEOUT, shield=True):
+            await wait_for_exit(keeper.popen.pid)
+    with _lock:
+        _ending[:] = [each for each in (*_ending, keeper.popen) if each.poll() is None]
+
+
+class _KeptStarter:
+    """
+    Starts children that the keeper keeps.
+    """
+
+    def __init__(self, keeper: _Keeper) -> None:
+        self.keeper = keeper
+
+    async def start(self, order: Order, *, stdin: int, stdout: int) -> KeptChild:
+        """
+        A child with these descriptors as its standard input and output.
+
+        Raises:
+            OSError: It cannot be run.
+            Unavailable: The system has no room for another process.
+        """
+        for _ in range(2):
+            if not self.keeper.is_usable:
+                await self._replace()
+            with suppress(_KeeperLost):
+                return await self._try(order, stdin, stdout)
+            self.keeper.is_lost = True
+        raise Unavailable("the keeper of processes was killed", sent=False)
+
+    async def _try(self, order: Order, stdin: int, stdout: int) -> KeptChild:
+        reading, writing = os.pipe()
+        try:
+            line = self._appoint([stdin, stdout, writing, *order.descriptors])
+            return KeptChild(await _started(line, order), reading, line)
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+
+    async def _replace(self) -> None:
+        if (keeper := await _hired()) is None:
+            raise Unavailable("the keeper of processes cannot be started any more", sent=False)
+        before, self.keeper = self.keeper, keeper
+        await _release(before)
+
+    def _appoint(self, descriptors: list[int]) -> Line:
+        ours, theirs = socket.socketpair()
+        with theirs, ours:
+            self.keeper.appoint(theirs, descriptors)
+            return Line(ours.detach())
+
+
+async def _started(line: Line, order: Order) -> int:
+    try:
+        with anyio.move_on_after(_START_TIMEOUT):
+            await line.send(order.pack())
+            if (said := await line.listen()) is None:
+                raise _KeeperLost
+            if said[0] == "failed":
+                raise OSError(said[1], os.strerror(said[1]))
+            return said[1]
+        raise Unavailable("the keeper of processes does not answer", sent=False)
+    except BaseException:
+        line.tell(KILL)
+        line.close()
+        raise
+
+
+_is_warned = False
+
+
+async def _hired() -> _Keeper | None:
+    """
+    A keeper; None where none can run.
+    """
+    global _is_warned
+    if (keeper := _shared()) is not None:
+        return keeper
+    try:
+        return await anyio.to_thread.run_sync(_acquire)
+    except _KeeperLost:
+        if not _is_warned:
+            _logger.warning("what leaves the process group of a plugin may outlive it: %s keeps none", sys.executable)
+        _is_warned = True
+        return None
+
+
+@asynccontextmanager
+async def keeping() -> AsyncIterator[Starter]:
+    """
+    A starter whose children end with this process, for as long as the context lasts.
 
     Raises:
         Unavailable: The system has no room for another process.
     """
-    process = _start()
-    if process is None or process.stdin is None:
-        yield Keeper(None)
+    keeper = await _hired() if KEEPS_DESCENDANTS and not _is_warned else None
+    if keeper is None:
+        with watching_groups() as groups:
+            yield groups
         return
-    os.set_blocking(process.stdin.fileno(), False)
+    starter = _KeptStarter(keeper)
     try:
-        yield Keeper(process.stdin.fileno())
+        yield starter
     finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-
-
-def _start() -> subprocess.Popen[bytes] | None:
-    # `remora-keeper` is $0: what the process is called in a list of processes.
-    null = subprocess.DEVNULL
-    try:
-        return subprocess.Popen(
-            [_SHELL, "-c", _SCRIPT, "remora-keeper"],
-            stdin=subprocess.PIPE, stdout=null, stderr=null, bufsize=0, cwd="/", env={"PATH": os.defpath},
-            start_new_session=True,
-        )  # fmt: skip
-    except (FileNotFoundError, PermissionError):
-        _logger.warning("there is no %s: stubborn children outlive this process if it is killed", _SHELL)
-        return None
-    except OSError as error:
-        raise Unavailable(f"no process can be started: {error.strerror}", sent=False) from error
+        await _release(starter.keeper)

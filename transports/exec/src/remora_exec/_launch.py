@@ -36,8 +36,8 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
     command = command_for(endpoint, options)
     require_descriptors(command)
     async with AsyncExitStack() as stack:
-        keeper = stack.enter_context(keeping())
-        house = House(keeper, _guard(endpoint, options), Confinement(options), secrets_of(command))
+        starter = await stack.enter_async_context(keeping())
+        house = House(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
         if options.protocol == "oneshot":
             await _admit(house, command)
             yield OneshotChannel(command, house, endpoint.url, options)

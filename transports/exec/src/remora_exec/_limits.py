@@ -3,9 +3,9 @@ Limits on what one process may use.
 
 What lives here: setting them, and saying how. What must not: starting processes.
 
-They are set on the child right after it has been started, a fraction of a millisecond into its life: what it starts in
-that moment escapes. Limits that are set before would need a program in between, which could not hand on the name that
-the program is called by. In a sandbox such a program is no harm, so there they are set before.
+The keeper sets them on a process before the program runs in it (see `_birth`). Where there is no keeper, they are set
+right after the start, a fraction of a millisecond into the program's life: what it starts in that moment escapes. In a
+sandbox `prlimit` sets them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from remora.errors import ConfigError
 from remora_exec._program import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from remora.config import LimitsConfig
 
@@ -37,7 +37,14 @@ _RESOURCES = {
 }
 
 
-def limit_process(pid: int, limits: LimitsConfig) -> None:
+def system_limits(limits: LimitsConfig) -> list[tuple[int, int, int]]:
+    """
+    The number, the soft and the hard value of each limit, as the system has them.
+    """
+    return [(_RESOURCES[kind][0], soft, hard) for kind, soft, hard in _wanted(limits)]
+
+
+def limit_process(pid: int, limits: Iterable[tuple[int, int, int]]) -> None:
     """
     Bind a process that has just been started.
 
@@ -47,8 +54,8 @@ def limit_process(pid: int, limits: LimitsConfig) -> None:
     if not KNOWS_LIMITS:
         return
     with suppress(ProcessLookupError):  # it has ended already
-        for kind, soft, hard in _wanted(limits):
-            resource.prlimit(pid, _RESOURCES[kind][0], (soft, hard))
+        for number, soft, hard in limits:
+            resource.prlimit(pid, number, (soft, hard))
 
 
 def limiting_argv(limits: LimitsConfig) -> list[str]:

@@ -1,10 +1,11 @@
 """
 No new privileges: a program that is started gains nothing from set-user-id files, and neither does what it starts.
 
-The system keeps that mark for each thread, and a child takes it over from the thread that starts it. So a thread is
-made that marks itself, starts the child and ends; the host's other threads stay as they are. What was weighed:
-`preexec_fn` is unsafe in a process with threads and slow; `setpriv` is one more program in between, is not everywhere,
-and cannot hand a program the name that it was called by.
+The keeper marks a process before a program runs in it (see `_birth`). This is for where there is no keeper. The system
+keeps that mark for each thread, and a child takes it over from the thread that starts it. So a thread is made that
+marks itself, starts the child and ends; the host's other threads stay as they are. `preexec_fn` would be unsafe in a
+process with threads, and slow; `setpriv` is one more program in between, is not everywhere, and cannot hand a program
+the name that it was called by.
 """
 
 from __future__ import annotations

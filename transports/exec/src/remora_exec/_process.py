@@ -3,9 +3,9 @@ The life of one child process: started, watched, ended, swept away.
 
 What lives here: processes and signals. What must not: what is said over the pipes.
 
-A child is the leader of a session and a process group of its own. Signals go to the whole group, and whatever is
-left of the group when the child itself has ended is killed before the child is reaped, while its number cannot have
-come to belong to others. Nothing here waits for a pipe to end without a bound: a grandchild may hold it for ever.
+A child is the leader of a session and a process group of its own. Signals go to the whole group, and none once the
+child has been reaped, since its number may belong to others then. What it leaves behind is ended by those who started
+it (see `_keeper`). Nothing here waits for a pipe to end without a bound: a grandchild may hold it for ever.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from contextlib import asynccontextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from contextlib import asynccontextmanager, closing, suppress
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -24,19 +24,17 @@ from remora_exec._pipes import ReadPipe
 from remora_exec._tasks import background
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import AsyncIterator
 
     from remora.errors import RemoraError
+    from remora_exec._child import Child
     from remora_exec._command import Command
     from remora_exec._guard import Verdict
     from remora_exec._house import House
-    from remora_exec._keeper import Keeper
     from remora_exec._output import Output
 
 _LAST_WORDS = 0.25
-_AFTER_KILL = 1.0
-_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+_AFTER_KILL = 2.0
 _QUOTED_LINES = 5
 _BAD_PROGRAM = {
     errno.ENOENT: "the interpreter that its first line names does not exist",
@@ -54,18 +52,19 @@ class Process:
         pid: Its number, which is also that of its group.
         exit_status: None while it runs; negative for a signal.
         graces: Seconds before SIGTERM and before SIGKILL when it is stopped; empty for SIGKILL at once.
+        admission: Whether it would still be started.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], keeper: Keeper, output: Output) -> None:
-        self.pid = popen.pid
+    def __init__(self, child: Child, output: Output, admission: Admission) -> None:
+        self.pid = child.pid
+        self.admission = admission
         self.exit_status: int | None = None
         self.graces: tuple[float, ...] = ()
-        self._popen = popen
-        self._keeper = keeper
+        self._child = child
         self._output = output
         self._stderr_ended = anyio.Event()
         self._ended = anyio.Event()
-        keeper.watch(self.pid)
+        self._gone = anyio.Event()
 
     async def wait(self) -> None:
         """
@@ -94,7 +93,7 @@ class Process:
         """
         Send a signal to it and to all that it started; nothing happens when none is left.
         """
-        if self._popen.returncode is None:
+        if self.exit_status is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
@@ -116,35 +115,26 @@ class Process:
 
     async def _kill(self) -> None:
         self.signal_group(signal.SIGKILL)
-        if await self.ends_within(_AFTER_KILL):
-            await self._see_group_gone()
-
-    async def _see_group_gone(self) -> None:
-        # Grandchildren were killed with the rest; the kernel may still be at it.
-        for pause in _PAUSES:
-            try:
-                os.killpg(self.pid, 0)
-            except (ProcessLookupError, PermissionError):
-                return
-            await anyio.sleep(pause)
+        with anyio.move_on_after(_AFTER_KILL):
+            await self._gone.wait()
 
     async def watch(self) -> None:
         """
-        Wait for its end, sweep its group, reap it.
+        Wait for its end, reap it, see that all that it started ends.
         """
-        await _wait_for_exit(self.pid)
-        self.signal_group(signal.SIGKILL)
-        self._keeper.forget(self.pid)
-        self.exit_status = self._popen.wait()
+        await self._child.wait()
+        self.exit_status = self._child.reap()
         with anyio.move_on_after(_LAST_WORDS):
             await self._stderr_ended.wait()
         self._ended.set()
+        await self._child.gone()
+        self._gone.set()
 
     async def read_stderr(self) -> None:
         """
         Log what it writes to its standard error, until nobody can write there any more.
         """
-        pipe = ReadPipe(_detach(self._popen.stderr))
+        pipe = ReadPipe(self._child.stderr)
         try:
             while data := await pipe.receive():
                 self._output.feed(data)
@@ -168,25 +158,25 @@ async def running(command: Command, house: House, output: Output, *, stdin: int,
     """
     try:
         async with house.guard.admitted(command.program) as verdict:
-            popen = _spawn(command, house, verdict, stdin, stdout)
+            child = await _spawn(command, house, verdict, stdin, stdout)
     finally:
         for descriptor in {stdin, stdout}:
             os.close(descriptor)
-    process = Process(popen, house.keeper, output)
-    async with background() as tasks:
-        tasks.start(process.read_stderr)
-        tasks.start(process.watch)
-        tasks.start(Admission(house.guard, verdict).watch)
-        try:
-            yield process
-        finally:
-            await process.stop()
+    process = Process(child, output, Admission(house.guard, verdict))
+    with closing(child):
+        async with background() as tasks:
+            tasks.start(process.read_stderr)
+            tasks.start(process.watch)
+            tasks.start(process.admission.watch)
+            try:
+                yield process
+            finally:
+                await process.stop()
 
 
-def _spawn(command: Command, house: House, verdict: Verdict, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
-    # It runs here, not in a worker thread: it takes less than a millisecond.
+async def _spawn(command: Command, house: House, verdict: Verdict, stdin: int, stdout: int) -> Child:
     try:
-        return house.confinement.start(command, verdict, stdin=stdin, stdout=stdout)
+        return await house.starter.start(house.confinement.order(command, verdict), stdin=stdin, stdout=stdout)
     except OSError as error:
         raise _spawn_error(command, error) from error
 
@@ -196,27 +186,6 @@ def _spawn_error(command: Command, error: OSError) -> RemoraError:
     if reason is None:
         return Unavailable(f"{command.program} cannot be started now: {error.strerror}", sent=False)
     return ConfigError(f"{command.program} cannot be run: {reason} ({error.strerror})")
-
-
-async def _wait_for_exit(pid: int) -> None:
-    try:
-        descriptor = os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        flags = os.WEXITED | os.WNOWAIT
-        await anyio.to_thread.run_sync(os.waitid, os.P_PID, pid, flags, abandon_on_cancel=True)
-        return
-    try:
-        await anyio.wait_readable(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _detach(file: IO[bytes] | None) -> int:
-    if file is None:
-        raise AssertionError("standard error is always a pipe")
-    descriptor = os.dup(file.fileno())
-    file.close()
-    return descriptor
 
 
 def describe_exit(status: int | None) -> str:

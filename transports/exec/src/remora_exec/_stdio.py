@@ -84,7 +84,7 @@ async def listen_stdio(endpoint: Endpoint, dispatch: Dispatch, options: ExecOpti
 
 
 async def _serve(protocol: str, stdin: int, stdout: int, dispatch: Dispatch, max_size: int) -> None:
-    peer = f"pid:{os.getppid()} uid:{os.getuid()}"
+    peer = f"pid:{os.environ.get('REMORA_HOST_PID') or os.getppid()} uid:{os.getuid()}"
     if protocol == "ttrpc":
         await serve_ttrpc(_byte_pipe(stdin, stdout), dispatch, peer, max_message_size=max_size)
         return

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from remora.errors import RemoraError
     from remora.io import TtrpcChannel
-    from remora.types import Call, HealthStatus, Reply
+    from remora.types import Call, HealthStatus, Inspection, Reply
     from remora_exec._command import Command
     from remora_exec._house import House
     from remora_exec._output import Output
@@ -116,6 +116,12 @@ class ChildChannel:
         cause = await self._inner.wait_closed()
         lost = cause is None or isinstance(cause, ConnectionLost)
         return await self._explain(cause) if lost else cause
+
+    async def next_review(self) -> Inspection:
+        """
+        Wait until the program would not be started any more, or would be again.
+        """
+        return await self._process.admission.next_review()
 
     async def watch(self) -> None:
         """

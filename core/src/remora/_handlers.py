@@ -1,0 +1,132 @@
+"""
+The methods of service objects, ready to be called.
+
+What lives here: how each is called, and the names that it goes by. What must not: calls (see `_dispatch`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from remora._methods import Method, ServiceInfo, methods_of
+from remora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from remora.protocols import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """
+    One method of one service object, ready to be called.
+
+    Attributes:
+        method: What is known about it.
+        function: The bound method.
+        is_async: Whether it gives something to be awaited.
+        takes_request: Whether its one argument is the request.
+        codecs: The codecs of the media types in which it has been called.
+    """
+
+    method: Method
+    function: Callable[..., Any]
+    is_async: bool
+    takes_request: bool
+    codecs: dict[str, Codec] = field(default_factory=dict, compare=False, repr=False)
+
+    def __call__(self, request: object) -> Awaitable[object]:
+        """
+        The handler's answer; a synchronous handler runs in a thread.
+        """
+        if self.takes_request and self.is_async:  # nearly always
+            return _awaitable(self.function(request))
+        args, kwargs = self.method.unpack(request)
+        if self.is_async:
+            return _awaitable(self.function(*args, **kwargs))
+        return anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
+
+
+def handlers_of(instance: object) -> dict[str, Handler]:
+    """
+    The handlers of a service object, by the names of their methods.
+
+    Raises:
+        ConfigError: It is a class, or has nothing to serve.
+    """
+    if isinstance(instance, type):
+        raise ConfigError(f"{instance.__qualname__} is a class; serve an instance of it, {instance.__qualname__}()")
+    cls = type(instance)
+    found = {
+        name: Handler(
+            method,
+            getattr(instance, method.attribute),
+            _is_async(getattr(cls, method.attribute)),
+            _takes_request(method),
+        )
+        for name, method in methods_of(cls).items()
+    }
+    if not found:
+        raise ConfigError(f"{cls.__qualname__} has no public methods to serve")
+    return found
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
+def _takes_request(method: Method) -> bool:
+    parameters = list(method.signature.parameters.values())
+    return len(parameters) == 1 and parameters[0].kind is not inspect.Parameter.KEYWORD_ONLY
+
+
+def by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
+    """
+    The handlers by service and method; where there is only one of a kind, the empty name stands for it too.
+
+    Raises:
+        ConfigError: Two services have one name.
+    """
+    table = {(info.name, name): handler for info, found in services for name, handler in found.items()}
+    names = [info.name for info, _ in services]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(f"two services share the name {min(twice)!r}")
+    if len(services) == 1:
+        table |= {("", name): handler for (_, name), handler in table.items()}
+    for info, found in services:
+        if len(found) == 1:
+            table[info.name, ""] = next(iter(found.values()))
+    if len(services) == 1 and len(services[0][1]) == 1:
+        table["", ""] = next(iter(services[0][1].values()))
+    return table
+
+
+def _awaitable(result: object) -> Awaitable[object]:
+    """
+    What to wait for; the wrapper of a coroutine function may give its answer at once.
+    """
+    if type(result) is CoroutineType or inspect.isawaitable(result):
+        return result
+    return _given(result)
+
+
+async def _given(result: object) -> object:
+    return result
+
+
+def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    try:
+        result = function(*args, **kwargs)
+    except StopIteration as error:  # no future and no coroutine can carry it
+        raise RuntimeError("the handler raised StopIteration") from error
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("a handler without `async` has returned a coroutine: an `await` is missing")
+    return result

@@ -1,0 +1,145 @@
+"""
+The keeper: a small process beside a host that starts the host's programs, each with a warden that never leaves it.
+
+What lives here: the life of that process. What must not: what a host asks of it (see `_keeper`), and anything heavy.
+
+The wardens are copies of the keeper, which is quicker than an interpreter for each. The keeper adopts whoever loses his
+warden, so that a program whose warden is killed leaves nobody either; and the wardens do not need the keeper.
+"""
+
+from __future__ import annotations
+
+import _socket  # `socket` takes half as long to load as everything else here together
+import gc
+import os
+import select
+from contextlib import suppress
+
+from remora_exec import _kernel as kernel
+from remora_exec._strays import Strays, children, reap
+from remora_exec._warden import Warden
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+READY = b"ready"
+_MOST_FILES = 253  # what the system carries in one message
+
+
+def main(host: int) -> None:
+    """
+    Keep the programs of a host, which holds the other end of descriptor 0.
+    """
+    try:
+        signals = kernel.hold_signals()
+        kernel.adopt_orphans(b"remora-keeper")
+        control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 0)
+        control.send(READY)
+    except OSError:
+        os._exit(1)  # the host finds another way
+    gc.disable()
+    gc.freeze()
+    Keeper(control, _watch(host), signals).run()
+    os._exit(0)
+
+
+def _watch(host: int) -> int:
+    """
+    A descriptor that can be read when the host is gone; -1 when the system has none, and the end of input must do.
+    """
+    descriptor = -1
+    with suppress(OSError):
+        descriptor = os.pidfd_open(host)
+    if os.getppid() != host:
+        os._exit(0)
+    return descriptor
+
+
+class Keeper:
+    """
+    The keeper.
+
+    Args:
+        control: Where the host asks for wardens: each message carries a line to it and the descriptors of its program.
+        host: A descriptor that can be read when the host is gone; -1 when there is none.
+        signals: Those that programs keep out.
+    """
+
+    def __init__(self, control: _socket.socket, host: int, signals: kernel.Mask) -> None:
+        self._control = control
+        self._host = host
+        self._signals = signals
+        self._is_open = True
+        self._wardens: set[int] = set()
+        self._strays = Strays()
+        self._ends = kernel.ends_of_children()
+        self._poll = select.poll()
+        for descriptor in (control.fileno(), host, self._ends):
+            if descriptor >= 0:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def run(self) -> None:
+        """
+        Keep programs until the host is gone or wants no more, and nobody is left.
+        """
+        wait: float | None = None
+        while self._is_open or children():
+            self._attend(wait)
+            wait = self._step()
+
+    def _attend(self, wait: float | None) -> None:
+        ready = {each for each, _ in self._poll.poll(None if wait is None else int(wait * 1000) + 1)}
+        if self._ends in ready:
+            os.read(self._ends, 4096)
+        if self._host in ready:
+            self._close()
+        elif self._control.fileno() in ready:
+            self._take()
+
+    def _step(self) -> float | None:
+        self._wardens = {pid for pid in self._wardens if not reap(pid)}
+        return self._strays.end(pid for pid in children() if pid not in self._wardens)
+
+    def _take(self) -> None:
+        try:
+            data, extras, _, _ = self._control.recvmsg(1, _socket.CMSG_SPACE(4 * _MOST_FILES), _socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            data, extras = b"", []
+        if not data:
+            self._close()
+            return
+        files = memoryview(b"".join(each for _, _, each in extras)).cast("i").tolist()
+        self._appoint(files)
+        for file in files:
+            os.close(file)
+
+    def _appoint(self, files: Sequence[int]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.write(files[0], f"failed {error.errno}\n".encode())
+            return
+        if pid:
+            self._wardens.add(pid)
+            return
+        try:
+            self._be_warden(files)
+        finally:
+            os._exit(0)
+
+    def _be_warden(self, files: Sequence[int]) -> None:
+        os.setsid()
+        kernel.adopt_orphans(b"remora-warden")
+        self._control.close()
+        os.close(self._ends)
+        line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, files[0])
+        Warden(line, self._host).run(files[1:], self._signals)
+
+    def _close(self) -> None:
+        self._is_open = False
+        for descriptor in (self._control.fileno(), self._host):
+            if descriptor >= 0:
+                self._poll.unregister(descriptor)
+        self._control.close()
+        self._host = -1

@@ -1,0 +1,98 @@
+"""
+A program that has a warden, and the way to that warden; what is said on it stands in `_warden`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from signal import SIGKILL
+
+from remora_exec._pipes import ReadPipe, WritePipe
+
+REAP, KILL = b"r", b"k"
+
+
+class Line:
+    """
+    The way to a warden.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._reader = ReadPipe(descriptor)
+        self._writer = WritePipe(descriptor)
+        self._heard = b""
+
+    async def send(self, data: bytes) -> None:
+        """
+        Say all of it.
+        """
+        with suppress(OSError):  # a warden that is gone is found out by listening
+            await self._writer.send(data)
+
+    def tell(self, word: bytes) -> None:
+        """
+        Say one word, for which there is always room.
+        """
+        with suppress(OSError):
+            os.write(self._descriptor, word)
+
+    async def listen(self) -> tuple[str, int] | None:
+        """
+        What the warden says next; None when it is gone.
+        """
+        while b"\n" not in self._heard:
+            data = await self._reader.receive()
+            if not data:
+                return None
+            self._heard += data
+        line, _, self._heard = self._heard.partition(b"\n")
+        word, _, number = line.decode().partition(" ")
+        return word, int(number)
+
+    def close(self) -> None:
+        """
+        Say no more.
+        """
+        self._reader.close()  # one descriptor, closed once
+
+
+class KeptChild:
+    """
+    A program that has a warden.
+    """
+
+    def __init__(self, pid: int, stderr: int, line: Line) -> None:
+        self.pid = pid
+        self.stderr = stderr
+        self._line = line
+        self._status = -int(SIGKILL)  # what a program gets whose warden was killed
+
+    async def wait(self) -> None:
+        """
+        Wait until it has ended. It is not reaped.
+        """
+        if (said := await self._line.listen()) is not None:
+            self._status = said[1]
+
+    def reap(self) -> int:
+        """
+        Its exit status; what is left of its group is killed by now.
+        """
+        self._line.tell(REAP)
+        return self._status
+
+    async def gone(self) -> None:
+        """
+        Wait until all that it started has ended too.
+        """
+        while await self._line.listen() is not None:
+            pass
+
+    def close(self) -> None:
+        """
+        Give back what is held for it; it is killed if it still runs.
+        """
+        self._line.tell(KILL)
+        self._line.close()

@@ -1,0 +1,153 @@
+"""
+The warden of one program: its parent, and that of every descendant which loses its own.
+
+What lives here: the life of that process. What must not: the way it is asked for (see `_keeper`).
+
+What is said between a host and a warden over the `line`, a socket that nobody else holds:
+
+====================  ===============================================================================================
+host to warden        the length of an order and the order; later `REAP`, after which no signal is sent to the program
+                      any more, or `KILL`
+warden to host        `started PID` or `failed ERRNO`; later `ended STATUS`; the end of the line when nobody is left
+====================  ===============================================================================================
+
+When the line ends before the program does, the host is gone: the program, which reads the end of its input then, has
+half a second to follow. Its group is killed when it ends, and whoever else is left is asked to end, then killed. The
+program itself is reaped last, so that its number is nobody else's while the host may send signals to it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from contextlib import suppress
+
+from remora_exec import _kernel as kernel
+from remora_exec._birth import born
+from remora_exec._order import unpack
+from remora_exec._strays import Strays, children, reap, signal_groups
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Sequence
+
+    from remora_exec._order import Order
+
+REAP, KILL = b"r", b"k"
+_GRACE = 0.5
+
+
+class Warden:
+    """
+    The warden, in a process of its own.
+
+    Args:
+        line: The way to the host.
+        host: A descriptor that can be read when the host is gone; -1 when there is none.
+    """
+
+    def __init__(self, line: _socket.socket, host: int) -> None:
+        self._line = line
+        self._outside = {each for each in (line.fileno(), host) if each >= 0}
+        self._pid = 0
+        self._has_ended = False
+        self._is_told = False  # the host sends the program no more signals
+        self._kill_at: float | None = None
+        self._strays = Strays()
+        self._ends = kernel.ends_of_children()
+        self._poll = select.poll()
+        for descriptor in (*self._outside, self._ends):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def run(self, files: Sequence[int], signals: kernel.Mask) -> None:
+        """
+        Start what is ordered, and come back when nobody is left.
+        """
+        order = self._receive()
+        if order is None or not self._start(order, files, signals):
+            return
+        wait: float | None = None
+        while not (self._has_ended and self._is_told and wait is None):
+            self._attend(wait)
+            wait = self._step()
+        reap(self._pid)
+
+    def _receive(self) -> Order | None:
+        size = self._read(4)
+        data = self._read(int.from_bytes(size, "big")) if size else b""
+        return unpack(data) if data else None
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size and (more := self._line.recv(size - len(data))):
+            data += more
+        return bytes(data) if len(data) == size else b""
+
+    def _start(self, order: Order, files: Sequence[int], signals: kernel.Mask) -> bool:
+        try:
+            self._pid = born(order, dict(zip((0, 1, 2, *order.descriptors), files, strict=True)), signals)
+        except OSError as error:
+            self._say(f"failed {error.errno}")
+            return False
+        for file in files:
+            os.close(file)
+        self._say(f"started {self._pid}")
+        return True
+
+    def _say(self, words: str) -> None:
+        with suppress(OSError):  # of a host that is gone, which is found out elsewhere
+            self._line.send(f"{words}\n".encode())
+
+    def _attend(self, wait: float | None) -> None:
+        ready = {each for each, _ in self._poll.poll(None if wait is None else int(wait * 1000) + 1)}
+        if self._ends in ready:
+            os.read(self._ends, 4096)
+        if self._line.fileno() in ready & self._outside:
+            self._hear()
+        elif ready & self._outside:
+            self._lose()
+
+    def _hear(self) -> None:
+        try:
+            data = self._line.recv(64)
+        except OSError:
+            data = b""
+        self._is_told |= REAP in data
+        if KILL in data:
+            self._kill_at = time.monotonic()
+        if not data:
+            self._lose()
+
+    def _lose(self) -> None:
+        for descriptor in self._outside:
+            self._poll.unregister(descriptor)
+        self._outside.clear()
+        self._is_told = True
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + _GRACE
+
+    def _step(self) -> float | None:
+        others = [pid for pid in children() if pid != self._pid]
+        if self._has_ended:
+            return self._strays.end(others)
+        for pid in others:
+            reap(pid)
+        if self._sees_end():
+            return 0
+        if self._kill_at is None:
+            return None
+        if (wait := self._kill_at - time.monotonic()) > 0:
+            return wait
+        signal_groups([self._pid], kernel.SIGKILL)
+        return None
+
+    def _sees_end(self) -> bool:
+        result = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if result is None:
+            return False
+        self._has_ended = True
+        signal_groups([self._pid], kernel.SIGKILL)
+        self._say(f"ended {result.si_status if result.si_code == os.CLD_EXITED else -result.si_status}")
+        return True
