@@ -9,7 +9,7 @@ from typing import Protocol
 import anyio
 import pytest
 
-from remora import Call, Code, MessageTooLarge
+from remora import Call, Code, MessageTooLarge, RemoraError
 from remora.protocols import Channel, Transport
 from remora_grpc.plugin import GrpcOptions, build
 
@@ -94,6 +94,43 @@ async def test_reply_over_the_callers_limit_is_refused(transport, generous, free
     with anyio.fail_after(5):
         async with generous.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
             await _assert_only_this_call_is_too_large(plugin, channel, "grow", b"%d" % (LIMIT + 1))
+
+
+async def test_headers_are_bounded_and_not_by_lot(generous, free, plugin):
+    """
+    By default grpcio refuses some calls of between 8 and 16 KiB of metadata, and takes others.
+    """
+    with anyio.fail_after(10):
+        async with generous.listen(free, plugin) as listener, generous.open(listener.endpoint) as channel:
+            for number in range(20):
+                headers = {"x-big": f"{number:014000}"}
+                reply = await channel.call(Call(service="s", method="m", headers=headers))
+                assert headers["x-big"] == reply.headers["x-big"]
+            for _ in range(5):
+                with pytest.raises(RemoraError) as caught:
+                    await channel.call(Call(service="s", method="m", headers={"x-big": "x" * 20_000}))
+                assert Code.RESOURCE_EXHAUSTED == caught.value.code
+
+    assert 20 == sum(call.method == "m" for call in plugin.calls)
+
+
+async def test_calls_above_the_streams_of_a_connection_wait(free, plugin):
+    """
+    Nobody is refused for having many under way.
+    """
+    narrow = build(GrpcOptions(max_concurrent_streams=2))
+    replies = list[bytes]()
+
+    async def ask(channel: Channel) -> None:
+        replies.append((await channel.call(Call(service="s", method="m", payload=b"1"))).payload)
+
+    with anyio.fail_after(10):
+        async with narrow.listen(free, plugin) as listener, narrow.open(listener.endpoint) as channel:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(50):
+                    tasks.start_soon(ask, channel)
+
+    assert [b"1"] * 50 == replies
 
 
 async def _assert_only_this_call_is_too_large(plugin: Holding, channel: Channel, method: str, payload: bytes) -> None:

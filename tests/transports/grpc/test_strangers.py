@@ -13,10 +13,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import anyio
 import pytest
 
-from remora import ConfigError, Endpoint, Unavailable, WrongProtocol
+from remora import Call, ConfigError, Endpoint, Unavailable, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
 from remora_grpc.plugin import GrpcOptions, build
+from tests.faults.test_http2_floods import RST_STREAM, SETTINGS, frame
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,26 @@ async def test_server_that_says_nothing_is_unavailable_in_bounded_time():
     raised = pytest.raises(Unavailable, match=r"within 0\.2 s")
     with _raw_server(lambda _: None) as port, anyio.fail_after(5), raised as caught:
         await _open(_impatient(0.2), f"grpc://127.0.0.1:{port}")
+
+    assert not caught.value.sent
+
+
+async def test_server_that_refuses_the_stream_has_not_seen_the_call(transport):
+    """
+    HTTP/2 says so; the call may be made again, whatever it does.
+    """
+
+    def refuse(peer: socket.socket) -> None:
+        data = b""
+        peer.sendall(frame(SETTINGS, 0, 0))
+        while b"/s/m" not in data:
+            data += peer.recv(65536)
+        peer.sendall(frame(SETTINGS, 1, 0) + frame(RST_STREAM, 0, 1, b"\0\0\0\7"))
+
+    with _raw_server(refuse) as port, anyio.fail_after(5):
+        async with transport.open(Endpoint(f"grpc://127.0.0.1:{port}")) as channel:
+            with pytest.raises(Unavailable, match="takes no more calls") as caught:
+                await channel.call(Call(service="s", method="m"))
 
     assert not caught.value.sent
 

@@ -50,6 +50,8 @@ _FOREIGN = re.compile(
 )
 _HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
 _OF_STRANGERS = frozenset({Code.INTERNAL, Code.UNIMPLEMENTED, Code.UNKNOWN})  # others may be a gateway's
+_REFUSED = re.compile(r"RST_STREAM with error code 7\b")
+"""REFUSED_STREAM: by the letter of HTTP/2 nobody has looked at the call."""
 _BROKEN = re.compile(
     r"Socket closed|Connection (?:reset|refused|timed out)|Broken pipe|Stream removed|Stream refused|GOAWAY|"
     r"Transport closed|Endpoint closing|[Kk]eepalive|recvmsg|sendmsg|Delayed close|server_shutting_down|"
@@ -156,6 +158,8 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
         return None
     if _NOT_CONNECTED.search(message):
         return _not_connected(message)
+    if _REFUSED.search(message):
+        return Unavailable("the plugin's gRPC server takes no more calls on this connection", sent=False)
     if _BROKEN.search(message) or not connected:
         return ConnectionLost(_without_prefix(message) or "the connection broke")
     return None

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _RECONNECT_FIRST_MS = 100
 _HANDSHAKE_MS = 10_000
 _RECONNECT_MOST_MS = 5_000
+_MOST_METADATA = 16 * 1024
 
 Setting = tuple[str, int | str]
 
@@ -94,11 +95,25 @@ class GrpcTransport:
         return (*settings, ("grpc.ssl_target_name_override", name)) if name else settings
 
     def _server_settings(self) -> tuple[Setting, ...]:
-        return (*self._message_limits(), ("grpc.so_reuseport", 0), ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS))
+        return (
+            *self._message_limits(),
+            ("grpc.so_reuseport", 0),
+            ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+            # By default one connection may open any number, and then calls of others are dropped.
+            # It counts streams that the client knows to be over, and so refuses some that are within the number.
+            ("grpc.http.overload_protection", 0),
+            ("grpc.max_concurrent_streams", self._options.max_concurrent_streams),
+        )
 
     def _message_limits(self) -> tuple[Setting, ...]:
         size = self._options.max_message_size
-        return ("grpc.max_send_message_length", size), ("grpc.max_receive_message_length", size)
+        return (
+            ("grpc.max_send_message_length", size),
+            ("grpc.max_receive_message_length", size),
+            # Between the two limits grpcio draws by lot, and the lower one is 8 KiB by default.
+            ("grpc.max_metadata_size", _MOST_METADATA),
+            ("grpc.absolute_max_metadata_size", _MOST_METADATA),
+        )
 
 
 def _channel(target: str, pems: Watched[Pems] | None, settings: tuple[Setting, ...]) -> grpc.aio.Channel:

@@ -29,6 +29,8 @@ class GrpcOptions:
     Attributes:
         connection: The plugin's connection settings; gRPC uses `connection_timeout`.
         max_message_size: The largest request or reply, in bytes.
+        max_concurrent_streams: When serving: the calls of one connection at once; a caller waits with more, or connects
+            again.
         ca_file: grpcs: certificates in PEM that the other side's certificate must lead to. Empty when calling:
             the public authorities that grpcio brings. Empty when serving: callers need no certificate.
         cert_file: grpcs: the own certificate chain in PEM.
@@ -38,6 +40,7 @@ class GrpcOptions:
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     max_message_size: Count = 4 * 1024 * 1024
+    max_concurrent_streams: Count = 256
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""

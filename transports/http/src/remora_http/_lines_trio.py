@@ -104,9 +104,13 @@ class SocketLine:
         Send a request, and return when the reader has the whole answer.
         """
         try:
-            await self._send(head, body)
-            while not await self._receive():
-                pass
+            pieces = (head, body) if len(body) >= APART else (head + body,)
+            sent = self._send_some(*pieces)
+            if sent < len(head) + len(body):
+                await self._send_rest(memoryview(b"".join(pieces))[sent:])
+            await trio.lowlevel.wait_readable(self._socket)
+            while not self._receive():
+                await trio.lowlevel.wait_readable(self._socket)
         except trio.ClosedResourceError as exc:
             raise self._error or _broken(exc) from exc
         except OSError:
@@ -135,14 +139,10 @@ class SocketLine:
         """
         return self._socket.fileno() >= 0 and not self._is_readable()
 
-    async def _send(self, head: bytes, body: bytes) -> None:
-        pieces = (head, body) if len(body) >= APART else (head + body,)
-        sent = self._send_some(*pieces)
-        if sent < len(head) + len(body):
-            rest = memoryview(b"".join(pieces))[sent:]
-            while rest:
-                await trio.lowlevel.wait_writable(self._socket)
-                rest = rest[self._send_some(rest) :]
+    async def _send_rest(self, rest: memoryview) -> None:
+        while rest:
+            await trio.lowlevel.wait_writable(self._socket)
+            rest = rest[self._send_some(rest) :]
 
     def _send_some(self, *pieces: bytes | memoryview) -> int:
         try:
@@ -154,8 +154,7 @@ class SocketLine:
                 raise
             return sum(map(len, pieces))  # the server did not want to hear it all, and has said why
 
-    async def _receive(self) -> bool:
-        await trio.lowlevel.wait_readable(self._socket)
+    def _receive(self) -> bool:
         try:
             size = self._socket.recv_into(self._landing)
         except BlockingIOError:
