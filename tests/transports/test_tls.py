@@ -380,6 +380,7 @@ async def test_a_client_that_asks_for_a_new_handshake_gets_none(
             answer = await ask(make(scheme, ca_file=authority.ca_file), listener.endpoint)
 
     assert b"Secure Renegotiation IS supported" in said
+    assert b"ALPN protocol: " + (b"http/1.1" if scheme == "https" else b"h2") in said
     assert refusal in said.partition(b"RENEGOTIATING")[2]
     assert "" == answer
 

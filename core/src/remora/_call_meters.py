@@ -49,6 +49,18 @@ class PluginMeter:
         last_failure: The last one that failed.
     """
 
+    __slots__ = (
+        "_ends",
+        "_meters",
+        "_no_budget",
+        "_past",
+        "_plugin",
+        "_rate_limited",
+        "_registry",
+        "last_failure",
+        "retries",
+    )
+
     def __init__(self, meters: Meters, plugin: str) -> None:
         self.retries = meters.retries.bind(plugin)
         self.last_failure: Failure | None = None
@@ -130,6 +142,8 @@ class InstanceMeter:
         duration: How long they took.
         last_failure: The last one that failed.
     """
+
+    __slots__ = ("_attempts", "_ends", "_is_over", "_labels", "_registry", "duration", "instance", "last_failure")
 
     def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
         self.instance = instance

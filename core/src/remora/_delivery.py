@@ -39,6 +39,8 @@ class Delivery:
     What the attempts of one plugin's calls need.
     """
 
+    __slots__ = ("_first", "_interceptors", "_learner", "_may_wait", "_route")
+
     def __init__(self, route: Route, interception: Interception) -> None:
         self._route = route
         self._interceptors = interception.attempts

@@ -110,6 +110,42 @@ class Instance:
         is_prime: Whether nothing speaks against it, but perhaps that it has no room.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_gradient",
+        "_last_check",
+        "_most",
+        "_ready_since",
+        "_response_time",
+        "_slow_start",
+        "authenticate",
+        "breaker",
+        "channel",
+        "condition",
+        "config",
+        "direct",
+        "doubt",
+        "endpoint",
+        "error",
+        "in_flight",
+        "is_adaptive",
+        "is_cut",
+        "is_prime",
+        "limit",
+        "meter",
+        "name",
+        "native_deadline",
+        "next_try",
+        "origin",
+        "priority",
+        "scopes",
+        "send",
+        "state",
+        "warmth",
+        "weight",
+    )
+
     def __init__(
         self,
         name: str,

@@ -62,6 +62,18 @@ class Pipeline:
     The way of every call of one plugin, put together once.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_delivery",
+        "_fallback",
+        "_hash_header",
+        "_intercepted",
+        "_is_direct",
+        "_retry",
+        "_route",
+        "_tracing",
+    )
+
     def __init__(
         self,
         route: Route,

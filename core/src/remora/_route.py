@@ -61,6 +61,31 @@ class Route:
         opener: Has its instances opened at its first call; None when they are opened without, or have been.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_choice",
+        "_enter",
+        "_leave",
+        "_publish",
+        "_waiters",
+        "balancing",
+        "bucket",
+        "budget",
+        "calls",
+        "clock",
+        "conduct",
+        "config",
+        "instances",
+        "is_closed",
+        "is_cut",
+        "is_unresolvable",
+        "meter",
+        "opener",
+        "pick",
+        "scopes",
+        "unresolved",
+    )
+
     def __init__(
         self,
         config: PluginConfig,

@@ -133,6 +133,27 @@ class CircuitBreaker:
         is_needed: Whether there are other instances, none of which can be called: then slowness does not open it.
     """
 
+    __slots__ = (
+        "_clock",
+        "_config",
+        "_failed_recoveries",
+        "_is_enabled",
+        "_is_wary",
+        "_lapsed",
+        "_open_for",
+        "_open_until",
+        "_probes",
+        "_rng",
+        "_slow_from",
+        "_succeeded",
+        "_window",
+        "is_needed",
+        "last_failure",
+        "openings",
+        "shared",
+        "state",
+    )
+
     def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
         self._clock = clock
         self._rng = rng

@@ -75,6 +75,8 @@ class TokenBucket:
     The rate limit of one plugin. It starts full.
     """
 
+    __slots__ = ("_burst", "_clock", "_is_enabled", "_level", "_rate", "_stamp", "_turns", "_vacant", "_waits")
+
     def __init__(self, config: RateLimitConfig, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._set(config)

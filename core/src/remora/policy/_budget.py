@@ -52,6 +52,8 @@ class RetryBudget:
     The budget of one plugin, shared by everything that sends extra calls to it.
     """
 
+    __slots__ = ("_add", "_deposit", "_floor", "_window")
+
     def __init__(self, config: RetryBudgetConfig, *, clock: Callable[[], float]) -> None:
         self._deposit = round(config.ratio * _UNIT)
         self._floor = round(config.floor * config.window * _UNIT)

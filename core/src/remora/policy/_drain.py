@@ -73,6 +73,8 @@ class DrainCounter:
         active: How many calls are under way.
     """
 
+    __slots__ = ("_clock", "_since", "_total", "active", "state")
+
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.state = DrainState.OPEN

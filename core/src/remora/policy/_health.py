@@ -114,6 +114,8 @@ class HealthState:
         failed_calls: Failed calls in a row.
     """
 
+    __slots__ = ("_config", "_rng", "_says_degraded", "cause", "failed_calls", "failures", "status")
+
     def __init__(self, config: HealthCheckConfig, *, rng: random.Random) -> None:
         self._config = config
         self._rng = rng

@@ -45,6 +45,8 @@ class ConcurrencyLimit:
         has_room: Whether a call would be admitted at once.
     """
 
+    __slots__ = ("_max_pending", "_queue", "has_room", "in_use", "limit")
+
     def __init__(self, limit: int, max_pending: int) -> None:
         self.limit = _checked("limit", limit, 1)
         self.in_use = 0

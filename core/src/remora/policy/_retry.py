@@ -59,6 +59,8 @@ class Retry:
     The decisions about further attempts.
     """
 
+    __slots__ = ("_backoff", "_methods", "_retries")
+
     def __init__(self, config: RetryConfig, *, rng: random.Random) -> None:
         self._retries = config.max_retries
         self._methods = frozenset(config.idempotent_methods)
