@@ -98,9 +98,9 @@ def test_a_request_may_be_cut_at_every_byte(request_: bytes) -> None:
         assert b"measured!" == second.body
 
 
-@given(st.lists(st.integers(0, 1000)), st.lists(st.sampled_from([POST, CHUNKED_POST, OFFER]), min_size=1, max_size=4))
+@given(st.lists(st.integers(0, 1000)), st.lists(st.sampled_from([POST, CHUNKED_POST, OFFER]), min_size=1, max_size=3))
 def test_requests_may_be_cut_anywhere(cuts: list[int], requests: list[bytes]) -> None:
-    """However many come together."""
+    """Up to three together: a fourth offer in one piece would be the end."""
     reader = RequestReader(100)
     put(reader.feed, b"".join(requests), cuts)
 
