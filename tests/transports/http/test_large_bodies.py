@@ -192,6 +192,30 @@ async def test_a_connection_is_left_after_more_than_a_large_body(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("answer", [ANSWER, SMALL, HEAD % 0], ids=["large", "small", "empty"])
+async def test_a_second_answer_is_never_that_to_the_next_call(engine: Transport, raw_peer: Any, answer: bytes) -> None:
+    """A call that may be made twice is made again over another connection; any other ends there."""
+    server = Scripted(SMALL + answer)
+    async with server.called(engine, raw_peer) as channel:
+        for _ in range(3):
+            assert b"measured!" == (await channel.call(Call(idempotent=True))).payload
+        assert 3 == server.connections
+
+
+@pytest.mark.anyio
+async def test_a_call_that_finds_a_second_answer_may_have_been_made(raw_peer: Any) -> None:
+    """httpx takes what follows an answer for the next one; so much is noticed once the call has been sent."""
+    server = Scripted(SMALL + SMALL)
+    async with server.called(build(Options(engine="httpx")), raw_peer) as channel:
+        await channel.call(Call())
+        with pytest.raises(ConnectionLost, match="before it was asked") as caught:
+            await channel.call(Call())
+        assert b"measured!" == (await channel.call(Call())).payload
+
+    assert caught.value.sent is not False
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("size", [200, 50_000, len(ANSWER) - 1])
 async def test_a_large_body_that_breaks_off_is_a_lost_connection(engine: Transport, raw_peer: Any, size: int) -> None:
     """Wherever it does; a part of a body is none."""

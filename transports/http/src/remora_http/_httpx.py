@@ -1,5 +1,5 @@
 """
-The engine that is httpx, for what the direct one does not do. Only this file and `_httpx_unix` know httpx.
+The engine that is httpx, for what the direct one does not do. Only this file and those beside it know httpx.
 
 Its transport is used without its client: so there are no redirects, cookies, environment proxies or read timeouts to
 be switched off, and a call costs less.
@@ -32,6 +32,7 @@ from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._greeting import unreachable
 from remora_http._headers import decode_headers
+from remora_http._httpx_heard import HearingBackend, HearingStream
 from remora_http._httpx_unix import UnixTransport
 from remora_http._request import call_headers, connection_headers
 
@@ -139,6 +140,10 @@ class Pool:
         try:
             with _mapped(self._address, progress, self._connect_timeout):
                 response = await self._transport.handle_async_request(request)
+                if _was_unasked(response):
+                    progress.answered = False
+                    await response.aclose()
+                    raise ConnectionLost(f"{self._address.place} had answered before it was asked")
                 return await self._read(response)
         finally:
             if progress.unfinished is not None:
@@ -178,6 +183,14 @@ class Pool:
                     pass
             raise
         return body.finish()
+
+
+def _was_unasked(response: httpx.Response) -> bool:
+    """
+    Whether a response was there before its request, left over behind the one before.
+    """
+    stream = response.extensions.get("network_stream")
+    return isinstance(stream, HearingStream) and not stream.has_heard
 
 
 class _Content(httpx.AsyncByteStream):
@@ -289,6 +302,8 @@ async def open_pool(
     else:
         # Without TLS, `verify=False` saves loading certificates that nobody will look at.
         transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
+    # httpx has no argument for this either (see `_httpx_unix`).
+    transport._pool._network_backend = HearingBackend(transport._pool._network_backend)
     pool = Pool(address, options, transport)
     try:
         yield pool
