@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from remora.io._channel import TtrpcChannel, open_ttrpc
     from remora.io._crew import Crew, Job
     from remora.io._deadlines import Deadlines
+    from remora.io._landing import landing
     from remora.io._loop import is_asked_to_end, loop_clock
     from remora.io._pipe import BytePipe, SocketPipe
     from remora.io._probe import probe_health
@@ -23,6 +24,7 @@ else:
             "remora.io._channel": "TtrpcChannel open_ttrpc",
             "remora.io._crew": "Crew Job",
             "remora.io._deadlines": "Deadlines",
+            "remora.io._landing": "landing",
             "remora.io._loop": "is_asked_to_end loop_clock",
             "remora.io._pipe": "BytePipe SocketPipe",
             "remora.io._probe": "probe_health",
@@ -42,6 +44,7 @@ __all__ = [
     "TtrpcChannel",
     "background_tasks",
     "is_asked_to_end",
+    "landing",
     "loop_clock",
     "open_ttrpc",
     "probe_health",

@@ -11,13 +11,13 @@ into it.
 from __future__ import annotations
 
 import socket
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from remora.io._landing import ROOM, landing
 from remora.io._loop import runs_on_trio
 from remora.wire import LARGE
 
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     Hold = Callable[[], Callable[[], Awaitable[None]] | None]
     """Says whether reading has to pause, and then what waits until it may go on."""
 
-_CHUNK = 256 * 1024
 _ON_ITS_WAY = 512 * 1024
-_of_thread = threading.local()
 
 
 class BytePipe(Protocol):
@@ -70,7 +68,7 @@ class SocketPipe:
         connected.setblocking(False)
         _widen(connected)
         self._socket = connected
-        self._buffer = _buffer()
+        self._buffer = landing()
         self._may_hold_more = False
         self._pump: Pump | None = None
 
@@ -89,7 +87,7 @@ class SocketPipe:
             await checkpoint()
         while (data := self._read()) is None:
             await self._wait(anyio.wait_readable)
-        self._may_hold_more = len(data) == _CHUNK
+        self._may_hold_more = len(data) == ROOM
         if not data:
             raise anyio.EndOfStream
         return bytes(data)
@@ -112,7 +110,7 @@ class SocketPipe:
         if runs_on_trio():
             from remora.io import _trio
 
-            await _trio.pump(self._socket, self._read, take, hold, chunk=_CHUNK)
+            await _trio.pump(self._socket, self._read, take, hold, chunk=ROOM)
             return
         from remora.io._asyncio import Pump
 
@@ -195,17 +193,6 @@ def _widen(connected: socket.socket) -> None:
     if connected.family == socket.AF_UNIX:
         with suppress(OSError):  # less is allowed here
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_ITS_WAY)
-
-
-def _buffer() -> memoryview:
-    """
-    What this thread reads into.
-    """
-    try:
-        buffer: memoryview = _of_thread.buffer
-    except AttributeError:
-        buffer = _of_thread.buffer = memoryview(bytearray(_CHUNK))
-    return buffer
 
 
 def rest_of(pieces: Sequence[bytes | memoryview], written: int) -> Sequence[bytes | memoryview]:

@@ -7,7 +7,6 @@ What lives here: what a line is, and the choice of the kind that fits the runnin
 from __future__ import annotations
 
 import select
-import threading
 from typing import TYPE_CHECKING, Protocol
 
 import sniffio
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from remora_http._answer_reader import AnswerReader
 
     Connect = Callable[[Address, ssl.SSLContext | None, AnswerReader], Awaitable["Line"]]
-
-
-_ROOM = 256 * 1024
-_of_thread = threading.local()
 
 
 class Line(Protocol):
@@ -76,17 +71,6 @@ def connector() -> Connect:
     from remora_http._lines_asyncio import connect as connect_asyncio
 
     return connect_asyncio
-
-
-def landing() -> memoryview:
-    """
-    Where what arrives is put before it is read. One for all sockets of a thread: it stays in the processor's cache, and
-    takes no new memory for each answer. Whoever puts something there reads it before anybody else has a turn.
-    """
-    found: memoryview | None = getattr(_of_thread, "landing", None)
-    if found is None:
-        found = _of_thread.landing = memoryview(bytearray(_ROOM))
-    return found
 
 
 def readiness(descriptor: int) -> Callable[[], bool]:

@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
-from remora_http._lines import landing, readiness
+from remora.io import landing
+from remora_http._lines import readiness
 from remora_http._sending import Sender
 from remora_http._unix import connect_unix
 

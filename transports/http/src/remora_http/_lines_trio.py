@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from remora_http._lines import landing, readiness
+from remora.io import landing
+from remora_http._lines import readiness
 from remora_http._sending import APART
 from remora_http._unix import connect_unix
 

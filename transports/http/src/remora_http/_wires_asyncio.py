@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
+from remora.io import landing
 from remora.tls import identity_of
-from remora_http._lines import landing
 from remora_http._request_reader import RequestReader
 from remora_http._sending import Sender
 from remora_http._wires import BACKLOG, CONTINUE, HANDSHAKE, PATIENCE, place

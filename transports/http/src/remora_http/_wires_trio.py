@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from remora.io import landing
 from remora.tls import identity_of
-from remora_http._lines import landing
 from remora_http._request_reader import RequestReader
 from remora_http._sending import APART
 from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
