@@ -150,7 +150,7 @@ _OTHER: list[Any] = [
     bytes, dict[int, str],
 ]  # fmt: skip
 _READERS = {str(type_): make_direct_reader(type_) for type_ in _DIRECT}
-_WRITERS = {cls: make_direct_writer(cls) for cls in (Every, Child, Inner)}
+_WRITERS = {cls: make_direct_writer(cls) for cls in (Every, Child, Inner, str)}
 _CODEC, _CONVERTER = JsonCodec(), RecordConverter("JSON")
 
 _text = st.text(st.characters(), max_size=3)
@@ -239,6 +239,16 @@ def _check_reading(type_: Any, text: bytes) -> None:
 
 def _converted(text: bytes, type_: Any) -> object:
     return _CONVERTER.structure(_parsed(text), type_)
+
+
+@given(st.text() | st.text(st.characters(max_codepoint=0x2100), min_size=50))
+@example("".join(map(chr, range(0x300))) + "\u2028\u2029\ud800")
+@example("".join(map(chr, range(0x300))) + "\u2028\u2029\U0001f600")
+def test_text_is_written_as_without_msgspec(text: str) -> None:
+    """
+    Byte for byte, or it gives up.
+    """
+    _check_writing(text)
 
 
 @given(_right, st.sampled_from("abcdefghijk"), _values | st.sampled_from([b"x", {1}, Inner(2), (Inner(), 1), [1e16]]))

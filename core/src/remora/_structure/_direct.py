@@ -54,17 +54,19 @@ def make_direct_reader(type_: Any) -> Function:
 
 def make_direct_writer(cls: Any) -> Function:
     """
-    The function from a record, of exactly that class, to the bytes of JSON, likewise.
+    The function from a record or a text, of exactly that class, to the bytes of JSON, likewise.
 
     Raises:
         Exception: The class is no simple record, or msgspec is not installed.
     """
-    if quick_reader(cls) is None:
-        raise Refused
-    sources, scope = _fields_source(cls)
     from msgspec import defstruct
     from msgspec.json import Encoder
 
+    if cls is str:
+        return Encoder().encode
+    if quick_reader(cls) is None:
+        raise Refused
+    sources, scope = _fields_source(cls)
     names = [field.name for field in record_fields(cls)]
     if any(name.startswith("__") for name in names):  # a Struct has such names of its own
         raise Refused
