@@ -4,10 +4,14 @@ Many deadlines behind one timer.
 
 from __future__ import annotations
 
+import anyio
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from remora.io._deadlines import Deadlines
+
+VIRTUAL_TIME = True
 
 times = st.integers(0, 100).map(float)
 
@@ -57,3 +61,27 @@ class DeadlineTable(RuleBasedStateMachine):
 
 
 TestDeadlineTable = DeadlineTable.TestCase
+
+
+@pytest.mark.anyio
+async def test_a_number_may_be_added_again_as_its_time_comes() -> None:
+    """
+    Though nothing else is watched: who has a little time left is looked at again when that is over.
+    """
+    deadlines, rung, is_done = Deadlines(), list[float](), anyio.Event()
+
+    def expire(number: int) -> None:
+        rung.append(anyio.current_time())
+        if len(rung) < 3:
+            deadlines.add(number, rung[-1] + 1)
+        else:
+            is_done.set()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deadlines.watch, expire)
+            deadlines.add(1, anyio.current_time() + 1)
+            await is_done.wait()
+            tasks.cancel_scope.cancel()
+
+    assert [rung[0], rung[0] + 1, rung[0] + 2] == pytest.approx(rung, abs=0.01)

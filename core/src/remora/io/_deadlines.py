@@ -76,11 +76,12 @@ class Deadlines:
 
     async def watch(self, expire: Callable[[int], object]) -> None:
         """
-        Call `expire` with each number when its time has come, for ever.
+        Call `expire` with each number when its time has come, for ever. It may add numbers, that one again among them.
         """
         while True:
             for number in self.take_expired(anyio.current_time()):
                 expire(number)
+            self._grow_old()
             self._earlier = anyio.Event()
             self._next = self._heap[0][0] if self._heap else math.inf
             with anyio.CancelScope(deadline=self._next):
