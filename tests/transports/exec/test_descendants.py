@@ -38,7 +38,7 @@ def living(place: Path, trap: str = "", way: str = "a daemon") -> str:
     """
     program = place / "stray.sh"
     told = f"echo $$ > {place}/new; mv {place}/new {place}/stray"
-    program.write_text(f"#!/bin/sh\n{trap}\n{told}\nsleep 600; sleep 600\n")
+    program.write_text(f"#!/bin/sh\n{trap}\n{told}\nsleep 600 & wait\n")
     program.chmod(0o755)
     return f"""
         {WAYS_OUT[way].format(stray=program)}

@@ -37,7 +37,7 @@ import anyio.to_thread
 
 from remora.errors import Unavailable
 from remora_exec._groups import wait_for_exit, watching_groups
-from remora_exec._kept import KILL, KeptChild, Line
+from remora_exec._kept import KILL, REAP, KeptChild, Line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -266,7 +266,10 @@ async def _started(line: Line, order: Order) -> int:
             return said[1]
         raise Unavailable("the keeper of processes does not answer", sent=False)
     except BaseException:
-        line.tell(KILL)
+        line.tell(KILL + REAP)
+        with anyio.move_on_after(_END_TIMEOUT, shield=True):  # it may have started all the same
+            while await line.listen() is not None:
+                pass
         line.close()
         raise
 
