@@ -320,5 +320,8 @@ def test_the_keeper_loads_nothing_heavy():
     assert loaded & {"dataclasses", "enum", "re", "signal", "socket", "subprocess", "threading", "typing"} == set()
     assert {each for each in loaded if each.startswith("remora")} == {
         "remora_exec",
-        *(f"remora_exec.{each}" for each in ("_birth", "_keeper_process", "_kernel", "_order", "_strays", "_warden")),
+        *(
+            f"remora_exec._{each}"
+            for each in ["birth", "keeper_process", "kernel", "order", "strays", "warden", "words"]
+        ),
     }

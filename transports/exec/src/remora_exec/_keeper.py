@@ -37,7 +37,8 @@ import anyio.to_thread
 
 from remora.errors import Unavailable
 from remora_exec._groups import wait_for_exit, watching_groups
-from remora_exec._kept import KILL, REAP, KeptChild, Line
+from remora_exec._kept import KeptChild, Line
+from remora_exec._words import KILL, READY, REAP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,7 +53,6 @@ _PROGRAM = (
 )
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLES = ("PATH", "LD_LIBRARY_PATH")
-_READY = b"ready"
 _START_TIMEOUT = 10.0
 _END_TIMEOUT = 2.0
 _LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
@@ -173,7 +173,7 @@ def _launched() -> _Keeper:
 
 def _is_ready(control: socket.socket) -> bool:
     try:
-        return control.recv(len(_READY)) == _READY
+        return control.recv(len(READY)) == READY
     except OSError:
         return False
 

@@ -18,12 +18,12 @@ from contextlib import suppress
 from remora_exec import _kernel as kernel
 from remora_exec._strays import Strays, children, reap
 from remora_exec._warden import Warden
+from remora_exec._words import READY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-READY = b"ready"
 _MOST_FILES = 253  # what the system carries in one message
 
 

@@ -1,5 +1,5 @@
 """
-A program that has a warden, and the way to that warden; what is said on it stands in `_warden`.
+A program that has a warden, and the way to that warden; what is said on it stands in `_words`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from contextlib import suppress
 from signal import SIGKILL
 
 from remora_exec._pipes import ReadPipe, WritePipe
-
-REAP, KILL = b"r", b"k"
+from remora_exec._words import KILL, REAP
 
 
 class Line:

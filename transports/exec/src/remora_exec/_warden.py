@@ -27,6 +27,7 @@ from remora_exec import _kernel as kernel
 from remora_exec._birth import born
 from remora_exec._order import unpack
 from remora_exec._strays import Strays, children, reap, signal_groups
+from remora_exec._words import KILL, REAP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from remora_exec._order import Order
 
-REAP, KILL = b"r", b"k"
 _GRACE = 0.5
 
 
