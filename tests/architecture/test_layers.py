@@ -79,7 +79,7 @@ LAYERS = {
     "_no_meter": Layer("types errors"),
     "reload": Layer("values errors"),
     "_turns": Layer("", "anyio"),
-    "_errand": Layer("errors", "anyio"),
+    "_detached": Layer("errors", "anyio"),
     "_instance": Layer("_no_meter policy protocols types errors"),
     "_balancing": Layer("_conduct _instance protocols"),
     "_outage": Layer("_instance errors"),
@@ -129,7 +129,7 @@ LAYERS = {
     "_discovery": Layer("_admission _watch config errors types", "anyio"),
     "inspection": Layer(f"{RECORDS} _assembly"),
     "_changes": Layer(
-        "config errors reload _admission _conduct _discovery _errand _exporting _fleet _metering _plan _resolution"
+        "config errors reload _admission _conduct _detached _discovery _exporting _fleet _metering _plan _resolution"
         " _transition _turns"
     ),
     "_manager": Layer(

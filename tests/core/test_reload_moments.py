@@ -27,7 +27,7 @@ from remora import (
     Status,
     Unavailable,
 )
-from remora._errand import Errand
+from remora._detached import Detached
 from remora.config import structure_config
 from remora.testing import ScriptedTransport
 from tests.core.hosts import Stranger, Text, strange
@@ -115,11 +115,11 @@ async def test_what_fails_in_a_reload_that_nobody_waits_for_is_logged(
     async with anyio.create_task_group() as group:
         for error in errors:
             with anyio.move_on_after(1):
-                await Errand(partial(fail, error)).done_in(group)
+                await Detached(partial(fail, error)).done_in(group)
         go.set()
     async with anyio.create_task_group() as group:
         with pytest.raises(RuntimeError):
-            await Errand(partial(fail, errors[0])).done_in(group)
+            await Detached(partial(fail, errors[0])).done_in(group)
 
     logged = sorted((each.getMessage(), bool(each.exc_info)) for each in caplog.records if each.levelname == "ERROR")
     assert [

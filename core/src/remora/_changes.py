@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from remora._admission import check_config
+from remora._detached import Detached
 from remora._discovery import require_watching_of
-from remora._errand import Errand
 from remora._exporting import check_exporters
 from remora._plan import plan
 from remora._resolution import Resolution
@@ -157,7 +157,7 @@ class Changes:
         self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, *, number: int | None = None
     ) -> ReloadReport:
         assert self._group is not None
-        return await Errand(partial(self._move, wanted, options, cause, number)).done_in(self._group)
+        return await Detached(partial(self._move, wanted, options, cause, number)).done_in(self._group)
 
     async def _move(
         self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, number: int | None

@@ -42,7 +42,7 @@ async def test_result_and_error_come_back():
     assert 3 == answer
 
 
-async def test_cancelled_errand_is_cancelled_on_the_other_side():
+async def test_cancelled_request_is_cancelled_on_the_other_side():
     """
     The coroutine sees the cancellation, and the bridge can be used afterwards.
     """
@@ -102,7 +102,7 @@ async def test_error_of_an_answer_comes_back():
 
 async def test_cancellation_passes_both_ways():
     """
-    Cancelling an errand that waits for an answer cancels the answer.
+    Cancelling an request that waits for an answer cancels the answer.
     """
     entered, left = anyio.Event(), anyio.Event()
 
@@ -122,7 +122,7 @@ async def test_cancellation_passes_both_ways():
             await left.wait()
 
 
-async def test_many_errands_and_answers_at_once():
+async def test_many_requests_and_answers_at_once():
     """
     No wake-up is lost in either direction.
     """

@@ -8,7 +8,6 @@ from remora._lazy import lazily
 
 if TYPE_CHECKING:
     from remora.io._channel import TtrpcChannel, open_ttrpc
-    from remora.io._crew import Crew, Job
     from remora.io._deadlines import Deadlines
     from remora.io._landing import landing
     from remora.io._loop import is_asked_to_end, loop_clock
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
     from remora.io._serve import serve_ttrpc
     from remora.io._served_call import ServedCall
     from remora.io._tasks import background_tasks
+    from remora.io._worker_pool import Job, WorkerPool
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
             "remora.io._channel": "TtrpcChannel open_ttrpc",
-            "remora.io._crew": "Crew Job",
+            "remora.io._worker_pool": "WorkerPool Job",
             "remora.io._deadlines": "Deadlines",
             "remora.io._landing": "landing",
             "remora.io._loop": "is_asked_to_end loop_clock",
@@ -36,12 +36,12 @@ else:
 
 __all__ = [
     "BytePipe",
-    "Crew",
     "Deadlines",
     "Job",
     "ServedCall",
     "SocketPipe",
     "TtrpcChannel",
+    "WorkerPool",
     "background_tasks",
     "is_asked_to_end",
     "landing",

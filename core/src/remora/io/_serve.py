@@ -11,12 +11,12 @@ import anyio
 
 from remora._plain import printable
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
-from remora.io._crew import Crew
 from remora.io._deadlines import Deadlines
 from remora.io._loop import loop_clock
 from remora.io._outbox import Outbox, size_of
 from remora.io._pipe import pump
 from remora.io._served_call import ServedCall
+from remora.io._worker_pool import WorkerPool
 from remora.wire import (
     CANCEL,
     DEFAULT_MAX_MESSAGE_SIZE,
@@ -73,7 +73,7 @@ class _Connection:
         self._requests: dict[int, ServedCall] = {}
         self._deadlines = Deadlines()
         self._tasks = anyio.create_task_group()
-        self._crew = Crew(self._tasks, self._handle)
+        self._workers = WorkerPool(self._tasks, self._handle)
         self._writing = anyio.CancelScope(shield=True)
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class _Connection:
         self._requests[number] = request = ServedCall(number, call)
         if call.deadline is not None:
             self._deadlines.add(number, call.deadline)
-        self._crew.add(request)
+        self._workers.add(request)
 
     def _check_number(self, number: int) -> None:
         if number % 2 == 0:

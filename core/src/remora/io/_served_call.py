@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class ServedCall:
     """
-    A call that is being answered, as a job of a `Crew`.
+    A call that is being answered, as a job of a `WorkerPool`.
 
     Args:
         number: What tells it from the others of its connection.

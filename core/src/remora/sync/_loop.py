@@ -109,19 +109,19 @@ class Loop:
         Raises:
             ManagerClosed: The context is not open.
         """
-        errand = _Errand(partial(function, *args, **kwargs))
+        request = _Request(partial(function, *args, **kwargs))
         try:
             with self._entrance() as portal:
-                future = portal.start_task_soon(errand.run)
+                future = portal.start_task_soon(request.run)
             return future.result()
         except CancelledError as error:
             raise ManagerClosed("the manager was shut down during the call") from error
         except Exception:
             raise
         except BaseException:  # an interrupt comes at any moment, also before there is a future to be cancelled
-            errand.is_abandoned = True
+            request.is_abandoned = True
             with suppress(ManagerClosed), self._entrance() as portal:
-                portal.start_task_soon(errand.abandon)
+                portal.start_task_soon(request.abandon)
             raise
 
     def start(self, function: Callable[..., Awaitable[None]], *args: object) -> Callable[[], object]:
@@ -203,7 +203,7 @@ async def _settled(future: Future[None], act: Callable[[], Awaitable[object]]) -
     return True
 
 
-class _Errand:
+class _Request:
     """
     What one thread asks for. A handler that calls on from another loop keeps its deadline, on this loop's clock.
     """

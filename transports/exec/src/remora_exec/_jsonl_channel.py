@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from remora.types import Call, Inspection
     from remora_exec._command import Command
-    from remora_exec._house import House
+    from remora_exec._launch_context import LaunchContext
     from remora_exec._output import Output
     from remora_exec._pipes import ReadPipe, WritePipe
     from remora_exec._process import Process
@@ -56,7 +56,7 @@ _FLUSH = 0.25
 
 @asynccontextmanager
 async def open_jsonl(
-    command: Command, house: House, output: Output, options: ExecOptions
+    command: Command, context: LaunchContext, output: Output, options: ExecOptions
 ) -> AsyncIterator[JsonlChannel]:
     """
     A child that speaks JSON lines, for as long as the context lasts.
@@ -65,7 +65,7 @@ async def open_jsonl(
         # The tasks are outside: what the child still writes while it is being stopped must be read.
         async with (
             background() as tasks,
-            running(command, house, output, stdin=their_input, stdout=their_output) as process,
+            running(command, context, output, stdin=their_input, stdout=their_output) as process,
         ):
             process.graces = (options.stop_grace, options.term_grace)
             queue = LineQueue(stdin)

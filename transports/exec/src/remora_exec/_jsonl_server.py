@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora.errors import Code, InvalidRequest, MessageTooLarge, PluginError, RemoraError, WireError
-from remora.io import Crew, Deadlines, ServedCall, background_tasks, loop_clock
+from remora.io import Deadlines, ServedCall, WorkerPool, background_tasks, loop_clock
 from remora.wire import (
     JsonCancel,
     JsonLines,
@@ -82,7 +82,7 @@ class _Server:
         self._requests: dict[int | str, _Request] = {}
         self._by_number: dict[int, _Request] = {}
         self._deadlines = Deadlines()
-        self._crew = Crew(tasks, self._handle)
+        self._workers = WorkerPool(tasks, self._handle)
         self._idle = anyio.Event()
 
     async def keep_time(self) -> None:
@@ -145,7 +145,7 @@ class _Server:
         self._requests[request.id] = self._by_number[request.number] = request
         if deadline is not None:
             self._deadlines.add(request.number, deadline)
-        self._crew.add(request)
+        self._workers.add(request)
 
     def _expire(self, number: int) -> None:
         if (request := self._by_number.get(number)) is not None:

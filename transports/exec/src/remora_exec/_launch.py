@@ -12,9 +12,9 @@ from remora.types import Inspection
 from remora_exec._command import command_for, require_descriptors, secrets_of
 from remora_exec._confinement import Confinement
 from remora_exec._guard import Guard
-from remora_exec._house import House
 from remora_exec._jsonl_channel import open_jsonl
 from remora_exec._keeper import keeping
+from remora_exec._launch_context import LaunchContext
 from remora_exec._oneshot_channel import OneshotChannel
 from remora_exec._output import Output
 from remora_exec._ttrpc_channel import open_ttrpc_child
@@ -37,16 +37,16 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
     require_descriptors(command)
     async with AsyncExitStack() as stack:
         starter = await stack.enter_async_context(keeping())
-        house = House(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
+        context = LaunchContext(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
         if options.protocol == "oneshot":
-            await _admit(house, command)
-            yield OneshotChannel(command, house, endpoint.url, options)
+            await _admit(context, command)
+            yield OneshotChannel(command, context, endpoint.url, options)
             return
         output = Output(options.name, endpoint.url)
         if options.protocol == "jsonl":
-            yield await stack.enter_async_context(open_jsonl(command, house, output, options))
+            yield await stack.enter_async_context(open_jsonl(command, context, output, options))
         else:
-            yield await stack.enter_async_context(open_ttrpc_child(command, house, output, options))
+            yield await stack.enter_async_context(open_ttrpc_child(command, context, output, options))
 
 
 def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
@@ -69,9 +69,9 @@ def _guard(endpoint: Endpoint, options: ExecOptions) -> Guard:
     return Guard(options.security, plugin=options.name, endpoint=endpoint.url)
 
 
-async def _admit(house: House, command: Command) -> None:
+async def _admit(context: LaunchContext, command: Command) -> None:
     """
     Refuse at once what would be refused at every call.
     """
-    async with house.guard.admitted(command.program):
+    async with context.guard.admitted(command.program):
         pass

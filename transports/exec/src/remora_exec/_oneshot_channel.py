@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora.types import Call
     from remora_exec._command import Command
-    from remora_exec._house import House
+    from remora_exec._launch_context import LaunchContext
     from remora_exec._pipes import ReadPipe, WritePipe
     from remora_exec._process import Process
     from remora_exec.plugin import ExecOptions
@@ -49,9 +49,9 @@ class OneshotChannel:
     The way to a program that is run once per call.
     """
 
-    def __init__(self, command: Command, house: House, instance: str, options: ExecOptions) -> None:
+    def __init__(self, command: Command, context: LaunchContext, instance: str, options: ExecOptions) -> None:
         self._command = command
-        self._house = house
+        self._context = context
         self._instance = instance
         self._plugin = options.name
         self._max_size = options.max_message_size
@@ -88,7 +88,7 @@ class OneshotChannel:
         with pipes() as (their_input, their_output, stdin, stdout):
             async with (
                 background() as tasks,
-                running(command, self._house, output, stdin=their_input, stdout=their_output) as process,
+                running(command, self._context, output, stdin=their_input, stdout=their_output) as process,
             ):
                 answer = _Answer(process, self._max_size)
                 tasks.start(lambda: _write(stdin, payload))

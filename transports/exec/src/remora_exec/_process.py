@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from remora_exec._child import Child
     from remora_exec._command import Command
     from remora_exec._guard import Verdict
-    from remora_exec._house import House
+    from remora_exec._launch_context import LaunchContext
     from remora_exec._output import Output
 
 _LAST_WORDS = 0.25
@@ -145,7 +145,9 @@ class Process:
 
 
 @asynccontextmanager
-async def running(command: Command, house: House, output: Output, *, stdin: int, stdout: int) -> AsyncIterator[Process]:
+async def running(
+    command: Command, context: LaunchContext, output: Output, *, stdin: int, stdout: int
+) -> AsyncIterator[Process]:
     """
     A child with these descriptors as its standard input and output; they are closed here.
 
@@ -157,12 +159,12 @@ async def running(command: Command, house: House, output: Output, *, stdin: int,
         Unavailable: The system has no room for another process.
     """
     try:
-        async with house.guard.admitted(command.program) as verdict:
-            child = await _spawn(command, house, verdict, stdin, stdout)
+        async with context.guard.admitted(command.program) as verdict:
+            child = await _spawn(command, context, verdict, stdin, stdout)
     finally:
         for descriptor in {stdin, stdout}:
             os.close(descriptor)
-    process = Process(child, output, Admission(house.guard, verdict))
+    process = Process(child, output, Admission(context.guard, verdict))
     with closing(child):
         async with background() as tasks:
             tasks.start(process.read_stderr)
@@ -174,9 +176,9 @@ async def running(command: Command, house: House, output: Output, *, stdin: int,
                 await process.stop()
 
 
-async def _spawn(command: Command, house: House, verdict: Verdict, stdin: int, stdout: int) -> Child:
+async def _spawn(command: Command, context: LaunchContext, verdict: Verdict, stdin: int, stdout: int) -> Child:
     try:
-        return await house.starter.start(house.confinement.order(command, verdict), stdin=stdin, stdout=stdout)
+        return await context.starter.start(context.confinement.order(command, verdict), stdin=stdin, stdout=stdout)
     except OSError as error:
         raise _spawn_error(command, error) from error
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remora.io import TtrpcChannel
     from remora.types import Call, HealthStatus, Inspection, Reply
     from remora_exec._command import Command
-    from remora_exec._house import House
+    from remora_exec._launch_context import LaunchContext
     from remora_exec._output import Output
     from remora_exec._process import Process
     from remora_exec.plugin import ExecOptions
@@ -40,7 +40,7 @@ _OTHER_WAYS = '; one that speaks no ttrpc needs protocol = "jsonl" or "oneshot"'
 
 @asynccontextmanager
 async def open_ttrpc_child(
-    command: Command, house: House, output: Output, options: ExecOptions
+    command: Command, context: LaunchContext, output: Output, options: ExecOptions
 ) -> AsyncIterator[ChildChannel]:
     """
     A child that speaks ttrpc and is ready, for as long as the context lasts.
@@ -49,7 +49,7 @@ async def open_ttrpc_child(
     with ours:
         descriptor = theirs.detach()
         async with (
-            running(command, house, output, stdin=descriptor, stdout=descriptor) as process,
+            running(command, context, output, stdin=descriptor, stdout=descriptor) as process,
             open_ttrpc(ChildPipe(ours, heard=output.feed), max_message_size=options.max_message_size) as inner,
             background() as tasks,
         ):

@@ -1,9 +1,9 @@
 """
 The bridge of trio: messages to the background asyncio loop and back, many of them for one wake-up.
 
-What lives here: errands (trio waits for asyncio) and orders (asyncio waits for trio). What must not: gRPC.
+What lives here: requests (trio waits for asyncio) and orders (asyncio waits for trio). What must not: gRPC.
 
-Each errand and each order is touched by both threads, but every field of it by one only, except for the result, which
+Each request and each order is touched by both threads, but every field of it by one only, except for the result, which
 is written before the message that announces it is posted.
 """
 
@@ -47,7 +47,7 @@ class TrioBridge:
         """
         if self.is_closed:
             raise Unavailable("the channel is closed", sent=False)
-        return await _Errand[T](self, function, args).wait()
+        return await _Request[T](self, function, args).wait()
 
     async def answer(self, function: Callable[..., Awaitable[T]], /, *args: Any) -> T:
         """
@@ -68,17 +68,17 @@ async def open_trio_bridge(*, serving: bool) -> AsyncIterator[TrioBridge]:
     bridge = TrioBridge(shared.acquire())
     try:
         if serving:
-            async with _crew(bridge):
+            async with _nursery_of(bridge):
                 yield bridge
         else:
             yield bridge
     finally:
-        bridge.is_closed = True  # before the loop can end: an errand that it never takes would never end
+        bridge.is_closed = True  # before the loop can end: a request that it never takes would never end
         await _leave()
 
 
 @asynccontextmanager
-async def _crew(bridge: TrioBridge) -> AsyncIterator[None]:
+async def _nursery_of(bridge: TrioBridge) -> AsyncIterator[None]:
     # A system task owns the nursery, so that what the listener's block raises is not wrapped in an exception group.
     opened, closed = trio.Event(), trio.Event()
     trio.lowlevel.spawn_system_task(_hold_nursery, bridge, opened, closed)
@@ -120,7 +120,7 @@ async def _leave() -> None:
         last.join(_END_TIMEOUT)
 
 
-class _Errand(Generic[T]):
+class _Request(Generic[T]):
     """
     A trio task waits for a coroutine on the background loop.
     """

@@ -4,7 +4,7 @@ One connection of the server: its requests are answered one after the other, in 
 What lives here: the way from a request to the bytes of its response. What must not: event loops (see `_wires`), bytes
 (see `_written`).
 
-A connection is a job for a crew as long as a request is being answered, and costs no task in between. A deadline, the
+A connection is a job for a worker as long as a request is being answered, and costs no task in between. A deadline, the
 end of the server, and a client that hangs up cancel that job and nobody else's; what is left to say to the client is
 then said by another job.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from remora.io import Crew, Deadlines
+    from remora.io import Deadlines, WorkerPool
     from remora.types import Call
     from remora_http._answering import Responder
     from remora_http._request_reader import Request
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Shared:
     """
     What the connections of one server share.
 
@@ -47,7 +47,7 @@ class House:
         root: The path under which it is served.
         clock: The time of deadlines.
         deadlines: When calls are to end, by the numbers of their connections.
-        crew: Who answers.
+        workers: Who answers.
         forget: Told of each connection that has ended.
     """
 
@@ -55,7 +55,7 @@ class House:
     root: str
     clock: Callable[[], float]
     deadlines: Deadlines
-    crew: Crew[Connection]
+    workers: WorkerPool[Connection]
     forget: Callable[[int], object]
 
 
@@ -69,15 +69,24 @@ class Connection:
     """
 
     __slots__ = (
-        "_call", "_data", "_house", "_is_late", "_is_open", "_is_sending", "_is_stopped", "_number", "_request",
-        "scope", "wire",
+        "_call",
+        "_data",
+        "_is_late",
+        "_is_open",
+        "_is_sending",
+        "_is_stopped",
+        "_number",
+        "_request",
+        "_shared",
+        "scope",
+        "wire",
     )  # fmt: skip
 
-    def __init__(self, number: int, wire: Wire, house: House) -> None:
+    def __init__(self, number: int, wire: Wire, shared: Shared) -> None:
         self.wire = wire
         self.scope: anyio.CancelScope | None = None
         self._number = number
-        self._house = house
+        self._shared = shared
         self._request: Request | None = None
         self._call: Call | None = None
         self._data: Message | None = None
@@ -153,7 +162,7 @@ class Connection:
         self._data = self._refuse(request)
         if self._data is None:
             self._note_deadline()
-        self._house.crew.add(self)
+        self._shared.workers.add(self)
 
     def _refuse(self, request: Request) -> Message | None:
         """
@@ -164,14 +173,14 @@ class Connection:
             response = Response(request.problem.status, [(b"content-type", b"text/plain")], text)
         elif request.method != "POST":
             response = not_allowed()
-        elif (page := request.headers.get("origin")) and (found := self._house.responder.turn_away(page)):
+        elif (page := request.headers.get("origin")) and (found := self._shared.responder.turn_away(page)):
             response = found
         else:
             try:
                 self._call = self._read(request)
                 return None
             except REFUSALS as problem:
-                response = self._house.responder.refuse(problem)
+                response = self._shared.responder.refuse(problem)
         return encode(response, request, is_last=request.is_last)
 
     def _read(self, request: Request) -> Call:
@@ -179,23 +188,23 @@ class Connection:
             raise request.problem
         return read_call(
             request.path,
-            self._house.root,
+            self._shared.root,
             request.headers,
             request.body,
-            now=self._house.clock(),
+            now=self._shared.clock(),
             own=request.own,
             identity=self.wire.identity,
         )
 
     def _note_deadline(self) -> None:
         if self._call is not None and self._call.deadline is not None:
-            self._house.deadlines.add(self._number, self._call.deadline)
+            self._shared.deadlines.add(self._number, self._call.deadline)
 
     async def _answer(self) -> Message:
         """
         The response to the call.
         """
-        call, request, responder = self._call, self._request, self._house.responder
+        call, request, responder = self._call, self._request, self._shared.responder
         assert call is not None
         assert request is not None
         if self._is_late or self._is_stopped:
@@ -217,7 +226,7 @@ class Connection:
         elif self._is_late:
             response = failure(DeadlineExceeded(f"{self._call.name} ran out of time"))
         else:
-            response = self._house.responder.blame(RuntimeError("cancelled by the plugin itself"), self._call)
+            response = self._shared.responder.blame(RuntimeError("cancelled by the plugin itself"), self._call)
         return encode(response, self._request, is_last=self._is_last())
 
     def _has_expired(self) -> bool:
@@ -246,14 +255,14 @@ class Connection:
             self._data = self._last_words()
         self._leave_call()
         if may_speak:
-            self._house.crew.add(self)
+            self._shared.workers.add(self)
         else:
             self._end()
 
     def _leave_call(self) -> None:
         if self._call is not None:
             if self._call.deadline is not None:
-                self._house.deadlines.discard(self._number)
+                self._shared.deadlines.discard(self._number)
             self._call = None
         self._is_late = self._is_sending = False
 
@@ -267,4 +276,4 @@ class Connection:
         self._is_open = False
         self._request = self._data = None
         self.wire.close()
-        self._house.forget(self._number)
+        self._shared.forget(self._number)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora.errors import ConfigError, Unavailable
-from remora.io import Crew, Deadlines, background_tasks, loop_clock
+from remora.io import Deadlines, WorkerPool, background_tasks, loop_clock
 from remora_http._address import parse_local_address
 from remora_http._answering import Responder
-from remora_http._connection import Connection, House
+from remora_http._connection import Connection, Shared
 from remora_http._tls import server_context
 from remora_http._wires import BACKLOG, Terms, listener
 
@@ -124,8 +124,8 @@ class _Server:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._deadlines.watch, self._expire_call)
                     tasks.start_soon(self._dues.watch, self._expire)
-                    house = self._house(Crew(tasks, Connection.work))
-                    await listener()(listening, tls, self._terms, partial(self._begin, house))
+                    shared = self._shared(WorkerPool(tasks, Connection.work))
+                    await listener()(listening, tls, self._terms, partial(self._begin, shared))
         finally:
             for connection in self._connections.values():
                 connection.wire.close()
@@ -146,19 +146,19 @@ class _Server:
             self._scope.cancel()
             await self.finished.wait()
 
-    def _house(self, crew: Crew[Connection]) -> House:
-        return House(
+    def _shared(self, workers: WorkerPool[Connection]) -> Shared:
+        return Shared(
             responder=self._responder,
             root=self._root,
             clock=self._clock,
             deadlines=self._deadlines,
-            crew=crew,
+            workers=workers,
             forget=self._forget,
         )
 
-    def _begin(self, house: House, wire: Wire) -> Connection:
+    def _begin(self, shared: Shared, wire: Wire) -> Connection:
         number = next(self._numbers)
-        connection = self._connections[number] = Connection(number, wire, house)
+        connection = self._connections[number] = Connection(number, wire, shared)
         self._dues.add(number, self._clock() + self._terms.slow)
         if self._is_stopped:
             connection.stop()

@@ -23,7 +23,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Errand(Generic[T]):
+class Detached(Generic[T]):
     """
     One piece of work.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class LaunchContext:
     """
     Who lets processes in, how they are confined, and who starts them so that they end with the host.
 

@@ -18,16 +18,16 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-import remora.io._crew
-from remora.io._crew import Crew
+import remora.io._worker_pool
 from remora.io._loop import Unknown
+from remora.io._worker_pool import WorkerPool
 
 pytestmark = pytest.mark.anyio
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
 
 
-class Errand:
+class Job:
     """
     A job that is a function.
     """
@@ -38,23 +38,23 @@ class Errand:
         self.worker = 0
 
 
-async def perform(errand: Errand) -> None:
+async def perform(job: Job) -> None:
     """
     Do it, and say who did.
     """
-    errand.worker = anyio.get_current_task().id
-    await errand.do()
+    job.worker = anyio.get_current_task().id
+    await job.do()
 
 
-async def do_all(*errands: Errand) -> None:
+async def do_all(*jobs: Job) -> None:
     """
-    Have a crew do them, all added at once.
+    Have a pool do them, all added at once.
     """
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            crew = Crew(tasks, perform)
-            for errand in errands:
-                crew.add(errand)
+            pool = WorkerPool(tasks, perform)
+            for job in jobs:
+                pool.add(job)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
 
@@ -69,10 +69,10 @@ async def test_jobs_that_end_at_once_need_one_worker() -> None:
     """
     However many there are.
     """
-    errands = [Errand(nothing) for _ in range(100)]
-    await do_all(*errands)
+    jobs = [Job(nothing) for _ in range(100)]
+    await do_all(*jobs)
 
-    assert 1 == len({errand.worker for errand in errands})
+    assert 1 == len({job.worker for job in jobs})
 
 
 async def test_where_nobody_can_tell_how_a_worker_stands_each_job_has_one_of_its_own(
@@ -81,12 +81,12 @@ async def test_where_nobody_can_tell_how_a_worker_stands_each_job_has_one_of_its
     """
     As with a version of anyio or trio that keeps it elsewhere.
     """
-    monkeypatch.setattr(remora.io._crew, "standing", Unknown)
-    errands = [Errand(nothing) for _ in range(100)]
-    await do_all(*errands)
+    monkeypatch.setattr(remora.io._worker_pool, "standing", Unknown)
+    jobs = [Job(nothing) for _ in range(100)]
+    await do_all(*jobs)
 
-    assert all(errand.worker for errand in errands)
-    assert all(former.worker != errand.worker for former, errand in pairwise(errands))
+    assert all(job.worker for job in jobs)
+    assert all(former.worker != job.worker for former, job in pairwise(jobs))
 
 
 async def test_a_job_that_takes_its_time_holds_up_nobody() -> None:
@@ -101,11 +101,11 @@ async def test_a_job_that_takes_its_time_holds_up_nobody() -> None:
             all_begun.set()
         await all_begun.wait()
 
-    errands = [Errand(wait_for_all) for _ in range(200)]
-    await do_all(*errands)
+    jobs = [Job(wait_for_all) for _ in range(200)]
+    await do_all(*jobs)
 
     assert all_begun.is_set()
-    assert 200 == len({errand.worker for errand in errands})
+    assert 200 == len({job.worker for job in jobs})
 
 
 async def test_workers_that_waited_are_used_again() -> None:
@@ -115,16 +115,16 @@ async def test_workers_that_waited_are_used_again() -> None:
     workers: list[set[int]] = []
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            crew = Crew(tasks, perform)
+            pool = WorkerPool(tasks, perform)
             for _ in range(2):
                 gate = anyio.Event()
-                errands = [Errand(gate.wait) for _ in range(10)]
-                for errand in errands:
-                    crew.add(errand)
+                jobs = [Job(gate.wait) for _ in range(10)]
+                for job in jobs:
+                    pool.add(job)
                 await anyio.wait_all_tasks_blocked()
                 gate.set()
                 await anyio.wait_all_tasks_blocked()
-                workers.append({errand.worker for errand in errands})
+                workers.append({job.worker for job in jobs})
             tasks.cancel_scope.cancel()
 
     assert workers[1] == workers[0]
@@ -140,8 +140,8 @@ async def test_what_a_job_leaves_in_its_context_is_not_seen_by_the_next() -> Non
         seen.append(NAME.get())
         NAME.set("somebody")
 
-    errands = [Errand(look_and_set) for _ in range(5)]
-    await do_all(*errands)
+    jobs = [Job(look_and_set) for _ in range(5)]
+    await do_all(*jobs)
 
     assert ["nobody"] * 5 == seen
 
@@ -169,7 +169,7 @@ async def test_values_that_cannot_be_compared_hurt_nobody() -> None:
         odd.set(Odd())
         done.append(1)
 
-    await do_all(*(Errand(set_another) for _ in range(3)))
+    await do_all(*(Job(set_another) for _ in range(3)))
 
     assert 3 == len(done)
 
@@ -190,8 +190,8 @@ async def test_calling_a_job_off_cancels_it_alone() -> None:
         await anyio.lowlevel.checkpoint()
         done.append("third")
 
-    first = Errand(anyio.sleep_forever)
-    await do_all(first, Errand(call_off), Errand(third_thing))
+    first = Job(anyio.sleep_forever)
+    await do_all(first, Job(call_off), Job(third_thing))
 
     assert ["second", "third"] == sorted(done)
     assert first.scope is None
@@ -211,8 +211,8 @@ async def test_a_job_that_ends_though_it_is_called_off_costs_the_next_nothing() 
         await anyio.lowlevel.checkpoint()
         done.append("next")
 
-    stubborn = Errand(call_itself_off)
-    await do_all(stubborn, Errand(next_thing))
+    stubborn = Job(call_itself_off)
+    await do_all(stubborn, Job(next_thing))
 
     assert ["next"] == done
 
@@ -280,11 +280,11 @@ async def test_what_a_job_leaves_open_is_not_around_the_next(
 
     with anyio.fail_after(5) as limit:
         async with anyio.create_task_group() as tasks:
-            crew = Crew(tasks, perform)
+            pool = WorkerPool(tasks, perform)
             for do in (leave, look, leave, look):
-                crew.add(Errand(do))
+                pool.add(Job(do))
             await anyio.wait_all_tasks_blocked()
-            crew.add(Errand(look))
+            pool.add(Job(look))
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
 
@@ -302,13 +302,13 @@ async def test_a_job_that_is_added_by_another_does_not_see_its_context() -> None
 
     async def set_and_add() -> None:
         NAME.set("somebody")
-        crew.add(Errand(look))
+        pool.add(Job(look))
         await anyio.lowlevel.checkpoint()
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            crew = Crew(tasks, perform)
-            crew.add(Errand(set_and_add))
+            pool = WorkerPool(tasks, perform)
+            pool.add(Job(set_and_add))
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
 
@@ -328,7 +328,7 @@ async def test_cancellation_from_outside_ends_the_jobs_and_their_workers() -> No
         finally:
             ended.append(1)
 
-    await do_all(*(Errand(stay) for _ in range(3)))
+    await do_all(*(Job(stay) for _ in range(3)))
 
     assert (3, 3) == (len(begun), len(ended))
 
@@ -340,7 +340,7 @@ async def test_who_cancels_the_task_of_a_job_ends_one_worker_and_no_other(anyio_
     """
     if anyio_backend == "trio":
         return  # there nobody can
-    kept: list[asyncio.Task[object]] = []
+    kept: list[asyncio.Job[object]] = []
 
     async def keep_the_task() -> None:
         task = asyncio.current_task()
@@ -356,14 +356,14 @@ async def test_who_cancels_the_task_of_a_job_ends_one_worker_and_no_other(anyio_
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            crew = Crew(tasks, perform)
-            crew.add(Errand(keep_the_task))
+            pool = WorkerPool(tasks, perform)
+            pool.add(Job(keep_the_task))
             await anyio.wait_all_tasks_blocked()
             if moment == "woken":
-                crew.add(Errand(say_so))
+                pool.add(Job(say_so))
             kept[0].cancel()
             await anyio.wait_all_tasks_blocked()
-            crew.add(Errand(say_so))
+            pool.add(Job(say_so))
             await done.wait()
             tasks.cancel_scope.cancel()
 
@@ -385,7 +385,7 @@ async def test_a_job_that_waits_for_a_cancelled_task_hurts_no_other(anyio_backen
     async def say_so() -> None:
         done.append(1)
 
-    await do_all(*(Errand(do) for do in (say_so, wait_for_a_cancelled_one, say_so)))
+    await do_all(*(Job(do) for do in (say_so, wait_for_a_cancelled_one, say_so)))
 
     assert 2 == len(done)
 
@@ -399,7 +399,7 @@ def test_an_end_of_the_program_that_a_job_asks_for_is_not_held_back(anyio_backen
         raise SystemExit(3)
 
     async def main() -> None:
-        await do_all(Errand(leave))
+        await do_all(Job(leave))
 
     name, options = anyio_backend if isinstance(anyio_backend, tuple) else (anyio_backend, {})
     with pytest.raises((SystemExit, BaseExceptionGroup)) as caught:
@@ -418,15 +418,15 @@ async def test_in_any_mix_every_job_is_done_once_and_only_those_called_off_are_c
     begun: Counter[int] = Counter()
     ended: Counter[int] = Counter()
     wrong: list[str] = []
-    errands: list[Errand] = []
+    jobs: list[Job] = []
     off: set[int] = set()
     limit = anyio.current_effective_deadline()
 
     def add() -> None:
-        number = len(errands)
+        number = len(jobs)
         kind = chance.choice(["quick", "pause", "pause", "wait", "set", "open", "add"])
-        errands.append(Errand(partial(do, number, kind)))
-        crew.add(errands[number])
+        jobs.append(Job(partial(do, number, kind)))
+        pool.add(jobs[number])
 
     async def do(number: int, kind: str) -> None:
         begun[number] += 1
@@ -454,7 +454,7 @@ async def test_in_any_mix_every_job_is_done_once_and_only_those_called_off_are_c
 
     async def add_another() -> None:
         await set_name()
-        if len(errands) < 300:
+        if len(jobs) < 300:
             add()
 
     async def wait() -> None:
@@ -465,13 +465,13 @@ async def test_in_any_mix_every_job_is_done_once_and_only_those_called_off_are_c
         "quick": quick, "pause": pause, "wait": wait, "set": set_name, "open": leave_a_scope_open, "add": add_another
     }  # fmt: skip
     async with anyio.create_task_group() as tasks:
-        crew = Crew(tasks, perform)
+        pool = WorkerPool(tasks, perform)
         for _ in range(200):
             add()
             if chance.random() < 0.3:
                 await anyio.lowlevel.checkpoint()
-            number = chance.randrange(len(errands))
-            if chance.random() < 0.2 and (scope := errands[number].scope) is not None:
+            number = chance.randrange(len(jobs))
+            if chance.random() < 0.2 and (scope := jobs[number].scope) is not None:
                 off.add(number)
                 scope.cancel()
         release.set()
@@ -480,4 +480,4 @@ async def test_in_any_mix_every_job_is_done_once_and_only_those_called_off_are_c
         tasks.cancel_scope.cancel()
 
     assert [] == wrong
-    assert begun == ended == Counter(range(len(errands)))
+    assert begun == ended == Counter(range(len(jobs)))

@@ -48,7 +48,7 @@ class Job(Protocol):
 J = TypeVar("J", bound=Job)
 
 
-class Crew(Generic[J]):
+class WorkerPool(Generic[J]):
     """
     Workers, as many as there are jobs that take their time.
 
