@@ -132,7 +132,7 @@ class FallbackConfig:
 
     def __post_init__(self) -> None:
         if (self.value is not None) + (self.last_good is not None) + bool(self.plugin) != 1:
-            raise ValueError("expected one of value, last_good and plugin")
+            raise ValueError("expected exactly one of value, last_good and plugin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
