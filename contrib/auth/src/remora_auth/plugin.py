@@ -25,7 +25,7 @@ __all__ = ["remora_register_auth_methods"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoneOptions:
     """
-    Nothing to say.
+    No options.
     """
 
 
