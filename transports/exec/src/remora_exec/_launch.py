@@ -40,7 +40,8 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
     command = command_for(endpoint, options)
     require_descriptors(command)
     if warning := script_warning(command):
-        _logger.warning("plugin %r: %s", options.name, warning)
+        level = logging.WARNING if "everybody" in warning else logging.INFO  # many a group has one member only
+        _logger.log(level, "plugin %r: %s", options.name, warning)
     async with AsyncExitStack() as stack:
         starter = await stack.enter_async_context(keeping())
         context = LaunchContext(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
