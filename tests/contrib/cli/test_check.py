@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,9 @@ def test_a_script_that_others_may_write_to_is_a_warning(remora: Run, place: Path
     assert [line.removeprefix("  warning: ")] == report["programs"][0]["inspection"]["warnings"]
     assert any(each.startswith("plugins.one: ") and warning in each for each in report["warnings"])
     script.chmod(0o644)
-    assert remora("check", "good.toml").out.endswith(f"; script: {script}, which is not hashed\nok\n")
+    fine = remora("check", "good.toml").out
+    assert fine.endswith(f"; script: {script}, which is not hashed\nok\n")
+    assert f"\n  program: {shutil.which('sh')}; hash: not pinned; " in fine
 
 
 def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:

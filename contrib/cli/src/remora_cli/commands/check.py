@@ -83,7 +83,14 @@ def _protection(program: Inspected) -> str:
     measures = [f"{name.replace('_', ' ')}: {state}" for name, state in program.inspection.measures.items()]
     reasons = "; ".join(program.inspection.reasons)
     outcome = [f"{program.inspection.outcome}: {reasons}"] if reasons else []
-    return "; ".join([*outcome, *measures])
+    return "; ".join([*outcome, *_found(program.endpoint, program.inspection.program), *measures])
+
+
+def _found(endpoint: str, program: str) -> list[str]:
+    """
+    Where a program is that is named without a path: which "python" it is decides what the plugin can import.
+    """
+    return [] if "/" in endpoint else [f"program: {program}"]
 
 
 def _report(config: ManagerConfig, programs: Sequence[Inspected]) -> dict[str, object]:
