@@ -24,7 +24,6 @@ from remora.policy import (
 from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Awaitable, Callable, Iterable
 
     from remora._authenticate import Authenticator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError
-    from remora.policy import StateChange, Ticket
+    from remora.policy import Chance, StateChange, Ticket
     from remora.protocols import Channel
     from remora.types import Call, Endpoint, Reply
 
@@ -154,7 +153,7 @@ class Instance:
         *,
         native_deadline: bool,
         clock: Callable[[], float],
-        rng: random.Random,
+        rng: Chance,
         origin: str = "",
         authenticate: Authenticator | None = None,
     ) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._interception import Interception, Proceed
     from remora._route import Route
+    from remora.policy import Chance
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class Pipeline:
         interception: Interception,
         *,
         fallback: Fallback | None = None,
-        rng: random.Random | None = None,
+        rng: Chance | None = None,
     ) -> None:
         self._route = route
         self._retry = Retry(route.config.retry, rng=rng or random.Random())

@@ -28,8 +28,9 @@ from remora.policy._window import Window
 from remora.values import Count, Duration, Share, check_limits
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
+
+    from remora.policy._chance import Chance
 
 
 class BreakerState(StrEnum):
@@ -154,7 +155,7 @@ class CircuitBreaker:
         "state",
     )
 
-    def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: Chance) -> None:
         self._clock = clock
         self._rng = rng
         self._set(config)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
+
+    from remora.policy._chance import Chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class RestartPolicy:
     The restart decisions for one instance.
     """
 
-    def __init__(self, config: RestartConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, config: RestartConfig, *, clock: Callable[[], float], rng: Chance) -> None:
         self._config = config
         self._clock = clock
         self._rng = rng
