@@ -122,11 +122,11 @@ class Delivery:
 
     async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
-            instance.scopes.add(scope)
+            instance.scopes[scope] = None
             try:
                 return await send(call)
             finally:
-                instance.scopes.discard(scope)
+                instance.scopes.pop(scope, None)
         raise DeadlineExceeded("no reply in time")
 
     def explained(self, instance: Instance, error: Exception) -> RemoraError:

@@ -181,7 +181,7 @@ class Instance:
         self.limit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
         self.doubt: Waiter | None = None
         self.meter: InstanceMeter | NoMeter = NO_METER
-        self.scopes: set[Scope] = set()
+        self.scopes: dict[Scope, None] = {}
         self.is_cut = False
         self.is_prime = False
         self._clock = clock

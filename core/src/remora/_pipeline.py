@@ -199,11 +199,11 @@ class Pipeline:
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
-            self._route.scopes.add(scope)
+            self._route.scopes[scope] = None
             try:
                 return await send(call)
             finally:
-                self._route.scopes.discard(scope)
+                self._route.scopes.pop(scope, None)
         if self._route.is_cut:
             raise Cancelled(CUT)
         raise DeadlineExceeded("no reply in time")

@@ -106,7 +106,7 @@ class Route:
         self._enter, self._leave = self.calls.enter, self.calls.leave
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER
-        self.scopes: set[Scope] = set()
+        self.scopes: dict[Scope, None] = {}
         self.is_cut = False
         self.unresolved = "its resolver has not told yet where it is"
         self.is_unresolvable = False

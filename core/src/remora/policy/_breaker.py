@@ -170,7 +170,7 @@ class CircuitBreaker:
         self._open_until = 0.0
         self._succeeded = 0
         self._probes: dict[Permit, None] = {}
-        self._lapsed: set[Permit] = set()
+        self._lapsed: dict[Permit, None] = {}
         self.shared: Permit | None = Permit()
 
     def admit(self) -> Permit | float:
@@ -276,7 +276,7 @@ class CircuitBreaker:
         """
         for probe in [each for each in self._probes if each.lapses <= now]:
             del self._probes[probe]
-            self._lapsed.add(probe)
+            self._lapsed[probe] = None
 
     def _take(self, permit: Permit) -> bool:
         """
@@ -286,7 +286,7 @@ class CircuitBreaker:
             del self._probes[permit]
             return True
         if permit in self._lapsed:
-            self._lapsed.remove(permit)
+            del self._lapsed[permit]
             return True
         return False
 

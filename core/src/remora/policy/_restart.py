@@ -11,7 +11,6 @@ StartLimit, and the backoff of gRPC's connection-backoff document, for plugins o
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ class RestartPolicy:
         self._config = config
         self._clock = clock
         self._rng = rng
-        self._failures: deque[float] = deque()
+        self._failures: list[float] = []
         self._streak = 0
         self._ready_since: float | None = None
 
@@ -81,7 +80,7 @@ class RestartPolicy:
         self._streak += 1
         self._failures.append(now)
         while self._failures[0] <= now - self._config.window:
-            self._failures.popleft()
+            self._failures.pop(0)
         if self._config.limit is not None and len(self._failures) >= self._config.limit:
             self.reset()
             return Restart(self._config.cooldown, gave_up=True)

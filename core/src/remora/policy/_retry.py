@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Multiplier = Annotated[float, Limits(1)]
 
+_NONE: frozenset[str] = frozenset()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryConfig:
@@ -62,7 +64,7 @@ class Retry:
 
     def __init__(self, config: RetryConfig, *, rng: Chance) -> None:
         self._retries = config.max_retries
-        self._methods = frozenset(config.idempotent_methods)
+        self._methods = frozenset(config.idempotent_methods) if config.idempotent_methods else _NONE
         self._backoff = Backoff(
             initial=config.initial_interval,
             maximum=config.max_interval,
