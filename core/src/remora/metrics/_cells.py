@@ -34,24 +34,30 @@ class Tally:
     A part of a counter and of a histogram that belongs to one thread: what happened there, and how long it took.
 
     Attributes:
-        number: How often it happened.
         counts: How often it took how long, by bucket.
         sum: How long it took in all.
+        apart: How often it happened besides, and its time is counted elsewhere.
     """
 
-    __slots__ = ("_bounds", "counts", "number", "sum")
+    __slots__ = ("_bounds", "apart", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
-        self.number = 0
+        self.apart = 0
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+
+    @property
+    def number(self) -> int:
+        """
+        How often it happened.
+        """
+        return self.apart + sum(self.counts)
 
     def add(self, seconds: float) -> None:
         """
         It has happened, and took so long.
         """
-        self.number += 1
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.sum += seconds
 
@@ -136,7 +142,7 @@ class BoundGauge:
     def __init__(self, lock: Lock | None = None) -> None:
         self.started = time.time()
         self._owner = 0
-        self._state = _NOTHING  # of the owner, of others; `set` puts another list in its place
+        self._state: list[float] = _NOTHING  # of the owner, of others; `set` puts another list in its place
         self._watched: _Watched = None
         self._lock = lock or Lock()
 

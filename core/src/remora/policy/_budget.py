@@ -52,13 +52,12 @@ class RetryBudget:
     The budget of one plugin, shared by everything that sends extra calls to it.
     """
 
-    __slots__ = ("_add", "_deposit", "_floor", "_window")
+    __slots__ = ("_deposit", "_floor", "_window")
 
     def __init__(self, config: RetryBudgetConfig, *, clock: Callable[[], float]) -> None:
         self._deposit = round(config.ratio * _UNIT)
         self._floor = round(config.floor * config.window * _UNIT)
         self._window = Window(config.window, columns=1, clock=clock)
-        self._add = self._window.add
 
     @property
     def balance(self) -> float:
@@ -71,7 +70,7 @@ class RetryBudget:
         """
         A call is made that somebody asked for. `now` is the time, where it is known already.
         """
-        self._add(0, self._deposit, now)
+        self._window.add(0, self._deposit, now)
 
     def withdraw(self) -> bool:
         """
