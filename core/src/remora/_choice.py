@@ -69,11 +69,11 @@ class Choice:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
-        if now >= self._warmer_at:
-            self._warm_up(now)
         only = self._only
         if only is not None and only.is_prime and only.limit.has_room:
             return only
+        if now >= self._warmer_at:
+            self._warm_up(now)
         instances = self._instances
         if self._is_flat and not tried:
             for each in instances:
