@@ -107,6 +107,7 @@ class Instance:
         scopes: What calls to it run in, where the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
         is_prime: Whether nothing speaks against it, but perhaps that it has no room.
+        has_failed: Whether a call has failed since one has succeeded.
     """
 
     __slots__ = (
@@ -127,6 +128,7 @@ class Instance:
         "doubt",
         "endpoint",
         "error",
+        "has_failed",
         "in_flight",
         "is_adaptive",
         "is_cut",
@@ -184,6 +186,7 @@ class Instance:
         self.scopes: dict[Scope, None] = {}
         self.is_cut = False
         self.is_prime = False
+        self.has_failed = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0

@@ -272,7 +272,7 @@ class Route:
         A call has ended.
         """
         self.calls.leave()
-        if self._waiters and self.calls.state is not _OPEN:
+        if self.calls.state is not _OPEN and self._waiters:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
