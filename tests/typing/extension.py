@@ -235,7 +235,14 @@ class StarterTransport(CarrierTransport):
         """
         Always the same.
         """
-        return Inspection(program=endpoint.address, sha256="", size=0, outcome="allowed", measures={"sandbox": "none"})
+        return Inspection(
+            program=endpoint.address,
+            sha256="",
+            size=0,
+            outcome="allowed",
+            measures={"sandbox": "none"},
+            warnings=("old",),
+        )
 
 
 starter: InspectableTransport = StarterTransport()

@@ -68,6 +68,7 @@ class Inspection:
         outcome: "allowed", "refused" or "would-refuse" (allowed only because the policy is "audit-only").
         reasons: What speaks against it, one sentence each.
         measures: By a short name, each protection and whether it is in force.
+        warnings: What does not speak against starting it, but should be changed, one sentence each.
     """
 
     program: str
@@ -76,3 +77,4 @@ class Inspection:
     outcome: str
     reasons: tuple[str, ...] = ()
     measures: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
