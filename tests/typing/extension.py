@@ -236,7 +236,14 @@ class StarterTransport(CarrierTransport):
         """
         Always the same.
         """
-        return Inspection(program=endpoint.address, sha256="", size=0, outcome="allowed", measures={"sandbox": "none"})
+        return Inspection(
+            program=endpoint.address,
+            sha256="",
+            size=0,
+            outcome="allowed",
+            measures={"sandbox": "none"},
+            warnings=("old",),
+        )
 
 
 starter: InspectableTransport = StarterTransport()
