@@ -53,7 +53,7 @@ def test_example_registers_an_implementation_of_the_hook(hook: Callable[..., obj
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
-@pytest.mark.parametrize("section", ["When it is called", "What to return", "Example", "Begin one", "Errors"])
+@pytest.mark.parametrize("section", ["When it is called", "What to return", "Example", "Create one", "Errors"])
 def test_page_has_the_sections_of_every_page(hook: Callable[..., object], section: str) -> None:
     """
     A reader finds the same thing in the same place.
