@@ -38,6 +38,7 @@ from remora.protocols import (
     Transport,
 )
 from remora.types import Event, Inspection, InstanceLost
+from remora.wire import make_reply
 
 C = TypeVar("C", bound=Candidate)
 
@@ -60,7 +61,7 @@ class CarrierChannel:
         """
         Echo.
         """
-        return Reply(payload=call.payload, content_type=call.content_type)
+        return make_reply(call.payload, call.content_type, {})
 
     async def probe(self) -> HealthStatus:
         """
