@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 import grpc.aio
 
-from benchmarks.ttrpc_echo import TtrpcEcho, serve_as_child
+from benchmarks.ttrpc_echo import listen_at, serve_as_child
 from remora import service
 from remora.serve import serve_until_stopped
 from remora.types import Endpoint, Reply
@@ -112,7 +112,7 @@ async def _frames(path: str) -> None:
 
 
 async def _ttrpc(path: str) -> None:
-    await asyncio.get_running_loop().create_unix_server(TtrpcEcho, path, backlog=512)
+    listen_at(path)
     _say(f"unix://{path}")
     await _until_end_of_input()
 
