@@ -32,6 +32,8 @@ from remora.wire import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remora.io._outbox import Bytes
 
 _SERVICE = "bench.v1.Echo"
@@ -66,7 +68,7 @@ def _serve(connected: socket.socket) -> None:
     _widen(connected)
     with connected:
         while size := connected.recv_into(room):
-            pieces = _pieces(_answers(decoder, room[:size]))
+            pieces: Sequence[bytes | memoryview] = _pieces(_answers(decoder, room[:size]))
             while pieces:
                 pieces = rest_of(pieces, connected.sendmsg(pieces))
 
