@@ -24,6 +24,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -38,6 +39,7 @@ import anyio.to_thread
 from remora.errors import Unavailable
 from remora_exec._groups import wait_for_exit, watching_groups
 from remora_exec._kept import KeptChild, Line
+from remora_exec._pipes import having_room
 from remora_exec._words import KILL, READY, REAP
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ _VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 _START_TIMEOUT = 10.0
 _END_TIMEOUT = 2.0
 _LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
+_LIMITS = (
+    resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
+)  # fmt: skip
 
 
 def _interpreter() -> str:
@@ -65,7 +70,12 @@ def _interpreter() -> str:
     return path if is_one else ""
 
 
-KEEPS_DESCENDANTS = sys.platform == "linux" and find_spec("_ctypes") is not None and _interpreter() != ""
+KEEPS_DESCENDANTS = (
+    sys.platform == "linux"
+    and find_spec("_ctypes") is not None
+    and _interpreter() != ""
+    and os.path.exists("/proc/self/stat")  # where descendants are found
+)
 """Whether descendants are kept wherever they go, as far as one can say without trying."""
 
 
@@ -115,7 +125,7 @@ class _Keeper:
 
 
 def _identity() -> tuple[object, ...]:
-    return os.getpid(), os.getresuid(), os.getresgid(), os.getgroups()
+    return os.getpid(), os.getresuid(), os.getresgid(), os.getgroups(), *map(resource.getrlimit, _LIMITS)
 
 
 _lock = threading.Lock()
@@ -125,8 +135,8 @@ _ending: list[subprocess.Popen[bytes]] = []
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _starting
+    _lock, _starting = threading.Lock(), threading.Lock()
     for keeper in _keepers:
         keeper.control.close()
     _keepers.clear()
@@ -157,7 +167,8 @@ def _acquire() -> _Keeper:
 
 
 def _launched() -> _Keeper:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with having_room():
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, ExitStack() as stack:
         stack.enter_context(ours)
         popen = _run(theirs.fileno())
@@ -226,9 +237,10 @@ class _KeptStarter:
         for _ in range(2):
             if not self.keeper.is_usable:
                 await self._replace()
+            keeper = self.keeper  # another start may replace it meanwhile
             with suppress(_KeeperLost):
                 return await self._try(order, stdin, stdout)
-            self.keeper.is_lost = True
+            keeper.is_lost = True
         raise Unavailable("the keeper of processes was killed", sent=False)
 
     async def _try(self, order: Order, stdin: int, stdout: int) -> KeptChild:
@@ -250,9 +262,11 @@ class _KeptStarter:
 
     def _appoint(self, descriptors: list[int]) -> Line:
         ours, theirs = socket.socketpair()
-        with theirs, ours:
+        with theirs, ExitStack() as stack:
+            stack.enter_context(ours)
             self.keeper.appoint(theirs, descriptors)
-            return Line(ours.detach())
+            stack.pop_all()
+            return Line(ours)
 
 
 async def _started(line: Line, order: Order) -> int:
@@ -267,6 +281,7 @@ async def _started(line: Line, order: Order) -> int:
         raise Unavailable("the keeper of processes does not answer", sent=False)
     except BaseException:
         line.tell(KILL + REAP)
+        line.hang_up()  # the rest of the order does not come
         with anyio.move_on_after(_END_TIMEOUT, shield=True):  # it may have started all the same
             while await line.listen() is not None:
                 pass

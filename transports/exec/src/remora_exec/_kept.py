@@ -5,6 +5,7 @@ A program that has a warden, and the way to that warden; what is said on it stan
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import suppress
 from signal import SIGKILL
 
@@ -14,13 +15,13 @@ from remora_exec._words import KILL, REAP
 
 class Line:
     """
-    The way to a warden.
+    The way to a warden. The socket belongs to it from now on.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._reader = ReadPipe(descriptor)
-        self._writer = WritePipe(descriptor)
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._reader = ReadPipe(connected.fileno())
+        self._writer = WritePipe(connected.fileno())
         self._heard = b""
 
     async def send(self, data: bytes) -> None:
@@ -35,7 +36,14 @@ class Line:
         Say one word, for which there is always room.
         """
         with suppress(OSError):
-            os.write(self._descriptor, word)
+            os.write(self._socket.fileno(), word)
+
+    def hang_up(self) -> None:
+        """
+        Say no more, and go on listening.
+        """
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     async def listen(self) -> tuple[str, int] | None:
         """
@@ -52,8 +60,9 @@ class Line:
 
     def close(self) -> None:
         """
-        Say no more.
+        Say no more, nor listen.
         """
+        self._socket.detach()
         self._reader.close()  # one descriptor, closed once
 
 
