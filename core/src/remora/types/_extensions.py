@@ -4,7 +4,7 @@ What is said about extensions: by what they did wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from remora._frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
