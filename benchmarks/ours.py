@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SERVICE, METHOD, JSON = "bench.v1.Echo", "echo", "application/json"
 TIMEOUT = 10.0
+PROGRAM = "/bin/cat"
+"""Gives back what it is told, and costs nothing itself."""
 
 
 def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
@@ -73,12 +75,15 @@ async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
         "connection": {"max_connections": max(callers, 32), "max_idle_connections": max(callers, 32)},
         "rate_limit": {"enabled": True, "requests_per_second": 1e9, "burst_size": 10**9},
     }
-    if endpoint.startswith("exec:"):
+    if endpoint == child():
         table |= {"args": ["-m", "benchmarks.servers", "remora", "stdio:"], "work_dir": "."}
+    elif endpoint == program():
+        table |= {"protocol": "oneshot"}
     async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
         caller = manager._fleet.caller("echo")
-        with anyio.fail_after(10):
-            await caller.info()
+        if endpoint != program():
+            with anyio.fail_after(10):
+                await caller.info()
         yield caller
 
 
@@ -87,3 +92,10 @@ def child() -> str:
     The endpoint of a child process that is served by Remora.
     """
     return f"exec:{sys.executable}"
+
+
+def program() -> str:
+    """
+    The endpoint of a program that is run once per call.
+    """
+    return f"exec:{PROGRAM}"

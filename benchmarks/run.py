@@ -41,7 +41,7 @@ class Addresses:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._folder = stack.enter_context(tempfile.TemporaryDirectory())
-        self._known: dict[str, str] = {"": "", "exec": ours.child()}
+        self._known: dict[str, str] = {"": "", "exec": ours.child(), "oneshot": ours.program()}
 
     def of(self, kind: str, backend: str = "") -> str:
         """
