@@ -17,13 +17,12 @@ import os
 import random
 import sys
 import tempfile
-from array import array
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import anyio
 
@@ -39,15 +38,18 @@ WORKERS = 4
 class Books:
     """
     What happened to the calls, and what the process used meanwhile.
+
+    Attributes:
+        once: The calls that may be made only once and have been answered. What grew in memory would look like a leak.
     """
 
+    once: IO[str]
     asked: int = 0
     answered: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     untyped: Counter[str] = field(default_factory=Counter)
     mixed_up: int = 0
     ended: int = 0
-    once: array[int] = field(default_factory=lambda: array("Q"))  # 8 bytes a call, or it would look like a leak
     memory: list[tuple[float, int]] = field(default_factory=list)
     most_descriptors: int = 0
     most_tasks: int = 0
@@ -83,10 +85,11 @@ async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: 
     """
     Run it, and return the report.
     """
-    rng, books = random.Random(seed), Books()
+    rng = random.Random(seed)
     config, servers = configuration(folder, backend)
     before = usage()
-    with serving(servers.values()):
+    with (folder / "once").open("w") as once, serving(servers.values()):
+        books = Books(once)
         async with Manager(config, rng=random.Random(seed)) as manager:
             chaos = Chaos(manager, servers, rng=rng)
             await until_ready(manager)
@@ -98,7 +101,7 @@ async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: 
                 tasks.cancel_scope.cancel()
     await anyio.sleep(0.2)  # asyncio closes its transports in a later turn of the loop
     gc.collect()  # what an error of a connection that was never made still holds
-    return report(books, chaos, folder / "log", before, usage(), seed=seed)
+    return report(books, chaos, folder, before, usage(), seed=seed)
 
 
 async def until_ready(manager: Manager) -> None:
@@ -147,7 +150,7 @@ async def work(name: str, plugin: Plugin[int, Done], is_once: bool, books: Books
         else:
             books.answered[name] += 1
             books.mixed_up += done.token != token
-            books.once.extend([token] if is_once else [])
+            books.once.write(f"{token}\n" if is_once else "")
             chaos.pids[name] = done.pid
         books.ended += 1
         await anyio.sleep(0.01)
@@ -190,14 +193,15 @@ def slope(samples: list[tuple[float, int]]) -> float:
 
 
 def report(
-    books: Books, chaos: Chaos, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int
+    books: Books, chaos: Chaos, folder: Path, before: dict[str, int], after: dict[str, int], *, seed: int
 ) -> dict[str, Any]:
     """
     The numbers, and under `broken` the rules that were not kept.
     """
-    reached = Counter(map(int, log.read_text().split()))
+    reached = Counter(map(int, (folder / "log").read_text().split()))
+    once = map(int, (folder / "once").read_text().split())
     musts = {
-        "lost": books.asked - books.ended + sum(token not in reached for token in books.once),
+        "lost": books.asked - books.ended + sum(token not in reached for token in once),
         "duplicated": sum(count > 1 for count in reached.values()),
         "mixed up": books.mixed_up,
         "untyped": sum(books.untyped.values()),

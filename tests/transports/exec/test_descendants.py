@@ -393,7 +393,7 @@ def test_the_keeper_loads_nothing_heavy():
     command = [sys.executable, "-I", "-S", "-c", code, _keeper._ROOT]
     loaded = set(subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.split())
 
-    assert loaded & {"dataclasses", "enum", "re", "signal", "socket", "subprocess", "threading", "typing"} == set()
+    assert loaded & {"asyncio", "dataclasses", "enum", "re", "signal", "socket", "subprocess", "typing"} == set()
     assert {each for each in loaded if each.startswith("remora")} == {
         "remora_exec",
         *(
