@@ -87,7 +87,7 @@ def children() -> list[int]:
     """
     me = os.getpid()
     try:
-        with open(f"/proc/{me}/task/{me}/children", "rb") as file:
+        with open(f"/proc/{me}/task/{me}/children", "rb", buffering=0) as file:
             return [int(each) for each in file.read().split()]
     except FileNotFoundError:  # not every kernel has it
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == me]
