@@ -51,7 +51,7 @@ TITLES = {
 ELSEWHERE = {"limit": (ConnectionConfig, ("max_connections", "max_pending"))}
 """Keys of a policy that stand in a table about more than it."""
 
-HELPERS = {"change"}
+HELPERS = {"chance", "change"}
 """Modules that decide nothing."""
 
 

@@ -222,13 +222,18 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
                 if plugged.config.name not in stale
             ],
             "meter": type(plugged.route.meter),
-            "route": (plugged.route._choice._is_flat, _filling(plugged.route.bucket)),
+            "route": (
+                plugged.route.choice._is_flat,
+                plugged.route.choice._only is None,
+                _filling(plugged.route.bucket),
+            ),
             "calls": (plugged.route.calls.state, plugged.route.is_closed, plugged.route.is_cut),
             "balancer": plugged.route.balancing and plugged.route.balancing._name,
-            "retry": (plugged.caller.pipeline._retry._retries, plugged.caller.pipeline._hash_header),
+            "pipeline": (pipeline._allowed, pipeline._is_limited, pipeline._retry._retries, pipeline._hash_header),
             "fallback": plugged.fallback and plugged.fallback._config,
         }
         for plugged in manager._fleet
+        for route, pipeline in ((plugged.route, plugged.caller.pipeline),)
     }
 
 

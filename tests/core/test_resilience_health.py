@@ -109,6 +109,25 @@ async def test_failing_calls_have_the_instance_probed_soon(anyio_backend: object
         assert ["healthy", "unhealthy", "degraded"] == statuses(host)
 
 
+async def test_instance_that_wavers_is_probed_once_a_second_at_most(anyio_backend: object) -> None:
+    """
+    However often calls give reason to doubt it; else they would drive the probes.
+    """
+    check = {**CHECK, "interval": 3600}
+    off: dict[str, Any] = {"circuit_breaker": {"enabled": False}, "retry": {"max_retries": 0}}
+    async with stage(table(health_check=check, **off)) as host:
+        await anyio.sleep(100)
+        probed = len(host["a"].probes)
+        for _ in range(100):  # ten seconds
+            host["a"].failure = ouch
+            await host.outcomes(3)
+            host["a"].failure = None
+            await host.outcome()
+            await anyio.sleep(0.1)
+
+        assert 9 <= len(host["a"].probes) - probed <= 11
+
+
 async def test_answered_no_is_no_reason_to_doubt(anyio_backend: object) -> None:
     """
     The plugin is well; it says so.

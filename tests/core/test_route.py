@@ -148,13 +148,13 @@ def test_instance_takes_its_share_within_ten_seconds_of_each_start() -> None:
     second.ready(PlainChannel())
     clock.advance(60)
     plugin.changed()
-    plugin.pick(clock(), "", ())
+    plugin.choice.pick(clock(), "", ())
     assert (1.0, 1.0) == (first.warmth, second.warmth)
 
     second.ready(PlainChannel())
     plugin.changed()
     for _ in range(120):
-        plugin.pick(clock(), "", ())
+        plugin.choice.pick(clock(), "", ())
         age = clock() - second._ready_since
         assert second.warmth == pytest.approx(min(1.0, max(0.1, age / 10)), abs=0.01)
         clock.advance(0.1)

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import ConnectionLost, Manager, RemoraError, Unavailable
-from remora.types import InstanceFailed, InstanceLost, InstanceReady
+from remora import ConnectionLost, HealthStatus, Manager, RemoraError, Unavailable
+from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, bench, strange
 
 VIRTUAL_TIME = True
@@ -238,6 +238,49 @@ async def test_a_transport_that_hangs_in_opening_is_given_up() -> None:
 
         assert 5 == pytest.approx(anyio.current_time() - started)
         assert "not ready after 5 s" == only(observer, InstanceLost)[0].cause
+
+
+async def test_a_transport_that_ignores_that_its_time_is_over_is_given_up_too() -> None:
+    """
+    What it has opened after all is closed, and tried again after a pause.
+    """
+
+    @asynccontextmanager
+    async def late(attempt: int) -> AsyncIterator[PlainChannel]:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(10)
+        yield PlainChannel()
+
+    observer, stranger = Observer(), Stranger(late)
+    async with Manager(strange(connection={"connection_timeout": 4}), extensions=[stranger, observer]):
+        await anyio.sleep(60)
+
+    assert {"not ready after 5 s"} == {event.cause for event in only(observer, InstanceLost)}
+    assert not only(observer, InstanceReady)
+    assert 4 <= stranger.attempts <= 6
+
+
+async def test_an_instance_is_closed_in_the_middle_of_a_probe() -> None:
+    """
+    Its answer is not waited for.
+    """
+
+    class Silent(PlainChannel):
+        async def probe(self) -> HealthStatus:
+            return await anyio.sleep_forever()
+
+    @asynccontextmanager
+    async def silent(attempt: int) -> AsyncIterator[PlainChannel]:
+        yield Silent()
+
+    observer = Observer()
+    async with Manager(strange(), extensions=[Stranger(silent), observer]) as manager:
+        await anyio.sleep(1)
+        started = anyio.current_time()
+        await manager.unregister("p")
+
+        assert started == anyio.current_time()
+        assert only(observer, InstanceStopped)
 
 
 @asynccontextmanager

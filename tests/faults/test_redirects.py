@@ -225,6 +225,8 @@ async def test_one_deadline_is_that_of_the_whole_way(engine: str) -> None:
         ("http://[::1/", "no URL"),
         ("http://127.0.0.1:99999/", "no URL"),
         ("/b and /c", "no URL"),
+        ("http://127.0.0.1%3a{port}/", "no URL"),
+        (f"/{'a' * 70_000}", "a URL of 70001 characters"),
         ("", "does not say where to"),
     ],
 )

@@ -38,6 +38,7 @@ from remora.protocols import (
     Transport,
 )
 from remora.types import Event, Inspection, InstanceLost
+from remora.wire import make_reply
 
 C = TypeVar("C", bound=Candidate)
 
@@ -60,7 +61,7 @@ class CarrierChannel:
         """
         Echo.
         """
-        return Reply(payload=call.payload, content_type=call.content_type)
+        return make_reply(call.payload, call.content_type, {})
 
     async def probe(self) -> HealthStatus:
         """
@@ -235,7 +236,14 @@ class StarterTransport(CarrierTransport):
         """
         Always the same.
         """
-        return Inspection(program=endpoint.address, sha256="", size=0, outcome="allowed", measures={"sandbox": "none"})
+        return Inspection(
+            program=endpoint.address,
+            sha256="",
+            size=0,
+            outcome="allowed",
+            measures={"sandbox": "none"},
+            warnings=("old",),
+        )
 
 
 starter: InspectableTransport = StarterTransport()

@@ -20,7 +20,7 @@ from remora._instance import Instance
 from remora._options import SECURITY, build_auth_options, build_options, used_keys
 from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at, without_credentials
 from remora.errors import ConfigError, ExtensionError
-from remora.policy import RestartConfig
+from remora.policy import Dice, RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ class Surroundings:
     rng: random.Random
     security: SecurityConfig
 
-    def own_rng(self) -> random.Random:
+    def chance(self) -> Dice:
         """
         A source of chance for one part: what it draws does not depend on what other parts draw in between.
         """
-        return random.Random(self.rng.getrandbits(64))
+        return Dice(self.rng.getrandbits(64))
 
 
 def places_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[Place]:
@@ -192,7 +192,7 @@ class _Bench:
             self._config,
             native_deadline=spec.native_deadline,
             clock=self._lent.clock,
-            rng=self._lent.own_rng(),
+            rng=self._lent.chance(),
             origin=str(origin),
             authenticate=self._authenticator(),
         )
@@ -325,6 +325,6 @@ def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> 
     if not config.balancer:
         return None
     feature = catalog.balancer(config.balancer)
-    balancer: Balancer = feature.build("balancer", lent.clock, lent.own_rng())
+    balancer: Balancer = feature.build("balancer", lent.clock, random.Random(lent.rng.getrandbits(64)))
     conduct = lent.conduct.about(plugin=config.name)
     return Balancing(balancer, feature.named("balancer"), conduct, learns=feature.spec.learns)

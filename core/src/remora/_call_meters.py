@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from remora._meters import Meters
     from remora.errors import RemoraError
     from remora.metrics import BoundHistogram
+    from remora.metrics._cells import Tally
     from remora.types import Call, TraceIds
 
 OK = "OK"
@@ -52,11 +53,14 @@ class PluginMeter:
     __slots__ = (
         "_ends",
         "_meters",
+        "_method",
         "_no_budget",
         "_past",
         "_plugin",
         "_rate_limited",
         "_registry",
+        "_service",
+        "_well",
         "last_failure",
         "retries",
     )
@@ -70,6 +74,8 @@ class PluginMeter:
         self._no_budget = meters.no_budget.bind(plugin)
         self._rate_limited = meters.rate_limited.bind(plugin)
         self._ends: dict[tuple[str, str, str], _Ends] = {}
+        self._service = self._method = ""
+        self._well: Tally | None = None  # counts calls of that method that end well
         self._past: Counter[str] = Counter()
 
     @property
@@ -86,16 +92,23 @@ class PluginMeter:
         """
         A call has ended, as far as its caller can see.
         """
+        tracing = self._registry.tracing
+        is_as_before = call.method is self._method and call.service is self._service
+        if failure is None and tracing is None and is_as_before and self._well is not None:
+            self._well.add(seconds)
+            return
         code = OK if failure is None else failure.code
         try:
             ends = self._ends[call.service, call.method, code]
         except KeyError:
             ends = self._bind(call, code)
-        if (tracing := self._registry.tracing) is None:
+        if tracing is None:
             ends.tally.add(seconds)
         else:
             ends.trace(seconds, tracing(call))
-        if failure is not None:
+        if failure is None:
+            self._service, self._method, self._well = call.service, call.method, ends.tally
+        else:
             self.last_failure = _failure(failure, failure.instance or "")
 
     def retried(self) -> None:
@@ -125,6 +138,7 @@ class PluginMeter:
     def _bind(self, call: Call, code: str) -> _Ends:
         if len(self._ends) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
             self._past = self.codes
+            self._well = None
             _absorb(self._ends)
             self._ends.clear()
         requests = self._meters.requests.bind(self._plugin, call.name, code)
@@ -143,7 +157,17 @@ class InstanceMeter:
         last_failure: The last one that failed.
     """
 
-    __slots__ = ("_attempts", "_ends", "_is_over", "_labels", "_registry", "duration", "instance", "last_failure")
+    __slots__ = (
+        "_attempts",
+        "_ends",
+        "_is_over",
+        "_labels",
+        "_registry",
+        "_well",
+        "duration",
+        "instance",
+        "last_failure",
+    )
 
     def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
         self.instance = instance
@@ -153,6 +177,7 @@ class InstanceMeter:
         self._attempts = meters.attempts
         self._labels = (plugin, instance)
         self._ends: dict[str, _Ends] = {}
+        self._well: Tally | None = None  # counts those that end well
         self._is_over = False
 
     @property
@@ -166,16 +191,22 @@ class InstanceMeter:
         """
         An attempt has ended.
         """
+        tracing = self._registry.tracing
+        if failure is None and tracing is None and self._well is not None:
+            self._well.add(seconds)
+            return
         code = OK if failure is None else failure.code
         try:
             ends = self._ends[code]
         except KeyError:
             ends = self._ends[code] = self._bind(code)
-        if (tracing := self._registry.tracing) is None:
+        if tracing is None:
             ends.tally.add(seconds)
         else:
             ends.trace(seconds, tracing(call))
-        if failure is not None:
+        if failure is None:
+            self._well = ends.tally
+        else:
             self.last_failure = _failure(failure, self._labels[1])
 
     def end(self) -> None:
@@ -206,7 +237,7 @@ class _Ends:
         """
         Something has ended that is part of a trace.
         """
-        self.tally.number += 1
+        self.tally.apart += 1
         self._duration.observe(seconds, **ids)
 
     def absorb(self) -> None:

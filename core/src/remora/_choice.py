@@ -31,6 +31,8 @@ class Choice:
         nobody: Called when none takes calls; it raises why, or returns when that may be over soon.
     """
 
+    __slots__ = ("_among", "_instances", "_is_flat", "_nobody", "_only", "_turn", "_warmer_at")
+
     def __init__(self, nobody: Callable[[], None]) -> None:
         self._nobody = nobody
         self._turn = 0
@@ -42,6 +44,7 @@ class Choice:
         """
         self._instances = instances
         self._is_flat = len({each.priority for each in instances}) == 1
+        self._only = instances[0] if len(instances) == 1 else None
         self._among = self._next if balancing is None or len(instances) == 1 else balancing.pick
         self._warmer_at = -math.inf
 
@@ -66,6 +69,9 @@ class Choice:
             Unavailable: No instance takes calls; the message says which are out, why, and until when.
             VersionMismatch: All instances have another version than is required.
         """
+        only = self._only
+        if only is not None and only.is_prime and only.limit.has_room:
+            return only
         if now >= self._warmer_at:
             self._warm_up(now)
         instances = self._instances

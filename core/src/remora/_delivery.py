@@ -122,11 +122,11 @@ class Delivery:
 
     async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
-            instance.scopes.add(scope)
+            instance.scopes[scope] = None
             try:
                 return await send(call)
             finally:
-                instance.scopes.discard(scope)
+                instance.scopes.pop(scope, None)
         raise DeadlineExceeded("no reply in time")
 
     def explained(self, instance: Instance, error: Exception) -> RemoraError:
@@ -166,7 +166,7 @@ class Delivery:
             failure: Why there is no reply; None when there is one, ABANDONED when nobody is to blame.
             started: When it was sent.
         """
-        route, breaker, condition = self._route, instance.breaker, instance.condition
+        route, breaker = self._route, instance.breaker
         now = route.clock()
         duration = now - started
         instance.in_flight -= 1
@@ -175,11 +175,13 @@ class Delivery:
         if verdict:
             if (change := breaker.succeeded(permit, duration, now)) is not None:
                 route.breaker_changed(instance, change)
-            if condition.failed_calls or not instance.is_prime:
-                route.health_changed(instance, condition.call_succeeded())
+            if instance.has_failed or not instance.is_prime:
+                instance.has_failed = False
+                route.health_changed(instance, instance.condition.call_succeeded())
         elif failure is not None and verdict is False:
             route.breaker_changed(instance, breaker.failed(permit, failure.message))
-            route.health_changed(instance, condition.call_failed(failure.message))
+            instance.has_failed = True
+            route.health_changed(instance, instance.condition.call_failed(failure.message))
         else:
             breaker.abandoned(permit)
         if instance.is_adaptive and verdict is not None:

@@ -123,7 +123,7 @@ class Generation:
         return Plugged(route, caller, self._parts, interception, self._fallback)
 
     def _pipeline(self, route: Route, interception: Interception) -> Pipeline:
-        return Pipeline(route, interception, fallback=self._fallback, rng=self._lent.own_rng())
+        return Pipeline(route, interception, fallback=self._fallback, rng=self._lent.chance())
 
 
 def _known(former: Plugged | None, config: PluginConfig) -> Sequence[Part]:

@@ -24,7 +24,6 @@ from remora.policy import (
 from remora.types import HealthStatus, Status
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Awaitable, Callable, Iterable
 
     from remora._authenticate import Authenticator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from remora._no_meter import NoMeter
     from remora.config import PluginConfig
     from remora.errors import RemoraError
-    from remora.policy import StateChange, Ticket
+    from remora.policy import Chance, StateChange, Ticket
     from remora.protocols import Channel
     from remora.types import Call, Endpoint, Reply
 
@@ -108,6 +107,7 @@ class Instance:
         scopes: What calls to it run in, where the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
         is_prime: Whether nothing speaks against it, but perhaps that it has no room.
+        has_failed: Whether a call has failed since one has succeeded.
     """
 
     __slots__ = (
@@ -128,6 +128,7 @@ class Instance:
         "doubt",
         "endpoint",
         "error",
+        "has_failed",
         "in_flight",
         "is_adaptive",
         "is_cut",
@@ -154,7 +155,7 @@ class Instance:
         *,
         native_deadline: bool,
         clock: Callable[[], float],
-        rng: random.Random,
+        rng: Chance,
         origin: str = "",
         authenticate: Authenticator | None = None,
     ) -> None:
@@ -182,9 +183,10 @@ class Instance:
         self.limit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
         self.doubt: Waiter | None = None
         self.meter: InstanceMeter | NoMeter = NO_METER
-        self.scopes: set[Scope] = set()
+        self.scopes: dict[Scope, None] = {}
         self.is_cut = False
         self.is_prime = False
+        self.has_failed = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0

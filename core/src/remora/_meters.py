@@ -8,7 +8,6 @@ What lives here: the life of series. What must not: the metrics' names (see `_bu
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from remora import _built_in as table
@@ -139,9 +138,9 @@ class Meters:
         self._attempts_in_flight.watch(lambda: sum(each.in_flight for each in peers), *key)
         self._up.watch(lambda: peers[-1].state is State.READY, *key)
         for status in Status:
-            self._health.watch(partial(_is_status, peers, status), *key, status)
+            self._health.watch(_Shows(peers, status), *key, status.value)
         for state in BreakerState:
-            self._breaker.watch(partial(_is_in_state, peers, state), *key, state)
+            self._breaker.watch(_Shows(peers, state), *key, state.value)
 
     def _unwatch(self, key: tuple[str, str]) -> None:
         for gauge in (self._attempts_in_flight, self._up):
@@ -222,9 +221,16 @@ def _drop(metrics: Iterable[Instrument], key: tuple[str, ...]) -> None:
                 metric.remove(*labels)
 
 
-def _is_status(peers: list[Instance], status: Status) -> bool:
-    return peers[-1].condition.status is status
+class _Shows:
+    """
+    Says whether the one of some instances that is called shows a health, or the state of a circuit breaker.
+    """
 
+    __slots__ = ("_peers", "_wanted")
 
-def _is_in_state(peers: list[Instance], state: BreakerState) -> bool:
-    return peers[-1].breaker.state is state
+    def __init__(self, peers: list[Instance], wanted: Status | BreakerState) -> None:
+        self._peers, self._wanted = peers, wanted
+
+    def __call__(self) -> bool:
+        instance = self._peers[-1]
+        return self._wanted is instance.condition.status or self._wanted is instance.breaker.state

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from remora._faults import innermost, told
 from remora._handshake import shake_hands
@@ -33,8 +33,6 @@ from remora.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
-
-    from anyio.abc import TaskGroup
 
     from remora._assembly import Part
     from remora._conduct import Conduct
@@ -85,10 +83,13 @@ class Owner:
         self.is_stopping = False
         self._is_relieved = False
         self._is_retired = False
+        self._is_interrupted = False
         self._wake = anyio.Event()
         self._holding: anyio.CancelScope | None = None
+        self._probing: anyio.CancelScope | None = None
         self._is_open = False
-        self._stopped = anyio.Event()
+        self._has_ended = False
+        self._ended: anyio.Event | None = None
 
     def stop(self, cause: str) -> None:
         """
@@ -111,7 +112,9 @@ class Owner:
         """
         Wait until the task has ended.
         """
-        await self._stopped.wait()
+        if not self._has_ended:
+            self._ended = self._ended or anyio.Event()
+            await self._ended.wait()
 
     def restart(self) -> None:
         """
@@ -149,8 +152,7 @@ class Owner:
         try:
             while not self.is_stopping:
                 self.instance.start()
-                self._was_ready = False
-                self._wake = anyio.Event()
+                self._was_ready = self._is_interrupted = False
                 error = await self._hold()
                 if self._is_retired:
                     break
@@ -161,11 +163,16 @@ class Owner:
                 self.instance.stop()
             self._route.changed()
             self._tell(InstanceStopped, cause=self._why_stopped)
-            self._stopped.set()
+            self._has_ended = True
+            if self._ended is not None:
+                self._ended.set()
 
     def _interrupt(self) -> None:
+        self._is_interrupted = True
         self._wake.set()
         self._refuse_calls()
+        if self._probing is not None:
+            self._probing.cancel()
         if self._holding is not None and not self._is_open:
             self._holding.cancel()
 
@@ -185,54 +192,69 @@ class Owner:
         """
         outcome: list[RemoraError | None] = []
         try:
-            async with anyio.create_task_group() as group:
-                self._holding = group.cancel_scope
-                group.cancel_scope.shield = True  # who is cancelled with the manager is closed by the manager, in order
-                await self._begin(group, outcome)
-        except ExceptionGroup as errors:  # a transport that is cancelled may fail as well
-            outcome.append(self._explain(errors))
-        except BaseExceptionGroup as group_of_both:
-            raise self._conduct.cancelled(f"the transport of {self._origin}", group_of_both) from None
+            # shielded: who is cancelled with the manager is closed by the manager, in order
+            with anyio.CancelScope(shield=True) as self._holding:
+                await self._keep(self._holding, outcome)
         finally:
             self._holding, self._is_open = None, False
         return outcome[0] if outcome else None
 
-    async def _begin(self, group: TaskGroup, outcome: list[RemoraError | None]) -> None:
-        """
-        Have the instance opened in its turn and in its time; what becomes of it is the outcome.
-        """
-        limit = self.instance.config.connection.connection_timeout + _SLACK
-        opened = anyio.Event()
-        async with self._turn:
-            group.start_soon(self._open, opened, outcome)
-            with anyio.move_on_after(limit):
-                await opened.wait()
-                return
-        outcome.append(Unavailable(f"not ready after {limit:g} s", sent=False))
-        group.cancel_scope.cancel()
-
-    async def _open(self, opened: anyio.Event, outcome: list[RemoraError | None]) -> None:
+    async def _keep(self, scope: anyio.CancelScope, outcome: list[RemoraError | None]) -> None:
         """
         Open the channel and keep it; what goes wrong becomes the outcome, never an exception.
         """
-        started = anyio.current_time()
         stack = AsyncExitStack()
         try:
-            channel = await stack.enter_async_context(self._transport.open(self.instance.endpoint))
-            await shake_hands(self.instance.sender(channel), self.instance.config)
-            self._is_open = True
-            self._is_ready(channel, anyio.current_time() - started)
-            opened.set()
+            channel = await self._open(stack, scope)
             outcome.append(await self._until_ended(channel))
         except Exception as error:  # a transport may be a stranger's code
             outcome.append(self._explain(error))
+        except BaseExceptionGroup as group:
+            raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
         finally:
-            opened.set()
+            if self._is_late(scope):
+                outcome.insert(0, Unavailable(f"not ready after {self._limit:g} s", sent=False))
             self._begin_closing()
-            try:
-                await stack.aclose()
-            except Exception as error:
-                outcome.append(self._explain(error))
+            await self._close(stack, outcome)
+
+    async def _open(self, stack: AsyncExitStack, scope: anyio.CancelScope) -> Channel:
+        """
+        Open the channel in its turn and in its time.
+        """
+        async with self._turn:
+            started = anyio.current_time()
+            scope.deadline = started + self._limit
+            channel = await stack.enter_async_context(self._transport.open(self.instance.endpoint))
+            await shake_hands(self.instance.sender(channel), self.instance.config)
+            scope.deadline = math.inf
+            await checkpoint_if_cancelled()  # a transport may have ignored that its time is over
+        self._is_open = True
+        self._is_ready(channel, anyio.current_time() - started)
+        return channel
+
+    @property
+    def _limit(self) -> float:
+        """
+        The seconds in which the instance is to be ready.
+        """
+        return self.instance.config.connection.connection_timeout + _SLACK
+
+    def _is_late(self, scope: anyio.CancelScope) -> bool:
+        """
+        Whether the opening was given up since it took too long.
+        """
+        return scope.cancel_called and not (self._was_ready or self._is_interrupted)
+
+    async def _close(self, stack: AsyncExitStack, outcome: list[RemoraError | None]) -> None:
+        """
+        Close the channel, if it is open, as if nothing had gone wrong, whatever has.
+        """
+        try:
+            await stack.aclose()
+        except Exception as error:  # a transport that is cancelled may fail as well
+            outcome.append(self._explain(error))
+        except BaseExceptionGroup as group:
+            raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
 
     def _begin_closing(self) -> None:
         """
@@ -246,20 +268,22 @@ class Owner:
         """
         Wait until the channel has ended by itself, or somebody wants it closed.
         """
+        if not isinstance(channel, WatchedChannel | ReviewedChannel):
+            await self._keep_probing()
+            return None
         reason: list[RemoraError | None] = []
 
         async def watch(watched: WatchedChannel) -> None:
             ended = await watched.wait_closed()
             reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
-            group.cancel_scope.cancel()  # and not `_wake`, which would end the pause before the next start as well
+            group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
             if isinstance(channel, WatchedChannel):
                 group.start_soon(watch, channel)
             if isinstance(channel, ReviewedChannel):
                 group.start_soon(self._tell_reviews, channel)
-            group.start_soon(self._keep_probing)
-            await self._wake.wait()
+            await self._keep_probing()
             group.cancel_scope.cancel()
         return reason[0] if reason else None
 
@@ -280,19 +304,32 @@ class Owner:
 
     async def _keep_probing(self) -> None:
         """
-        Probe the instance now and then, and soon when calls give reason to doubt it.
+        Probe the instance now and then, and soon when calls give reason to doubt it, until somebody wants it closed.
         """
         instance = self.instance
-        while True:
+        while not self._is_interrupted:
             now, wait = anyio.current_time(), math.inf
             if instance.config.health_check.enabled:
-                await probe(self._route, instance)
+                with anyio.CancelScope() as self._probing:
+                    await probe(self._route, instance)
+                self._probing = None
                 now, wait = anyio.current_time(), instance.condition.next_check()
                 instance.next_try = now + wait
-            instance.doubt = doubt = anyio.Event()
-            with anyio.move_on_after(wait):
-                await doubt.wait()  # it is also set when the configuration of the probes changes
-                await anyio.sleep_until(now + instance.condition.soonest_check())
+            await self._rest(wait, is_wary=True)
+            if self._wake.is_set():
+                soonest = now + min(wait, instance.condition.soonest_check())
+                await self._rest(soonest - anyio.current_time())
+
+    async def _rest(self, seconds: float, *, is_wary: bool = False) -> None:
+        """
+        Wait so long, unless somebody wants the instance closed before; or probed, where one is wary.
+        """
+        if self._is_interrupted:
+            return
+        self._wake = wake = anyio.Event()
+        self.instance.doubt = wake if is_wary else None  # set also when the configuration of the probes changes
+        with anyio.move_on_after(seconds):
+            await wake.wait()
 
     async def _pause(self, error: RemoraError | None) -> None:
         """
@@ -311,8 +348,7 @@ class Owner:
         self._route.changed()
         event = InstanceFailed if has_failed else InstanceLost
         self._tell(event, cause=shortened(error.message), retry_in=delay)
-        with anyio.move_on_after(delay):
-            await self._wake.wait()
+        await self._rest(delay)
 
     def _is_ready(self, channel: Channel, start_time: float) -> None:
         self._starts += 1

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from remora._instance import Instance
     from remora._interception import Interception, Proceed
     from remora._route import Route
+    from remora.policy import Chance
 
 T = TypeVar("T")
 
@@ -64,11 +65,13 @@ class Pipeline:
 
     __slots__ = (
         "__weakref__",
+        "_allowed",
         "_delivery",
         "_fallback",
         "_hash_header",
         "_intercepted",
         "_is_direct",
+        "_is_limited",
         "_retry",
         "_route",
         "_tracing",
@@ -80,9 +83,11 @@ class Pipeline:
         interception: Interception,
         *,
         fallback: Fallback | None = None,
-        rng: random.Random | None = None,
+        rng: Chance | None = None,
     ) -> None:
         self._route = route
+        self._allowed = route.config.connection.request_timeout
+        self._is_limited = route.config.rate_limit.enabled
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route, interception)
@@ -103,7 +108,7 @@ class Pipeline:
         Raises:
             InvalidRequest: The timeout makes no sense.
         """
-        allowed = self._route.config.connection.request_timeout
+        allowed = self._allowed
         if timeout is not None:
             if not (isinstance(timeout, _NUMBERS) and timeout > 0):  # "5s" is one in a configuration only
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
@@ -164,7 +169,7 @@ class Pipeline:
         try:
             began = now = route.admit(call)  # 1 admit, unless by 2 no time is left
             try:
-                if route.config.rate_limit.enabled and not route.bucket.take(now):  # 3 rate limit
+                if self._is_limited and not route.bucket.take(now):  # 3 rate limit
                     now = await self._take_turn(call)
                 if self._intercepted is None:
                     reply = await self._attempts(call, now)
@@ -198,11 +203,11 @@ class Pipeline:
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
-            self._route.scopes.add(scope)
+            self._route.scopes[scope] = None
             try:
                 return await send(call)
             finally:
-                self._route.scopes.discard(scope)
+                self._route.scopes.pop(scope, None)
         if self._route.is_cut:
             raise Cancelled(CUT)
         raise DeadlineExceeded("no reply in time")
@@ -223,7 +228,7 @@ class Pipeline:
         while True:
             instance = None
             try:
-                instance = route.pick(started, key, tried)  # 7 pick
+                instance = route.choice.pick(started, key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
                     started = route.clock()

@@ -57,21 +57,19 @@ class Route:
         is_cut: Whether the calls under way are not waited for any more.
         unresolved: Why nothing is known of its instances, while its resolver has told none.
         is_unresolvable: Whether waiting for that makes no sense.
-        pick: Chooses the instance for a call (see `Choice.pick`).
+        choice: Chooses the instance for a call.
         opener: Has its instances opened at its first call; None when they are opened without, or have been.
     """
 
     __slots__ = (
         "__weakref__",
-        "_choice",
-        "_enter",
-        "_leave",
         "_publish",
         "_waiters",
         "balancing",
         "bucket",
         "budget",
         "calls",
+        "choice",
         "clock",
         "conduct",
         "config",
@@ -81,7 +79,6 @@ class Route:
         "is_unresolvable",
         "meter",
         "opener",
-        "pick",
         "scopes",
         "unresolved",
     )
@@ -103,17 +100,15 @@ class Route:
         self.balancing = balancing
         self.conduct = (conduct or Conduct()).about(plugin=config.name)
         self.calls = DrainCounter(clock=clock)
-        self._enter, self._leave = self.calls.enter, self.calls.leave
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER
-        self.scopes: set[Scope] = set()
+        self.scopes: dict[Scope, None] = {}
         self.is_cut = False
         self.unresolved = "its resolver has not told yet where it is"
         self.is_unresolvable = False
         self.opener: Callable[[], None] | None = None
         self.clock = clock
-        self._choice = Choice(self._nobody)
-        self.pick = self._choice.pick
+        self.choice = Choice(self._nobody)
         self._publish = publish
         self._waiters: dict[Waiter, None] = {}
         self.place(instances)
@@ -229,7 +224,7 @@ class Route:
             raise DeadlineExceeded("no time is left for the call", sent=False)
         if self.is_closed:
             raise ManagerClosed("the manager is shut down")
-        if not self._enter():
+        if not self.calls.enter():
             raise Draining("it is being drained and takes no new calls")
         return now
 
@@ -266,7 +261,7 @@ class Route:
         """
         Tell every waiter, in the order in which they came.
         """
-        self._choice.changed()
+        self.choice.changed()
         self._spare_the_last()
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
@@ -276,8 +271,8 @@ class Route:
         """
         A call has ended.
         """
-        self._leave()
-        if self._waiters and self.calls.state is not _OPEN:
+        self.calls.leave()
+        if self.calls.state is not _OPEN and self._waiters:
             self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
@@ -343,7 +338,7 @@ class Route:
             each.doze()
 
     def _arrange(self) -> None:
-        self._choice.arrange(self.instances, self.balancing)
+        self.choice.arrange(self.instances, self.balancing)
 
     def _nobody(self) -> None:
         """

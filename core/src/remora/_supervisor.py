@@ -15,7 +15,7 @@ import anyio
 
 from remora._owner import SHUT_DOWN, Owner
 from remora.errors import ManagerClosed
-from remora.policy import RestartPolicy
+from remora.policy import Dice, RestartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,7 +64,7 @@ class Supervisor:
         former = self._owners.get(part.instance)
         if former is not None and not former.is_stopping:
             return
-        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=random.Random(self._rng.getrandbits(64)))
+        policy = RestartPolicy(part.restart, clock=anyio.current_time, rng=Dice(self._rng.getrandbits(64)))
         turn = self._launches if part.place.feature.spec.launches else nullcontext()
         owner = Owner(route, part, policy=policy, publish=self._publish, turn=turn)
         self._owners[part.instance] = owner

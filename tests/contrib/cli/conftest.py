@@ -212,5 +212,5 @@ def environment(**variables: str) -> dict[str, str]:
     """
     The environment without what would change the outcome.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "_REMORA"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REMORA_", "_REMORA", "UV_"))}
     return {**kept, "COLUMNS": "80", **variables}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,29 @@ def test_a_program_that_is_not_there_is_named(remora: Run, place: Path) -> None:
     assert (result.code, result.err) == (0, "")
     assert "\n  there is no program " in result.out
     assert result.out.endswith("\nok, but 1 of 1 programs cannot be started here\n")
+
+
+def test_a_script_that_others_may_write_to_is_a_warning(remora: Run, place: Path) -> None:
+    """
+    The interpreter may be started, and decides nothing; as a program of its own the script would be refused.
+    """
+    script = place / "plugin.py"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o666)
+    (place / "good.toml").write_text('[plugins.one]\nendpoint = "exec:sh"\nargs = ["plugin.py"]\n')
+    result = remora("check", "good.toml")
+    report = json.loads(remora("check", "good.toml", "--json").out)
+
+    warning = f"runs {script}, but {script} can be written by everybody: whoever does decides what runs"
+    assert result.code == 0
+    assert f"{warning}; take the right to write away (chmod go-w)\nok, with warnings\n" in result.out
+    (line,) = (line for line in result.out.splitlines() if line.startswith("  warning: "))
+    assert [line.removeprefix("  warning: ")] == report["programs"][0]["inspection"]["warnings"]
+    assert any(each.startswith("plugins.one: ") and warning in each for each in report["warnings"])
+    script.chmod(0o644)
+    fine = remora("check", "good.toml").out
+    assert fine.endswith(f"; script: {script}, which is not hashed\nok\n")
+    assert f"\n  program: {shutil.which('sh')}; hash: not pinned; " in fine
 
 
 def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:

@@ -57,6 +57,17 @@ def test_the_tests_of_a_new_project_pass(words: str, remora: Run, place: Path) -
     assert {"pyproject.toml", "README.md", "src/my_thing/__init__.py", "tests/conftest.py"} <= set(written["files"])
 
 
+@pytest.mark.parametrize("what", ["plugin", "host", "extension"])
+def test_the_next_step_is_that_of_its_readme(what: str, remora: Run, place: Path) -> None:
+    """
+    Which installs what the tests need.
+    """
+    steps = remora("new", what, "my-thing").out.splitlines()[-1].removeprefix("next: ").split(" && ")
+
+    assert ["cd my-thing", "pip install --editable '.[test]'", "pytest"] == steps
+    assert f"\n    {steps[1]}\n    {steps[2]}\n" in (place / "my-thing/README.md").read_text().replace('"', "'")
+
+
 def test_there_is_a_project_for_every_hook(remora: Run) -> None:
     """
     Whatever can be added to Remora can be begun in one command.

@@ -170,3 +170,14 @@ def test_check_says_which_limits_and_sandbox_would_be_in_force(remora: Run, plac
         "  hash: not pinned; limits: open_files 64, core 0 (set before the start); "
         f"no new privileges: not in force; sandbox: none; {kept}"
     ) in plain.splitlines()
+
+
+def test_pinning_an_interpreter_says_that_its_script_is_not_pinned(remora: Run, place: Path) -> None:
+    """
+    Who reads "pinned" might think so.
+    """
+    (place / "plugin.sh").write_text("exit 1\n")
+    (place / "in.toml").write_text('[plugins.one]\nendpoint = "exec:sh"\nargs = ["plugin.sh"]\n')
+    result = remora("security", "pin", "in.toml", "--output", "list.toml")
+
+    assert f"\n  but it runs {place}/plugin.sh, which is not hashed\nwritten to list.toml\n" in result.out

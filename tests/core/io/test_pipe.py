@@ -6,19 +6,22 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+import threading
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from anyio.abc import UNIXSocketStream
 from anyio.streams.stapled import StapledObjectStream
 
 from remora import Call, Reply
-from remora.io import BytePipe, SocketPipe, open_ttrpc, serve_ttrpc
+from remora.io import BytePipe, SocketPipe, TtrpcChannel, open_ttrpc, serve_ttrpc
 from remora.io._pipe import rest_of
 from remora.protocols import WatchedChannel
+from remora.wire import LARGE
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +104,85 @@ async def test_what_a_pipe_has_received_is_not_changed_by_what_another_one_recei
         await pipe.aclose()
 
     assert b"a" * len(kept) == kept
+
+
+async def test_a_pipe_may_be_read_in_another_thread_than_it_was_made_in(anyio_backend: str) -> None:
+    """
+    What that thread is reading is not changed by what this one reads meanwhile.
+    """
+    (ours, theirs), (one, other) = socket_pair(), socket_pair()
+    arrived, read_on = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def take(data: bytes | memoryview) -> None:
+        before = bytes(data)
+        arrived.set()
+        read_on.wait(5)
+        seen.append(before == data)
+
+    async def read() -> None:
+        with suppress(anyio.EndOfStream):
+            await other.pump(take)
+        await other.aclose()
+
+    def elsewhere() -> None:
+        anyio.run(read, backend=anyio_backend)
+
+    with anyio.fail_after(5):
+        await one.send(b"a" * LARGE)
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await anyio.to_thread.run_sync(arrived.wait)
+        await ours.send(b"b" * LARGE)
+        await theirs.receive()
+        read_on.set()
+        for pipe in (one, ours, theirs):
+            await pipe.aclose()
+        await anyio.to_thread.run_sync(thread.join)
+
+    assert seen
+    assert all(seen)
+
+
+def test_event_loops_in_several_threads_do_not_meet(anyio_backend: str) -> None:
+    """
+    Large and small messages over several connections in each of them, some calls cancelled amid.
+    """
+    problems: list[object] = []
+
+    async def talk(number: int) -> None:
+        async with anyio.create_task_group() as servers, AsyncExitStack() as stack:
+            channels = []
+            for _ in range(2):
+                ours, theirs = socket_pair()
+                servers.start_soon(serve_ttrpc, theirs, echo, "peer")
+                channels.append(await stack.enter_async_context(open_ttrpc(ours)))
+            async with anyio.create_task_group() as callers:
+                for each in range(16):
+                    payload = bytes([number, each]) * (10, 20_000, 150_000)[each % 3]
+                    callers.start_soon(ask, channels[each % 2], payload, each % 5 == 0)
+
+    async def ask(channel: TtrpcChannel, payload: bytes, is_cancelled: bool) -> None:
+        with anyio.move_on_after(0 if is_cancelled else 5):
+            if (await channel.call(Call(service="S", method="m", payload=payload))).payload == payload:
+                return
+        if not is_cancelled:
+            problems.append(payload[:2])
+
+    def run(number: int) -> None:
+        try:
+            for _ in range(3):
+                anyio.run(talk, number, backend=anyio_backend)
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert problems == []
 
 
 async def test_closing_wakes_who_reads_and_who_writes() -> None:

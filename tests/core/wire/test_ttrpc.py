@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,11 +15,17 @@ from hypothesis import strategies as st
 
 from remora import Call, Code, PluginError, RemoraError, Reply
 from remora.wire import (
+    LARGE,
     PROTOBUF,
+    REQUEST,
+    RESPONSE,
+    FrameDecoder,
+    Oversize,
     _ttrpc,
     decode_request,
     decode_response,
     encode_error,
+    encode_frame,
     encode_reply,
     encode_request,
     lift_from_request,
@@ -86,6 +93,54 @@ def test_a_response_without_its_payload_and_the_payload_are_the_response(
 
     assert b"".join(reply_parts(reply)) == encode_reply(reply)
     assert told(lambda: decode_response(message, "a/b")) == told(lambda: decode_response(rest, "a/b", lifted))
+
+
+SIZES = st.sampled_from([0, 9, LARGE - 40, LARGE, LARGE + 1, 3 * LARGE])
+
+
+@given(st.lists(st.lists(SIZES, max_size=4), min_size=2, max_size=3), st.integers(0, 1 << 32).map(Random))
+def test_messages_of_several_connections_stay_apart_though_all_arrive_in_the_same_memory(
+    sizes: list[list[int]], rng: Random
+) -> None:
+    """
+    Cut anywhere and mixed in any order: nobody keeps a view of what the next piece overwrites.
+    """
+    landing = memoryview(bytearray(4 * LARGE))
+    sent = [[rng.randbytes(size) for size in each] for each in sizes]
+    wires = [memoryview(b"".join(map(framed, each))) for each in sent]
+    decoders = [FrameDecoder() for _ in wires]
+    arrived: list[list[bytes]] = [[] for _ in wires]
+    while left := [number for number, wire in enumerate(wires) if wire]:
+        number = rng.choice(left)
+        size = min(len(wires[number]), rng.choice([1, 9, LARGE - 1, LARGE, len(landing), rng.randint(1, len(landing))]))
+        landing[:size], wires[number] = wires[number][:size], wires[number][size:]
+        for frame in decoders[number].frames(landing[:size]):
+            assert not isinstance(frame, Oversize)
+            arrived[number].append(payload_of(frame[1], frame[2]))
+
+    assert sent == arrived
+
+
+def framed(payload: bytes) -> bytes:
+    """
+    A request with a payload, or the response to it.
+    """
+    if len(payload) % 2:
+        return encode_frame(1, REQUEST, encode_request(Call(service="S", method="m", payload=payload), 0.0))
+    return encode_frame(1, RESPONSE, encode_reply(Reply(payload=payload)))
+
+
+def payload_of(kind: int, message: bytes | memoryview) -> bytes:
+    """
+    As a channel and a server take it out.
+    """
+    if kind == REQUEST:
+        rest, payload = (message, b"") if isinstance(message, bytes) else lift_from_request(message)
+        return decode_request(rest, 0.0, payload).payload
+    rest, payload = (message, b"") if isinstance(message, bytes) else lift_from_response(message)
+    reply = decode_response(rest, "", payload)
+    assert isinstance(reply, Reply)
+    return reply.payload
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ Programs that are no plugins, and plugins that misbehave.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 
 import anyio
 import pytest
@@ -42,6 +44,16 @@ EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
 async def test_a_program_that_cannot_be_run_is_named(open_script, url, message):
     with pytest.raises(ConfigError, match=message):
         async with open_script(Endpoint(url)):
+            pass
+
+
+async def test_a_program_of_an_environment_that_is_not_activated_is_named(open_script):
+    """
+    As a host finds that was started by the path of its interpreter.
+    """
+    name = os.path.basename(sys.executable)
+    with pytest.raises(ConfigError, match=f"'{name}' on PATH; did you mean {sys.executable}[?] .* activated"):
+        async with open_script(Endpoint(f"exec:{name}"), env={"PATH": "/none"}):
             pass
 
 

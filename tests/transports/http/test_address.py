@@ -42,7 +42,9 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http:", "http://", "http://h:x", "http://h:99999", "http://h:0", "http://[", "http://a..b"]
+    "url",
+    ["http:", "http://", "http://h:x", "http://h:99999", "http://h:0", "http://[", "http://a..b"]
+    + [f"http://a%{code}b/" for code in ("00", "0d%0a", "20", "2f", "3a80", "40", "5c")],
 )
 def test_an_address_that_makes_no_sense_is_an_error_of_the_configuration(url: str) -> None:
     """Found before anything is sent."""

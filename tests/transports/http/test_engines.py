@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from remora.config import ConnectionConfig
-from remora.errors import ConfigError, Unavailable
+from remora.errors import ConfigError, InvalidRequest, Unavailable
 from remora.protocols import Transport
 from remora.types import Call, Endpoint, Reply, Status
 from remora_http.plugin import Options, build
@@ -126,3 +126,15 @@ async def test_unused_connections_are_kept_up_to_their_number(transport: Transpo
                         tasks.start_soon(channel.call, Call())
 
     assert 5 == len(peers)
+
+
+async def test_a_name_that_httpx_cannot_send_is_the_callers_mistake() -> None:
+    """No error of httpx's own comes out."""
+
+    async def echo(call: Call, peer: str) -> Reply:
+        return Reply(payload=call.payload)
+
+    transport = build(Options(engine="httpx"))
+    async with transport.listen(Endpoint("http:"), echo) as server, transport.open(server.endpoint) as channel:
+        with pytest.raises(InvalidRequest, match="too long"):
+            await channel.call(Call(service="s", method="m" * 70_000))

@@ -81,6 +81,7 @@ class SocketPipe:
             anyio.BrokenResourceError: The connection is broken.
             anyio.ClosedResourceError: The pipe has been closed.
         """
+        self._buffer = landing()  # of this thread, whichever made the pipe
         if not self._may_hold_more:
             await self._wait(anyio.wait_readable)
         else:
@@ -107,6 +108,7 @@ class SocketPipe:
         """
         if not self._is_open():
             raise anyio.ClosedResourceError
+        self._buffer = landing()  # of this thread, whichever made the pipe
         if runs_on_trio():
             from remora.io import _trio
 

@@ -14,12 +14,18 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 from remora.metrics._records import Distribution, Exemplar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_NOTHING: list[float] = [0, 0]
+"""What gauges hold before anything is recorded; never changed."""
+
+_Watched: TypeAlias = "Callable[[], float] | dict[object, Callable[[], float]] | None"
 
 
 @final
@@ -28,24 +34,30 @@ class Tally:
     A part of a counter and of a histogram that belongs to one thread: what happened there, and how long it took.
 
     Attributes:
-        number: How often it happened.
         counts: How often it took how long, by bucket.
         sum: How long it took in all.
+        apart: How often it happened besides, and its time is counted elsewhere.
     """
 
-    __slots__ = ("_bounds", "counts", "number", "sum")
+    __slots__ = ("_bounds", "apart", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
-        self.number = 0
+        self.apart = 0
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+
+    @property
+    def number(self) -> int:
+        """
+        How often it happened.
+        """
+        return self.apart + sum(self.counts)
 
     def add(self, seconds: float) -> None:
         """
         It has happened, and took so long.
         """
-        self.number += 1
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.sum += seconds
 
@@ -58,13 +70,13 @@ class BoundCounter:
 
     __slots__ = ("_lock", "_others", "_own", "_owner", "_parts", "started")
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Lock | None = None) -> None:
         self.started = time.time()
         self._owner = 0
         self._own: float = 0
         self._others: float = 0
-        self._parts: list[Tally] = []
-        self._lock = Lock()
+        self._parts: tuple[Tally, ...] = ()
+        self._lock = lock or Lock()
 
     def inc(self) -> None:
         """
@@ -101,7 +113,7 @@ class BoundCounter:
         Count from now on also what a part counts.
         """
         with self._lock:
-            self._parts.append(part)
+            self._parts += (part,)
 
     def absorb(self, part: Tally) -> None:
         """
@@ -109,7 +121,7 @@ class BoundCounter:
         """
         with self._lock:
             if part in self._parts:
-                self._parts.remove(part)
+                self._parts = _without(part, self._parts)
                 self._others += part.number
 
     def _add_elsewhere(self, amount: float) -> None:
@@ -127,18 +139,19 @@ class BoundGauge:
 
     __slots__ = ("_lock", "_owner", "_state", "_watched", "started")
 
-    def __init__(self) -> None:
+    def __init__(self, lock: Lock | None = None) -> None:
         self.started = time.time()
         self._owner = 0
-        self._state: list[float] = [0, 0]  # of the owner, of others; `set` puts another list in its place
-        self._watched: dict[object, Callable[[], float]] = {}
-        self._lock = Lock()
+        self._state: list[float] = _NOTHING  # of the owner, of others; `set` puts another list in its place
+        self._watched: _Watched = None
+        self._lock = lock or Lock()
 
     def set(self, value: float, /) -> None:
         """
         Replace the value.
         """
-        self._state = [value, 0]
+        with self._lock:
+            self._state = [value, 0]
 
     def add(self, amount: float, /) -> None:
         """
@@ -169,27 +182,38 @@ class BoundGauge:
             read: The function.
             part: What it is about, where the value is the sum of what several say.
         """
-        self._watched = {**self._watched, part: read}
+        watched = {**self._parts(), part: read}
+        self._watched = read if watched.keys() == {None} else watched
 
     def forget(self, part: object) -> None:
         """
         Ask the function of that part no more.
         """
-        self._watched = {key: read for key, read in self._watched.items() if key != part}
+        self._watched = {key: read for key, read in self._parts().items() if key != part}
 
     def read(self) -> float:
         """
         The value.
         """
-        if watched := self._watched:
-            return sum(read() for read in watched.values())  # of truth values, a number
-        own, others = self._state
-        return own + others
+        watched = self._watched
+        if not watched:
+            own, others = self._state
+            return own + others
+        reads = watched.values() if isinstance(watched, dict) else (watched,)
+        return sum(read() for read in reads)  # of truth values, a number
+
+    def _parts(self) -> dict[object, Callable[[], float]]:
+        watched = self._watched
+        if watched is None or isinstance(watched, dict):
+            return watched or {}
+        return {None: watched}
 
     def _add_elsewhere(self, amount: float) -> None:
         with self._lock:
             if not self._owner:
                 self._owner = get_ident()
+            if self._state is _NOTHING:
+                self._state = [0, 0]
             self._state[1] += amount
 
 
@@ -212,24 +236,24 @@ class BoundHistogram:
         "started",
     )
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
+    def __init__(self, bounds: tuple[float, ...], lock: Lock | None = None) -> None:
         self.started = time.time()
         self._bounds = bounds
         self._owner = 0
-        self._counts = [0] * (len(bounds) + 1)
+        self._counts: list[int] = []  # there are buckets as soon as something comes into them
         self._sum: float = 0
-        self._others = [0] * (len(bounds) + 1)
+        self._others: list[int] = []
         self._sum_of_others: float = 0
-        self._parts: list[Tally] = []
-        self._exemplars: list[tuple[float, str, str, float] | None] = [None] * (len(bounds) + 1)
-        self._lock = Lock()
+        self._parts: tuple[Tally, ...] = ()
+        self._exemplars: dict[int, tuple[float, str, str, float]] | None = None
+        self._lock = lock or Lock()
 
     def tally(self) -> Tally:
         """
         A new part of it, which a counter may include as well.
         """
         with self._lock:
-            self._parts.append(part := Tally(self._bounds))
+            self._parts += (part := Tally(self._bounds),)
         return part
 
     def observe(self, value: float, /, *, trace_id: str = "", span_id: str = "") -> None:
@@ -250,6 +274,8 @@ class BoundHistogram:
         else:
             self._observe_elsewhere(bucket, value)
         if trace_id:
+            if self._exemplars is None:
+                self._exemplars = {}
             self._exemplars[bucket] = value, trace_id, span_id, time.time()
 
     def read(self) -> Distribution:
@@ -257,9 +283,12 @@ class BoundHistogram:
         What has been recorded.
         """
         with self._lock:
-            counts = map(sum, zip(self._counts, self._others, *(part.counts for part in self._parts), strict=True))
+            none = [0] * (len(self._bounds) + 1)
+            columns = (self._counts, self._others, *(part.counts for part in self._parts))
+            counts = map(sum, zip(*(each or none for each in columns), none, strict=True))
             total = self._sum + self._sum_of_others + sum(part.sum for part in self._parts)
-            exemplars = tuple(each and Exemplar(*each) for each in self._exemplars)
+            kept = dict(self._exemplars or {})
+            exemplars = tuple(Exemplar(*kept[each]) if each in kept else None for each in range(len(none)))
             return Distribution(self._bounds, tuple(counts), total, exemplars)
 
     def absorb(self, part: Tally) -> None:
@@ -268,13 +297,19 @@ class BoundHistogram:
         """
         with self._lock:
             if part in self._parts:
-                self._parts.remove(part)
-                self._others = list(map(int.__add__, self._others, part.counts))
+                self._parts = _without(part, self._parts)
+                self._others = list(map(int.__add__, self._others or [0] * len(part.counts), part.counts))
                 self._sum_of_others += part.sum
 
     def _observe_elsewhere(self, bucket: int, value: float) -> None:
         with self._lock:
             if not self._owner:
+                self._counts = [0] * (len(self._bounds) + 1)
                 self._owner = get_ident()
+            self._others = self._others or [0] * (len(self._bounds) + 1)
             self._others[bucket] += 1
             self._sum_of_others += value
+
+
+def _without(part: Tally, parts: tuple[Tally, ...]) -> tuple[Tally, ...]:
+    return tuple(each for each in parts if each is not part)

@@ -6,6 +6,7 @@ What lives here: the instruments. What must not: where their numbers are kept (s
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 from remora.metrics._cells import BoundCounter, BoundGauge, BoundHistogram
@@ -14,6 +15,7 @@ from remora.metrics._series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Lock
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Bounds for durations in seconds, from a local call to a request's default timeout."""
@@ -28,7 +30,7 @@ class Labelled(Generic[Cell]):
     """
 
     def __init__(
-        self, name: str, description: str, labels: tuple[str, ...], make: Callable[[], Cell], *, limit: int
+        self, name: str, description: str, labels: tuple[str, ...], make: Callable[[Lock], Cell], *, limit: int
     ) -> None:
         self.name = name
         self.description = description
@@ -165,7 +167,7 @@ class Histogram(Labelled[BoundHistogram]):
     def __init__(
         self, name: str, description: str, labels: tuple[str, ...], *, buckets: tuple[float, ...], limit: int
     ) -> None:
-        super().__init__(name, description, labels, lambda: BoundHistogram(buckets), limit=limit)
+        super().__init__(name, description, labels, partial(BoundHistogram, buckets), limit=limit)
         self.buckets = buckets
 
     def observe(self, value: float, /, *labels: object, **named: object) -> None:

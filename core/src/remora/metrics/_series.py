@@ -28,7 +28,7 @@ class Series(Generic[Cell]):
     Args:
         name: The metric's name, for messages.
         labels: The names of its labels.
-        make: Makes a cell.
+        make: Makes a cell, with a lock that it shares with the others.
         limit: How many combinations of label values have cells of their own.
 
     Attributes:
@@ -36,7 +36,7 @@ class Series(Generic[Cell]):
         overflow: The cell of all others; None while there are none.
     """
 
-    def __init__(self, name: str, labels: Sequence[str], make: Callable[[], Cell], *, limit: int) -> None:
+    def __init__(self, name: str, labels: Sequence[str], make: Callable[[Lock], Cell], *, limit: int) -> None:
         self._name = name
         self._labels = tuple(labels)
         self._make = make
@@ -44,8 +44,9 @@ class Series(Generic[Cell]):
         self._cells: dict[tuple[str, ...], Cell] = {}
         self.overflow: Cell | None = None
         self._lock = Lock()
+        self._lock_of_cells = Lock()
         if not labels:
-            self._cells[()] = make()  # there is only the one, and it counts from the start
+            self._cells[()] = make(self._lock_of_cells)  # there is only the one, and it counts from the start
 
     def cell(self, values: tuple[object, ...], named: Mapping[str, object]) -> Cell:
         """
@@ -81,9 +82,9 @@ class Series(Generic[Cell]):
             if texts in self._cells:
                 return self._cells[texts]
             if len(self._cells) < self.limit:
-                return self._cells.setdefault(texts, self._make())
+                return self._cells.setdefault(texts, self._make(self._lock_of_cells))
             if self.overflow is None:
-                self.overflow = self._make()
+                self.overflow = self._make(self._lock_of_cells)
                 _log.warning(
                     "metric %s has %d combinations of label values; further ones are counted together, as %s",
                     self._name,
@@ -111,4 +112,6 @@ def _text(value: object) -> str:
     """
     A label value as text that every exporter can write.
     """
+    if type(value) is str and value.isascii():
+        return value  # and not a copy of it in every series
     return str(value).encode("utf-8", "backslashreplace").decode()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from remora.policy._breaker import BreakerSignal, BreakerState, CircuitBreaker, CircuitBreakerConfig, Permit
     from remora.policy._bucket import RateLimitConfig, TokenBucket, Turn
     from remora.policy._budget import RetryBudget, RetryBudgetConfig
+    from remora.policy._chance import Chance, Dice
     from remora.policy._change import StateChange
     from remora.policy._drain import DrainCounter, DrainProgress, DrainSignal, DrainState
     from remora.policy._gradient import Gradient, GradientConfig
@@ -29,6 +30,7 @@ else:
             "remora.policy._breaker": "BreakerSignal BreakerState CircuitBreaker CircuitBreakerConfig Permit",
             "remora.policy._bucket": "RateLimitConfig TokenBucket Turn",
             "remora.policy._budget": "RetryBudget RetryBudgetConfig",
+            "remora.policy._chance": "Chance Dice",
             "remora.policy._change": "StateChange",
             "remora.policy._drain": "DrainCounter DrainProgress DrainSignal DrainState",
             "remora.policy._gradient": "Gradient GradientConfig",
@@ -46,9 +48,11 @@ __all__ = [
     "Backoff",
     "BreakerSignal",
     "BreakerState",
+    "Chance",
     "CircuitBreaker",
     "CircuitBreakerConfig",
     "ConcurrencyLimit",
+    "Dice",
     "DrainCounter",
     "DrainProgress",
     "DrainSignal",

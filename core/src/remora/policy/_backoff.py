@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import random
+    from remora.policy._chance import Chance
 
 
 class Backoff:
@@ -24,9 +24,7 @@ class Backoff:
 
     __slots__ = ("_initial", "_is_jittered", "_maximum", "_multiplier", "_rng", "_steps")
 
-    def __init__(
-        self, *, initial: float, maximum: float, multiplier: float, is_jittered: bool, rng: random.Random
-    ) -> None:
+    def __init__(self, *, initial: float, maximum: float, multiplier: float, is_jittered: bool, rng: Chance) -> None:
         self._initial = initial
         self._maximum = maximum
         self._multiplier = multiplier

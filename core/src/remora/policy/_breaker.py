@@ -28,8 +28,9 @@ from remora.policy._window import Window
 from remora.values import Count, Duration, Share, check_limits
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
+
+    from remora.policy._chance import Chance
 
 
 class BreakerState(StrEnum):
@@ -154,7 +155,7 @@ class CircuitBreaker:
         "state",
     )
 
-    def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, config: CircuitBreakerConfig, *, clock: Callable[[], float], rng: Chance) -> None:
         self._clock = clock
         self._rng = rng
         self._set(config)
@@ -169,7 +170,7 @@ class CircuitBreaker:
         self._open_until = 0.0
         self._succeeded = 0
         self._probes: dict[Permit, None] = {}
-        self._lapsed: set[Permit] = set()
+        self._lapsed: dict[Permit, None] = {}
         self.shared: Permit | None = Permit()
 
     def admit(self) -> Permit | float:
@@ -275,7 +276,7 @@ class CircuitBreaker:
         """
         for probe in [each for each in self._probes if each.lapses <= now]:
             del self._probes[probe]
-            self._lapsed.add(probe)
+            self._lapsed[probe] = None
 
     def _take(self, permit: Permit) -> bool:
         """
@@ -285,7 +286,7 @@ class CircuitBreaker:
             del self._probes[permit]
             return True
         if permit in self._lapsed:
-            self._lapsed.remove(permit)
+            del self._lapsed[permit]
             return True
         return False
 

@@ -13,7 +13,6 @@ x/time/rate for reservations that can be cancelled.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
@@ -82,7 +81,7 @@ class TokenBucket:
         self._set(config)
         self._level = self._burst
         self._stamp = clock()
-        self._turns: deque[Turn] = deque()
+        self._turns: list[Turn] = []
         self._vacant = 0
 
     @property
@@ -177,7 +176,7 @@ class TokenBucket:
         The earliest turn: one that somebody gave up, or a new one at the end.
         """
         while self._turns and self._turns[0].due <= now:
-            self._vacant -= self._turns.popleft().is_vacant
+            self._vacant -= self._turns.pop(0).is_vacant
         vacant = self._vacated(now) if self._vacant else None
         wait = vacant.due - now if vacant else (1.0 - self._level) / self._rate
         if patience is not None and wait > patience:

@@ -25,7 +25,9 @@ Ratio = Annotated[float, Limits(0, maximum=10)]
 Rate = Annotated[float, Limits(0)]
 
 _UNIT = 1000
-"""An extra call in the units that are counted; whole numbers add up without rounding."""
+"""An extra call in the units that are paid in; whole numbers add up without rounding."""
+
+_CALLS, _EXTRA = range(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,32 +54,34 @@ class RetryBudget:
     The budget of one plugin, shared by everything that sends extra calls to it.
     """
 
-    __slots__ = ("_add", "_deposit", "_floor", "_window")
+    __slots__ = ("_deposit", "_floor", "_window")
 
     def __init__(self, config: RetryBudgetConfig, *, clock: Callable[[], float]) -> None:
         self._deposit = round(config.ratio * _UNIT)
         self._floor = round(config.floor * config.window * _UNIT)
-        self._window = Window(config.window, columns=1, clock=clock)
-        self._add = self._window.add
+        self._window = Window(config.window, columns=2, clock=clock)
 
     @property
     def balance(self) -> float:
         """
         How many extra calls may be made now. Any thread may ask.
         """
-        return (self._floor + self._window.peek(0)) / _UNIT
+        return self._left(self._window.peek(_CALLS), self._window.peek(_EXTRA)) / _UNIT
 
     def deposit(self, now: float | None = None) -> None:
         """
         A call is made that somebody asked for. `now` is the time, where it is known already.
         """
-        self._add(0, self._deposit, now)
+        self._window.add(_CALLS, 1, now)
 
     def withdraw(self) -> bool:
         """
         Whether an extra call may be made; if so, it is paid for.
         """
-        if self._floor + self._window.roll()[0] < _UNIT:
+        if self._left(*self._window.roll()) < _UNIT:
             return False
-        self._window.add(0, -_UNIT)
+        self._window.add(_EXTRA)
         return True
+
+    def _left(self, calls: int, extra: int) -> int:
+        return self._floor + calls * self._deposit - extra * _UNIT

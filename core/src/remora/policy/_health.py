@@ -25,7 +25,7 @@ from remora.types import Status
 from remora.values import Count, Duration, check_limits
 
 if TYPE_CHECKING:
-    import random
+    from remora.policy._chance import Chance
 
 
 class HealthSignal(StrEnum):
@@ -116,7 +116,7 @@ class HealthState:
 
     __slots__ = ("_config", "_rng", "_says_degraded", "cause", "failed_calls", "failures", "status")
 
-    def __init__(self, config: HealthCheckConfig, *, rng: random.Random) -> None:
+    def __init__(self, config: HealthCheckConfig, *, rng: Chance) -> None:
         self._config = config
         self._rng = rng
         self.status = Status.UNKNOWN

@@ -86,6 +86,8 @@ class ConcurrencyLimit:
             del self._queue[ticket]
             return None
         self.in_use -= 1
+        if self.has_room:  # then the queue is empty
+            return None
         if self._queue:
             admitted = self._admit()
             return admitted[0] if admitted else None

@@ -11,13 +11,13 @@ StartLimit, and the backoff of gRPC's connection-backoff document, for plugins o
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
+
+    from remora.policy._chance import Chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +55,11 @@ class RestartPolicy:
     The restart decisions for one instance.
     """
 
-    def __init__(self, config: RestartConfig, *, clock: Callable[[], float], rng: random.Random) -> None:
+    def __init__(self, config: RestartConfig, *, clock: Callable[[], float], rng: Chance) -> None:
         self._config = config
         self._clock = clock
         self._rng = rng
-        self._failures: deque[float] = deque()
+        self._failures: list[float] = []
         self._streak = 0
         self._ready_since: float | None = None
 
@@ -80,7 +80,7 @@ class RestartPolicy:
         self._streak += 1
         self._failures.append(now)
         while self._failures[0] <= now - self._config.window:
-            self._failures.popleft()
+            self._failures.pop(0)
         if self._config.limit is not None and len(self._failures) >= self._config.limit:
             self.reset()
             return Restart(self._config.cooldown, gave_up=True)

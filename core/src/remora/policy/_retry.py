@@ -18,11 +18,12 @@ from remora.policy._backoff import Backoff
 from remora.values import Duration, Limits, Number, check_limits
 
 if TYPE_CHECKING:
-    import random
-
     from remora.errors import RemoraError
+    from remora.policy._chance import Chance
 
 Multiplier = Annotated[float, Limits(1)]
+
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,9 @@ class Retry:
 
     __slots__ = ("_backoff", "_methods", "_retries")
 
-    def __init__(self, config: RetryConfig, *, rng: random.Random) -> None:
+    def __init__(self, config: RetryConfig, *, rng: Chance) -> None:
         self._retries = config.max_retries
-        self._methods = frozenset(config.idempotent_methods)
+        self._methods = frozenset(config.idempotent_methods) if config.idempotent_methods else _NONE
         self._backoff = Backoff(
             initial=config.initial_interval,
             maximum=config.max_interval,

@@ -29,16 +29,18 @@ class Window:
     Totals of one or more columns over the last `seconds`.
     """
 
-    __slots__ = ("_begin", "_buckets", "_clock", "_ends", "_past", "_present", "_rate", "_tick")
+    __slots__ = ("_begin", "_clock", "_columns", "_counts", "_ends", "_first", "_past", "_present", "_rate", "_tick")
 
     def __init__(self, seconds: float, *, columns: int, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._columns = columns
         self._rate = min(BUCKETS / seconds, _FASTEST)
         self._begin = clock()
         self._tick = 0
         self._ends = self._begin + 1 / self._rate
-        self._buckets = [[0] * columns for _ in range(BUCKETS)]
-        self._present = self._buckets[0]
+        self._counts = [0] * (BUCKETS * columns)  # bucket by bucket; a list for each would need four times the memory
+        self._present = 0  # where the present bucket begins
+        self._first = 0  # what it has in the first column, which is counted in most
         self._past = [0] * columns
 
     def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
@@ -49,7 +51,10 @@ class Window:
             now = self._clock()
         if now >= self._ends:
             self._advance(int((now - self._begin) * self._rate))
-        self._present[column] += amount
+        if column:
+            self._counts[self._present + column] += amount
+        else:
+            self._first += amount
 
     def roll(self) -> list[int]:
         """
@@ -64,7 +69,7 @@ class Window:
         """
         The total of a column as of the last `add` or `roll`.
         """
-        return self._past[column] + self._present[column]
+        return self._past[column] + (self._counts[self._present + column] if column else self._first)
 
     def peek(self, column: int) -> int:
         """
@@ -72,26 +77,30 @@ class Window:
         """
         tick = int((self._clock() - self._begin) * self._rate)
         gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)
-        return self.total(column) - sum(self._buckets[each % BUCKETS][column] for each in gone)
+        counts = self._counts.copy()
+        counts[self._present] = self._first
+        return self.total(column) - sum(counts[each % BUCKETS * self._columns + column] for each in gone)
 
     def clear(self) -> None:
         """
         Forget everything.
         """
-        for bucket in [*self._buckets, self._past]:
-            bucket[:] = [0] * len(bucket)
+        self._counts = [0] * len(self._counts)
+        self._first = 0
+        self._past = [0] * self._columns
 
     def _advance(self, tick: int) -> None:
         if tick <= self._tick:  # rounding
             return
         totals = self._totals()
+        self._counts[self._present], self._first = self._first, 0
         for passed in range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1):
-            bucket = self._buckets[passed % BUCKETS]
-            for column, amount in enumerate(bucket):
-                totals[column] -= amount
-                bucket[column] = 0
+            begin = passed % BUCKETS * self._columns
+            for column in range(self._columns):
+                totals[column] -= self._counts[begin + column]
+                self._counts[begin + column] = 0
         self._tick, self._ends = tick, self._begin + (tick + 1) / self._rate
-        self._past, self._present = totals, self._buckets[tick % BUCKETS]
+        self._past, self._present = totals, tick % BUCKETS * self._columns
 
     def _totals(self) -> list[int]:
-        return [past + present for past, present in zip(self._past, self._present, strict=True)]
+        return [self.total(column) for column in range(self._columns)]

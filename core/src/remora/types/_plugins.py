@@ -68,6 +68,7 @@ class Inspection:
         outcome: "allowed", "refused" or "would-refuse", as the policy says.
         reasons: What speaks against it, one sentence each.
         measures: What is in force and what is not, by a short name.
+        warnings: What is no reason to refuse it, but should not be so; one sentence each.
     """
 
     program: str
@@ -76,3 +77,4 @@ class Inspection:
     outcome: str
     reasons: tuple[str, ...] = ()
     measures: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from remora._lazy import lazily
 
 if TYPE_CHECKING:
-    from remora._draft import make_call
+    from remora._draft import make_call, make_reply
     from remora._plain import printable
     from remora.wire._frames import (
         CANCEL,
@@ -69,7 +69,7 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "remora._draft": "make_call",
+            "remora._draft": "make_call make_reply",
             "remora._plain": "printable",
             "remora.wire._frames": (
                 "CANCEL DATA DEFAULT_MAX_MESSAGE_SIZE LARGE REQUEST RESPONSE Frame FrameDecoder Oversize encode_frame "
@@ -140,6 +140,7 @@ __all__ = [
     "lift_from_response",
     "load_json",
     "make_call",
+    "make_reply",
     "printable",
     "quote",
     "reply_parts",

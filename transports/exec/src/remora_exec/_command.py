@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -130,8 +131,16 @@ def _program(name: str, env: Mapping[str, str]) -> str:
 def _search(name: str, env: Mapping[str, str]) -> str:
     if found := shutil.which(name, path=env.get("PATH", os.defpath)):
         return os.path.abspath(found)
-    beside = f"; did you mean ./{name}?" if os.path.exists(name) else ""
-    raise ConfigError(f"there is no program {name!r} on PATH{beside}")
+    raise ConfigError(f"there is no program {name!r} on PATH{_nearby(name)}")
+
+
+def _nearby(name: str) -> str:
+    if os.path.exists(name):
+        return f"; did you mean ./{name}?"
+    own = os.path.join(os.path.dirname(sys.executable), name)
+    if sys.executable and os.path.exists(own):
+        return f"; did you mean {own}? It is found when that environment is activated"
+    return ""
 
 
 def _require_executable(path: str) -> None:

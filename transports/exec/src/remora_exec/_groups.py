@@ -171,7 +171,8 @@ async def wait_for_exit(pid: int) -> None:
         descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
         flags = os.WEXITED | os.WNOWAIT
-        await anyio.to_thread.run_sync(os.waitid, os.P_PID, pid, flags, abandon_on_cancel=True)
+        with suppress(ChildProcessError):  # a host that ignores SIGCHLD has none that have ended
+            await anyio.to_thread.run_sync(os.waitid, os.P_PID, pid, flags, abandon_on_cancel=True)
         return
     try:
         await anyio.wait_readable(descriptor)

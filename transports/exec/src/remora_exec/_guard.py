@@ -9,6 +9,7 @@ Otherwise the program is opened, hashed, and executed as the open file that was 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio.to_thread
 
-from remora.errors import ConfigError, ExecutableRefused
+from remora.errors import ConfigError, ExecutableRefused, Unavailable
 from remora.security import Decision, Program, decide
 from remora_exec._allow_file import allow_file
 from remora_exec._audit import AuditLog
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 TRANSPORT = "exec"
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _REMEDY = "if it is the right program, `remora security pin CONFIG` writes it into the list"
 _REMEDY_OF_WEAKNESS = "take the right to write away (chmod go-w)"
 
@@ -87,6 +89,7 @@ class Guard:
         Raises:
             ExecutableRefused: It may not.
             ConfigError: There is no such program.
+            Unavailable: The system has no room to look at it.
         """
         async with AsyncExitStack() as stack:
             with ExitStack() as files:
@@ -155,6 +158,8 @@ class Guard:
         except FileNotFoundError as error:
             raise ConfigError(f"there is no program {path}") from error
         except OSError as error:
+            if error.errno in _SHORTAGES:  # which says nothing about the program
+                raise Unavailable(f"{path} cannot be examined now: {error.strerror}", sent=False) from error
             reason = f"it cannot be examined: {error.strerror or error}"
             return Verdict(path, Decision(self._bad, (reason,)))
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -40,6 +41,7 @@ import anyio.to_thread
 from remora.errors import Unavailable
 from remora_exec._groups import wait_for_exit, watching_groups
 from remora_exec._kept import KeptChild, Line
+from remora_exec._pipes import having_room
 from remora_exec._words import KILL, READY, REAP
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ _START_TIMEOUT = 10.0
 _END_TIMEOUT = 2.0
 _MOST_IDLE = 8
 _LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
+_LIMITS = (
+    resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
+)  # fmt: skip
 
 
 def _interpreter() -> str:
@@ -68,7 +73,12 @@ def _interpreter() -> str:
     return path if is_one else ""
 
 
-KEEPS_DESCENDANTS = sys.platform == "linux" and find_spec("_ctypes") is not None and _interpreter() != ""
+KEEPS_DESCENDANTS = (
+    sys.platform == "linux"
+    and find_spec("_ctypes") is not None
+    and _interpreter() != ""
+    and os.path.exists("/proc/self/stat")  # where descendants are found
+)
 """Whether descendants are kept wherever they go, as far as one can say without trying."""
 
 
@@ -118,7 +128,7 @@ class _Keeper:
 
 
 def _identity() -> tuple[object, ...]:
-    return os.getpid(), os.getresuid(), os.getresgid(), os.getgroups()
+    return os.getpid(), os.getresuid(), os.getresgid(), os.getgroups(), *map(resource.getrlimit, _LIMITS)
 
 
 _lock = threading.Lock()
@@ -128,8 +138,8 @@ _ending: list[subprocess.Popen[bytes]] = []
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _starting
+    _lock, _starting = threading.Lock(), threading.Lock()
     for keeper in _keepers:
         keeper.control.close()
     _keepers.clear()
@@ -160,7 +170,8 @@ def _acquire() -> _Keeper:
 
 
 def _launched() -> _Keeper:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with having_room():
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, ExitStack() as stack:
         stack.enter_context(ours)
         popen = _run(theirs.fileno())
@@ -233,9 +244,10 @@ class _KeptStarter:
         for _ in range(2):
             if not self.keeper.is_usable:
                 await self._replace()
+            keeper = self.keeper  # another start may replace it meanwhile
             with suppress(_KeeperLost):
                 return await self._try(self._appoint, order, stdin, stdout)
-            self.keeper.is_lost = True
+            keeper.is_lost = True
         raise Unavailable("the keeper of processes was killed", sent=False)
 
     def dismiss(self) -> None:
@@ -248,9 +260,9 @@ class _KeptStarter:
     async def _try(self, find: Callable[[], Line], order: Order, stdin: int, stdout: int) -> KeptChild:
         reading, writing = os.pipe()
         try:
-            line = find()
+            line, keeper = find(), self.keeper
             pid = await _started(line, order, (stdin, stdout, writing, *order.descriptors))
-            return KeptChild(pid, reading, line, partial(self._take_back, self.keeper))
+            return KeptChild(pid, reading, line, partial(self._take_back, keeper))
         except BaseException:
             os.close(reading)
             raise
@@ -291,6 +303,7 @@ async def _started(line: Line, order: Order, files: Sequence[int]) -> int:
         raise Unavailable("the keeper of processes does not answer", sent=False)
     except BaseException:
         line.tell(KILL + REAP)
+        line.hang_up()  # the rest of the order does not come
         with anyio.move_on_after(_END_TIMEOUT, shield=True):  # it may have started all the same
             while (said := await line.listen()) is not None and said[0] != "free":
                 pass

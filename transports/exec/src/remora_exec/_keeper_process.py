@@ -29,6 +29,7 @@ def main(host: int) -> None:
         signals = kernel.hold_signals()
         kernel.adopt_orphans(b"remora-keeper")
         control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 0)
+        children()  # raises where none can be found
         control.send(READY)
     except OSError:
         os._exit(1)  # the host finds another way
@@ -111,7 +112,8 @@ class Keeper:
         try:
             pid = os.fork()
         except OSError as error:
-            os.write(line, f"failed {error.errno}\n".encode())
+            with suppress(OSError):  # of a host that does not wait for it any more
+                os.write(line, f"failed {error.errno}\n".encode())
             return
         if pid:
             self._wardens.add(pid)

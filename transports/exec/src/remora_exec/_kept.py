@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
 class Line:
     """
-    The way to a warden.
+    The way to a warden. The socket belongs to it from now on.
     """
 
-    def __init__(self, ours: socket.socket) -> None:
-        self._socket = ours
-        self._descriptor = ours.fileno()
-        self._reader = ReadPipe(self._descriptor)
-        self._writer = WritePipe(self._descriptor)
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._reader = ReadPipe(connected.fileno())
+        self._writer = WritePipe(connected.fileno())
         self._heard = b""
 
     async def send(self, order: Order, files: Sequence[int]) -> None:
@@ -49,7 +48,14 @@ class Line:
         Say one word, for which there is always room.
         """
         with suppress(OSError):
-            os.write(self._descriptor, word)
+            os.write(self._socket.fileno(), word)
+
+    def hang_up(self) -> None:
+        """
+        Say no more, and go on listening.
+        """
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     async def listen(self) -> tuple[str, int] | None:
         """
@@ -66,7 +72,7 @@ class Line:
 
     def close(self) -> None:
         """
-        Say no more.
+        Say no more, nor listen.
         """
         self._socket.detach()
         self._reader.close()  # one descriptor, closed once

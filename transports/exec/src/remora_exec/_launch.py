@@ -5,6 +5,7 @@ pipes never loads it.
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from remora_exec._keeper import keeping
 from remora_exec._launch_context import LaunchContext
 from remora_exec._oneshot_channel import OneshotChannel
 from remora_exec._output import Output
+from remora_exec._script import script_of, script_warning
 from remora_exec._ttrpc_channel import open_ttrpc_child
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from remora_exec._command import Command
     from remora_exec.plugin import ExecOptions
 
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
+
 
 @asynccontextmanager
 async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterator[Channel]:
@@ -35,6 +39,9 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
     """
     command = command_for(endpoint, options)
     require_descriptors(command)
+    if warning := script_warning(command):
+        level = logging.WARNING if "everybody" in warning else logging.INFO  # many a group has one member only
+        _logger.log(level, "plugin %r: %s", options.name, warning)
     async with AsyncExitStack() as stack:
         starter = await stack.enter_async_context(keeping())
         context = LaunchContext(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
@@ -54,6 +61,7 @@ def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
     What would be started for an endpoint, and under which measures.
     """
     command = command_for(endpoint, options)
+    warning = script_warning(command)
     with _guard(endpoint, options).examined(command.program) as verdict:
         return Inspection(
             program=command.program,
@@ -61,8 +69,14 @@ def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
             size=verdict.size,
             outcome=verdict.decision.outcome,
             reasons=verdict.decision.reasons,
-            measures=Confinement(options).measures(verdict),
+            measures={**Confinement(options).measures(verdict), **_script_measure(command)},
+            warnings=(warning,) if warning else (),
         )
+
+
+def _script_measure(command: Command) -> dict[str, str]:
+    script = script_of(command)
+    return {"script": f"{script}, which is not hashed"} if script else {}
 
 
 def _guard(endpoint: Endpoint, options: ExecOptions) -> Guard:

@@ -15,6 +15,8 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import checkpoint
 
+from remora.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -110,15 +112,42 @@ def pipes() -> Iterator[tuple[int, int, WritePipe, ReadPipe]]:
     Two pipes for a child: the descriptors to be its standard input and output, and our ends of them.
 
     The child's ends are the caller's to close, ours are closed here.
+
+    Raises:
+        Unavailable: The system has no room for them.
     """
+    with having_room():
+        (their_input, our_output), (our_input, their_output) = _two_pipes()
     with ExitStack() as stack:
-        their_input, our_output = os.pipe()
         stdin = WritePipe(our_output)
         stack.callback(stdin.close)
-        our_input, their_output = os.pipe()
         stdout = ReadPipe(our_input)
         stack.callback(stdout.close)
         yield their_input, their_output, stdin, stdout
+
+
+def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+    first = os.pipe()
+    try:
+        return first, os.pipe()
+    except OSError:
+        for descriptor in first:
+            os.close(descriptor)
+        raise
+
+
+@contextmanager
+def having_room() -> Iterator[None]:
+    """
+    What a process is started with is made inside.
+
+    Raises:
+        Unavailable: The system has no room for it, now.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"no process can be started: {error.strerror}", sent=False) from error
 
 
 def _make_waitable(descriptor: int) -> bool:

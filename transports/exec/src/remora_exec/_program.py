@@ -134,12 +134,23 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
         OSError: There is no such file.
     """
     real = os.path.realpath(path)
+    return (*weaknesses_of_file(path, descriptor), *_weaknesses_of_interpreter(real, descriptor))
+
+
+def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, ...]:
+    """
+    The same for a file that is only read: an interpreter that it names does not count.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    real = os.path.realpath(path)
     mode = os.stat(real if descriptor is None else descriptor).st_mode
     found = [f"{real} can be written by {who}" for who in _writers(mode)]
     for directory in dict.fromkeys([*_directories(path), *_directories(real)]):
         is_near = directory in {os.path.dirname(path), os.path.dirname(real)}
         found += _weaknesses_of_directory(directory, os.stat(directory).st_mode, is_near=is_near)
-    return (*found, *_weaknesses_of_interpreter(real, descriptor))
+    return tuple(found)
 
 
 def _weaknesses_of_interpreter(real: str, descriptor: int | None) -> tuple[str, ...]:

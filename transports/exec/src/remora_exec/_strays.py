@@ -84,13 +84,19 @@ def _group(pid: int) -> int:
 def children() -> list[int]:
     """
     The children of this process, which has one thread.
+
+    Raises:
+        OSError: The system does not tell them.
     """
     me = os.getpid()
     try:
         with open(f"/proc/{me}/task/{me}/children", "rb", buffering=0) as file:
             return [int(each) for each in file.read().split()]
     except FileNotFoundError:  # not every kernel has it
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == me]
+        everybody = [int(each) for each in os.listdir("/proc") if each.isdigit()]
+        if me not in everybody:
+            raise
+        return [pid for pid in everybody if _parent(pid) == me]
 
 
 def _parent(pid: int) -> int:

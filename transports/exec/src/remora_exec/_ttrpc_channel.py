@@ -18,6 +18,7 @@ import anyio
 from remora.errors import ConnectionLost, Unavailable, WrongProtocol
 from remora.io import open_ttrpc, probe_health
 from remora_exec._foreword import ChildPipe
+from remora_exec._pipes import having_room
 from remora_exec._process import running
 from remora_exec._tasks import background
 
@@ -45,7 +46,8 @@ async def open_ttrpc_child(
     """
     A child that speaks ttrpc and is ready, for as long as the context lasts.
     """
-    ours, theirs = socket.socketpair()
+    with having_room():
+        ours, theirs = socket.socketpair()
     with ours:
         descriptor = theirs.detach()
         async with (

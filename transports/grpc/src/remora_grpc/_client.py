@@ -18,8 +18,7 @@ import grpc
 import grpc.aio
 
 from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, RemoraError, Unavailable
-from remora.types import Reply
-from remora.wire import HEALTH_METHOD, HEALTH_SERVICE
+from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, make_reply
 from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Outgoing, Pair, check_value, pack, unpack
 from remora_grpc._status import connection_error, error_from_rpc
@@ -27,7 +26,7 @@ from remora_grpc._status import connection_error, error_from_rpc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remora.types import Call
+    from remora.types import Call, Reply
 
 _READY = grpc.ChannelConnectivity.READY
 _BROKEN = grpc.ChannelConnectivity.TRANSIENT_FAILURE
@@ -206,9 +205,9 @@ def _format(content_type: str) -> Pair:
 
 def _reply(call: Call, payload: bytes, initial: Metadata, trailing: Metadata) -> Reply:
     if not (initial or trailing):
-        return Reply(payload=payload, content_type=call.content_type)
+        return make_reply(payload, call.content_type, {})
     headers, own = unpack([*initial, *trailing])
-    return Reply(payload=payload, content_type=own.get(CONTENT_TYPE, call.content_type), headers=headers)
+    return make_reply(payload, own.get(CONTENT_TYPE, call.content_type), headers)
 
 
 def _is_cancelled() -> bool:

@@ -7,6 +7,7 @@ What lives here: text in, text out. What must not: sockets, names being resolved
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
@@ -17,6 +18,7 @@ from remora.types import Endpoint
 UNIX = "http+unix"
 _PORTS = {"http": 80, "https": 443}
 _STEPS = frozenset({".", ".."})
+_UNFIT = re.compile(r"[\x00-\x20\x7f\"#/<>?@\\^`{|}]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +146,7 @@ def _parse(endpoint: Endpoint) -> Address:
         raise ConfigError(f"the address of {host!r} holds credentials, which belong into the table `auth`")
     return Address(
         secure=parts.scheme == "https",
-        host=_ascii_host(unquote(host)),
+        host=_decode_host(host),
         port=_PORTS[parts.scheme] if port is None else port,
         path=_escape(parts.path.rstrip("/")),
         given_path=_escape(parts.path),
@@ -167,11 +169,15 @@ def _parse_unix(endpoint: Endpoint) -> Address:
     return replace(inside, socket=os.path.abspath(socket))
 
 
-def _ascii_host(host: str) -> str:
+def _decode_host(host: str) -> str:
+    name = unquote(host)
     try:
-        return host.encode("idna").decode("ascii")
+        found = name.encode("idna").decode("ascii")
     except UnicodeError as exc:
-        raise ConfigError(f"{host!r} is no name of a host") from exc
+        raise ConfigError(f"{name!r} is no name of a host") from exc
+    if _UNFIT.search(found) or found.count(":") != host.count(":"):
+        raise ConfigError(f"{name!r} is no name of a host")
+    return found
 
 
 def _escape(path: str) -> str:

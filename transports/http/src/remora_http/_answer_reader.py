@@ -17,15 +17,19 @@ from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireErr
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._headers import decode_headers
+from remora_http._known_head import known_head
 
 if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora_http._headers import RawHeaders
+    from remora_http._known_head import KnownHead
 
 _HEAD = 64 * 1024
 """Bytes of a status line and headers, and of whatever else is no body: trailers, extensions of chunks."""
 _INTERIM = 32
 """Answers of the kind `100 Continue` before the real one."""
+_PATIENCE = 32
+"""Answers with strange heads after which only one in as many is remembered."""
 
 
 class AnswerReader:
@@ -53,12 +57,14 @@ class AnswerReader:
         "_headers",
         "_interim",
         "_keeps_alive",
+        "_known",
         "_limit",
         "_overhead",
         "_parser",
         "_peer",
         "_size",
         "_status",
+        "_strange",
         "has_begun",
         "is_complete",
         "is_reusable",
@@ -70,6 +76,8 @@ class AnswerReader:
         self._parser = HttpResponseParser(self)
         # Scripts that print their own headers often do so with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
+        self._known: KnownHead | None = None
+        self._strange = 0
         self.begin()
 
     def begin(self) -> None:
@@ -83,7 +91,7 @@ class AnswerReader:
         self._fields: dict[str, str] | None = None
         self._chunks: list[bytes] = []
         self._body: Body | None = None
-        self._failure: Exception | None = None
+        self._failure: BadEncoding | BodyTooLarge | None = None
 
     def feed(self, data: bytes | memoryview) -> bool:
         """
@@ -96,7 +104,9 @@ class AnswerReader:
             WrongProtocol: They are not HTTP.
             WireError: They break its rules.
         """
-        self.has_begun = True
+        is_first, self.has_begun = not self.has_begun, True
+        if is_first and self._known is not None and self._recognise(self._known, data):
+            return True
         self._has_body = False
         try:
             self._parser.feed_data(data)
@@ -108,6 +118,8 @@ class AnswerReader:
             self._overhead += len(data)
             if self._overhead > _HEAD:
                 raise self._broken("what is no body is larger than 64 KiB")
+        if is_first and self.is_reusable and self._status == 200:
+            self._remember(data)
         return self.is_complete
 
     def feed_eof(self) -> None:
@@ -134,13 +146,8 @@ class AnswerReader:
             InvalidReply: It cannot be decompressed.
         """
         body = self._finish() if self._failure is None else b""
-        if isinstance(self._failure, BadEncoding):
-            raise InvalidReply(f"the reply cannot be decoded: {self._failure}") from self._failure
-        if isinstance(self._failure, BodyTooLarge):
-            if self._status == 200:
-                raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from self._failure
-            # An error is no less an error for being long; its beginning says enough.
-            body = self._failure.args[0]
+        if self._failure is not None:
+            body = self._excused(self._failure)
         return Answer(status=self._status, headers=self._decoded(), body=body)
 
     def on_message_begin(self) -> None:
@@ -185,6 +192,21 @@ class AnswerReader:
             self.is_complete = True
             self.is_reusable = self._keeps_alive
 
+    def _recognise(self, known: KnownHead, data: bytes | memoryview) -> bool:
+        parts = known.split(data)
+        if parts is None or len(parts[1]) > self._limit:
+            return False
+        self._status, self._strange = 200, 0
+        self._fields = {**known.fields, "content-length": parts[0].decode()}
+        self._chunks = [parts[1]]
+        self.is_complete = self.is_reusable = True
+        return True
+
+    def _remember(self, data: bytes | memoryview) -> None:
+        self._strange += 1  # heads of which no two are the same are not worth it
+        if self._strange < _PATIENCE or self._strange % _PATIENCE == 0:
+            self._known = known_head(data, self._headers, self._decoded())
+
     def _skip(self) -> None:
         self._interim += 1
         if self._interim > _INTERIM:
@@ -197,7 +219,7 @@ class AnswerReader:
         except (BadEncoding, BodyTooLarge) as exc:
             self._fail(exc)
 
-    def _fail(self, failure: Exception) -> None:
+    def _fail(self, failure: BadEncoding | BodyTooLarge) -> None:
         # There is no use in reading on, and the rest of the answer would be in the way of the next one.
         self._failure = failure
         self.is_complete = True
@@ -210,6 +232,15 @@ class AnswerReader:
         except BadEncoding as exc:
             self._failure = exc
             return b""
+
+    def _excused(self, failure: BadEncoding | BodyTooLarge) -> bytes:
+        if isinstance(failure, BadEncoding):
+            raise InvalidReply(f"the reply cannot be decoded: {failure}") from failure
+        if self._status == 200:
+            raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from failure
+        # An error is no less an error for being long; its beginning says enough.
+        beginning: bytes = failure.args[0]
+        return beginning
 
     def _decoded(self) -> dict[str, str]:
         if self._fields is None:

@@ -74,10 +74,10 @@ class HttpChannel:
         """
         return await (probe_health(self._ask_health) if self._page is None else _probe(self._page))
 
-    async def _post(self, call: Call) -> Answer:
+    def _post(self, call: Call) -> Awaitable[Answer]:
         if len(call.payload) > self._limit:
             raise MessageTooLarge(f"the request is larger than {self._limit} bytes", sent=False)
-        return await self._engine.post(call)
+        return self._engine.post(call)
 
     async def _ask_health(self, call: Call) -> Reply:
         try:

@@ -27,7 +27,8 @@ from remora_http._request import HeadWriter
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
+    from typing import Any
 
     from remora.types import Call
     from remora_http._address import Address
@@ -63,7 +64,7 @@ class DirectEngine:
         self._connecting = set[anyio.CancelScope]()
         self._is_sweeping = self._is_closed = False
 
-    async def post(self, call: Call, /, *, target: str = "") -> Answer:
+    def post(self, call: Call, /, *, target: str = "") -> Coroutine[Any, Any, Answer]:
         """
         Send a call, and read the whole answer (see `Engine`).
         """
@@ -71,13 +72,13 @@ class DirectEngine:
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
         head = self._writer.post(call, remaining=remaining, target=target)
-        return await self._exchange(head, call.payload, call.deadline, idempotent=call.idempotent)
+        return self._exchange(head, call.payload, call.deadline, idempotent=call.idempotent)
 
-    async def get(self, target: str, /) -> Answer:
+    def get(self, target: str, /) -> Coroutine[Any, Any, Answer]:
         """
         Ask for a page of the server (see `Engine`).
         """
-        return await self._exchange(self._writer.get(target), b"", None, idempotent=True)
+        return self._exchange(self._writer.get(target), b"", None, idempotent=True)
 
     async def watch(self) -> None:
         """

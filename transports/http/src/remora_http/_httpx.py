@@ -88,7 +88,7 @@ class Pool:
         self._address = address
         self._limit = options.max_message_size
         self._transport = transport
-        self._url = lru_cache(maxsize=256)(httpx.URL)
+        self._url = lru_cache(maxsize=256)(_parse_url)
         # Only the connection has a time of its own here; the call's deadline is its caller's business.
         self._connect_timeout = options.connection.connection_timeout
         self._timeout = {"connect": self._connect_timeout, "read": None, "write": None, "pool": None}
@@ -245,6 +245,13 @@ class _Progress:
         Whether a failed exchange failed because its connection was an old one, and does no harm when repeated.
         """
         return not self.fresh and not self.answered and (idempotent or not self.sent)
+
+
+def _parse_url(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as exc:  # of all that it refuses, only what is too long comes here
+        raise InvalidRequest(f"the request cannot be sent: {exc}") from exc
 
 
 @contextmanager

@@ -29,9 +29,9 @@ class Line(Protocol):
 
     reader: AnswerReader
 
-    async def exchange(self, head: bytes, body: bytes) -> None:
+    def exchange(self, head: bytes, body: bytes) -> Awaitable[None]:
         """
-        Send a request, and return when the reader has the whole answer.
+        Send a request, and wait until the reader has the whole answer.
 
         Raises:
             OSError: The connection broke.

@@ -55,18 +55,15 @@ class ProtocolLine(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
 
-    async def exchange(self, head: bytes, body: bytes) -> None:
+    def exchange(self, head: bytes, body: bytes) -> asyncio.Future[None]:
         """
-        Send a request, and return when the reader has the whole answer.
+        Send a request; what is returned is done when the reader has the whole answer.
         """
         if not self._is_open:
             raise self._error or ConnectionError("it was closed")
         self._waiter = waiter = self._loop.create_future()
         self._sender.write(head, body)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        return waiter
 
     def end(self, error: RemoraError) -> None:
         """

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPING = frozenset({307, 308})
 _HARMLESS = frozenset({"accept", "accept-language", "traceparent", "tracestate", "user-agent"})
+_LONGEST = 16 * 1024
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -144,6 +145,8 @@ def _place(location: str, here: Stop) -> Address:
     """
     if not location:
         raise NotFollowed("it does not say where to")
+    if len(location) > _LONGEST:
+        raise NotFollowed(f"that is a URL of {len(location)} characters")
     if _UNFIT.search(location):
         raise NotFollowed("that is no URL")
     try:

@@ -10,11 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 from remora.errors import InvalidReply
-from remora.types import Reply
+from remora.wire import make_reply
 from remora_http._failure import quote_body, read_failure
 from remora_http._headers import media_type, without_reserved
 
 if TYPE_CHECKING:
+    from remora.types import Reply
     from remora_http._failure import Answer
 
 _JSON = "application/json"
@@ -40,7 +41,7 @@ def read_reply(answer: Answer, asked: str) -> Reply:
     content_type = _agreed(media_type(asked), found)
     if content_type is None:
         raise InvalidReply(f"the reply is {found} where {asked} was asked for: {quote_body(answer.body)}")
-    return Reply(payload=answer.body, content_type=content_type, headers=without_reserved(answer.headers))
+    return make_reply(answer.body, content_type, without_reserved(answer.headers))
 
 
 def _agreed(asked: str, found: str) -> str | None:

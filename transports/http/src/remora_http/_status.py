@@ -80,7 +80,10 @@ def format_timeout(remaining: float) -> str:
     """
     The Connect-Timeout-Ms header for so many seconds, more than 0.
     """
-    return str(min(max(int(remaining * 1000), 1), _MAX_TIMEOUT_MS))
+    milliseconds = int(remaining * 1000)
+    if not 0 < milliseconds < _MAX_TIMEOUT_MS:
+        milliseconds = min(max(milliseconds, 1), _MAX_TIMEOUT_MS)
+    return str(milliseconds)
 
 
 def parse_timeout(text: str) -> float:

@@ -55,6 +55,8 @@ def command(output: Output, config: str) -> None:
         for each in programs:
             if each.plugin == plugin.name:
                 output.line(f"  {_protection(each)}")
+                for warning in _warnings(each):
+                    output.line(f"  warning: {warning}")
     output.line(_verdict(programs))
 
 
@@ -63,7 +65,13 @@ def _verdict(programs: Sequence[Inspected]) -> str:
     The last line; a program may well be missing only here, so that is no error of the configuration.
     """
     out = sum(each.inspection is None or each.inspection.outcome == "refused" for each in programs)
-    return "ok" if not out else f"ok, but {out} of {len(programs)} programs cannot be started here"
+    if out:
+        return f"ok, but {out} of {len(programs)} programs cannot be started here"
+    return "ok, with warnings" if any(map(_warnings, programs)) else "ok"
+
+
+def _warnings(program: Inspected) -> tuple[str, ...]:
+    return program.inspection.warnings if program.inspection else ()
 
 
 def _protection(program: Inspected) -> str:
@@ -75,7 +83,14 @@ def _protection(program: Inspected) -> str:
     measures = [f"{name.replace('_', ' ')}: {state}" for name, state in program.inspection.measures.items()]
     reasons = "; ".join(program.inspection.reasons)
     outcome = [f"{program.inspection.outcome}: {reasons}"] if reasons else []
-    return "; ".join([*outcome, *measures])
+    return "; ".join([*outcome, *_found(program.endpoint, program.inspection.program), *measures])
+
+
+def _found(endpoint: str, program: str) -> list[str]:
+    """
+    Where a program is that is named without a path: which "python" it is decides what the plugin can import.
+    """
+    return [] if "/" in endpoint else [f"program: {program}"]
 
 
 def _report(config: ManagerConfig, programs: Sequence[Inspected]) -> dict[str, object]:
@@ -84,6 +99,7 @@ def _report(config: ManagerConfig, programs: Sequence[Inspected]) -> dict[str, o
         for each in config.plugins.values()
     ]
     warnings = [each.problem for each in installed() if each.problem]
+    warnings += [f"plugins.{each.plugin}: {warning}" for each in programs for warning in _warnings(each)]
     return {"ok": True, "plugins": plugins, "programs": programs, "warnings": warnings}
 
 

@@ -140,4 +140,4 @@ def command(output: Output, what: str, name: str, transport: str, kind: str, int
         return
     for path in written:
         output.line(f"wrote {path}")
-    output.line(f"next: cd {folder} && python -m pytest")
+    output.line(f"next: cd {folder} && pip install --editable '.[test]' && pytest")

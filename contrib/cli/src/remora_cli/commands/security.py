@@ -178,4 +178,6 @@ def _report_pins(output: Output, target: str, found: Sequence[Inspected]) -> Non
         return
     for each in found:
         output.line(f"{each.plugin}  {_hash(each)}  {each.inspection.program if each.inspection else ''}")
+        if script := each.inspection.measures.get("script") if each.inspection else "":
+            output.line(f"  but it runs {script}")
     output.line(f"written to {target}")

@@ -4,6 +4,7 @@ What the demo has to say: a table and a few lines for people, plain values for p
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from remora_cli._table import make_table, styled
@@ -41,7 +42,14 @@ def lines_of(show: Show) -> list[str]:
     loop = f"host and plugins on {show.backend}, {CONCURRENCY} calls at a time, {show.seconds:.1f} s in all"
     failed = [f"{act.transport}: {each.failures[0]}" for act, each in show.rounds if each.failures]
     missing = [f'{name} is not installed: pip install "remora[{name}]"' for name in show.missing]
-    return [loop, *failed, *missing, *(_crash_lines(show.crash) if show.crash else []), f"try next: {_NEXT}"]
+    return [loop, *failed, *missing, *(_crash_lines(show.crash) if show.crash else []), f"try next: {_next()}"]
+
+
+def _next() -> str:
+    """
+    What to type; who came by `uv run` has no `remora` without it.
+    """
+    return f"uv run {_NEXT}" if "UV_RUN_RECURSION_DEPTH" in os.environ else _NEXT
 
 
 def facts_of(show: Show) -> dict[str, object]:
