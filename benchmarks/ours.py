@@ -68,16 +68,17 @@ def _call(caller: Caller, payload: bytes) -> Call:
 
 @asynccontextmanager
 async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
+    url, *arguments = endpoint.split()
     table: dict[str, object] = {
-        "endpoint": endpoint,
+        "endpoint": url,
         "service": SERVICE,
         "method": METHOD,
         "connection": {"max_connections": max(callers, 32), "max_idle_connections": max(callers, 32)},
         "rate_limit": {"enabled": True, "requests_per_second": 1e9, "burst_size": 10**9},
     }
-    if endpoint == child():
-        table |= {"args": ["-m", "benchmarks.servers", "remora", "stdio:"], "work_dir": "."}
-    elif endpoint == program():
+    if arguments:
+        table |= {"args": arguments, "work_dir": "."}
+    if endpoint == program():
         table |= {"protocol": "oneshot"}
     async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
         caller = manager._fleet.caller("echo")
@@ -87,11 +88,11 @@ async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
         yield caller
 
 
-def child() -> str:
+def child(kind: str) -> str:
     """
-    The endpoint of a child process that is served by Remora.
+    The endpoint of a server of some kind as a child process, with its arguments.
     """
-    return f"exec:{sys.executable}"
+    return f"exec:{sys.executable} -m benchmarks.servers {kind}"
 
 
 def program() -> str:
