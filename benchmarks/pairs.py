@@ -153,6 +153,8 @@ PAIRS = (
          peers_streams.child_and_lock, "exec", "", targets=(Target(0.6, callers=(32, 256)),)),
     Pair("exec", "exec: framework, to a whole plugin / asyncio subprocess with a lock", ours.through_pipeline,
          peers_streams.child_and_lock, "exec-plugin", "", callers=(1, 32)),
+    Pair("oneshot", "oneshot: framework / anyio.run_process", ours.through_pipeline, peers_streams.process_per_call,
+         "oneshot", "", targets=(Target(1.1),), callers=(1, 32), sizes=(100,), peer_knows_trio=True),
     _served("http", "uvicorn"),
     _bare_server(),
     _served("http", "hypercorn", callers=(32,), knows_trio=True),

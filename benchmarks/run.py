@@ -45,6 +45,7 @@ class Addresses:
             "": "",
             "exec": ours.child("ttrpc-child"),
             "exec-plugin": ours.child("remora stdio:"),
+            "oneshot": ours.program(),
         }
 
     def of(self, kind: str, backend: str = "") -> str:
