@@ -120,7 +120,7 @@ def test_an_unknown_ending_names_the_known_ones(tmp_path: Path) -> None:
     """
     The ending tells the format.
     """
-    with pytest.raises(ConfigError, match=r"remora\.ini: the ending is none of \.toml"):
+    with pytest.raises(ConfigError, match=r"remora\.ini: unknown file ending; expected one of \.toml"):
         load_config(tmp_path / "remora.ini")
 
 

@@ -152,7 +152,7 @@ def test_every_key_is_described() -> None:
 
     assert [] == [each for each in undescribed if not each.startswith("Defaults.")]  # whose tables say it themselves
     assert {each.name for each in fields(PluginConfig)} - {"name"} == keys.keys()
-    assert "How many processes or connections of each endpoint." == keys["instances"]["description"]
+    assert "How many processes or connections there are for each endpoint." == keys["instances"]["description"]
     assert (1, 1) == (keys["instances"]["default"], keys["instances"]["minimum"])
     assert not {each.name for each in fields(ManagerConfig) if each.metadata == OBJECT} & SCHEMA["properties"].keys()
 

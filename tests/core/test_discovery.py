@@ -293,7 +293,7 @@ async def test_manifests_that_require_in_a_circle_are_refused(tmp_path: Path, an
                 second: Any = await next_of(events, ManifestRejected)
                 answers = [(await manager.execute(name, Text(), Text)).text for name in ("one", "top")]
 
-    assert "goes in a circle" in first.problems[0]
+    assert "must not form a circle" in first.problems[0]
     assert "requires" in second.problems[0]
     assert ["a", "a"] == answers
 

@@ -132,7 +132,7 @@ def test_declaring_another_kind_of_the_same_name_is_an_error(registry: MetricsRe
     So are other buckets.
     """
     registry.histogram("size", buckets=[1, 2])
-    with pytest.raises(ConfigError, match="has been declared already"):
+    with pytest.raises(ConfigError, match="is declared already"):
         registry.gauge("size")
     with pytest.raises(ConfigError, match=r"bounds \(1\.0, 2\.0\), not"):
         registry.histogram("size", buckets=[1, 3])
@@ -159,6 +159,14 @@ def test_buckets_must_rise(registry: MetricsRegistry, buckets: list[float]) -> N
     """
     with pytest.raises(ConfigError, match="rising order"):
         registry.histogram("h", buckets=buckets)
+
+
+def test_labels_in_the_place_of_buckets_are_told(registry: MetricsRegistry) -> None:
+    """
+    The third argument of a counter and of a gauge is their labels.
+    """
+    with pytest.raises(ConfigError, match=r"buckets are numbers, got \['queue'\]; labels are given by name"):
+        registry.histogram("h", "Seconds.", ["queue"])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("arguments", [(0, 1), (15, 0), (-1, 1)])

@@ -429,7 +429,7 @@ async def test_dependants_are_told_when_what_they_require_is_away(anyio_backend:
         ({"p": ["q"]}, "plugins.p.requires: expected plugins that are configured, got 'q'"),
         ({"p": ["p"]}, "plugins.p.requires: a plugin cannot require itself"),
         ({"p": ["off"], "off": None}, "plugins.p.requires: 'off' is switched off with enabled = false"),
-        ({"p": ["q"], "q": ["r"], "r": ["p"]}, "goes in a circle: p requires q requires r requires p"),
+        ({"p": ["q"], "q": ["r"], "r": ["p"]}, "must not form a circle: p requires q requires r requires p"),
     ],
 )
 async def test_wrong_requirements_are_refused_by_name(requires: Any, problem: str, anyio_backend: object) -> None:

@@ -147,8 +147,8 @@ def test_zero_is_no_duration_rate_or_share(block: str, key: str) -> None:
         ("retry", {"max_interval": 0.01}, "retry.max_interval: expected at least initial_interval, 0.1 s"),
         ("circuit_breaker", {"slow_call_rate": 0.5}, "circuit_breaker.slow_call_rate: goes together with"),
         ("rate_limit", {"mode": "drop"}, 'rate_limit.mode: expected "reject" or "wait"'),
-        ("fallback", {"value": 1, "plugin": "q"}, "fallback: expected one of value, last_good and plugin"),
-        ("fallback", {}, "fallback: expected one of value, last_good and plugin"),
+        ("fallback", {"value": 1, "plugin": "q"}, "fallback: expected exactly one of value, last_good and plugin"),
+        ("fallback", {}, "fallback: expected exactly one of value, last_good and plugin"),
         ("fallback", {"last_good": 0}, "fallback.last_good: expected a duration of more than 0 s"),
     ],
 )

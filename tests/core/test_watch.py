@@ -240,12 +240,12 @@ def circle(file: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a pipe": (piped, "{}: this is no regular file"),
-    "a device": (lambda file: file.symlink_to("/dev/zero"), "{}: this is no regular file"),
+    "a pipe": (piped, "{}: it is not a regular file"),
+    "a device": (lambda file: file.symlink_to("/dev/zero"), "{}: it is not a regular file"),
     "a directory": (folder, "{}: no file in this directory ends in .toml, .json, .yaml, .yml"),
     "a circle": (circle, "{}: Too many levels of symbolic links"),
     "cut short": (lambda file: file.write_text('[plugins.p]\nendpoint = "ht'), "{}:2: Unterminated string"),
-    "cut to nothing": (lambda file: file.write_text("\n"), "{}: there is nothing in it, which is taken for a write"),
+    "cut to nothing": (lambda file: file.write_text("\n"), "{}: the file is empty, as after a write"),
     "no text": (lambda file: file.write_bytes(text(2).encode("utf-16")), "{}:1: 'utf-8' codec can't decode byte"),
     "huge": (lambda file: (file.touch(), os.truncate(file, 50_000_000)), "{}: it is larger than 8 MiB"),
 }
@@ -294,7 +294,7 @@ async def test_a_fragment_with_nothing_in_it_is_not_believed(tmp_path: Path) -> 
 
     async with watching(conf) as reports:
         (conf / "b.toml").write_text("")
-        assert str(await reports.receive()).startswith(f"{conf}/b.toml: there is nothing in it")
+        assert str(await reports.receive()).startswith(f"{conf}/b.toml: the file is empty")
         (conf / "b.toml").write_text("# none now")
         found = await reports.receive()
 

@@ -36,8 +36,8 @@ def writable(file: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a pipe": (os.mkfifo, "this is no regular file"),
-    "zeros without end": (lambda file: file.symlink_to("/dev/zero"), "this is no regular file"),
+    "a pipe": (os.mkfifo, "it is not a regular file"),
+    "zeros without end": (lambda file: file.symlink_to("/dev/zero"), "it is not a regular file"),
     "a directory": (lambda file: file.mkdir(), "Is a directory"),
     "a huge one": (lambda file: (file.touch(), os.truncate(file, 1 << 40)), "it is larger than 1 MiB"),
     "everybody's": (writable, "everybody may write to it"),
@@ -135,5 +135,5 @@ async def test_a_program_that_prints_without_end_gives_no_token(anyio_backend) -
     """
     It is ended at once, and not when the memory is full.
     """
-    with anyio.fail_after(10), pytest.raises(NoCredentials, match="token_command 'yes': it prints without end"):
+    with anyio.fail_after(10), pytest.raises(NoCredentials, match="token_command 'yes': it prints more than 1 MiB"):
         await CommandSource(["yes"]).fetch()

@@ -91,7 +91,7 @@ def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -
         raise ConfigError("; ".join(problems), problems=problems) from None
     problems = [f"{where}.options.{each.name}: belongs into {where}" for each in given if each.name in config.options]
     problems += [
-        f"{where}.{each.name}: the auth method {spec.name!r} has no use for it"
+        f"{where}.{each.name}: the auth method {spec.name!r} does not use it"
         for each in given
         if each.name not in names and each.metadata != records.TLS and _is_given(config, each.name)
     ]

@@ -21,7 +21,7 @@ __all__ = ["remora_host"]
 
 def pytest_configure(config: pytest.Config) -> None:
     """
-    Make the marker known.
+    Register the marker.
     """
     line = "virtual_time: run on every installed event loop, with time that jumps to the next timer (remora)"
     config.addinivalue_line("markers", line)
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
-    Give marked tests event loops whose time is virtual.
+    Run marked tests on event loops whose time is virtual.
     """
     if "anyio_backend" in metafunc.fixturenames and metafunc.definition.get_closest_marker("virtual_time"):
         from remora.testing import virtual_backends
@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 async def remora_host(anyio_backend: object) -> AsyncIterator[TestHost]:
     """
-    A manager of scripted plugins, closed with the test.
+    A `remora.testing.TestHost`: scripted plugins, and a manager of them that is closed at the end of the test.
     """
     from remora.testing import TestHost
 

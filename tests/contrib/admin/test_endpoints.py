@@ -158,7 +158,7 @@ async def test_without_a_token_nobody_may_do_anything(open_host):
         answers = [await client.post(path) for path in ("/plugins/moody/restart", "/plugins/moody/drain")]
 
     assert [each.status_code for each in answers] == [403, 403]
-    assert answers[0].json() == {"message": "this host is read-only: it has no admin token"}
+    assert answers[0].json() == {"message": "this host is read-only: start it with --admin-token-file to allow this"}
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", TOKEN])

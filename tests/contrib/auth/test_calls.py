@@ -405,7 +405,7 @@ async def test_verifier_that_fails_lets_nobody_in(caplog: pytest.LogCaptureFixtu
     ("auth", "message"),
     [
         ({"method": "bearer"}, "auth: no caller is known"),
-        ({"method": "bearer", "username": "u"}, "auth: username: the auth method 'bearer' has no use for it"),
+        ({"method": "bearer", "username": "u"}, "auth: username: the auth method 'bearer' does not use it"),
         ({"method": "basic", "password": "p"}, "auth: username: missing"),
         ({"method": "bearer", "callers": {"a": ""}}, "credential of 'a' is empty"),
         ({"method": "bearer", "token_file": "/nowhere"}, "/nowhere: No such file"),

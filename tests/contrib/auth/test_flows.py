@@ -66,8 +66,8 @@ def test_nothing_is_to_be_done_for_a_call(method: str) -> None:
     ("config", "message"),
     [
         (AuthConfig(method="api-key"), "api_key: missing"),
-        (AuthConfig(method="bearer"), "expected one of token"),
-        (AuthConfig(method="bearer", token=Secret("t"), token_file="f"), "expected one of token"),
+        (AuthConfig(method="bearer"), "expected exactly one of token"),
+        (AuthConfig(method="bearer", token=Secret("t"), token_file="f"), "expected exactly one of token"),
         (AuthConfig(method="basic"), "username"),
         (AuthConfig(method="mtls", cert_file="c"), "cert_file and key_file"),
         (AuthConfig(method="custom"), "headers or, in code, custom"),

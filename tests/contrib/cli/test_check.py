@@ -105,7 +105,7 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
     [
         ("absent.toml", None, "remora: absent.toml: No such file or directory"),
         ("broken.toml", "[plugins", "remora: broken.toml:1: "),
-        ("odd.ini", "", "remora: odd.ini: the ending is none of .toml"),
+        ("odd.ini", "", "remora: odd.ini: unknown file ending; expected one of .toml"),
         ("carrier.toml", '[plugins.x]\nendpoint = "carrier:x"', "remora: carrier.toml:1: plugins.x: transport "),
         ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml:2: plugins.x.endpint: "),
     ],

@@ -164,7 +164,7 @@ def test_a_resolver_is_checked_like_any_other_extension(remora: Run, place: Path
     bare = remora("conformance", "resolver", "remora_resolvers.plugin:remora_register_resolvers")
 
     assert (0, True) == (good.code, good.out.endswith("5 of 5 claims hold\n"))
-    assert (1, True) == (bare.code, "the resolver 'file' needs path" in bare.out)
+    assert (1, True) == (bare.code, "the resolver 'file' needs a path" in bare.out)
 
 
 def test_conformance_is_told_the_options_and_which_one(remora: Run, place: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
+from remora.extensions import commands
 from remora_cli._group import cli as main
 from tests.contrib.cli.conftest import COMMAND, Run, environment
 
@@ -64,6 +65,16 @@ def test_every_command_and_every_option_has_a_sentence(name: str) -> None:
 
     assert [each for each in sentences if not re.search(r"(?s)^\W?[A-Z].*\S \S.*\.", each)] == []
     assert not re.search(r"\b(TEXT|INTEGER|FLOAT|RANGE|FILENAME)\b", command.get_help(click.Context(command)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_the_first_sentence_of_each_ones_help(name: str) -> None:
+    """
+    It stands in the spec as well, since the list is printed without loading any command.
+    """
+    (spec,) = [each for each in commands() if each.name == name]
+
+    assert spec.help == ALL[name].get_short_help_str(limit=200)
 
 
 def test_the_list_of_commands_is_whole() -> None:

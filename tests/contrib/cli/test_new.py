@@ -86,7 +86,10 @@ def test_nothing_that_is_there_is_touched(remora: Run, place: Path) -> None:
     (place / "my-thing").mkdir()
     (place / "my-thing" / "mine.txt").write_text("mine")
 
-    assert remora("new", "host", "my-thing").complaint == "remora: my-thing is there already, and not empty"
+    assert (
+        remora("new", "host", "my-thing").complaint
+        == "remora: my-thing exists and is not empty: choose another name, or pass --into FOLDER"
+    )
     assert "cannot be used" in remora("new", "host", "My Thing").complaint
     for name in ("json", "class", "remora"):
         assert f"Python means something else by it; try my-{name}" in remora("new", "plugin", name).complaint

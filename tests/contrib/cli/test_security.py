@@ -107,7 +107,7 @@ def test_pins_are_written_as_json_where_the_ending_says_so(remora: Run, place: P
         (lambda place: (place / "allow.toml").write_text("x"), "remora: allow.toml: "),
         (
             lambda place: (place / "remora.toml").write_text('[plugins.one]\nendpoint = "exec:./one"'),
-            "remora: where to? Pass --output FILE, or set allow_list in [security]",
+            "remora: no allow-list to write: pass --output FILE, or set allow_list in [security]",
         ),
     ],
 )

@@ -63,7 +63,7 @@ async def test_a_host_follows_the_file_and_keeps_the_last_good_list(tmp_path: Pa
     assert f"{file}: [0].wieght: unknown key; there are: url, weight, priority, labels" == causes[0]
     assert "nowhere" in causes[1]
     assert f"{file}: No such file or directory" == causes[2]
-    assert f"{file}: this is no regular file" == causes[3]
+    assert f"{file}: it is not a regular file" == causes[3]
 
 
 async def test_the_resolver_keeps_the_contract(tmp_path: Path, anyio_backend: object) -> None:
@@ -84,7 +84,7 @@ def test_a_path_is_needed() -> None:
     """
     There is no file that could be meant.
     """
-    with pytest.raises(ConfigError, match="the resolver 'file' needs path"):
+    with pytest.raises(ConfigError, match="the resolver 'file' needs a path"):
         build_file(FileOptions())
 
 

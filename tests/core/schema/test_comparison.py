@@ -235,7 +235,7 @@ def test_a_description_survives_its_file() -> None:
     described = describe(Old())
 
     assert described == load_description(JsonCodec().encode(described))
-    with pytest.raises(ConfigError, match=r"no description of a plugin: \$\.name"):
+    with pytest.raises(ConfigError, match=r"not a description of a plugin as .* prints it: \$\.name"):
         load_description(b'{"methods": []}')
     with pytest.raises(ConfigError, match="no public methods"):
         describe(Empty)

@@ -92,7 +92,7 @@ async def test_another_protocol_is_an_error_in_the_configuration():
     """
     It names the key, and what may stand there.
     """
-    with pytest.raises(ConfigError, match=r'exporters.otel: protocol: OTLP is "grpc" or "http/protobuf", not \'udp\''):
+    with pytest.raises(ConfigError, match=r'exporters.otel: protocol: expected "grpc" or "http/protobuf", got \'udp\''):
         async with Manager({"exporters": {"otel": {"protocol": "udp"}}}):
             pass
 

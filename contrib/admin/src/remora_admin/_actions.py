@@ -33,7 +33,7 @@ class Actions:
 
     def __init__(self, manager: Manager, token: Secret | None, reload: Callable[[], Awaitable[object]] | None) -> None:
         if token is not None and not token:
-            raise ConfigError("the admin token is empty, and everybody could send that")
+            raise ConfigError("the admin token is empty: anybody could send an empty token")
         self._manager = manager
         self._token = token
         self._reload = reload
@@ -66,7 +66,7 @@ class Actions:
         """
         reload = self._reload
         if reload is None:
-            return _answer(501, "this host cannot read its configuration again")
+            return _answer(501, "this host cannot reload: nothing says where its configuration is")
 
         async def act() -> str:
             await reload()
@@ -76,7 +76,7 @@ class Actions:
 
     async def _allowed(self, request: Request, act: Callable[[], Awaitable[str]]) -> Response:
         if self._token is None:
-            return _answer(403, "this host is read-only: it has no admin token")
+            return _answer(403, "this host is read-only: start it with --admin-token-file to allow this")
         if not _is_right(request.headers.get("authorization", ""), self._token):
             return _answer(401, "the admin token is missing or wrong")
         try:

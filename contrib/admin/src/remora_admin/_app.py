@@ -47,9 +47,9 @@ def admin_app(
 
     Args:
         manager: The manager, entered.
-        admin_token: Whoever sends it as `Authorization: Bearer` may restart, drain and reload; without one, nobody.
-        reload: What `POST /reload` does.
-        allowed_hosts: The values of the header `Host` that are answered, against pages of others that call here.
+        admin_token: Whoever sends it as `Authorization: Bearer` may restart, drain and reload; None lets nobody.
+        reload: What `POST /reload` does; None to refuse it.
+        allowed_hosts: The values of the header `Host` that are answered, against DNS rebinding; `*` allows all.
 
     Raises:
         ConfigError: The token is empty.

@@ -41,14 +41,17 @@ async def serving_admin(
     reload: Callable[[], Awaitable[object]] | None = None,
 ) -> AsyncIterator[str]:
     """
-    Serve the endpoints of a manager while the context lasts; it gives their address.
+    Serve the endpoints of a manager while the context lasts.
 
     Args:
         manager: The manager, entered.
         host: The address to listen at; by default only this machine is answered.
         port: The port; 0 for any that is free.
-        admin_token: Whoever sends it may restart, drain and reload; without one, nobody.
-        reload: What `POST /reload` does.
+        admin_token: Whoever sends it as `Authorization: Bearer` may restart, drain and reload; None lets nobody.
+        reload: What `POST /reload` does; None to refuse it.
+
+    Yields:
+        The URL of the status page.
 
     Raises:
         Unavailable: The address is taken.
@@ -100,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind)
     except OSError as error:
-        raise ConfigError(f"{host!r} is no address to listen at: {error.strerror or error}") from error
+        raise ConfigError(f"cannot listen at {host!r}: {error.strerror or error}") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)

@@ -1,5 +1,5 @@
 """
-Authentication methods for Remora: API keys, bearer tokens, basic, mutual TLS, and what you make yourself.
+Authentication methods for Remora: API keys, bearer tokens, names with passwords, mutual TLS, and custom ones.
 """
 
 __all__: list[str] = []

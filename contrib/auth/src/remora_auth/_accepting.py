@@ -59,7 +59,7 @@ def check_unused(access: AccessConfig, *used: str) -> None:
     for each in fields(AccessConfig):
         is_known = each.name in _COMMON or each.name in used or each.metadata == TLS
         if not is_known and getattr(access, each.name) != getattr(_PLAIN, each.name):
-            raise ConfigError(f"{each.name}: the auth method {access.method!r} has no use for it")
+            raise ConfigError(f"{each.name}: the auth method {access.method!r} does not use it")
 
 
 def _one(text: str, *, name: str) -> Known:

@@ -46,7 +46,7 @@ class Callers:
         self._given = [(name, digest(secret.reveal())) for name, secret in given.items()]
         self._files = [_File(path, read) for path, read in files.items()]
         if not self._given and not self._files:
-            raise ConfigError("no caller is known: nobody could ever call")
+            raise ConfigError("no caller is known, so nobody could call: set callers, callers_file or a credential")
 
     def holder(self, credential: str) -> str | None:
         """
@@ -99,7 +99,7 @@ class _File:
         except OSError as error:
             raise ValueError(f"{self._path}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise ValueError(f"{self._path}: it is no text in UTF-8") from None
+            raise ValueError(f"{self._path}: it is not UTF-8 text") from None
         except ValueError as error:
             raise ValueError(f"{self._path}: {error}") from None
 

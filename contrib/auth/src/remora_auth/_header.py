@@ -42,7 +42,7 @@ def header_name(text: str, default: str) -> str:
     """
     name = text.lower() or default
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"header: {text!r} is no name for a header")
+        raise ConfigError(f"header: {text!r} cannot be the name of a header")
     return name
 
 

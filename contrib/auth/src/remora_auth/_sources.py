@@ -121,7 +121,7 @@ async def _run(command: Sequence[str]) -> tuple[int, bytes]:
             printed += chunk
             if len(printed) > _MOST_PRINTED:
                 process.kill()
-                raise ValueError("it prints without end")
+                raise ValueError("it prints more than 1 MiB")
         return await process.wait(), printed
 
 
@@ -165,4 +165,4 @@ class CallableSource:
 
 
 def _reason(error: ValueError) -> str:
-    return "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -49,7 +49,7 @@ def read_token(text: str, *, now: float | None = None) -> Token:
     try:
         table = json.loads(stripped)
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise ValueError("it begins like JSON, but is not JSON") from None
     return Token(_checked(table.get("token", table.get("access_token"))), _lifetime(table, now))
 
 
@@ -62,7 +62,7 @@ def token_of(value: object) -> Token:
     """
     if isinstance(value, tuple):
         if len(value) != 2:
-            raise ValueError("a pair of a token and its seconds is expected")
+            raise ValueError("expected a token, or a pair of a token and the seconds for which it is good")
         return Token(token_of(value[0]).secret, None if value[1] is None else _seconds(value[1]))
     return Token(_checked(value.reveal() if isinstance(value, Secret) else value))
 
@@ -89,10 +89,10 @@ def _timestamp(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise ValueError("the end of the token's life is no time in ISO 8601") from None
+        raise ValueError("the token's expiry time is not in ISO 8601") from None
 
 
 def _seconds(value: object, since: float = 0.0) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError("the token's lifetime is no number of seconds")
+        raise ValueError("the token's lifetime is not a number of seconds")
     return max(0.0, float(value) - since)

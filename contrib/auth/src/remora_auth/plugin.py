@@ -25,7 +25,7 @@ __all__ = ["remora_register_auth_methods"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoneOptions:
     """
-    Nothing to say.
+    No options.
     """
 
 
@@ -114,7 +114,7 @@ def build_bearer(options: BearerOptions) -> AuthMethod:
     sources += [CommandSource(options.token_command)] if options.token_command else []
     sources += [CallableSource(cast("Any", options.token_source))] if options.token_source else []
     if len(sources) != 1:
-        raise ConfigError("expected one of token, token_file, token_command and token_source")
+        raise ConfigError("expected exactly one of token, token_file, token_command and token_source")
     if sources[0] is not None:
         return RefreshingBearer(Tokens(sources[0], clock=anyio.current_time))
     header_value("token", options.token)
@@ -136,7 +136,7 @@ def build_mtls(options: MtlsOptions) -> None:
     The transport shows the certificate; a call needs nothing more.
     """
     if not (options.cert_file and options.key_file):
-        raise ConfigError("expected cert_file and key_file")
+        raise ConfigError("the auth method 'mtls' needs cert_file and key_file")
 
 
 def build_custom(options: CustomOptions) -> AuthMethod:
@@ -147,7 +147,7 @@ def build_custom(options: CustomOptions) -> AuthMethod:
     from remora_auth._methods import Headers
 
     if bool(options.headers) == (options.custom is not None):
-        raise ConfigError("expected headers or, in code, custom")
+        raise ConfigError("expected either headers or, in code, custom")
     if options.custom is not None:
         return cast("AuthMethod", options.custom)
     items = options.headers.items()
@@ -203,7 +203,7 @@ def accept_mtls(access: AccessConfig) -> Verifier:
 
     check_unused(access)
     if not (access.ca_file and access.cert_file and access.key_file):
-        raise ConfigError("expected cert_file and key_file, and the ca_file of the callers")
+        raise ConfigError("the auth method 'mtls' needs cert_file, key_file, and the ca_file of the callers")
     return Certificates()
 
 

@@ -45,10 +45,10 @@ class PluginStats:
     The figures of one plugin since it was added.
 
     Attributes:
-        calls: Calls that were sent to it.
-        failures: Those that ended in a way that speaks against it. Its own "no" does not, nor does a cancelled call.
-        in_flight: Those that are under way.
-        average_latency: Seconds that the calls took that ended with a verdict; None before the first.
+        calls: How many calls were sent to it.
+        failures: How many of them speak against it. Its own "no" does not, nor does a call that was cancelled.
+        in_flight: How many are under way.
+        average_latency: Mean seconds of the calls that have ended and were not cancelled; None before the first.
         enabled: Whether it is sent calls.
     """
 
@@ -68,12 +68,12 @@ class LoadBalancer(Generic[Request, Response]):
         balancer.add("tokyo", manager.plugin("tokyo", Text, Text), weight=50)
         reply = await balancer.execute(Text("hello"))
 
-    Nothing in it waits but the calls themselves, so plugins may come and go between any two of them.
+    Only the calls themselves are awaited, so plugins may be added and removed at any time, also during calls.
 
     Args:
-        strategy: The name of a strategy of this distribution, or a balancer of one's own.
-        clock: Gives the seconds by which latencies are measured.
-        rng: The source of chance of the strategies that need it.
+        strategy: The name of a strategy of this distribution, or any other `remora.protocols.Balancer`.
+        clock: Returns the time in seconds, for latencies.
+        rng: The source of randomness for the strategies that need one.
 
     Raises:
         NotInstalled: There is no strategy of that name.
@@ -97,7 +97,8 @@ class LoadBalancer(Generic[Request, Response]):
         Args:
             name: What it is called here.
             plugin: Where its calls go.
-            weight: Its share of the calls beside the others; 0 for none while others have some.
+            weight: Its share of the calls, relative to the weights of the others; with 0 it gets calls only when all
+                have 0.
             priority: The highest number is preferred, by the strategies that look at it.
 
         Raises:

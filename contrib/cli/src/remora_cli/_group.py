@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from remora.specs import CommandSpec
 
 _HELP = """
-Out-of-process plugins for Python: serve them, call them, look after them.
+Out-of-process plugins for Python: serve them, call them, operate them.
 """
 
 _EPILOG = """
 \b
 Exit codes:
-  0    all went well
+  0    success
   1    a plugin, a call or a check failed
-  2    the command line makes no sense
+  2    the command line is wrong
   3    the configuration or the installation is wrong
   130  interrupted
 
 \b
-Errors are one line on standard error; --debug shows the traceback.
-With --json results, and errors too, are JSON on standard output.
+An error is one line on standard error; --debug shows the traceback.
+With --json, results and errors are JSON on standard output.
 """
 
 _ELSEWHERE = {"run": "admin", "top": "admin"}
-"""The extras that bring commands of which the documentation speaks."""
+"""The commands that other extras bring: who types one gets to know which extra is missing."""
 
 
 class RemoraGroup(click.Group):

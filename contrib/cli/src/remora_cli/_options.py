@@ -50,7 +50,7 @@ def _flag(name: str, attribute: str, help_: str) -> click.Option:
 
 
 COMMON = [
-    _flag("--json", "as_json", "Print JSON, for programs."),
+    _flag("--json", "as_json", "Print JSON instead of text."),
     _flag("--debug", "is_debug", "Show tracebacks, and what plugins log."),
 ]
 """The options of every built-in command."""

@@ -34,7 +34,7 @@ def names(name: str) -> dict[str, str]:
     """
     package = name.replace("-", "_")
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"the name {name!r} cannot be used: lower-case words joined by hyphens, such as my-notes")
+        raise ConfigError(f"the name {name!r} cannot be used: write lower-case words joined by hyphens, like my-notes")
     if keyword.iskeyword(package) or package in _TAKEN:
         raise ConfigError(f"the name {name!r} cannot be used: Python means something else by it; try my-{name}")
     words = [word.capitalize() for word in name.split("-")]
@@ -49,7 +49,7 @@ def write(folder: Path, templates: Sequence[str], values: Mapping[str, str]) -> 
         ConfigError: The folder is there already.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is there already, and not empty")
+        raise ConfigError(f"{folder} exists and is not empty: choose another name, or pass --into FOLDER")
     found: dict[str, str] = {}
     for template in templates:
         found |= dict(_texts(files("remora_cli") / "templates" / template, ""))

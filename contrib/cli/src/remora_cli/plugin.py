@@ -13,19 +13,19 @@ from remora.specs import CommandSpec
 __all__ = ["remora_register_commands"]
 
 _COMMANDS = {
-    "call": "Call a method of a plugin.",
+    "call": "Call a method of a plugin and print its reply.",
     "check": "Check a configuration without starting anything.",
     "completion": "Print the completion script of a shell.",
     "conformance": "Check an extension against the contract of its kind.",
-    "config": "Show the values that hold, print the schema of files.",
-    "demo": "See plugins work over every transport, and one die and return.",
-    "describe": "Show what can be called in a plugin.",
-    "diff-schema": "Compare two descriptions, and say what breaks callers.",
-    "explain": "Say what a configuration means for one plugin.",
-    "extensions": "List what is installed, and what is wrong with it.",
-    "new": "Begin a plugin, a host or an extension.",
-    "plan": "Say what a reload would do.",
-    "security": "Pin the programs that are started, and verify them.",
+    "config": "Show effective values, or print the schema of files.",
+    "demo": "Watch plugins work over every transport, and recover from a crash.",
+    "describe": "List the methods of a plugin, with their types.",
+    "diff-schema": "Compare two descriptions of a plugin, and tell what breaks callers.",
+    "explain": "Explain what a configuration means for one plugin.",
+    "extensions": "List the installed extensions, and what is wrong with them.",
+    "new": "Create a project for a plugin, a host or an extension.",
+    "plan": "Show what a reload would do.",
+    "security": "Pin the programs that a configuration starts, and verify them.",
     "serve": "Serve Python objects as a plugin.",
 }
 

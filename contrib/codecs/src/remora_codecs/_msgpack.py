@@ -64,7 +64,7 @@ def _unpack(payload: bytes) -> object:
         raise ValueError("not MessagePack that can be read: nested too deeply") from exc
     # An array or a map as a key is unhashable, and a timestamp may be outside of what a datetime can hold.
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as exc:
-        raise ValueError(f"not MessagePack: {str(exc) or 'a byte that means nothing'}") from exc
+        raise ValueError(f"not MessagePack: {str(exc) or 'an invalid byte'}") from exc
 
 
 def _keep_bytes(converter: Converter) -> None:

@@ -26,7 +26,7 @@ class ProtobufCodec:
             ValueError: It is no message, or lacks a required field.
         """
         if not isinstance(value, Message):
-            raise ValueError(f"{type(value).__qualname__} cannot be written as protobuf: it is no protobuf message")
+            raise ValueError(f"{type(value).__qualname__} cannot be written as protobuf: it is not a protobuf message")
         try:
             return value.SerializeToString()
         except (EncodeError, ValueError) as exc:
@@ -48,5 +48,6 @@ class ProtobufCodec:
 
 def _message_type(type_: object) -> type[Message]:
     if not isinstance(type_, type) or not issubclass(type_, Message):
-        raise ValueError(f"{getattr(type_, '__qualname__', type_)} cannot be read from protobuf: no message type")
+        name = getattr(type_, "__qualname__", type_)
+        raise ValueError(f"{name} cannot be read from protobuf: it is not a message type")
     return type_

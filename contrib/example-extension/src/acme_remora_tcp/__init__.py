@@ -1,3 +1,3 @@
 """
-The transport `tcp`: ttrpc over TCP, as a stranger would write it.
+The transport `tcp`: ttrpc over TCP, as a third party would write it.
 """

@@ -21,7 +21,7 @@ class Options:
 
     Attributes:
         connection: How instances are connected.
-        max_message_size: Bytes of one request or reply.
+        max_message_size: The largest request or reply, in bytes.
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)

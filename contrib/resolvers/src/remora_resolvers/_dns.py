@@ -38,7 +38,7 @@ class DnsResolver:
 
     def __init__(self, options: DnsOptions) -> None:
         if options.min_interval > options.max_interval:
-            raise ConfigError("min_interval: is more than max_interval")
+            raise ConfigError("min_interval: must not be more than max_interval")
         self._options = options
         self._template = Template.of(options.url, has_port=options.record != "SRV")
         self._nameservers = [_nameserver(each) for each in options.nameservers]
@@ -103,7 +103,7 @@ class DnsResolver:
         try:
             resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
         except dns.resolver.NoResolverConfiguration as error:
-            raise Unavailable("the system names no name server", sent=False) from error
+            raise Unavailable("the system has no name server configured: set nameservers", sent=False) from error
         if self._nameservers:
             resolver.nameservers = list(self._nameservers)
         return resolver

@@ -35,7 +35,7 @@ class FileResolver:
 
     def __init__(self, path: str, *, priority: int = 1) -> None:
         if not path:
-            raise ConfigError("the resolver 'file' needs path")
+            raise ConfigError("the resolver 'file' needs a path")
         require_watching()
         self._path = os.path.abspath(path)
         self._priority = priority

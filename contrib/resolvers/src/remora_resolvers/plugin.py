@@ -21,6 +21,7 @@ class FileOptions:
 
     Attributes:
         path: A file with a list in JSON: URLs, or tables as in `endpoints`. It is read again when it changes.
+        priority: The plugin's own, for endpoints that have none in the file.
     """
 
     path: str = ""
@@ -36,10 +37,11 @@ class DnsOptions:
         url: An endpoint whose host is looked up, such as `grpc://search.internal:50051`. For SRV records it has no
             port: `grpc://_grpc._tcp.search.internal`.
         record: "address" asks for A and AAAA records, "A" and "AAAA" for one of them, "SRV" for services.
-        nameservers: Whom to ask, as `ADDRESS` or `ADDRESS:PORT`; by default those of the system.
+        nameservers: The name servers to ask, as `ADDRESS` or `ADDRESS:PORT`; by default those of the system.
         timeout: Seconds that an answer may take.
-        min_interval: Seconds until the next question at the earliest, however short-lived an answer is.
-        max_interval: Seconds until the next question at the latest, however long-lived an answer is.
+        min_interval: The least seconds between two questions, however short the lifetime of an answer is.
+        max_interval: The most seconds between two questions, however long the lifetime of an answer is.
+        priority: The plugin's own, for the endpoints that are found.
     """
 
     url: str = ""

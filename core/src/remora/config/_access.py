@@ -46,7 +46,7 @@ def load_access(
     tables = expand(read.tables, os.environ if variables is None else variables, problems)
     table = tables.get("auth") if isinstance(tables, dict) else None
     if table is None:
-        raise _error(["there is no table [auth]"], {}, name)
+        raise _error(["a table [auth] is missing"], {}, name)
     access: AccessConfig | None = structured(AccessConfig, table, "auth", problems)
     if access is not None and not problems:
         return access

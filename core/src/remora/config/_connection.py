@@ -18,15 +18,15 @@ class ConnectionConfig:
     How an instance is connected.
 
     Attributes:
-        max_connections: Calls under way to one instance at once, whatever the transport.
-        max_pending: Calls that may wait for one of these places; more are refused.
+        max_connections: The most calls that may be under way at one instance at once, whatever the transport.
+        max_pending: The most calls that may wait for one of these places; more are refused.
         adaptive_limit: Whether fewer places are given while the instance answers slower than usual.
-        max_idle_connections: Connections kept open while nobody uses them.
-        idle_timeout: Seconds after which an unused connection is closed.
+        max_idle_connections: http: the most connections that are kept open while nobody uses them.
+        idle_timeout: http: seconds after which an unused connection is closed.
         connection_timeout: Seconds to wait for a connection, or for a process to be ready.
-        request_timeout: The longest that a call may take, in seconds.
-        keep_alive: Whether a connection serves more than one call.
-        disable_compression: Ask for no compressed replies.
+        request_timeout: Seconds that a call may take at most, with all its attempts.
+        keep_alive: http: whether a connection is used for more than one call.
+        disable_compression: http: whether to ask for uncompressed replies.
     """
 
     max_connections: Count = 10

@@ -46,7 +46,7 @@ def _read(path: str | PathLike[str], most: int, *, may_be_open: bool) -> bytes:
     with open(path, "rb", opener=_open) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "this is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         if os.name == "posix" and not may_be_open and mode & stat.S_IWOTH:
             raise OSError(errno.EPERM, "everybody may write to it")
         content = file.read(most + 1)

@@ -126,4 +126,4 @@ def effect_of(key: str) -> Effect:
         if row in EFFECTS:
             return EFFECTS[row]
         row = row.rpartition(".")[0]
-    raise ConfigError(f"{key!r} is no key of a plugin's table")
+    raise ConfigError(f"{key!r} is not a key of a plugin's table")

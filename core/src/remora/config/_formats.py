@@ -58,11 +58,11 @@ def _check_characters(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise Malformed([(None, "a text has half of a surrogate pair in it, which is no character")]) from error
+        raise Malformed([(None, "a text contains half of a surrogate pair, which is not a character")]) from error
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise Malformed([(None, f"{constant} is no number of JSON")])
+    raise Malformed([(None, f"{constant} is not a JSON number")])
 
 
 def _parse_yaml(text: str) -> Parsed:

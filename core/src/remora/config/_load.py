@@ -199,7 +199,7 @@ def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig
     """
     if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
         hint = "; a file is read by `from_file`" if isinstance(tables, str) else ""
-        problems.append(f"the configuration is no table with words for keys{hint}")
+        problems.append(f"the configuration must be a table whose keys are text{hint}")
         return ManagerConfig()
     rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins", "exporters")}
     config: ManagerConfig | None = structured(ManagerConfig, rest, "", problems)

@@ -46,7 +46,7 @@ def problems_of_order(plugins: Mapping[str, PluginConfig]) -> list[str]:
         start_order(plugins)
     except CycleError as error:
         circle = list(reversed(error.args[1]))
-        return [f"plugins.{circle[0]}.requires: goes in a circle: {' requires '.join(circle)}"]
+        return [f"plugins.{circle[0]}.requires: must not form a circle: {' requires '.join(circle)}"]
     return []
 
 

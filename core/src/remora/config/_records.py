@@ -31,7 +31,7 @@ TLS = {"for": "tls"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthConfig:
     """
-    How the host shows a plugin who it is.
+    How the host proves to a plugin who it is.
 
     Attributes:
         method: The method's name; empty for none.
@@ -40,16 +40,17 @@ class AuthConfig:
         token: bearer: the token.
         token_file: bearer: a file with the token, read again when it changes.
         token_command: bearer: a program and its arguments that print the token, or JSON with it and its lifetime.
-        token_source: bearer, in code: a callable that returns the token, or a pair of it and its seconds; maybe async.
+        token_source: bearer, in code: a callable, async or not, that returns the token, or a pair of the token and
+            the seconds for which it is good.
         username: basic: the name.
         password: basic: the password.
         headers: custom: headers to send.
         custom: custom, in code: an object with the methods of `remora.protocols.AuthMethod`.
-        cert_file: The certificate to show, with its chain, in PEM.
-        key_file: The key of that certificate, in PEM.
-        ca_file: The authorities to trust instead of the public ones, in PEM.
-        server_name: The name that the plugin's certificate must carry when it is not the endpoint's host.
-        options: What else the method can be told.
+        cert_file: A PEM file with the certificate to show, and its chain.
+        key_file: A PEM file with the key of that certificate.
+        ca_file: A PEM file with the authorities to trust instead of the public ones.
+        server_name: The name that the plugin's certificate must be for, when that is not the endpoint's host.
+        options: Options of the method, for methods that extensions add.
     """
 
     method: str = ""
@@ -73,7 +74,7 @@ class AuthConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessConfig:
     """
-    Who may call a plugin that is served.
+    Who may call a served plugin.
 
     Attributes:
         method: The method's name; empty lets everybody call.
@@ -86,13 +87,13 @@ class AccessConfig:
         username: basic: one accepted name.
         password: basic: its password.
         custom: custom, in code: an object with the methods of `remora.protocols.Verifier`.
-        cert_file: The certificate to show, with its chain, in PEM.
-        key_file: The key of that certificate, in PEM.
-        ca_file: The authorities of the callers' certificates, in PEM; with it, every caller must have one.
-        allow: What each caller may call, as patterns such as `text.v1.TextProcessor/*`; empty lets each call all.
+        cert_file: A PEM file with the certificate to show, and its chain.
+        key_file: A PEM file with the key of that certificate.
+        ca_file: A PEM file with the authorities of the callers' certificates; with it, every caller must have one.
+        allow: By caller, what it may call, as patterns such as `text.v1.TextProcessor/*`; empty lets all call all.
         open_health: Whether health is answered without credentials.
         open_describe: Whether the plugin describes itself without credentials.
-        options: What else the method can be told.
+        options: Options of the method, for methods that extensions add.
     """
 
     method: str = ""
@@ -117,12 +118,12 @@ class AccessConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackConfig:
     """
-    What answers a call in place of a plugin that cannot. One of the three; never used for the plugin's own errors.
+    What answers a call instead of a plugin that cannot. Exactly one key; the plugin's own errors are never replaced.
 
     Attributes:
         value: A JSON value that is the reply.
-        last_good: The last good reply to the same request, as long as it is no older than so many seconds.
-        plugin: Another plugin that is asked instead.
+        last_good: Reply as the plugin last did to the same request, if that is at most this many seconds ago.
+        plugin: The name of another plugin that is asked instead.
     """
 
     value: object = None
@@ -131,7 +132,7 @@ class FallbackConfig:
 
     def __post_init__(self) -> None:
         if (self.value is not None) + (self.last_good is not None) + bool(self.plugin) != 1:
-            raise ValueError("expected one of value, last_good and plugin")
+            raise ValueError("expected exactly one of value, last_good and plugin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +141,8 @@ class ResolverConfig:
     Where the endpoints of a plugin come from when they may change while it runs.
 
     Attributes:
-        method: The resolver's name; empty for none but `endpoint` and `endpoints`.
-        options: The other keys of the table; which there are is up to the resolver.
+        method: The resolver's name; empty when only `endpoint` and `endpoints` say where the plugin is.
+        options: The other keys of the table, which depend on the resolver.
     """
 
     method: str = ""
@@ -158,30 +159,30 @@ class PluginConfig:
         name: The word after `plugins.`.
         endpoint: Where it is; short for `endpoints` with one entry.
         endpoints: Where it is, when it is in more than one place.
-        resolver: What tells where it is, also when that changes; `endpoints` hold until it has told.
-        instances: How many processes or connections of each endpoint.
-        transport: The transport's name, when the endpoint's scheme is not to choose it.
-        service: The service to call when the call names none.
-        method: The method to call when the call names none.
-        codec: The format of payloads.
+        resolver: What finds out where it is, and notices changes; `endpoints` are used until it has reported some.
+        instances: How many processes or connections there are for each endpoint.
+        transport: The transport's name; empty to choose it by the endpoint's scheme.
+        service: The service to call when a call names none.
+        method: The method to call when a call names none.
+        codec: The name of the format of payloads; empty for JSON, unless the record types need another one.
         protocol: exec: "ttrpc", "jsonl" or "oneshot".
         executable: exec: the program, instead of the path in `exec:`.
         args: exec: the program's arguments.
-        env: exec: variables that the program gets beside a short allow-list.
+        env: exec: variables that the program gets in addition to a short allow-list of the host's own.
         work_dir: exec: the program's working directory.
-        enabled: Whether the plugin is served at all.
-        start: When its instances are opened: with the host, or "lazy", by its first call.
-        priority: The priority of an endpoint that has none of its own: the highest number is preferred.
-        balancer: How calls are spread over the instances; by default they take turns.
+        enabled: Whether the plugin is there at all; calls of one that is not fail with PluginDisabled.
+        start: When its instances are opened: "eager" with the host, "lazy" by its first call.
+        priority: The priority of endpoints that have none of their own; the highest number is preferred.
+        balancer: The name of the balancer, which spreads calls over the instances; empty for taking turns.
         hash_header: The header that says what a call is about, for balancers that keep such calls together.
         fallback: What answers when the plugin cannot.
-        labels: What the operator wants to see beside it.
-        annotations: More of that, never used for selection.
+        labels: Free text for operators, by name; `/status` shows it beside the plugin.
+        annotations: Free text for operators and their tools, by name; Remora does nothing with it.
         version: A requirement such as ">=1.2,<2" that the plugin's own version must meet, or else it is not used; or
             a plain version, for `info()` of plugins that do not say it themselves.
-        requires: Plugins that are started before this one, and stopped after it.
+        requires: The names of plugins that are started before this one, and stopped after it.
         options: Options of the transport.
-        auth: How the host shows the plugin who it is.
+        auth: How the host proves to the plugin who it is.
         connection: How instances are connected.
         retry: How often a call is tried again.
         circuit_breaker: When an instance that fails is left alone.
@@ -225,9 +226,9 @@ class PluginConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
     """
-    What holds for every plugin that does not say otherwise, field by field.
+    The defaults of all plugins, merged into each plugin's table field by field.
 
-    Only `auth` holds as a whole: a plugin that names another method gets none of its fields.
+    `auth` is the exception: a plugin that names another method gets none of its fields.
     """
 
     auth: AuthConfig = field(default_factory=AuthConfig)
@@ -245,7 +246,7 @@ class ExporterConfig:
 
     Attributes:
         enabled: Whether it gets anything.
-        options: The other keys of the table; which there are is up to the exporter.
+        options: The other keys of the table, which depend on the exporter.
     """
 
     enabled: bool = True
@@ -262,7 +263,7 @@ class MetricsConfig:
         export_interval: Seconds between two exports to the same exporter.
         export_timeout: Seconds that an exporter may take for one batch, to start, and to close.
         batch_size: The most points that an exporter gets at once.
-        max_series: The most combinations of label values of one metric that are told apart.
+        max_series: The most series (combinations of label values) of one metric; further ones are counted together.
     """
 
     enabled: bool = True
@@ -275,13 +276,13 @@ class MetricsConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryConfig:
     """
-    Where files lie that each add a plugin.
+    Where to look for manifests: files that each add a plugin.
 
     Attributes:
-        directories: The folders that are looked through.
-        patterns: What the names of the files are like; with a slash, their paths below the folder.
-        max_depth: How many folders deep is looked; 0 for the folder itself.
-        watch: Whether files that come, change and go do so while the host runs.
+        directories: The folders to look through.
+        patterns: Glob patterns for the names of the files; one with a slash is for their paths below the folder.
+        max_depth: How many levels of subfolders to look through; 0 for the folder itself only.
+        watch: Whether to follow files that come, change and go while the host runs.
     """
 
     directories: tuple[str, ...] = ()
@@ -296,14 +297,14 @@ class ManagerConfig:
     The whole configuration of a manager.
 
     Attributes:
-        log_level: The level of the logger `remora`, below which all of Remora logs: debug, info, warning or error.
-        defaults: What holds for every plugin.
+        log_level: The level of the logger `remora`, the parent of all of Remora's: debug, info, warning or error.
+        defaults: The defaults of all plugins.
         plugins: The plugins, by name.
-        discovery: Where files lie that each add a plugin.
+        discovery: Where to look for manifests: files that each add a plugin.
         security: Which programs may be started, and how they are confined.
         metrics_port: Short for `port` in `[exporters.prometheus]`: where metrics can be scraped.
         metrics: How metrics are kept and exported.
-        exporters: Who gets metrics, by name.
+        exporters: The exporters of metrics, by name.
     """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

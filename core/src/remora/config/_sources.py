@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from remora.config._places import Places
 
 
-_EMPTY = "there is nothing in it, which is taken for a write that was cut short; a comment says that it is meant"
+_EMPTY = "the file is empty, as after a write that was cut short; put a comment into it if that is intended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _read_all(files: Sequence[Path], may_be_empty: bool) -> tuple[list[Source], 
         if isinstance(part.tables, dict):
             parts.append(part)
         else:
-            problems.append(f"{file}: the configuration is no table with words for keys")
+            problems.append(f"{file}: the configuration must be a table whose keys are text")
     return parts, problems
 
 
@@ -137,7 +137,7 @@ def _read_file(name: str, may_be_empty: bool) -> Source:
     ending = os.path.splitext(name)[1].lower()
     parse = FORMATS.get(ending)
     if parse is None:
-        raise ConfigError(f"{name}: the ending is none of {', '.join(FORMATS)}", source=name)
+        raise ConfigError(f"{name}: unknown file ending; expected one of {', '.join(FORMATS)}", source=name)
     try:
         text = _read_text(name)
         if not (may_be_empty or text.strip()):

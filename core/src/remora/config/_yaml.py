@@ -140,7 +140,7 @@ class _Reader:
 
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
-        raise ValueError(f"{text!r} is no boolean")
+        raise ValueError(f"{text!r} is not a boolean: write true or false")
     return text.lower() == "true"
 
 

@@ -34,9 +34,9 @@ class Tally:
     A part of a counter and of a histogram that belongs to one thread: what happened there, and how long it took.
 
     Attributes:
-        counts: How often it took how long, by bucket.
-        sum: How long it took in all.
-        apart: How often it happened besides, and its time is counted elsewhere.
+        counts: How many durations there were in each bucket.
+        sum: Seconds of all of them together.
+        apart: How many events there were besides, whose durations are counted elsewhere.
     """
 
     __slots__ = ("_bounds", "apart", "counts", "sum")
@@ -50,13 +50,13 @@ class Tally:
     @property
     def number(self) -> int:
         """
-        How often it happened.
+        How many events there were, with and without a duration here.
         """
         return self.apart + sum(self.counts)
 
     def add(self, seconds: float) -> None:
         """
-        It has happened, and took so long.
+        Count one more, which took this many seconds.
         """
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.sum += seconds
@@ -89,10 +89,10 @@ class BoundCounter:
 
     def add(self, amount: float, /) -> None:
         """
-        Count so many more.
+        Raise the count by an amount.
 
         Raises:
-            ValueError: The amount is negative, or no number.
+            ValueError: The amount is negative, or not a number.
         """
         if not amount >= 0:
             raise ValueError(f"a counter only grows; {amount!r} cannot be added")
@@ -176,18 +176,18 @@ class BoundGauge:
 
     def watch(self, read: Callable[[], float], *, part: object = None) -> None:
         """
-        From now on the value is what a function says when somebody reads it. It may be called from any thread.
+        Take the value from a function, from now on, each time that it is read.
 
         Args:
-            read: The function.
-            part: What it is about, where the value is the sum of what several say.
+            read: The function; it may be called from any thread.
+            part: A key for the function, when the value is the sum of what several functions return.
         """
         watched = {**self._parts(), part: read}
         self._watched = read if watched.keys() == {None} else watched
 
     def forget(self, part: object) -> None:
         """
-        Ask the function of that part no more.
+        Stop asking the function that was given for a part.
         """
         self._watched = {key: read for key, read in self._parts().items() if key != part}
 
@@ -258,12 +258,12 @@ class BoundHistogram:
 
     def observe(self, value: float, /, *, trace_id: str = "", span_id: str = "") -> None:
         """
-        Record a value. What is no number is left out.
+        Record a value; NaN is ignored.
 
         Args:
             value: The value.
             trace_id: The trace that it was measured in, in hexadecimal digits; it is kept as an exemplar.
-            span_id: The span of it.
+            span_id: The span of that trace, in hexadecimal digits.
         """
         if value != value:
             return

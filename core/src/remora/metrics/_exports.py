@@ -67,7 +67,7 @@ class Exports:
 
     async def remove(self, exporter: MetricExporter | PullExporter) -> None:
         """
-        Export what is left to it, close it, and export to it no more; as bounded as `stop`.
+        Export to it a last time, close it, and forget it; in bounded time, as `stop`.
         """
         await self._end([turn for turn in self._turns if turn.exporter is exporter])
 
@@ -86,7 +86,7 @@ class Exports:
 
     async def stop(self) -> None:
         """
-        Export what is left, close the exporters, and end; who has not done with it in some seconds is cancelled.
+        Export a last time, close the exporters, and end. Exporters that take more than a few seconds are cancelled.
         """
         self._group = None
         await self._end(list(self._turns))

@@ -39,7 +39,14 @@ class Labelled(Generic[Cell]):
 
     def bind(self, *labels: object, **named: object) -> Cell:
         """
-        A handle for these label values, for hot paths; a histogram's takes exemplars too.
+        A handle for these label values, for hot paths; that of a histogram takes exemplars too.
+
+        Args:
+            *labels: The values, in the order of the labels.
+            **named: Those that are given by name instead.
+
+        Raises:
+            ValueError: They are not those of its labels.
         """
         return self.series.cell(labels, named)
 
@@ -53,12 +60,12 @@ class Labelled(Generic[Cell]):
 @final
 class Counter(Labelled[BoundCounter]):
     """
-    Counts what only grows. Made by `MetricsRegistry.counter`.
+    A number that only grows. Made by `MetricsRegistry.counter`.
 
     Attributes:
-        kind: What it is.
+        kind: `MetricKind.COUNTER`.
         name: Its name.
-        description: What it says.
+        description: What it counts, in a sentence.
         labels: The names of its labels.
     """
 
@@ -78,7 +85,7 @@ class Counter(Labelled[BoundCounter]):
 
     def add(self, amount: float, /, *labels: object, **named: object) -> None:
         """
-        Count so many more.
+        Raise the count by an amount, for label values in order or by name.
 
         Raises:
             ValueError: The amount is negative, or the label values are not those of its labels.
@@ -89,12 +96,12 @@ class Counter(Labelled[BoundCounter]):
 @final
 class Gauge(Labelled[BoundGauge]):
     """
-    Says how much of something there is. Made by `MetricsRegistry.gauge`.
+    A number that goes up and down. Made by `MetricsRegistry.gauge`.
 
     Attributes:
-        kind: What it is.
+        kind: `MetricKind.GAUGE`.
         name: Its name.
-        description: What it says.
+        description: What it measures, in a sentence.
         labels: The names of its labels.
     """
 
@@ -132,8 +139,13 @@ class Gauge(Labelled[BoundGauge]):
 
     def watch(self, read: Callable[[], float], /, *labels: object, **named: object) -> None:
         """
-        From now on the value is what a function says when somebody reads it. It may be called from any thread. Where
-        the limit leaves no room for a series of its own, the value is the sum of what such functions say.
+        Take the value for these label values from a function, from now on, each time that it is read.
+
+        The function may be called from any thread. When `max_series` leaves no room for a series of its own, it adds to
+        the series that all such functions share.
+
+        Raises:
+            ValueError: The label values are not those of its labels.
         """
         if (cell := self.series.cell(labels, named)) is self.series.overflow:
             cell.watch(read, part=self.series.texts(labels, named))
@@ -152,14 +164,14 @@ class Gauge(Labelled[BoundGauge]):
 @final
 class Histogram(Labelled[BoundHistogram]):
     """
-    Says how values are distributed. Made by `MetricsRegistry.histogram`.
+    A distribution of values. Made by `MetricsRegistry.histogram`.
 
     Attributes:
-        kind: What it is.
+        kind: `MetricKind.HISTOGRAM`.
         name: Its name.
-        description: What it says.
+        description: What it measures, in a sentence, with the unit.
         labels: The names of its labels.
-        buckets: The upper bounds of its buckets.
+        buckets: The upper bounds of its buckets, each inclusive, without infinity.
     """
 
     kind = MetricKind.HISTOGRAM

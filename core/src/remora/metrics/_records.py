@@ -12,7 +12,7 @@ from enum import StrEnum
 
 class MetricKind(StrEnum):
     """
-    What a metric is: it only grows, it goes up and down, or it is a distribution.
+    What a metric is: a counter only grows, a gauge goes up and down, a histogram is a distribution.
     """
 
     COUNTER = "counter"
@@ -28,7 +28,7 @@ class Exemplar:
     Attributes:
         value: The value.
         trace_id: The trace, in hexadecimal digits.
-        span_id: The span of it; empty when nobody said.
+        span_id: The span of that trace, in hexadecimal digits; empty when none was given.
         time: When it was recorded, in seconds since the epoch.
     """
 
@@ -41,11 +41,11 @@ class Exemplar:
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """
-    How many values fell between which bounds.
+    How many values fell into each bucket.
 
     Attributes:
         bounds: The upper bounds of the buckets, each inclusive, in rising order; the last bucket has none.
-        counts: The values in each bucket alone; one more than there are bounds.
+        counts: How many values fell into each bucket, not cumulative; one entry more than there are bounds.
         sum: All values added up.
         exemplars: The latest exemplar of each bucket; None where there is none.
     """
@@ -64,9 +64,9 @@ class Distribution:
 
     def quantile(self, share: float) -> float:
         """
-        The value below which that share of all values lies, as even as the buckets allow; 0 when there are none.
+        The value below which a share of all values lies, interpolated within its bucket; 0 when there are no values.
 
-        In the last bucket, which has no upper bound, it is the highest bound there is.
+        When it lies in the last bucket, which has no upper bound, the highest bound is returned.
 
         Args:
             share: Between 0 and 1: 0.95 for what 95 of 100 values stay below.
@@ -92,8 +92,8 @@ class Point:
 
     Attributes:
         labels: The values of the metric's labels, in their order.
-        value: A number; of a histogram, a `Distribution`.
-        started: Since when it has been counted, in seconds since the epoch.
+        value: A number, or the `Distribution` of a histogram.
+        started: When counting began, in seconds since the epoch.
     """
 
     labels: tuple[str, ...]
@@ -108,10 +108,10 @@ class Metric:
 
     Attributes:
         name: Its name, unique in a registry.
-        kind: What it is.
-        description: What it says, in a sentence.
+        kind: Whether it is a counter, a gauge or a histogram.
+        description: What it measures, in a sentence.
         labels: The names of its labels.
-        points: One for each series that has been used.
+        points: One for each series, that is, for each combination of label values that has been used.
     """
 
     name: str
@@ -124,10 +124,10 @@ class Metric:
 @dataclass(frozen=True, slots=True)
 class MetricBatch:
     """
-    What is exported at once. A metric with more points than a batch may have continues in the next one.
+    What is exported at once. A metric with more points than fit into a batch continues in the next one.
 
     Attributes:
-        time: When it was read, in seconds since the epoch.
+        time: When the numbers were read, in seconds since the epoch.
         metrics: The metrics.
     """
 
@@ -142,7 +142,7 @@ class MetricBatch:
 
     def value(self, name: str, *labels: str) -> float | Distribution | None:
         """
-        What a series holds; None when there is none with these label values.
+        What the series of a metric with these label values holds; None when there is none.
         """
         metric = self.metric(name)
         points = () if metric is None else metric.points

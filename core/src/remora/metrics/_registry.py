@@ -35,11 +35,12 @@ I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED = frozenset({"le", "quantile"})
+_LABEL_RULE = "use letters, digits and '_', no digit and no '__' first, and neither 'le' nor 'quantile'"
 
 
 class MetricsRegistry:
     """
-    Counters, gauges and histograms by name, and who gets to see them::
+    Counters, gauges and histograms by name, and the exporters that get them::
 
         registry = MetricsRegistry()
         served = registry.counter("pages_served_total", "Pages that were served.", ["method", "status"])
@@ -50,16 +51,16 @@ class MetricsRegistry:
     Args:
         export_interval: Seconds between two exports to the same exporter.
         batch_size: The most points that an exporter gets at once.
-        max_series: The most combinations of label values of one metric that are told apart.
+        max_series: The most series (combinations of label values) of one metric; further ones are counted together.
         export_timeout: Seconds that an exporter may take for one batch, to start, and to close.
 
     Attributes:
         exports: The exporters, and the loop that serves them.
-        tracing: Gives the `trace_id` and the `span_id` of a call that has just ended, empty ones where there are none;
+        tracing: Returns the `trace_id` and the `span_id` of a call that has just ended, empty when there are none;
             histograms of calls keep them as exemplars. A manager sets it to what an installed extension offers.
 
     Raises:
-        ConfigError: A number makes no sense.
+        ConfigError: A number is not more than 0.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class MetricsRegistry:
 
     def retune(self, *, export_interval: float, batch_size: int, max_series: int, export_timeout: float) -> None:
         """
-        Go on with other numbers, at once. Series that are told apart stay so when `max_series` is lowered.
+        Change the numbers that the registry was made with. Series that exist stay when `max_series` is lowered.
 
         Raises:
-            ConfigError: A number makes no sense.
+            ConfigError: A number is not more than 0.
         """
         _check_numbers(export_interval, batch_size, max_series, export_timeout)
         with self._lock:
@@ -93,19 +94,29 @@ class MetricsRegistry:
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
         """
-        The counter of that name, declared now or before.
+        The counter of that name; it is declared by the first call, and the same one is returned by further ones.
+
+        Args:
+            name: Its name.
+            description: What it counts, in a sentence.
+            labels: The names of its labels.
 
         Raises:
-            ConfigError: A name cannot be used, or another metric has it.
+            ConfigError: A name cannot be used, or the metric has been declared otherwise.
         """
         return self._declared(Counter(*_checked(name, description, labels), limit=self._max_series))
 
     def gauge(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Gauge:
         """
-        The gauge of that name, declared now or before.
+        The gauge of that name; it is declared by the first call, and the same one is returned by further ones.
+
+        Args:
+            name: Its name.
+            description: What it measures, in a sentence.
+            labels: The names of its labels.
 
         Raises:
-            ConfigError: A name cannot be used, or another metric has it.
+            ConfigError: A name cannot be used, or the metric has been declared otherwise.
         """
         return self._declared(Gauge(*_checked(name, description, labels), limit=self._max_series))
 
@@ -113,23 +124,23 @@ class MetricsRegistry:
         self, name: str, description: str = "", buckets: Sequence[float] = BUCKETS, labels: Sequence[str] = ()
     ) -> Histogram:
         """
-        The histogram of that name, declared now or before.
+        The histogram of that name; it is declared by the first call, and the same one is returned by further ones.
 
         Args:
             name: Its name.
-            description: What it says, in a sentence.
-            buckets: The upper bounds of the buckets, in rising order; those of durations in seconds by default.
+            description: What it measures, in a sentence.
+            buckets: The upper bounds of the buckets, in rising order; by default `BUCKETS`, for durations in seconds.
             labels: The names of its labels.
 
         Raises:
-            ConfigError: A name or the bounds cannot be used, or another metric has the name.
+            ConfigError: A name or the bounds cannot be used, or the metric has been declared otherwise.
         """
         bounds = _checked_buckets(name, buckets)
         return self._declared(Histogram(*_checked(name, description, labels), buckets=bounds, limit=self._max_series))
 
     def remove(self, name: str) -> None:
         """
-        Forget a metric; what its handles record from now on is seen by nobody, and its name is free.
+        Forget a metric, so that its name is free. What its handles record from now on is exported no more.
         """
         with self._lock:
             self._instruments.pop(name, None)
@@ -144,14 +155,14 @@ class MetricsRegistry:
 
     def add_exporter(self, exporter: MetricExporter | PullExporter) -> None:
         """
-        Have an exporter get what is recorded: as soon as the registry's manager runs, or at once when it does.
+        Export to an exporter as well: from when the registry's manager is entered, or at once when it has been.
         """
         self.exports.add(exporter)
 
     @asynccontextmanager
     async def exporting(self) -> AsyncIterator[None]:
         """
-        Export while the context lasts, for a registry that belongs to no manager; what is left is exported at its end.
+        Export while the context lasts, for a registry without a manager. What is left is exported at its end.
         """
         async with anyio.create_task_group() as group:
             self.exports.start(group, Conduct())
@@ -167,29 +178,32 @@ class MetricsRegistry:
         if isinstance(known, type(instrument)) and _terms(known) == _terms(instrument):
             return known
         terms = f"{_said(known)}, not {_said(instrument)}"
-        raise ConfigError(f"a metric {instrument.name!r} has been declared already, as {terms}")
+        raise ConfigError(f"the metric {instrument.name!r} is declared already, as {terms}")
 
 
 def _check_numbers(*numbers: float) -> None:
     if not min(numbers) > 0:
-        raise ConfigError("export_interval, batch_size, max_series and export_timeout are numbers of more than 0")
+        raise ConfigError("export_interval, batch_size, max_series and export_timeout must be more than 0")
 
 
 def _checked(name: str, description: str, labels: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no name for a metric: letters, digits and '_', no digit first")
+        raise ConfigError(f"a metric cannot be named {name!r}: use letters, digits, '_' and ':', and no digit first")
     names = [labels] if isinstance(labels, str) else list(labels)
     if wrong := [each for each in names if not _LABEL.fullmatch(each) or each in _RESERVED]:
-        raise ConfigError(f"metric {name}: {wrong[0]!r} is no name for a label")
+        raise ConfigError(f"metric {name}: a label cannot be named {wrong[0]!r}: {_LABEL_RULE}")
     if len(set(names)) < len(names):
         raise ConfigError(f"metric {name}: a label is named twice")
     return name, description, tuple(names)
 
 
 def _checked_buckets(name: str, buckets: Sequence[float]) -> tuple[float, ...]:
-    bounds = tuple(float(each) for each in buckets if each != math.inf)  # the last bucket has no bound in any case
+    try:
+        bounds = tuple(float(each) for each in buckets if each != math.inf)  # the last bucket has no bound in any case
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"metric {name}: buckets are numbers, got {buckets!r}; labels are given by name") from error
     if not bounds or not all(math.isfinite(each) for each in bounds) or list(bounds) != sorted(set(bounds)):
-        raise ConfigError(f"metric {name}: the bounds of buckets are numbers in rising order")
+        raise ConfigError(f"metric {name}: the bounds of buckets must be numbers in rising order")
     return bounds
 
 

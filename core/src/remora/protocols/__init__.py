@@ -1,5 +1,5 @@
 """
-What an extension's objects must be able to do. No base class is needed: any object with these methods will do.
+What the objects of an extension must be able to do. No base class is needed: any object with these methods will do.
 
 What lives here: protocols. What must not: implementations.
 """

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 class AuthMethod(Protocol):
     """
-    Shows a plugin who calls. It decides and does no I/O itself, so a test drives it with `next()` and `.send()`.
+    Proves to a plugin who calls. It decides and does no I/O itself, so a test can drive it with `next()` and `.send()`.
     """
 
     def flow(self, call: Call, /) -> Generator[Call | Refresh, Any, None]:
         """
-        Let one attempt of a call pass, with what proves who makes it.
+        The steps of one attempt of a call, as a generator.
 
-        Yield the call with headers added: it is sent, and what comes back is the Reply, or the RemoraError of the
-        attempt is thrown in. Yield a Refresh: its action is awaited, and what comes back is what that returns. The
-        last reply is the attempt's; an error that the flow lets through is the attempt's too.
+        Yield the call with credentials added to its headers, and it is sent: the Reply is sent into the generator, or
+        the RemoraError is thrown into it. Yield a Refresh, and its action is awaited: what that returns is sent in.
+        The last reply is the result of the attempt; so is an error that the generator does not catch.
         """
         ...
 
@@ -37,13 +37,13 @@ class Verifier(Protocol):
         """
         The name of the caller.
 
-        Credentials are compared in a time that does not tell how much of them is right (`hmac.compare_digest`).
+        Compare credentials in constant time (`hmac.compare_digest`), so that the time taken tells nothing about them.
 
         Args:
             call: The call, with its headers.
             peer: Where it comes from, as far as the transport knows.
 
         Raises:
-            PluginError: It proves nothing (UNAUTHENTICATED), or its maker may not call (PERMISSION_DENIED).
+            PluginError: The call proves nothing (UNAUTHENTICATED), or its caller may not call (PERMISSION_DENIED).
         """
         ...

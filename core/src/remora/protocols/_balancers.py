@@ -25,7 +25,7 @@ class Candidate(Protocol):
     @property
     def weight(self) -> int:
         """
-        Its share of traffic beside the others; 0 for none while others have some.
+        Its share of traffic, relative to the weights of the others; with 0 it gets calls only when all have 0.
         """
         ...
 
@@ -39,14 +39,14 @@ class Candidate(Protocol):
     @property
     def in_flight(self) -> int:
         """
-        Its calls under way.
+        The number of its calls under way.
         """
         ...
 
     @property
     def warmth(self) -> float:
         """
-        How much of its share it is to get while it warms up: more than 0, and 1 once it is warm.
+        How much of its share it should get while it warms up: more than 0, and 1 once it is warm.
         """
         ...
 
@@ -56,7 +56,7 @@ C = TypeVar("C", bound=Candidate)
 
 class Balancer(Protocol):
     """
-    Chooses among the instances of one plugin. Nothing in it waits, so nothing else happens while it decides.
+    Chooses among the instances of one plugin. Its methods are not async, so nothing else happens while it decides.
     """
 
     def pick(self, candidates: Sequence[C], key: str, /) -> C:
@@ -77,12 +77,17 @@ class Balancer(Protocol):
 
     def finished(self, candidate: Candidate, /, *, latency: float, ok: bool | None) -> None:
         """
-        A call to a candidate has ended after `latency` seconds: well, badly, or without a verdict (None).
+        A call to a candidate has ended.
+
+        Args:
+            candidate: The candidate.
+            latency: Seconds that the call took.
+            ok: Whether it speaks for the candidate (True), against it (False), or neither (None: it was cancelled).
         """
         ...
 
     def forget(self, name: str, /) -> None:
         """
-        A candidate is gone for good, and what is known about it is of no use.
+        A candidate is gone for good: drop what is known about it. The name may be unknown.
         """
         ...

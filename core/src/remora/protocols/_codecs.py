@@ -12,6 +12,9 @@ T = TypeVar("T")
 class Codec(Protocol):
     """
     Turns records into payloads and back.
+
+    Attributes:
+        content_type: The media type of the payloads that it writes, such as "application/json".
     """
 
     content_type: str
@@ -27,9 +30,13 @@ class Codec(Protocol):
 
     def decode(self, payload: bytes, type_: type[T], /) -> T:
         """
-        The record of a payload.
+        The record in a payload.
+
+        Args:
+            payload: The bytes.
+            type_: The type of the record.
 
         Raises:
-            ValueError: It is not such a record; the message names the field.
+            ValueError: The payload is not a record of that type; the message names the field.
         """
         ...

@@ -1,5 +1,5 @@
 """
-Ways out for metrics: those that take them away, and those where somebody comes for them.
+Ways out for metrics: exporters that push them somewhere, and exporters from which they are pulled.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 class MetricExporter(Protocol):
     """
-    Takes metrics to where somebody looks at them.
+    Pushes metrics to where somebody looks at them.
 
-    It runs in a task of its own, on the event loop: what it waits for holds up nobody, but it must not block. It is
-    cancelled when it takes longer than the registry allows, and what it raises is logged, counted, and followed by a
-    longer pause; nothing of that is lost, since the next batch holds the totals again.
+    It runs in a task of its own on the event loop: it may wait, but must not block. An export that takes longer than
+    the registry allows is cancelled. What it raises is logged and counted, and followed by a longer pause; no numbers
+    are lost by that, since the next batch holds the totals again.
     """
 
     @property
@@ -31,19 +31,22 @@ class MetricExporter(Protocol):
 
     def supports(self, kind: MetricKind, /) -> bool:
         """
-        Whether it can do something with metrics of a kind; it gets no others.
+        Whether it exports metrics of a kind; it is given no others.
         """
         ...
 
     async def export(self, batch: MetricBatch, /) -> None:
         """
-        Take a batch. The numbers are totals since the start of each series, never differences.
+        Export a batch. The numbers are totals since the start of each series, never differences.
+
+        Raises:
+            Exception: The batch could not be exported.
         """
         ...
 
     async def close(self) -> None:
         """
-        Let go of what it holds. Nothing is exported any more.
+        Release what it holds. Called once, after the last export.
         """
         ...
 
@@ -51,7 +54,7 @@ class MetricExporter(Protocol):
 @runtime_checkable
 class PullExporter(Protocol):
     """
-    Lets somebody come for metrics, whenever they like.
+    Serves metrics to whoever asks for them, whenever they do.
     """
 
     @property
@@ -63,15 +66,15 @@ class PullExporter(Protocol):
 
     def serving(self, read: Callable[[], MetricBatch], /) -> AbstractAsyncContextManager[object]:
         """
-        A context in which the metrics can be fetched; when entering it fails, that is tried again later.
+        A context within which the metrics can be fetched. When entering it fails, that is tried again later.
 
         Args:
-            read: Gives what all metrics hold now; it may be called from any thread.
+            read: Returns what all metrics hold now; it may be called from any thread.
         """
         ...
 
     async def close(self) -> None:
         """
-        Let go of what it holds. Its context has been left.
+        Release what it holds. Called once, after its context has been left.
         """
         ...

@@ -1,5 +1,5 @@
 """
-What stands in the way of calls, and knows which trace they belong to.
+What wraps calls and their attempts, and what knows which trace they belong to.
 """
 
 from __future__ import annotations
@@ -14,25 +14,30 @@ if TYPE_CHECKING:
 
 class Interceptor(Protocol):
     """
-    Wraps every attempt-independent part of a call: sees it before the first attempt and its end after the last.
+    Wraps a call as a whole: it runs before the first attempt, and gets the result of the last one.
     """
 
     async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
         """
-        Let the call go on with `await proceed(call)`, changed or not, and return its reply, changed or not.
+        Go on with `await proceed(call)`, and return the reply. Both the call and the reply may be changed or replaced.
+
+        Raises:
+            RemoraError: The call is to fail; what `proceed` raises may pass through.
         """
         ...
 
 
 class AttemptInterceptor(Protocol):
     """
-    Wraps the sending of one attempt of a call to one instance; a call that is tried three times passes three times.
+    Wraps each attempt of a call at one instance; for a call that is tried three times it runs three times.
     """
 
     async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /, *, attempt: Attempt) -> Reply:
         """
-        Let the attempt go on with `await proceed(call)`, and return its reply. What it changes in the call is gone
-        with the attempt.
+        Go on with `await proceed(call)`, and return the reply. A change of the call holds for this attempt only.
+
+        Raises:
+            RemoraError: The attempt is to fail; what `proceed` raises may pass through.
         """
         ...
 
@@ -44,7 +49,7 @@ class Tracing(Protocol):
 
     def __call__(self, call: Call, /) -> TraceIds:
         """
-        The trace and the span of an attempt or a call that has just ended, as far as this task knows; of one that no
-        span was made for, those at hand. Called once or twice for each attempt and each call: it must be quick.
+        The trace and the span of an attempt or a call that has just ended in this task; where it had no span of its
+        own, the current ones. It is called once or twice for each attempt and each call, so it must be quick.
         """
         ...

@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 
 class Resolver(Protocol):
     """
-    Knows where a plugin is, also when that changes.
+    Finds out where a plugin is, and notices when that changes.
     """
 
     async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
         """
         Report all endpoints that there are now, and all of them again each time that they have changed.
 
-        It goes on until it is cancelled; returning means that nothing changes any more. A report returns at once:
-        what follows from it happens elsewhere. Of an endpoint that stays, the connections are kept.
+        Runs until it is cancelled; it returns only when nothing will change any more.
+
+        Args:
+            report: Takes the endpoints; it returns at once and raises nothing. Connections to endpoints that are in
+                the new report as well are kept.
 
         Raises:
-            RemoraError: It cannot find out. The last report holds, and it is called again after a while, or after the
-                error's `retry_after`.
+            RemoraError: It cannot find out. The last report stays in force, and this method is called again after a
+                while, or after the error's `retry_after` seconds.
         """
         ...

@@ -1,5 +1,5 @@
 """
-The way of calls: a transport, and what it opens and serves.
+How calls travel: a transport, the channels that it opens, and the listeners that it serves.
 """
 
 from __future__ import annotations
@@ -20,24 +20,28 @@ class Transport(Protocol):
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
-        Open a channel to the plugin at an endpoint; leaving the context closes it and all that it started.
+        Open a channel to the plugin at an endpoint. Leaving the context closes the channel and all that it started.
 
         Raises:
             Unavailable: Nothing answers there.
-            WrongProtocol: Something else answers there.
-            ConfigError: The endpoint makes no sense.
+            WrongProtocol: What answers there speaks another protocol.
+            ConfigError: The endpoint cannot be used with this transport.
         """
         ...
 
     def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
         """
-        Serve a plugin at an endpoint. An endpoint of the bare form `SCHEME:` asks for a free local address.
+        Serve a plugin at an endpoint. The bare form `SCHEME:` asks for a free local address.
 
-        Leaving the context stops accepting, lets no call answer any more, and frees the address.
+        Leaving the context stops accepting, cancels the calls that are being answered, and frees the address.
+
+        Args:
+            endpoint: Where to serve.
+            dispatch: Answers the calls.
 
         Raises:
             Unavailable: The address is taken.
-            ConfigError: The endpoint makes no sense.
+            ConfigError: The endpoint cannot be used with this transport.
         """
         ...
 
@@ -50,7 +54,7 @@ class InspectableTransport(Transport, Protocol):
 
     def inspect(self, endpoint: Endpoint, /) -> Inspection:
         """
-        What would be started for an endpoint, and under which measures.
+        What would be started for an endpoint, and how it would be confined.
 
         Raises:
             ConfigError: There is nothing that could be started.
@@ -60,24 +64,25 @@ class InspectableTransport(Transport, Protocol):
 
 class Channel(Protocol):
     """
-    The way to one instance of a plugin, open for calls. Many calls may be in flight at once.
+    An open connection, or several, to one instance of a plugin. Many calls may be in flight at once.
     """
 
     async def call(self, call: Call, /) -> Reply:
         """
-        Carry one call to the plugin and its reply back.
+        Carry one call to the plugin, and its reply back.
 
-        A cancelled call is abandoned: its late reply reaches nobody, and the plugin is told where the wire can say so.
+        A call that is cancelled is abandoned: a late reply is dropped, and the plugin is told where the wire allows.
 
         Raises:
             PluginError: The plugin answered with an error of its own.
-            RemoraError: Any other error, as the leaf that fits; foreign exceptions stop here.
+            RemoraError: Anything else went wrong, as the most specific class. Exceptions of the libraries below never
+                get out; they are the `__cause__`.
         """
         ...
 
     async def probe(self) -> HealthStatus:
         """
-        Ask the plugin how it is. A plugin that has no health service is healthy while it can be reached.
+        Ask the plugin for its health. A plugin without a health service is healthy while it can be reached.
 
         Raises:
             RemoraError: It cannot be reached.
@@ -96,7 +101,7 @@ class WatchedChannel(Channel, Protocol):
         Wait until the channel has ended.
 
         Returns:
-            Why it ended; None when the peer closed it in good order.
+            Why it ended; None when the peer closed it in an orderly way.
         """
         ...
 
@@ -104,15 +109,15 @@ class WatchedChannel(Channel, Protocol):
 @runtime_checkable
 class ReviewedChannel(Channel, Protocol):
     """
-    A channel to a program that is judged again while it runs.
+    A channel to a program whose permission to run is checked again while it runs.
     """
 
     async def next_review(self) -> Inspection:
         """
-        Wait until the program would not be started any more, or would be again.
+        Wait until the program is no longer allowed to be started, or is allowed again.
 
         Returns:
-            How it is judged now, with the reasons against it; none when it would be started again.
+            The new judgement. Its `reasons` say what speaks against the program; none when it is allowed again.
         """
         ...
 
@@ -125,13 +130,14 @@ class Listener(Protocol):
     @property
     def endpoint(self) -> Endpoint:
         """
-        Where the plugin can be called, with the port or path that was really taken.
+        Where the plugin can be called, with the actual port or path.
         """
         ...
 
     async def wait_closed(self) -> None:
         """
-        Wait until the other side has ended it (end of input on a pipe). A listening socket never ends by itself.
+        Wait until the other side has ended it, such as by the end of input on a pipe. A listening socket never ends by
+        itself.
         """
         ...
 
@@ -146,7 +152,7 @@ class Dispatch(Protocol):
         Let the plugin answer one call.
 
         Args:
-            call: The call; its deadline is on this process's clock.
+            call: The call; its deadline is on this process's clock (`anyio.current_time`).
             peer: Who calls, as far as the transport knows: an address, or `pid:N uid:N`.
 
         Raises:

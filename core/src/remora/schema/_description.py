@@ -39,4 +39,4 @@ def load_description(text: bytes) -> PluginInfo:
     try:
         return JsonCodec().decode(text, PluginInfo)
     except ValueError as error:
-        raise ConfigError(f"this is no description of a plugin: {error}") from error
+        raise ConfigError(f"not a description of a plugin as `remora describe --json` prints it: {error}") from error

@@ -24,8 +24,10 @@ _BUFFER = 1000
 
 class Events:
     """
-    An iterator over lifecycle events. It ends when the manager is closed or its context is left, whatever was published
-    until then comes first.
+    An iterator over lifecycle events, for one thread. Made by `sync.Manager.events`.
+
+    It ends when the manager is closed or the context is left, after all that was published until then. A thread that is
+    1,000 events behind misses what is published meanwhile; the log has a warning for each.
     """
 
     def __init__(self) -> None:

@@ -65,7 +65,7 @@ class Loop:
         """
         with self._lock:
             if self._process:
-                raise ManagerClosed("a manager can be opened only once")
+                raise ManagerClosed("a manager can be opened only once: make a new one")
             self._process = os.getpid()
         running: Future[_Inside] = Future()
         Thread(target=self._main, args=(context, running), name="remora", daemon=True).start()
@@ -149,7 +149,9 @@ class Loop:
         except RuntimeError as error:
             if self._closed.done():
                 raise ManagerClosed("the manager is shut down") from error
-            raise RuntimeError("a call from the manager's own event loop would wait for itself") from error
+            raise RuntimeError(
+                "a call from the manager's own event loop would wait for itself: use `remora.Manager` there"
+            ) from error
 
     def _main(self, context: AbstractAsyncContextManager[object], running: Future[_Inside]) -> None:
         """

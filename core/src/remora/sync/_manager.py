@@ -38,23 +38,24 @@ T = TypeVar("T")
 
 class Manager:
     """
-    The configured plugins for programs without `async`, called from any number of threads::
+    The configured plugins, for programs without `async`; any number of threads may use it::
 
         with sync.Manager.from_file("remora.toml") as manager:
             text = manager.client("text", TextProcessor)
             print(text.upper(Text("hello")))
 
-    Its methods do what those of `remora.Manager` do, and raise the same errors. Where `with` does not fit (Django,
-    a notebook) call `open` once and `close` at the end; a manager that is still open when the program ends is closed.
+    Its methods do what those of `remora.Manager` do, and raise the same errors; before `open` and after `close` they
+    raise ManagerClosed. Where `with` does not fit (Django, a notebook), call `open` once, and `close` at the end. A
+    manager that is still open when the program ends is closed.
 
     Args:
         config: A `ManagerConfig`, or the mapping that a TOML file would give.
-        extensions: Hook modules or objects, beside those that are installed.
-        rng: The source of chance for jitter and balancing, for simulations that are to be replayed.
+        extensions: Hook modules or objects, in addition to those that are installed.
+        rng: The source of randomness for jitter and balancing, for reproducible simulations.
         backend: The event loop that runs in the manager's own thread.
 
     Raises:
-        ConfigError: The configuration is wrong; every problem of it is named.
+        ConfigError: The configuration is wrong; the message names every problem.
         NotInstalled: It names a feature that no installed distribution provides.
         ExtensionError: An installed extension is wrong in a way that cannot be ignored.
     """
@@ -84,10 +85,18 @@ class Manager:
         backend: Literal["asyncio", "trio"] = "asyncio",
     ) -> Self:
         """
-        A manager with the configuration of a file, as `remora.Manager.from_file`.
+        A manager with the configuration in a file, or in all files of a directory, as `remora.Manager.from_file`.
+
+        Args:
+            path: The file or the directory.
+            extensions: Hook modules or objects, in addition to those that are installed.
+            watch: Whether the manager reloads when the files change.
+            reload_options: How it reloads then.
+            backend: The event loop that runs in the manager's own thread.
 
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
+            NotInstalled: It names a feature that is not installed, or `watch` is on and what watches files is not.
         """
         made = cls.__new__(cls)
         manager = remora._manager.Manager.from_file(
@@ -109,7 +118,7 @@ class Manager:
 
     def close(self) -> None:
         """
-        Let the calls under way end, then close everything. Once is enough, and more is no error.
+        Let the calls under way end, then close everything. Calling it again does nothing.
         """
         _open.discard(self)
         self._loop.close()
@@ -141,6 +150,17 @@ class Manager:
     ) -> Plugin[Request, Response]:
         """
         A typed handle on one method of a plugin, as `remora.Manager.plugin`.
+
+        Args:
+            name: The plugin's configured name.
+            request_type: The record type of requests.
+            response_type: The record type of replies.
+            service: The service's name; by default what the plugin's table says.
+            method: The method's name; by default what the plugin's table says.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+            PluginDisabled: It is switched off.
         """
         made = self._loop.call(self._manager.plugin, name, request_type, response_type, service=service, method=method)
         return Plugin(self._loop, made)
@@ -151,7 +171,7 @@ class Manager:
 
         Args:
             name: The plugin's configured name.
-            protocol: A Protocol whose methods are plain `def`, since that is what its client has.
+            protocol: A Protocol whose methods are plain `def`, since those of the client are.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
@@ -176,7 +196,18 @@ class Manager:
         options: CallOptions | None = None,
     ) -> Response:
         """
-        Call a plugin whose name is known only now, as `remora.Manager.execute`.
+        Call a plugin whose name is known only at run time, as `remora.Manager.execute`.
+
+        Args:
+            name: The plugin's configured name.
+            request: The request.
+            response_type: The record type of the reply.
+            service: The service's name; by default what the plugin's table says.
+            method: The method's name; by default what the plugin's table says.
+            options: Timeout, headers and the like.
+
+        Raises:
+            RemoraError: As `Plugin.execute`, and PluginNotFound, PluginDisabled.
         """
         response: Response = self._loop.call(
             self._manager.execute, name, request, response_type, service=service, method=method, options=options
@@ -188,18 +219,23 @@ class Manager:
         Add a plugin while the manager runs, as `remora.Manager.register`.
 
         Raises:
-            ConfigError: There is one of that name, or its table makes no sense.
-            RemoraError: It does not get ready, and is not there.
+            ConfigError: There is a plugin of that name already, or the table is wrong.
+            RemoraError: The plugin did not become ready, and has not been added.
         """
         self._loop.call(self._manager.register, plugin, options)
 
     def unregister(self, name: str, *, drain: bool = True) -> None:
         """
-        Take a plugin out while the manager runs.
+        Remove a plugin while the manager runs; it cannot be called from now on.
 
         Args:
             name: The plugin's configured name.
-            drain: Let the calls under way end first, within the plugin's request_timeout.
+            drain: Whether the calls under way may end first, within the plugin's `request_timeout`; otherwise they are
+                cancelled.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+            ConfigError: Another plugin requires it.
         """
         self._loop.call(self._manager.unregister, name, drain=drain)
 
@@ -207,8 +243,16 @@ class Manager:
         """
         Refuse new calls of a plugin, and wait for those under way, as `remora.Manager.drain`.
 
+        Args:
+            name: The plugin's configured name.
+            timeout: Seconds to wait.
+            force: Whether to cancel what is still under way then, and to close the plugin until `restart`.
+            progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended, in the
+                thread of the event loop: it must not block, nor call the manager.
+
         Raises:
-            DrainTimeout: Calls were still under way after `timeout` seconds.
+            DrainTimeout: Calls were still under way after `timeout` seconds, or when `restart` ended the drain.
+            PluginNotFound: No plugin of that name is configured.
         """
         self._loop.call(self._manager.drain, name, timeout, force=force, progress=progress)
 
@@ -217,12 +261,18 @@ class Manager:
     ) -> ReloadReport:
         """
         Move to another configuration without a call that fails, as `remora.Manager.reload`.
+
+        Returns:
+            What has become of each plugin.
+
+        Raises:
+            ConfigError: The configuration is wrong, and nothing changes.
         """
         return self._loop.call(self._manager.reload, config, options)
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
         """
-        What `reload` would do; nothing is done for it.
+        What `reload` would do, without doing it.
 
         Raises:
             ConfigError: The configuration is wrong.
@@ -231,7 +281,7 @@ class Manager:
 
     def hurry(self) -> None:
         """
-        Wait for calls no longer: those that are being drained end now, each with an error.
+        Stop waiting for calls: those that a drain or a shutdown still waits for end now, each with an error.
         """
         self._loop.call(self._manager.hurry)
 
@@ -245,25 +295,32 @@ class Manager:
     @property
     def metrics(self) -> MetricsRegistry:
         """
-        Where programs count and measure, from any thread.
+        The registry of metrics, in which the program may count and measure as well, from any thread.
         """
         return self._manager.metrics
 
     def active_requests(self, name: str | None = None) -> int:
         """
-        The number of calls under way, of one plugin or of all.
+        The number of calls under way, of one plugin or, without a name, of all.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
         """
         return self._loop.call(self._manager.active_requests, name)
 
     def restart(self, name: str) -> None:
         """
-        Close and start every instance of a plugin, also those that were left alone after too many failures.
+        Close and start every instance of a plugin, also those that were left alone after too many failures, and let
+        calls in again after `drain`.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
         """
         self._loop.call(self._manager.restart, name)
 
     def health(self) -> dict[str, HealthStatus]:
         """
-        The health of every plugin, after asking each.
+        The health of every plugin, by name, after asking each.
         """
         return self._loop.call(self._manager.health)
 
@@ -277,6 +334,10 @@ class Manager:
     def info(self, name: str) -> PluginInfo:
         """
         What a plugin says about itself.
+
+        Raises:
+            PluginNotFound: No plugin of that name is configured.
+            RemoraError: The plugin cannot be asked.
         """
         return self._loop.call(self._manager.info, name)
 
@@ -287,19 +348,20 @@ class Manager:
         Raises:
             ServiceMismatch: It lacks methods, or does not say which it has.
             VersionMismatch: It has another version than its table requires.
+            PluginNotFound: No plugin of that name is configured.
         """
         info: PluginInfo = self._loop.call(self._manager.verify, name, protocol)
         return info
 
     def observability(self) -> ObservabilityMetrics:
         """
-        What there is to say about the calls and the plugins right now.
+        How many calls there were, how they ended, how long they took, and how every plugin is right now.
         """
         return self._loop.call(self._manager.observability)
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """
-        What extensions have done wrong since the manager was made, by who did it.
+        What extensions have done wrong since the manager was made, by a description of the extension.
         """
         return self._manager.extension_faults()
 
@@ -311,7 +373,7 @@ class Manager:
 
     def inspect(self) -> list[Inspected]:
         """
-        What would be started, and what stands between that and the host; nothing is started for it.
+        Which programs would be started, and how they would be confined; nothing is started.
         """
         return self._manager.inspect()
 

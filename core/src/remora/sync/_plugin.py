@@ -44,10 +44,10 @@ class Plugin(Generic[Request, Response]):
 
         Args:
             request: The request.
-            timeout: Seconds that the call may take; None for no limit beside the configured one.
+            timeout: Seconds that the call may take; None for the configured `request_timeout`, which always holds too.
             headers: Sent along with the request.
-            request_id: The identifier of the call; a new one when there is none.
-            idempotent: Whether the call may be made twice.
+            request_id: The identifier of the call; None for a new one.
+            idempotent: Whether the call may be made twice; None for what the method says.
             hash_key: What the call is about, for balancers that keep calls about one thing together.
 
         Raises:
@@ -70,6 +70,9 @@ class Plugin(Generic[Request, Response]):
     def info(self) -> PluginInfo:
         """
         What the plugin says about itself.
+
+        Raises:
+            RemoraError: The plugin cannot be asked.
         """
         return self._loop.call(self._plugin.info)
 
@@ -81,7 +84,7 @@ class Plugin(Generic[Request, Response]):
 
     def close(self) -> None:
         """
-        Give the handle back. The plugin itself goes on; it belongs to the manager.
+        Make this handle unusable. The plugin itself stays open; it belongs to the manager.
         """
         self._loop.call(self._plugin.close)
 

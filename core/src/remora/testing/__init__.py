@@ -1,5 +1,5 @@
 """
-What ships for tests: clocks, transports without a wire, and the contracts that extensions are checked against.
+Helpers for tests: clocks, transports without a wire, and the contracts that extensions are checked against.
 
 pytest finds the fixtures by itself: see `remora_pytest`.
 """

@@ -32,8 +32,8 @@ async def check_auth_method(
 
     Args:
         spec: What the method's hook returns.
-        options: The options to build it with, with credentials where it needs them; by default the defaults.
-        access: Whom its served side is to accept; without it the served side is not checked.
+        options: The options to build it with, with credentials where it needs them; None for the defaults.
+        access: Whom its served side is to accept; None to leave the served side unchecked.
 
     Returns:
         The claims that were checked, in order.

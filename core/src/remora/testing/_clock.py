@@ -12,7 +12,10 @@ from typing import Any
 
 class ManualClock:
     """
-    A clock for policies: call it for the time, `advance` it.
+    A clock for policies, which stands still until `advance` is called. Calling the object returns the time.
+
+    Attributes:
+        now: The time, in seconds.
     """
 
     def __init__(self, now: float = 1000.0) -> None:
@@ -26,16 +29,16 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         """
-        Let time pass.
+        Let this many seconds pass.
         """
         self.now += seconds
 
 
 def virtual_backends() -> list[tuple[str, dict[str, Any]]]:
     """
-    Every installed backend with options that make its time virtual, for the fixture `anyio_backend`.
+    Every installed backend, with options that make its time virtual, as parameters of the fixture `anyio_backend`.
 
-    Whenever all tasks wait, time jumps to the next timer: an hour's sleep takes no time.
+    Whenever all tasks wait, time jumps to the next timer: sleeping for an hour takes no time.
     Not for tests with sockets, threads or processes: time would jump past them.
     """
     backends: list[tuple[str, dict[str, Any]]] = [("asyncio", {"loop_factory": _VirtualLoop})]

@@ -25,7 +25,7 @@ async def check_codec(spec: CodecSpec, *samples: object) -> list[str]:
 
     Args:
         spec: What the codec's hook returns.
-        *samples: Records to send and read again; by default plain dataclasses, where the codec takes any record.
+        *samples: Records to write and read back; by default plain dataclasses, if the codec takes any record.
 
     Returns:
         The claims that were checked, in order.

@@ -74,7 +74,7 @@ class Contract:
 
     async def repeat(self, request: Number) -> Text:
         """
-        A text of so many characters.
+        A text of this many characters.
         """
         return Text("x" * int(request.number))
 
@@ -100,7 +100,7 @@ class Contract:
 
     async def sleep(self, request: Number) -> Number:
         """
-        Answer after so many seconds.
+        Answer after this many seconds.
         """
         try:
             await anyio.sleep(request.number)

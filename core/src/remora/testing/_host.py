@@ -25,7 +25,7 @@ __all__ = ["TestHost"]
 
 class TestHost:
     """
-    What the fixture `remora_host` gives::
+    A manager of scripted plugins, and a record of its events. The fixture `remora_host` is one::
 
         pay = remora_host.plugin("pay", retry={"max_retries": 2})
         pay.script("charge", Fail(Unavailable("busy")), Answer({"receipt": "r1"}))
@@ -43,7 +43,7 @@ class TestHost:
 
     def plugin(self, name: str, **table: object) -> ScriptedPlugin:
         """
-        A fake plugin that the manager will know by a name.
+        Add a scripted plugin to the configuration that `start` uses, and return it.
 
         Args:
             name: Its name in the configuration.
@@ -54,11 +54,11 @@ class TestHost:
 
     async def start(self, config: dict[str, Any] | None = None, *, extensions: Sequence[object] = ()) -> Manager:
         """
-        A running manager of all fake plugins; it is closed with the test.
+        A running manager of all scripted plugins; it is closed at the end of the test.
 
         Args:
-            config: More configuration; its `plugins` are added to the fake ones.
-            extensions: Hook modules or objects, beside those that are installed.
+            config: More configuration; its `plugins` are added to the scripted ones.
+            extensions: Hook modules or objects, in addition to those that are installed.
         """
         given = dict(config or {})
         plugins = {**self._tables, **given.pop("plugins", {})}

@@ -32,7 +32,7 @@ _MANY = 20
 
 async def check_interceptor(spec: InterceptorSpec) -> list[str]:
     """
-    Put an interceptor through the contract: each that its spec makes, for a plugin of the name `p`.
+    Put an interceptor through the contract: all that its spec makes, for a plugin named `p`.
 
     Args:
         spec: What the interceptor's hook returns.

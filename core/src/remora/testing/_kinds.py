@@ -40,13 +40,16 @@ CONTRACTS: dict[str, tuple[type[Any], Callable[..., list[Claim] | Awaitable[list
 
 async def examine(kind: str, spec: object, options: object = None) -> list[Finding]:
     """
-    Put an extension through the whole contract of its kind, also where a claim does not hold.
+    Check every claim of the contract of an extension's kind, also after one that does not hold.
 
     Args:
         kind: A key of `CONTRACTS`.
         spec: What its hook returns.
-        options: The options to build it with: a record, or a mapping of keys as in a configuration. By default the
+        options: The options to build it with: a record, or a mapping of keys as in a configuration; None for the
             defaults.
+
+    Returns:
+        One finding for each claim, in order.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value, or the kind has no options.

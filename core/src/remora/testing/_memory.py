@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from remora.errors import ConnectionLost, RemoraError, Unavailable
+from remora.errors import ConnectionLost, Unavailable
 from remora.io import probe_health
 from remora.specs import TransportSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from remora.errors import RemoraError
     from remora.protocols import Dispatch
     from remora.types import Call, Endpoint, HealthStatus, Reply
 
@@ -45,7 +46,7 @@ class MemoryTransport:
     @property
     def spec(self) -> TransportSpec[_Options]:
         """
-        The spec that always builds this very object.
+        A spec whose `build` always returns this object.
         """
         return TransportSpec(name="memory", schemes=("memory",), options=_Options, build=lambda _: self)
 
@@ -62,7 +63,7 @@ class MemoryTransport:
         A channel to the plugin that listens at the endpoint.
 
         Raises:
-            Unavailable: None does.
+            Unavailable: No plugin listens there.
         """
         await anyio.lowlevel.checkpoint()
         dispatch = self._served.get(endpoint.address)
@@ -78,10 +79,10 @@ class MemoryTransport:
     @asynccontextmanager
     async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncIterator[_MemoryListener]:
         """
-        Serve at the endpoint.
+        Serve at the endpoint; the bare `memory:` takes a new address.
 
         Raises:
-            Unavailable: Somebody does already.
+            Unavailable: The address is taken.
         """
         await anyio.lowlevel.checkpoint()
         address = endpoint.address or f"plugin-{next(self._numbers)}"
@@ -96,7 +97,7 @@ class MemoryTransport:
 
     def crash(self, address: str) -> None:
         """
-        Let the plugin at an address vanish: its calls fail, its channels end, nothing listens there any more.
+        Let the plugin at an address vanish: its calls fail, its channels end, and nothing listens there any more.
         """
         self._served.pop(address, None)
         for channel in self._channels.pop(address, set()):
@@ -131,8 +132,6 @@ class _MemoryChannel:
             self._calls.add(scope)
             try:
                 return await self._dispatch(call, "memory")
-            except RemoraError:
-                raise
             finally:
                 self._calls.discard(scope)
         raise ConnectionLost("the plugin is gone")

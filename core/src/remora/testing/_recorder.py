@@ -20,10 +20,10 @@ E = TypeVar("E", bound="Event")
 
 class EventRecorder:
     """
-    An extension that writes every event down: pass it to `Manager(..., extensions=[...])`.
+    An extension that records every event: pass it to `Manager(..., extensions=[...])`.
 
     Attributes:
-        events: What happened, in order.
+        events: The events so far, in order.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class EventRecorder:
     @hookimpl
     def remora_event(self, event: Event) -> None:
         """
-        Write it down, and wake who waits for it.
+        Record it, and wake those who wait for it.
         """
         self.events.append(event)
         changed, self._changed = self._changed, anyio.Event()
@@ -48,20 +48,24 @@ class EventRecorder:
 
     def of(self, kind: type[E], **facts: object) -> list[E]:
         """
-        The events of a kind whose attributes are as given.
+        The events of a kind so far.
+
+        Args:
+            kind: The class of the events.
+            **facts: Values that their attributes must have, such as `plugin="pay"`.
         """
         found = [event for event in self.events if isinstance(event, kind)]
         return [event for event in found if all(getattr(event, name) == value for name, value in facts.items())]
 
     async def wait_for(self, kind: type[E], *, count: int = 1, within: float = 5.0, **facts: object) -> E:
         """
-        The event of a kind that comes `count`-th, which may have happened already.
+        Wait for an event, which may have happened already.
 
         Args:
             kind: The class of the event.
-            count: Which of them, from 1.
-            within: Seconds that it may take.
-            **facts: What its attributes are to be.
+            count: Which of the events of that kind, counted from 1.
+            within: Seconds to wait.
+            **facts: Values that its attributes must have, such as `plugin="pay"`.
 
         Raises:
             AssertionError: It did not happen; the message says what did.
@@ -75,7 +79,7 @@ class EventRecorder:
 
     def assert_order(self, *kinds: type[Event]) -> None:
         """
-        Make sure that events of these kinds happened in this order, whatever else did in between.
+        Assert that events of these kinds happened in this order, with any others in between.
 
         Raises:
             AssertionError: They did not.

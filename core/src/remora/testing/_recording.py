@@ -28,16 +28,16 @@ class _Options:
 
 class RecordingExporter:
     """
-    Keeps every batch. Pass it to `manager.metrics.add_exporter`, or itself as an extension to `Manager(...)`, whose
-    table `[exporters.recording]` then switches it on.
+    An exporter that keeps every batch. Pass it to `manager.metrics.add_exporter`; or pass it as an extension to
+    `Manager(...)`, and switch it on with a table `[exporters.recording]`.
 
     Attributes:
-        name: Its name.
-        kinds: What it supports.
-        batches: What it was given.
-        attempts: How often it was given something, also when it failed.
-        failure: Makes the error that an export ends with; None for none.
-        is_hanging: Whether exports never end.
+        name: Its name, "recording".
+        kinds: The kinds of metrics that it supports.
+        batches: The batches that it was given and has not refused, in order.
+        attempts: How often it was given a batch, including those that it refused.
+        failure: Makes the error that exports end with; None for exports that succeed. Set it to let them fail.
+        is_hanging: Whether exports never end. Set it to let them hang.
         is_closed: Whether it was closed.
     """
 
@@ -55,7 +55,7 @@ class RecordingExporter:
     @hookimpl
     def remora_register_metric_exporters(self) -> list[ExporterSpec[_Options]]:
         """
-        The hook: a spec that always builds this very object.
+        The hook: a spec whose `build` always returns this object.
         """
         return [ExporterSpec(self.name, _Options, lambda _: self)]
 
@@ -86,14 +86,14 @@ class RecordingExporter:
 
     async def wait_for(self, attempts: int) -> None:
         """
-        Wait until it has been given something so often.
+        Wait until it has been given a batch this many times in all.
         """
         while self.attempts < attempts:
             await self._changed.wait()
 
     def value(self, name: str, *labels: str) -> float | Distribution | None:
         """
-        What a series held when it was exported last; None when it never was.
+        What the series of a metric with these label values held when it was last exported; None when it never was.
         """
         found = (batch.value(name, *labels) for batch in reversed(self.batches))
         return next((value for value in found if value is not None), None)

@@ -30,12 +30,13 @@ async def check_resolver(
     """
     Put a resolver through the contract.
 
-    What it looks at must be there, and say that the plugin is somewhere.
+    What the resolver reads or asks must exist, and must name at least one endpoint.
 
     Args:
         spec: What the resolver's hook returns.
-        options: The options to build it with; by default the defaults.
-        change: Makes that the plugin is elsewhere; where there is one, the resolver must notice within seconds.
+        options: The options to build it with; None for the defaults.
+        change: Changes what the resolver reads or asks, so that it names other endpoints; the resolver must then report
+            them within seconds. None to leave that unchecked.
 
     Returns:
         The claims that were checked, in order.
@@ -82,7 +83,7 @@ class _Listener:
 
     async def until(self, number: int) -> None:
         """
-        Wait until it has told so often.
+        Wait until it has told this many times.
         """
         with anyio.move_on_after(_SOON):
             while len(self.told) < number:

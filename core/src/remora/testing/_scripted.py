@@ -1,5 +1,5 @@
 """
-A transport whose plugins do what a test says: answer late, fail, hang, refuse connections, fall ill, die.
+A transport whose plugins do what a test says: answer late, fail, hang, refuse connections, become unhealthy, die.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Options:
 
 class ScriptedPlugin:
     """
-    A plugin that echoes what it is sent, until its attributes are changed or it has a script::
+    A plugin that echoes what it is sent, unless its attributes are changed or it has a script::
 
         plugin.script("charge", Fail(Unavailable("busy")), Answer({"receipt": "r1"}))
         plugin.at(3, Crash())
@@ -46,16 +46,16 @@ class ScriptedPlugin:
         latency: Seconds that a call takes.
         failure: Makes the error that a call ends with, after its latency; None to answer.
         is_hanging: Whether calls never end.
-        is_refusing: Whether it cannot be connected to.
+        is_refusing: Whether connections are refused.
         start_time: Seconds that connecting takes.
         stop_time: Seconds that closing takes.
-        health: What a probe answers; None when it never does.
-        calls: The calls that arrived, each with its time.
-        probes: When it was probed.
-        tries: When somebody tried to connect to it.
-        opened: How often it was connected to.
-        active: Calls that are being answered.
-        most_active: The most that there were at once.
+        health: What a probe is answered; None when probes hang.
+        calls: The calls that arrived, each as a pair of its time (`anyio.current_time`) and the call.
+        probes: The times at which it was probed.
+        tries: The times at which somebody tried to connect to it.
+        opened: How many connections there were in all.
+        active: How many calls are being answered now.
+        most_active: The most that were being answered at once.
     """
 
     def __init__(self) -> None:
@@ -78,31 +78,43 @@ class ScriptedPlugin:
 
     def script(self, method: str, *steps: Step) -> None:
         """
-        What it does with the next calls of a method, one step for each; an empty name stands for any method.
+        Say what it does with the next calls of a method.
+
+        Args:
+            method: The method; empty for any.
+            *steps: One step for each call.
         """
         self._script.add(method, steps)
 
     def always(self, method: str, step: Step) -> None:
         """
-        What it does with every call of a method that no other step is for; an empty name stands for any method.
+        Say what it does with every call of a method that no other step is for.
+
+        Args:
+            method: The method; empty for any.
+            step: What it does.
         """
         self._script.repeat(method, step)
 
     def at(self, number: int, step: Step) -> None:
         """
-        What it does with its n-th call, counted from 1, whatever the method.
+        Say what it does with one call, whatever the method.
+
+        Args:
+            number: Which of its calls, counted from 1.
+            step: What it does.
         """
         self._script.at(number, step)
 
     def requests(self, method: str = "") -> list[Any]:
         """
-        The plain values that it was sent, of one method or of all.
+        The requests that it got, decoded from JSON: those of one method, or all.
         """
         return [json.loads(call.payload) for _, call in self.calls if method in ("", call.method)]
 
     def crash(self) -> None:
         """
-        End its channel and the calls on it, as a dying process does, and refuse further ones while `is_refusing`.
+        End its channel and the calls on it, as a dying process does. Set `is_refusing` to keep it from coming back.
         """
         lost, self._lost = self._lost, anyio.Event()
         lost.set()
@@ -197,13 +209,13 @@ class ScriptedTransport:
     @property
     def spec(self) -> TransportSpec[_Options]:
         """
-        The spec that always builds this very object.
+        A spec whose `build` always returns this object.
         """
         return TransportSpec(name="script", schemes=("script",), options=_Options, build=lambda _: self)
 
     def plugin(self, address: str) -> ScriptedPlugin:
         """
-        The plugin at an address.
+        The plugin at an address; a new one when there is none.
         """
         return self._plugins.setdefault(address, ScriptedPlugin())
 
@@ -215,7 +227,10 @@ class ScriptedTransport:
 
     def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
         """
-        Nothing is served here; see `MemoryTransport`.
+        Not supported: scripted plugins are called, not served. `MemoryTransport` serves.
+
+        Raises:
+            Unavailable: Always.
         """
         raise Unavailable("scripted plugins are not served", sent=False)
 

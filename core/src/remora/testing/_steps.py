@@ -20,11 +20,11 @@ __all__ = ["Answer", "Crash", "Drop", "Echo", "Fail", "Hang", "Step"]
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    Answer with a record, or with what a function makes of the request's plain value.
+    Answer with a record, or with what a function makes of the request.
 
     Attributes:
-        value: The record; a function gets the request as JSON has it, and returns the record.
-        after: Seconds until then.
+        value: The record; or a function that gets the request, decoded from JSON, and returns the record.
+        after: Seconds to wait first.
     """
 
     value: object
@@ -37,7 +37,7 @@ class Echo:
     Answer with the request.
 
     Attributes:
-        after: Seconds until then.
+        after: Seconds to wait first.
     """
 
     after: float = 0.0
@@ -49,8 +49,8 @@ class Fail:
     End the call with an error.
 
     Attributes:
-        error: The error, or what makes it; an error that is used more than once is better made anew.
-        after: Seconds until then.
+        error: The error, or a function that makes it; for `always`, use a function, so that each call gets its own.
+        after: Seconds to wait first.
     """
 
     error: RemoraError | Callable[[], RemoraError]
@@ -67,10 +67,10 @@ class Hang:
 @dataclass(frozen=True, slots=True)
 class Drop:
     """
-    Lose the connection while the call is under way: nobody knows whether the plugin has done it.
+    Lose the connection while the call is under way, so that nobody knows whether the plugin has done what was asked.
 
     Attributes:
-        after: Seconds until then.
+        after: Seconds to wait first.
     """
 
     after: float = 0.0
@@ -79,10 +79,10 @@ class Drop:
 @dataclass(frozen=True, slots=True)
 class Crash:
     """
-    Die, with every call that is under way.
+    Die, which ends every call that is under way.
 
     Attributes:
-        after: Seconds until then.
+        after: Seconds to wait first.
     """
 
     after: float = 0.0

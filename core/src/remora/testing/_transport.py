@@ -40,12 +40,12 @@ async def check_transport(spec: TransportSpec[Any], options: object = None) -> l
     """
     Put a transport through the contract, over its real wire.
 
-    The plugin's side is served by the transport itself at a free address of its own choice (`SCHEME:`);
+    The plugin's side is served by the transport itself, at a free address that it chooses (`SCHEME:`);
     a transport that launches programs starts one that serves on `stdio:`.
 
     Args:
         spec: What the transport's hook returns.
-        options: The options to build it with; by default the defaults.
+        options: The options to build it with; None for the defaults.
 
     Returns:
         The claims that were checked, in order.

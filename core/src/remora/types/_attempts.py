@@ -41,10 +41,10 @@ class TraceIds(TypedDict):
 @dataclass(frozen=True, slots=True)
 class Refresh:
     """
-    What an authentication's flow asks for in place of a call: something to be waited for, such as a new token.
+    What the flow of an `AuthMethod` yields, instead of a call, when it needs something awaited, such as a new token.
 
     Attributes:
-        action: Called without arguments and awaited; the flow gets what it returns, or the error that it raises.
+        action: Called without arguments and awaited. What it returns is sent into the flow, what it raises is thrown.
     """
 
     action: Callable[[], Awaitable[object]]

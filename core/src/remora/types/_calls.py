@@ -12,7 +12,7 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """
-    One call on its way to a plugin: everything that a transport carries.
+    One call on its way to a plugin: everything that a transport carries, and a little that stays on its side.
 
     Attributes:
         service: The full name of the service; empty when the peer has only one.
@@ -20,11 +20,11 @@ class Call:
         payload: The encoded request.
         content_type: The media type of the payload; empty when the peer is to decide.
         headers: Names in lower case, values without line breaks.
-        deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
-        request_id: The identifier that follows the call through every log.
+        deadline: When the call must have ended, in seconds on the clock of `anyio.current_time`; None for no limit.
+        request_id: The identifier of the call, for logs on both sides.
         idempotent: Whether the call may be made twice.
         hash_key: What the call is about, for balancers that keep calls about one thing together; it is not sent.
-        identity: Served side: who the connection proves the caller to be, by its certificate; it is not sent.
+        identity: On the plugin's side, the name in the caller's verified certificate; empty without one. Not sent.
     """
 
     service: str = ""
@@ -47,7 +47,8 @@ class Call:
 
     def with_headers(self, headers: Mapping[str, str]) -> Call:
         """
-        The same call with these headers in place of its own; what `dataclasses.replace` gives, in a tenth of the time.
+        The same call with these headers instead of its own. Does what `dataclasses.replace` does, in a tenth of the
+        time.
         """
         draft: Any = _Draft()  # see `remora._draft`
         draft.service = self.service
@@ -72,7 +73,7 @@ class _Draft:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """
-    The good end of a call.
+    The answer to a call that succeeded.
 
     Attributes:
         payload: The encoded answer.

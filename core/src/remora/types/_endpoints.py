@@ -15,9 +15,9 @@ class Endpoint:
 
     Attributes:
         url: The address; its scheme chooses the transport.
-        weight: The share of traffic beside other endpoints of the same priority.
+        weight: The share of traffic, relative to the weights of other endpoints of the same priority; 0 for none.
         priority: The highest number is preferred.
-        labels: What the operator wants to see beside it.
+        labels: Free text for operators and extensions; Remora does nothing with it.
     """
 
     url: str

@@ -13,7 +13,10 @@ from remora.types._health import Status
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """
-    Something that happened in the life of a manager; `time` is in seconds since the epoch.
+    Something that happened in the life of a manager.
+
+    Attributes:
+        time: When, in seconds since the epoch.
     """
 
     time: float
@@ -22,7 +25,10 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerStarted(Event):
     """
-    The manager takes calls; `plugins` are the names that it serves.
+    The manager takes calls.
+
+    Attributes:
+        plugins: The names of its plugins.
     """
 
     plugins: tuple[str, ...]
@@ -44,8 +50,12 @@ class _InstanceEvent(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceReady(_InstanceEvent):
     """
-    An instance takes calls; `start_time` is the seconds that it took to get there, `starts` how often it has;
-    `cause` is why it was started: what it was lost by, or who wanted it.
+    An instance takes calls.
+
+    Attributes:
+        start_time: Seconds that the start took.
+        starts: How often the instance has become ready, this time included.
+        cause: Why it was started: how the one before it was lost, or who asked for it.
     """
 
     start_time: float
@@ -56,7 +66,11 @@ class InstanceReady(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceLost(_InstanceEvent):
     """
-    A running instance ended, or one could not be started; it is tried again in `retry_in` seconds.
+    A running instance ended, or one could not be started.
+
+    Attributes:
+        cause: Why.
+        retry_in: Seconds until it is started again.
     """
 
     cause: str
@@ -66,8 +80,11 @@ class InstanceLost(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFailed(_InstanceEvent):
     """
-    An instance failed too often in a row, and is left alone for `retry_in` seconds; or it is not the right one, and is
-    left alone until it is restarted (infinity).
+    An instance failed too often in a row, or is not the plugin that the configuration asks for.
+
+    Attributes:
+        cause: Why.
+        retry_in: Seconds until it is started again; infinity when only `Manager.restart` or a reload does that.
     """
 
     cause: str
@@ -77,7 +94,10 @@ class InstanceFailed(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceStopped(_InstanceEvent):
     """
-    An instance was closed because it is no longer wanted; `cause` says why not.
+    An instance was closed because it is no longer wanted.
+
+    Attributes:
+        cause: Why it is not.
     """
 
     cause: str
@@ -86,7 +106,11 @@ class InstanceStopped(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRevoked(_InstanceEvent):
     """
-    The program of an instance, which runs on, would not be started any more; `cause` says why not.
+    The program of a running instance is not allowed any more. The instance runs on, but would not be started again.
+
+    Attributes:
+        program: The path of the program.
+        cause: Why it is not allowed.
     """
 
     program: str
@@ -96,7 +120,10 @@ class ProgramRevoked(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramReadmitted(_InstanceEvent):
     """
-    The program of an instance that was revoked would be started again.
+    A program that was revoked while an instance of it runs is allowed again.
+
+    Attributes:
+        program: The path of the program.
     """
 
     program: str
@@ -105,7 +132,12 @@ class ProgramReadmitted(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerChanged(_InstanceEvent):
     """
-    The circuit breaker of an instance changed: from and to "closed", "open" or "half-open".
+    The circuit breaker of an instance changed its state.
+
+    Attributes:
+        before: The state that it left: "closed", "open" or "half-open".
+        after: The state that it is in now.
+        cause: Why it changed.
     """
 
     before: str
@@ -117,6 +149,11 @@ class BreakerChanged(_InstanceEvent):
 class FallbackUsed(Event):
     """
     A call of a plugin failed, and its configured fallback answered instead.
+
+    Attributes:
+        plugin: The name of the plugin.
+        kind: Which fallback: "value", "last_good" or "plugin".
+        cause: The error of the call.
     """
 
     plugin: str
@@ -128,6 +165,11 @@ class FallbackUsed(Event):
 class HealthChanged(_InstanceEvent):
     """
     The health of an instance changed.
+
+    Attributes:
+        before: What it was.
+        after: What it is now.
+        cause: Why it changed.
     """
 
     before: Status
@@ -138,8 +180,11 @@ class HealthChanged(_InstanceEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadStarted(Event):
     """
-    The manager begins to move to another configuration; `plugins` are the names of those for which something changes,
-    `cause` is who wants it.
+    The manager begins to move to another configuration.
+
+    Attributes:
+        plugins: The names of the plugins for which something changes.
+        cause: Who asked for it.
     """
 
     plugins: tuple[str, ...]
@@ -149,7 +194,12 @@ class ReloadStarted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadApplied(Event):
     """
-    Another configuration is in force, after so many seconds, as far as `failed` plugins have not stayed as they were.
+    Another configuration is in force.
+
+    Attributes:
+        plugins: The names of the plugins for which something was to change.
+        failed: The names of those among them that could not be changed, and stay as they were.
+        seconds: How long it took.
     """
 
     plugins: tuple[str, ...]
@@ -160,7 +210,10 @@ class ReloadApplied(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadRolledBack(Event):
     """
-    Everything is as it was before a reload; `causes` has a sentence for each plugin that could not be changed.
+    A reload failed, and everything is as it was before.
+
+    Attributes:
+        causes: By name, why each plugin that could not be changed could not.
     """
 
     causes: Mapping[str, str]
@@ -169,8 +222,15 @@ class ReloadRolledBack(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainProgressed(Event):
     """
-    Of `total` calls that are waited for, so many are still under way; `instance` is empty where the whole plugin is
-    drained, `cause` says why it is.
+    A plugin or an instance is being drained: new calls go elsewhere or are refused, those under way are waited for.
+
+    Attributes:
+        plugin: The name of the plugin.
+        instance: The name of the instance; empty when the whole plugin is drained.
+        total: Calls that were under way when the drain began.
+        remaining: Those that still are.
+        elapsed: Seconds since the drain began.
+        cause: Why it is drained.
     """
 
     plugin: str
@@ -184,7 +244,15 @@ class DrainProgressed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainEnded(Event):
     """
-    Nothing is waited for any more; `remaining` calls were still under way, and are cancelled unless they go on.
+    A drain is over: all calls have ended, its time is up, or the plugin takes calls again.
+
+    Attributes:
+        plugin: The name of the plugin.
+        instance: The name of the instance; empty when the whole plugin was drained.
+        total: Calls that were under way when the drain began.
+        remaining: Those that still were when it ended; 0 when all had ended in time.
+        elapsed: Seconds that it took.
+        cause: Why it was drained.
     """
 
     plugin: str
@@ -199,6 +267,10 @@ class DrainEnded(Event):
 class DrainLifted(Event):
     """
     A plugin that was drained takes new calls again.
+
+    Attributes:
+        plugin: The name of the plugin.
+        cause: Why.
     """
 
     plugin: str
@@ -208,7 +280,12 @@ class DrainLifted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementLost(Event):
     """
-    A plugin goes on without one that it requires: no instance of that one is ready.
+    A plugin that another one requires has no ready instance any more. The one that requires it goes on without it.
+
+    Attributes:
+        plugin: The name of the plugin that requires the other.
+        requirement: The name of the one that is required.
+        cause: Why it has none.
     """
 
     plugin: str
@@ -219,7 +296,11 @@ class RequirementLost(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementMet(Event):
     """
-    A plugin that another one requires has an instance again that is ready.
+    A plugin that another one requires has a ready instance again.
+
+    Attributes:
+        plugin: The name of the plugin that requires the other.
+        requirement: The name of the one that is required.
     """
 
     plugin: str
@@ -229,7 +310,12 @@ class RequirementMet(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointsChanged(Event):
     """
-    A plugin is called at other endpoints from now on, because its resolver has told so.
+    A resolver has reported other endpoints for a plugin, and they are in use.
+
+    Attributes:
+        plugin: The name of the plugin.
+        added: The URLs that are new.
+        removed: The URLs that are gone.
     """
 
     plugin: str
@@ -240,9 +326,14 @@ class EndpointsChanged(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolverFailed(Event):
     """
-    What a plugin's resolver has told last is of no use, or it cannot tell; the endpoints before that stay in use. It
-    is asked again in `retry_in` seconds, or will tell by itself (infinity). Told once until it works or the cause
-    is another one.
+    A plugin's resolver has failed, or has reported endpoints that cannot be used; those before them stay in use.
+
+    Published once for each failure: not again until the resolver has worked in between, or the cause is another one.
+
+    Attributes:
+        plugin: The name of the plugin.
+        cause: Why.
+        retry_in: Seconds until the resolver is asked again; infinity when it still runs and will report by itself.
     """
 
     plugin: str
@@ -253,7 +344,12 @@ class ResolverFailed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginsDiscovered(Event):
     """
-    The manifests of plugins have changed: the names of those that came, that are different, and that went.
+    The manifests of plugins have changed.
+
+    Attributes:
+        added: The names of the plugins that are new.
+        changed: The names of those whose tables are different.
+        removed: The names of those that are gone.
     """
 
     added: tuple[str, ...]
@@ -264,9 +360,11 @@ class PluginsDiscovered(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRejected(Event):
     """
-    A file that ought to add a plugin cannot be used; what it said before stays in force, and all else too.
+    A manifest, a file that adds a plugin, cannot be used. What it said before stays in force, as do all other plugins.
 
-    `source` is the file; `problems` has a line for each problem, with its place.
+    Attributes:
+        source: The file.
+        problems: A line for each problem, with its place.
     """
 
     source: str
@@ -276,9 +374,11 @@ class ManifestRejected(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigRejected(Event):
     """
-    The files of the configuration were changed and cannot be used; the last good one stays in force.
+    The files of the configuration have changed and cannot be used. The last good configuration stays in force.
 
-    `source` is the file or the directory; `problems` has a line for each problem, with its place.
+    Attributes:
+        source: The file or the directory.
+        problems: A line for each problem, with its place.
     """
 
     source: str

@@ -1,5 +1,5 @@
 """
-What is said about extensions: by what they did wrong.
+What extensions have done wrong.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ class ExtensionFaults:
     What one extension has done wrong while a manager ran it.
 
     Attributes:
-        failures: Exceptions that came out of it.
-        delays: Times that it held up the event loop for too long.
-        longest: Seconds of the longest of these.
-        last: The last of the exceptions, in one line.
+        failures: How many exceptions came out of it.
+        delays: How often it blocked the event loop for too long.
+        longest: Seconds of the longest of these delays.
+        last: The last of the exceptions, in one line; empty when there was none.
     """
 
     failures: int = 0

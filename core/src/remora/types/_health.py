@@ -29,9 +29,9 @@ class HealthStatus:
     Attributes:
         status: The verdict.
         message: The reason, in a sentence.
-        last_check: When it was found, in seconds since the epoch; None before the first check.
-        response_time: Seconds that the answer took; None where nobody was asked.
-        metadata: More about it, as the plugin says.
+        last_check: When it was checked, in seconds since the epoch; None before the first check.
+        response_time: Seconds that the answer took; None when nobody was asked.
+        metadata: Further facts, as the plugin reports them.
     """
 
     status: Status = Status.UNKNOWN

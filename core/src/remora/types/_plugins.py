@@ -33,7 +33,7 @@ class MethodInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginInfo:
     """
-    What a plugin says about itself, or what the configuration says about one that cannot.
+    What a plugin says about itself, or what the configuration says about one that cannot describe itself.
 
     Attributes:
         name: The name of the plugin.
@@ -41,9 +41,9 @@ class PluginInfo:
         description: What it is for.
         author: Who wrote it.
         capabilities: Words that a host may look for.
-        metadata: More about it.
+        metadata: Further facts, as text by name.
         methods: The methods that it serves.
-        protocol_versions: The versions of this description that it speaks.
+        protocol_versions: The versions of this description's format that it supports.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Inspection:
 
     Attributes:
         program: The path of the program.
-        sha256: The hash of its file.
-        size: The bytes of its file.
-        outcome: "allowed", "refused" or "would-refuse", as the policy says.
+        sha256: The SHA-256 of its file, in hexadecimal digits.
+        size: The size of its file, in bytes.
+        outcome: "allowed", "refused" or "would-refuse" (allowed only because the policy is "audit-only").
         reasons: What speaks against it, one sentence each.
-        measures: What is in force and what is not, by a short name.
-        warnings: What is no reason to refuse it, but should not be so; one sentence each.
+        measures: By a short name, each protection and whether it is in force.
+        warnings: What does not speak against starting it, but should be changed, one sentence each.
     """
 
     program: str

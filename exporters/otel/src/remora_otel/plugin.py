@@ -27,14 +27,14 @@ _STANDARD = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORT
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """
-    The table `[exporters.otel]`. What it does not say is as the standard variables `OTEL_*` say.
+    The table `[exporters.otel]`. For keys that are left out, the standard variables `OTEL_*` count.
 
     Attributes:
         endpoint: Where the collector is, such as "http://127.0.0.1:4317".
-        protocol: "grpc", or "http/protobuf" ("http" for short); "grpc" when nobody says.
-        headers: Sent along with everything, such as an authorization.
-        service_name: What the telemetry calls this process.
-        timeout: Seconds that one sending may take; 10 when nobody says.
+        protocol: "grpc", or "http/protobuf" ("http" for short); by default "grpc".
+        headers: Headers to send with every request, such as an authorization.
+        service_name: The name of this process in the telemetry (`service.name`).
+        timeout: Seconds that one request may take; by default 10.
         traces: Whether spans are sent.
         metrics: Whether metrics are sent.
     """
@@ -129,7 +129,7 @@ def _wire(options: Options) -> Wire:
         from remora_otel import _over_http
 
         return _over_http
-    raise ConfigError(f'protocol: OTLP is "grpc" or "http/protobuf", not {protocol!r}')
+    raise ConfigError(f'protocol: expected "grpc" or "http/protobuf", got {protocol!r}')
 
 
 def _is_loaded() -> bool:

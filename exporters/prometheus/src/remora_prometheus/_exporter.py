@@ -1,5 +1,5 @@
 """
-The exporter: `/metrics` at a port, for a Prometheus server to come for.
+The exporter: `/metrics` at a port, for a Prometheus server to scrape.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class PrometheusExporter:
 
     Attributes:
         name: Its name.
-        host: Where it listens.
-        port: Where it listens; while it does, the port that was really taken.
+        host: The address at which it listens.
+        port: The port; while it listens, the actual one.
 
     Args:
         port: The port; 0 for any that is free.

@@ -25,7 +25,7 @@ class Options:
     Where metrics can be scraped.
 
     Attributes:
-        port: The port of `/metrics`.
+        port: The port of `/metrics`. A Prometheus server has the same default: choose another port beside one.
         host: The address to listen at; by default only this machine is answered.
     """
 

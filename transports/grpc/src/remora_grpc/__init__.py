@@ -1,1 +1,3 @@
-"""remora_grpc"""
+"""
+The transport `grpc`: plugins over gRPC. It is reached through its entry point, `remora_grpc.plugin`.
+"""

@@ -38,7 +38,7 @@ def remote_address(endpoint: Endpoint) -> Address:
     Where a plugin is called.
 
     Raises:
-        ConfigError: The endpoint has no host or no port, or more than these.
+        ConfigError: The endpoint has no host or no port, or something beside them.
     """
     parts = _split(endpoint)
     port = parts.port or (_TLS_PORT if is_secure(endpoint) else None)
@@ -52,7 +52,7 @@ def local_address(endpoint: Endpoint) -> Address:
     Where a plugin is served; port 0 stands for any free one.
 
     Raises:
-        ConfigError: The endpoint has no host or no port, or more than these.
+        ConfigError: The endpoint has no host or no port, or something beside them.
     """
     if not endpoint.address:
         return Address(_LOCAL, 0)
@@ -71,7 +71,7 @@ def is_secure(endpoint: Endpoint) -> bool:
 
 def with_address(endpoint: Endpoint, address: Address) -> Endpoint:
     """
-    The endpoint with the address that was really taken.
+    The endpoint with the actual address.
     """
     return replace(endpoint, url=f"{endpoint.scheme}://{address}")
 
@@ -84,5 +84,8 @@ def _split(endpoint: Endpoint) -> SplitResult:
     except ValueError as error:
         raise ConfigError(f"endpoint {endpoint.url!r}: {error}") from error
     if has_rest:
-        raise ConfigError(f"endpoint {endpoint.url!r} has more than a host and a port, which gRPC cannot use")
+        raise ConfigError(
+            f"endpoint {endpoint.url!r} has more than a host and a port, which gRPC cannot use:"
+            f" write {endpoint.scheme}://HOST:PORT"
+        )
     return parts

@@ -138,7 +138,7 @@ class Client:
         if self._channel is None:
             raise Unavailable("the channel is closed", sent=False)
         if not path.isascii() or not path.isprintable() or " " in path:
-            raise InvalidRequest(f"{path[1:]!r} is no name for a gRPC method")
+            raise InvalidRequest(f"{path[1:]!r} cannot be the name of a gRPC method")
         made: Multicallable = self._channel.unary_unary(path)
         self._methods[service, method] = made
         return made

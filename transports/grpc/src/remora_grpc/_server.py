@@ -56,7 +56,7 @@ class GrpcListener:
 
     async def wait_closed(self) -> None:
         """
-        Wait for good: a listening socket never ends by itself.
+        Wait for ever: a listening socket never ends by itself.
         """
         await anyio.sleep_forever()
 

@@ -51,8 +51,8 @@ class GrpcTransport:
 
         Raises:
             Unavailable: Nothing answers there.
-            WrongProtocol: Something else answers there.
-            ConfigError: The endpoint makes no sense, or a certificate cannot be read.
+            WrongProtocol: What answers there does not speak gRPC.
+            ConfigError: The endpoint cannot be used, or a certificate cannot be read.
         """
         address = remote_address(endpoint)
         pems = watch(self._options) if is_secure(endpoint) else None
@@ -71,7 +71,7 @@ class GrpcTransport:
 
         Raises:
             Unavailable: The address is taken.
-            ConfigError: The endpoint makes no sense, or a certificate cannot be read.
+            ConfigError: The endpoint cannot be used, or a certificate cannot be read.
         """
         address = local_address(endpoint)
         credentials = server_credentials(self._options) if is_secure(endpoint) else None

@@ -29,13 +29,13 @@ class GrpcOptions:
     Attributes:
         connection: The plugin's connection settings; gRPC uses `connection_timeout`.
         max_message_size: The largest request or reply, in bytes.
-        max_concurrent_streams: When serving: the calls of one connection at once; a caller waits with more, or connects
-            again.
-        ca_file: grpcs: certificates in PEM that the other side's certificate must lead to. Empty when calling:
-            the public authorities that grpcio brings. Empty when serving: callers need no certificate.
-        cert_file: grpcs: the own certificate chain in PEM.
-        key_file: grpcs: the key of that certificate in PEM.
-        server_name: grpcs: the name that the plugin's certificate must carry, when it is not the endpoint's host.
+        max_concurrent_streams: When serving: the most calls on one connection at once; callers wait with further ones,
+            or open another connection.
+        ca_file: grpcs: a PEM file with the authorities to trust. Empty when calling: the public authorities that grpcio
+            ships. Empty when serving: callers need no certificate.
+        cert_file: grpcs: a PEM file with the certificate to show, and its chain.
+        key_file: grpcs: a PEM file with the key of that certificate.
+        server_name: grpcs: the name that the plugin's certificate must be for, when that is not the endpoint's host.
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)

@@ -1,3 +1,3 @@
 """
-The transport `unix`: ttrpc over Unix sockets. Its way in is the entry point, `remora_unix.plugin`.
+The transport `unix`: ttrpc over Unix sockets. It is reached through its entry point, `remora_unix.plugin`.
 """

@@ -31,10 +31,12 @@ def path_of(endpoint: Endpoint) -> str:
     """
     rest = endpoint.url.partition(":")[2]
     if rest.startswith("//") and not rest.startswith("///"):
-        raise ConfigError(f"{endpoint.url}: the path stands after three slashes (unix:///run/x.sock), or after none")
+        raise ConfigError(
+            f"{endpoint.url}: write the path after three slashes (unix:///run/x.sock) or none (unix:x.sock)"
+        )
     path = endpoint.address
     if "\0" in path or path.endswith("/"):
-        raise ConfigError(f"{endpoint.url!r} names no file")
+        raise ConfigError(f"{endpoint.url!r} does not name a file")
     return os.path.abspath(path) if path else ""
 
 
@@ -80,4 +82,4 @@ def _beneath(directory: int, path: str) -> str:
 
 def _too_long(path: str) -> ConfigError:
     size = len(os.fsencode(path))
-    return ConfigError(f"{path}: {size} bytes are too long for the path of a socket; the system takes {_LIMIT}")
+    return ConfigError(f"{path}: the path of a socket may have {_LIMIT} bytes on this system, and this has {size}")

@@ -25,13 +25,18 @@ _FULL_BACKLOG_PAUSE = 0.01
 
 async def connect(path: str, timeout: float, trusted: Collection[int]) -> SocketPipe:
     """
-    A pipe to one of the trusted users, who listens at a path.
+    A pipe to the process that listens at a path.
+
+    Args:
+        path: The path of the socket.
+        timeout: Seconds to wait for the connection.
+        trusted: The users to whom that process may belong.
 
     Raises:
-        PeerRefused: Somebody else does.
-        Unavailable: Nobody does, or not in time.
+        PeerRefused: It belongs to another user.
+        Unavailable: Nobody listens there, or not in time.
         WrongProtocol: It is a socket of another kind.
-        ConfigError: It is no socket.
+        ConfigError: It is not a socket.
     """
     with anyio.move_on_after(timeout):
         while (connected := _try_connect(path)) is None:  # noqa: ASYNC110, the kernel has no event for it

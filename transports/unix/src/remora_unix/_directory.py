@@ -67,7 +67,7 @@ def _why_not_ours(status: os.stat_result) -> str:
 
 def _why_unsafe(status: os.stat_result) -> str:
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-        return "everybody can write to it (chmod o-w)"
+        return "everybody can write to it (chmod o-w helps)"
     if status.st_uid not in (os.geteuid(), 0):
         return f"it belongs to the user {status.st_uid}"
     return ""

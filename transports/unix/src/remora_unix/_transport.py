@@ -49,10 +49,16 @@ class UnixTransport:
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, /) -> AsyncIterator[TtrpcChannel]:
         """
-        A channel to whoever listens at the endpoint's path.
+        A channel to the plugin that listens at the endpoint's path.
+
+        Raises:
+            Unavailable: Nobody listens there, or not in time.
+            PeerRefused: The process that listens there belongs to a user who is not trusted.
+            WrongProtocol: It is a socket of another kind.
+            ConfigError: The endpoint names no socket.
         """
         if not (path := path_of(endpoint)):
-            raise ConfigError(f"{endpoint.url}: which socket? Write unix:///path/of/the.sock")
+            raise ConfigError(f"{endpoint.url}: the path of the socket is missing: write unix:///path/of/the.sock")
         pipe = await connect(path, self._options.connection.connection_timeout, self._servers)
         async with open_ttrpc(pipe, max_message_size=self._options.max_message_size) as channel:
             yield channel
@@ -60,7 +66,11 @@ class UnixTransport:
     @asynccontextmanager
     async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncIterator[UnixListener]:
         """
-        Serve at the endpoint's path, or for the bare `unix:` at a private one.
+        Serve at the endpoint's path; the bare `unix:` takes a new path in a private directory.
+
+        Raises:
+            Unavailable: Somebody listens there already, or the directory cannot be written to.
+            ConfigError: The path or its directory cannot be used.
         """
         with listening_socket(path_of(endpoint)) as (listening, path):
             listener = UnixListener(

@@ -27,9 +27,9 @@ class Options:
 
     Attributes:
         connection: How instances are connected.
-        max_message_size: Bytes of one request or reply.
-        peer_uid: The user whose process may listen at the socket; by default this process's own, or root.
-        allowed_uids: When serving, the users who may connect; by default this process's own, and root.
+        max_message_size: The largest request or reply, in bytes.
+        peer_uid: The user whose process may listen at the socket; by default this process's own user, or root.
+        allowed_uids: When serving, the users who may connect; by default this process's own user, and root.
     """
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)

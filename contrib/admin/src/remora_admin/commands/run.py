@@ -27,36 +27,36 @@ if TYPE_CHECKING:
 _HELP = """
 Run a host as a process.
 
-CONFIG is a file or a directory of fragments. Plugins are started, probed and
-restarted; at ADDRESS the host shows itself: / (a page), /status (JSON),
-/metrics, /healthz and /readyz.
+CONFIG is a file, or a directory of such files. The host starts, probes and
+restarts its plugins. At HOST:PORT it serves / (a status page), /status
+(JSON), /metrics, /healthz and /readyz.
 
 \b
   remora run remora.toml --watch
   remora run /etc/remora --listen 127.0.0.1:9091
 
-SIGHUP reads the configuration again, as a change of it does with --watch; a
+SIGHUP reloads the configuration, and so does a change of it with --watch; a
 bad one changes nothing. SIGTERM and SIGINT end the host after the calls under
-way, a second one at once; the exit code is 0 then.
+way, with the exit code 0; a second one ends it at once.
 """
 
 
-@remora_command("run", help=_HELP, short_help="Run a host as a process.")
+@remora_command("run", help=_HELP)
 @click.argument("config", type=click.Path())
 @click.option(
     "--listen",
     metavar="HOST:PORT",
     default="127.0.0.1:9091",
     show_default=True,
-    help="Where the host shows itself; port 0 takes a free one.",
+    help="Where to serve the status page; port 0 takes a free port.",
 )
-@click.option("--watch", is_flag=True, help="Follow changes of the configuration.")
+@click.option("--watch", is_flag=True, help="Reload when the configuration changes.")
 @click.option(
     "--admin-token-file",
     type=click.Path(exists=True, dir_okay=False),
     envvar="REMORA_ADMIN_TOKEN_FILE",
     show_envvar=True,
-    help="Whoever sends this token may restart, drain, reload.",
+    help="A file with the token that allows restart, drain and reload.",
 )
 @backend_option
 def command(output: Output, config: str, listen: str, watch: bool, admin_token_file: str | None, backend: str) -> None:
@@ -80,9 +80,9 @@ def _secret_in(file: Path) -> Secret:
     except OSError as error:
         raise ConfigError(f"--admin-token-file: {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"--admin-token-file: {file}: it is no text in UTF-8") from error
+        raise ConfigError(f"--admin-token-file: {file} is not UTF-8 text") from error
     if not secret:
-        raise ConfigError(f"--admin-token-file: {file} is empty, and everybody could send that")
+        raise ConfigError(f"--admin-token-file: {file} is empty: anybody could send an empty token")
     return secret
 
 

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 _HELP = """
 Watch a running host in a terminal.
 
-URL is what `remora run` says when it starts, by default
-http://127.0.0.1:9091/. On a terminal you see what needs attention and a line
-for each plugin, the worst first: Enter opens one to its instances, a opens
-all, / filters, q ends. Elsewhere, with --once or with --json, all of it is
-printed once.
+URL is what `remora run` prints when it starts, by default
+http://127.0.0.1:9091/. On a terminal it shows what needs attention and a line
+for each plugin, the worst first: Enter shows the instances of one, a those of
+all, / filters, q quits. With --once or --json, or without a terminal, all of
+it is printed once.
 """
 
 
-@remora_command("top", help=_HELP, short_help="Watch a running host in a terminal.")
+@remora_command("top", help=_HELP)
 @click.argument("url", default="http://127.0.0.1:9091/")
 @click.option(
     "--interval",
@@ -38,9 +38,9 @@ printed once.
     type=click.FloatRange(min=0.1),
     default=1.0,
     show_default=True,
-    help="How long to wait between two looks.",
+    help="How long to wait between two updates.",
 )
-@click.option("--once", is_flag=True, help="Print once.")
+@click.option("--once", is_flag=True, help="Print once and exit.")
 def command(output: Output, url: str, interval: float, once: bool) -> None:
     """
     Ask and draw.
@@ -77,7 +77,7 @@ async def _ask(client: httpx.AsyncClient, address: str) -> dict[str, Any]:
         if isinstance(found, dict) and "plugins" in found:
             return found
     except httpx.HTTPStatusError as error:
-        raise Unavailable(f"{address} answers {error.response.status_code}") from error
+        raise Unavailable(f"{address} answers with status {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise Unavailable(f"no host answers at {address}: {error}") from error
-    raise Unavailable(f"what answers at {address} is no Remora host")
+    raise Unavailable(f"what answers at {address} is not a Remora host")

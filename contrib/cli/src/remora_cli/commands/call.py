@@ -28,9 +28,8 @@ Call a method of a plugin and print its reply.
 
 CONFIG is the host's configuration, PLUGIN a name in it. JSON is the request,
 or - to read it from standard input. Only that plugin is started.
-A method with one parameter that is no record takes its value: "fish", not
-{"title": "fish"}. What a plugin that is started here writes to its log is
-shown with --debug.
+If the method's only parameter is not a record, JSON is its value: "fish", not
+{"title": "fish"}. With --debug, what the plugin logs is shown.
 
 \b
   remora call remora.toml text upper '{"text": "hello"}'
@@ -52,11 +51,11 @@ def _timeout(context: click.Context, param: click.Parameter, value: float | None
     return value
 
 
-@remora_command("call", help=_HELP, short_help="Call a method of a plugin.")
+@remora_command("call", help=_HELP)
 @click.argument("config", type=click.Path())
 @click.argument("plugin")
 @click.argument("words", metavar="[METHOD] JSON", nargs=-1, required=True)
-@click.option("--service", metavar="NAME", help="The service; by default the configured one.")
+@click.option("--service", metavar="NAME", help="The service, if not the configured one.")
 @click.option("--timeout", metavar="S", type=float, callback=_timeout, help="Seconds that the call may take.")
 @click.option(
     "--header",
@@ -64,7 +63,7 @@ def _timeout(context: click.Context, param: click.Parameter, value: float | None
     metavar="NAME=VALUE",
     multiple=True,
     callback=_header,
-    help="A header of the call; repeatable.",
+    help="A header to send; repeatable.",
 )
 @backend_option
 def command(
@@ -81,7 +80,8 @@ def command(
     Call and print.
     """
     if len(words) > 2:
-        raise click.UsageError("more words than CONFIG PLUGIN [METHOD] JSON", click.get_current_context())
+        message = "too many arguments: expected CONFIG PLUGIN [METHOD] JSON, with the JSON in quotes"
+        raise click.UsageError(message, click.get_current_context())
     method, request = words[0] if len(words) == 2 else None, _parse(words[-1])
     manager = make_manager(_only(load_whole(config), plugin))
 
@@ -101,7 +101,7 @@ def _parse(text: str) -> object:
         return json.loads(read, parse_constant=partial(_refuse, source))
     except ValueError as error:
         example = "" if text == "-" else "; it comes last, such as '{}'"
-        message = f"{source} is no JSON: {error}{example}"
+        message = f"{source} is not JSON: {error}{example}"
         raise click.UsageError(message, click.get_current_context()) from error
     except RecursionError as error:
         raise click.UsageError(f"{source} is nested too deeply", click.get_current_context()) from error

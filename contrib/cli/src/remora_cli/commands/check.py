@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 _HELP = """
 Check a configuration without starting anything.
 
-CONFIG is a file in TOML, JSON or YAML, or a directory of such files. Every
-problem is named at once, with file, line and key. Extensions that are installed but broken are
-warnings, unless the configuration needs them. For every program that would
-be started it is said what protects the host from it.
+CONFIG is a file in TOML, JSON or YAML, or a directory of such files. All
+problems are reported at once, with file, line and key. Extensions that are
+installed but broken are warnings, unless the configuration needs them. For
+every program that would be started, a line says what protects the host from
+it.
 
 \b
   remora check remora.toml
 """
 
 
-@remora_command("check", help=_HELP, short_help="Check a configuration without starting anything.")
+@remora_command("check", help=_HELP)
 @click.argument("config", type=click.Path())
 def command(output: Output, config: str) -> None:
     """

@@ -24,7 +24,7 @@ Print the completion script of a shell.
 """
 
 
-@remora_command("completion", help=_HELP, short_help="Print the completion script of a shell.")
+@remora_command("completion", help=_HELP)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(output: Output, shell: str) -> None:
     """

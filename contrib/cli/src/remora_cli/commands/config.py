@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-See what a configuration comes to, and get the schema of its files.
+Show effective values, or print the schema of files.
 """
 
 _SHOW = """
-Print every key with the value that holds, as TOML.
+Print every key with its effective value, as TOML.
 
 CONFIG is a file in TOML, JSON or YAML, or a directory of such files; with
-PLUGIN, only the keys of that plugin are printed. What the files leave
-out, and what the environment sets, is in it. Secrets are printed as ***.
+PLUGIN, only the keys of that plugin are printed. Defaults, and what the
+environment sets, are included. Secrets are printed as ***.
 
 \b
   remora config show remora.toml text --origin
 """
 
 _SCHEMA = """
-Print the JSON Schema of configuration files, in whichever format.
+Print the JSON Schema of configuration files.
 
-Editors complete and check files with it. The options of the transports that
-are installed here are part of it.
+Editors use it to complete and check files in TOML, YAML and JSON. It includes
+the options of the transports that are installed here.
 
 \b
   remora config schema > remora.schema.json
 
 \b
-The first line of a file tells an editor where it is:
+The first line of a file tells an editor where the schema is:
   TOML  #:schema ./remora.schema.json
   YAML  # yaml-language-server: $schema=./remora.schema.json
   JSON  a key "$schema" at the top
@@ -54,10 +54,10 @@ The first line of a file tells an editor where it is:
 
 BUILT_IN = "built-in default"
 
-command = click.Group("config", help=_HELP, short_help="Show effective values, print the schema.", params=[*COMMON])
+command = click.Group("config", help=_HELP, params=[*COMMON])
 
 
-@remora_command("show", help=_SHOW, short_help="Print every key with the value that holds.")
+@remora_command("show", help=_SHOW)
 @click.argument("config", type=click.Path())
 @click.argument("plugin", required=False)
 @click.option("--origin", "with_origin", is_flag=True, help="Say where each value was set.")
@@ -76,7 +76,7 @@ def show(output: Output, config: str, plugin: str | None, with_origin: bool) -> 
         output.line(line)
 
 
-@remora_command("schema", help=_SCHEMA, short_help="Print the JSON Schema of configuration files.")
+@remora_command("schema", help=_SCHEMA)
 def schema(output: Output) -> None:
     """
     Print the schema.

@@ -32,9 +32,10 @@ _HELP = """
 Check an extension against the contract of its kind.
 
 TARGET is MODULE:OBJECT: a spec, a function that returns specs (a hook), or
-for a transport its class, if that is made without arguments. It is built with
-its default options and those that --option gives: a VALUE as in TOML, where
-text needs no quotes. The exit code is 1 when a claim does not hold.
+the class of a transport that is made without arguments. The extension is
+built with its default options and those that --option gives; a VALUE is
+written as in TOML, but text needs no quotes. The exit code is 1 when a claim
+of the contract does not hold.
 
 \b
   remora conformance transport acme_tcp.plugin:remora_register_transports
@@ -51,11 +52,11 @@ class _NoOptions:
     """
 
 
-@remora_command("conformance", help=_HELP, short_help="Check an extension against the contract of its kind.")
+@remora_command("conformance", help=_HELP)
 @click.argument("kind", type=click.Choice(sorted(CONTRACTS)))
 @click.argument("target", callback=lambda context, param, value: parse_targets(context, param, [value])[0])
 @click.option("--scheme", metavar="NAME", help="The URL scheme of a transport's class; by default its name.")
-@click.option("--only", metavar="NAME", help="Which one, of a function that returns several.")
+@click.option("--only", metavar="NAME", help="The one spec to check, if TARGET gives several.")
 @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="An option to build it with; repeatable.")
 @backend_option
 def command(
@@ -126,7 +127,7 @@ def _specs(kind: str, found: object, where: str, scheme: str | None) -> Sequence
     made = make_object(found, where) if inspect.isroutine(found) else found
     specs = list(made) if isinstance(made, list | tuple) else [made]
     if not specs or not all(isinstance(each, expected) for each in specs):
-        raise ConfigError(f"{where} is no {expected.__name__}, and no function that returns some")
+        raise ConfigError(f"{where} is neither a {expected.__name__} nor a function that returns some")
     return specs
 
 

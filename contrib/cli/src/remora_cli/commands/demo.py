@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-See plugins work over every transport, and one die and return.
+Watch plugins work over every transport, and recover from a crash.
 
-Starts one plugin four times, in processes of their own: over HTTP, gRPC, a
-Unix socket and a child's pipes. Calls each, checks every answer, kills one
-process under a call and waits for it to return. Nothing is left behind.
+Starts one plugin four times, each in a process of its own: over HTTP, over
+gRPC, over a Unix socket and as a child process. Calls each, checks every
+answer, kills one process during a call and waits until it is back. Nothing is
+left behind.
 """
 
 
-@remora_command("demo", help=_HELP, short_help="See plugins work over every transport, and one die and return.")
+@remora_command("demo", help=_HELP)
 @click.option(
     "--calls",
     metavar="N",
     type=click.IntRange(1, 100_000),
     default=200,
     show_default=True,
-    help="Calls over each transport.",
+    help="How many calls to make over each transport.",
 )
 @backend_option
 def command(output: Output, calls: int, backend: str) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-Show what can be called in a plugin.
+List the methods of a plugin, with their types.
 
-TARGET is MODULE:OBJECT, and nothing is started; or a host's configuration
-followed by the name of a PLUGIN in it, which is started and asked; or a file
-that holds what this command printed with --json.
+TARGET is MODULE:OBJECT (nothing is started), or a host's configuration,
+followed by the name of a PLUGIN in it (which is started and asked), or a file
+with what this command printed with --json.
 
 \b
   remora describe notes:Notes
@@ -31,7 +31,7 @@ that holds what this command printed with --json.
 """
 
 
-@remora_command("describe", help=_HELP, short_help="Show what can be called in a plugin.")
+@remora_command("describe", help=_HELP)
 @click.argument("target")
 @click.argument("plugin", required=False)
 @backend_option

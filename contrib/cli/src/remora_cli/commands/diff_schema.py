@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-Compare two descriptions of a plugin, and say what breaks its callers.
+Compare two descriptions of a plugin, and tell what breaks callers.
 
-OLD and NEW are files that hold what `remora describe --json` printed, or
+OLD and NEW are files with what `remora describe --json` printed, or
 MODULE:OBJECT. The exit code is 1 when a caller that was made for OLD can fail
-with NEW: a method or a field is gone, a request must say more than before,
-or a reply may hold what was not possible before.
+with NEW: a method or a field is gone, a request needs more than before, or a
+reply can hold what it could not before.
 
 \b
   remora diff-schema notes.json notes:Notes
 """
 
 
-@remora_command("diff-schema", help=_HELP, short_help="Compare two descriptions, and say what breaks callers.")
+@remora_command("diff-schema", help=_HELP)
 @click.argument("old")
 @click.argument("new")
 def command(output: Output, old: str, new: str) -> None:
@@ -43,6 +43,6 @@ def command(output: Output, old: str, new: str) -> None:
     else:
         for change in changes:
             output.line(f"{'breaks ' if change.is_breaking else 'ok     '} {change.where}: {change.what}")
-        output.line("callers of the old one can fail" if is_breaking else "callers of the old one are served")
+        output.line("callers of the old one can fail" if is_breaking else "callers of the old one still work")
     if is_breaking:
         click.get_current_context().exit(FAILED)

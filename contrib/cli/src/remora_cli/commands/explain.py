@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from remora_cli._sentences import Point
 
 _HELP = """
-Say what a configuration means for one plugin.
+Explain what a configuration means for one plugin.
 
-Where calls go, what each policy does with them, and what is off and why; in
-parentheses the places of what was set. Nothing is started.
+It tells where calls go, what each policy does with them, and what is off and
+why; in parentheses, where each of these was set. Nothing is started.
 
 CONFIG is a file in TOML, JSON or YAML, or a directory of such files.
 
@@ -35,7 +35,7 @@ BUILT_IN = "built-in default"
 _WIDTH = 80
 
 
-@remora_command("explain", help=_HELP, short_help="Say what a configuration means for one plugin.")
+@remora_command("explain", help=_HELP)
 @click.argument("config", type=click.Path())
 @click.argument("plugin")
 def command(output: Output, config: str, plugin: str) -> None:

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-List what is installed, what each extension adds, and what is wrong with it.
+List the installed extensions, and what is wrong with them.
 
-The exit code is 3 when one is broken or in conflict with another.
-REMORA_DISABLE=NAME,NAME leaves extensions out.
+For each, what it adds is listed. The exit code is 3 when one is broken or in
+conflict with another. REMORA_DISABLE=NAME,NAME leaves extensions out.
 """
 
 _STYLES = {"loaded": "green", "disabled": "dim", "broken": "red", "conflict": "red"}
 
 
-@remora_command("extensions", help=_HELP, short_help="List what is installed, and what is wrong with it.")
+@remora_command("extensions", help=_HELP)
 def command(output: Output) -> None:
     """
     List all.

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-Begin a plugin, a host or an extension.
+Create a project for a plugin, a host or an extension.
 
 Writes a small project into the folder NAME: its pyproject.toml, sources,
-tests that pass at once, and a README that says what to do next. Nothing that
-is there already is touched.
+tests that pass, and a README that says what to do next. A folder that exists
+must be empty.
 
 \b
   remora new plugin my-notes --transport unix
@@ -99,7 +99,7 @@ _KINDS = {
 }
 
 
-@remora_command("new", help=_HELP, short_help="Begin a plugin, a host or an extension.")
+@remora_command("new", help=_HELP)
 @click.argument("what", type=click.Choice(["plugin", "host", "extension"]))
 @click.argument("name")
 @click.option(
@@ -118,7 +118,7 @@ _KINDS = {
     show_default=True,
     help=f"What an extension adds: {', '.join(_KINDS)}.",
 )
-@click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="Where to; by default a folder NAME.")
+@click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="The folder to write, if not NAME.")
 def command(output: Output, what: str, name: str, transport: str, kind: str, into: Path | None) -> None:
     """
     Write it.

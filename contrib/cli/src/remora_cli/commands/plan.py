@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-Say what a reload would do, without starting anything.
+Show what a reload would do.
 
 OLD is the configuration that a host runs with, NEW the one that it is to run
-with. For each plugin that changes there is the smallest action: "retuned"
-changes settings in place and keeps all connections, "replaced" opens new
-instances before it drains and closes those that go.
+with. For each plugin that changes, the smallest sufficient action is shown:
+"retuned" changes settings in place and keeps all connections, "replaced"
+opens new instances before it drains and closes the old ones. Nothing is
+started.
 
 \b
   remora plan remora.toml new.toml
@@ -33,7 +34,7 @@ instances before it drains and closes those that go.
 _STYLES = {"added": "green", "started": "green", "removed": "red", "stopped": "red", "replaced": "yellow"}
 
 
-@remora_command("plan", help=_HELP, short_help="Say what a reload would do.")
+@remora_command("plan", help=_HELP)
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 def command(output: Output, old: str, new: str) -> None:

@@ -28,43 +28,45 @@ if TYPE_CHECKING:
     from remora_cli._output import Output
 
 _HELP = """
-Pin the programs that a configuration starts, and see whether they are still the same.
+Pin the programs that a configuration starts, and verify them.
 """
 
 _PIN = """
-Write the hashes of all programs that the configuration starts into its
-allow-list, or into FILE. Look at the programs first: what is there now is
-what will be allowed.
+Write the hashes of all programs into the allow-list.
+
+That is, of the programs that the configuration starts, into its allow-list or
+into FILE. Inspect the programs first: what is installed now is what will be
+allowed.
 
 Entries of other plugins stay as they are, and so do the transport, the
-endpoints and the size of entries that are there already; comments are lost.
+endpoints and the size in entries that exist; comments are lost.
 
 \b
   remora security pin remora.toml --output allow.toml
 """
 
 _VERIFY = """
-See which programs that the configuration starts would be refused.
+Show which programs would be refused.
 
-Nothing is started. The exit code is 3 when one would be.
+Nothing is started. The exit code is 3 when one would be refused.
 
 \b
   remora security verify remora.toml
 """
 
-command = click.Group("security", help=_HELP, short_help="Pin programs, and verify them.", params=[*COMMON])
+command = click.Group("security", help=_HELP, params=[*COMMON])
 
 
-@remora_command("pin", help=_PIN, short_help="Write the hashes of all programs into the allow-list.")
+@remora_command("pin", help=_PIN)
 @click.argument("config", type=click.Path())
 @click.option(
     "--output",
     "file",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="The list to write, if not the configuration's.",
+    help="The allow-list to write, if not the configuration's.",
 )
-@click.option("--keep", is_flag=True, help="Keep the hashes that are there already, beside the new ones.")
+@click.option("--keep", is_flag=True, help="Keep the hashes that the list has, in addition to the new ones.")
 def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     """
     Write the list.
@@ -72,7 +74,7 @@ def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     loaded = trace_config(config)
     target = file or loaded.config.security.allow_list
     if not target:
-        raise ConfigError("where to? Pass --output FILE, or set allow_list in [security]", source=config)
+        raise ConfigError("no allow-list to write: pass --output FILE, or set allow_list in [security]", source=config)
     found = make_manager(loaded).inspect()
     _require_readable(found)
     before = _present(target)
@@ -81,7 +83,7 @@ def pin(output: Output, config: str, file: str | None, keep: bool) -> None:
     _report_pins(output, target, found)
 
 
-@remora_command("verify", help=_VERIFY, short_help="See which programs would be refused.")
+@remora_command("verify", help=_VERIFY)
 @click.argument("config", type=click.Path())
 def verify(output: Output, config: str) -> None:
     """

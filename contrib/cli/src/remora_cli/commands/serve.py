@@ -29,8 +29,9 @@ _HELP = """
 Serve Python objects as a plugin.
 
 OBJECT is a class, an instance, or a function that makes one; a class or a
-function is called without arguments. Modules are looked for in the working
-directory first. Each ADDRESS is served at once; a port 0 takes a free one.
+function is called without arguments. Modules are looked up in the working
+directory first. All ADDRESSes are served at the same time; port 0 takes a
+free port.
 
 \b
   remora serve text:TextProcessor --listen http://127.0.0.1:8000
@@ -38,11 +39,11 @@ directory first. Each ADDRESS is served at once; a port 0 takes a free one.
   remora serve text:TextProcessor --listen http://127.0.0.1:8000 \\
       --auth bearer:token_file=/run/token
 
-SIGTERM and SIGINT end it, after the calls under way; a second one at once.
+SIGTERM and SIGINT end it after the calls under way, a second one at once.
 """
 
 
-@remora_command("serve", help=_HELP, short_help="Serve Python objects as a plugin.")
+@remora_command("serve", help=_HELP)
 @click.argument("targets", metavar="MODULE:OBJECT...", nargs=-1, required=True, callback=parse_targets)
 @click.option(
     "--listen",
@@ -59,7 +60,7 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
     type=click.IntRange(min=1),
     default=ServeOptions().max_concurrent_calls,
     show_default=True,
-    help="How many calls are answered at the same time.",
+    help="The most calls that are answered at the same time.",
 )
 @click.option(
     "--drain-timeout",
@@ -67,7 +68,7 @@ SIGTERM and SIGINT end it, after the calls under way; a second one at once.
     type=click.FloatRange(min=0),
     default=ServeOptions().drain_timeout,
     show_default=True,
-    help="Seconds that calls under way may take when it is to stop.",
+    help="Seconds that calls under way get to end when it is asked to stop.",
 )
 @click.option(
     "--auth",
