@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SERVICE, METHOD, JSON = "bench.v1.Echo", "echo", "application/json"
 TIMEOUT = 10.0
+PROGRAM = "/bin/cat"
+"""Gives back what it is told, and costs nothing itself."""
 
 
 def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
@@ -66,24 +68,35 @@ def _call(caller: Caller, payload: bytes) -> Call:
 
 @asynccontextmanager
 async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
+    url, *arguments = endpoint.split()
     table: dict[str, object] = {
-        "endpoint": endpoint,
+        "endpoint": url,
         "service": SERVICE,
         "method": METHOD,
         "connection": {"max_connections": max(callers, 32), "max_idle_connections": max(callers, 32)},
         "rate_limit": {"enabled": True, "requests_per_second": 1e9, "burst_size": 10**9},
     }
-    if endpoint.startswith("exec:"):
-        table |= {"args": ["-m", "benchmarks.servers", "remora", "stdio:"], "work_dir": "."}
+    if arguments:
+        table |= {"args": arguments, "work_dir": "."}
+    if endpoint == program():
+        table |= {"protocol": "oneshot"}
     async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
         caller = manager._fleet.caller("echo")
-        with anyio.fail_after(10):
-            await caller.info()
+        if endpoint != program():
+            with anyio.fail_after(10):
+                await caller.info()
         yield caller
 
 
-def child() -> str:
+def child(kind: str) -> str:
     """
-    The endpoint of a child process that is served by Remora.
+    The endpoint of a server of some kind as a child process, with its arguments.
     """
-    return f"exec:{sys.executable}"
+    return f"exec:{sys.executable} -m benchmarks.servers {kind}"
+
+
+def program() -> str:
+    """
+    The endpoint of a program that is run once per call.
+    """
+    return f"exec:{PROGRAM}"

@@ -1,5 +1,5 @@
 """
-The peers over a Unix socket and over a child's pipes: what one writes with asyncio's streams.
+The peers over a Unix socket and over a child's pipes: what one writes with asyncio's streams, or with anyio.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+import anyio
+
+from benchmarks.ours import PROGRAM
 from benchmarks.rounds import measure
 from benchmarks.servers import SIZE
 
@@ -71,6 +74,20 @@ def child_and_lock(_: str, payload: bytes, callers: int) -> Contender:
         writer.close()
         await process.wait()
         return result
+
+    return contender
+
+
+def process_per_call(_: str, payload: bytes, callers: int) -> Contender:
+    """
+    A program that is run once per call.
+    """
+
+    async def contender(seconds: float) -> Slice:
+        async def call() -> bytes:
+            return (await anyio.run_process([PROGRAM], input=payload)).stdout
+
+        return await measure(call, seconds, callers=callers, batch=1)
 
     return contender
 

@@ -41,7 +41,12 @@ class Addresses:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._folder = stack.enter_context(tempfile.TemporaryDirectory())
-        self._known: dict[str, str] = {"": "", "exec": ours.child()}
+        self._known: dict[str, str] = {
+            "": "",
+            "exec": ours.child("ttrpc-child"),
+            "exec-plugin": ours.child("remora stdio:"),
+            "oneshot": ours.program(),
+        }
 
     def of(self, kind: str, backend: str = "") -> str:
         """
@@ -60,7 +65,7 @@ class Addresses:
                 "served-unix": f"unix://{self._folder}/{backend}",
             }
             return self._stack.enter_context(servers.running(kind.split("-")[0], addresses.get(kind, ""), backend))
-        if kind == "unix":
+        if kind == "unix-plugin":
             return self._stack.enter_context(servers.running("remora", f"unix://{self._folder}/remora"))
         return self._stack.enter_context(servers.running(kind, f"{self._folder}/{kind}"))
 

@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 import grpc.aio
 
+from benchmarks.ttrpc_echo import listen_at, serve_as_child
 from remora import service
 from remora.serve import serve_until_stopped
 from remora.types import Endpoint, Reply
@@ -110,6 +111,12 @@ async def _frames(path: str) -> None:
     await _until_end_of_input()
 
 
+async def _ttrpc(path: str) -> None:
+    listen_at(path)
+    _say(f"unix://{path}")
+    await _until_end_of_input()
+
+
 async def _grpc(_: str) -> None:
     async def echo(request: bytes, context: object) -> bytes:
         return request
@@ -193,9 +200,18 @@ def running(kind: str, address: str = "", backend: str = "asyncio") -> Iterator[
 
 
 if __name__ == "__main__":
-    kinds = {"http": _http, "frames": _frames, "grpc": _grpc, "remora": _remora, "served": _served, "bare": _bare}
-    if sys.argv[1] == "child":
-        _child()
+    kinds = {
+        "http": _http,
+        "frames": _frames,
+        "ttrpc": _ttrpc,
+        "grpc": _grpc,
+        "remora": _remora,
+        "served": _served,
+        "bare": _bare,
+    }
+    children = {"child": _child, "ttrpc-child": serve_as_child}
+    if sys.argv[1] in children:
+        children[sys.argv[1]]()
     else:
         loop = sys.argv[3] if len(sys.argv) > 3 else "asyncio"
         anyio.run(

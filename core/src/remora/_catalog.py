@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from remora._faults import told
+from remora._frozen import dataclass
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
@@ -58,36 +58,36 @@ _HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
 """What begins an address whose scheme was forgotten."""
 
 
-@dataclass(frozen=True, eq=False)
 class Origin:
     """
     Where a feature comes from.
 
-    Attributes:
+    Args:
         entry_point: The name of the entry point.
         read: Gives the name and the version of the distribution, whose metadata takes long to read: when it is asked.
     """
 
-    entry_point: str
-    read: Callable[[], tuple[str, str]] = field(repr=False)
+    def __init__(self, entry_point: str, read: Callable[[], tuple[str, str]]) -> None:
+        self.entry_point = entry_point
+        self._read = read
 
     @cached_property
-    def _read(self) -> tuple[str, str]:
-        return self.read()
+    def _said(self) -> tuple[str, str]:
+        return self._read()
 
     @property
     def distribution(self) -> str:
         """
         The name of the distribution.
         """
-        return self._read[0]
+        return self._said[0]
 
     @property
     def version(self) -> str:
         """
         Its version; may be empty.
         """
-        return self._read[1]
+        return self._said[1]
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()
@@ -124,7 +124,6 @@ class Feature(Generic[Spec]):
             raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
 
 
-@dataclass(slots=True)
 class Catalog:
     """
     The features of all loaded extensions. Filled by the registry, then only read.
@@ -143,18 +142,19 @@ class Catalog:
         disabled: The extensions that REMORA_DISABLE leaves out, by the name of their entry point.
     """
 
-    transports: dict[str, list[Feature[TransportSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
-    codecs: dict[str, list[Feature[CodecSpec]]] = field(default_factory=lambda: defaultdict(list))
-    balancers: dict[str, list[Feature[BalancerSpec]]] = field(default_factory=lambda: defaultdict(list))
-    auth_methods: dict[str, list[Feature[AuthSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
-    interceptors: dict[str, list[Feature[InterceptorSpec]]] = field(default_factory=lambda: defaultdict(list))
-    exporters: dict[str, list[Feature[ExporterSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
-    resolvers: dict[str, list[Feature[ResolverSpec[Any]]]] = field(default_factory=lambda: defaultdict(list))
-    commands: dict[str, list[Feature[CommandSpec]]] = field(default_factory=lambda: defaultdict(list))
-    observers: list[tuple[Origin, Callable[[Event], None]]] = field(default_factory=list)
-    broken: dict[str, ExtensionError] = field(default_factory=dict)
-    disabled: dict[str, Origin] = field(default_factory=dict)
-    _built: dict[str, Codec] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.transports: dict[str, list[Feature[TransportSpec[Any]]]] = defaultdict(list)
+        self.codecs: dict[str, list[Feature[CodecSpec]]] = defaultdict(list)
+        self.balancers: dict[str, list[Feature[BalancerSpec]]] = defaultdict(list)
+        self.auth_methods: dict[str, list[Feature[AuthSpec[Any]]]] = defaultdict(list)
+        self.interceptors: dict[str, list[Feature[InterceptorSpec]]] = defaultdict(list)
+        self.exporters: dict[str, list[Feature[ExporterSpec[Any]]]] = defaultdict(list)
+        self.resolvers: dict[str, list[Feature[ResolverSpec[Any]]]] = defaultdict(list)
+        self.commands: dict[str, list[Feature[CommandSpec]]] = defaultdict(list)
+        self.observers: list[tuple[Origin, Callable[[Event], None]]] = []
+        self.broken: dict[str, ExtensionError] = {}
+        self.disabled: dict[str, Origin] = {}
+        self._built: dict[str, Codec] = {}
 
     def add(
         self,

@@ -5,10 +5,12 @@ The call that a handler is answering right now.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import anyio
+
+from remora._frozen import dataclass
 
 if TYPE_CHECKING:
     from remora.types import Call

@@ -7,13 +7,14 @@ What lives here: how each is called, and the names that it goes by. What must no
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from remora._frozen import dataclass
 from remora._methods import Method, ServiceInfo, methods_of
 from remora.errors import ConfigError
 

@@ -8,10 +8,10 @@ What lives here: putting them together, once. What must not: when a call goes th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from remora._frozen import dataclass
 from remora._log_fields import of_served
 from remora.errors import RemoraError
 from remora.types import Call, Reply

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, make_dataclass
 from dataclasses import field as dataclass_field
+from dataclasses import make_dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
+from remora._frozen import dataclass
 from remora._generics import arguments_of, substituted
 from remora.errors import ConfigError
 

@@ -4,9 +4,9 @@ What core itself contributes, through the same door as every other extension.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remora._frozen import dataclass
 from remora.hookspecs import hookimpl
 from remora.specs import CodecSpec, ResolverSpec
 from remora.types import Endpoint

@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from remora import config
 from remora._dispatch import Dispatcher
+from remora._frozen import dataclass
 from remora._guard import Guard
 from remora._interception import served_interceptors
 from remora._options import build_options

@@ -6,8 +6,9 @@ What lives here: frozen records. What must not: anything that imports a feature.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from remora._frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_type_hints
+
+from remora._frozen import dataclass
 
 __all__ = [
     "Count",

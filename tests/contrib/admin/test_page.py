@@ -91,8 +91,13 @@ async def test_the_bad_instance_of_many_plugins_is_on_the_first_screen(draw):
     is the first in the table, and can be linked to.
     """
     transport = ScriptedTransport()
+    patience = {"failure_limit": 100}  # else it may be unhealthy by then, and nothing more is said of it
     plugins = {
-        f"plugin-{number:02}": {"endpoints": [f"script:{number}-a", f"script:{number}-b"]} for number in range(30)
+        f"plugin-{number:02}": {
+            "endpoints": [f"script:{number}-a", f"script:{number}-b"],
+            "health_check": patience,
+        }
+        for number in range(30)
     }
     transport.plugin("17-b").failure = lambda: Unavailable("connection <reset> by peer")
     with anyio.fail_after(30):

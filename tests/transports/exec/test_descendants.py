@@ -165,6 +165,82 @@ async def test_a_warden_that_is_killed_takes_all_with_it(open_script, script, as
         await until(lambda: not is_running(int((tmp_path / "stray").read_text())))
 
 
+@pytest.mark.fault(14)
+async def test_calls_in_turn_share_a_warden_but_leave_nothing_to_each_other(
+    open_script, script, ask, is_running, until
+):
+    """
+    What a program has left is gone before the next one starts, and the warden goes with the channel.
+    """
+    body = "setsid sleep 600 > /dev/null 2>&1 & echo [$PPID,$!]"
+    with anyio.fail_after(10):
+        async with open_script(script(body), protocol="oneshot") as channel:
+            wardens = set()
+            for _ in range(3):
+                warden, stray = await ask(channel, "m")
+                wardens.add(warden)
+                assert not is_running(stray)
+        await until(lambda: not is_running(warden))
+
+    assert {warden} == wardens
+
+
+@pytest.mark.fault(14)
+async def test_calls_at_once_have_a_warden_each(open_script, script, ask, tmp_path):
+    both = f"until [ $(ls {tmp_path}/at | wc -l) = 2 ]; do sleep 0.01; done"
+    (tmp_path / "at").mkdir()
+    wardens = []
+
+    async def call() -> None:
+        wardens.append(await ask(channel, "m"))
+
+    with anyio.fail_after(10):
+        async with open_script(script(f": > {tmp_path}/at/$$; {both}; echo $PPID"), protocol="oneshot") as channel:
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                group.start_soon(call)
+
+    assert len(set(wardens)) == 2
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("who", ["warden", "keeper"])
+async def test_a_warden_without_a_program_is_missed_by_nobody(open_script, script, ask, is_running, until, who):
+    """
+    Neither when it is killed, nor when its keeper is, without which it takes no other program.
+    """
+    with anyio.fail_after(10):
+        async with open_script(script("echo $PPID"), protocol="oneshot") as channel:
+            before = await ask(channel, "m")
+            killed = before if who == "warden" else keeper()
+            os.kill(killed, signal.SIGKILL)
+            await until(lambda: not is_running(killed))
+            after = await ask(channel, "m")
+            await until(lambda: not is_running(before))
+
+    assert before != after
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("way", ["keeper", "forked"])
+async def test_a_warden_without_a_program_ends_with_a_killed_host(anyio_backend, script, until, is_running, way):
+    command = [sys.executable, str(HERE / "host.py"), anyio_backend, way, script("echo $PPID").url, "oneshot"]
+    host = await anyio.open_process(command, stderr=None)
+    assert host.stdout is not None
+    with anyio.fail_after(20):
+        warden, *copies = map(int, (await host.stdout.receive()).split())
+    was_there = is_running(warden)
+    try:
+        host.kill()
+
+        await until(lambda: not is_running(warden))
+        assert was_there
+    finally:
+        for pid in copies:
+            os.kill(pid, signal.SIGKILL)
+        await host.aclose()
+
+
 @pytest.mark.fault(14, 17)
 async def test_orphans_that_end_are_reaped_while_the_plugin_goes_on(open_script, script, ask, until, tmp_path):
     async with open_script(script(living(tmp_path)), **QUICK) as channel:

@@ -17,7 +17,7 @@ from remora.wire import REQUEST, Frame, FrameDecoder, decode_response, encode_fr
 
 _PLUGIN = """
 import json, sys
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from remora import serve, service
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class Text:
 class Texts:
     async def loaded(self, request: Text) -> list[str]:
         return sorted(sys.modules)
+
+    async def compiled(self, request: Text) -> list[str]:
+        ours = [each for name, each in sys.modules.items() if name.partition(".")[0] == "remora"]
+        return sorted({each.__name__ for module in ours for each in vars(module).values() if is_compiled(each)})
+
+def is_compiled(thing):
+    if not isinstance(thing, type) or not thing.__module__.startswith("remora.") or not is_dataclass(thing):
+        return False
+    return thing.__dataclass_params__.frozen and thing.__setattr__.__module__ != "remora._frozen"
 
 serve(Texts())
 """
@@ -44,11 +53,12 @@ _HOST |= {"config._load", "config._records", "io._channel", "policy._breaker", "
 def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tmp_path: Path) -> None:
     """
     Asked over its own pipes, in one write: for its health, and for what it has loaded by the time that it answers.
+    Of the frozen records among that, `dataclasses` has compiled no more than calls make by their constructors.
     """
     program = tmp_path / "plugin.py"
     program.write_text(_PLUGIN)
-    asked = Call(service="text.v1.Text", method="loaded", payload=b'{"text":"a"}')
-    calls = {1: health_call(), 3: asked}
+    asked = [Call(service="text.v1.Text", method=name, payload=b'{"text":"a"}') for name in ("loaded", "compiled")]
+    calls = dict(zip((1, 3, 5), (health_call(), *asked), strict=True))
     frames = [encode_frame(number, REQUEST, encode_request(each, 0)) for number, each in calls.items()]
     environment = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": "ttrpc", "PATH": ""}
     with subprocess.Popen(
@@ -59,18 +69,23 @@ def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tm
         child.stdin.write(b"".join(frames))
         child.stdin.flush()
         replies, decoder = dict[int, bytes](), FrameDecoder()
-        while len(replies) < 2 and (data := os.read(child.stdout.fileno(), 65536)):
+        while len(replies) < 3 and (data := os.read(child.stdout.fileno(), 65536)):
             decoder.feed(data)
             while (frame := decoder.next_frame()) is not None:
                 assert isinstance(frame, Frame)
                 replies[frame.stream_id] = frame.message
         child.stdin.close()
 
-    reply = decode_response(replies[3], "application/json")
-    assert isinstance(reply, Reply)
-    loaded = set(JsonCodec().decode(reply.payload, list[str]))
+    loaded, compiled = _names(replies[3]), _names(replies[5])
     assert {name.partition(".")[0] for name in loaded} & _HEAVY == set()
     assert loaded & {f"remora.{name}" for name in _HOST} == set()
     assert {name for name in loaded if name.startswith("remora_exec._")} <= {
         f"remora_exec.{name}" for name in ("_pipes", "_stdio", "_tasks", "_transport")
     }
+    assert compiled == {"Call", "Reply"}
+
+
+def _names(message: bytes) -> set[str]:
+    reply = decode_response(message, "application/json")
+    assert isinstance(reply, Reply)
+    return set(JsonCodec().decode(reply.payload, list[str]))

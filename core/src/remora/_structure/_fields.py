@@ -10,7 +10,6 @@ import dataclasses
 import sys
 import types
 import typing
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import (
     Annotated,
@@ -27,6 +26,8 @@ from typing import (
     get_type_hints,
     is_typeddict,
 )
+
+from remora._frozen import dataclass
 
 MISSING: Final = object()
 """Stands for a default that there is not, or that is made anew for every record."""

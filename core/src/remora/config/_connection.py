@@ -6,8 +6,9 @@ What lives here: the record. What must not: anything that connects.
 
 # No postponed annotations here, as in `_records`.
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from remora._frozen import dataclass
 from remora.policy import GradientConfig
 from remora.values import Count, Duration, Number
 

@@ -6,9 +6,10 @@ What lives here: records. What must not: anything that enforces them (that is up
 
 # No postponed annotations here, as in `_records`.
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from remora._frozen import dataclass
 from remora.values import Count, Number
 
 

@@ -23,6 +23,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.io._deadlines import Deadlines
+from remora.io._lone import lone_reading
 from remora.io._loop import loop_clock, waiters
 from remora.io._outbox import Outbox
 from remora.io._outcome import outcome, tell
@@ -99,6 +100,7 @@ class TtrpcChannel:
         self._deadlines = Deadlines()
         self._clock = loop_clock()
         self._waiter = waiters()
+        self._lone = lone_reading(stream, self._arrived, self._is_alone)
         self._scopes: list[anyio.CancelScope] = []
         self._read_to_end = anyio.Event()
         self._ended = anyio.Event()
@@ -121,6 +123,8 @@ class TtrpcChannel:
         if call.deadline is not None:
             self._deadlines.add(number, call.deadline)
         try:
+            if self._lone is not None and self._lone.claim():
+                await self._lone.read_until(answered)
             answer = await answered
         except BaseException:
             self._abandon(number)
@@ -180,6 +184,11 @@ class TtrpcChannel:
         tell(waiter, DeadlineExceeded(f"the time was over before the reply arrived{self._doubt()}", sent=not unsent))
         if not unsent:
             self._outbox.put(encode_frame(number, CANCEL))
+        if self._lone is not None:
+            self._lone.interrupt()
+
+    def _is_alone(self) -> bool:
+        return self._outbox.may_send_now and not (self._streams or self._is_over)
 
     def _close(self, number: int) -> Waiter | None:
         self._deadlines.discard(number)
@@ -193,7 +202,7 @@ class TtrpcChannel:
         Hand arriving replies to those who wait for them, until the connection ends.
         """
         try:
-            await pump(self._stream, self._arrived)
+            await pump(self._stream, self._arrived, None if self._lone is None else self._lone.hold)
         except (WireError, WrongProtocol) as error:
             self._end(error)
         except _GONE as error:
@@ -256,6 +265,8 @@ class TtrpcChannel:
         self._streams.clear()
         for number, waiter in waiting:
             tell(waiter, self._loss(sent=not self._outbox.withdraw(number)))
+        if self._lone is not None:
+            self._lone.interrupt()
 
     def _loss(self, *, sent: bool) -> RemoraError:
         if self._cause is None:

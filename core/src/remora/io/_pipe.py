@@ -119,6 +119,29 @@ class SocketPipe:
         self._pump = Pump(self._socket.fileno(), self._read, take, hold)
         await self._pump.run()
 
+    async def next_bytes(self) -> bytes | memoryview | None:
+        """
+        What arrives next, on trio, while nobody else reads; None after `rouse`. Many bytes are a view, as in `pump`.
+
+        Raises:
+            anyio.EndOfStream: The peer has closed its side.
+            anyio.BrokenResourceError: The connection is broken.
+            anyio.ClosedResourceError: The pipe has been closed.
+        """
+        from remora.io import _trio
+
+        await _trio.readable_or_roused(self._socket)
+        if (data := self._read()) is not None and not data:
+            raise anyio.EndOfStream
+        return data
+
+    def rouse(self) -> None:
+        """
+        Have those who wait for the socket look at it again.
+        """
+        if self._is_open():
+            anyio.notify_closing(self._socket)
+
     async def send(self, item: bytes, /) -> None:
         """
         Write all of it. Nobody else gets a turn while the socket takes it at once.
@@ -179,7 +202,11 @@ class SocketPipe:
     async def _wait(self, until: Callable[[socket.socket], Awaitable[None]]) -> None:
         if not self._is_open():
             raise anyio.ClosedResourceError
-        await until(self._socket)
+        try:
+            await until(self._socket)
+        except anyio.ClosedResourceError:  # or roused
+            if not self._is_open():
+                raise
 
     def _is_open(self) -> bool:
         return self._socket.fileno() >= 0

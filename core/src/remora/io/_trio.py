@@ -64,6 +64,17 @@ async def _readable(connected: socket.socket) -> None:
         raise anyio.ClosedResourceError from None
 
 
+async def readable_or_roused(connected: socket.socket) -> None:
+    """
+    Wait for something to read, or for `trio.lowlevel.notify_closing`, which need not mean that the socket is closed.
+    """
+    if connected.fileno() >= 0:
+        try:
+            await wait_readable(connected)
+        except trio.ClosedResourceError:
+            return
+
+
 class TrioStanding:
     """
     In which cancel scope a task was at a moment. Only trio's own record of the task tells.

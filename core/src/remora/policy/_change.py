@@ -4,8 +4,9 @@ What a policy with states reports when its state changes. The I/O layer publishe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from remora._frozen import dataclass
 
 S = TypeVar("S")
 

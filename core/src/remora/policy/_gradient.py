@@ -14,9 +14,9 @@ limit of 1 out of reach), and drops count.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from remora._frozen import dataclass
 from remora.values import Count, Limits, Share, check_limits
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ shorter interval after a failure; Kubernetes' thresholds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from remora._frozen import dataclass
 from remora.policy._change import StateChange
 from remora.types import Status
 from remora.values import Count, Duration, check_limits

@@ -5,7 +5,9 @@ Where a plugin can be reached.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from remora._frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

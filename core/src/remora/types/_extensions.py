@@ -4,7 +4,7 @@ What extensions have done wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from remora._frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

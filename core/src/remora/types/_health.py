@@ -5,8 +5,10 @@ What is known about how well a plugin does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from remora._frozen import dataclass
 
 
 class Status(StrEnum):

@@ -15,9 +15,9 @@ may be given as a view of it, and of a large message comes a view, from which it
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from remora._frozen import dataclass
 from remora.errors import WireError, WrongProtocol
 
 if TYPE_CHECKING:

@@ -63,35 +63,36 @@ def encode_request(call: Call, now: float) -> bytes:
         call: The call; what is left of its deadline becomes the timeout.
         now: The present time on the clock of the deadline.
     """
-    return b"".join(_request_pieces(call, now))
+    payload, identifier = call.payload, call.request_id.encode()
+    message = b"".join(
+        (_start(call.service, call.method, len(payload)), payload, _middle(call, now, len(identifier)), identifier)
+    )
+    return message + _entries(call.headers) if call.headers else message
 
 
 def request_parts(call: Call, now: float) -> tuple[bytes, bytes, bytes]:
     """
     The same, as what stands before the payload, the payload, and what stands behind it.
     """
-    target, start, payload, *rest = _request_pieces(call, now)
-    return target + start, payload, b"".join(rest)
-
-
-def _request_pieces(call: Call, now: float) -> tuple[bytes, ...]:
-    payload, left, request_id = call.payload, call.deadline, call.request_id
-    if left is None:
-        timeout = b""
-    elif 0.001 <= (left := left - now) < _FOREVER:
-        timeout = _milliseconds(int(left * 1000))  # those repeat, and are cached
-    else:
-        timeout = _nanoseconds(left)
-    identifier = request_id.encode()
+    payload, identifier = call.payload, call.request_id.encode()
+    tail = _middle(call, now, len(identifier)) + identifier
     return (
-        _target(call.service, call.method),
-        _payload_start(len(payload)),
+        _start(call.service, call.method, len(payload)),
         payload,
-        timeout,
-        _labels(call.content_type, len(identifier)),
-        identifier,
-        _entries(call.headers) if call.headers else b"",
+        tail + _entries(call.headers) if call.headers else tail,
     )
+
+
+def _middle(call: Call, now: float, size: int) -> bytes:
+    """
+    What stands between the payload and an identifier of so many bytes.
+    """
+    left = call.deadline
+    if left is None:
+        return _labels(call.content_type, size)
+    if 0.001 <= (left := left - now) < _FOREVER:
+        return _timed_labels(int(left * 1000), call.content_type, size)  # milliseconds repeat, and are cached
+    return _nanoseconds(left) + _labels(call.content_type, size)
 
 
 def lift_from_request(message: memoryview) -> tuple[bytes, bytes]:
@@ -299,6 +300,14 @@ def _target(service: str, method: str) -> bytes:
     return encode_text(_SERVICE, service) + encode_text(_METHOD, method)
 
 
+@lru_cache(maxsize=1024)
+def _start(service: str, method: str, size: int) -> bytes:
+    """
+    What stands before a payload of so many bytes; of one that is empty, nothing but whose it is.
+    """
+    return _target(service, method) + _payload_start(size)
+
+
 @lru_cache(maxsize=64)
 def _format(content_type: str) -> bytes:
     return _entry(_CONTENT_TYPE, content_type) if content_type else b""
@@ -309,15 +318,11 @@ def _nanoseconds(seconds: float) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _milliseconds(number: int) -> bytes:
-    return encode_integer(_TIMEOUT, number * 1_000_000)
+def _timed_labels(milliseconds: int, content_type: str, size: int) -> bytes:
+    return encode_integer(_TIMEOUT, milliseconds * 1_000_000) + _labels(content_type, size)
 
 
-@lru_cache(maxsize=1024)
 def _payload_start(size: int) -> bytes:
-    """
-    What stands before a payload; nothing before none.
-    """
     return b"%c%b" % (_PAYLOAD_KEY, encode_varint(size)) if size else b""
 
 

@@ -9,7 +9,8 @@ weighed for it (times on two cores):
 
 - An interpreter between the host and each program: 11 ms and 5 MB of memory a program.
 - One interpreter for all, the keeper, whose copies are the wardens, which is what we do: 11 ms and 4.5 MB for the first
-  program of a host, then 1 ms and 0.7 MB for each more.
+  program of a host, then 1 ms and 0.7 MB for each more. A warden whose program is gone is kept for the next one of its
+  channel, which saves `oneshot` the second copy for each call.
 - `preexec_fn`, or the host as a subreaper for a moment: the mark is the process's, and no child inherits it.
 - bwrap with a process namespace does the same (`sandbox`), where it is installed and user namespaces are allowed.
 - A control group: needs privileges, or a service manager that delegates one.
@@ -30,6 +31,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -43,7 +45,7 @@ from remora_exec._pipes import having_room
 from remora_exec._words import KILL, READY, REAP
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from remora_exec._child import Starter
     from remora_exec._order import Order
@@ -57,6 +59,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 _START_TIMEOUT = 10.0
 _END_TIMEOUT = 2.0
+_MOST_IDLE = 8
 _LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
 _LIMITS = (
     resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
@@ -108,7 +111,7 @@ class _Keeper:
         """
         return not self.is_lost and self._host == _identity() and self.popen.poll() is None
 
-    def appoint(self, line: socket.socket, descriptors: list[int]) -> None:
+    def appoint(self, line: socket.socket) -> None:
         """
         Have it make a warden.
 
@@ -117,7 +120,7 @@ class _Keeper:
             _KeeperLost: It is gone.
         """
         try:
-            socket.send_fds(self.control, [b"w"], [line.fileno(), *descriptors])
+            socket.send_fds(self.control, [b"w"], [line.fileno()])
         except OSError as error:
             if error.errno in _LOST or isinstance(error, TimeoutError):
                 raise _KeeperLost from error
@@ -225,6 +228,7 @@ class _KeptStarter:
 
     def __init__(self, keeper: _Keeper) -> None:
         self.keeper = keeper
+        self._idle: list[Line] = []
 
     async def start(self, order: Order, *, stdin: int, stdout: int) -> KeptChild:
         """
@@ -234,45 +238,63 @@ class _KeptStarter:
             OSError: It cannot be run.
             Unavailable: The system has no room for another process.
         """
+        while self._idle and self.keeper.is_usable:
+            with suppress(_KeeperLost):  # only this warden is
+                return await self._try(self._idle.pop, order, stdin, stdout)
         for _ in range(2):
             if not self.keeper.is_usable:
                 await self._replace()
             keeper = self.keeper  # another start may replace it meanwhile
             with suppress(_KeeperLost):
-                return await self._try(order, stdin, stdout)
+                return await self._try(self._appoint, order, stdin, stdout)
             keeper.is_lost = True
         raise Unavailable("the keeper of processes was killed", sent=False)
 
-    async def _try(self, order: Order, stdin: int, stdout: int) -> KeptChild:
+    def dismiss(self) -> None:
+        """
+        Let those wardens go that have nobody to keep.
+        """
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _try(self, find: Callable[[], Line], order: Order, stdin: int, stdout: int) -> KeptChild:
         reading, writing = os.pipe()
         try:
-            line = self._appoint([stdin, stdout, writing, *order.descriptors])
-            return KeptChild(await _started(line, order), reading, line)
+            line, keeper = find(), self.keeper
+            pid = await _started(line, order, (stdin, stdout, writing, *order.descriptors))
+            return KeptChild(pid, reading, line, partial(self._take_back, keeper))
         except BaseException:
             os.close(reading)
             raise
         finally:
             os.close(writing)
 
+    def _take_back(self, keeper: _Keeper, line: Line) -> None:
+        if keeper is self.keeper and keeper.is_usable and len(self._idle) < _MOST_IDLE:
+            self._idle.append(line)
+        else:
+            line.close()
+
     async def _replace(self) -> None:
+        self.dismiss()  # nobody would adopt the orphans of a warden whose keeper is gone
         if (keeper := await _hired()) is None:
             raise Unavailable("the keeper of processes cannot be started any more", sent=False)
         before, self.keeper = self.keeper, keeper
         await _release(before)
 
-    def _appoint(self, descriptors: list[int]) -> Line:
+    def _appoint(self) -> Line:
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as stack:
             stack.enter_context(ours)
-            self.keeper.appoint(theirs, descriptors)
+            self.keeper.appoint(theirs)
             stack.pop_all()
             return Line(ours)
 
 
-async def _started(line: Line, order: Order) -> int:
+async def _started(line: Line, order: Order, files: Sequence[int]) -> int:
     try:
         with anyio.move_on_after(_START_TIMEOUT):
-            await line.send(order.pack())
+            await line.send(order, files)
             if (said := await line.listen()) is None:
                 raise _KeeperLost
             if said[0] == "failed":
@@ -283,7 +305,7 @@ async def _started(line: Line, order: Order) -> int:
         line.tell(KILL + REAP)
         line.hang_up()  # the rest of the order does not come
         with anyio.move_on_after(_END_TIMEOUT, shield=True):  # it may have started all the same
-            while await line.listen() is not None:
+            while (said := await line.listen()) is not None and said[0] != "free":
                 pass
         line.close()
         raise
@@ -325,4 +347,5 @@ async def keeping() -> AsyncIterator[Starter]:
     try:
         yield starter
     finally:
+        starter.dismiss()
         await _release(starter.keeper)

@@ -20,12 +20,6 @@ from remora_exec._strays import Strays, children, reap
 from remora_exec._warden import Warden
 from remora_exec._words import READY
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_MOST_FILES = 253  # what the system carries in one message
-
 
 def main(host: int) -> None:
     """
@@ -62,7 +56,7 @@ class Keeper:
     The keeper.
 
     Args:
-        control: Where the host asks for wardens: each message carries a line to it and the descriptors of its program.
+        control: Where the host asks for wardens: each message carries a line to it.
         host: A descriptor that can be read when the host is gone; -1 when there is none.
         signals: Those that programs keep out.
     """
@@ -104,39 +98,37 @@ class Keeper:
 
     def _take(self) -> None:
         try:
-            data, extras, _, _ = self._control.recvmsg(1, _socket.CMSG_SPACE(4 * _MOST_FILES), _socket.MSG_CMSG_CLOEXEC)
+            data, extras, _, _ = self._control.recvmsg(1, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
         except OSError:
             data, extras = b"", []
         if not data:
             self._close()
             return
-        files = memoryview(b"".join(each for _, _, each in extras)).cast("i").tolist()
-        self._appoint(files)
-        for file in files:
-            os.close(file)
+        for line in memoryview(b"".join(each for _, _, each in extras)).cast("i"):
+            self._appoint(line)
+            os.close(line)
 
-    def _appoint(self, files: Sequence[int]) -> None:
+    def _appoint(self, line: int) -> None:
         try:
             pid = os.fork()
         except OSError as error:
             with suppress(OSError):  # of a host that does not wait for it any more
-                os.write(files[0], f"failed {error.errno}\n".encode())
+                os.write(line, f"failed {error.errno}\n".encode())
             return
         if pid:
             self._wardens.add(pid)
             return
         try:
-            self._be_warden(files)
+            self._be_warden(line)
         finally:
             os._exit(0)
 
-    def _be_warden(self, files: Sequence[int]) -> None:
+    def _be_warden(self, line: int) -> None:
         os.setsid()
         kernel.adopt_orphans(b"remora-warden")
         self._control.close()
         os.close(self._ends)
-        line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, files[0])
-        Warden(line, self._host).run(files[1:], self._signals)
+        Warden(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, line), self._host).run(self._signals)
 
     def _close(self) -> None:
         self._is_open = False

@@ -8,9 +8,15 @@ import os
 import socket
 from contextlib import suppress
 from signal import SIGKILL
+from typing import TYPE_CHECKING
 
 from remora_exec._pipes import ReadPipe, WritePipe
 from remora_exec._words import KILL, REAP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from remora_exec._order import Order
 
 
 class Line:
@@ -24,12 +30,18 @@ class Line:
         self._writer = WritePipe(connected.fileno())
         self._heard = b""
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, order: Order, files: Sequence[int]) -> None:
         """
-        Say all of it.
+        Order a program to be started with these descriptors. A warden that is gone is found out by listening.
+
+        Raises:
+            OSError: The system has no room.
         """
-        with suppress(OSError):  # a warden that is gone is found out by listening
-            await self._writer.send(data)
+        data = order.pack()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            sent = socket.send_fds(self._socket, [data], files)
+            if sent < len(data):
+                await self._writer.send(data[sent:])
 
     def tell(self, word: bytes) -> None:
         """
@@ -71,10 +83,12 @@ class KeptChild:
     A program that has a warden.
     """
 
-    def __init__(self, pid: int, stderr: int, line: Line) -> None:
+    def __init__(self, pid: int, stderr: int, line: Line, give_back: Callable[[Line], None]) -> None:
         self.pid = pid
         self.stderr = stderr
         self._line = line
+        self._give_back = give_back
+        self._is_free = False
         self._status = -int(SIGKILL)  # what a program gets whose warden was killed
 
     async def wait(self) -> None:
@@ -95,12 +109,15 @@ class KeptChild:
         """
         Wait until all that it started has ended too.
         """
-        while await self._line.listen() is not None:
-            pass
+        while not self._is_free and (said := await self._line.listen()) is not None:
+            self._is_free = said[0] == "free"
 
     def close(self) -> None:
         """
         Give back what is held for it; it is killed if it still runs.
         """
+        if self._is_free:
+            self._give_back(self._line)
+            return
         self._line.tell(KILL)
         self._line.close()

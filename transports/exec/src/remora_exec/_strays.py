@@ -90,7 +90,7 @@ def children() -> list[int]:
     """
     me = os.getpid()
     try:
-        with open(f"/proc/{me}/task/{me}/children", "rb") as file:
+        with open(f"/proc/{me}/task/{me}/children", "rb", buffering=0) as file:
             return [int(each) for each in file.read().split()]
     except FileNotFoundError:  # not every kernel has it
         everybody = [int(each) for each in os.listdir("/proc") if each.isdigit()]

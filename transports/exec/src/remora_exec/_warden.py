@@ -1,23 +1,27 @@
 """
-The warden of one program: its parent, and that of every descendant which loses its own.
+The warden of one program at a time: its parent, and that of every descendant which loses its own.
 
 What lives here: the life of that process. What must not: the way it is asked for (see `_keeper`).
 
 What is said between a host and a warden over the `line`, a socket that nobody else holds:
 
 ====================  ===============================================================================================
-host to warden        the length of an order and the order; later `REAP`, after which no signal is sent to the program
-                      any more, or `KILL`
-warden to host        `started PID` or `failed ERRNO`; later `ended STATUS`; the end of the line when nobody is left
+host to warden        an order with its length, and with the descriptors of the program; later `REAP`, after which no
+                      signal is sent to the program any more, or `KILL`
+warden to host        `started PID` or `failed ERRNO`; later `ended STATUS`, and `free 0` when nobody is left: then the
+                      next order may come
 ====================  ===============================================================================================
 
 When the line ends before the program does, the host is gone: the program, which reads the end of its input then, has
 half a second to follow. Its group is killed when it ends, and whoever else is left is asked to end, then killed. The
 program itself is reaped last, so that its number is nobody else's while the host may send signals to it.
+
+A warden takes no order before everybody of the last one is gone, so that it knows whose the orphans are.
 """
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import time
@@ -31,12 +35,12 @@ from remora_exec._words import KILL, REAP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Sequence
 
     from remora_exec._order import Order
 
 _GRACE = 0.5
+_MOST_FILES = 253  # what the system carries in one message
 
 
 class Warden:
@@ -61,23 +65,35 @@ class Warden:
         for descriptor in (*self._outside, self._ends):
             self._poll.register(descriptor, select.POLLIN)
 
-    def run(self, files: Sequence[int], signals: kernel.Mask) -> None:
+    def run(self, signals: kernel.Mask) -> None:
         """
-        Start what is ordered, and come back when nobody is left.
+        Start what is ordered and keep it until nobody is left, again and again; come back when the host is gone.
         """
-        order = self._receive()
-        if order is None or not self._start(order, files, signals):
-            return
+        while (ordered := self._receive()) is not None:
+            if self._start(*ordered, signals):
+                self._keep()
+            self._say("free 0")
+
+    def _keep(self) -> None:
         wait: float | None = None
         while not (self._has_ended and self._is_told and wait is None):
             self._attend(wait)
             wait = self._step()
         reap(self._pid)
 
-    def _receive(self) -> Order | None:
-        size = self._read(4)
-        data = self._read(int.from_bytes(size, "big")) if size else b""
-        return unpack(data) if data else None
+    def _receive(self) -> tuple[Order, Sequence[int]] | None:
+        while self._outside and self._line.fileno() not in (ready := self._ready(None)):
+            if ready & self._outside:  # the host is gone, and somebody else holds its end of the line
+                return None
+        if not self._outside:
+            return None
+        try:
+            size, extras, _, _ = self._line.recvmsg(4, _socket.CMSG_SPACE(4 * _MOST_FILES), _socket.MSG_CMSG_CLOEXEC)
+            data = self._read(int.from_bytes(size, "big")) if len(size) == 4 else b""
+        except OSError:
+            return None
+        files = memoryview(b"".join(each for _, _, each in extras)).cast("i").tolist()
+        return (unpack(data), files) if data else None
 
     def _read(self, size: int) -> bytes:
         data = bytearray()
@@ -91,8 +107,11 @@ class Warden:
         except OSError as error:
             self._say(f"failed {error.errno}")
             return False
-        for file in files:
-            os.close(file)
+        finally:
+            for file in files:
+                os.close(file)
+        self._has_ended = self._is_told = False
+        self._kill_at = None
         self._say(f"started {self._pid}")
         return True
 
@@ -101,13 +120,18 @@ class Warden:
             self._line.send(f"{words}\n".encode())
 
     def _attend(self, wait: float | None) -> None:
-        ready = {each for each, _ in self._poll.poll(None if wait is None else int(wait * 1000) + 1)}
-        if self._ends in ready:
-            os.read(self._ends, 4096)
+        ready = self._ready(wait)
         if self._line.fileno() in ready & self._outside:
             self._hear()
         elif ready & self._outside:
             self._lose()
+
+    def _ready(self, wait: float | None) -> set[int]:
+        ready = {each for each, _ in self._poll.poll(None if wait is None else int(wait * 1000) + 1)}
+        if self._ends in ready:
+            with suppress(BlockingIOError):
+                os.read(self._ends, 4096)
+        return ready
 
     def _hear(self) -> None:
         try:

@@ -17,19 +17,15 @@ from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireErr
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._headers import decode_headers
-from remora_http._known_head import known_head
 
 if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora_http._headers import RawHeaders
-    from remora_http._known_head import KnownHead
 
 _HEAD = 64 * 1024
 """Bytes of a status line and headers, and of whatever else is no body: trailers, extensions of chunks."""
 _INTERIM = 32
 """Answers of the kind `100 Continue` before the real one."""
-_PATIENCE = 32
-"""Answers with strange heads after which only one in as many is remembered."""
 
 
 class AnswerReader:
@@ -57,14 +53,12 @@ class AnswerReader:
         "_headers",
         "_interim",
         "_keeps_alive",
-        "_known",
         "_limit",
         "_overhead",
         "_parser",
         "_peer",
         "_size",
         "_status",
-        "_strange",
         "has_begun",
         "is_complete",
         "is_reusable",
@@ -76,8 +70,6 @@ class AnswerReader:
         self._parser = HttpResponseParser(self)
         # Scripts that print their own headers often do so with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
-        self._known: KnownHead | None = None
-        self._strange = 0
         self.begin()
 
     def begin(self) -> None:
@@ -104,9 +96,7 @@ class AnswerReader:
             WrongProtocol: They are not HTTP.
             WireError: They break its rules.
         """
-        is_first, self.has_begun = not self.has_begun, True
-        if is_first and self._known is not None and self._recognise(self._known, data):
-            return True
+        self.has_begun = True
         self._has_body = False
         try:
             self._parser.feed_data(data)
@@ -118,8 +108,6 @@ class AnswerReader:
             self._overhead += len(data)
             if self._overhead > _HEAD:
                 raise self._broken("what is no body is larger than 64 KiB")
-        if is_first and self.is_reusable and self._status == 200:
-            self._remember(data)
         return self.is_complete
 
     def feed_eof(self) -> None:
@@ -191,21 +179,6 @@ class AnswerReader:
         else:
             self.is_complete = True
             self.is_reusable = self._keeps_alive
-
-    def _recognise(self, known: KnownHead, data: bytes | memoryview) -> bool:
-        parts = known.split(data)
-        if parts is None or len(parts[1]) > self._limit:
-            return False
-        self._status, self._strange = 200, 0
-        self._fields = {**known.fields, "content-length": parts[0].decode()}
-        self._chunks = [parts[1]]
-        self.is_complete = self.is_reusable = True
-        return True
-
-    def _remember(self, data: bytes | memoryview) -> None:
-        self._strange += 1  # heads of which no two are the same are not worth it
-        if self._strange < _PATIENCE or self._strange % _PATIENCE == 0:
-            self._known = known_head(data, self._headers, self._decoded())
 
     def _skip(self) -> None:
         self._interim += 1

@@ -1,0 +1,100 @@
+"""
+A caller who is alone on a connection reads its reply itself: on trio the way through a task is a turn of the loop more.
+
+What lives here: waiting. What must not: the rules of whose turn it is (see `_turn`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from remora.io._loop import runs_on_trio, waiters
+from remora.io._pipe import SocketPipe
+from remora.io._turn import Reader, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from remora.io._loop import Waiter
+    from remora.io._pipe import BytePipe
+
+_WHILE = 0.05
+
+
+class LoneReading:
+    """
+    The reading of a connection, between its task and callers who are alone.
+
+    Args:
+        pipe: The connection.
+        take: Takes what arrives.
+        is_alone: Whether one reply came last, nothing else is under way, and the connection has not ended.
+    """
+
+    def __init__(
+        self, pipe: SocketPipe, take: Callable[[bytes | memoryview], object], is_alone: Callable[[], bool]
+    ) -> None:
+        self._pipe = pipe
+        self._take = take
+        self._is_alone = is_alone
+        self._turn = Turn()
+        self._waiter = waiters()
+        self._recalled: Waiter | None = None
+        self._failure: Exception | None = None
+        self.claim = self._turn.claim
+
+    def hold(self) -> Callable[[], Awaitable[None]] | None:
+        """
+        For the task: what to wait for before it reads more; None when it is its turn.
+        """
+        return self._rest if self._turn.rest(is_alone=self._is_alone()) else None
+
+    async def read_until(self, answered: Waiter) -> None:
+        """
+        For a caller who has claimed it: read until it is answered, or nothing more can be read.
+        """
+        is_done = False
+        try:
+            while not answered.done():
+                if data := await self._pipe.next_bytes():
+                    self._take(data)
+            is_done = True
+        except Exception as error:  # the end of the connection, which the task tells to all who wait
+            self._failure = error
+        finally:
+            if self._turn.release(is_alone=is_done and self._is_alone()):
+                self._recall()
+
+    def interrupt(self) -> None:
+        """
+        Have whoever reads look again at what it waits for.
+        """
+        self._turn.recall()
+        if self._turn.reader is Reader.CALLER:
+            self._pipe.rouse()
+        else:
+            self._recall()
+
+    async def _rest(self) -> None:
+        while self._turn.reader is not Reader.TASK:
+            self._recalled = self._waiter()
+            with anyio.move_on_after(_WHILE):
+                await self._recalled
+            self._turn.pass_time()
+        if self._failure is not None:
+            raise self._failure
+
+    def _recall(self) -> None:
+        if self._recalled is not None and not self._recalled.done():
+            self._recalled.set_result(None)
+
+
+def lone_reading(
+    pipe: BytePipe, take: Callable[[bytes | memoryview], object], is_alone: Callable[[], bool]
+) -> LoneReading | None:
+    """
+    That of a pipe; None where it would spare nothing.
+    """
+    return LoneReading(pipe, take, is_alone) if isinstance(pipe, SocketPipe) and runs_on_trio() else None
