@@ -162,7 +162,7 @@ CALLS: dict[str, tuple[Act, str]] = {
     ),
     "a header that is no text": (
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers={"x": 1}),  # type: ignore[dict-item]
-        "InvalidRequest: plugin 'words': the value of header 'x' is no text that every wire can carry",
+        "InvalidRequest: plugin 'words': the value of header 'x' is not text that every wire can carry",
     ),
     "an argument too many": (
         lambda manager: manager.client("words", Words).count(Text("a"), 1),  # type: ignore[call-arg]

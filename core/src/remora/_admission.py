@@ -1,7 +1,7 @@
 """
 Whether tables of plugins can be used with what is installed.
 
-What lives here: checks, before anything is made. What must not: making it (see `_assembly`).
+What lives here: checks, before anything is built. What must not: building it (see `_assembly`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check_config(catalog: Catalog, config: ManagerConfig) -> None:
     Check a whole configuration.
 
     Raises:
-        NotInstalled: It names features that are not there.
+        NotInstalled: It names features that are not installed.
         ConfigError: It is wrong; every problem is named, with the path of its key.
     """
     check_plugins(catalog, config.plugins.values(), security=config.security)
@@ -40,10 +40,10 @@ def check_config(catalog: Catalog, config: ManagerConfig) -> None:
 
 def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
     """
-    Check the tables of plugins, also for what only the installed extensions can tell.
+    Check the tables of plugins, including what only the installed extensions can check.
 
     Raises:
-        NotInstalled: They name features that are not there.
+        NotInstalled: They name features that are not installed.
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
     wanted = [config for config in configs if config.enabled]
@@ -60,10 +60,10 @@ def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security
 
 def check_endpoints(catalog: Catalog, config: PluginConfig, *, security: SecurityConfig) -> None:
     """
-    Check the table of a plugin whose resolver has told where it is.
+    Check the table of a plugin whose resolver has reported its endpoints.
 
     Raises:
-        NotInstalled: An endpoint needs a transport that is not there.
+        NotInstalled: An endpoint needs a transport that is not installed.
         ConfigError: An endpoint cannot be used.
     """
     for error in _errors_of(catalog, config, security):
@@ -120,9 +120,9 @@ def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
 
 def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     """
-    Log the keys that none of a plugin's transports looks at.
+    Log the keys that none of a plugin's transports uses.
 
-    They are no error: whoever changes the endpoint of a process to that of a server need not touch another line.
+    They are not an error, so that changing the endpoint of a process to that of a server needs no other change.
     """
     specs = [catalog.transport(each.scheme, config.transport).spec for each in endpoints_of(config)]
     if not specs:

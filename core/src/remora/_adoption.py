@@ -1,8 +1,8 @@
 """
-Other endpoints for one plugin, because its resolver has told so: what is new takes calls as soon as it is ready, what
-is gone is drained.
+Moving a plugin to other endpoints that its resolver has reported: new instances take calls as soon as they are ready,
+old ones are drained.
 
-What lives here: the order of that. What must not: asking resolvers (see `_resolution`), and other changes (see
+What lives here: the order of these steps. What must not: asking resolvers (see `_resolution`), and other changes (see
 `_transition`).
 """
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from remora.types import Endpoint
 
 READY_WITHIN = 10.0
-"""Seconds that new instances may take before old ones are let go without them, as long as any instance is ready."""
+"""Seconds to wait for new instances before old ones are drained anyway, as long as any instance is ready."""
 
 
 class Adoption:
     """
-    One such change: `begin` and `end` are steps of their own, and in between other plugins may change.
+    One such move, in two steps, `begin` and `end`; other plugins may change in between.
 
     Args:
         fleet: The plugins.
-        name: The plugin's name; it is in the fleet.
-        endpoints: Where it is now; at least one.
+        name: The plugin's name, which must be in the fleet.
+        endpoints: Its new endpoints; at least one.
 
     Attributes:
-        scope: What runs in it ends when the change gives way to another one.
+        scope: Cancelled when this move gives way to another change.
     """
 
     def __init__(self, fleet: Fleet, name: str, endpoints: Sequence[Endpoint]) -> None:
@@ -58,10 +58,10 @@ class Adoption:
 
     def begin(self) -> bool:
         """
-        Have what is new opened.
+        Have the new instances opened.
 
         Returns:
-            Whether that has to be ready before the end.
+            Whether they have to be ready before `end`.
         """
         if self._is_open:
             self._fleet.open(self._draft.plugged, self._draft.new)
@@ -69,7 +69,7 @@ class Adoption:
 
     async def until_ready(self) -> None:
         """
-        Wait for what is new, but not too long; each takes calls as soon as it can.
+        Wait for the new instances, for a limited time; each takes calls as soon as it can.
         """
         with anyio.move_on_after(READY_WITHIN):
             async with anyio.create_task_group() as group:
@@ -78,7 +78,7 @@ class Adoption:
 
     def give_way(self) -> Iterable[Part]:
         """
-        Leave the plugin as it was before: another change is about to do something else with it.
+        Leave the plugin as it was before, because another change is about to move it.
 
         Returns:
             What is left over, to be drained.
@@ -97,7 +97,7 @@ class Adoption:
             What is left over, to be drained.
 
         Raises:
-            Unavailable: Nothing can be reached there; everything is as it was.
+            Unavailable: None of them can be reached; everything is as it was.
         """
         draft = self._draft
         if self._is_open and draft.gone and draft.new and not any(map(_is_ready, (*draft.new, *draft.kept))):
@@ -110,7 +110,7 @@ class Adoption:
 
     def _config(self) -> ManagerConfig:
         """
-        The configuration in force, with the plugin where it is now.
+        The configuration in force, with the new endpoints of the plugin.
         """
         config = self._fleet.config
         plugin = replace(config.plugins[self._name], endpoint="", endpoints=tuple(self._endpoints))

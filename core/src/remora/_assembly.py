@@ -1,7 +1,7 @@
 """
 From a plugin's table to everything that its calls need: transports, instances, the pipeline.
 
-What lives here: putting together. What must not: running any of it.
+What lives here: building these and connecting them. What must not: running any of them.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 NO_AUTH = AuthConfig()
 
 LAUNCHED = RestartConfig()
-"""A process that keeps dying is left alone after a while."""
+"""For processes: one that keeps dying is given up after a while."""
 
 CONNECTED = RestartConfig(maximum=5.0, limit=None)
-"""A server that is away may come back at any time."""
+"""For servers: one that is away may come back at any time, so it is never given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    Where an instance is to be: at an endpoint, as the first, second ... there.
+    Where an instance is wanted: at an endpoint, as the first, second and so on there.
 
     Attributes:
-        name: What the instance is called.
-        recipe: All that is built into an instance there; one with another recipe needs to be made anew.
+        name: The name of the instance.
+        recipe: Everything that is built into the instance; when it differs, the instance must be built anew.
     """
 
     endpoint: Endpoint
@@ -64,7 +64,7 @@ class Place:
 
     def is_taken_by(self, other: Place) -> bool:
         """
-        Whether an instance at the other place is what is wanted here.
+        Whether an instance at the other place is the one that is wanted here.
         """
         is_there = (self.endpoint.url, self.number) == (other.endpoint.url, other.number)
         return is_there and is_same(self.recipe, other.recipe)
@@ -86,14 +86,14 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """
-    What a manager lends to its plugins.
+    What a manager provides to its plugins.
 
     Attributes:
         publish: Takes the events of their instances.
-        ask: Has another plugin, given by name, answer a call.
+        ask: Calls another plugin by its name.
         conduct: The record of how extensions behave.
         clock: The event loop's clock, in seconds.
-        rng: The source of chance.
+        rng: The random source.
         security: What may be started, and how it is confined.
     """
 
@@ -106,17 +106,17 @@ class Surroundings:
 
     def chance(self) -> Dice:
         """
-        A source of chance for one part: what it draws does not depend on what other parts draw in between.
+        A random source for one part; its numbers do not depend on what other parts draw in between.
         """
         return Dice(self.rng.getrandbits(64))
 
 
 def places_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[Place]:
     """
-    Where a plugin is to have instances.
+    The places at which a plugin should have instances.
 
     Raises:
-        NotInstalled: One needs a transport that is not there.
+        NotInstalled: One needs a transport that is not installed.
     """
     endpoints = endpoints_of(config)
     totals = Counter(each.url for each in endpoints)
@@ -137,7 +137,7 @@ def places_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) 
 
 def _recipe(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> tuple[object, ...]:
     """
-    What is built into an instance: the keys that the table of effects names, and what the transport itself looks at.
+    Everything that is built into an instance: the keys that the table of effects names, and those the transport uses.
     """
     looked_at = sorted(key for key in used_keys(spec) if EFFECTS.get(key, Effect.RENEWED) is not Effect.RENEWED)
     is_confined = any(each.name == SECURITY for each in fields(spec.options))
@@ -150,14 +150,14 @@ def make_parts(catalog: Catalog, config: PluginConfig, lent: Surroundings, there
     The parts of a plugin, ready for their owners to open them.
 
     Args:
-        catalog: The features at hand.
+        catalog: The installed features.
         config: The plugin's table.
-        lent: What the manager lends to it.
-        there: The parts that it has already; what is as it should be is kept.
+        lent: What the manager provides to it.
+        there: The parts that it already has; those that need no change are kept.
 
     Raises:
         ConfigError: As `check_plugins`.
-        ExtensionError: An extension cannot build what it has promised.
+        ExtensionError: An extension failed to build a feature that it registered.
     """
     bench = _Bench(catalog, config, lent, there)
     return [bench.part(place) for place in places_of(catalog, config, lent.security)]
@@ -165,7 +165,7 @@ def make_parts(catalog: Catalog, config: PluginConfig, lent: Surroundings, there
 
 class _Bench:
     """
-    Where the parts of one plugin are made; they share what they can.
+    Builds the parts of one plugin, which share what they can.
     """
 
     def __init__(self, catalog: Catalog, config: PluginConfig, lent: Surroundings, there: Sequence[Part]) -> None:
@@ -180,7 +180,7 @@ class _Bench:
 
     def part(self, place: Place) -> Part:
         """
-        The part for a place: the one that is there, or a new one.
+        The part for a place: the existing one, or a new one.
         """
         known = self._there.get((place.endpoint.url, place.number))
         if known is not None and place.is_taken_by(known.place):
@@ -222,7 +222,7 @@ def transports(
     catalog: Catalog, config: PluginConfig, *, security: SecurityConfig
 ) -> Iterator[tuple[Endpoint, str, Transport]]:
     """
-    The endpoints of a plugin, each with the name of its transport and the transport, for those who only ask it.
+    The endpoints of a plugin, each with the name of its transport and the transport, for use outside of a manager.
 
     Raises:
         ConfigError: As `check_plugins`.
@@ -245,7 +245,7 @@ def _build(feature: Feature[TransportSpec[Any]], config: PluginConfig, security:
 
 def endpoints_of(config: PluginConfig) -> list[Endpoint]:
     """
-    Where a plugin is; nothing where only its resolver can tell.
+    The endpoints of a plugin; empty when only its resolver knows them.
     """
     if config.resolver.method and not (config.endpoint or config.executable):
         return list(config.endpoints)
@@ -255,7 +255,7 @@ def endpoints_of(config: PluginConfig) -> list[Endpoint]:
 
 def options_of(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
     """
-    What a plugin's table says to its transport.
+    The options that a plugin's table gives to its transport.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value.
@@ -273,7 +273,7 @@ def is_secure(spec: TransportSpec[Any], endpoint: Endpoint) -> bool:
 
 def fallback_of(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     """
-    What answers when the plugin cannot; None for nothing.
+    The fallback of a plugin; None when it has none.
     """
     if config.fallback is None:
         return None
@@ -282,7 +282,7 @@ def fallback_of(config: PluginConfig, lent: Surroundings) -> Fallback | None:
 
 def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | None = None) -> Authenticator | None:
     """
-    What proves to a plugin who calls; None for nothing.
+    What adds credentials to the calls of a plugin; None when it needs none.
 
     Raises:
         ConfigError: The `auth` table is wrong.
@@ -306,7 +306,7 @@ def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | 
 
 def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
     """
-    Say so when credentials are about to cross a network that anybody may listen to.
+    Log a warning when credentials would be sent over a network without encryption.
     """
     for endpoint in endpoints_of(config):
         spec = catalog.transport(endpoint.scheme, config.transport).spec
@@ -317,7 +317,7 @@ def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:
 
 def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Balancing | None:
     """
-    What chooses among the instances; None where they take turns.
+    The balancer that chooses among the instances; None when they take turns.
 
     Raises:
         ExtensionError: It cannot be built.

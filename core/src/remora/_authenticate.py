@@ -1,5 +1,5 @@
 """
-The driver of authentication flows: it does the waiting and the sending that a flow asks for.
+The driver of authentication flows, which does the waiting and the sending that a flow asks for.
 
 What lives here: one attempt with a flow around it. What must not: any method's credentials.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 class Authenticator:
     """
-    Lets the calls of one plugin pass with its auth method's proof.
+    Adds the credentials of an auth method to the calls of one plugin.
     """
 
     def __init__(self, method: AuthMethod, culprit: str, conduct: Conduct | None = None) -> None:
@@ -48,7 +48,7 @@ class Authenticator:
             send: Carries a call to the plugin.
 
         Raises:
-            RemoraError: The attempt failed, or the method cannot prove anything now.
+            RemoraError: The attempt failed, or the method has no credentials now.
         """
         flow = self._begin(call)
         try:
@@ -90,7 +90,7 @@ class Authenticator:
 
     def _step(self, resume: Callable[[], object]) -> object | None:
         """
-        What the flow wants next; None when it has ended.
+        The next step of the flow; None when it has ended.
         """
         try:
             return resume()
@@ -103,7 +103,7 @@ class Authenticator:
 
     async def _refreshed(self, step: Refresh, call: Call) -> object:
         """
-        What a refresh returns, within the call's time.
+        The result of a refresh, awaited within the call's deadline.
         """
         remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
         try:
@@ -121,7 +121,7 @@ class Authenticator:
 
 def _hide_credentials(error: RemoraError) -> None:
     """
-    Take the secrets out of an error that whoever was shown them has made up. What led to it has the same words.
+    Remove from an error the secrets that a plugin has repeated in it, and then its causes, which may hold them, too.
     """
     message = redacted(error.message)
     if isinstance(error, PluginError):
@@ -133,5 +133,5 @@ def _hide_credentials(error: RemoraError) -> None:
 def _hidden(details: dict[str, object]) -> dict[str, object]:
     try:
         return redacted(details)
-    except ValueError:  # nested so deeply that nobody can look into them
+    except ValueError:  # nested too deeply to be searched
         return {}

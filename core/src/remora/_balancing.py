@@ -1,5 +1,5 @@
 """
-The balancer of a plugin, with an eye on it: it may be a stranger's code.
+The balancer of a plugin, guarded, since it may be third-party code.
 
 What lives here: asking and telling. What must not: which instances can be chosen from.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 class Balancing:
     """
-    Asks a balancer, and lets it know.
+    Asks a balancer for instances, and reports calls to it.
 
     Args:
         balancer: The balancer.
         name: What to call it in messages.
         conduct: Where to note what it does wrong.
-        learns: Whether it wants to be told anything.
+        learns: Whether calls are to be reported to it.
     """
 
     def __init__(self, balancer: Balancer, name: str, conduct: Conduct, *, learns: bool = True) -> None:
@@ -58,7 +58,7 @@ class Balancing:
 
     def started(self, instance: Instance) -> None:
         """
-        A call is sent to an instance. What the balancer does wrong with that is no fault of the call.
+        A call is sent to an instance. An error of the balancer does not fail the call.
         """
         clock = self._clock
         began = clock()
@@ -71,7 +71,7 @@ class Balancing:
 
     def finished(self, instance: Instance, latency: float, *, ok: bool | None) -> None:
         """
-        A call to an instance has ended. What the balancer does wrong with that is no fault of the call.
+        A call to an instance has ended. An error of the balancer does not fail the call.
         """
         clock = self._clock
         began = clock()

@@ -30,26 +30,26 @@ class BuiltIn:
 
     def counter(self, registry: MetricsRegistry) -> Counter:
         """
-        Itself, as a counter of a registry.
+        This metric as a counter of a registry.
         """
         return registry.counter(self.name, self.description, self.labels)
 
     def gauge(self, registry: MetricsRegistry) -> Gauge:
         """
-        Itself, as a gauge of a registry.
+        This metric as a gauge of a registry.
         """
         return registry.gauge(self.name, self.description, self.labels)
 
     def histogram(self, registry: MetricsRegistry) -> Histogram:
         """
-        Itself, as a histogram of a registry.
+        This metric as a histogram of a registry.
         """
         return registry.histogram(self.name, self.description, labels=self.labels)
 
 
 _OF_PLUGIN = ("plugin",)
 _OF_INSTANCE = ("plugin", "plugin_instance")
-"""The second is not called `instance`: a Prometheus server calls the target that it scrapes so."""
+"""The second is not called `instance`: Prometheus uses that label for the target that it scrapes."""
 
 REQUESTS = BuiltIn(
     "remora_requests_total",

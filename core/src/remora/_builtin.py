@@ -28,10 +28,10 @@ _MOST = 10
 
 class Builtin:
     """
-    Answers for the health and the description of the services beside it.
+    Answers calls for the health and the description of the other services of a plugin.
 
     Attributes:
-        is_draining: Whether health is to say that no new calls are wanted.
+        is_draining: Whether the health service reports that no new calls are wanted.
     """
 
     def __init__(self, services: Sequence[tuple[ServiceInfo, Sequence[Method]]], *, json: Codec) -> None:
@@ -50,7 +50,7 @@ class Builtin:
         The reply to a call of a built-in service.
 
         Raises:
-            PluginError: There is no such method, or the caller understands no version of the description.
+            PluginError: There is no such method, or the caller supports no version of the description known here.
         """
         if (call.service, call.method) == (HEALTH_SERVICE, HEALTH_METHOD):
             return self._health(call)
@@ -63,7 +63,7 @@ class Builtin:
         """
         The description of all services together; the first one speaks for the plugin.
         """
-        from remora.types import PluginInfo  # only hosts that ask for a description need it
+        from remora.types import PluginInfo  # needed only when a host asks for a description
 
         first = self._services[0][0]
         return PluginInfo(
@@ -79,7 +79,7 @@ class Builtin:
 
     def _health(self, call: Call) -> Reply:
         """
-        The answer of the standard: for the whole plugin, or for one service of it by name.
+        The answer of the health service: for the whole plugin, or for one of its services by name.
         """
         is_json = call.content_type.partition(";")[0].strip().lower() == _JSON
         asked = self._asked_in_json(call) if is_json else decode_health_request(call)
@@ -96,7 +96,7 @@ class Builtin:
         try:
             theirs = self._json.decode(call.payload or b"{}", dict[str, tuple[int, ...]]).get("protocol_versions", ())
         except ValueError:
-            return  # who asks in other words gets what there is
+            return  # a request in another form gets the version that there is
         if common_version(theirs) is None:
             ours = ", ".join(map(str, PROTOCOL_VERSIONS))
             message = (

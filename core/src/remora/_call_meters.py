@@ -1,5 +1,5 @@
 """
-What counts how the calls of one plugin and the attempts of one instance end; the call path tells it.
+Meters that count how the calls of a plugin and the attempts at an instance end, as the call path reports them.
 
 A call costs two dictionary look-ups with keys at hand, two counts and two observations.
 
@@ -28,7 +28,7 @@ _MOST_METHODS = 4096
 
 class Failure(NamedTuple):
     """
-    What is kept of an error: not the error itself, which would keep alive all that its traceback leads to.
+    What is kept of an error; the error itself would keep alive everything that its traceback refers to.
     """
 
     time: float
@@ -46,8 +46,8 @@ class PluginMeter:
     Counts the calls of one plugin.
 
     Attributes:
-        retries: How often one was tried again.
-        last_failure: The last one that failed.
+        retries: How often a call was retried.
+        last_failure: The last call that failed.
     """
 
     __slots__ = (
@@ -81,7 +81,7 @@ class PluginMeter:
     @property
     def codes(self) -> Counter[str]:
         """
-        How its calls have ended.
+        How its calls have ended: counts by code, "OK" for success.
         """
         codes = self._past.copy()
         for (_, _, code), ends in list(self._ends.items()):
@@ -90,7 +90,7 @@ class PluginMeter:
 
     def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
         """
-        A call has ended, as far as its caller can see.
+        A call has ended, as its caller sees it.
         """
         tracing = self._registry.tracing
         is_as_before = call.method is self._method and call.service is self._service
@@ -125,7 +125,7 @@ class PluginMeter:
 
     def retry_refused(self) -> None:
         """
-        A call is not tried again, since the budget has nothing left for it.
+        A call is not retried, since the retry budget is used up.
         """
         self._no_budget.inc()
 
@@ -136,7 +136,7 @@ class PluginMeter:
         _absorb(self._ends)
 
     def _bind(self, call: Call, code: str) -> _Ends:
-        if len(self._ends) >= _MOST_METHODS:  # whoever makes up methods shall not fill the memory
+        if len(self._ends) >= _MOST_METHODS:  # made-up method names must not fill the memory
             self._past = self.codes
             self._well = None
             _absorb(self._ends)
@@ -149,12 +149,12 @@ class PluginMeter:
 
 class InstanceMeter:
     """
-    Counts the attempts at one instance, also at the one that takes its place under the same name.
+    Counts the attempts at one instance, and at any later one of the same name.
 
     Attributes:
         instance: Its name.
         duration: How long they took.
-        last_failure: The last one that failed.
+        last_failure: The last attempt that failed.
     """
 
     __slots__ = (

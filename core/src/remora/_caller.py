@@ -39,14 +39,14 @@ _ELSEWHERE = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
     """
-    What a caller may say about one call.
+    The options of one call.
 
     Attributes:
-        timeout: Seconds that the call may take; None for no limit beside the configured one.
-        headers: Sent along; names in any case.
+        timeout: Seconds that the call may take; None for the configured limit only.
+        headers: Headers to send; the case of their names does not matter.
         request_id: The identifier of the call; a new one when there is none.
-        idempotent: Whether the call may be made twice; None for what the method says.
-        hash_key: What the call is about, for balancers that keep calls about one thing together.
+        idempotent: Whether the call may be made twice; None for what the method declares.
+        hash_key: A key for balancers that send calls with the same key to the same instance.
     """
 
     timeout: float | None = None
@@ -77,7 +77,7 @@ class Target:
         The record in a reply.
 
         Raises:
-            InvalidReply: There is no such one; the message names the field.
+            InvalidReply: It cannot be decoded; the message names the field.
         """
         try:
             return self._reader(reply).decode(reply.payload, self.response)
@@ -86,7 +86,7 @@ class Target:
 
     def _reader(self, reply: Reply) -> Codec:
         """
-        The codec that the reply is written in, as far as it says so.
+        The codec of the reply's content type, or the configured one when it names none.
         """
         if not reply.content_type or reply.content_type == self.codec.content_type:
             return self.codec
@@ -108,11 +108,11 @@ class Caller:
         self, *, service: str | None, method: str | None, request: object, response: object, idempotent: bool = False
     ) -> Target:
         """
-        A method to call; what is None is as configured.
+        A method to call; a service or a method that is None is taken from the configuration.
 
         Raises:
             InvalidRequest: A name cannot be sent.
-            NotInstalled: The configured codec is not there.
+            NotInstalled: The configured codec is not installed.
         """
         config = self.route.config
         codec = self._catalog.codec(config.codec) if config.codec else self._catalog.codec_of(request, response)
@@ -130,12 +130,12 @@ class Caller:
         Call a method.
 
         Raises:
-            InvalidRequest: The request cannot be encoded, or an option makes no sense.
+            InvalidRequest: The request cannot be encoded, or an option is wrong.
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
             RuntimeError: This is not the thread of the manager.
         """
-        if get_ident() != self._thread:  # else it would wait for what another event loop never tells
+        if get_ident() != self._thread:  # it would wait forever for another thread's event loop
             raise RuntimeError(_ELSEWHERE)
         request_id = new_request_id() if options.request_id is None else options.request_id
         try:
@@ -160,7 +160,7 @@ class Caller:
 
     async def info(self) -> PluginInfo:
         """
-        What the plugin says about itself; of one that says nothing, what its configuration says.
+        What the plugin says about itself, or what the configuration says when it cannot describe itself.
         """
         return await self._described() or PluginInfo(name=self.route.name, version=self.route.config.version)
 

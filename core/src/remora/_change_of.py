@@ -1,7 +1,7 @@
 """
-Waiting for something to happen to a plugin.
+Waiting for a plugin to change.
 
-What lives here: the wait. What must not: what it is for.
+What lives here: the wait. What must not: its purpose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def change_of(*routes: Route) -> None:
     """
-    Wait until something has changed about one of several plugins, or about one of their instances.
+    Wait until one of several plugins, or one of their instances, has changed.
     """
     changed = anyio.Event()
     for route in routes:

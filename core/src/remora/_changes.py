@@ -1,7 +1,7 @@
 """
-Changes of what a running manager is configured for: a whole configuration, one plugin, what manifests say.
+Changes to the configuration of a running manager: of all of it, of one plugin, or of what manifests say.
 
-What lives here: of what the next configuration is made, and what is in force. What must not: how plugins get there.
+What lives here: what the next configuration is, and which is in force. What must not: how plugins are moved to it.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _log = logging.getLogger(__name__)
 
 class Changes:
     """
-    The configuration of a manager, and the way to another one.
+    The configuration of a manager, and moves to another one.
 
     Attributes:
         asked: The one in force, without what resolvers and manifests add to it.
-        options: How what manifests say is put in force.
+        options: How changes of manifests are put in force.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Changes:
 
     def close(self) -> None:
         """
-        Follow nothing any more.
+        Stop following.
         """
         self._discovery.close()
         self._resolution.close()
@@ -103,7 +103,7 @@ class Changes:
 
     async def reload(self, wanted: ManagerConfig, options: ReloadOptions, cause: str) -> ReloadReport:
         """
-        Move to another configuration; of those that wait for their turn only the newest is done.
+        Move to another configuration; of several that wait for their turn only the newest is done.
 
         Raises:
             ConfigError: It is wrong, and nothing changes.
@@ -117,10 +117,10 @@ class Changes:
 
     async def add(self, plugin: PluginConfig, options: ReloadOptions) -> ReloadReport:
         """
-        Move to the configuration in force with one plugin more.
+        Move to the configuration in force plus one plugin.
 
         Raises:
-            ConfigError: There is one of that name, or its table makes no sense.
+            ConfigError: There is already one of that name, or its table is wrong.
             ManagerClosed: The manager does not run, or has ended in the meantime.
         """
 
@@ -136,7 +136,7 @@ class Changes:
 
     async def remove(self, name: str, options: ReloadOptions) -> ReloadReport:
         """
-        Move to the configuration in force with one plugin less.
+        Move to the configuration in force without one plugin.
 
         Raises:
             ConfigError: Another plugin requires it, or a manifest brings it.
@@ -172,14 +172,14 @@ class Changes:
             transition = Transition(self._fleet, whole, options, cause, self._resolution.give_way(whole))
             report = await transition.run()
             if report.rolled_back:
-                self._fleet.running()  # else that is why
+                self._fleet.running()  # raises when the manager has ended
             else:
                 await self._settle(asked, found, report)
         return await transition.finish(report)
 
     async def _settle(self, asked: ManagerConfig, found: Discovered, report: ReloadReport) -> None:
         """
-        Go on from where the plugins are now.
+        Bring everything else in line with the plugins that are in force now.
         """
         assert self._group is not None
         self.asked = _in_force(self.asked, asked, report)
@@ -195,7 +195,7 @@ class Changes:
 
     async def _rediscover(self) -> None:
         """
-        Put what manifests say now in force; one that does not work keeps no other one out.
+        Put the present manifests in force; one that does not work does not hold back the others.
         """
         try:
             if self._discovery.is_news(await self._looked()):
@@ -208,7 +208,7 @@ class Changes:
 
     async def _looked(self) -> Discovered:
         """
-        What manifests add to the configuration in force, also when that changes meanwhile.
+        What manifests add to the configuration in force, even if that changes in the meantime.
         """
         while True:
             asked = self.asked
@@ -223,7 +223,7 @@ class Changes:
 
 def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
     """
-    What of a configuration is in force after a reload.
+    The part of a configuration that is in force after a reload.
     """
     failed = {name for name, each in report.plugins.items() if each.error is not None}
     before = {name: former.plugins[name] for name in failed if name in former.plugins}

@@ -1,7 +1,7 @@
 """
-Asking a checker of the application: in bounded time, whatever it does.
+Asking a health checker of the application, in bounded time, whatever it does.
 
-What lives here: one check, and what is known from it. What must not: when to ask, whom to tell.
+What lives here: one check, and what is known from it. What must not: when to check, and who learns of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 class Watch:
     """
-    A checker, and what is known of what it looks after.
+    A checker, and what is known about the health that it checks.
     """
 
     def __init__(self, name: str, checker: Checker, timeout: float, state: HealthState) -> None:
@@ -44,7 +44,7 @@ class Watch:
 
     def judge(self, answer: HealthStatus, seconds: float | None) -> StateChange[Status] | None:
         """
-        Take an answer into account, given after so many seconds; None when it was not given in time.
+        Take an answer into account; `seconds` is how long it took, None when it did not come in time.
         """
         change = self.state.probed(answer.status, answer.message)
         self._known = replace(answer, last_check=time.time(), response_time=seconds)
@@ -52,15 +52,15 @@ class Watch:
 
     def health(self) -> HealthStatus:
         """
-        What is known.
+        The health as it is known now.
         """
         return replace(self._known, status=self.state.status, message=self._known.message or self.state.cause)
 
 
 async def ask(watch: Watch, judge: Callable[[HealthStatus, float | None], None]) -> None:
     """
-    Make one check. It has failed once its time is over, also when the checker cannot be stopped: then its end is waited
-    for, and counts as a failure again for each time over, so that nobody takes an old verdict for a new one.
+    Make one check. It fails at its timeout, even when the checker cannot be stopped: then its end is waited for, and
+    each further timeout counts as another failure, so that no old verdict is taken for a new one.
     """
     answer = _Answer(watch)
     try:
@@ -76,7 +76,7 @@ async def ask(watch: Watch, judge: Callable[[HealthStatus, float | None], None])
 
 class _Answer:
     """
-    What a checker says when it is asked once.
+    The answer of a checker to one check.
     """
 
     def __init__(self, watch: Watch) -> None:
@@ -98,7 +98,7 @@ class _Answer:
 
     async def arrives(self) -> bool:
         """
-        Whether it is there in time; if not, the checker is told to stop.
+        Whether it arrives in time; if not, the checker is cancelled.
         """
         with anyio.move_on_after(self._watch.timeout):
             await self._done.wait()

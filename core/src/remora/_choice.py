@@ -1,7 +1,7 @@
 """
 Which instance of a plugin takes a call.
 
-What lives here: the choice. What must not: what becomes of instances, and why none takes calls (see `_outage`).
+What lives here: the choice. What must not: the states of instances, and why none takes calls (see `_outage`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remora._instance import Instance
 
 _WARMING = 0.05
-"""Seconds between two looks at the instances that warm up."""
+"""Seconds between two updates of the weights of instances that warm up."""
 
 _RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
 
@@ -28,7 +28,7 @@ class Choice:
     Chooses among the instances of a plugin.
 
     Args:
-        nobody: Called when none takes calls; it raises why, or returns when that may be over soon.
+        nobody: Called when none takes calls; it raises the reason, or returns when that may soon be over.
     """
 
     __slots__ = ("_among", "_instances", "_is_flat", "_nobody", "_only", "_turn", "_warmer_at")
@@ -40,7 +40,7 @@ class Choice:
 
     def arrange(self, instances: Sequence[Instance], balancing: Balancing | None) -> None:
         """
-        From now on, choose among these instances, with this balancer; without one, they take turns.
+        Choose among these instances from now on, with this balancer; without one, they take turns.
         """
         self._instances = instances
         self._is_flat = len({each.priority for each in instances}) == 1
@@ -50,7 +50,7 @@ class Choice:
 
     def changed(self) -> None:
         """
-        Something is new about an instance.
+        An instance has changed.
         """
         self._warmer_at = -math.inf
 
@@ -60,7 +60,7 @@ class Choice:
 
         Args:
             now: The time on the event loop's clock.
-            key: What the call is about, for balancers that keep calls about one thing together.
+            key: The call's key, for balancers that send calls with the same key to the same instance.
             tried: Instances on which the call has failed already; others are preferred.
 
         Raises:
@@ -79,7 +79,7 @@ class Choice:
             for each in instances:
                 if not (each.is_prime and each.limit.has_room):
                     break
-            else:  # nothing at all speaks against any of them
+            else:  # all of them are equally fit
                 return self._among(instances, key)
         able = [each for each in instances if each.is_able]
         if len(able) == 1:
@@ -91,7 +91,7 @@ class Choice:
 
     def _warm_up(self, now: float) -> None:
         """
-        Let the instances that were started lately have more of their shares, if that is still to be done.
+        Raise the shares of instances that were started recently, while any of them still warms up.
         """
         are_warming = [each.warm_up(now) for each in self._instances]
         self._warmer_at = now + _WARMING if any(are_warming) else math.inf
@@ -106,7 +106,7 @@ class Choice:
 
 def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequence[Instance]:
     """
-    Those that nothing speaks against, as far as there are any: not tried yet, well, of the highest priority, with room.
+    The best ones, by what can be had: not tried yet, then healthy, then of the highest priority, then with room.
     """
     able = [each for each in able if each not in tried] or able
     best = min(_RANK[each.condition.standing] for each in able)

@@ -1,7 +1,7 @@
 """
 Closing what is open: an instance, a plugin, or all of them, once their calls have ended.
 
-What lives here: who is told, waited for and closed, in which order. What must not: waiting for calls (see `_drain`).
+What lives here: what is drained and closed, and in which order. What must not: waiting for calls (see `_drain`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from remora._generation import Plugged
 
 CLOSING_TIME = 60.0
-"""Each owner has a limit of its own; this one is for owners that miss it."""
+"""Seconds. Each owner has a limit of its own; this one is for owners that miss theirs."""
 
 
 async def retire(fleet: Fleet, plugged: Plugged, part: Part, timeout: float) -> int:
     """
-    Close an instance once its calls have ended, or have had so many seconds to do so.
+    Close an instance once its calls have ended, or after `timeout` seconds.
 
     Returns:
         How many had not.
@@ -44,7 +44,7 @@ async def retire(fleet: Fleet, plugged: Plugged, part: Part, timeout: float) -> 
 
 async def end(fleet: Fleet, plugged: Plugged, timeout: float) -> int:
     """
-    Close a plugin once its calls have ended, or have had so many seconds to do so.
+    Close a plugin once its calls have ended, or after `timeout` seconds.
 
     Returns:
         How many had not.
@@ -105,11 +105,11 @@ async def drain(fleet: Fleet, name: str, timeout: float, tell: Tell, *, force: b
         fleet: Where the plugin is.
         name: Its name.
         timeout: Seconds to wait.
-        tell: Called with how far it has come, each time that a call has ended.
-        force: Cancel what is still under way then, and close the plugin until it is opened again.
+        tell: Called with the progress each time that a call has ended.
+        force: Cancel the calls that are still under way then, and close the plugin until it is opened again.
 
     Raises:
-        DrainTimeout: Calls were still under way when the time was over, or when new ones were let in again.
+        DrainTimeout: Calls were still under way when the time was over, or when new ones were admitted again.
     """
     plugged = fleet[name]
     plugged.route.calls.drain()

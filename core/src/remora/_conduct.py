@@ -1,7 +1,7 @@
 """
-How strangers' code behaves: what it raises is logged and counted, and so is how long it holds up the event loop.
+How third-party code behaves: what it raises is logged and counted, and so is how long it blocks the event loop.
 
-What lives here: the book-keeping. What must not: decisions about what happens to a call.
+What lives here: the bookkeeping. What must not: decisions about what happens to a call.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PATIENCE = 0.1
-"""Seconds that code on the event loop may take before somebody is told."""
+"""Seconds that code may block the event loop before it is logged and counted."""
 
 
 class Conduct:
     """
-    The record of all strangers' code that one manager runs.
+    The record of all third-party code that one manager runs.
 
     Args:
         clock: Seconds, for measuring code that blocks.
-        patience: Seconds that it may take.
+        patience: Seconds that code may block.
 
     Attributes:
-        clock: Seconds.
-        patience: What took longer is to be told by `took`.
+        clock: The clock, in seconds.
+        patience: Code that took longer is to be reported with `took`.
     """
 
     def __init__(self, *, clock: Callable[[], float] = perf_counter, patience: float = PATIENCE) -> None:
@@ -49,7 +49,7 @@ class Conduct:
     @property
     def count(self) -> Callable[[str, str], object] | None:
         """
-        What is told who did something wrong, and what kind of thing it was; also of what is `about` something.
+        A function that is called with the culprit and the kind of each fault, including those of `about`; or None.
         """
         return self._book.count
 
@@ -59,7 +59,7 @@ class Conduct:
 
     def about(self, **fields: object) -> Conduct:
         """
-        The same record, for strangers' code that does something for a plugin, an instance, a call: log records say so.
+        The same record, whose log entries also have these fields: the plugin, the instance or the call concerned.
         """
         other = copy(self)
         other._fields = {**self._fields, **fields}
@@ -67,13 +67,13 @@ class Conduct:
 
     def faults(self) -> dict[str, ExtensionFaults]:
         """
-        What has been recorded so far, by who did it.
+        What has been recorded so far, by culprit.
         """
         return dict(self._book.record)
 
     def failed(self, culprit: str, error: BaseException) -> None:
         """
-        Log and count an exception that came out of strangers' code.
+        Log and count an exception that third-party code has raised.
         """
         _log.error("%s failed", culprit, exc_info=error, extra={"culprit": culprit, **self._fields})
         self._count(culprit, error)
@@ -99,7 +99,7 @@ class Conduct:
     @contextmanager
     def watching(self, culprit: str) -> Iterator[None]:
         """
-        Run strangers' code that nothing else can run beside; it is told on when it takes too long.
+        Run synchronous third-party code; it is logged and counted when it takes too long.
         """
         started = self.clock()
         try:
@@ -109,7 +109,7 @@ class Conduct:
 
     def took(self, culprit: str, seconds: float) -> None:
         """
-        Record how long strangers' code has held up the event loop.
+        Record how long third-party code has blocked the event loop, in seconds.
         """
         if seconds <= self.patience:
             return
@@ -129,7 +129,7 @@ class Conduct:
 
 class _Book:
     """
-    What all records of one manager have in common.
+    What all records of one manager share.
     """
 
     def __init__(self) -> None:

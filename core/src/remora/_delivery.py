@@ -1,5 +1,5 @@
 """
-One attempt at one instance: a place among its calls, what carries it there, and the verdict.
+One attempt at one instance: its place among the calls, its way there, and the verdict.
 
 What lives here: the parts of stages 4, 8, 9 and 10 of a call. What must not: their order (see `_pipeline`), and the
 choice of the instance.
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 _READY = State.READY  # a global name is found faster than a member
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
-"""How an attempt ended that was cancelled. It is never raised."""
+"""The failure of an attempt that was cancelled. It is never raised."""
 
 
 class Delivery:
     """
-    What the attempts of one plugin's calls need.
+    Makes the attempts of one plugin's calls.
     """
 
     __slots__ = ("_first", "_interceptors", "_learner", "_may_wait", "_route")
@@ -84,7 +84,7 @@ class Delivery:
 
     def _probe(self, instance: Instance, ticket: Ticket) -> Permit | None:
         """
-        A permit of a circuit breaker that is not closed.
+        The permit of a circuit breaker that is not closed; None when it refuses.
         """
         permit = instance.breaker.admit()
         if not isinstance(permit, Permit):
@@ -95,8 +95,8 @@ class Delivery:
 
     def sender(self, instance: Instance, number: int) -> Proceed:
         """
-        What carries a call to an instance as its attempt of that number, with the parts of interceptors and of the
-        auth method, and with a timer for the deadline where the transport has none of its own, or not for all of it.
+        A function that sends a call to an instance as its attempt of that number: through interceptors and the auth
+        method, and with a timer for the deadline unless the transport keeps the whole of it by itself.
         """
         send = instance.send
         if send is None:
@@ -109,7 +109,7 @@ class Delivery:
 
     def _intercepted(self, instance: Instance, number: int, send: Proceed) -> Proceed:
         """
-        Interceptors around the sending of one attempt; those of a first attempt are the same in every call.
+        `send` wrapped in the interceptors of attempts; the result for first attempts is kept for all calls.
         """
         known = self._first.get(instance)
         if number == 1 and known is not None and known[0] is instance.channel:
@@ -131,7 +131,7 @@ class Delivery:
 
     def explained(self, instance: Instance, error: Exception) -> RemoraError:
         """
-        The error to raise for what a transport has raised, which may be a stranger's code.
+        The error to raise for an exception of a transport, which may be third-party code.
         """
         if isinstance(error, RemoraError):
             return _cut(error) if instance.is_cut and not isinstance(error, GiveUp) else error
@@ -142,7 +142,7 @@ class Delivery:
 
     def cancelled(self, instance: Instance, group: BaseExceptionGroup[BaseException]) -> BaseException:
         """
-        The cancellation out of what a transport has raised.
+        The cancellation in a group that a transport has raised.
         """
         return self._route.conduct.about(instance=instance.name).cancelled(f"the transport of {instance.origin}", group)
 
@@ -156,15 +156,15 @@ class Delivery:
         started: float,
     ) -> None:
         """
-        Stage 10: end an attempt; one verdict for all policies, and the place goes to whoever is next.
+        Stage 10: end an attempt, with one verdict for all policies, and hand its place to the next call.
 
         Args:
             call: The call.
             instance: The instance.
             ticket: The place.
-            permit: What `begin` has returned.
-            failure: Why there is no reply; None when there is one, ABANDONED when nobody is to blame.
-            started: When it was sent.
+            permit: The permit that `begin` has returned.
+            failure: Why there is no reply; None when there is one, ABANDONED when the attempt was cancelled.
+            started: When it was sent, on the event loop's clock.
         """
         route, breaker = self._route, instance.breaker
         now = route.clock()
@@ -196,7 +196,7 @@ class Delivery:
 
     def _leave(self, instance: Instance, ticket: Ticket) -> None:
         """
-        Give a place back, and wake whoever has it now.
+        Give a place back, and wake the call that gets it.
         """
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
@@ -210,10 +210,10 @@ class Delivery:
 
 def refuse(instance: Instance) -> NoReturn:
     """
-    Say that an instance has no place for a call, not even in its queue.
+    Refuse a call for which an instance has no place, not even in its queue.
 
     Raises:
-        Overloaded: That.
+        Overloaded: Always.
     """
     limit, pending = instance.limit.limit, instance.limit.pending
     raise Overloaded(f"{limit} calls are under way and {pending} wait; no more are let in")
@@ -221,7 +221,7 @@ def refuse(instance: Instance) -> NoReturn:
 
 def _cut(error: RemoraError) -> Cancelled:
     """
-    How a call ends that its instance had no time to finish; where it may be made twice, another instance has it.
+    The error of a call that was cut off; when it may be made twice, it is retried at another instance.
     """
     cut = Cancelled(CUT, sent=error.sent)
     cut.retryable = True

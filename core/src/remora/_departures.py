@@ -1,7 +1,7 @@
 """
-What goes away in a move: instances and plugins, each with the time that its calls have to end.
+What is removed in a move: instances and plugins, each with the time that its calls have to end.
 
-What lives here: who goes, and how many calls had no time to end. What must not: what comes instead (see `_transition`).
+What lives here: what goes, and how many calls were cut off. What must not: what comes instead (see `_transition`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 class Departures:
     """
-    What one move does away with.
+    The instances and plugins that one move removes.
 
     Args:
-        fleet: Where it is.
-        timeout: Seconds that calls to it have to end.
+        fleet: The plugins.
+        timeout: Seconds that calls under way have to end.
 
     Attributes:
-        cancelled: The calls that had not ended in time, by plugin.
+        cancelled: The number of calls that had not ended in time, by plugin.
     """
 
     def __init__(self, fleet: Fleet, timeout: float) -> None:
@@ -44,7 +44,7 @@ class Departures:
 
     async def retire(self, plugged: Plugged, part: Part) -> None:
         """
-        See an instance off now; when this is cancelled, `finish` does the rest in the time that is left.
+        Drain and close an instance now; when this is cancelled, `finish` does the rest in the time that is left.
         """
         self._seen.add(part.instance)
         until = anyio.current_time() + self._timeout
@@ -56,7 +56,7 @@ class Departures:
 
     def leave(self, plugged: Plugged, part: Part) -> None:
         """
-        Have an instance go with `finish`; from now on it takes no new calls.
+        Have `finish` close an instance, which takes no new calls from now on.
         """
         if part.instance not in self._seen:
             self._seen.add(part.instance)
@@ -65,13 +65,13 @@ class Departures:
 
     def leave_all(self, steps: Iterable[Iterable[Plugged]]) -> None:
         """
-        Have whole plugins go with `finish`, one step after the other.
+        Have `finish` close whole plugins, one step after the other.
         """
         self._leaving.append(partial(self._end, steps))
 
     async def finish(self) -> None:
         """
-        Let what goes away end its calls, and close it.
+        Let calls under way end, and close what is to go.
         """
         async with anyio.create_task_group() as group:
             for leave in self._leaving:

@@ -18,6 +18,6 @@ PROTOCOL_VERSIONS = (1,)
 
 def common_version(theirs: Iterable[int]) -> int | None:
     """
-    The newest version that both sides speak, None when there is none; whoever names none speaks the first.
+    The newest version that both sides support; None when there is none. A side that names none supports the first.
     """
     return max(set(theirs or (1,)) & set(PROTOCOL_VERSIONS), default=None)

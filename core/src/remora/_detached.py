@@ -1,7 +1,7 @@
 """
-Work that is begun for one caller and done in the manager's task group: it goes on when the caller goes away.
+Work that is started for one caller and done in the manager's task group: it goes on when the caller is cancelled.
 
-What lives here: handing over the work and what comes of it. What must not: what the work is.
+What lives here: handing over the work and its result. What must not: what the work is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 class Detached(Generic[T]):
     """
-    One piece of work.
+    One piece of such work.
     """
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
@@ -37,7 +37,7 @@ class Detached(Generic[T]):
 
     async def done_in(self, group: TaskGroup) -> T:
         """
-        Have it done, and wait for what comes of it.
+        Have it done, and wait for its result.
 
         Raises:
             ManagerClosed: The manager was shut down in the meantime.
@@ -67,7 +67,7 @@ class Detached(Generic[T]):
 
 def _tell_log(error: Exception) -> None:
     """
-    Log what nobody waits to be told; that the manager has ended is no news by then.
+    Log an error for which no caller waits any more, unless it only says that the manager has ended.
     """
     if isinstance(error, ManagerClosed):
         return

@@ -1,7 +1,7 @@
 """
-The manifests of a manager: what they say now, and being told when that changes.
+The manifests of a manager: what they say now, and following their changes.
 
-What lives here: looking, and which manifests are believed. What must not: putting it in force (see `_transition`).
+What lives here: reading, and which manifests are used. What must not: putting them in force (see `_transition`).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 
 class Discovery:
     """
-    What `[discovery]` finds.
+    The manifests that `[discovery]` finds.
 
     Args:
-        catalog: The features at hand.
+        catalog: The installed features.
         publish: Takes events.
     """
 
@@ -52,7 +52,7 @@ class Discovery:
 
     def look(self, config: ManagerConfig) -> Discovered:
         """
-        What there is now. Where a manifest cannot be used, what it said when it could holds while it is there.
+        What manifests say now. One that cannot be used keeps its last good content for as long as it exists.
         """
         found = discover(config) if config.discovery.directories else Discovered()
         plugins, rejected = dict(found.plugins), dict(found.rejected)
@@ -69,7 +69,7 @@ class Discovery:
 
     async def look_aside(self, config: ManagerConfig) -> Discovered:
         """
-        The same, without holding up the event loop.
+        The same, without blocking the event loop.
         """
         if not config.discovery.directories:
             return Discovered()
@@ -77,17 +77,17 @@ class Discovery:
 
     def is_news(self, found: Discovered) -> bool:
         """
-        Whether anything about it is not known yet.
+        Whether anything in it is new.
         """
         return not is_same(found.plugins, self._known.plugins) or dict(found.rejected) != self._told
 
     def accept(self, found: Discovered, failed: Mapping[str, str] | None = None) -> None:
         """
-        What was found is in force: tell what is new about it.
+        What was found is in force: publish what is new in it.
 
         Args:
             found: What was found.
-            failed: Why plugins are not in force as they were found, by name.
+            failed: By name, why plugins are not in force as they were found.
         """
         found = self._without(found, failed or {})
         before, after = _by_name(self._known), _by_name(found)
@@ -104,13 +104,13 @@ class Discovery:
 
     def file_of(self, name: str) -> str | None:
         """
-        The manifest that a plugin comes from; None when it comes from none.
+        The manifest that a plugin comes from; None when it does not come from one.
         """
         return next((file for file, plugin in self._known.plugins.items() if plugin.name == name), None)
 
     def follow(self, discovery: DiscoveryConfig, changed: Callable[[], Awaitable[None]], group: TaskGroup) -> None:
         """
-        Have a function called, by a task in a group, after each change of the manifests.
+        Call a function after each change of the manifests, from a task in a group.
         """
         if is_same(discovery, self._watched):
             return
@@ -121,7 +121,7 @@ class Discovery:
 
     def close(self) -> None:
         """
-        Follow nothing any more.
+        Stop following.
         """
         if self._scope is not None:
             self._scope.cancel()
@@ -133,14 +133,14 @@ class Discovery:
             content=partial(_contents, discovery),
             folders=partial(_folders, discovery),
             changed=changed,
-            known=None,  # what has happened since they were read is a change too
+            known=None,  # changes since they were read count, too
         )
         with scope:
             await watch.run()
 
     def _without(self, found: Discovered, failed: Mapping[str, str]) -> Discovered:
         """
-        What was found, with what was before in place of the plugins that do not work.
+        What was found, but plugins that do not work are as they were before.
         """
         wrong = {file: plugin.name for file, plugin in found.plugins.items() if plugin.name in failed}
         former = {file: self._known.plugins[file] for file in wrong if file in self._known.plugins}
@@ -164,7 +164,7 @@ class Discovery:
 
     def _in_order(self, found: Discovered, config: ManagerConfig) -> Discovered:
         """
-        Without the plugins that require what is not there; what a configured one requires is not let go.
+        What was found, without plugins whose requirements are missing, but with those that configured ones require.
         """
         while problems := problems_of_order(found.added_to(config).plugins):
             lines = {line.split(".requires:")[0].removeprefix("plugins."): line for line in problems}
@@ -192,7 +192,7 @@ class Discovery:
 
 def _in_circles(found: Discovered, config: ManagerConfig) -> dict[str, str]:
     """
-    What is wrong with the manifests whose plugins require each other by way of configured ones, by file.
+    By file, what is wrong with manifests whose plugins require each other in a circle through configured ones.
     """
     lines = [(line, set(line.split())) for line in problems_of_order(found.added_to(config).plugins)]
     return {file: line for file, each in found.plugins.items() for line, words in lines if each.name in words}
@@ -200,10 +200,10 @@ def _in_circles(found: Discovered, config: ManagerConfig) -> dict[str, str]:
 
 def require_watching_of(config: ManagerConfig) -> None:
     """
-    Check that manifests can be followed where that is wanted.
+    Check that manifests can be followed if the configuration says so.
 
     Raises:
-        NotInstalled: What watches files is not there.
+        NotInstalled: The package that watches files is not installed.
     """
     if config.discovery.directories and config.discovery.watch:
         require_watching()

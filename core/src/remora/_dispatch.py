@@ -55,7 +55,7 @@ class Dispatcher:
     """
     Answers calls for one or more service objects, at most `max_concurrent_calls` at a time.
 
-    Calls over that limit wait, as many again; what comes on top is refused with RESOURCE_EXHAUSTED.
+    As many more wait for their turn; calls beyond that are refused with RESOURCE_EXHAUSTED.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class Dispatcher:
     @property
     def services(self) -> list[ServiceInfo]:
         """
-        The services that are answered for.
+        The services that are served.
         """
         return [info for info, _ in self._services]
 
     @property
     def active(self) -> int:
         """
-        The number of calls that are being answered or wait for it.
+        The number of calls that are being answered or waiting.
         """
         return self._active
 
@@ -114,18 +114,18 @@ class Dispatcher:
 
     def answer_in_time(self, call: Call, peer: str, /) -> Awaitable[Reply]:
         """
-        Answer one call for a listener that cancels it at its deadline.
+        Answer one call for a listener that itself cancels it at its deadline.
         """
         return self._admitted(call, peer, math.inf if call.deadline is None else call.deadline)
 
     async def _admitted(self, call: Call, peer: str, kept: float) -> Reply:
         """
-        The answer, unless there are reasons to refuse one.
+        The reply, unless the call is refused.
 
         Args:
             call: The call.
             peer: Who calls.
-            kept: The deadline that somebody else sees to.
+            kept: The deadline that the listener already enforces.
         """
         if self._guard is not None:
             call = replace(call, identity=self._guard.admit(call, peer))
@@ -149,7 +149,7 @@ class Dispatcher:
         answer = nested(self._interceptors, self._conduct, partial(self._within_deadline, peer=peer, kept=kept))
         try:
             return await answer(call)
-        except ExtensionError as error:  # whose it is, is nobody's business out there
+        except ExtensionError as error:  # callers must not learn which extension it was
             raise PluginError(f"{call.name} failed", code=Code.INTERNAL) from error
 
     def _within_deadline(self, call: Call, peer: str, kept: float) -> Awaitable[Reply]:
@@ -161,14 +161,14 @@ class Dispatcher:
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
                 return await self._answer(call, peer)
-        except TimeoutError as error:  # never the handler's own: that one is an answer by now
+        except TimeoutError as error:  # never the handler's own: that has already become an answer
             raise DeadlineExceeded(f"{call.name} ran out of time") from error
         except ExceptionGroup as error:  # a handler that ran out of time failed as well
             raise _answer_to(error, call) from error
 
     async def _answer(self, call: Call, peer: str) -> Reply:
         if self._slots.value:
-            self._slots.acquire_nowait()  # what `acquire` does then, without a coroutine
+            self._slots.acquire_nowait()  # as `acquire` would, but without a coroutine
         else:
             await self._slots.acquire()
         try:
@@ -202,7 +202,7 @@ class Dispatcher:
 
     def _codec(self, call: Call, handler: Handler) -> Codec:
         """
-        The codec that the caller names, or else the one that the method's record types ask for.
+        The codec that the caller names, or else the one that suits the method's record types.
         """
         if not call.content_type:
             codec: Codec | None = self._catalog.codec_of(handler.method.request, handler.method.response)
@@ -221,7 +221,7 @@ class Dispatcher:
 def _reply_headers(current: CurrentCall) -> dict[str, str]:
     try:
         return checked_headers(current.reply_headers)
-    except InvalidRequest as error:  # the handler's mistake, not its caller's
+    except InvalidRequest as error:  # a mistake of the handler, not of its caller
         raise ValueError(error.message) from error
 
 
@@ -244,7 +244,7 @@ def _encode(codec: Codec, call: Call, result: object) -> bytes:
 
 def _stray(error: BaseException, call: Call) -> PluginError:
     """
-    What the caller gets when a handler has waited for something of its own that was cancelled.
+    The error for the caller when something of the handler's own, for which it waited, was cancelled.
     """
     _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
     return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
@@ -252,12 +252,12 @@ def _stray(error: BaseException, call: Call) -> PluginError:
 
 def _answer_to(error: Exception, call: Call) -> RemoraError:
     """
-    What the caller gets for an exception of the handler: its own status, or INTERNAL without what went on inside.
+    The error for the caller after an exception of the handler: the handler's own status, or INTERNAL without details.
     """
     error = innermost(error)
     if isinstance(error, PluginError) and error.plugin is None:
         return error
-    if isinstance(error, RemoraError):  # of a call that the handler made itself; where that went is nobody's business
+    if isinstance(error, RemoraError):  # of a call that the handler made itself; the caller must not learn where
         details = error.details if isinstance(error, PluginError) else None
         return PluginError(error.message, code=error.code, details=details, retry_after=error.retry_after)
     _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))

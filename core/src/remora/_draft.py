@@ -1,9 +1,9 @@
 """
-Calls and replies made quickly, where every call passes.
+Making calls and replies quickly, on the path of every call.
 
 A frozen record sets its fields one by one through `object.__setattr__`, and ten of those take longer than all policies
-of a call together. A draft has the same fields and is not frozen; with all of them set it becomes the record. That is
-what the interpreter allows for classes of the same layout, and nobody can tell the record from one made otherwise.
+of a call together. A draft has the same fields but is not frozen; once all are set, its `__class__` is changed to that
+of the record. The interpreter allows this for classes of the same layout, and the result is like any other record.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def make_call(
     identity: str,
 ) -> Call:
     """
-    What `Call(...)` gives; all fields, in their order.
+    The same as `Call(...)`; takes all fields, in their order.
     """
     draft: Any = _Call()
     draft.service = service
@@ -57,7 +57,7 @@ def make_call(
 
 def make_reply(payload: bytes, content_type: str, headers: Mapping[str, str]) -> Reply:
     """
-    What `Reply(...)` gives; all fields, in their order.
+    The same as `Reply(...)`; takes all fields, in their order.
     """
     draft: Any = _Reply()
     draft.payload = payload

@@ -1,7 +1,7 @@
 """
-Waiting for the last call: of a plugin, or of one of its instances.
+Waiting for the last call of a plugin, or of one of its instances.
 
-What lives here: the waits, and who is told how far they have come. What must not: what happens afterwards.
+What lives here: the waits, and reports of their progress. What must not: what happens afterwards.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Drains:
 
     def hurry(self) -> None:
         """
-        Wait for nothing any more, now and later.
+        End all waits now, and let no later one begin.
         """
         self._is_hurried = True
         for scope in self._scopes:
@@ -52,9 +52,9 @@ class Drains:
         Args:
             route: The plugin.
             instance: One instance of it; None for the whole plugin.
-            timeout: Seconds to wait at most.
-            tell: Called with how far it has come, each time that a call has ended.
-            cause: Why, for the events; there are none where nobody asked and no call is under way.
+            timeout: The longest wait, in seconds.
+            tell: Called with the progress each time that a call has ended.
+            cause: Why it is drained, for the events; there are no events without `tell` when no call is under way.
 
         Returns:
             How many calls are still under way.
@@ -93,7 +93,7 @@ class _Drain:
 
     async def until_idle(self) -> None:
         """
-        Wait for the last call, or for somebody who lets new calls in.
+        Wait until the last call has ended, or new calls are admitted again.
         """
         self._say()
         while self.active and not self._is_lifted():
@@ -103,7 +103,7 @@ class _Drain:
 
     def end(self) -> None:
         """
-        Say how it ended.
+        Publish how it ended.
         """
         self._publish_as(DrainEnded, self._progress())
 

@@ -1,9 +1,9 @@
 """
-The entry points of installed distributions, without a parser of metadata where directories tell all.
+The entry points of installed distributions, read straight from directories where that is possible.
 
-A served program is waited for, and loading `importlib_metadata` takes it longer than all the rest of the scan. What
-this module cannot read by itself (archives, import hooks that know distributions of their own) is left to that library,
-and so are names and versions, which only messages show.
+A host waits for a served program to start, and loading `importlib_metadata` takes longer than all the rest of the scan.
+What this module cannot read by itself (archives, import hooks that know distributions of their own) is left to that
+library, and so are names and versions, which only messages show.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 class EntryPoint(Protocol):
     """
-    What a distribution names: the part of `importlib_metadata.EntryPoint` that is needed here.
+    An entry point of a distribution: the part of `importlib_metadata.EntryPoint` that is needed here.
     """
 
     @property
@@ -66,7 +66,7 @@ class FoundEntryPoint:
         """
         The distribution, as `importlib_metadata` describes it.
         """
-        from importlib_metadata import Distribution  # only messages need it
+        from importlib_metadata import Distribution  # needed only for messages
 
         return Distribution.at(self._folder)
 
@@ -107,7 +107,7 @@ def _is_plain(entry: str) -> bool:
 
 def _folders() -> Iterator[str]:
     """
-    The folders of metadata, one for each distribution: the first on the path, and of those with metadata if any has.
+    The metadata folder of each distribution: the first on the path, preferably one that has metadata in it.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for entry in dict.fromkeys(sys.path):
@@ -121,7 +121,7 @@ def _folders() -> Iterator[str]:
 def _listed(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
-    except OSError:  # what stands on the path may not be there
+    except OSError:  # entries of the path need not exist
         return []
 
 

@@ -1,5 +1,5 @@
 """
-Lifecycle events on their way to observers and subscribers. Nobody who listens can slow the manager down.
+Lifecycle events on their way to observers and subscribers. A slow subscriber cannot slow the manager down.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BUFFER = 1000
 
 class EventBus:
     """
-    Hands every event to the observing extensions and to whoever iterates over the events.
+    Hands every event to the observing extensions and to everyone who iterates over the events.
     """
 
     def __init__(self, observers: Sequence[tuple[Origin, Callable[[Event], None]]], conduct: Conduct) -> None:
@@ -36,13 +36,13 @@ class EventBus:
             (f"the observer of extension {each.entry_point!r} of {each}", tell) for each, tell in observers
         ]
         self._conduct = conduct
-        self.count: Callable[[Event], object] | None = None  # the manager's own, told before everybody else
+        self.count: Callable[[Event], object] | None = None  # the manager's own metrics, called before everyone else
         self._subscribers: set[MemoryObjectSendStream[Event]] = set()
         self._is_closed = False
 
     def publish(self, event: Event) -> None:
         """
-        Tell everybody; what an observer does wrong is logged with its extension's name.
+        Hand an event to everyone; an observer's errors are logged with the name of its extension.
         """
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", event, extra=of_event(event))
@@ -52,7 +52,7 @@ class EventBus:
             with self._conduct.watching(culprit):
                 try:
                     observe(event)
-                except Exception as error:  # a stranger's observer may raise anything
+                except Exception as error:  # a third-party observer may raise anything
                     self._conduct.failed(culprit, error)
         for subscriber in self._subscribers:
             try:
@@ -60,7 +60,7 @@ class EventBus:
             except anyio.WouldBlock:
                 _log.warning("a subscriber is too far behind and misses %s", type(event).__name__)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                pass  # the subscriber has closed its end, and only has not left yet
+                pass  # the subscriber has closed its end, but has not been removed yet
 
     def close(self) -> None:
         """

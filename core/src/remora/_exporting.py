@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from remora.protocols import MetricExporter, PullExporter
 
 _PORT_OF = "prometheus"
-"""The exporter that `metrics_port` is about."""
+"""The exporter that `metrics_port` belongs to."""
 
 
 def check_exporters(catalog: Catalog, config: ManagerConfig) -> None:
     """
-    Check the tables of exporters, also for what only the installed extensions can tell.
+    Check the tables of exporters, including what only the installed extensions can check.
 
     Raises:
-        NotInstalled: They name exporters that are not there.
+        NotInstalled: They name exporters that are not installed.
         ConfigError: They are wrong; every problem is named, with the path of its key.
     """
     problems: list[str] = []
@@ -45,7 +45,7 @@ def check_exporters(catalog: Catalog, config: ManagerConfig) -> None:
 
 class Exporting:
     """
-    The exporters that a configuration wants, for as long as it wants them.
+    The running exporters of a manager, as its configuration wants them.
     """
 
     def __init__(self, catalog: Catalog, exports: Exports) -> None:
@@ -55,11 +55,11 @@ class Exporting:
 
     def start(self, config: ManagerConfig) -> None:
         """
-        Start those that are wanted and do not run.
+        Start the exporters that are wanted and not running.
 
         Raises:
             ConfigError: As `check_exporters`, or its builder says what is wrong.
-            ExtensionError: An extension cannot build what it has promised.
+            ExtensionError: An extension failed to build a feature that it registered.
         """
         for name, wanted in _wanted(config).items():
             if name not in self._running:
@@ -69,7 +69,7 @@ class Exporting:
 
     async def follow(self, config: ManagerConfig) -> None:
         """
-        Move to another configuration. What has changed ends before its successor starts: it may have the port.
+        Move to another configuration. A changed exporter stops before its successor starts, which may need its port.
 
         Raises:
             ConfigError: As `start`; the others have been started.

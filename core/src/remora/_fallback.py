@@ -1,5 +1,5 @@
 """
-What answers a call in place of a plugin that cannot: a value, the last good reply, or another plugin.
+What answers a call when a plugin cannot: a fixed value, the last good reply, or another plugin.
 
 What lives here: the three kinds, and when none of them may be used. What must not: the call itself.
 """
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     Ask = Callable[[str, Call], Awaitable[Reply]]
 
 FALLBACK_HEADER = "x-remora-fallback"
-"""The header of a reply that a fallback gave; its value is the kind: value, last_good or plugin."""
+"""The header of a reply that came from a fallback; its value is the kind: value, last_good or plugin."""
 
 _JSON = "application/json"
 _MOST_REMEMBERED = 256
 
 _asking: ContextVar[frozenset[str]] = ContextVar("remora_fallback", default=frozenset())
-"""The plugins for which another one is being asked; plugins that stand in for each other must not go in a circle."""
+"""The plugins for which others are standing in now, so that fallbacks to plugins never go in a circle."""
 
 _Key = tuple[str, str, str, bytes, frozenset[tuple[str, str]]]
 
@@ -44,7 +44,7 @@ class _Remembered:
 
 class Fallback:
     """
-    The fallback of one plugin. It never covers up what the plugin itself answers, nor mistakes in a call.
+    The fallback of one plugin. It never hides errors that the plugin itself answers with, nor mistakes in a call.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Fallback:
 
     def follow(self, former: Fallback | None) -> None:
         """
-        Take over the good replies of the one before.
+        Take over the good replies of the former fallback.
         """
         if former is not None and self._config.last_good is not None:
             self._remembered = former._remembered
 
     def remember(self, call: Call, reply: Reply) -> None:
         """
-        Keep a good reply, where good replies are what the fallback gives.
+        Keep a good reply, if this is a fallback to the last good reply.
         """
         if self._config.last_good is None:
             return
@@ -87,7 +87,7 @@ class Fallback:
         The reply to give instead of an error.
 
         Raises:
-            RemoraError: The very same error, when no fallback is meant for it or there is nothing to give.
+            RemoraError: The same error, when the fallback does not apply to it or has no reply to give.
         """
         if isinstance(error, GiveUp | ConfigError | ManagerClosed):
             raise error
@@ -107,7 +107,7 @@ class Fallback:
 
     async def _stand_in(self, call: Call, error: RemoraError) -> Reply:
         """
-        The reply of the other plugin. When that one has none either, the caller gets to know why the first had none.
+        The reply of the other plugin. When that one fails as well, the caller gets the error of the first.
         """
         asking = _asking.get() | {self._name}
         if self._config.plugin in asking or (call.deadline is not None and call.deadline <= self._clock()):
@@ -122,5 +122,5 @@ class Fallback:
 
 
 def _key(call: Call) -> _Key:
-    # with the headers, which may say for whom the answer was
+    # with the headers, since the reply may depend on whom they name
     return call.service, call.method, call.content_type, call.payload, frozenset(call.headers.items())

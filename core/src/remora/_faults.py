@@ -1,5 +1,5 @@
 """
-What strangers' code raises, reduced to what Remora can say about it: extensions, and handlers of served plugins.
+What third-party code raises (extensions, handlers of served plugins), reduced to what Remora can say about it.
 
 What lives here: taking exceptions apart. What must not: deciding what happens next.
 """
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NOTHING: Fields = MappingProxyType({})
-"""What a log record is about of which no more is known than whose fault it is."""
+"""The fields of a log record of which no more is known than the culprit."""
 
 
 def innermost(error: Exception) -> Exception:
     """
-    The error out of the groups around it, as far as each holds only one.
+    The error inside exception groups, as far as each holds only one.
     """
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -35,7 +35,7 @@ def innermost(error: Exception) -> Exception:
 
 def told(error: BaseException) -> str:
     """
-    An error of a stranger in one line.
+    An error of third-party code in one line.
     """
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -46,12 +46,12 @@ def raise_explained(culprit: str, error: Exception, fields: Fields = NOTHING) ->
     Raise the Remora error in an exception that an extension raised while a call was under way.
 
     Args:
-        culprit: Whose it is.
+        culprit: The code that raised it, for messages.
         error: The exception.
-        fields: What its log record is about.
+        fields: The structured fields of its log record.
 
     Raises:
-        RemoraError: The one that the groups around it hold, or an ExtensionError that names the culprit.
+        RemoraError: The one inside the exception, or else an ExtensionError that names the culprit.
     """
     inner = innermost(error)
     if isinstance(inner, RemoraError):
@@ -64,9 +64,9 @@ def raise_explained(culprit: str, error: Exception, fields: Fields = NOTHING) ->
 
 def cancellation(group: BaseExceptionGroup[BaseException], culprit: str, fields: Fields = NOTHING) -> BaseException:
     """
-    The cancellation out of a group in which a cancelled stranger's errors came along; those are logged.
+    The cancellation in a group that also holds errors of cancelled third-party code; those are logged.
 
-    Raise what it returns, so that nobody's errors travel on inside of a cancellation.
+    Raise what it returns, so that no errors travel on inside of a cancellation.
     """
     errors, others = group.split(Exception)
     if errors is not None:

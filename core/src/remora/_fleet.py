@@ -1,5 +1,5 @@
 """
-The plugins of a manager: which are there, and how they are opened.
+The plugins of a manager: which there are, and how they are opened.
 
 What lives here: the set, and its start. What must not: its end (see `_closing`), and changing it (see `_transition`).
 """
@@ -49,9 +49,9 @@ class Fleet:
 
     Attributes:
         config: The configuration that is in force.
-        drains: The drains that are going on.
+        drains: The drains that are under way.
         is_closed: Whether nothing is started any more.
-        meters: What counts their calls; None for nothing.
+        meters: The metrics of their calls; None when they are switched off.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Fleet:
 
     def __getitem__(self, name: str) -> Plugged:
         """
-        The plugin of a name.
+        The plugin with a name.
 
         Raises:
             ManagerClosed: Nothing has been started yet.
@@ -103,20 +103,20 @@ class Fleet:
 
     def get(self, name: str) -> Plugged | None:
         """
-        The plugin of a name; None when it is not there.
+        The plugin with a name; None when there is none.
         """
         return self._plugged.get(name)
 
     @property
     def names(self) -> list[str]:
         """
-        The names of the plugins that are there.
+        The names of the plugins that are in force.
         """
         return list(self._plugged)
 
     def find(self, name: str) -> PluginConfig:
         """
-        The table of a plugin, also of one that is switched off.
+        The table of a plugin, even of one that is switched off.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
@@ -126,13 +126,13 @@ class Fleet:
 
     def caller(self, name: str) -> Caller:
         """
-        What makes the calls of a plugin; as `self[name]`.
+        The caller of a plugin. Raises as `self[name]`.
         """
         return self[name].caller
 
     def publish(self, event: Event) -> None:
         """
-        Tell everybody of an event, and of what it means for those that depend on a plugin.
+        Publish an event, and those that follow from it for dependants of the plugin.
         """
         self._tell(event)
         for each in self._requirements.news(event, self.config.plugins):
@@ -140,7 +140,7 @@ class Fleet:
 
     def entered(self) -> Supervisor:
         """
-        What owns the instances.
+        The supervisor, which owns the instances.
 
         Raises:
             ManagerClosed: Nothing has been started yet.
@@ -151,7 +151,7 @@ class Fleet:
 
     def running(self) -> Supervisor:
         """
-        The same, while instances may be started and stopped.
+        The supervisor, while instances may be started and stopped.
 
         Raises:
             ManagerClosed: Nothing has been started yet, or nothing is started any more.
@@ -163,14 +163,14 @@ class Fleet:
 
     def enter(self, group: TaskGroup) -> None:
         """
-        Have the tasks in a group that own instances.
+        Run the tasks that own instances in a group from now on.
         """
         self._group = group
         self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
 
     def start(self) -> None:
         """
-        Have all plugins opened, each after those that it requires; those that start lazily only when one is called.
+        Have all plugins opened, each after those that it requires; lazy ones are opened by their first call.
 
         Raises:
             ConfigError: One of them cannot be made.
@@ -186,7 +186,7 @@ class Fleet:
 
     def draft(self, plugin: PluginConfig, config: ManagerConfig, former: Plugged | None = None) -> Generation:
         """
-        The next generation of a plugin, made beside the one that is there.
+        The next generation of a plugin, built alongside the present one.
 
         Raises:
             ConfigError: It cannot be made.
@@ -203,7 +203,7 @@ class Fleet:
 
     def count_with(self, meters: Meters | None) -> None:
         """
-        Have all calls counted by these meters from now on; None for nobody.
+        Count all calls in these meters from now on; None to stop counting.
         """
         self.meters = meters
         for plugged in self:
@@ -218,7 +218,7 @@ class Fleet:
 
     def put(self, plugged: Plugged) -> None:
         """
-        Let a plugin be called by its name.
+        Make a plugin available under its name.
         """
         self._plugged[plugged.config.name] = plugged
         if self.meters is not None:
@@ -227,13 +227,13 @@ class Fleet:
 
     def take(self, name: str) -> Plugged | None:
         """
-        Let a plugin be called no more.
+        Make a plugin unavailable; returns it, or None when there was none.
         """
         return self._plugged.pop(name, None)
 
     def accept(self, config: ManagerConfig) -> None:
         """
-        From now on, this configuration is in force.
+        Put this configuration in force.
         """
         self.config = config
         self._plugged = {name: self._plugged[name] for name in config.plugins if name in self._plugged}
@@ -247,7 +247,7 @@ class Fleet:
 
     def open(self, plugged: Plugged, parts: Iterable[Part]) -> None:
         """
-        Have parts of a plugin opened, and kept open; what it requires and waits for its first call is opened, too.
+        Have parts of a plugin opened and kept open, and those that it requires if they wait for their first call.
 
         Raises:
             ManagerClosed: Nothing is started any more.
@@ -261,21 +261,21 @@ class Fleet:
 
     def hold(self, plugged: Plugged) -> None:
         """
-        Have a plugin opened once each that it requires has been up.
+        Have a plugin opened once all that it requires have been up.
         """
         assert self._group is not None
         self._holding.hold(plugged, self._group)
 
     def is_held(self, plugged: Plugged) -> bool:
         """
-        Whether a plugin waits for those that it requires or for its first call, and is opened then with what it has at
-        that time.
+        Whether a plugin waits for those that it requires or for its first call, to be opened then with the parts that
+        it has at that time.
         """
         return plugged in self._holding or plugged.route.is_dormant
 
     def reopen(self, plugged: Plugged) -> None:
         """
-        Let calls of a plugin in again; close and open what is open, and open what was cut or waits for its first call.
+        Admit calls of a plugin again; reopen its open instances, and open those that were cut or wait for a first call.
 
         Raises:
             ManagerClosed: Nothing is started any more.
@@ -290,7 +290,7 @@ class Fleet:
 
     def close(self) -> None:
         """
-        Let no new calls in, and start nothing any more.
+        Refuse new calls, and start nothing any more.
         """
         self.is_closed = True
         if self._supervisor is not None:
@@ -300,7 +300,7 @@ class Fleet:
 
     def hurry(self) -> None:
         """
-        Wait for no call any more.
+        Stop waiting for calls under way.
         """
         self.drains.hurry()
         self.entered().hurry()
@@ -323,7 +323,7 @@ class Fleet:
 
     async def _ask(self, name: str, call: Call) -> Reply:
         """
-        Have another plugin answer a call, in the time that the call has left.
+        Call another plugin, within the time that the call has left.
         """
         remaining = None if call.deadline is None else call.deadline - anyio.current_time()
         return await self.caller(name).pipeline(call, remaining)

@@ -1,7 +1,7 @@
 """
-How the plugins of a manager are, each and all together.
+The health of a manager's plugins, of each and of all together.
 
-What lives here: asking them, and the one verdict. What must not: what follows from it.
+What lives here: asking them, and the overall verdict. What must not: what follows from it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def health_of(fleet: Fleet) -> dict[str, HealthStatus]:
 
 async def overall_health_of(fleet: Fleet) -> HealthStatus:
     """
-    One verdict on all plugins, after asking each; those that wait for their first call have no say.
+    One verdict on all plugins, after asking each; those that wait for their first call do not count.
     """
     dormant = {plugged.config.name for plugged in fleet if plugged.route.is_dormant}
     return _verdict({name: health for name, health in (await health_of(fleet)).items() if name not in dormant})

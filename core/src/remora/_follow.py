@@ -1,7 +1,7 @@
 """
-A manager that follows its files: what they say is put in force, and what cannot be used leaves the last good one there.
+A manager that follows its files: their changes are put in force; if they cannot be used, the last good one stays.
 
-What lives here: what to do about a change. What must not: noticing it (see `_watch`), and how a reload is done.
+What lives here: what to do about a change. What must not: noticing it (see `_watch`), or how a reload is done.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
     """
-    What there is to follow.
+    Follows the files of a configuration.
 
     Attributes:
         path: The file or the directory.
         known: Its `content_of` when the configuration in force was read.
-        rescan: Seconds between two looks while nothing seems to happen.
+        rescan: Seconds between two checks while no change is reported.
     """
 
     path: str | os.PathLike[str]
@@ -56,11 +56,11 @@ class Follower:
         Follow until it is cancelled.
 
         Args:
-            apply: Puts a configuration in force; raises a ConfigError where it cannot be used.
-            publish: Takes an event for each change that cannot be used.
-            task_status: Told when no change can be missed any more.
+            apply: Puts a configuration in force; raises a ConfigError when it cannot be used.
+            publish: Called with an event for each change that cannot be used.
+            task_status: Started when no change can be missed any more.
         """
-        # a change waits for the one before it to be in force, not for the calls that it ends
+        # a change waits until the one before it is in force, not until old calls have been drained
         async with anyio.create_task_group() as group:
 
             async def take(found: LoadedConfig | ConfigError) -> None:
@@ -74,10 +74,10 @@ class Follower:
 
 def follow(path: str | os.PathLike[str]) -> Follower:
     """
-    What follows the files at a path from their content at this moment; read them after it.
+    A follower of the files at a path, from their present content on; read them after this.
 
     Raises:
-        NotInstalled: What watches files is not there.
+        NotInstalled: The package that watches files is not installed.
     """
     require_watching()
     return Follower(path=path, known=content_of(path))

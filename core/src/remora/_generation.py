@@ -1,5 +1,5 @@
 """
-What a plugin is, and what it is to become: made beside what it is, and put in force in one step.
+A plugin, and its next generation, which is built alongside it and put in force in one step.
 
 What lives here: the parts that stay, come and go. What must not: opening and closing them (see `_transition`).
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Plugged:
     """
-    A plugin in its place: its state, the way to call it, and its parts.
+    A plugin in force: its state, its caller, and its parts.
     """
 
     route: Route
@@ -40,13 +40,13 @@ class Plugged:
     @property
     def config(self) -> PluginConfig:
         """
-        The table that it has.
+        Its table.
         """
         return self.route.config
 
     def exchange(self, new: Part | None, old: Part | None) -> None:
         """
-        Let a part take the place of another one; None for nothing.
+        Replace an old part by a new one; without the one add, without the other remove.
         """
         parts = [part for part in self.parts if old is None or part.instance is not old.instance]
         self.parts = [*parts, *([new] if new is not None else [])]
@@ -59,9 +59,9 @@ class Generation:
 
     Attributes:
         config: The table that it will have.
-        plugged: The plugin as it is, or as it will be where there is none yet.
+        plugged: The plugin in force; when there is none yet, a new one.
         new: The parts that are to be opened.
-        gone: The parts that nobody will need any more.
+        gone: The parts that are not needed any more.
         kept: The parts that stay.
     """
 
@@ -84,13 +84,13 @@ class Generation:
     @property
     def is_lazy(self) -> bool:
         """
-        Whether it is opened by the first call, which has not come yet.
+        Whether it still waits for the first call, which opens it.
         """
         return self.config.start == "lazy" and (self.is_first or self.plugged.route.is_dormant)
 
     def settle(self) -> Plugged:
         """
-        Put it in force: from the next call on, and for calls that are made again.
+        Put it in force, for new calls and for further attempts at those under way.
         """
         plugged, route = self.plugged, self.plugged.route
         if self.is_first:
@@ -128,7 +128,7 @@ class Generation:
 
 def _known(former: Plugged | None, config: PluginConfig) -> Sequence[Part]:
     """
-    The parts that may be kept: not those that wait for a first call when none is to be waited for any more.
+    The parts that may be kept: not those that wait for a first call when the plugin is no longer lazy.
     """
     if former is None or (former.route.is_dormant and config.start == "eager"):
         return ()
@@ -137,7 +137,7 @@ def _known(former: Plugged | None, config: PluginConfig) -> Sequence[Part]:
 
 def _balancing(catalog: Catalog, config: PluginConfig, lent: Surroundings, former: Plugged | None) -> Balancing | None:
     """
-    The balancer: the one that is there, with what it has learned, where it is to stay.
+    The balancer: the present one, with what it has learned, unless its configuration changes.
     """
     if former is not None and former.config.balancer == config.balancer:
         return former.route.balancing

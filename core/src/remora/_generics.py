@@ -16,7 +16,7 @@ Arguments = dict[Any, Any]
 
 def arguments_of(type_: Any) -> dict[type, Arguments]:
     """
-    What the type variables of a class and of its bases stand for, by the class whose they are.
+    The type arguments of a class and of its bases, by the class that declares their variables.
 
     Args:
         type_: A class, or a generic one with its arguments, such as `Store[Text]`.
@@ -28,7 +28,7 @@ def arguments_of(type_: Any) -> dict[type, Arguments]:
 
 def substituted(type_: Any, arguments: Mapping[Any, Any]) -> Any:
     """
-    A type with its variables replaced, however deep they stand; a variable that stands for nothing may be anything.
+    A type with its variables replaced at any depth; a variable without an argument becomes `object`.
     """
     if isinstance(type_, TypeVar):
         return arguments.get(type_, object)

@@ -1,5 +1,5 @@
 """
-Who may call a served plugin: the verifier's word, and the list of what each caller may call.
+Who may call a served plugin: the verifier says who calls, a list what each caller may call.
 
 What lives here: the decision about one call. What must not: credentials (see the auth methods).
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST = 200
-"""Characters of a caller's words in one line of the log."""
+"""How many characters of a caller's text go into one line of the log."""
 
 
 class Guard:
     """
-    Admits the calls of those who may make them.
+    Admits calls whose callers may make them.
     """
 
     def __init__(self, verifier: Verifier, access: AccessConfig, culprit: str) -> None:
@@ -38,7 +38,7 @@ class Guard:
 
     def admit(self, call: Call, peer: str) -> str:
         """
-        The name of the caller; empty for calls that anybody may make. Whoever is refused is written down.
+        The name of the caller; empty for calls that anybody may make. Refusals are logged.
 
         Raises:
             PluginError: UNAUTHENTICATED or PERMISSION_DENIED.
@@ -71,7 +71,7 @@ class Guard:
                 raise TypeError(f"expected a name, got {type(identity).__name__}")
         except RemoraError:
             raise
-        except Exception as error:  # a verifier may be a stranger's code, and its message hold what must not be shown
+        except Exception as error:  # a verifier may be third-party code, and its message may hold secrets
             _log.error("%s failed with %s", self._culprit, type(error).__name__)
             raise PluginError("the caller cannot be verified", code=Code.INTERNAL) from None
         return identity

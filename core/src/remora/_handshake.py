@@ -1,8 +1,8 @@
 """
-The first words with a plugin: is it the one that the configuration and the typed client expect?
+Checking whether a plugin is the one that the configuration and the typed client expect.
 
-Only a plugin whose table demands a version is asked when it is connected: every other one is left in peace, since
-foreign programs need not know the question. One that cannot answer does not meet a demand.
+Only a plugin whose table requires a version is asked when it is connected; no other one is, since programs that are
+not made with Remora need not know the question. One that cannot answer does not meet a requirement.
 
 What lives here: the question, and what an answer means. What must not: retries, instances.
 """
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     Send = Callable[[Call], Awaitable[Reply]]
 
 _DUMB = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.UNKNOWN, Code.INTERNAL})
-"""How those answer who do not know the question."""
+"""The answers of plugins that do not know the question."""
 
 
 def describe_call(deadline: float | None = None) -> Call:
     """
-    The question what a plugin is; it says which versions of the answer are understood.
+    The call that asks a plugin to describe itself; it names the versions of the answer that are supported.
     """
     payload = json.dumps({"protocol_versions": PROTOCOL_VERSIONS}).encode()
     return Call(
@@ -53,7 +53,7 @@ def describe_call(deadline: float | None = None) -> Call:
 
 def read_description(reply: Reply) -> PluginInfo | None:
     """
-    The description in a reply; None when it is none.
+    The description in a reply; None when the reply is not a description.
     """
     try:
         info = _json().decode(reply.payload, PluginInfo)
@@ -64,21 +64,21 @@ def read_description(reply: Reply) -> PluginInfo | None:
 
 def is_dumb(error: PluginError) -> bool:
     """
-    Whether an error is how somebody answers who does not know the question.
+    Whether an error is the answer of a plugin that does not know the question.
     """
     return error.code in _DUMB
 
 
 async def shake_hands(send: Send, config: PluginConfig) -> None:
     """
-    Check a plugin that has just been connected, where its table demands a version.
+    Check a plugin that has just been connected, if its table requires a version.
 
     Args:
-        send: Carries a call to it, with what proves who calls.
+        send: Sends a call to it, with credentials.
         config: Its table.
 
     Raises:
-        VersionMismatch: It has another version, or does not say which.
+        VersionMismatch: Its version does not meet the requirement, or it does not say which it has.
         RemoraError: It cannot be asked.
     """
     if not is_requirement(config.version):
@@ -88,10 +88,10 @@ async def shake_hands(send: Send, config: PluginConfig) -> None:
 
 def check_version(info: PluginInfo | None, required: str) -> None:
     """
-    Compare what a plugin says about itself with what is demanded.
+    Compare what a plugin says about itself with the required version.
 
     Raises:
-        VersionMismatch: They do not fit.
+        VersionMismatch: The requirement is not met.
     """
     check_protocol(info)
     if not is_requirement(required):
@@ -119,7 +119,7 @@ def check_methods(info: PluginInfo, service: str, protocol: type) -> None:
     Check that a plugin serves what a typed client needs.
 
     Raises:
-        ServiceMismatch: It does not, or does not say what it serves; everything that is missing is named.
+        ServiceMismatch: It does not, or does not say what it serves; the error names everything that is missing.
     """
     if not info.methods:
         raise ServiceMismatch(f"it does not say what it serves, so {protocol.__qualname__} cannot be verified")

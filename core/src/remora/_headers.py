@@ -23,7 +23,7 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     The headers with their names in lower case.
 
     Raises:
-        InvalidRequest: A name or a value cannot be sent; a value's content is not repeated, it may be a secret.
+        InvalidRequest: A name or a value cannot be sent; the value is not in the message, since it may be a secret.
     """
     lowered: dict[str, str] = {}
     items: Iterable[tuple[object, object]] = (headers or {}).items()
@@ -34,7 +34,7 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         if name in lowered:
             raise InvalidRequest(f"the header {name!r} is given twice")
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            raise InvalidRequest(f"the value of header {name!r} is no text that every wire can carry")
+            raise InvalidRequest(f"the value of header {name!r} is not text that every wire can carry")
         lowered[name] = value
     return lowered
 

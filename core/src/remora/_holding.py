@@ -1,7 +1,7 @@
 """
-Plugins that are not opened before those that they require have been up.
+Plugins that are not opened until those that they require have been up.
 
-What lives here: who waits, and for whom. What must not: opening them (see `_fleet`).
+What lives here: which plugins wait, and for which. What must not: opening them (see `_fleet`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Holding:
 
     def hold(self, plugged: Plugged, group: TaskGroup) -> None:
         """
-        Have a task in a group that opens a plugin once each that it requires has been up.
+        Start a task in a group that opens a plugin once all that it requires have been up.
         """
         if plugged not in self._held:
             self._held.add(plugged)
@@ -40,7 +40,7 @@ class Holding:
 
     def rouse_required(self, plugged: Plugged) -> None:
         """
-        Have those opened that a plugin requires, where they wait for their first call.
+        Open the plugins that a plugin requires, if they wait for their first call.
         """
         for name in plugged.config.requires:
             if required := self._fleet.get(name):
@@ -48,7 +48,7 @@ class Holding:
 
     async def _open_after(self, plugged: Plugged) -> None:
         """
-        Open a plugin once each that it requires has been up; reloads may change what that is.
+        Open a plugin once all that it requires have been up; reloads may change which those are.
         """
         if self._is_there(plugged):
             self.rouse_required(plugged)
@@ -68,7 +68,7 @@ class Holding:
 
     def _missing(self, plugged: Plugged, been_up: set[str]) -> Plugged | None:
         """
-        The first of those that a plugin requires that has not been up yet.
+        The first plugin among those that a plugin requires that has not been up yet; None when there is none.
         """
         required = [there for name in plugged.config.requires if (there := self._fleet.get(name)) is not None]
         been_up |= {each.config.name for each in required if each.route.is_up}

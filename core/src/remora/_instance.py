@@ -1,5 +1,5 @@
 """
-One instance of a plugin as the call path sees it: what it is doing, and the policies that judge it.
+One instance of a plugin as the call path sees it: its state, and the policies that apply to it.
 
 What lives here: state. What must not: I/O, waiting, tasks.
 """
@@ -36,29 +36,29 @@ if TYPE_CHECKING:
     from remora.types import Call, Endpoint, Reply
 
 CUT = "it was still under way when the time for draining was over"
-"""What is said of a call that is not waited for any more."""
+"""The reason given for a call that is not waited for any more."""
 
 
 class Waiter(Protocol):
     """
-    Something that is told when what it waits for has happened.
+    Something that waits and can be woken, such as `anyio.Event`.
     """
 
     def set(self) -> object:
         """
-        Wake whoever waits.
+        Wake the waiting task.
         """
         ...
 
 
 class Scope(Protocol):
     """
-    Something that a call runs in, and that can be ended from outside.
+    Something that a call runs in and that can be cancelled from outside.
     """
 
     def cancel(self) -> object:
         """
-        End what runs in it.
+        Cancel the call.
         """
         ...
 
@@ -82,32 +82,32 @@ class Instance:
     One connection or process of a plugin.
 
     Attributes:
-        name: Its address, with a number where the plugin has more than one there.
-        endpoint: Where it is.
+        name: Its address, with a number when the plugin has more than one instance there.
+        endpoint: Its endpoint.
         config: The table of its plugin.
-        authenticate: What proves to it who calls; None for nothing.
-        weight: Its share of traffic beside the others.
-        warmth: How much of its share it is to get while it warms up.
-        priority: The highest number is preferred.
+        authenticate: What adds credentials to its calls; None when it needs none.
+        weight: Its share of the traffic, relative to the other instances.
+        warmth: How much of its share it gets while it warms up, from 0 to 1.
+        priority: Its priority; the highest number is preferred.
         origin: The distribution of its transport, for messages.
         native_deadline: Whether its channel ends calls at their deadline by itself.
         state: What it is doing.
-        channel: The way to it while it is ready.
-        send: What carries calls over the channel, each with what proves who makes it.
-        direct: The same where there is nothing else to do: where the channel ends calls at their deadline by itself.
+        channel: The channel to it while it is ready.
+        send: Sends calls over the channel, with credentials.
+        direct: The same, if the channel ends calls at their deadline by itself, so that there is nothing else to do.
         error: Why it is not ready.
         next_try: When it will be started or probed again, on the event loop's clock.
-        in_flight: Calls under way.
-        breaker: Whether calls may be sent to it, by how the last ones ended.
-        condition: Whether it is well, by probes and calls.
-        limit: How many calls may be under way to it.
-        is_adaptive: Whether the limit learns from how long calls take.
-        doubt: Woken when it should be probed before its time.
+        in_flight: The number of calls under way.
+        breaker: Its circuit breaker, which stops calls when too many have failed.
+        condition: Its health, by probes and calls.
+        limit: The limit of concurrent calls, and their queue.
+        is_adaptive: Whether the limit adapts to how long calls take.
+        doubt: Woken when it should be probed earlier than planned.
         meter: Counts the attempts at it.
-        scopes: What calls to it run in, where the transport does not end them by itself.
+        scopes: The cancel scopes of calls to it, if the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
-        is_prime: Whether nothing speaks against it, but perhaps that it has no room.
-        has_failed: Whether a call has failed since one has succeeded.
+        is_prime: Whether it is fit for calls in every way, except that its places may all be taken.
+        has_failed: Whether a call has failed since the last one that succeeded.
     """
 
     __slots__ = (
@@ -222,7 +222,7 @@ class Instance:
 
     def review(self) -> None:
         """
-        Take note that its circuit breaker or its health has changed.
+        Update what depends on its circuit breaker and its health, after one of them has changed.
         """
         self.is_prime = (
             self.state is State.READY
@@ -232,16 +232,16 @@ class Instance:
 
     def sender(self, channel: Channel) -> Callable[[Call], Awaitable[Reply]]:
         """
-        What carries calls over a channel to it, each with what proves who makes it.
+        A function that sends calls over a channel to it, with credentials.
         """
         return channel.call if self.authenticate is None else partial(self.authenticate, send=channel.call)
 
     def retune(self, name: str, endpoint: Endpoint, config: PluginConfig) -> StateChange[BreakerState] | None:
         """
-        Take another configuration, as far as it can be taken while the channel stays; what is known is kept.
+        Take another configuration, as far as that is possible with the same channel; what is known is kept.
 
         Returns:
-            What has become of the circuit breaker.
+            The change of the circuit breaker; None when its state is the same.
         """
         before, self.config = self.config, config
         self.name, self.endpoint = name, endpoint
@@ -256,7 +256,7 @@ class Instance:
 
     def retire(self) -> None:
         """
-        It gets no further calls; those in its queue go elsewhere, those under way to it go on.
+        It gets no further calls; those in its queue go elsewhere, those under way go on.
         """
         if self.state is not State.RETIRED:
             self._become(State.RETIRED if self.state is State.READY else State.STOPPED)
@@ -273,7 +273,7 @@ class Instance:
 
     def reopen(self) -> None:
         """
-        It is to be started again after it was cut.
+        It may be started again after it was cut.
         """
         if self.is_cut:
             self.is_cut = False
@@ -282,7 +282,7 @@ class Instance:
 
     def doze(self) -> None:
         """
-        It is started by the first call; nothing is known of it until then.
+        It waits for the first call, which starts it; nothing is known of it until then.
         """
         self._become(State.DORMANT)
 
@@ -294,7 +294,7 @@ class Instance:
 
     def ready(self, channel: Channel) -> None:
         """
-        It takes calls.
+        It is ready, and takes calls.
         """
         self.channel, self.send, self.error = channel, self.sender(channel), None
         self.direct = self.send if self.native_deadline else None
@@ -304,14 +304,14 @@ class Instance:
 
     def warm_up(self, now: float) -> bool:
         """
-        Take a larger share, as its age allows; says whether there is more to come.
+        Take a larger share, according to its age; returns whether it still warms up.
         """
         self.warmth = self._slow_start.factor(now - self._ready_since)
         return self.warmth < 1.0
 
     def lost(self, error: RemoraError | None, state: State, next_try: float) -> None:
         """
-        It takes no calls; it is tried again at `next_try`.
+        It takes no calls, for a reason; it is tried again at `next_try`, on the event loop's clock.
         """
         self.channel = self.send = self.direct = None
         self.error, self.next_try = error, next_try
@@ -336,16 +336,16 @@ class Instance:
 
     def checked(self, response_time: float | None) -> None:
         """
-        It has been asked for its health, and took so many seconds to answer; None when it did not.
+        It has been probed, and took `response_time` seconds to answer; None when it did not answer.
         """
         self._last_check, self._response_time = time.time(), response_time
 
     def adapt(self, duration: float, *, ok: bool) -> list[Ticket]:
         """
-        Let the limit learn from a call that has ended.
+        Adapt the limit to a call that has ended.
 
         Returns:
-            The calls in the queue that are admitted by it; they are to be woken.
+            The tickets in the queue that are admitted now; their owners are to be woken.
         """
         if self._gradient is None:
             return []
@@ -362,7 +362,7 @@ class Instance:
 
     def why_out(self) -> str:
         """
-        Why it takes no calls now, in a few words.
+        Why it takes no calls now, as a short phrase.
         """
         if self.state is not State.READY:
             return self._why_not_ready()

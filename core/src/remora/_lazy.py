@@ -1,5 +1,5 @@
 """
-Packages whose names are loaded when they are first used (PEP 562), so that a process pays for what it needs.
+Packages whose names are loaded when they are first used (PEP 562), so that a process loads only what it needs.
 
 What lives here: finding a name's module. What must not: which names there are.
 """
@@ -18,11 +18,11 @@ def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], obje
     """
     The `__getattr__` and the `__dir__` of a package.
 
-    Type checkers are to see plain imports under `TYPE_CHECKING`; a test compares the two.
+    For type checkers, the package has plain imports under `TYPE_CHECKING`; a test compares the two.
 
     Args:
         package: The package's full name.
-        homes: The names that each module has for it, with spaces between them.
+        homes: By module, the names that come from it, separated by spaces.
     """
     table = {name: module for module, names in homes.items() for name in names.split()}
 
@@ -30,7 +30,7 @@ def lazily(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], obje
         if name not in table:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(table[name]), name)
-        setattr(sys.modules[package], name, value)  # the next time it is simply there
+        setattr(sys.modules[package], name, value)  # so that the next access does not come here
         return value
 
     return load, lambda: sorted({*vars(sys.modules[package]), *table})

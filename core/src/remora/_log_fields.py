@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def of_event(event: Event) -> dict[str, object]:
     """
-    What an event is about.
+    The fields of an event.
     """
     fields = {name: getattr(event, name, None) for name in ("plugin", "instance")}
     return {"event": type(event).__name__, **{name: value for name, value in fields.items() if value}}
@@ -24,7 +24,7 @@ def of_event(event: Event) -> dict[str, object]:
 
 def of_call(call: Call, error: RemoraError, tracing: Tracing | None = None) -> dict[str, object]:
     """
-    What a call that has failed is about.
+    The fields of a call that has failed.
     """
     fields = {
         "plugin": error.plugin,
@@ -37,7 +37,7 @@ def of_call(call: Call, error: RemoraError, tracing: Tracing | None = None) -> d
 
 def of_served(call: Call) -> dict[str, object]:
     """
-    What a call that is being answered, or on its way through strangers' code, is about.
+    The fields of a call that is being answered, or on its way through third-party code.
     """
     fields = {"method": call.name, "request_id": call.request_id, "trace_id": trace_id_of(call)}
     return {name: value for name, value in fields.items() if value}
@@ -45,7 +45,7 @@ def of_served(call: Call) -> dict[str, object]:
 
 def trace_id_of(call: Call) -> str:
     """
-    The trace that a call belongs to, as its header `traceparent` says; empty when it does not.
+    The id of the trace that a call belongs to, from its header `traceparent`; empty when it has none.
     """
     parts = call.headers.get("traceparent", "").split("-")
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""

@@ -1,5 +1,5 @@
 """
-The face of the framework: a manager holds the configured plugins and hands out typed handles on them.
+The entry point of the framework: a manager holds the configured plugins and hands out typed handles on them.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Manager:
 
     Args:
         config: A `ManagerConfig`, or the mapping that a TOML file would give.
-        extensions: Hook modules or objects, beside those that are installed.
-        rng: The source of chance for jitter and balancing, for simulations that are to be replayed.
+        extensions: Hook modules or objects, in addition to those that are installed.
+        rng: The random source for jitter and balancing; give a seeded one to make a simulation repeatable.
 
     Raises:
-        ConfigError: The configuration is wrong; every problem of it is named.
+        ConfigError: The configuration is wrong; the error names every problem.
         NotInstalled: It names a feature that no installed distribution provides.
         ExtensionError: An installed extension is wrong in a way that cannot be ignored.
     """
@@ -123,18 +123,18 @@ class Manager:
         reload_options: ReloadOptions | None = None,
     ) -> Self:
         """
-        A manager with the configuration of a file, or of all files of a directory.
+        A manager with the configuration in a file, or in all files of a directory.
 
         Args:
             path: The file or the directory.
-            extensions: Hook modules or objects, beside those that are installed.
-            watch: Whether the manager reloads when the files change. Those that cannot be used are a `ConfigRejected`
-                event, and change nothing.
+            extensions: Hook modules or objects, in addition to those that are installed.
+            watch: Whether the manager reloads when the files change. Files that cannot be used change nothing, and a
+                `ConfigRejected` event is published.
             reload_options: How it reloads then.
 
         Raises:
             ConfigError: The file cannot be read, or its content is wrong.
-            NotInstalled: It names a feature that is not there, or what watches files is not.
+            NotInstalled: It names a feature that is not installed, or `watch` is set and watchfiles is not installed.
         """
         follower = follow(path) if watch else None
         loaded = trace_config(path, more=partial(cls, extensions=extensions))
@@ -197,7 +197,7 @@ class Manager:
 
     def hurry(self) -> None:
         """
-        Wait for calls no longer: those that are being drained end now, each with an error. For a second signal.
+        Stop waiting for calls: those that are being drained end now, each with an error. Meant for a second signal.
         """
         self._fleet.hurry()
 
@@ -211,7 +211,7 @@ class Manager:
         method: str | None = None,
     ) -> Plugin[Request, Response]:
         """
-        A typed handle on one method of a plugin; it stays good when the plugin's configuration changes.
+        A typed handle on one method of a plugin; it stays valid when the plugin's configuration changes.
 
         Args:
             name: The plugin's configured name.
@@ -255,7 +255,7 @@ class Manager:
         options: CallOptions | None = None,
     ) -> Response:
         """
-        Call a plugin whose name is known only now.
+        Call a plugin whose name is known only at run time.
 
         Args:
             name: The plugin's configured name.
@@ -277,14 +277,14 @@ class Manager:
         self, config: ManagerConfig | Mapping[str, object], options: ReloadOptions | None = None
     ) -> ReloadReport:
         """
-        Move to another configuration without a call that fails.
+        Move to another configuration without failing any call.
 
-        What is new is opened and checked, then put in force in one step; what goes away is drained and closed. When
-        anything new fails, nothing changes. Of reloads that wait for their turn only the newest is done. One that has
-        begun goes on when its caller is cancelled.
+        New instances are opened and checked, then put in force in one step; old ones are drained and closed. When a new
+        one fails, nothing changes. Of reloads that wait for their turn only the newest is done. A reload that has begun
+        goes on when its caller is cancelled.
 
         Returns:
-            What has become of each plugin, once what goes away is gone.
+            What has become of each plugin, once the old instances are gone.
 
         Raises:
             ConfigError: The configuration is wrong, and nothing changes.
@@ -294,7 +294,7 @@ class Manager:
 
     def plan(self, config: ManagerConfig | Mapping[str, object]) -> ReloadPlan:
         """
-        What `reload` would do; nothing is done for it.
+        What `reload` would do, without doing it.
 
         Raises:
             ConfigError: The configuration is wrong.
@@ -303,11 +303,11 @@ class Manager:
 
     async def register(self, plugin: PluginConfig, options: ReloadOptions | None = None) -> None:
         """
-        Add a plugin while the manager runs; a reload with a configuration that does not have it takes it out again.
+        Add a plugin while the manager runs; a reload with a configuration that does not have it removes it again.
 
         Raises:
-            ConfigError: There is one of that name, or its table makes no sense.
-            RemoraError: It does not get ready, and is not there.
+            ConfigError: There is already one of that name, or its table is wrong.
+            RemoraError: It does not become ready, and is not added.
         """
         report = await self._changes.add(plugin, options or ReloadOptions())
         if report.error is not None:
@@ -315,11 +315,11 @@ class Manager:
 
     async def unregister(self, name: str, *, drain: bool = True) -> None:
         """
-        Take a plugin out while the manager runs; it cannot be called from now on.
+        Remove a plugin while the manager runs; it cannot be called from now on.
 
         Args:
             name: The plugin's configured name.
-            drain: Let the calls under way end first, within the plugin's request_timeout; without, they are cancelled.
+            drain: Let calls under way end first, within the plugin's request_timeout; otherwise they are cancelled.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
@@ -332,18 +332,18 @@ class Manager:
 
     async def drain(self, name: str, timeout: float, *, force: bool = False, progress: Tell | None = None) -> None:
         """
-        Refuse new calls of a plugin, and wait for those under way; `restart` lets calls in again, and ends a drain that
+        Refuse new calls of a plugin, and wait for those under way. `restart` admits calls again, and ends a drain that
         still waits.
 
         Args:
             name: The plugin's configured name.
             timeout: Seconds to wait.
-            force: Cancel what is still under way then, and close the plugin until `restart`.
-            progress: Called with a `remora.policy.DrainProgress`, at first and each time that a call has ended.
+            force: Cancel the calls that are still under way then, and close the plugin until `restart`.
+            progress: Called with a `remora.policy.DrainProgress` at the beginning and after each call that has ended.
 
         Raises:
-            DrainTimeout: Calls were still under way when the time was over, or when a restart ended the draining; it
-                says how many, and how many of them were cancelled.
+            DrainTimeout: Calls were still under way when the time was over, or when a restart ended the drain; it says
+                how many, and how many of them were cancelled.
             PluginNotFound: No plugin of that name is configured.
         """
         await drain(self._fleet, name, timeout, progress or _keep_to_oneself, force=force)
@@ -360,8 +360,8 @@ class Manager:
 
     def restart(self, name: str) -> None:
         """
-        Close and start every instance of a plugin, also those that were left alone after too many failures, and let
-        calls in again after `drain`.
+        Close and start every instance of a plugin, including those that were given up after too many failures, and
+        admit calls again after `drain`.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
@@ -380,7 +380,7 @@ class Manager:
     async def overall_health(self) -> HealthStatus:
         """
         One verdict on all plugins: healthy when all are, unhealthy when none can be called, else degraded; the message
-        names those that are not healthy. Those that wait for their first call speak neither for it nor against it.
+        names those that are not healthy. Plugins that wait for their first call do not count.
         """
         return await overall_health_of(self._fleet)
 
@@ -395,7 +395,7 @@ class Manager:
 
     async def verify(self, name: str, protocol: Callable[..., object]) -> PluginInfo:
         """
-        Make sure that a plugin serves what a typed client needs, before the first call needs it::
+        Check that a plugin serves what a typed client needs, before the first call::
 
             await manager.verify("text", TextProcessor)
             text = manager.client("text", TextProcessor)
@@ -405,7 +405,7 @@ class Manager:
 
         Raises:
             ServiceMismatch: It lacks methods, or does not say which it has.
-            VersionMismatch: It has another version than its table requires.
+            VersionMismatch: Its version is not one that its table requires.
             PluginNotFound: No plugin of that name is configured.
         """
         caller = self._fleet.caller(name)
@@ -414,20 +414,20 @@ class Manager:
     @property
     def metrics(self) -> MetricsRegistry:
         """
-        What is counted, also by the application itself, and who gets to see it.
+        The registry of all metrics, to which the application may add its own, and of their exporters.
         """
         return self._metrics
 
     def observability(self) -> ObservabilityMetrics:
         """
-        How many calls there were since the manager was entered, how they ended, how long they took, and how everything
-        is now. Numbers are exact; latencies are as exact as the buckets of their histograms.
+        How many calls there were since the manager was entered, how they ended, how long they took, and the state of
+        all plugins now. Counts are exact; latencies are as exact as the buckets of their histograms.
         """
         return observe({plugged.config.name: plugged.route for plugged in self._fleet}, self._metrics)
 
     def extension_faults(self) -> dict[str, ExtensionFaults]:
         """
-        What extensions have done wrong since the manager was made, by who did it, such as
+        What extensions have done wrong since the manager was made. The keys name the culprit, such as
         "the observer of extension 'audit' of acme-audit 1.0".
         """
         return self._conduct.faults()
@@ -440,9 +440,9 @@ class Manager:
 
     def inspect(self) -> list[Inspected]:
         """
-        What would be started, and what stands between that and the host; nothing is started for it.
+        The programs that would be started, and how each is checked and confined, without starting any.
 
-        Programs are read and hashed, which takes its time: this is for checks, not for a running event loop.
+        Programs are read and hashed, which takes time: call this in a check, not in a running event loop.
         """
         return inspect(self._catalog, self._fleet.config)
 
@@ -467,13 +467,13 @@ class Manager:
             await group.start(partial(self._follower.run, apply, self._bus.publish))
 
     def _handle(self, name: str) -> Handle:
-        self._fleet.caller(name)  # who asks for what is not there is told now
+        self._fleet.caller(name)  # raises now if there is no such plugin, not at the first call
         return Handle(partial(self._fleet.caller, name))
 
 
 def _keep_to_oneself(progress: DrainProgress) -> None:
     """
-    For those who drain, and do not want to know how far it has come.
+    The default `progress` of a drain: ignores it.
     """
 
 

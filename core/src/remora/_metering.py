@@ -1,5 +1,5 @@
 """
-Whether a manager counts, and on which terms; both may change while it runs.
+Whether a manager keeps metrics, and with which settings; both may change while it runs.
 
 What lives here: switching. What must not: counting (see `_meters`).
 """
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 class Metering:
     """
-    The counting of one manager.
+    The metrics of one manager, switched on and off.
 
     Args:
-        config: What its `[metrics]` says at first.
+        config: Its first `[metrics]` table.
         fleet: Its plugins.
         bus: Its events.
         conduct: The record of how extensions behave.
 
     Attributes:
-        registry: Where it counts.
+        registry: The registry that holds the metrics.
     """
 
     def __init__(self, config: MetricsConfig, fleet: Fleet, bus: EventBus, conduct: Conduct) -> None:
@@ -47,7 +47,7 @@ class Metering:
 
     def follow(self, config: MetricsConfig) -> None:
         """
-        Move to what another configuration says.
+        Move to another configuration.
         """
         self.registry.retune(
             export_interval=config.export_interval,
@@ -59,14 +59,14 @@ class Metering:
 
     def closing(self) -> None:
         """
-        The manager shuts down: what has been counted is still to be exported.
+        The manager shuts down: the counts must be kept until they are exported.
         """
         if self._fleet.meters is not None:
             self._fleet.meters.closing()
 
     def _switch(self, is_wanted: bool) -> None:
         """
-        Count or do not; what is counted anew begins at 0.
+        Start or stop counting; new counts begin at 0.
         """
         if is_wanted is (self._fleet.meters is not None):
             return

@@ -1,5 +1,5 @@
 """
-What a manager counts: which series there are while plugins and instances come and go, and what events add to them.
+What a manager counts: which series exist while plugins and instances come and go, and what events add to them.
 
 What lives here: the life of series. What must not: the metrics' names (see `_built_in`), and counting calls
 (see `_call_meters`).
@@ -81,7 +81,7 @@ class Meters:
 
     def attach(self, route: Route) -> None:
         """
-        Give a plugin its meter. One of a name that was there before continues that.
+        Give a plugin its meter. A plugin whose name is known from before continues its counts.
         """
         if route.meter is NO_METER:
             self._departed.pop(route.name, None)
@@ -91,8 +91,8 @@ class Meters:
 
     def detach(self, route: Route) -> None:
         """
-        A plugin is gone: what it has counted stays, how it is is not said any more. Of plugins that come and go without
-        end the last ones are kept.
+        A plugin is gone: its counts stay, its state is not shown any more. The counts of only so many plugins that are
+        gone are kept, the most recent ones.
         """
         routes = self._routes[route.name]
         if self._is_closing or route not in routes:
@@ -108,7 +108,7 @@ class Meters:
 
     def rename(self, route: Route) -> None:
         """
-        Count under their new names what a reload has renamed; each begins anew there.
+        Count instances that a reload has renamed under their new names; each begins anew there.
         """
         for instance in route.instances:
             meter = instance.meter
@@ -118,8 +118,8 @@ class Meters:
 
     def show(self, route: Route, instance: Instance) -> None:
         """
-        Give an instance that is about to be opened its meter, and show how it is, until it has stopped and no other one
-        of its name is there.
+        Give an instance that is about to be opened its meter, and show its state until it has stopped and there is no
+        other one of its name.
         """
         key = (route.name, instance.name)
         if (peers := self._instances.get(key)) is None:
@@ -176,13 +176,13 @@ class Meters:
 
     def closing(self) -> None:
         """
-        The manager shuts down: what instances have counted is still to be exported after they have stopped.
+        The manager shuts down: the counts of instances must be kept after they have stopped, until they are exported.
         """
         self._is_closing = True
 
     def _forget(self, plugin: str) -> None:
         """
-        Drop the series of instances that have stopped; by their state, since a reload may have given one another name.
+        Drop the series of instances that have stopped; found by state, since a reload may have renamed one.
         """
         for key, peers in list(self._instances.items()):
             if key[0] == plugin:
@@ -207,7 +207,7 @@ class Meters:
 
 class Peers(NamedTuple):
     """
-    The instances of one name: the one that is called, after those that leave. They have one meter.
+    The instances of one name, which share a meter: those that are leaving, and then the one that is called.
     """
 
     meter: InstanceMeter
@@ -223,7 +223,7 @@ def _drop(metrics: Iterable[Instrument], key: tuple[str, ...]) -> None:
 
 class _Shows:
     """
-    Says whether the one of some instances that is called shows a health, or the state of a circuit breaker.
+    Reads whether the instance among these that is called has a certain health or circuit breaker state.
     """
 
     __slots__ = ("_peers", "_wanted")

@@ -1,5 +1,5 @@
 """
-The meter of plugins and instances that nobody counts.
+The meter of plugins and instances when metrics are switched off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @final
 class NoMeter:
     """
-    Counts nothing, where `[metrics]` says `enabled = false`.
+    Counts nothing, for `enabled = false` in `[metrics]`.
     """
 
     def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:

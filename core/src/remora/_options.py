@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SECRET = re.compile(r"(?i)auth|header|key|passw|secret|token|credential")
 SECURITY = "security"
-"""The key of the whole configuration that a transport may be told."""
+"""The table of the whole configuration that a transport may get."""
 
 
 def build_options(
@@ -40,15 +40,15 @@ def build_options(
 
     A field named like a key of a plugin's table takes that key's value, and the field `security` the manager's
     `[security]` table; the others come from the `options` table.
-    What an `auth` table says about certificates counts where the transport has a field of that name.
+    The certificates of an `auth` table go to the fields of the same name, if the transport has them.
 
     Args:
         spec: The transport.
-        where: What the options belong to, for messages: a path in the configuration.
+        where: What the options belong to, for messages, as a path in the configuration.
         own: The `options` table.
-        config: The plugin's table, where there is one.
+        config: The plugin's table, if there is one.
         access: The `auth` table of a plugin that is served.
-        security: The `[security]` table, where there is one.
+        security: The `[security]` table, if there is one.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value.
@@ -117,7 +117,7 @@ def build_exporter_options(spec: ExporterSpec[Any], *, where: str, own: Mapping[
 
 def structure_options(what: str, options: type[Any], *, where: str, own: Mapping[str, object]) -> Any:
     """
-    An options record of any kind, with nothing from anywhere else.
+    An options record of any kind, from its own table only.
 
     Raises:
         ConfigError: An option is unknown or has a wrong value.
@@ -173,7 +173,7 @@ def _has_defaults(options: type[Any]) -> bool:
     return all(each.default is not MISSING or each.default_factory is not MISSING for each in fields(options))
 
 
-# What only a host needs, or who is told something, is made when it is needed: a served plugin starts without.
+# What only a host or an error message needs is made on first use, so that a served plugin starts without it.
 
 
 @cache
@@ -204,7 +204,7 @@ def _certificates(
     names: set[str], where: str, own: Mapping[str, object], auth: AuthConfig | AccessConfig
 ) -> dict[str, str]:
     """
-    What an `auth` table says about certificates, for the transport's fields of the same names.
+    The certificates of an `auth` table, for the transport's fields of the same names.
     """
     values = {key: str(getattr(auth, key, "")) for key in _tls_keys() if key in names}
     said = {key: value for key, value in values.items() if value}
@@ -227,14 +227,14 @@ def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mappi
 
 def used_keys(spec: TransportSpec[Any]) -> frozenset[str]:
     """
-    The keys of a plugin's table that a transport looks at.
+    The keys of a plugin's table that a transport uses.
     """
     return _plugin_keys().intersection(each.name for each in fields(spec.options))
 
 
 def given_keys(config: PluginConfig) -> list[str]:
     """
-    The keys of a plugin's table that only a transport could use, and that say something.
+    The keys of a plugin's table that only a transport could use, and that are set.
     """
     plain = records.PluginConfig(name=config.name)
     keys = [each.name for each in fields(records.PluginConfig) if each.metadata == records.TRANSPORT]

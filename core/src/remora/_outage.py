@@ -1,7 +1,7 @@
 """
 Why none of a plugin's instances takes calls, in words and as the error that callers get.
 
-What lives here: what their states say together. What must not: changing them.
+What lives here: what their states mean together. What must not: changing them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def why_out(instances: Sequence[Instance]) -> str:
     """
-    Why they take no calls now, in a sentence; there is at least one.
+    Why instances, at least one, take no calls now, in a sentence.
     """
     if len(instances) == 1:
         return instances[0].why_out()
@@ -28,10 +28,10 @@ def why_out(instances: Sequence[Instance]) -> str:
 
 def outage(instances: Sequence[Instance], now: float) -> RemoraError:
     """
-    The error of a call that none of them takes; there is at least one.
+    The error of a call that none of a plugin's instances takes.
 
     Args:
-        instances: All instances of the plugin.
+        instances: All instances of the plugin; at least one.
         now: The time on the event loop's clock.
     """
     if all(each.state is State.STOPPED for each in instances):
@@ -56,7 +56,7 @@ def _back_in(instance: Instance, now: float) -> float:
 
 def _misconfigured(instances: Sequence[Instance]) -> type[ConfigError] | None:
     """
-    What is wrong when none of them can ever be opened as it is configured.
+    The type of the error when none of them can ever be opened as configured; None otherwise.
     """
     kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in instances}
     if None in kinds:

@@ -1,5 +1,5 @@
 """
-The owner of an instance: one task that opens, keeps, closes and opens it again, and that nobody else interferes with.
+The owner of an instance: the one task that opens it, keeps it, closes it and opens it again.
 
 What lives here: the life of an instance, as messages to its owner. What must not: calls.
 """
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 SHUT_DOWN = "the manager is shut down"
 UNNEEDED = "it is no longer configured, or another one has taken its place"
-"""Why instances are closed."""
+"""Reasons for which instances are closed."""
 
 _CLOSING_TIME = 30.0
-_SLACK = 1.0  # a transport's own start limit gives the better message, so it gets to speak first
+_SLACK = 1.0  # a transport's own start limit gives the better message, so let it expire first
 
 
 class Owner:
@@ -93,7 +93,7 @@ class Owner:
 
     def stop(self, cause: str) -> None:
         """
-        Tell the task to close the instance and to end, for a reason; the first one counts.
+        Tell the task to close the instance and to end. Of several causes the first one counts.
         """
         if not self.is_stopping:
             self._why_stopped = cause
@@ -102,7 +102,7 @@ class Owner:
 
     def relieve(self) -> None:
         """
-        Another owner follows, which opens the instance again: calls wait for that.
+        Another owner follows and opens the instance again: calls wait for that.
         """
         self._is_relieved = True
         self.instance.start()
@@ -118,7 +118,7 @@ class Owner:
 
     def restart(self) -> None:
         """
-        Tell the task to close what is open and to begin anew at once.
+        Tell the task to close the instance and to open it again at once.
         """
         self._policy.reset()
         self._why_started = "a restart was asked for"
@@ -126,7 +126,7 @@ class Owner:
 
     def retire(self) -> None:
         """
-        Tell the task to end when what is open ends; what is being opened is not needed any more.
+        Tell the task to end when the open channel ends; one that is still being opened is given up.
         """
         self._is_retired = True
         self._why_stopped = UNNEEDED
@@ -135,7 +135,7 @@ class Owner:
 
     def hurry(self) -> None:
         """
-        Do not wait for the closing.
+        Do not wait for the instance to close in its own time.
         """
         if self.is_stopping and self._holding is not None:
             self._holding.cancel()
@@ -146,7 +146,7 @@ class Owner:
 
     async def run(self) -> None:
         """
-        Keep the instance open until it is to stop.
+        Keep the instance open until the task is told to stop.
         """
         self.has_begun = True
         try:
@@ -192,7 +192,7 @@ class Owner:
         """
         outcome: list[RemoraError | None] = []
         try:
-            # shielded: who is cancelled with the manager is closed by the manager, in order
+            # shielded: when the manager is cancelled, it closes instances itself, in order
             with anyio.CancelScope(shield=True) as self._holding:
                 await self._keep(self._holding, outcome)
         finally:
@@ -201,7 +201,7 @@ class Owner:
 
     async def _keep(self, scope: anyio.CancelScope, outcome: list[RemoraError | None]) -> None:
         """
-        Open the channel and keep it; what goes wrong becomes the outcome, never an exception.
+        Open the channel and keep it; an error becomes the outcome, never an exception.
         """
         stack = AsyncExitStack()
         try:
@@ -219,7 +219,7 @@ class Owner:
 
     async def _open(self, stack: AsyncExitStack, scope: anyio.CancelScope) -> Channel:
         """
-        Open the channel in its turn and in its time.
+        Open the channel when its turn has come, within the time limit.
         """
         async with self._turn:
             started = anyio.current_time()
@@ -235,30 +235,30 @@ class Owner:
     @property
     def _limit(self) -> float:
         """
-        The seconds in which the instance is to be ready.
+        The seconds within which the instance must be ready.
         """
         return self.instance.config.connection.connection_timeout + _SLACK
 
     def _is_late(self, scope: anyio.CancelScope) -> bool:
         """
-        Whether the opening was given up since it took too long.
+        Whether opening was given up because it took too long.
         """
         return scope.cancel_called and not (self._was_ready or self._is_interrupted)
 
     async def _close(self, stack: AsyncExitStack, outcome: list[RemoraError | None]) -> None:
         """
-        Close the channel, if it is open, as if nothing had gone wrong, whatever has.
+        Close the channel, if it is open, in the same way after success and after an error.
         """
         try:
             await stack.aclose()
-        except Exception as error:  # a transport that is cancelled may fail as well
+        except Exception as error:  # a transport may fail while it is cancelled
             outcome.append(self._explain(error))
         except BaseExceptionGroup as group:
             raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
 
     def _begin_closing(self) -> None:
         """
-        Let no more calls in, and bound the time that closing may take.
+        Refuse new calls, and limit the time that closing may take.
         """
         self._refuse_calls()
         if self._holding is not None:
@@ -266,7 +266,7 @@ class Owner:
 
     async def _until_ended(self, channel: Channel) -> RemoraError | None:
         """
-        Wait until the channel has ended by itself, or somebody wants it closed.
+        Wait until the channel has ended by itself, or is to be closed.
         """
         if not isinstance(channel, WatchedChannel | ReviewedChannel):
             await self._keep_probing()
@@ -289,7 +289,7 @@ class Owner:
 
     async def _tell_reviews(self, channel: ReviewedChannel) -> None:
         """
-        Tell when what runs would not be started any more, and when it would be again.
+        Publish when the running program would no longer be allowed to start, and when it is allowed again.
         """
         try:
             while True:
@@ -304,7 +304,7 @@ class Owner:
 
     async def _keep_probing(self) -> None:
         """
-        Probe the instance now and then, and soon when calls give reason to doubt it, until somebody wants it closed.
+        Probe the instance at intervals, and at once when calls give reason to doubt it, until it is to be closed.
         """
         instance = self.instance
         while not self._is_interrupted:
@@ -322,18 +322,18 @@ class Owner:
 
     async def _rest(self, seconds: float, *, is_wary: bool = False) -> None:
         """
-        Wait so long, unless somebody wants the instance closed before; or probed, where one is wary.
+        Wait for some seconds, or until the instance is to be closed, or, if `is_wary`, to be probed.
         """
         if self._is_interrupted:
             return
         self._wake = wake = anyio.Event()
-        self.instance.doubt = wake if is_wary else None  # set also when the configuration of the probes changes
+        self.instance.doubt = wake if is_wary else None  # also woken when the configuration of the probes changes
         with anyio.move_on_after(seconds):
             await wake.wait()
 
     async def _pause(self, error: RemoraError | None) -> None:
         """
-        Wait before the next start. Calls wait with it when the instance was up until now, and fail when it was not.
+        Wait before the next start. Meanwhile calls wait if the instance was up until now, and fail if it was not.
         """
         if error is None:
             return
@@ -362,7 +362,7 @@ class Owner:
 
     def _explain(self, error: Exception) -> RemoraError:
         """
-        The Remora error in an exception of a transport; anything else is the transport's fault, and logged as such.
+        The Remora error in an exception of a transport; any other exception is logged as the transport's fault.
         """
         inner = innermost(error)
         if isinstance(inner, RemoraError):

@@ -49,18 +49,18 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_NUMBERS: tuple[type, ...] = (float, int)  # a union would be made anew for each call
+_NUMBERS: tuple[type, ...] = (float, int)  # a union would be built anew for each call
 
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
-"""Errors of the host itself after which another attempt would meet the same."""
+"""Errors of the host itself that another attempt would meet again."""
 
 _ROUNDING = 1e-6
-"""Seconds by which times that are the same may differ."""
+"""Seconds by which equal times may differ because of rounding."""
 
 
 class Pipeline:
     """
-    The way of every call of one plugin, put together once.
+    The path of every call of one plugin, put together once.
     """
 
     __slots__ = (
@@ -97,20 +97,20 @@ class Pipeline:
         self._intercepted: Proceed | None = None
         if interception.calls:
             self._intercepted = nested(interception.calls, route.conduct, self._attempts)
-        if self._intercepted is not None and interception.calls_wait:  # the deadline holds for them too
+        if self._intercepted is not None and interception.calls_wait:  # the deadline applies to interceptors, too
             self._intercepted = partial(self._bounded, send=self._intercepted)
 
     def deadline(self, timeout: float | None) -> float:
         """
-        Stage 2: when a call is over that is made now: the earliest of what the caller allows, what is configured, and
-        what is left to the handler that makes the call.
+        Stage 2: the deadline of a call that is made now: the earliest of the caller's timeout, the configured one, and
+        the deadline of the handler that makes the call.
 
         Raises:
-            InvalidRequest: The timeout makes no sense.
+            InvalidRequest: The timeout is not a positive number.
         """
         allowed = self._allowed
         if timeout is not None:
-            if not (isinstance(timeout, _NUMBERS) and timeout > 0):  # "5s" is one in a configuration only
+            if not (isinstance(timeout, _NUMBERS) and timeout > 0):  # "5s" is valid only in a configuration
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
             if timeout < allowed:
                 allowed = timeout
@@ -126,7 +126,7 @@ class Pipeline:
 
         Args:
             call: The call.
-            timeout: Seconds that the caller allows; None for no limit of its own.
+            timeout: Seconds that the caller allows; None for the other limits only.
         """
         return self.carry(
             make_call(
@@ -151,14 +151,14 @@ class Pipeline:
 
     async def carry(self, call: Call, read: Callable[[Call, Reply], Any] | None = None) -> Any:
         """
-        Make a call that has its `deadline`.
+        Make a call that already has its `deadline`.
 
         Args:
             call: The call.
-            read: Makes the answer of a reply; a reply that it refuses is none, also for those who count.
+            read: Turns a reply into the answer; when it raises, the call has failed, in metrics as well.
 
         Returns:
-            The answer; the reply itself where nobody reads it.
+            The answer; without `read`, the reply itself.
 
         Raises:
             RemoraError: The call has no answer; the error says where it happened and what can be done.
@@ -167,7 +167,7 @@ class Pipeline:
         began: float | None = None
         failure: RemoraError | None = ABANDONED
         try:
-            began = now = route.admit(call)  # 1 admit, unless by 2 no time is left
+            began = now = route.admit(call)  # 1 admit, unless 2 has left no time
             try:
                 if self._is_limited and not route.bucket.take(now):  # 3 rate limit
                     now = await self._take_turn(call)
@@ -184,7 +184,7 @@ class Pipeline:
             error.locate(plugin=route.name, instance=None, request_id=call.request_id)
             if _log.isEnabledFor(logging.DEBUG):
                 self._log_failure(call, error)
-            await checkpoint()  # else a caller that tries again and again keeps all others from mending what is wrong
+            await checkpoint()  # else a caller that retries in a loop would starve the tasks that could end the failure
             if self._fallback is None:
                 raise
             reply = await self._fallback.answer(call, error)
@@ -198,7 +198,7 @@ class Pipeline:
         return answer
 
     def _log_failure(self, call: Call, error: RemoraError) -> None:
-        words = printable(str(error), most=1000)  # a plugin's own, perhaps
+        words = printable(str(error), most=1000)  # may be text from the plugin
         _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
 
     async def _bounded(self, call: Call, send: Proceed) -> Reply:
@@ -214,8 +214,8 @@ class Pipeline:
 
     async def _attempts(self, call: Call, now: float | None = None) -> Reply:
         """
-        Stage 6: attempts, until one has a reply or there is no sense in another. `now` is the time, where it is known
-        already.
+        Stage 6: attempts, until one has a reply or another would be useless. `now` is the time, when it is already
+        known.
         """
         route, delivery = self._route, self._delivery
         key = call.hash_key
@@ -272,7 +272,7 @@ class Pipeline:
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
-        Seconds until the next attempt; None when there is to be none.
+        Seconds until the next attempt; None when there is no other.
         """
         if isinstance(error, _FINAL):
             return None
@@ -288,7 +288,7 @@ class Pipeline:
 
     async def _take_turn(self, call: Call) -> float:
         """
-        Stage 3: a token of the rate limit, now or, where the limit is one that waits, within the deadline.
+        Stage 3: take a token of the rate limit, now or, in the mode "wait", within the deadline.
 
         Returns:
             The time then.
@@ -310,7 +310,7 @@ class Pipeline:
 
     def _limited(self, wait: float) -> RateLimited:
         """
-        What a call is refused with for the rate limit.
+        The error for a call above the rate limit.
         """
         self._route.meter.limited()
         rate = self._route.config.rate_limit.requests_per_second
@@ -318,8 +318,8 @@ class Pipeline:
 
     async def _change(self, call: Call) -> None:
         """
-        Wait until something has changed about the instances, within the deadline; where nobody has started them yet,
-        this call does.
+        Wait until any instance has changed, within the deadline; if none has been started yet, this call starts
+        them.
         """
         self._route.rouse()
         with anyio.move_on_after(self._route.remaining(call)):
@@ -329,7 +329,7 @@ class Pipeline:
 
     async def _rest(self, seconds: float) -> None:
         """
-        Wait so long, or until calls are not waited for any more.
+        Wait for some seconds, or until calls are cut off.
         """
         with anyio.move_on_after(seconds):
             while not self._route.is_cut:

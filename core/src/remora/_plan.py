@@ -1,7 +1,7 @@
 """
-What a move to another configuration does with each plugin, known before anything is done.
+What a move to another configuration would do with each plugin.
 
-What lives here: the smallest action for what is different. What must not: doing it (see `_transition`).
+What lives here: the smallest action for each difference. What must not: doing it (see `_transition`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def plan(catalog: Catalog, old: ManagerConfig, new: ManagerConfig) -> ReloadPlan
     What a reload would do.
 
     Raises:
-        NotInstalled: One of the configurations needs a transport that is not there.
+        NotInstalled: One of the configurations needs a transport that is not installed.
     """
     diff = compare(old, new)
     plugins = {}
@@ -48,8 +48,8 @@ def plan_of(
     is_resolved: bool = False,
 ) -> PluginPlan:
     """
-    What happens to a plugin, by what is different and by the instances that are opened, kept and closed for it; it may
-    be there without any while its resolver has not told where it is.
+    What happens to a plugin, given what is different and which of its instances are opened, kept and closed; it may
+    have none while its resolver has not reported any endpoints.
     """
     is_served = bool(opened or kept or closed) or is_resolved
     action = _action(diff, is_served=is_served, is_replaced=bool(opened or closed))
@@ -74,7 +74,7 @@ def _is_resolved(name: str, *configs: ManagerConfig) -> bool:
 
 def is_resolved(plugin: PluginConfig | None) -> bool:
     """
-    Whether a plugin is served wherever its resolver says.
+    Whether a plugin gets its endpoints from a resolver.
     """
     return plugin is not None and plugin.enabled and bool(plugin.resolver.method)
 

@@ -1,5 +1,5 @@
 """
-Asking an instance for its health, and letting its policies know.
+Asking an instance for its health, and passing the answer to its policies.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 async def probe(route: Route, instance: Instance) -> None:
     """
-    Probe an instance that is ready, within the configured timeout, and publish what is new about it.
+    Probe an instance that is ready, within the configured timeout, and publish a change of its health.
     """
     channel = instance.channel
     if channel is None:
         return
     started = anyio.current_time()
     found = await _ask(channel, route, instance)
-    if instance.channel is not channel:  # what was found out is about the past
+    if instance.channel is not channel:  # the answer is about an earlier connection
         return
     condition = instance.condition
     if isinstance(found, HealthStatus):
@@ -42,7 +42,7 @@ async def probe(route: Route, instance: Instance) -> None:
 
 async def _ask(channel: Channel, route: Route, instance: Instance) -> HealthStatus | str:
     """
-    What the instance says, or why it says nothing.
+    The answer of the instance, or why there is none.
     """
     timeout = instance.config.health_check.timeout
     culprit, conduct = f"the transport of {instance.origin}", route.conduct.about(instance=instance.name)

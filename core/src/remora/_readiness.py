@@ -1,7 +1,7 @@
 """
-Opening what is new, and waiting until it can take calls.
+Opening new instances, and waiting until they can take calls.
 
-What lives here: when an instance is good enough. What must not: what is done with it then (see `_transition`).
+What lives here: when an instance is good enough. What must not: what happens with it then (see `_transition`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ async def open_all(fleet: Fleet, plugged: Plugged, parts: Iterable[Part], *, lim
         fleet: Where the plugin is.
         plugged: The plugin.
         parts: The parts.
-        limit: Seconds that each has to be ready and healthy.
+        limit: Seconds within which each must become ready and healthy.
 
     Raises:
-        RemoraError: One of them cannot; the others are open, or on the way.
+        RemoraError: One of them cannot; the others are open, or are being opened.
     """
     parts = list(parts)
     errors: list[RemoraError] = []
@@ -76,7 +76,7 @@ async def _good(route: Route, instance: Instance, limit: float) -> None:
 
 async def until_good(route: Route, instance: Instance) -> None:
     """
-    Wait until an instance is ready and, where its health is asked for, well.
+    Wait until an instance is ready and, if it has health checks, healthy.
     """
     while True:
         await _until_ready(route, instance)

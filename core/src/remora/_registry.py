@@ -1,7 +1,7 @@
 """
-From installed distributions to a catalogue of features: entry points are scanned, hooks are called, once.
+From installed distributions to a catalogue of features: entry points are scanned and hooks are called, once.
 
-What lives here: loading, blocking, and the blame for what goes wrong. What must not: any use of a feature.
+What lives here: loading, disabling, and errors that name the culprit. What must not: any use of a feature.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ State = Literal["loaded", "disabled", "broken"]
 @dataclass(slots=True)
 class Extension:
     """
-    One installed extension and what became of it.
+    One installed extension, and whether it was loaded.
 
     Attributes:
         origin: The distribution and the entry point.
@@ -70,7 +70,7 @@ class Extension:
 
 def load_catalog(extensions: Sequence[object] = ()) -> Catalog:
     """
-    The catalogue of all installed features, and of those in `extensions`: hook modules or objects.
+    The catalogue of all installed features, and of those in `extensions`, which are hook modules or objects.
 
     Raises:
         ExtensionError: A hook is misspelt, or two distributions claim one name.
@@ -89,7 +89,7 @@ class Registry:
 
     Attributes:
         catalog: The features of all extensions that loaded.
-        extensions: All extensions, the disabled and the broken ones too.
+        extensions: All extensions, including the disabled and the broken ones.
         fatal: The problems that no manager may ignore: misspelt hooks and names claimed twice.
     """
 
@@ -135,7 +135,7 @@ class Registry:
             return
         try:
             module = claims[0][1].load()
-        except (Exception, SystemExit) as error:  # a stranger's module may raise anything while it is imported
+        except (Exception, SystemExit) as error:  # a third-party module may raise anything while it is imported
             self._broken(origins[0], f"cannot be imported: {told(error)}", error)
         else:
             yield origins[0], module
@@ -157,11 +157,11 @@ class Registry:
             return
         try:
             features = self._collect(origin, plugins)
-        except Exception as error:  # a stranger's hook may raise anything
+        except Exception as error:  # a third-party hook may raise anything
             self._broken(origin, f"failed to register its features: {told(error)}", error)
             return
         self.extensions.append(Extension(origin, features=features))
-        if not plugins.hook.remora_event.get_hookimpls():  # an observer's hooks go on being called
+        if not plugins.hook.remora_event.get_hookimpls():  # the hooks of an observer are still needed for calls
             plugins.unregister(module)
             self._hooks = plugins
 
@@ -207,7 +207,7 @@ def _entry_points() -> tuple[EntryPoint, ...]:
 
 def _hooks() -> pluggy.PluginManager:
     """
-    A manager for the hooks of one extension at a time: its features are never mixed up with others'.
+    A manager for the hooks of one extension at a time, so that features of several are never mixed up.
     """
     plugins = pluggy.PluginManager(GROUP)
     plugins.add_hookspecs(hookspecs)
@@ -222,7 +222,7 @@ def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
     assert distribution is not None  # those that `entry_points` finds have one
     try:
         name, version = distribution.name, distribution.version
-    except Exception:  # what an uninstallation left over may have no metadata, or any text in its place
+    except Exception:  # leftovers of an uninstallation may have no metadata, or broken ones
         name, version = None, None
     return name or "a distribution without metadata", version or ""
 
@@ -261,7 +261,7 @@ def _checked(spec: object, hook: str, kind: type[S]) -> S:
 
 def _normal(name: str) -> str:
     """
-    A name as package indexes compare them: case and the kind of separator mean nothing.
+    A name normalised as package indexes do it: case and the kind of separator do not matter.
     """
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 

@@ -1,7 +1,7 @@
 """
-Identifiers for calls that come without one: 128 bits of chance, in a tenth of the time that `uuid4` takes.
+Identifiers for calls that come without one: 128 random bits, in a tenth of the time that `uuid4` takes.
 
-They follow calls through logs and are no secret; a fast source of chance will do, seeded from the system's.
+They serve to follow calls through logs and are not secret, so a fast random source, seeded by the system, will do.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _bits = _rng.getrandbits
 
 def new_request_id() -> str:
     """
-    An identifier that no other call has: 32 hexadecimal digits.
+    A unique identifier for a call: 32 hexadecimal digits.
     """
     return f"{_bits(128):032x}"
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_rng.seed)  # else parent and child would give the same ones
+    os.register_at_fork(after_in_child=_rng.seed)  # else parent and child would make the same ones

@@ -1,5 +1,5 @@
 """
-What a configuration demands of a plugin's own version, such as `version = ">=1.2,<2"`.
+What a configuration requires of a plugin's own version, such as `version = ">=1.2,<2"`.
 
 What lives here: the comparison of versions. What must not: asking for one (see `_handshake`).
 """
@@ -13,7 +13,7 @@ _OPERATOR = re.compile(r"\s*[<>=!~]")
 
 def is_requirement(version: str) -> bool:
     """
-    Whether a `version` key demands something; one without an operator only says what the plugin itself may not.
+    Whether a `version` key is a requirement; without an operator it only states the version of a plugin that does not.
     """
     return bool(_OPERATOR.match(version))
 
@@ -35,7 +35,7 @@ def problem_of(version: str) -> str:
 
 def meets(version: str, requirement: str) -> bool:
     """
-    Whether a version meets a requirement, by the rules of PEP 440; what is no version by these meets none.
+    Whether a version meets a requirement, by the rules of PEP 440; what is not a version by these meets none.
     """
     from packaging.specifiers import SpecifierSet
     from packaging.version import InvalidVersion, Version

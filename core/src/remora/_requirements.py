@@ -1,5 +1,5 @@
 """
-Which plugins are there that others require, and telling those when that changes.
+Whether plugins that others require are up, and events for their dependants when that changes.
 
 What lives here: what is known, and the events. What must not: starting and stopping (see `_fleet`).
 """
@@ -30,7 +30,7 @@ _NEWS = (InstanceReady, InstanceLost, InstanceFailed, InstanceStopped)
 
 class Requirements:
     """
-    What dependants get to know.
+    Turns events of required plugins into events for their dependants.
 
     Args:
         is_up: Whether any instance of a plugin is ready.
@@ -42,7 +42,7 @@ class Requirements:
 
     def news(self, event: Event, plugins: Mapping[str, PluginConfig]) -> Iterator[Event]:
         """
-        What an event means for those that require the plugin that it is about.
+        The events that follow from an event for the plugins that require the one concerned.
         """
         if not isinstance(event, _NEWS) or not (dependants := dependants_of(event.plugin, plugins)):
             return

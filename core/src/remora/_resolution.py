@@ -1,7 +1,7 @@
 """
-Where plugins are, as their resolvers tell it; the last good answer holds.
+The endpoints of plugins, as their resolvers report them; the last good report stays in use.
 
-What lives here: which resolvers are asked, and what is known. What must not: asking one (see `_resolver`), and the
+What lives here: which resolvers run, and what is known. What must not: running one (see `_resolver`), and the
 order of opening and draining (see `_adoption`).
 """
 
@@ -39,7 +39,7 @@ class Resolution:
 
     Args:
         fleet: The plugins.
-        turns: Who may change them.
+        turns: The turns of those who change them.
         conduct: The record of how extensions behave.
     """
 
@@ -60,7 +60,7 @@ class Resolution:
 
     def follow(self, config: ManagerConfig, group: TaskGroup) -> None:
         """
-        Ask the resolvers that a configuration names, by tasks in a group, and no others.
+        Run the resolvers that a configuration names, and no others, by tasks in a group.
         """
         self._group = group
         wanted = {name: plugin for name, plugin in config.plugins.items() if _is_asked(plugin) and name in self._fleet}
@@ -75,8 +75,8 @@ class Resolution:
 
     def give_way(self, config: ManagerConfig) -> Collection[str]:
         """
-        Let a change to another configuration begin although endpoints are on their way to be in force. Where it means
-        something else to their plugins, they are put in force after it.
+        Let a change to another configuration begin although new endpoints are being put in force. For plugins that it
+        changes, they are put in force after it.
 
         Returns:
             The plugins that the change must leave alone, since it changes nothing about them.
@@ -91,7 +91,7 @@ class Resolution:
 
     def close(self) -> None:
         """
-        Ask nobody any more.
+        Stop all resolvers.
         """
         for watch in self._watches.values():
             watch.end()
@@ -99,10 +99,10 @@ class Resolution:
 
     async def _adopt(self, watch: Watch, endpoints: Sequence[Endpoint]) -> None:
         """
-        Put endpoints in force, unless nobody wants to know them any more.
+        Put endpoints in force, unless the resolver was stopped in the meantime.
 
         Raises:
-            RemoraError: They are of no use.
+            RemoraError: They cannot be used.
         """
         while not await self._is_adopted(watch, endpoints):
             pass  # another change was first
@@ -149,7 +149,7 @@ class Resolution:
 
     def _placed(self, plugin: PluginConfig) -> PluginConfig:
         """
-        A table with the endpoints in force, where only the resolver can tell them.
+        A table with the endpoints in force, if they come from a resolver.
         """
         before = self._fleet.config.plugins.get(plugin.name)
         if not _is_asked(plugin) or before is None or not before.enabled:

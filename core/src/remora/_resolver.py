@@ -1,7 +1,7 @@
 """
-One resolver at work: it is asked in a task of its own, and what it tells is judged before it is used.
+One running resolver: it runs in a task of its own, and what it reports is checked before it is used.
 
-What lives here: asking, and judging the answers. What must not: what follows from an answer (see `_adoption`).
+What lives here: running it, and checking reports. What must not: what follows from a report (see `_adoption`).
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PATIENCE = RestartConfig(initial=1.0, maximum=30.0, limit=None)
-"""How long a resolver that cannot tell is left alone."""
+"""How long to wait before a resolver that has failed is run again."""
 
 
 class Watch:
     """
-    One resolver at work.
+    One running resolver.
 
     Attributes:
         name: The name of its plugin.
-        has_told: Whether what it told has been in force.
+        has_told: Whether anything that it reported has been in force.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Watch:
 
     def is_about(self, plugin: PluginConfig) -> bool:
         """
-        Whether it would be the same for another table of its plugin.
+        Whether another table of its plugin needs no other resolver.
         """
         if plugin.resolver.method != self._plugin.resolver.method:
             return False
@@ -78,13 +78,13 @@ class Watch:
 
     def end(self) -> None:
         """
-        Ask no more.
+        Stop it.
         """
         self._scope.cancel()
 
     async def run(self) -> None:
         """
-        Ask, and have what it tells put in force, until it is ended.
+        Run it, and have what it reports put in force, until `end`.
         """
         with self._scope:
             async with anyio.create_task_group() as group:
@@ -100,7 +100,7 @@ class Watch:
                 return
             except RemoraError as error:
                 cause, soon = error.message, error.retry_after
-            except Exception as error:  # a resolver may be a stranger's code
+            except Exception as error:  # a resolver may be third-party code
                 self._conduct.failed(self._culprit, error)
                 cause = f"{self._culprit} failed with {told(innermost(error))}"
             except BaseExceptionGroup as group:
@@ -111,14 +111,14 @@ class Watch:
 
     def _report(self, endpoints: Sequence[Endpoint]) -> None:
         """
-        Take what a resolver tells; newer news take the place of what nobody has looked at yet.
+        Take a report of the resolver; it replaces an earlier one that has not been handled yet.
         """
         self._found.append(list(endpoints))
         self._news.set()
 
     async def _keep_adopting(self) -> None:
         """
-        Put what has been told in force; what cannot be reached yet is tried again, unless there are newer news.
+        Put reports in force; endpoints that cannot be reached yet are tried again until there is a newer report.
         """
         while True:
             await self._news.wait()
@@ -137,7 +137,7 @@ class Watch:
         Put endpoints in force.
 
         Returns:
-            The seconds until that is worth another try; None when it is not.
+            The seconds until another try; None when none is needed.
         """
         try:
             self._check(found)
@@ -157,7 +157,7 @@ class Watch:
 
     def _check(self, found: Sequence[object]) -> None:
         """
-        Refuse what cannot be meant.
+        Refuse a report that cannot be right.
         """
         if not found:
             raise _Refused("it has told that the plugin is nowhere, which is not believed")
@@ -183,7 +183,7 @@ class Watch:
 
     def _unresolvable(self, cause: str) -> None:
         """
-        Let calls of a plugin of which nothing is known yet wait no longer than is of use.
+        Let calls of a plugin without known endpoints fail with the cause, instead of waiting in vain.
         """
         plugged = self._fleet.get(self.name)
         if plugged is not None and not plugged.parts:
@@ -194,5 +194,5 @@ class Watch:
 
 class _Refused(Exception):
     """
-    What a resolver has told is of no use.
+    A resolver has reported something that cannot be used.
     """

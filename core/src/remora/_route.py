@@ -1,5 +1,5 @@
 """
-One configured plugin as the call path sees it: its instances, and who gets in.
+One configured plugin as the call path sees it: its instances, and which calls are admitted.
 
 What lives here: state. What must not: I/O, waiting, tasks; the choice of an instance (see `_choice`).
 """
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
 
 class Route:
     """
-    One configured plugin: its instances, in the order of its configuration. It outlives changes of these.
+    One configured plugin: its instances, in the order of its configuration. It stays the same when they change.
 
     Attributes:
         config: The plugin's table.
         instances: Its instances.
-        bucket: How many calls a second are let through.
-        budget: How much extra traffic retries may cause.
-        balancing: What chooses among them; None when they take turns.
-        conduct: How strangers' code behaves on the way of its calls.
-        calls: The calls under way, and whether new ones are let in.
+        bucket: The limit of calls per second.
+        budget: The limit of extra traffic by retries.
+        balancing: The balancer among them; None when they take turns.
+        conduct: The record of third-party code on the path of its calls.
+        calls: The calls under way, and whether new ones are admitted.
         clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
         meter: Counts its calls.
-        scopes: What calls run in where they are not with an instance, but with interceptors.
+        scopes: The cancel scopes of calls that are with interceptors rather than with an instance.
         is_cut: Whether the calls under way are not waited for any more.
-        unresolved: Why nothing is known of its instances, while its resolver has told none.
-        is_unresolvable: Whether waiting for that makes no sense.
+        unresolved: Why it has no instances yet, while its resolver has reported none.
+        is_unresolvable: Whether it makes no sense for calls to wait for them.
         choice: Chooses the instance for a call.
-        opener: Has its instances opened at its first call; None when they are opened without, or have been.
+        opener: Opens its instances at the first call; None when they do not wait for it, or have been opened.
     """
 
     __slots__ = (
@@ -130,20 +130,20 @@ class Route:
     @property
     def is_open(self) -> bool:
         """
-        Whether new calls are let in, as far as nobody drains it.
+        Whether new calls are admitted, because it is not being drained.
         """
         return self.calls.state is _OPEN
 
     @property
     def is_dormant(self) -> bool:
         """
-        Whether it is still to be started, by its first call.
+        Whether it still waits for the first call, which starts it.
         """
         return self.opener is not None
 
     def place(self, instances: Sequence[Instance]) -> None:
         """
-        From now on, choose among these instances.
+        Choose among these instances from now on.
         """
         self.instances = list(instances)
         self._arrange()
@@ -153,7 +153,7 @@ class Route:
 
     def retune(self, config: PluginConfig, balancing: Balancing | None) -> None:
         """
-        Take another configuration. A rate limit of which nothing has been used begins as full as the new one can be.
+        Take another configuration. The bucket of an unused rate limit is as full as the new one can be.
         """
         if self.bucket.level >= self.config.rate_limit.burst_size:
             self.bucket = TokenBucket(config.rate_limit, clock=self.clock)
@@ -163,10 +163,10 @@ class Route:
 
     def reopen(self) -> bool:
         """
-        Let calls in again after they were drained.
+        Admit calls again after a drain.
 
         Returns:
-            Whether they were.
+            Whether it was drained.
         """
         was_drained = not self.is_open
         self.is_cut = False
@@ -178,14 +178,14 @@ class Route:
 
     def doze(self, opener: Callable[[], None]) -> None:
         """
-        Wait for the first call, which has the instances opened that there are then.
+        Wait for the first call, which opens the instances that there are then.
         """
         self.opener = opener
         self._doze()
 
     def rouse(self) -> None:
         """
-        Have the instances opened, where they have waited for that: once, however many calls there are.
+        Open the instances if they wait for the first call: once, however many calls there are.
 
         Raises:
             ManagerClosed: Nothing is started any more.
@@ -198,7 +198,7 @@ class Route:
 
     def cut(self) -> None:
         """
-        Wait for no call any more: every one that is under way ends now.
+        Stop waiting for calls: every one that is under way ends now.
         """
         self.is_cut = True
         for each in self.instances:
@@ -209,14 +209,14 @@ class Route:
 
     def admit(self, call: Call) -> float:
         """
-        Let a new call in; it is under way until `leave`.
+        Admit a new call; it is under way until `leave`.
 
         Returns:
             The time on the event loop's clock.
 
         Raises:
             DeadlineExceeded: No time is left for it.
-            Draining: Only calls that are under way already are finished.
+            Draining: The plugin is being drained, and takes no new calls.
             ManagerClosed: The manager is shut down.
         """
         now = self.clock()
@@ -233,7 +233,7 @@ class Route:
         The seconds that a call has left; never negative.
 
         Raises:
-            InvalidRequest: An interceptor took the deadline from the call.
+            InvalidRequest: An interceptor removed the call's deadline.
         """
         if call.deadline is None:
             raise InvalidRequest("an interceptor took the deadline from the call")
@@ -247,19 +247,19 @@ class Route:
 
     def wait(self, waiter: Waiter) -> None:
         """
-        Have a waiter told when an instance has changed.
+        Wake a waiter when an instance has changed.
         """
         self._waiters[waiter] = None
 
     def forget(self, waiter: Waiter) -> None:
         """
-        Tell a waiter nothing any more.
+        Do not wake a waiter any more.
         """
         self._waiters.pop(waiter, None)
 
     def changed(self) -> None:
         """
-        Tell every waiter, in the order in which they came.
+        Wake every waiter, in the order in which they came.
         """
         self.choice.changed()
         self._spare_the_last()
@@ -277,7 +277,7 @@ class Route:
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
         """
-        Publish what a circuit breaker reports.
+        Publish a change of a circuit breaker.
         """
         if change is not None:
             instance.review()
@@ -287,7 +287,7 @@ class Route:
 
     def health_changed(self, instance: Instance, change: StateChange[Status] | None) -> None:
         """
-        Publish what is new about the health of an instance.
+        Publish a change of the health of an instance.
         """
         if change is None:
             return
@@ -308,7 +308,7 @@ class Route:
 
     def _spare_the_last(self) -> None:
         """
-        Tell the circuit breakers whose instance is the only one of several that can be called.
+        Update which circuit breaker belongs to the only one of several instances that can be called.
         """
         if self.config.circuit_breaker.slow_call_rate is None:
             return
@@ -318,7 +318,7 @@ class Route:
 
     def health(self) -> HealthStatus:
         """
-        The health of the plugin: the best of its instances, degraded when they do not agree.
+        The health of the plugin: that of its best instance, but degraded when they differ.
         """
         if not self.instances:
             return HealthStatus(status=Status.UNKNOWN, message=self.unresolved)
@@ -342,7 +342,7 @@ class Route:
 
     def _nobody(self) -> None:
         """
-        No instance takes calls: that may be over soon, or is why the call cannot be made.
+        Called when no instance takes calls: raises the reason, or returns when that may soon be over.
         """
         if not self.instances and not self.is_unresolvable and not self.is_cut:
             return

@@ -48,11 +48,11 @@ _SCALARS: dict[object, Schema] = {
 
 def json_schema(type_: object, *, closed: bool = False) -> Schema:
     """
-    The schema of what the JSON codec writes for a type. Types that it does not know may be anything.
+    The schema of what the JSON codec writes for a type. Types that it does not know allow any value.
 
     Args:
         type_: A record type, or any type that a field of one may have.
-        closed: Allow no keys but those of the records.
+        closed: Whether records allow no other keys than their own.
     """
     writer = _Writer(closed=closed)
     return {"$schema": _DIALECT, **writer.document(type_)}
@@ -68,7 +68,7 @@ class _Writer:
 
     def document(self, type_: object) -> Schema:
         """
-        The schema of a type with all definitions that it refers to.
+        The schema of a type, with all definitions that it refers to.
         """
         root = self.schema(type_)
         name = self._names.get(bare(type_), "")
@@ -161,7 +161,7 @@ def _enumeration(values: tuple[object, ...]) -> Schema:
 
 
 def _description(cls: Any) -> Schema:
-    # Dataclasses and NamedTuples without a docstring get their signature for one, and enumerations a fixed sentence.
+    # Python gives dataclasses and NamedTuples without a docstring their signature, and enumerations a fixed sentence.
     text = inspect.cleandoc(vars(cls).get("__doc__") or "")
     if not text or text.startswith(f"{cls.__name__}(") or text == "An enumeration.":
         return {}

@@ -1,5 +1,5 @@
 """
-The resolver of plugins that stay where the configuration says they are.
+The resolver of plugins whose endpoints are in the configuration and do not change.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ class StaticResolver:
 
     async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
         """
-        Report them; nothing changes any more.
+        Report them once.
         """
         report(self._endpoints)

@@ -1,5 +1,5 @@
 """
-How one plugin moves to its next generation: what comes and what goes, in the order of a strategy.
+How one plugin moves to its next generation: the order of opening and closing, by strategy.
 
 What lives here: the strategies. What must not: which plugins move, and what follows from that (see `_transition`).
 """
@@ -32,12 +32,12 @@ class Strategy:
     The strategy of one move, for each of its plugins.
 
     Args:
-        fleet: Where they are.
-        options: What says which strategy, and how long things may take.
-        departures: Where old instances go.
+        fleet: The plugins.
+        options: The strategy, and its time limits.
+        departures: What drains and closes old instances.
 
     Attributes:
-        touched: The generations of which something is in force already, by plugin.
+        touched: By plugin, the generations of which some instances are already in force.
     """
 
     def __init__(self, fleet: Fleet, options: ReloadOptions, departures: Departures) -> None:
@@ -49,10 +49,10 @@ class Strategy:
 
     async def open(self, draft: Generation) -> None:
         """
-        Open what is new of a plugin; what is gone may be closed before or after.
+        Open the new parts of a plugin; old ones may be closed before or after.
 
         Raises:
-            RemoraError: Something of it does not get ready.
+            RemoraError: One of them does not become ready.
         """
         if draft.is_first or not (draft.new or draft.gone):
             await self.ready(draft.plugged, draft.new)
@@ -73,7 +73,7 @@ class Strategy:
 
     async def _rolling(self, draft: Generation) -> None:
         """
-        Instance by instance: a new one takes the place of an old one, and what is left over goes last.
+        Instance by instance: a new one replaces an old one; old ones that are left over go last.
         """
         self.touched[draft.config.name] = draft
         pairs = list(zip_longest(draft.new, draft.gone))
@@ -90,7 +90,7 @@ class Strategy:
 
     async def _recreate(self, draft: Generation) -> None:
         """
-        The old ones first: calls wait for the new ones.
+        Close the old ones first: calls wait for the new ones.
         """
         self.touched[draft.config.name] = draft
         draft.settle()
@@ -100,7 +100,7 @@ class Strategy:
 
     async def _each(self, act: Callable[[Pair], Awaitable[None]], pairs: Iterable[Pair]) -> None:
         """
-        Act on pairs, so many at once; the first error is raised when those that had begun are through.
+        Act on pairs, several at once; the first error is raised after those that had begun have ended.
         """
         errors: list[RemoraError] = []
 

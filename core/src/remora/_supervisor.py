@@ -1,7 +1,7 @@
 """
 Which instances are kept open: each by an owner, in the manager's task group.
 
-What lives here: starting owners, and finding the one of an instance. What must not: what an owner does (`_owner`).
+What lives here: starting owners, and finding that of an instance. What must not: what an owner does (see `_owner`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remora.types import Event
 
 LAUNCHES = max(8, 4 * (os.cpu_count() or 1))
-"""How many programs are started at once; more would only keep each other from being ready in time."""
+"""How many programs are started at once; more would only delay each other."""
 
 
 class Supervisor:
@@ -47,13 +47,13 @@ class Supervisor:
 
     def __contains__(self, instance: object) -> bool:
         """
-        Whether an instance is kept open, or being closed.
+        Whether an instance is kept open or being closed.
         """
         return instance in self._owners
 
     def start(self, route: Route, part: Part) -> None:
         """
-        Have an instance opened, and kept open until `stop`. One that is kept open already is left as it is, one that is
+        Open an instance, and keep it open until `stop`. One that is already kept open is left as it is; one that is
         being closed is opened after that.
 
         Raises:
@@ -74,7 +74,7 @@ class Supervisor:
 
     async def _employ(self, owner: Owner, former: Owner | None) -> None:
         """
-        Have an owner at work, once the one before has left.
+        Run an owner, once the former one has ended.
         """
         if former is not None:
             await former.wait_stopped()
@@ -86,9 +86,9 @@ class Supervisor:
 
     async def stop(self, instances: Iterable[Instance], cause: str) -> None:
         """
-        Close instances for good, for a reason; returns when everything that they had is gone.
+        Close instances for good, for a reason; returns when everything that they held is released.
 
-        All are told at once, so that they are closed even when nobody waits to the end.
+        All are told at once, so that they are closed even if this is cancelled.
         """
         owners = [self._owners[each] for each in instances if each in self._owners]
         for owner in owners:
@@ -100,7 +100,7 @@ class Supervisor:
 
     def close(self) -> None:
         """
-        Start nothing any more, not even what is about to be.
+        Start nothing any more, not even what is already waiting to start.
         """
         self._is_closed = True
         for owner in self._owners.values():
@@ -123,7 +123,7 @@ class Supervisor:
 
     def hurry(self) -> None:
         """
-        Do not wait for instances to close in their own time, as far as that can be helped; also later.
+        Do not wait for instances to close in their own time, now and later, as far as that is possible.
         """
         self._is_hurried = True
         for owner in self._owners.values():
@@ -131,7 +131,7 @@ class Supervisor:
 
     def restart(self, instance: Instance) -> None:
         """
-        Close and open an instance again, also one that was left alone.
+        Close and open an instance again, even one that was given up.
         """
         if owner := self._owners.get(instance):
             owner.restart()

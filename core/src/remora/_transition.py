@@ -1,5 +1,5 @@
 """
-From the configuration that is in force to another one, without a call that fails.
+From the configuration that is in force to another one, without failing any call.
 
 What lives here: the order of opening, switching and closing. What must not: what is different (see `config`), how a
 plugin is made (see `_generation`) and opened (see `_strategy`), when it is ready (see `_readiness`) and how it goes
@@ -46,8 +46,8 @@ class Transition:
         fleet: The plugins.
         config: The configuration that is to be in force; it has been checked.
         options: How.
-        cause: Who wants it.
-        left_alone: The plugins that are not touched, since nothing changes about them and somebody else is at it.
+        cause: Why, for events.
+        left_alone: The plugins that are not touched, since they do not change here and are being changed elsewhere.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Transition:
 
     async def run(self) -> ReloadReport:
         """
-        Move, up to the point where new calls find only what is wanted.
+        Move, until new calls find only the new configuration.
         """
         started = anyio.current_time()
         self._draw()
@@ -98,7 +98,7 @@ class Transition:
 
     async def finish(self, report: ReloadReport) -> ReloadReport:
         """
-        Let what goes away end its calls, and close it: plugins before those that they require.
+        Drain and close what is to go: plugins before those that they require.
         """
         await self._departures.finish()
         cancelled = self._departures.cancelled
@@ -107,7 +107,7 @@ class Transition:
 
     def _draw(self) -> None:
         """
-        Make the next generation of each plugin, and say what will happen to it.
+        Build the next generation of each plugin, and note what will happen to it.
         """
         for name, diff in self._diff.plugins.items():
             if _is_served(name, self._config) and name not in self._left_alone:
@@ -137,7 +137,7 @@ class Transition:
 
     async def _open(self) -> None:
         """
-        Open what is new, plugins after those that they require.
+        Open new parts, plugins after those that they require.
         """
         limit = self._options.graceful_timeout
         with anyio.move_on_after(limit) as scope:
@@ -160,8 +160,8 @@ class Transition:
 
     def _has_to_wait(self, name: str) -> bool:
         """
-        Whether a plugin that has not been started is not to be yet, as at the start of the host: what it requires is
-        not up. It is no fault of the change, and undoes none.
+        Whether a plugin that has not been started has to wait, as at the start of the host, because a plugin that it
+        requires is not up. That is not a fault of the change, and does not undo it.
         """
         draft = self._drafts[name]
         if draft.is_lazy or not (draft.is_first or self._fleet.is_held(draft.plugged)):
@@ -186,7 +186,7 @@ class Transition:
 
     def _wanted(self) -> ManagerConfig | None:
         """
-        The configuration that can be in force now; None when that is the one before.
+        The configuration that can be put in force now; None when that is the former one.
         """
         if not self._errors:
             return self._config
@@ -199,7 +199,7 @@ class Transition:
 
     def _switch(self, wanted: ManagerConfig) -> None:
         """
-        The one step: from here on, new calls find what is wanted.
+        The one step after which new calls find the new configuration.
         """
         for name, draft in self._drafts.items():
             if name in self._errors or self._plans[name].action is Action.UNCHANGED:
@@ -224,7 +224,7 @@ class Transition:
         if draft.is_first:
             self._fleet.doze(draft.plugged)
         elif not draft.plugged.route.is_dormant:
-            with suppress(ManagerClosed):  # nobody calls it any more
+            with suppress(ManagerClosed):  # it will not be called any more
                 self._fleet.open(draft.plugged, draft.new)
 
     async def _roll_back(self) -> None:
@@ -234,7 +234,7 @@ class Transition:
 
     async def _let_go(self, names: Iterable[str]) -> None:
         """
-        Let the plugins of these names be as they were.
+        Bring the plugins of these names back to what they were.
         """
         async with anyio.create_task_group() as group:
             for name in names:
@@ -245,13 +245,13 @@ class Transition:
 
     async def _restore(self, draft: Generation) -> None:
         """
-        Bring the former instances of a plugin back, those that are closed already as new ones.
+        Bring the former instances of a plugin back; those that are already closed are opened anew.
         """
         plugged, former = draft.plugged, self._former.plugins[draft.config.name]
         placed = {part.instance for part in plugged.parts}
         await discard(self._fleet, [part for part in draft.new if part.instance not in placed], _UNDONE)
         back = self._fleet.draft(former, self._former, plugged)
-        is_alone = self._options.strategy == "recreate"  # what is new must be gone before what was old can come
+        is_alone = self._options.strategy == "recreate"  # new instances must be gone before old ones can come back
         if is_alone:
             back.settle()
             await discard(self._fleet, back.gone, _UNDONE)
@@ -264,7 +264,7 @@ class Transition:
 
     async def _abandon(self) -> None:
         """
-        Close what has been opened for nothing.
+        Close what has been opened in vain.
         """
         with anyio.move_on_after(_CLEANING, shield=True):
             for draft in self._drafts.values():

@@ -1,5 +1,5 @@
 """
-One change at a time, and of the complete ones that wait only the newest.
+Turns for changes: one at a time, and of whole configurations that wait only the newest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class Turns:
     """
-    Who may change the plugins of a manager now.
+    Gives out turns for changing the plugins of a manager.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Turns:
 
     def number(self) -> int:
         """
-        The number of a change that leaves nothing of earlier ones.
+        A number for a change that replaces all earlier ones.
         """
         self._newest = next(self._numbers)
         return self._newest
@@ -37,10 +37,10 @@ class Turns:
         Wait for the turn.
 
         Args:
-            number: What `number` gave; None for a change that adds to what is there.
+            number: The result of `number`; None for a change that adds to what is there.
 
         Returns:
-            Whether there is still sense in the change: no newer one leaves nothing of it.
+            Whether the change is still useful, because no newer one replaces it.
         """
         async with self._lock:
             yield number is None or number == self._newest

@@ -1,10 +1,10 @@
 """
-Files that may change while the program runs, seen to change by their content and not by their dates.
+Files that may change while the program runs; changes are detected by content and not by dates.
 
 Theory of operation: the folders of the files, and of every symbolic link on the way to them, are watched, because
-files are replaced more often than they are written. Whatever happens there only wakes a look at the content; the look
+files are replaced more often than they are written. Whatever happens there only triggers a look at the content, which
 decides. A change is reported once the content has been the same for a moment, so that nobody reads half a file or the
-gap between two renames. A look from time to time is the net below: for file systems that tell nothing, and for folders
+gap between two renames. A look at intervals is the fallback, for file systems without notifications and for folders
 that were replaced themselves.
 
 What lives here: noticing changes. What must not: what to do about them.
@@ -51,7 +51,7 @@ def require_watching() -> None:
     Check that files can be watched.
 
     Raises:
-        NotInstalled: What watches them is not there.
+        NotInstalled: The package watchfiles is not installed.
     """
     try:
         import watchfiles  # noqa: F401
@@ -68,11 +68,11 @@ async def watch_config(
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """
-    Report the configuration in a file or a directory each time that it has changed, until it is cancelled.
+    Report the configuration in a file or a directory after each change, until cancelled.
 
     Args:
         path: The file or the directory.
-        report: Gets what is there now, or what is wrong with it; changes during a report are seen after it.
+        report: Called with the new configuration, or with its error; changes during a report are reported after it.
         known: The `content_of` the path that needs no report.
         rescan: Seconds between two looks while nothing seems to happen.
         task_status: Told when no change can be missed any more.
@@ -100,7 +100,7 @@ def _loaded(path: str | os.PathLike[str]) -> LoadedConfig | ConfigError:
 
 def content_of(path: str | os.PathLike[str]) -> tuple[tuple[str, str], ...]:
     """
-    The names and the hashes of a file, or of the fragments in a directory; nothing where there is none.
+    The names and the hashes of a file, or of the fragments in a directory; empty when there is none.
     """
     try:
         files = fragments(path) if os.path.isdir(path) else [Path(path)]
@@ -125,7 +125,7 @@ def _hash(file: Path) -> str:
 
 def folders_of(path: str | os.PathLike[str]) -> set[str]:
     """
-    The folders where something happens when a file or a directory changes, or what a link on the way to it means.
+    The folders to watch for changes of a file or a directory, and of the symbolic links on the way to it.
     """
     name = os.path.abspath(path)
     found = _folders_to(name)
@@ -158,7 +158,7 @@ def _folders_to(name: str) -> set[str]:
 
 def _existing(folder: str) -> str:
     """
-    The folder, or the closest one above it that is there.
+    The folder, or the closest one above it that exists.
     """
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -170,9 +170,9 @@ class FileWatch:
     Calls a function after the content of some files has changed.
 
     Args:
-        content: What is there now, as anything that can be compared; called in a thread.
-        folders: Where something happens when it changes; called in a thread.
-        changed: Called, and waited for, after a change.
+        content: Returns the present content, as anything that can be compared; called in a thread.
+        folders: Returns the folders to watch; called in a thread.
+        changed: Called and awaited after a change.
         known: The content that is no change.
         rescan: Seconds between two looks while nothing seems to happen.
     """
@@ -195,7 +195,7 @@ class FileWatch:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """
-        Watch until it is cancelled.
+        Watch until cancelled.
         """
         async with anyio.create_task_group() as group:
             await group.start(self._listen)
@@ -212,7 +212,7 @@ class FileWatch:
 
     async def _settled(self) -> object:
         """
-        The content, once it stays the same for a moment; what is known already needs no waiting.
+        The content, once it stays the same for a moment; content that is already known is returned at once.
         """
         found = await anyio.to_thread.run_sync(self._content)
         for _ in range(_MOST_READINGS):
@@ -226,7 +226,7 @@ class FileWatch:
 
     async def _listen(self, *, task_status: TaskStatus[None]) -> None:
         """
-        Wake the look whenever something happens in the folders, also where those are replaced.
+        Trigger a look whenever something happens in the folders, even if they are replaced.
         """
         stop = threading.Event()
         async with anyio.create_task_group() as group:
@@ -269,16 +269,16 @@ class FileWatch:
 
 def _quieten() -> None:
     """
-    Keep watchfiles from logging each change, which never ends where the log is a file beside the configuration.
+    Keep watchfiles from logging each change, which would never end if the log is a file next to the configuration.
     """
     logger = logging.getLogger("watchfiles")
-    if logger.level == logging.NOTSET:  # else somebody wants to see it
+    if logger.level == logging.NOTSET:  # else the application has chosen a level
         logger.setLevel(logging.WARNING)
 
 
 def _identities(folders: Callable[[], Iterable[str]]) -> dict[str, tuple[int, int]]:
     """
-    The folders, each with what changes when another one takes its place.
+    The folders, each with its identity, which changes when another folder replaces it.
     """
     found = {}
     for folder in sorted(folders()):
@@ -292,7 +292,7 @@ def _identities(folders: Callable[[], Iterable[str]]) -> dict[str, tuple[int, in
 
 async def _set_at_the_end(stop: threading.Event) -> None:
     """
-    Set an event on cancellation, which a thread does not notice otherwise.
+    Set an event on cancellation, which a thread would not notice otherwise.
     """
     try:
         await anyio.sleep_forever()

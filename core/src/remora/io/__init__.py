@@ -1,5 +1,5 @@
 """
-The asynchronous halves that more than one transport shares. What only rearranges bytes lives in `remora.wire`.
+Asynchronous parts that more than one transport shares. What only converts bytes lives in `remora.wire`.
 """
 
 from typing import TYPE_CHECKING

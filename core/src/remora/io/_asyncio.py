@@ -1,5 +1,5 @@
 """
-The fast path on asyncio: a reader that stays registered, and callbacks in place of a task that is woken.
+The fast path on asyncio: a reader that stays registered, and callbacks instead of a task that is woken.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class AsyncioStanding:
     """
-    In which cancel scope a task was at a moment. Only anyio's own table tells.
+    The cancel scope in which a task was at some moment, from anyio's internal table.
     """
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class AsyncioStanding:
 
     def holds(self) -> bool:
         """
-        Whether it is still in that one, and nobody has asked the task itself to end.
+        Whether the task is still in that scope, and has not been cancelled itself.
         """
         return self._state.cancel_scope is self._scope and not self._task.cancelling()
 
     def restore(self) -> None:
         """
-        Leave the scopes that have been entered since.
+        Leave the scopes that the task has entered since.
         """
         while (inner := self._state.cancel_scope) is not self._scope and inner is not None:
             inner.__exit__(None, None, None)
@@ -44,13 +44,13 @@ class AsyncioStanding:
 
 class Pump:
     """
-    Hands over what arrives at a descriptor, right from the event loop's callback.
+    Hands over what arrives at a descriptor, directly from the event loop's callback.
 
     Args:
-        descriptor: What to wait for.
-        read: The next bytes; None for none yet, empty at the end; raises what goes wrong.
-        take: Takes them.
-        hold: Asked after each time; what it returns is called and waited for before more is read.
+        descriptor: The descriptor to wait for.
+        read: Returns the next bytes: None when there are none yet, empty at the end; or raises an error.
+        take: Called with them.
+        hold: Called after each time; what it returns is called and awaited before more is read.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Pump:
 
         Raises:
             anyio.EndOfStream: The peer has closed its side.
-            Exception: What `read` or `take` has raised, or what `stop` was told.
+            Exception: The error that `read` or `take` has raised, or that `stop` was given.
         """
         try:
             while self._descriptor >= 0:
@@ -89,12 +89,12 @@ class Pump:
 
     def stop(self, error: Exception | None) -> None:
         """
-        End it with an error. Before the descriptor is closed, or another would be waited for in its stead.
+        End `run` with an error. To be called before the descriptor is closed, since its number may be reused at once.
         """
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             self._descriptor = -1
-            self._error = error  # in a future it would be reported when nobody waits any more
+            self._error = error  # a future would report it as never retrieved when nobody waits any more
         if not self._pause.done():
             self._pause.set_result(None)
 

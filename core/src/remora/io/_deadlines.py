@@ -18,11 +18,11 @@ _DEAD_ENTRIES = 256
 
 class Deadlines:
     """
-    Numbers of calls, each with the time at which it is to end.
+    The numbers of calls, each with its deadline.
 
-    Most calls have ended before the timer rings next; those cost an entry in a table. What is still under way then goes
-    to a heap, where a call that ends leaves a dead entry, which is dropped when its time comes, or when the dead are in
-    the majority.
+    Most calls have ended before the timer fires next; those cost only an entry in a table. Those still under way then
+    go to a heap, where a call that ends leaves a dead entry, which is dropped when its time comes, or when dead
+    entries are in the majority.
     """
 
     def __init__(self) -> None:
@@ -45,20 +45,20 @@ class Deadlines:
 
     def discard(self, number: int) -> None:
         """
-        Watch a call no longer.
+        Stop watching a call.
         """
         if self._new.pop(number, None) is None and self._old.pop(number, None) is not None:
             self._bury()
 
     def take_expired(self, now: float) -> list[int]:
         """
-        The calls whose time has come. They are watched no longer.
+        The calls whose deadlines have passed. They are not watched any more.
         """
         self._grow_old()
         expired: list[int] = []
         while self._heap and self._heap[0][0] <= now:
             deadline, number = heappop(self._heap)
-            if self._old.get(number) == deadline:  # else the number has ended, and another call has it now
+            if self._old.get(number) == deadline:  # else that call has ended, and another one may have its number now
                 del self._old[number]
                 expired.append(number)
         return expired
@@ -76,7 +76,7 @@ class Deadlines:
 
     async def watch(self, expire: Callable[[int], object]) -> None:
         """
-        Call `expire` with each number when its time has come, for ever. It may add numbers, that one again among them.
+        Call `expire` with each number at its deadline, forever. It may add numbers, even the same one again.
         """
         while True:
             for number in self.take_expired(anyio.current_time()):

@@ -1,7 +1,7 @@
 """
-Memory that bytes from connections arrive in.
+The memory into which bytes from connections are read.
 
-One piece for all connections of a thread stays in the processor's cache, and no new memory is taken for each message.
+One buffer for all connections of a thread stays in the processor's cache, and no memory is allocated per message.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _of_thread = threading.local()
 
 def landing() -> memoryview:
     """
-    Where what arrives in this thread is put. Whoever puts something there reads it before anybody else has a turn.
+    The buffer of this thread. What is read into it must be used before control returns to the event loop.
     """
     found: memoryview | None = getattr(_of_thread, "landing", None)
     if found is None:
@@ -27,10 +27,10 @@ def landing() -> memoryview:
 
 def _keep_what_is_freed() -> None:
     """
-    Have what large messages leave behind used again.
+    Have the memory of large messages reused.
 
-    glibc returns what is freed at the end of the heap to the system from 128 KiB on, and takes it back for the next
-    messages page by page, which can cost more than all else about them. Once something large has been freed, it keeps
-    twice as much (mallopt(3), M_MMAP_THRESHOLD). Nothing is written to it, so it never exists.
+    glibc returns freed memory at the end of the heap to the system from 128 KiB on, and takes it back for the next
+    messages page by page, which can cost more than everything else about them. Once a large block has been freed, it
+    keeps twice as much (mallopt(3), M_MMAP_THRESHOLD). The block is never written to, so it uses no real memory.
     """
     bytes(_LARGEST)

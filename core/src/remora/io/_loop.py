@@ -1,5 +1,5 @@
 """
-What the fast paths need of the event loop that runs now.
+What the fast paths need from the running event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Waiter(Protocol):
     """
-    What one task waits for by `await`, which gives what it was told; a fraction of what `anyio.Event` costs.
+    What one task awaits; `await` returns the result. It costs a fraction of `anyio.Event`.
     """
 
     def done(self) -> bool:
@@ -25,7 +25,7 @@ class Waiter(Protocol):
 
     def set_result(self, result: Any, /) -> None:
         """
-        It has happened; wakes the task. Only once.
+        Wake the task with a result. Only once.
         """
         ...
 
@@ -34,42 +34,42 @@ class Waiter(Protocol):
 
 class Standing(Protocol):
     """
-    In which cancel scope a task was at a moment.
+    The cancel scope in which a task was at some moment.
     """
 
     def holds(self) -> bool:
         """
-        Whether it is still in that one, and nobody has asked the task itself to end.
+        Whether the task is still in that scope, and has not been cancelled itself.
         """
         ...
 
     def restore(self) -> None:
         """
-        Leave the scopes that have been entered since.
+        Leave the scopes that the task has entered since.
         """
         ...
 
 
 class Unknown:
     """
-    How a task stands that nobody can tell of: not as before, to be sure.
+    The cancel scope of a task when it cannot be found out; counts as changed, to be safe.
     """
 
     def holds(self) -> bool:
         """
-        Never, so that nobody relies on it.
+        Always False, so that nobody relies on it.
         """
         return False
 
     def restore(self) -> None:
         """
-        There is nothing to go back to.
+        Do nothing.
         """
 
 
 def runs_on_trio() -> bool:
     """
-    Whether the event loop that runs now is trio's.
+    Whether the running event loop is trio's.
     """
     if "trio" not in sys.modules:
         return False
@@ -93,8 +93,8 @@ def waiters() -> Callable[[], Waiter]:
 
 def standing() -> Standing:
     """
-    How the running task stands now. Only what anyio and trio keep to themselves tells; a version that keeps it
-    elsewhere makes things slower, not wrong.
+    The cancel scope of the running task now. It comes from internals of anyio and trio; if a version keeps it
+    elsewhere, this makes things slower, but not wrong.
     """
     try:
         if runs_on_trio():
@@ -110,8 +110,8 @@ def standing() -> Standing:
 
 def is_asked_to_end() -> bool:
     """
-    Whether a cancellation that has just been caught was meant for the running task. On asyncio who waits for a task of
-    his own that has been cancelled gets the same exception.
+    Whether a cancellation that has just been caught was meant for the running task. On asyncio, awaiting another task
+    that was cancelled raises the same exception.
     """
     if runs_on_trio():
         return True
@@ -123,7 +123,7 @@ def is_asked_to_end() -> bool:
 
 def soon() -> Callable[[Callable[[], object]], object] | None:
     """
-    A function that has another called in the next step of the event loop; None where that is no cheaper than a task.
+    A function that schedules another for the next step of the event loop; None when that is not cheaper than a task.
     """
     if runs_on_trio():
         return None
@@ -134,7 +134,7 @@ def soon() -> Callable[[Callable[[], object]], object] | None:
 
 def loop_clock() -> Callable[[], float]:
     """
-    A function that gives what `anyio.current_time` gives on the event loop that runs now, in a tenth of the time.
+    A function that returns the same as `anyio.current_time` on the running event loop, in a tenth of the time.
     """
     if runs_on_trio():
         from trio.lowlevel import current_clock

@@ -1,14 +1,14 @@
 """
-What waits to be written to a connection.
+The queue of frames to be written to a connection.
 
-Callers put frames down and go on; one writer takes all that lies there at once and writes it in one go. So there is no
-lock around a send, and a caller that is cancelled never leaves half a frame on the wire.
+Callers queue frames and go on; one writer takes all that are queued and writes them in one go. So there is no lock
+around a send, and a caller that is cancelled never leaves half a frame on the wire.
 
-Where the pipe can write without waiting, the first frame after one that arrived alone goes out at once, which spares a
+If the pipe can write without waiting, the first frame after one that arrived alone is written at once, which spares a
 lone caller the way through the writer; all others of one step are written together, on asyncio by a callback of the
-loop. What the socket does not take at once is the writer's.
+loop. What the socket does not take at once is left to the writer.
 
-A large frame comes in parts, and is never put together where the pipe takes several pieces at once.
+A large frame comes in parts, which are never joined if the pipe takes several pieces at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from remora.io._pipe import BytePipe
 
     Bytes = bytes | tuple[bytes, bytes, bytes]
-    """Those of a message or a frame, or its parts: the second is large, the others small."""
+    """The bytes of a message or a frame, whole or in parts, of which the second is large and the others small."""
 
 _BATCH = 256 * 1024
 _ROOM = 8 * 1024 * 1024
@@ -60,11 +60,11 @@ class Outbox:
 
     def put(self, frame: Bytes, number: int = 0) -> None:
         """
-        Send a frame off.
+        Queue a frame, or write it at once.
 
         Args:
             frame: Its bytes, or its parts.
-            number: With which it can be withdrawn as long as nothing of it has been written; 0 for never.
+            number: The number for `withdraw`; 0 when it is never withdrawn.
         """
         if not (self.may_send_now and self._is_sent_now(frame)):
             self._queue(frame, number)
@@ -74,7 +74,7 @@ class Outbox:
         Take a frame back.
 
         Returns:
-            Whether it was still here, so that no byte of it has been written.
+            Whether it was still in the queue, so that no byte of it has been written.
         """
         frame = self._frames.pop(number, b"")
         self._size -= size_of(frame)
@@ -82,7 +82,7 @@ class Outbox:
 
     def hold(self) -> Callable[[], Awaitable[None]] | None:
         """
-        What to wait for before more is read whose answers would be queued here; None while there is room.
+        What to await before reading more requests whose answers would be queued here; None while there is room.
         """
         return self._wait_for_room if self._size > _ROOM else None
 
@@ -93,7 +93,7 @@ class Outbox:
 
     async def settle(self) -> None:
         """
-        Wait until all that is here has been written, or nobody writes any more.
+        Wait until the queue has been written, or nothing is written any more.
         """
         while (self._frames or self._rest or self._is_writing) and not self._is_given_up:
             self._written = self._written or anyio.Event()
@@ -101,7 +101,7 @@ class Outbox:
 
     async def write(self) -> None:
         """
-        Write what is put here, for ever, or until the pipe is broken.
+        Write what is queued, until the pipe breaks.
         """
         try:
             while True:
@@ -120,7 +120,7 @@ class Outbox:
 
     def _is_sent_now(self, frame: Bytes) -> bool:
         """
-        Write a frame at once, when nothing is before it; whether at least a part of it has been written.
+        Write a frame at once if none is before it; returns whether at least a part of it has been written.
         """
         self.may_send_now = False
         if self._send_now is None or self._frames or self._rest or self._is_writing:
@@ -184,7 +184,7 @@ class Outbox:
 
     def _take_some(self) -> list[Bytes]:
         """
-        The first of the frames, and as many more as are written in one go.
+        The first frames of the queue, as many as are written in one go.
         """
         taken: list[Bytes] = []
         size = 0
@@ -218,13 +218,13 @@ def _pieces(frames: Sequence[Bytes]) -> Sequence[bytes]:
         return ()
     try:
         return (b"".join(frames),)  # type: ignore[arg-type]
-    except TypeError:  # not all are whole
+    except TypeError:  # some are in parts
         return _apart(frames)
 
 
 def _apart(frames: Sequence[Bytes]) -> Sequence[bytes]:
     """
-    What is large stands alone, what is small between it is put together.
+    Large pieces alone, and the small ones between them joined.
     """
     pieces: list[bytes] = []
     small: list[bytes] = []

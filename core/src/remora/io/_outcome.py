@@ -1,5 +1,5 @@
 """
-How a call ends that waits for its answer: with the bytes of a response (those of a large one in two pieces, see
+How a call that waits for its answer ends: with the bytes of a response (those of a large one in two pieces, see
 `remora.wire.lift_from_response`), or with an error.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def tell(waiter: Waiter, answer: RemoraError) -> None:
     """
-    Wake who waits. One that is being cancelled hears nothing any more.
+    Wake a waiter with an answer, unless it is already being cancelled.
     """
     if not waiter.done():
         waiter.set_result(answer)
@@ -28,11 +28,11 @@ def outcome(answer: bytes | tuple[bytes, bytes] | RemoraError, content_type: str
     The reply in an answer.
 
     Args:
-        answer: What was told.
+        answer: What the waiter was woken with.
         content_type: The format of the request.
 
     Raises:
-        RemoraError: There is none, or it is an error.
+        RemoraError: The answer is an error, or not a valid response.
     """
     payload = b""
     if not isinstance(answer, bytes):

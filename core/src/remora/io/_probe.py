@@ -1,5 +1,5 @@
 """
-Asking for health over any wire that carries calls.
+Asking for the health of a plugin over any channel that carries calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ async def probe_health(call: Callable[[Call], Awaitable[Reply]]) -> HealthStatus
     """
     The health of the plugin behind `call`, by the standard health service.
 
-    A peer without that service, or one that answers it only with credentials, is healthy while it can be reached.
+    A peer without that service, or one that requires credentials for it, is healthy while it can be reached.
 
     Raises:
         RemoraError: It cannot be reached.

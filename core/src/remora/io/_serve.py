@@ -51,7 +51,7 @@ async def serve_ttrpc(
     stream: BytePipe, dispatch: Dispatch, peer: str, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
 ) -> None:
     """
-    Answer the calls that arrive over a stream until the peer closes it; then cancel what is unanswered, and close it.
+    Answer the calls that arrive over a stream until the peer closes it; then cancel the rest, and close the stream.
     """
     connection = _Connection(stream, dispatch, peer, max_message_size)
     try:
@@ -102,14 +102,14 @@ class _Connection:
 
     async def _send_the_rest(self) -> None:
         """
-        Calls that have their answer are done, whoever ends the plugin: it is sent, if the peer takes it soon.
+        Send answers that are ready even when the plugin is being ended, if the peer takes them soon.
         """
         with anyio.move_on_after(_CLOSING_TIME, shield=True):
             await self._outbox.settle()
 
     def _arrived(self, data: bytes | memoryview) -> None:
         """
-        An answer to a lone request is written at once; those to many in one go are.
+        An answer to a single request is written at once; those to many that arrived together are written together.
         """
         frames = 0
         for frame in self._decoder.frames(data):
@@ -176,7 +176,7 @@ class _Connection:
             message = encode_reply(reply) if len(reply.payload) < LARGE else reply_parts(reply)
         except RemoraError as error:
             message = _encode_error(error)
-        except Exception:  # of the served plugin; what it says is for its own log, not for the caller
+        except Exception:  # of the served plugin; its text belongs in the plugin's log, not in the answer
             _log.exception("%s failed", printable(call.name, most=_MOST_WORDS))
             message = encode_error(PluginError("internal error", code=Code.INTERNAL))
         if (size := size_of(message)) > self._limit:
@@ -193,5 +193,5 @@ class _Connection:
 def _encode_error(error: RemoraError) -> bytes:
     try:
         return encode_error(error)
-    except ValueError:  # its text is no valid Unicode
+    except ValueError:  # its text is not valid Unicode
         return encode_error(PluginError(ascii(error.message), code=error.code))

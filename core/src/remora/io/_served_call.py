@@ -1,5 +1,5 @@
 """
-A call on its way through a served plugin: who cancels it when, and what its caller is told then.
+A call in a served plugin: when it is cancelled, and what its caller is told then.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class ServedCall:
     A call that is being answered, as a job of a `WorkerPool`.
 
     Args:
-        number: What tells it from the others of its connection.
-        call: What is asked.
+        number: Its number on the connection.
+        call: The call.
 
     Attributes:
         scope: Cancels the answer; None before and after.
         is_late: Whether its deadline has passed.
-        is_off: Whether nobody is to be asked any more.
+        is_off: Whether the call has been called off, so that no answer is wanted.
     """
 
     __slots__ = ("call", "is_late", "is_off", "number", "scope")
@@ -41,7 +41,7 @@ class ServedCall:
 
     def call_off(self) -> None:
         """
-        Nobody wants the answer any more.
+        Cancel it, because the caller does not want the answer any more.
         """
         self.is_off = True
         if self.scope is not None:
@@ -49,14 +49,14 @@ class ServedCall:
 
     def expire(self) -> None:
         """
-        Its time is over.
+        Cancel it, because its deadline has passed.
         """
         self.is_late = True
         self.call_off()
 
     def last_words(self) -> RemoraError | None:
         """
-        What its caller is told when the answer has been cancelled; None when nobody listens.
+        The error for the caller after it has been cancelled; None when the caller does not listen any more.
         """
         if self.is_late:
             return DeadlineExceeded("the plugin ran out of time")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def background_tasks() -> AsyncIterator[TaskGroup]:
     """
-    A task group that is cancelled when its block ends, and lets the block's own error pass without a group around it.
+    A task group that is cancelled when its block ends, and raises the block's own error without a group around it.
     """
     raised: Exception | None = None
     async with anyio.create_task_group() as tasks:

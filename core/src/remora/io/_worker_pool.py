@@ -1,12 +1,12 @@
 """
-Who does the work of a connection: a few tasks that take one job after the other.
+The workers of a connection: a few tasks that do one job after the other.
 
 A task and a cancel scope for each job would cost more than most jobs do. So a worker goes on with the next job as long
 as there is one, all in one scope, and is cancelled with a job that is called off. Before it begins a job while others
-wait, another worker is woken for those, so that a job that takes its time holds up nobody.
+wait, another worker is woken for those, so that a slow job delays no other.
 
-Every job finds its worker as new. One leaves that has been cancelled, whose context variables a job has changed, or in
-which a job has left a cancel scope open (as who breaks out of an asynchronous generator does, and has to be forgiven).
+Every job gets a worker in its initial state. A worker ends when it has been cancelled, when a job has changed its
+context variables, or when a job has left a cancel scope open (as breaking out of an asynchronous generator can do).
 
 No lock is needed: nothing between looking at the queue and waking a worker awaits, so an event loop serialises it.
 """
@@ -36,10 +36,10 @@ _NEW = object()
 
 class Job(Protocol):
     """
-    What is to be done.
+    A piece of work.
 
     Attributes:
-        scope: Cancels it; None while nobody is at it.
+        scope: Cancels it; None while no worker does it.
     """
 
     scope: anyio.CancelScope | None
@@ -50,10 +50,10 @@ J = TypeVar("J", bound=Job)
 
 class WorkerPool(Generic[J]):
     """
-    Workers, as many as there are jobs that take their time.
+    Workers, as many as there are slow jobs at the same time.
 
     Args:
-        tasks: Where they live.
+        tasks: The task group in which they run.
         work: Does a job. It raises nothing but cancellation.
     """
 
@@ -65,7 +65,7 @@ class WorkerPool(Generic[J]):
         self._jobs: deque[J] = deque()
         self._idle: list[Waiter] = []
         self._coming: object = None
-        """The worker that is on its way: what it waited for, or _NEW."""
+        """The worker that has been woken and not arrived yet: what it waited for, or _NEW."""
 
     def add(self, job: J) -> None:
         """
@@ -76,7 +76,7 @@ class WorkerPool(Generic[J]):
 
     def _summon(self) -> None:
         """
-        Have a worker come who will look at the queue, unless one is on its way.
+        Wake or start a worker for the queue, unless one is already on its way.
         """
         if self._coming is not None or not self._jobs:
             return
@@ -101,11 +101,11 @@ class WorkerPool(Generic[J]):
         except anyio.get_cancelled_exc_class():
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            # else somebody has cancelled the task of a job; that is the end of this worker, not of the others
+            # else the task of a job was cancelled from outside; that ends this worker, not the others
         except RuntimeError:
             if stands is None or stands.holds():
                 raise
-            # else trio complains of what a job has left open
+            # else trio complains about scopes that a job has left open
         finally:
             if self._coming is waiter:  # it was on its way, and has not arrived
                 self._coming = None
@@ -113,10 +113,10 @@ class WorkerPool(Generic[J]):
 
     async def _work_off(self, scope: anyio.CancelScope, stands: Standing, as_new: Context) -> bool:
         """
-        Do what waits.
+        Do the jobs in the queue.
 
         Returns:
-            Whether the worker is fit for more.
+            Whether the worker can take further jobs.
         """
         self._coming = None
         while self._jobs:
@@ -138,5 +138,5 @@ class WorkerPool(Generic[J]):
 def _is_as_new(context: Context) -> bool:
     try:
         return copy_context() == context
-    except Exception:  # a value may be a stranger's object, that does not like to be compared
+    except Exception:  # a value may be a third-party object whose comparison raises
         return False

@@ -1,5 +1,5 @@
 """
-Decisions as pure state machines: an injected clock and random source, numbers as results, no I/O, no waiting.
+Decisions as pure state machines: clock and random source are injected, results are values; no I/O, no waiting.
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """
 How long to wait before the next attempt.
 
-Theory of operation: the ceiling of the wait grows by a factor with each attempt, up to the longest; the wait itself is
-drawn evenly from nothing up to the ceiling ("full jitter"), so that callers who failed together do not return together.
+Theory of operation: the ceiling of the wait grows by a factor with each attempt, up to a maximum; the wait itself is
+drawn uniformly between 0 and the ceiling ("full jitter"), so that callers who failed together do not return together.
 
 No locks: the event loop serialises, because no method awaits. Source: the AWS architecture blog, "Exponential Backoff
 And Jitter".
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class Backoff:
     """
-    Waits that grow.
+    Waits between attempts that grow exponentially.
     """
 
     __slots__ = ("_initial", "_is_jittered", "_maximum", "_multiplier", "_rng", "_steps")
@@ -35,14 +35,14 @@ class Backoff:
 
     def delay(self, attempt: int) -> float:
         """
-        The seconds to wait after so many attempts, at least 1.
+        The seconds to wait after `attempt` attempts (at least 1).
         """
         ceiling = self.ceiling(attempt)
         return self._rng.uniform(0.0, ceiling) if self._is_jittered else ceiling
 
     def ceiling(self, attempt: int) -> float:
         """
-        The longest wait after so many attempts. No number of attempts is too large.
+        The longest wait after `attempt` attempts, in seconds. No number of attempts is too large.
         """
         if attempt - 1 >= self._steps:
             return self._maximum

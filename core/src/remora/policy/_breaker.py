@@ -6,14 +6,14 @@ open, calls are refused until the recovery time is over: the configured one, jit
 after each failed recovery up to eightfold. Then it is half-open and admits as many probes as must succeed, counted when
 they are admitted, not when they end. The first probe that fails opens it again; when all have succeeded it closes.
 
-A verdict counts only where its permit belongs: every opening, half-opening and closing begins a generation, and what
-was admitted in an earlier one changes nothing. A probe that is abandoned frees its place. So does one that has not been
-heard of for as long as the breaker was open, though its verdict still counts when it comes; so half-open cannot stick.
+A verdict counts only within its permit's generation: every change of state begins a new one, and calls admitted in an
+earlier one change nothing. A probe that is abandoned frees its place. So does one that has not reported for as long as
+the breaker was open, though its verdict still counts when it comes; so the breaker cannot stick in half-open.
 
-Slow calls are answers all the same: they never put out the last of several instances that can be called.
+Slow calls are still answers: they never open the breaker of the last of several instances that can be called.
 
 No locks: the event loop serialises, because no method awaits. Sources: resilience4j's CircuitBreaker, failsafe-go's
-half-open permits, Finagle's failure accrual for the small numbers, Polly for the order of things.
+half-open permits, Finagle's failure accrual for low request rates, Polly for the order of strategies.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 class BreakerState(StrEnum):
     """
-    What a breaker does with calls: lets them through, refuses them, or tries a few.
+    What a breaker does with calls: lets them through, refuses them, or lets a few through as probes.
     """
 
     CLOSED = "closed"
@@ -65,7 +65,7 @@ TRANSITIONS = {
 }
 
 LONGEST = 8.0
-"""How many times the recovery timeout an open breaker waits at most."""
+"""The longest wait of an open breaker, as a multiple of the recovery timeout."""
 
 PROBING = 1.0
 """Seconds to wait while all probes are under way; they should not take long."""
@@ -76,7 +76,7 @@ _REQUESTS, _FAILURES, _SLOW = range(3)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreakerConfig:
     """
-    When an instance that fails is left alone. All conditions that are configured must hold for it to open.
+    When the breaker of a failing instance opens and closes. It opens when all configured conditions hold.
 
     Attributes:
         enabled: Whether there is a circuit breaker at all.
@@ -85,9 +85,9 @@ class CircuitBreakerConfig:
         min_request_threshold: Calls within `window` below which it never opens.
         success_threshold: Probes that are admitted, and must succeed, before it closes.
         window: Seconds.
-        failure_rate: The share of the calls within `window` that must have failed as well.
-        slow_call_duration: Seconds from which on a call is slow; slow calls then open it as failures do.
-        slow_call_rate: The share of the calls within `window` that must have been slow.
+        failure_rate: The share of the calls within `window` that must also have failed, from 0 to 1.
+        slow_call_duration: Seconds from which a call counts as slow; slow calls then open it as failures do.
+        slow_call_rate: The share of the calls within `window` that must have been slow, from 0 to 1.
     """
 
     enabled: bool = True
@@ -109,10 +109,10 @@ class CircuitBreakerConfig:
 @final
 class Permit:
     """
-    The admission of a call; hand it back with the verdict. All calls of one closed generation share one.
+    Permission for a call, handed back with its verdict. All calls share one while the breaker stays closed.
 
     Attributes:
-        change: The change of state that came with the admission: the first probe makes the breaker half-open.
+        change: The change of state that the admission caused: the first probe makes the breaker half-open.
     """
 
     __slots__ = ("change", "lapses")
@@ -129,9 +129,9 @@ class CircuitBreaker:
     Attributes:
         state: What it does with calls.
         openings: How often it has opened.
-        last_failure: When a call that counts failed last, on its clock; None before the first.
-        shared: What `admit` gives to every call while it is closed; None while it is not.
-        is_needed: Whether there are other instances, none of which can be called: then slowness does not open it.
+        last_failure: When a call last failed in a way that counts, on its clock; None before the first.
+        shared: The permit that `admit` returns for every call while it is closed; None while it is not.
+        is_needed: Whether there are other instances but none can be called: then slow calls do not open it.
     """
 
     __slots__ = (
@@ -189,7 +189,7 @@ class CircuitBreaker:
 
     def refuses_for(self) -> float:
         """
-        The seconds until it is worth asking for a permit; 0 when there is one now. Nothing is admitted by it.
+        The seconds until it is worth asking for a permit; 0 when there is one now. Admits nothing.
         """
         if self.state is BreakerState.CLOSED:
             return 0.0
@@ -205,8 +205,8 @@ class CircuitBreaker:
         self, permit: Permit, duration: float = 0.0, now: float | None = None
     ) -> StateChange[BreakerState] | None:
         """
-        A call has ended well, or with the plugin's own "no", after `duration` seconds. `now` is the time, where it is
-        known already.
+        A call has succeeded, or was answered with an error of the plugin's own, after `duration` seconds. `now` is the
+        time, when it is already known.
         """
         if permit is not self.shared:
             return self._probed(permit, duration)
@@ -220,7 +220,7 @@ class CircuitBreaker:
 
     def failed(self, permit: Permit, cause: str = "") -> StateChange[BreakerState] | None:
         """
-        A call has failed in a way that speaks against the instance.
+        A call has failed in a way that counts against the instance.
         """
         if permit is self.shared:
             self.last_failure = self._clock()
@@ -238,7 +238,7 @@ class CircuitBreaker:
 
     def reset(self, cause: str = "") -> StateChange[BreakerState] | None:
         """
-        Close it and forget all failures: an operator asked for it, or the instance was started anew.
+        Close it and forget all failures: an operator asked for it, or the instance was restarted.
         """
         if self.state is not BreakerState.CLOSED:
             return self._move(BreakerSignal.RESET, cause)
@@ -247,8 +247,8 @@ class CircuitBreaker:
 
     def retune(self, config: CircuitBreakerConfig) -> StateChange[BreakerState] | None:
         """
-        Take another configuration. What was counted is kept unless the window changes; a disabled breaker closes; one
-        that is open stays open for longer or shorter in proportion to the recovery timeout.
+        Take another configuration. The counts are kept unless the window changes; a disabled breaker closes; an open
+        one stays open for longer or shorter in proportion to the recovery timeout.
         """
         opened, factor = self._open_until - self._open_for, config.recovery_timeout / self._config.recovery_timeout
         self._open_for *= factor
@@ -272,7 +272,7 @@ class CircuitBreaker:
 
     def _lapse(self, now: float) -> None:
         """
-        Free the places of the probes that have not been heard of for too long.
+        Free the places of the probes that have not reported for too long.
         """
         for probe in [each for each in self._probes if each.lapses <= now]:
             del self._probes[probe]
@@ -280,7 +280,7 @@ class CircuitBreaker:
 
     def _take(self, permit: Permit) -> bool:
         """
-        Take a probe back; False when it is of an earlier generation, or was given back before.
+        Take a probe back; False when it belongs to an earlier generation, or was given back before.
         """
         if permit in self._probes:
             del self._probes[permit]
@@ -292,7 +292,7 @@ class CircuitBreaker:
 
     def _probed(self, probe: Permit, duration: float) -> StateChange[BreakerState] | None:
         """
-        A probe has ended well.
+        A probe has succeeded.
         """
         if not self._take(probe):
             return None

@@ -1,11 +1,11 @@
 """
-How many calls a second may be made.
+How many calls may be made per second.
 
 Theory of operation: a bucket holds up to `burst_size` tokens and gains `requests_per_second` of them each second; a
-call takes one. Whoever finds none may take a turn instead: the level goes below zero, and the turn comes when the level
-would have been back. Turns are given out in the order of asking and keep it, so waiting is fair by construction, and
-nobody needs to be woken; only another rate moves them, all in proportion, and then who waits asks again how long. A
-cancelled turn is given to whoever asks next; those at the end go back to the bucket.
+call takes one. A call that finds none may reserve a turn instead: the level goes below zero, and the turn comes when
+the level would be back at zero. Turns are given out in the order of asking and keep it, so waiting is fair by
+construction, and nothing has to wake a waiter; only a change of the rate moves them, all in proportion, and then
+waiters ask again how long. A cancelled turn goes to the next call that asks; those at the end go back to the bucket.
 
 No locks: the event loop serialises, because no method awaits. Source: the generic cell rate algorithm, and Go's
 x/time/rate for reservations that can be cancelled.
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WHOLE = 1.0 - 1e-6
-"""A token that is short by so little is whole: times are not exact."""
+"""A token that is short by less than this counts as whole: times are not exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitConfig:
     """
-    How many calls are let through.
+    How many calls are let through, and what happens to the others.
 
     Attributes:
         enabled: Whether there is a limit at all.
-        requests_per_second: Calls per second in the long run.
+        requests_per_second: Calls per second on average.
         burst_size: Calls at once after a pause.
-        mode: What a call above the limit does: "reject", or "wait" for its turn within its time.
+        mode: What happens to a call above the limit: "reject" it, or have it "wait" for its turn within its deadline.
     """
 
     enabled: bool = False
@@ -49,11 +49,11 @@ class RateLimitConfig:
 @final
 class Turn:
     """
-    What a call got from a token bucket.
+    The answer of a token bucket to a call.
 
     Attributes:
         is_granted: Whether the call may be made, after `wait`.
-        wait: Seconds until it may be made; for one that is refused, until it is worth asking again.
+        wait: Seconds until it may be made; when it is refused, until it is worth asking again.
         due: When it may be made, on the bucket's clock.
     """
 
@@ -87,14 +87,14 @@ class TokenBucket:
     @property
     def level(self) -> float:
         """
-        Tokens in the bucket; below zero, the turns that are taken.
+        The tokens in the bucket; below zero, the number of turns that are reserved.
         """
         self._fill(self._clock())
         return self._level
 
     def take(self, now: float | None = None) -> bool:
         """
-        Whether there is a token for one call; if so, it is taken. `now` is the time, where it is known already.
+        Whether there is a token for one call; if so, it is taken. `now` is the time, when it is already known.
         """
         if not self._is_enabled:
             return True
@@ -112,10 +112,10 @@ class TokenBucket:
 
     def reserve(self, remaining: float | None = None) -> Turn:
         """
-        Ask for one call. What is granted is taken, unless it is cancelled.
+        Reserve a turn for one call. A granted turn is used up unless it is cancelled.
 
         Args:
-            remaining: Seconds that the call has; nothing later is granted. None for no limit.
+            remaining: Seconds that the call has left; no later turn is granted. None for no limit.
         """
         if self.take():
             return _NOW
@@ -123,7 +123,7 @@ class TokenBucket:
 
     def cancel(self, turn: Turn) -> None:
         """
-        Give back a turn that was waited for in vain. One whose time has come is used up.
+        Give back a turn that is not waited for any more. One whose time has come is used up.
         """
         if turn.is_vacant or turn.due <= self._clock():
             return
@@ -137,7 +137,7 @@ class TokenBucket:
     def retune(self, config: RateLimitConfig) -> None:
         """
         Take another configuration; tokens and turns are kept, as far as the bucket can hold them. Turns come sooner or
-        later by as much as the rate is higher or lower, and at once where there is no limit any more.
+        later in proportion to the rate, and at once when there is no limit any more.
         """
         now = self._clock()
         self._fill(now)
@@ -151,13 +151,13 @@ class TokenBucket:
 
     def wait_for(self, turn: Turn) -> float:
         """
-        The seconds until a turn comes, as things are now; 0 when it has come.
+        The seconds until a turn comes, at the present rate; 0 when it has come.
         """
         return max(0.0, turn.due - self._clock())
 
     def _reschedule(self, now: float, factor: float) -> None:
         """
-        Have each turn come after so many times what it would have waited.
+        Multiply the remaining wait of each turn by `factor`.
         """
         for turn in self._turns:
             if turn.due > now:
@@ -173,7 +173,7 @@ class TokenBucket:
 
     def _queue(self, now: float, patience: float | None) -> Turn:
         """
-        The earliest turn: one that somebody gave up, or a new one at the end.
+        The earliest turn: a cancelled one, or a new one at the end.
         """
         while self._turns and self._turns[0].due <= now:
             self._vacant -= self._turns.pop(0).is_vacant

@@ -1,10 +1,10 @@
 """
-How much traffic may be sent beside the calls that were asked for: retries, hedges, whatever else doubles a call.
+How much extra traffic may be sent on top of the calls that were asked for: retries, hedges, any second attempt.
 
 Theory of operation: every call deposits a share of one extra call, and every extra call withdraws a whole one; a floor
-of so many a second lets a plugin with few calls retry at all. Deposits, withdrawals and the floor all count over one
-window: what was not used within it is gone, so a quiet hour does not pay for a storm. In any window, then, extra calls
-are at most `ratio` of the calls plus the floor.
+of some extra calls per second lets a plugin with few calls retry at all. Deposits, withdrawals and the floor all count
+over one window: what was not used within it is gone, so a quiet hour does not pay for a storm. In any window, then,
+extra calls are at most `ratio` times the calls, plus the floor.
 
 No locks: the event loop serialises, because no method awaits. Source: Finagle's RetryBudget, with a lower floor since
 plugins are few.
@@ -25,7 +25,7 @@ Ratio = Annotated[float, Limits(0, maximum=10)]
 Rate = Annotated[float, Limits(0)]
 
 _UNIT = 1000
-"""An extra call in the units that are paid in; whole numbers add up without rounding."""
+"""How many units an extra call costs; whole numbers add up without rounding errors."""
 
 _CALLS, _EXTRA = range(2)
 
@@ -36,8 +36,8 @@ class RetryBudgetConfig:
     How much extra traffic is allowed.
 
     Attributes:
-        ratio: Extra calls for each call.
-        floor: Extra calls a second that are allowed in any case.
+        ratio: Extra calls per call.
+        floor: Extra calls per second that are allowed in any case.
         window: Seconds.
     """
 
@@ -64,13 +64,13 @@ class RetryBudget:
     @property
     def balance(self) -> float:
         """
-        How many extra calls may be made now. Any thread may ask.
+        How many extra calls may be made now. May be called from any thread.
         """
         return self._left(self._window.peek(_CALLS), self._window.peek(_EXTRA)) / _UNIT
 
     def deposit(self, now: float | None = None) -> None:
         """
-        A call is made that somebody asked for. `now` is the time, where it is known already.
+        Count a call that was asked for. `now` is the time, when it is already known.
         """
         self._window.add(_CALLS, 1, now)
 

@@ -1,9 +1,9 @@
 """
-Chance in few bytes.
+A random source in few bytes.
 
-Theory of operation: every part that leaves something to chance has a source of its own, so that what it draws does not
-depend on what others draw in between. A `random.Random` would do, but takes 2.5 KiB, and a host with a thousand plugins
-has thousands of parts; a `Dice` is one number, mixed anew for each draw.
+Theory of operation: every part that draws random numbers has a source of its own, so that its numbers do not depend on
+what others draw in between. A `random.Random` would do, but takes 2.5 KiB, and a host with a thousand plugins has
+thousands of such parts; a `Dice` is a single number, mixed anew for each draw.
 
 Source: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
 """
@@ -19,7 +19,7 @@ _BITS = (1 << 64) - 1
 
 class Chance(Protocol):
     """
-    What policies ask of a source of chance; a `random.Random` is one.
+    What policies need of a random source; `random.Random` provides it.
     """
 
     def uniform(self, low: float, high: float, /) -> float:
@@ -32,7 +32,7 @@ class Chance(Protocol):
 @final
 class Dice:
     """
-    A source of chance that draws the same from the same seed.
+    A random source that draws the same numbers from the same seed.
     """
 
     __slots__ = ("_state",)

@@ -2,7 +2,7 @@
 The calls under way, and whether the last one has ended.
 
 Theory of operation: while it is open, calls enter and leave. Once it drains, no call enters any more, so the number can
-only fall; whoever leaves last is told so, once, and wakes those who wait for it. Draining may be called off.
+only fall; the call that leaves last learns so, once, and wakes those who wait. Draining may be called off.
 
 No locks: the event loop serialises, because no method awaits.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class DrainState(StrEnum):
     """
-    Whether calls may enter, and whether any are left.
+    Whether new calls may enter, and whether any are still under way.
     """
 
     OPEN = "open"
@@ -29,7 +29,7 @@ class DrainState(StrEnum):
 
 class DrainSignal(StrEnum):
     """
-    What moves it.
+    What moves a counter from one state to another.
     """
 
     DRAIN = "draining was asked for"
@@ -66,7 +66,7 @@ class DrainProgress:
 
 class DrainCounter:
     """
-    The calls under way at one place.
+    Counts the calls under way at a plugin or an instance, and says when the last one has ended.
 
     Attributes:
         state: Whether calls may enter.
@@ -103,7 +103,7 @@ class DrainCounter:
         A call has ended, however it did.
 
         Returns:
-            Whether it was the last one that draining waited for.
+            Whether it was the last one that a drain waited for.
         """
         if not self.active:
             raise ValueError("more calls left than have entered")
@@ -112,10 +112,10 @@ class DrainCounter:
 
     def drain(self) -> bool:
         """
-        Let no new calls in. Asking again changes nothing.
+        Let no new calls in. Calling it again changes nothing.
 
         Returns:
-            Whether there is nothing to wait for.
+            Whether no call is under way, so that there is nothing to wait for.
         """
         if self.state is DrainState.OPEN:
             self.state = TRANSITIONS[self.state, DrainSignal.DRAIN]
@@ -131,7 +131,7 @@ class DrainCounter:
 
     def progress(self) -> DrainProgress | None:
         """
-        How far draining has come; None while nothing is drained.
+        How far draining has come; None while it is not draining.
         """
         if self.state is DrainState.OPEN:
             return None

@@ -1,9 +1,9 @@
 """
-How many calls may be under way at once, and who is next.
+How many calls may be under way at once, and which is next.
 
 Theory of operation: up to `limit` calls have a place; up to `max_pending` more stand in a queue, first come, first
-served; the rest are refused. Whoever gives a place back is told whose it is now, and wakes that one. A place is handed
-over, never put up for grabs: a newcomer cannot overtake the queue.
+served; the rest are refused. Giving a place back returns the ticket that gets it next, and the caller wakes its owner.
+A place is handed over, never put up for grabs: a newcomer cannot overtake the queue.
 
 No locks: the event loop serialises, because no method awaits. Source: httpcore's connection pool, which decides in one
 step and leaves the waking to its caller.
@@ -18,11 +18,11 @@ from typing import final
 @final
 class Ticket:
     """
-    A place, or a place in the queue.
+    A call's place among those under way, or in the queue.
 
     Attributes:
         is_admitted: Whether the call may go on.
-        waiter: For the caller's use: what it wants to find again when the ticket is admitted.
+        waiter: Free for the caller's use, for what it needs to wake the owner when the ticket is admitted.
     """
 
     __slots__ = ("is_admitted", "waiter")
@@ -37,11 +37,11 @@ _ADMITTED = Ticket(is_admitted=True)
 
 class ConcurrencyLimit:
     """
-    The calls under way at one place.
+    Limits the calls under way at a plugin or an instance, and queues those beyond.
 
     Attributes:
-        limit: How many there may be.
-        in_use: How many there are.
+        limit: How many may be under way.
+        in_use: How many are under way.
         has_room: Whether a call would be admitted at once.
     """
 
@@ -57,7 +57,7 @@ class ConcurrencyLimit:
     @property
     def pending(self) -> int:
         """
-        How many wait in the queue.
+        How many calls wait in the queue.
         """
         return len(self._queue)
 
@@ -77,10 +77,10 @@ class ConcurrencyLimit:
 
     def release(self, ticket: Ticket) -> Ticket | None:
         """
-        Give a ticket back, once, wherever it has got to.
+        Give a ticket back, once, whether it was admitted or still waits.
 
         Returns:
-            The ticket that is admitted in its stead; its owner is to be woken.
+            The ticket that is admitted in its stead, whose owner is to be woken; None when there is none.
         """
         if not ticket.is_admitted:
             del self._queue[ticket]
@@ -96,10 +96,10 @@ class ConcurrencyLimit:
 
     def resize(self, limit: int, max_pending: int | None = None) -> list[Ticket]:
         """
-        Take other limits. Calls under way go on; nobody is thrown out of the queue.
+        Take other limits. Calls under way go on, and those in the queue stay there.
 
         Returns:
-            The tickets that are admitted by it; their owners are to be woken.
+            The tickets that are admitted now; their owners are to be woken.
         """
         self.limit = _checked("limit", limit, 1)
         if max_pending is not None:

@@ -1,9 +1,9 @@
 """
 When to start a lost instance again, and when to leave it alone.
 
-Theory of operation: every start that fails, and every death, is a failure. After each the caller waits a backoff that
-doubles, jittered by +-20 %, and begins anew after a stable run. Where crash loops end in giving up, `limit` failures
-within `window` seconds do; then one wait of `cooldown` seconds follows, and the count begins anew.
+Theory of operation: every failed start, and every unexpected end, is a failure. After each the caller waits for a
+backoff that doubles, is jittered by +-20 %, and begins anew after a stable run. If there is a `limit`, that many
+failures within `window` seconds end in giving up: one wait of `cooldown` seconds, after which the count begins anew.
 
 No locks: the event loop serialises, because no method awaits. Figures: Erlang/OTP's restart intensity, systemd's
 StartLimit, and the backoff of gRPC's connection-backoff document, for plugins on the same machine.
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 class RestartConfig:
     """
     Attributes:
-        initial: Seconds before the first new start.
-        maximum: The longest such wait, in seconds.
+        initial: Seconds before the first restart.
+        maximum: The longest wait before a restart, in seconds.
         stable: Seconds after which a run counts as stable.
-        limit: Failures within `window` that end in giving up; None to try for ever.
+        limit: Failures within `window` that end in giving up; None to try forever.
         window: Seconds.
-        cooldown: Seconds before a given-up instance is tried again.
+        cooldown: Seconds before an instance that was given up is tried again.
     """
 
     initial: float = 0.2
@@ -65,13 +65,13 @@ class RestartPolicy:
 
     def ready(self) -> None:
         """
-        The instance takes calls.
+        The instance is ready for calls.
         """
         self._ready_since = self._clock()
 
     def failed(self) -> Restart:
         """
-        The instance could not be started, or ended; the decision is when to start it again.
+        The instance could not be started, or has ended; returns when to start it again.
         """
         now = self._clock()
         if self._ready_since is not None and now - self._ready_since >= self._config.stable:

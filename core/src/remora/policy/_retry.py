@@ -1,10 +1,10 @@
 """
 Whether to make another attempt at a call, and when.
 
-Theory of operation: another attempt needs an attempt that is left, an error that may be gone next time, certainty that
-the call may be made twice (its method is idempotent, or the request never reached the plugin), and time. The plugin's
-own wish is obeyed: its `retry_after` is waited for in full, then jitter on top; one that is longer than the time left,
-or negative (gRPC's push-back for "do not retry"), ends the call. The budget is asked separately, last of all.
+Theory of operation: a retry needs an attempt that is left, an error that may be gone next time, certainty that the
+call may be made twice (its method is idempotent, or the request never reached the plugin), and time. The plugin's own
+`retry_after` is waited for in full, with jitter on top; one that is longer than the time left, or negative (gRPC's
+push-back for "do not retry"), ends the call. The budget is asked separately, last of all.
 
 No locks: the event loop serialises, because no method awaits. Sources: gRFC A6 for push-back, RFC 9110 for Retry-After.
 """
@@ -35,9 +35,9 @@ class RetryConfig:
         max_retries: Attempts after the first one; 0 for none.
         initial_interval: The longest wait before the second attempt, in seconds.
         max_interval: The longest wait before any attempt, in seconds.
-        multiplier: By how much the longest wait grows with each attempt.
-        random_jitter: Whether each wait is drawn from nothing up to the longest.
-        idempotent_methods: The methods that may be called twice beside those that say so themselves: "Method",
+        multiplier: The factor by which the longest wait grows with each attempt.
+        random_jitter: Whether each wait is drawn at random between 0 and the longest.
+        idempotent_methods: Methods that may be called twice, besides those declared idempotent: "Method",
             "package.Service/Method", or "*" for all.
     """
 
@@ -57,7 +57,7 @@ class RetryConfig:
 
 class Retry:
     """
-    The decisions about further attempts.
+    Decides on further attempts at a call.
     """
 
     __slots__ = ("_backoff", "_methods", "_retries")

@@ -2,7 +2,7 @@
 How much of its traffic an instance gets while it warms up.
 
 Theory of operation: from `minimum` at the start, the factor on an instance's weight grows with its age and reaches 1 at
-the end of the window. Caches fill and code is loaded under a load that the instance can bear.
+the end of the window. So caches fill and code is loaded under a load that the instance can bear.
 
 No locks: the event loop serialises, because no method awaits. Source: Envoy's slow start mode.
 """
@@ -20,9 +20,9 @@ class SlowStartConfig:
     How an instance is warmed up.
 
     Attributes:
-        enabled: Whether it is.
-        window: Seconds after which it gets all of its traffic.
-        minimum: The share of its traffic that it gets at first.
+        enabled: Whether it is at all.
+        window: Seconds after which it gets its full share of the traffic.
+        minimum: The fraction of its full share that it gets at first, from 0 to 1.
         aggression: 1 for steady growth, more for growth that is faster at first.
     """
 
@@ -37,7 +37,7 @@ class SlowStartConfig:
 
 class SlowStart:
     """
-    The factor on the weight of an instance, by its age.
+    The factor on the weight of an instance, depending on its age.
     """
 
     def __init__(self, config: SlowStartConfig) -> None:

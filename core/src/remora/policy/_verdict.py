@@ -1,8 +1,8 @@
 """
 What the end of a call says about the instance that took it.
 
-Three verdicts, not two: success, failure, and none. A plugin that says no has answered, which is a success. A call that
-was cancelled, or could never be sent, blames nobody.
+Three verdicts, not two: success, failure, and none. A plugin that answers with an error of its own has answered, which
+is a success. A call that was cancelled, or could never be sent, says nothing about the instance.
 
 Source: gRPC's outlier detection and Finagle's failure accrual, which tell a server's failure from an application's.
 """
@@ -12,12 +12,12 @@ from __future__ import annotations
 from remora.errors import Code, DeadlineExceeded, GiveUp, PluginError, RemoraError
 
 FAILURES = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
-"""The codes that speak against an instance."""
+"""The codes that count against an instance."""
 
 
 def verdict_of(error: RemoraError) -> bool | None:
     """
-    True for a success, False for a failure, None for no verdict.
+    What an error says about the instance: True for a success, False for a failure, None for no verdict.
     """
     if not error.sent and isinstance(error, DeadlineExceeded | GiveUp):
         return None

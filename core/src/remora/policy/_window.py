@@ -1,10 +1,10 @@
 """
-Counts of what happened lately.
+Counts of recent events.
 
-Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length, from the making of
-the window on, so that what it counts does not depend on what the clock shows. Adding goes to the bucket of the present
-tick; when a tick begins, that bucket is added to a running total of what is past, and the oldest is taken off it and
-used again. So a thing counts for at least nine tenths of the window and never for longer than the window, and adding
+Theory of operation: the window is cut into ten buckets, and time into ticks of one bucket's length, beginning when the
+window is made, so that the counts do not depend on what the clock shows. Events are added to the bucket of the present
+tick; when the next begins, that bucket is added to a running total of the past, and the oldest is subtracted from it
+and reused. So an event counts for at least nine tenths of the window and never for longer than the window, and adding
 costs the same however much happens.
 
 No locks: the event loop serialises, because no method awaits. Source: the bucketed windows of resilience4j and
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BUCKETS = 10
 
 _FASTEST = 1e9
-"""Ticks a second; a window so short counts nothing anyhow, but its ticks can be numbered."""
+"""The most ticks per second; a shorter window counts nothing anyhow, but its ticks can be numbered."""
 
 
 class Window:
@@ -45,7 +45,7 @@ class Window:
 
     def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
         """
-        Count something that happens now; `now` is the time, where it is known already.
+        Count something that happens now; `now` is the time, when it is already known.
         """
         if now is None:
             now = self._clock()
@@ -73,7 +73,7 @@ class Window:
 
     def peek(self, column: int) -> int:
         """
-        The total of a column as of now; nothing is changed for it, so any thread may ask.
+        The total of a column as of now. It changes nothing, so it may be called from any thread.
         """
         tick = int((self._clock() - self._begin) * self._rate)
         gone = range(max(self._tick + 1, tick - BUCKETS + 1), tick + 1)

@@ -1,5 +1,5 @@
 """
-Bytes and messages of the wires that more than one transport shares. Nothing here does I/O.
+Bytes and messages of the wire formats that more than one transport shares. Nothing here does I/O.
 """
 
 from typing import TYPE_CHECKING

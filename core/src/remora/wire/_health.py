@@ -1,5 +1,5 @@
 """
-The messages of grpc.health.v1.Health/Check, the health service that every wire carries.
+The messages of grpc.health.v1.Health/Check, the health service on every wire.
 
 What lives here: the call, its reply and their meaning. What must not: when to ask.
 """
@@ -19,7 +19,7 @@ _NUMBERS = {status: number for number, status in _MEANING.items()}
 
 def health_call(deadline: float | None = None) -> Call:
     """
-    The call that asks a plugin, as a whole, for its health. Protobuf, so that peers in any language understand it.
+    The call that asks for the health of a plugin as a whole. In protobuf, so that peers in any language understand it.
     """
     return Call(
         service=HEALTH_SERVICE,
@@ -32,7 +32,7 @@ def health_call(deadline: float | None = None) -> Call:
 
 def decode_health_request(call: Call) -> str:
     """
-    The service that a HealthCheckRequest asks for; empty for the plugin as a whole, and for what is no such request.
+    The service that a HealthCheckRequest asks for; empty for the plugin as a whole, and for any other request.
     """
     try:
         names = [decode_text(value) for field, value in fields(call.payload) if field == 1]
@@ -50,7 +50,7 @@ def encode_health(status: Status) -> bytes:
 
 def decode_health(reply: Reply) -> Status:
     """
-    What a HealthCheckResponse says; an answer that is none counts as unknown.
+    The status in a HealthCheckResponse; any other reply counts as unknown.
     """
     try:
         numbers = [decode_signed(value) for field, value in fields(reply.payload) if field == 1]

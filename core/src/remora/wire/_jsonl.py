@@ -3,10 +3,10 @@ JSON lines: one JSON object per line, in UTF-8, in both directions of a pipe.
 
 What lives here: bytes and lines. What must not: I/O, and what the objects mean (see `_jsonl_messages`).
 
-A line that cannot be used never ends the conversation by itself. It comes out as `Noise` or `Overlong`, between
-the objects before and after it, and whoever reads decides. An overlong line is thrown away as it arrives, so that
-no peer can make the buffer grow beyond the limit; what is kept of it are its two ends, in one of which writers of JSON
-put the `id`, so that one call can be failed and the others go on.
+A line that cannot be used never ends the conversation by itself. It comes out as `Noise` or `Overlong`, between the
+objects before and after it, and the reader decides. An overlong line is thrown away as it arrives, so that no peer can
+make the buffer grow beyond the limit. Only its two ends are kept: writers of JSON put the `id` in one of them, so that
+one call can be failed while the others go on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from remora.errors import WireError
 
 DEFAULT_MAX_SIZE = 4 * 1024 * 1024
-"""The longest line, in bytes, when nothing else is said."""
+"""The default limit of a line, in bytes."""
 
 _KEPT = 256
 _ENDLESS = 16
@@ -26,13 +26,13 @@ _ID_FIRST = re.compile(rb'\s*\{\s*"id"\s*:\s*(?:(\d{1,18})|"([^"\\]{1,64})")\s*,
 _ID_LAST = re.compile(rb',\s*"id"\s*:\s*(?:(\d{1,18})|"([^"\\]{1,64})")\s*\}\s*\Z')
 
 Id = int | str
-"""What names a call on the wire. Hosts choose it; Remora counts."""
+"""What identifies a call on the wire. The host chooses it; Remora counts upwards."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
     """
-    A line that is no JSON object: output of a program that should have gone elsewhere.
+    A line that is not a JSON object: output of a program that should have gone elsewhere.
 
     Attributes:
         line: The line as it arrived, without its end.
@@ -47,8 +47,8 @@ class Overlong:
     A line above the limit.
 
     Attributes:
-        id: The `id` of the object that it would have been, where it could be seen.
-        size: Its length in bytes.
+        id: The `id` of the object in it; None when it could not be found.
+        size: The length of the line in bytes.
         head: Its first bytes.
     """
 
@@ -58,12 +58,12 @@ class Overlong:
 
 
 Line = dict[str, object] | Noise | Overlong
-"""What one line turned out to be."""
+"""What one line can turn out to be."""
 
 
 class JsonLines:
     """
-    The reading side: feed it bytes in any slices, take out what each line was.
+    The reading side: feed it bytes in pieces of any size, and take out what each line was.
 
     Args:
         max_size: The longest line, in bytes.
@@ -81,7 +81,7 @@ class JsonLines:
         Add bytes that arrived.
 
         Raises:
-            WireError: A line is so far above the limit that it will hardly ever end.
+            WireError: A line is so far above the limit that it will probably never end.
         """
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
@@ -92,14 +92,14 @@ class JsonLines:
 
     def feed_eof(self) -> None:
         """
-        Say that nothing will follow: an unfinished last line counts as a line.
+        Say that no more bytes will follow: an unfinished last line counts as a line.
         """
         if self._rest or self._dropped is not None:
             self._end_line()
 
     def next_message(self) -> Line | None:
         """
-        What the next line was; None when more bytes are needed. Blank lines are passed over.
+        What the next line was; None when more bytes are needed. Blank lines are skipped.
         """
         if self._next == len(self._lines):
             self._lines.clear()
@@ -166,10 +166,10 @@ def _parse(line: bytes) -> Line:
 
 def load_json(data: bytes) -> object:
     """
-    The value of a JSON text, by the letter of the standard: no NaN, no bottomless nesting.
+    The value of a JSON text, strictly by the standard: without NaN, and not nested too deeply.
 
     Raises:
-        ValueError: It is none; the message says why.
+        ValueError: It is not JSON; the message says why.
     """
     try:
         return json.loads(data, parse_constant=_refuse)
@@ -183,10 +183,10 @@ def _refuse(name: str) -> object:
 
 def dump_json(value: object) -> bytes:
     """
-    A JSON value as one line of ASCII, without its end.
+    A JSON value as one line of ASCII, without the line end.
 
     Raises:
-        ValueError: It holds a number that JSON has no word for.
+        ValueError: It holds a number that JSON cannot express, or is nested too deeply.
     """
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()

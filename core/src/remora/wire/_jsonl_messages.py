@@ -3,7 +3,7 @@ The messages of the `jsonl` protocol, in both roles.
 
 A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
 off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details"}}`;
-beside a result may stand `"headers"`, an object of texts.
+next to a result there may be `"headers"`, an object of texts.
 
 What lives here: messages and their lines. What must not: I/O, and which calls are in flight.
 """
@@ -28,11 +28,11 @@ _JSON = "application/json"
 @dataclass(frozen=True, slots=True)
 class JsonRequest:
     """
-    A host asks for something.
+    A host's request.
 
     Attributes:
-        id: The host's name for the call.
-        call: The call, without a deadline: that is on the reader's clock.
+        id: The host's identifier of the call.
+        call: The call, still without a deadline, which depends on the reader's clock.
         timeout: Seconds that the call may take; None when the host does not say.
     """
 
@@ -50,7 +50,7 @@ class JsonRequest:
 @dataclass(frozen=True, slots=True)
 class JsonCancel:
     """
-    A host no longer wants an answer.
+    A host's cancellation of a call.
     """
 
     id: Id
@@ -59,7 +59,7 @@ class JsonCancel:
 @dataclass(frozen=True, slots=True)
 class JsonAnswer:
     """
-    A plugin answers: with a reply, or with the error to raise.
+    A plugin's answer: a reply, or the error to raise.
     """
 
     id: Id
@@ -73,7 +73,7 @@ def encode_json_request(
     The line that asks for a call.
 
     Raises:
-        InvalidRequest: The payload is no JSON.
+        InvalidRequest: The payload is not JSON.
         MessageTooLarge: The line is above the limit.
     """
     require_json(call)
@@ -89,10 +89,10 @@ def encode_json_request(
 
 def require_json(call: Call) -> None:
     """
-    Refuse a call whose payload is no JSON; an empty one stands for null.
+    Refuse a call whose payload is not JSON; an empty one stands for null.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is not.
     """
     if call.content_type.partition(";")[0].strip() not in ("", _JSON):
         raise InvalidRequest(f"this protocol carries application/json only, not {call.content_type!r}")
@@ -104,14 +104,14 @@ def require_json(call: Call) -> None:
 
 def encode_json_cancel(id_: int) -> bytes:
     """
-    The line that calls one off.
+    The line that cancels a call.
     """
     return dump_json({"cancel": id_}) + b"\n"
 
 
 def encode_json_reply(id_: Id, reply: Reply, *, max_size: int = DEFAULT_MAX_SIZE) -> bytes:
     """
-    The line that answers a call; an error in its place when the reply cannot be written as one.
+    The line that answers a call; the line of an error when the reply cannot be written.
     """
     if reply.content_type.partition(";")[0].strip() != _JSON:
         return encode_json_error(id_, InvalidReply(f"the protocol jsonl carries no {reply.content_type!r}"))
@@ -124,7 +124,7 @@ def encode_json_reply(id_: Id, reply: Reply, *, max_size: int = DEFAULT_MAX_SIZE
 
 def encode_json_error(id_: Id, error: RemoraError) -> bytes:
     """
-    The line that answers a call with an error. Details that are no JSON are left out.
+    The line that answers a call with an error. Details that are not JSON are left out.
     """
     body: dict[str, object] = {"code": str(error.code), "message": error.message}
     if isinstance(error, PluginError) and error.details:
@@ -138,10 +138,10 @@ def encode_json_error(id_: Id, error: RemoraError) -> bytes:
 
 def decode_json_request(message: Mapping[str, object]) -> JsonRequest | JsonCancel | None:
     """
-    What a host's object says; None when it says nothing that the protocol knows.
+    The message in a host's object; None when it is not one of the protocol.
 
     Raises:
-        ValueError: The payload holds a number that is too large to be written again.
+        ValueError: The payload holds a number that is too large to be encoded again.
     """
     if isinstance(cancel := message.get("cancel"), int | str):
         return JsonCancel(cancel)
@@ -155,7 +155,7 @@ def decode_json_request(message: Mapping[str, object]) -> JsonRequest | JsonCanc
 
 def decode_json_answer(message: Mapping[str, object]) -> JsonAnswer | None:
     """
-    What a plugin's object says; None when it belongs to no call.
+    The answer in a plugin's object; None when it does not name a call.
     """
     id_ = message.get("id")
     if not isinstance(id_, int | str):
@@ -168,7 +168,7 @@ def decode_json_answer(message: Mapping[str, object]) -> JsonAnswer | None:
 
 
 def _one_line(payload: bytes) -> bytes:
-    # A line end in JSON is white space wherever it may stand at all: inside a string it is always escaped.
+    # A line end in valid JSON is always white space: inside a string it is escaped.
     return payload.translate(_NO_LINE_ENDS) or b"null"
 
 

@@ -40,7 +40,7 @@ def encode_varint(number: int) -> bytes:
 
 def encode_bytes(field: int, value: bytes) -> bytes:
     """
-    A length-delimited field; empty when the value is, as proto3 has it.
+    A length-delimited field; no bytes at all when the value is empty, as in proto3.
     """
     return b"%c%b%b" % (field << 3 | _BYTES, encode_varint(len(value)), value) if value else b""
 
@@ -61,7 +61,7 @@ def encode_message(field: int, value: bytes) -> bytes:
 
 def encode_integer(field: int, value: int) -> bytes:
     """
-    A varint field; empty for zero.
+    A varint field; no bytes at all for zero.
     """
     return b"%c%b" % (field << 3 | _VARINT, encode_varint(value)) if value else b""
 
@@ -119,7 +119,7 @@ def fields(data: bytes) -> Iterator[tuple[int, Field]]:
     The fields of a message, in the order in which they stand.
 
     Raises:
-        ValueError: The bytes are no protobuf message.
+        ValueError: The bytes are not a protobuf message.
     """
     position, end = 0, len(data)
     while position < end:

@@ -49,7 +49,7 @@ def decode_status(data: bytes) -> RemoraError | None:
     The error in the bytes of a google.rpc.Status; None when it says OK.
 
     Raises:
-        ValueError: The bytes are no such message.
+        ValueError: The bytes are not such a message.
     """
     number, message, details = 0, "", dict[str, object]()
     for field, value in fields(data):
@@ -66,7 +66,7 @@ def error_from_status(
     code: Code, message: str, details: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
 ) -> RemoraError:
     """
-    The error to raise for a status that a plugin sent: its own answer, or the deadline that it noticed first.
+    The error to raise for a status from a plugin: its own error, or the deadline that it noticed before the host.
     """
     if code is Code.DEADLINE_EXCEEDED:
         return DeadlineExceeded(message or "the plugin ran out of time")
@@ -85,7 +85,7 @@ def _decode_detail(data: bytes) -> dict[str, object]:
 
 def encode_struct(values: Mapping[str, object]) -> bytes:
     """
-    A mapping of JSON values as the bytes of a google.protobuf.Struct. What is no JSON value is written as its text.
+    A mapping of JSON values as the bytes of a google.protobuf.Struct. Any other value is written as its text.
     """
     return b"".join(
         encode_message(1, encode_text(1, str(key)) + encode_message(2, _encode_value(value)))
@@ -112,7 +112,7 @@ def decode_struct(data: bytes) -> dict[str, object]:
     The mapping in the bytes of a google.protobuf.Struct. Whole numbers come back as integers.
 
     Raises:
-        ValueError: The bytes are no such message, or it is nested too deeply.
+        ValueError: The bytes are not such a message, or it is nested too deeply.
     """
     return _decode_struct(data, 0)
 

@@ -1,10 +1,10 @@
 """
 The table of a connection's streams: which calls are in flight, and the numbers that stand for them on the wire.
 
-What lives here: numbers and who waits behind them. What must not: bytes, any I/O.
+What lives here: numbers and the waiters behind them. What must not: bytes, any I/O.
 
-No lock is needed: nothing here awaits, so an event loop serialises it. A number is taken when its frame is queued, in
-the same step, so that numbers rise on the wire however many callers there are.
+No lock is needed: nothing here awaits, so the event loop serialises it. A number is taken in the same step in which its
+frame is queued, so that numbers rise on the wire however many callers there are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LAST = (1 << 31) - 1
 
 class StreamTable(dict[int, T]):
     """
-    The calls in flight of a connection's client, by their numbers; who is taken out of the table waits no longer.
+    The calls in flight of a connection's client, by number; a call that is not in the table waits for nothing.
 
     Numbers are odd and rise; none is used twice.
 

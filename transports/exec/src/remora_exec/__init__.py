@@ -1,3 +1,3 @@
 """
-Plugins as child processes. Everything here is reached through the transport `exec`; see `remora_exec.plugin`.
+Plugins as child processes. Everything here is used through the transport `exec`; see `remora_exec.plugin`.
 """

@@ -1,11 +1,11 @@
 """
-Watching the allow-list while a program runs: who takes a hash out of it wants to know where that still runs.
+Watching the allow-list while a program runs: whoever removes a hash from it wants to know where it still runs.
 
-What lives here: when to look, and what to tell. What must not: what the list means (see `_guard`).
+What lives here: when to look, and what to report. What must not: what the list means (see `_guard`).
 
-Nobody is ended for it: calls are under way, and the next start is refused anyhow. A look costs one `stat`, so that it
-needs no thread and no watcher for each process; a change counts once it was there at two looks, so that nobody is told
-about the moment between two renames.
+No program is ended for it: calls are under way, and the next start is refused anyhow. A look costs one `stat`, so it
+needs neither a thread nor a watcher for each process; a change counts once it was there at two looks, so that the
+moment between two renames is not reported.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _INTERVAL = 1.0
-_KEPT = 16  # what nobody has asked for yet
+_KEPT = 16  # reviews that nobody has asked for yet
 
 
 class Admission:
     """
-    A program that was let in, and whether it still would be.
+    A program that was allowed to start, and whether it still would be.
     """
 
     def __init__(self, guard: Guard, verdict: Verdict) -> None:
@@ -43,7 +43,7 @@ class Admission:
 
     async def next_review(self) -> Inspection:
         """
-        Wait until it would not be let in any more, or would be again.
+        Wait until it would no longer be allowed, or is allowed again.
         """
         while not self._reviews:
             self._reviewed = anyio.Event()
@@ -52,7 +52,7 @@ class Admission:
 
     async def watch(self) -> None:
         """
-        Tell whenever the list takes the program out or in again, until it is cancelled.
+        Report whenever the list removes the program or adds it again, until cancelled.
         """
         seen: object = object()
         known: object = object()  # the list may have changed since the program was looked at

@@ -1,11 +1,11 @@
 """
-The file with the allow-list: looked at before every start, and believed only when it is whole and nobody else's.
+The file with the allow-list: checked before every start, and used only when it is valid and others cannot change it.
 
 What lives here: reading. What must not: what the list means (see `remora.security`).
 
-A file that is broken, or that others may write to, does not count: the last good one of this process stays, with one
-warning for each content. When the file is gone, the last good one stays too, except under the policy "strict", which
-starts nothing without a list.
+A file that is broken, or that others may write to, is not used: this process keeps the last good list, and logs one
+warning for each content. When the file is gone, the last good list stays as well, except under the policy "strict",
+which starts nothing without a list.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LARGEST = 10 * 1024 * 1024
 
 class AllowFile:
     """
-    A file with an allow-list. Made by `allow_file`, one for each path, and used from threads.
+    A file with an allow-list. Made by `allow_file`, one for each path; safe to use from threads.
     """
 
     def __init__(self, path: str) -> None:
@@ -42,7 +42,7 @@ class AllowFile:
 
     def current(self, policy: Policy) -> tuple[AllowList | None, str]:
         """
-        The list, and why there is none although there should be one.
+        The list, and a reason when there is none although there should be one.
         """
         with self._lock:
             try:
@@ -56,7 +56,7 @@ class AllowFile:
 
     def version(self) -> object:
         """
-        What changes when the file does; None while there is none.
+        A value that changes when the file does; None while there is no file.
         """
         try:
             status = os.stat(self._path)
@@ -106,6 +106,6 @@ def _parsed(content: bytes, path: str) -> AllowList:
 @cache
 def allow_file(path: str) -> AllowFile:
     """
-    The file of an absolute path.
+    The allow-list file at an absolute path.
     """
     return AllowFile(path)

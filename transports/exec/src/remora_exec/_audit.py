@@ -1,10 +1,10 @@
 """
 The audit log: a line of JSON for every decision about a program.
 
-What lives here: one file, shared by all that append to it, and its full predecessors. What must not: decisions.
+What lives here: one file, shared by all who append to it, and its full predecessors. What must not: decisions.
 
 Each line is written whole or not at all, under a lock that other processes respect. A full file is renamed to
-`NAME.1`, that to `NAME.2`, and so on; what is beyond the configured number is gone.
+`NAME.1`, that to `NAME.2`, and so on; files beyond the configured number are deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Without waiting, since a pipe in the place of the file would be waited for without end.
+# Non-blocking, since opening a pipe in place of the file would block forever.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 200, 0.005
 _MOST_ROTATIONS = 10
@@ -32,8 +32,8 @@ class AuditLog:
 
     Args:
         path: The file that is appended to.
-        max_bytes: Bytes after which a new one is begun.
-        kept: How many full ones are kept.
+        max_bytes: The size in bytes after which a new file is begun.
+        kept: How many full files are kept.
     """
 
     def __init__(self, path: str, *, max_bytes: int, kept: int) -> None:
@@ -43,10 +43,10 @@ class AuditLog:
 
     def write(self, record: Mapping[str, object]) -> None:
         """
-        Append a record. It blocks, for a second at most.
+        Append a record. Blocks for a second at most.
 
         Raises:
-            OSError: It cannot be written; nothing of it is.
+            OSError: It cannot be written, and no part of it was.
         """
         line = json.dumps(record).encode() + b"\n"
         for _ in range(_MOST_ROTATIONS):
@@ -70,7 +70,7 @@ class AuditLog:
 
     def _is_current(self, descriptor: int) -> bool:
         """
-        Whether nobody has renamed the file since it was opened.
+        Whether the file has not been renamed since it was opened.
         """
         with suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(descriptor), os.lstat(self._path))

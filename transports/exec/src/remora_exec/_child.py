@@ -1,5 +1,5 @@
 """
-A child as its process sees it, whoever has started it.
+A child process, however it was started.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class Child(Protocol):
     A program that was started, the leader of a session and of a process group.
 
     Attributes:
-        pid: Its number, which is nobody else's until it has been reaped.
-        stderr: What it writes to its standard error; whoever reads it closes it.
+        pid: Its process id, which is not reused until it has been reaped.
+        stderr: The reading end of its standard error, closed by whoever reads it.
     """
 
     pid: int
@@ -24,23 +24,23 @@ class Child(Protocol):
 
     async def wait(self) -> None:
         """
-        Wait until it has ended. It is not reaped.
+        Wait until it has ended, without reaping it.
         """
 
     def reap(self) -> int:
         """
-        Its exit status, negative for a signal; from now on its number may be somebody else's.
+        Reap it; returns its exit status, negative for a signal. From now on its process id may be reused.
         """
         ...
 
     async def gone(self) -> None:
         """
-        Wait until all that it started has ended too, as far as that is known.
+        Wait until all processes that it started have ended as well, as far as they are known.
         """
 
     def close(self) -> None:
         """
-        Give back what is held for it.
+        Release what is held for it.
         """
 
 

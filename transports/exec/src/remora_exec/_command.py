@@ -3,7 +3,7 @@ What is run for an endpoint: the program, its arguments, its environment, its di
 
 What lives here: decisions from the configuration and the file system. What must not: processes.
 
-A child gets none of the host's environment but this allow-list, so that no secret of the host reaches a plugin by
+Of the host's environment a child gets only this allow-list, so that no secret of the host reaches a plugin by
 accident: PATH, HOME, USER, LOGNAME, LANG, LANGUAGE, LC_*, TZ, TMPDIR, SSL_CERT_FILE, SSL_CERT_DIR. To these come the
 variables that `inherit_env` names, then the configured `env`, then Remora's own: REMORA_LISTEN, REMORA_PROTOCOL,
 REMORA_PLUGIN, and REMORA_HOST_PID, since the program's parent is not the host (see `_keeper`).
@@ -32,19 +32,19 @@ ALLOWED = frozenset(
         "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
     }
 )  # fmt: skip
-"""The variables of the host that every child gets, beside those that begin with LC_."""
+"""The variables of the host that every child gets, in addition to those that begin with LC_."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """
-    A program ready to be run.
+    A program, ready to be run.
 
     Attributes:
         argv: The program's path and its arguments.
         env: Its whole environment.
         work_dir: Its directory; None for the host's own.
-        descriptors: Those of the host that it gets beside its standard streams.
+        descriptors: The host's descriptors that it gets in addition to its standard streams.
     """
 
     argv: tuple[str, ...]
@@ -61,7 +61,7 @@ class Command:
 
     def with_env(self, more: Mapping[str, str]) -> Command:
         """
-        The same with more variables.
+        The same command with more variables.
         """
         return replace(self, env={**self.env, **more})
 
@@ -71,7 +71,7 @@ def command_for(endpoint: Endpoint, options: ExecOptions, host: Mapping[str, str
     What to run for an endpoint.
 
     Raises:
-        ConfigError: There is no such program or directory, or a text cannot be handed to a program.
+        ConfigError: There is no such program or directory, or a text cannot be passed to a program.
     """
     env = child_env(options, os.environ if host is None else host)
     argv = (_program(options.executable or endpoint.address, env), *options.args)
@@ -97,7 +97,7 @@ def child_env(options: ExecOptions, host: Mapping[str, str]) -> dict[str, str]:
 
 def require_descriptors(command: Command) -> None:
     """
-    See that the descriptors are open, before Remora opens some that could have their numbers.
+    Check that the descriptors are open, before Remora opens others that could get their numbers.
 
     Raises:
         ConfigError: One is not.
@@ -111,7 +111,7 @@ def require_descriptors(command: Command) -> None:
 
 def secrets_of(command: Command) -> list[Secret]:
     """
-    The values in the environment of a command whose names say that they are secret.
+    The values of those variables of a command whose names suggest that they are secret.
     """
     return [Secret(value) for name, value in command.env.items() if names_secret(name)]
 

@@ -1,7 +1,7 @@
 """
 How a program is started so that it can do no more than it should.
 
-What lives here: the measures put together, in the order in which they work. What must not: what is allowed to start.
+What lives here: the measures, combined in the order in which they apply. What must not: what is allowed to start.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Confinement:
 
     def order(self, command: Command, verdict: Verdict) -> Order:
         """
-        How a program is started that may be started.
+        The order to start a program that may be started.
 
         Raises:
-            ConfigError: A measure needs what is not installed.
+            ConfigError: A measure needs a program that is not installed.
         """
         if self._is_sandboxed:
             return self._order_of_sandbox(command, verdict.file)
@@ -70,12 +70,12 @@ class Confinement:
             directory=current_directory(),
             descriptors=[*command.descriptors, *([file.descriptor] if file else [])],
             limits=(),
-            no_new_privileges=False,  # bwrap may need them, and gives none inside
+            no_new_privileges=False,  # bwrap may need privileges, and grants none inside
         )
 
     def measures(self, verdict: Verdict) -> Mapping[str, str]:
         """
-        What is in force for a program, and what is not, in words.
+        By name, each measure for a program and whether it is in force, in words.
         """
         return {
             "hash": _hash_words(verdict, executes_file=EXECUTES_DESCRIPTORS or self._is_sandboxed),
@@ -120,7 +120,7 @@ def _hash_words(verdict: Verdict, *, executes_file: bool) -> str:
 
 def current_directory() -> str:
     """
-    The directory of this process; empty when there is none any more.
+    The working directory of this process; empty when it does not exist any more.
     """
     try:
         return os.getcwd()

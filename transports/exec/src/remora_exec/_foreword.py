@@ -1,12 +1,12 @@
 """
-What a child prints before it speaks ttrpc: a `print()` while it imports its modules, a greeting of a library.
+What a child prints before it speaks ttrpc: a `print()` while it imports its modules, a banner of a library.
 
-What lives here: telling words from frames. What must not: frames themselves (see `remora.wire`).
+What lives here: telling text from frames. What must not: frames themselves (see `remora.wire`).
 
-Until a child serves, its standard output is that of any program, and what it prints there is on the wire. Words have
-no NUL; a first frame begins with one, because it answers a small question. So all up to the first NUL is printed, and
-logged. An answer in JSON lines, or more words than anybody prints while starting, go to the reader of frames,
-which refuses them in words of its own.
+Until a child serves, its standard output is like that of any program, and what it prints there is on the wire. Text has
+no NUL; the first frame begins with one, because it answers a small request. So everything up to the first NUL is text,
+and is logged. An answer in JSON lines, or more text than a program prints while starting, goes to the reader of
+frames, which refuses it with an error of its own.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Foreword:
     The bytes of a child until its first frame.
 
     Args:
-        heard: Is told what the child prints.
+        heard: Called with the text that the child prints.
 
     Attributes:
-        is_over: Whether all that arrives is for the reader of frames.
+        is_over: Whether everything from now on is for the reader of frames.
     """
 
     def __init__(self, heard: Callable[[bytes], None]) -> None:
@@ -40,7 +40,7 @@ class Foreword:
 
     def feed(self, data: bytes) -> bytes:
         """
-        Take bytes that have arrived, and give back those for the reader of frames.
+        Take bytes that have arrived; returns those for the reader of frames.
         """
         if self.is_over:
             return data

@@ -1,13 +1,13 @@
 """
-The second best way to keep children from outliving their host, for systems without the first (see `_keeper`).
+The second best way to end children with their host, for systems without the best one (see `_keeper`).
 
-Children are the host's own, and a shell beside it, which costs next to nothing and needs nothing but POSIX, reads the
-process groups to watch from a pipe whose other end only the host holds. When the host is gone, however it went, the
-pipe ends; the shell waits half a second for the children to follow end of input, then kills what is left of the groups.
-What leaves its group escapes.
+Children are the host's own. Beside it runs a shell, which costs next to nothing and needs only POSIX; it reads the
+process groups to watch from a pipe whose other end only the host holds. When the host is gone, for whatever reason, the
+pipe ends; the shell waits half a second for the children to end at end of input, then kills what is left of the
+groups. A process that leaves its group escapes.
 
-Between the start of a child and its registration lie some ten microseconds in which a killed host leaves a child that
-has read nothing yet; it ends with its input unless it is a stubborn one.
+Between the start of a child and its registration there are some ten microseconds in which a killed host leaves a child
+behind that has read nothing yet; it ends at end of input, unless it ignores that.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class GroupWatch:
 
     def add(self, group: int) -> None:
         """
-        End this group when the host is gone.
+        End a group when the host is gone.
         """
         self._tell(f"+ {group}\n")
 
     def forget(self, group: int) -> None:
         """
-        Leave the group alone from now on: it has ended, and its number may come to belong to others.
+        Stop watching a group: it has ended, and its number may be reused.
         """
         self._tell(f"- {group}\n")
 
@@ -83,7 +83,7 @@ class GroupWatch:
 
 class OwnChild:
     """
-    A child of this very process.
+    A direct child of this process.
     """
 
     def __init__(self, popen: subprocess.Popen[bytes], watch: GroupWatch) -> None:
@@ -95,13 +95,13 @@ class OwnChild:
 
     async def wait(self) -> None:
         """
-        Wait until it has ended. It is not reaped.
+        Wait until it has ended, without reaping it.
         """
         await wait_for_exit(self.pid)
 
     def reap(self) -> int:
         """
-        Its exit status; what is left of its group is killed before.
+        Reap it, after killing what is left of its group; returns its exit status.
         """
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -110,7 +110,7 @@ class OwnChild:
 
     async def gone(self) -> None:
         """
-        Wait until its group is empty: it was killed, but the kernel may still be at it.
+        Wait until its group is empty: it has been killed, but the kernel may take a moment.
         """
         for pause in _PAUSES:
             try:
@@ -121,13 +121,13 @@ class OwnChild:
 
     def close(self) -> None:
         """
-        Nothing is held.
+        Do nothing, as nothing is held.
         """
 
 
 class GroupStarter:
     """
-    Starts children of this very process.
+    Starts direct children of this process.
     """
 
     def __init__(self, watch: GroupWatch) -> None:
@@ -135,7 +135,7 @@ class GroupStarter:
 
     async def start(self, order: Order, *, stdin: int, stdout: int) -> OwnChild:
         """
-        It runs here, not in a worker thread: it takes less than a millisecond.
+        A child with these descriptors. Started here and not in a worker thread, since it takes less than a millisecond.
         """
         run = partial(_popen, order, stdin, stdout)
         popen = without_new_privileges(run) if order.no_new_privileges else run()
@@ -165,13 +165,13 @@ def _detach(file: IO[bytes] | None) -> int:
 
 async def wait_for_exit(pid: int) -> None:
     """
-    Wait until a child of this process has ended; it is not reaped.
+    Wait until a child of this process has ended, without reaping it.
     """
     try:
         descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
         flags = os.WEXITED | os.WNOWAIT
-        with suppress(ChildProcessError):  # a host that ignores SIGCHLD has none that have ended
+        with suppress(ChildProcessError):  # if the host ignores SIGCHLD, children that have ended are gone at once
             await anyio.to_thread.run_sync(os.waitid, os.P_PID, pid, flags, abandon_on_cancel=True)
         return
     try:
@@ -202,7 +202,7 @@ def watching_groups() -> Iterator[GroupStarter]:
 
 
 def _start() -> subprocess.Popen[bytes] | None:
-    # `remora-keeper` is $0: what the process is called in a list of processes.
+    # `remora-keeper` is $0, the name of the process in process lists.
     null = subprocess.DEVNULL
     try:
         return subprocess.Popen(

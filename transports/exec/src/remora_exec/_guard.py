@@ -1,10 +1,10 @@
 """
-The guard: whether a program may be started, written down and enforced.
+The guard: it decides whether a program may be started, records that and enforces it.
 
-What lives here: files and decisions put together. What must not: processes.
+What lives here: applying decisions to files. What must not: processes.
 
-Where the configuration names neither a list nor a log and the policy is "permissive", only modes are looked at.
-Otherwise the program is opened, hashed, and executed as the open file that was hashed.
+If the configuration names neither a list nor a log and the policy is "permissive", only file modes are checked.
+Otherwise the program is opened and hashed, and that same open file is executed.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _REMEDY_OF_WEAKNESS = "take the right to write away (chmod go-w)"
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
-    What was found about a program, and whether it may be started.
+    The findings about a program, and whether it may be started.
 
     Attributes:
-        path: The program.
-        decision: Whether it may be.
+        path: The path of the program.
+        decision: Whether it may be started.
         sha256: Its hash; empty when it was not read.
-        size: Its bytes.
+        size: Its size in bytes.
         file: The open file that was hashed; None when it was not read.
     """
 
@@ -84,12 +84,12 @@ class Guard:
     @asynccontextmanager
     async def admitted(self, path: str) -> AsyncIterator[Verdict]:
         """
-        The verdict on a program that may be started; the open file is there inside the context.
+        The verdict on a program that may be started; its file is open inside the context.
 
         Raises:
             ExecutableRefused: It may not.
             ConfigError: There is no such program.
-            Unavailable: The system has no room to look at it.
+            Unavailable: The system lacks the resources to examine it now.
         """
         async with AsyncExitStack() as stack:
             with ExitStack() as files:
@@ -103,7 +103,7 @@ class Guard:
     @contextmanager
     def examined(self, path: str) -> Iterator[Verdict]:
         """
-        The verdict on a program that nobody starts now; nothing is written down. It is always hashed.
+        The verdict on a program that is not started now, which is not recorded. The program is always hashed.
 
         Raises:
             ConfigError: There is no such program.
@@ -120,19 +120,19 @@ class Guard:
 
     def version_of_list(self) -> object:
         """
-        What changes when the file of the list does.
+        A value that changes when the file of the list does.
         """
         return self._list.version() if self._list is not None else None
 
     def review(self, verdict: Verdict) -> Decision:
         """
-        What the list says now about a program that was let in.
+        The present decision on a program that was allowed to start.
         """
         return self._decide(self._program(verdict.sha256, verdict.size, ()))
 
     def note(self, verdict: Verdict, outcome: str, reasons: Sequence[str]) -> None:
         """
-        Write down what has become of a program that runs.
+        Record a later decision on a running program.
         """
         record = {**self._record(verdict), "outcome": outcome, "reasons": list(reasons)}
         try:
@@ -158,7 +158,7 @@ class Guard:
         except FileNotFoundError as error:
             raise ConfigError(f"there is no program {path}") from error
         except OSError as error:
-            if error.errno in _SHORTAGES:  # which says nothing about the program
+            if error.errno in _SHORTAGES:  # not the fault of the program
                 raise Unavailable(f"{path} cannot be examined now: {error.strerror}", sent=False) from error
             reason = f"it cannot be examined: {error.strerror or error}"
             return Verdict(path, Decision(self._bad, (reason,)))

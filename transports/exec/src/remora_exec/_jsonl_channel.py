@@ -1,10 +1,10 @@
 """
 The host's side of `jsonl`: many calls in flight over the pipes of one child.
 
-There is no handshake: a child that runs is ready. Lines on its standard output that are no JSON object are logged as
+There is no handshake: a child that runs is ready. Lines on its standard output that are not JSON objects are logged as
 output of the plugin and otherwise ignored, because a script may print a banner. But a program that never answers and
-only talks is not a plugin at all: after twenty such lines before the first answer, or a thousand in a row later,
-the channel ends with an error that quotes the last of them.
+only prints text is not a plugin: after twenty such lines before the first answer, or a thousand in a row later, the
+channel ends with an error that quotes the last of them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def open_jsonl(
     A child that speaks JSON lines, for as long as the context lasts.
     """
     with pipes() as (their_input, their_output, stdin, stdout):
-        # The tasks are outside: what the child still writes while it is being stopped must be read.
+        # The tasks are outside, since what the child still writes while it is being stopped must be read.
         async with (
             background() as tasks,
             running(command, context, output, stdin=their_input, stdout=their_output) as process,
@@ -90,7 +90,7 @@ async def _end_input(channel: JsonlChannel, queue: LineQueue, stdin: WritePipe) 
 
 class JsonlChannel:
     """
-    The way to a child that speaks JSON lines.
+    A channel to a child that speaks JSON lines.
     """
 
     def __init__(self, process: Process, queue: LineQueue, output: Output, *, max_size: int) -> None:
@@ -109,20 +109,20 @@ class JsonlChannel:
     @property
     def is_hopeless(self) -> bool:
         """
-        Whether it turned out that the process does not speak the protocol; such a one gets no grace.
+        Whether the process has turned out not to speak the protocol; then it is killed at once.
         """
         return self._why is not None and isinstance(self._why(True), WireError | WrongProtocol)
 
     @property
     def pid(self) -> int:
         """
-        The number of the process.
+        The id of the process.
         """
         return self._process.pid
 
     async def call(self, call: Call) -> Reply:
         """
-        Ask and wait for the answer, until the call's deadline at the latest.
+        Send a call and wait for the answer, until the call's deadline at the latest.
         """
         self._require_open()
         id_ = next(self._ids)
@@ -144,14 +144,14 @@ class JsonlChannel:
 
     async def probe(self) -> HealthStatus:
         """
-        A script has no health service: it is healthy while it runs.
+        Healthy while the process runs, since a script has no health service.
         """
         self._require_open()
         return HealthStatus(status=Status.HEALTHY, message="the process runs", last_check=time.time())
 
     async def wait_closed(self) -> RemoraError | None:
         """
-        Wait for the end of the process, or of the conversation.
+        Wait until the process has ended, or the channel cannot be used any more.
         """
         await self._ended.wait()
         return self._why(True) if self._why is not None else None
@@ -177,13 +177,13 @@ class JsonlChannel:
 
     async def next_review(self) -> Inspection:
         """
-        Wait until the program would not be started any more, or would be again.
+        Wait until the program would no longer be allowed to start, or is allowed again.
         """
         return await self._process.admission.next_review()
 
     async def watch(self) -> None:
         """
-        End the calls soon after the process has ended, whoever still holds its output open.
+        End the calls soon after the process has ended, even if its output is still held open.
         """
         await self._process.wait()
         with anyio.move_on_after(_OUTPUT_AFTER_EXIT):
@@ -192,7 +192,7 @@ class JsonlChannel:
 
     def end(self, why: Callable[[bool], RemoraError]) -> None:
         """
-        Fail what is in flight and all that will be asked; the first reason stands.
+        Fail all calls in flight and all later ones; the first reason counts.
 
         Args:
             why: Makes the error for one call, given whether its request may have reached the plugin.

@@ -1,7 +1,7 @@
 """
 The plugin's side of `jsonl`: lines become calls of the dispatch function, its answers become lines.
 
-At the end of input the calls in hand may finish, for a moment: somebody may have piped a file of requests in.
+At end of input, calls under way get a moment to finish, since the input may be a file of requests.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Request(ServedCall):
     A call that is being answered.
 
     Attributes:
-        id: What the host calls it.
+        id: The host's identifier of the call.
     """
 
     __slots__ = ("id",)
@@ -176,6 +176,6 @@ class _Server:
             return encode_json_reply(request.id, reply, max_size=self._max_size)
         except RemoraError as error:
             return encode_json_error(request.id, error)
-        except Exception:  # of the served plugin; what it says is for its own log, not for the caller
+        except Exception:  # of the served plugin; its text belongs in the plugin's log, not in the answer
             _logger.exception("%s failed", printable(request.call.name, most=200))
             return encode_json_error(request.id, PluginError("internal error", code=Code.INTERNAL))

@@ -1,7 +1,7 @@
 """
-What Linux offers to those who keep processes, and Python does not: a few calls of the system's library.
+Calls of the C library for keeping processes that Linux has and Python does not offer.
 
-It stands for the module `signal` too, whose loading would be a third of the time that the keeper takes to start.
+It replaces the module `signal` as well, whose import would take a third of the keeper's start time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _library = ctypes.CDLL(None, use_errno=True)
 
 class Mask(ctypes.Structure):
     """
-    A set of signals, as large as the system's library may have it.
+    A set of signals, at least as large as that of the C library.
     """
 
     _fields_ = (("words", ctypes.c_ulong * 16),)
@@ -32,10 +32,10 @@ class Mask(ctypes.Structure):
 
 def adopt_orphans(name: bytes) -> None:
     """
-    Become the parent of every descendant that loses its own, and be called `name` in lists of processes.
+    Become the parent of every descendant that loses its own, and appear as `name` in process lists.
 
     Raises:
-        OSError: The system does not know that.
+        OSError: The system does not support it.
     """
     _done(_library.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
     _library.prctl(_PR_SET_NAME, name, 0, 0, 0)
@@ -43,27 +43,27 @@ def adopt_orphans(name: bytes) -> None:
 
 def die_with_parent() -> None:
     """
-    Be killed when the parent ends. What is executed keeps that, what is forked does not.
+    Have this process killed when its parent ends. It stays so across exec, but not for forked children.
     """
     _done(_library.prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 
 
 def gain_no_privileges() -> None:
     """
-    Take nothing from set-user-id files any more.
+    Gain no privileges from set-user-id files any more.
     """
     _done(_library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def hold_signals() -> Mask:
     """
-    Let no signal in that can be kept out.
+    Block all signals that can be blocked.
 
     Returns:
-        Those that were kept out before.
+        The signals that were blocked before.
     """
     every, before = Mask(), Mask()
-    _library.signal(SIGCHLD, _DEFAULT)  # who ignores it has no children to wait for
+    _library.signal(SIGCHLD, _DEFAULT)  # if it is ignored, children cannot be waited for
     _library.sigfillset(ctypes.byref(every))
     _done(_library.sigprocmask(_SET_MASK, ctypes.byref(every), ctypes.byref(before)))
     return before
@@ -71,7 +71,7 @@ def hold_signals() -> Mask:
 
 def release_signals(before: Mask) -> None:
     """
-    Be as open to signals as a program may expect, also to those that Python ignores.
+    Restore the signal mask, and the default actions that a program may expect, even of signals that Python ignores.
     """
     for number in (SIGPIPE, SIGXFSZ):
         _library.signal(number, _DEFAULT)
@@ -80,7 +80,7 @@ def release_signals(before: Mask) -> None:
 
 def ends_of_children() -> int:
     """
-    A descriptor that can be read when a child has ended.
+    A descriptor that becomes readable when a child has ended.
     """
     wanted = Mask()
     _library.sigemptyset(ctypes.byref(wanted))

@@ -1,5 +1,5 @@
 """
-The host's half of the transport: programs are started, called, ended, and looked at. A program that serves its own
+The host's half of the transport: programs are started, called, ended and inspected. A program that serves its own
 pipes never loads it.
 """
 
@@ -35,12 +35,12 @@ _logger = logging.getLogger(__name__.replace("_", ".", 1))
 @asynccontextmanager
 async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterator[Channel]:
     """
-    Start the program of an endpoint; leaving the context ends it and all that it started.
+    Start the program of an endpoint; leaving the context ends it and all processes that it started.
     """
     command = command_for(endpoint, options)
     require_descriptors(command)
     if warning := script_warning(command):
-        level = logging.WARNING if "everybody" in warning else logging.INFO  # many a group has one member only
+        level = logging.WARNING if "everybody" in warning else logging.INFO  # many groups have only one member
         _logger.log(level, "plugin %r: %s", options.name, warning)
     async with AsyncExitStack() as stack:
         starter = await stack.enter_async_context(keeping())
@@ -58,7 +58,7 @@ async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterato
 
 def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
     """
-    What would be started for an endpoint, and under which measures.
+    The program that would be started for an endpoint, and under which measures.
     """
     command = command_for(endpoint, options)
     warning = script_warning(command)
@@ -85,7 +85,7 @@ def _guard(endpoint: Endpoint, options: ExecOptions) -> Guard:
 
 async def _admit(context: LaunchContext, command: Command) -> None:
     """
-    Refuse at once what would be refused at every call.
+    Refuse at once a program that would be refused at every call.
     """
     async with context.guard.admitted(command.program):
         pass

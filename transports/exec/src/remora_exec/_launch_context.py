@@ -1,5 +1,5 @@
 """
-What all processes of one channel have in common.
+What all processes of one channel share.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LaunchContext:
     """
-    Who lets processes in, how they are confined, and who starts them so that they end with the host.
+    The guard, the confinement and the starter of a channel's processes.
 
     Attributes:
-        secrets: What they are told and must not tell. A secret that is held is taken out of what they write.
+        secrets: The secrets that they get. Holding them here has them removed from whatever the processes write.
     """
 
     starter: Starter

@@ -1,11 +1,11 @@
 """
 Limits on what one process may use.
 
-What lives here: setting them, and saying how. What must not: starting processes.
+What lives here: setting and describing them. What must not: starting processes.
 
-The keeper sets them on a process before the program runs in it (see `_birth`). Where there is no keeper, they are set
-right after the start, a fraction of a millisecond into the program's life: what it starts in that moment escapes. In a
-sandbox `prlimit` sets them.
+The keeper sets them on a process before the program runs in it (see `_birth`). Without a keeper they are set right
+after the start, a fraction of a millisecond into the program's life: processes that it starts before escape them. In
+a sandbox `prlimit` sets them.
 """
 
 from __future__ import annotations
@@ -39,31 +39,31 @@ _RESOURCES = {
 
 def system_limits(limits: LimitsConfig) -> list[tuple[int, int, int]]:
     """
-    The number, the soft and the hard value of each limit, as the system has them.
+    The number, the soft and the hard value of each limit, as the system defines them.
     """
     return [(_RESOURCES[kind][0], soft, hard) for kind, soft, hard in _wanted(limits)]
 
 
 def limit_process(pid: int, limits: Iterable[tuple[int, int, int]]) -> None:
     """
-    Bind a process that has just been started.
+    Set limits on a process that has just been started.
 
     Raises:
-        OSError: The system does not allow it.
+        OSError: The system refuses it.
     """
     if not KNOWS_LIMITS:
         return
-    with suppress(ProcessLookupError):  # it has ended already
+    with suppress(ProcessLookupError):  # it has already ended
         for number, soft, hard in limits:
             resource.prlimit(pid, number, (soft, hard))
 
 
 def limiting_argv(limits: LimitsConfig) -> list[str]:
     """
-    The beginning of a command line that runs the rest of it under limits; empty when there are none.
+    The beginning of a command line that runs the rest of it under limits; empty without limits.
 
     Raises:
-        ConfigError: The program for that is not installed, or others may write to it.
+        ConfigError: The program `prlimit` is not installed, or others may write to it.
     """
     options = [f"--{_RESOURCES[kind][1]}={soft}:{hard}" for kind, soft, hard in _wanted(limits)]
     if not options:
@@ -83,12 +83,12 @@ def describe_limits(limits: LimitsConfig) -> str:
 
 def _wanted(limits: LimitsConfig) -> Iterator[tuple[str, int, int]]:
     """
-    Kind, soft and hard limit of those that are configured; never more than this process may have itself.
+    The kind, soft and hard value of each configured limit, never more than this process may have itself.
     """
     for kind, (number, _) in _RESOURCES.items():
         value: int | None = getattr(limits, kind)
         if value is not None:
             _, most = resource.getrlimit(number)
             hard = value if most == resource.RLIM_INFINITY else min(value, most)
-            # one second later for the signal that can be told from others
+            # the hard limit one second later, so that SIGXCPU comes first, which tells the cause
             yield kind, hard, hard + 1 if kind == "cpu_seconds" and hard != most else hard

@@ -2,7 +2,7 @@
 The writing side of JSON lines over a pipe, for both roles.
 
 Lines are written by one task in the order in which they were added, each as a whole: a caller that is cancelled can
-take its line back as long as it has not begun, and never leaves half of one on the wire.
+take its line back until its writing has begun, and never leaves half a line on the wire.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ROOM = 8 * 1024 * 1024
 
 class LineQueue:
     """
-    The lines that wait to be written.
+    A queue of lines to be written.
     """
 
     def __init__(self, pipe: WritePipe) -> None:
@@ -35,7 +35,7 @@ class LineQueue:
 
     def add(self, line: bytes) -> None:
         """
-        Have a line written.
+        Queue a line.
         """
         self._lines.append(line)
         self._size += len(line)
@@ -46,7 +46,7 @@ class LineQueue:
         Take a line back.
 
         Returns:
-            Whether it was still there; otherwise it is written, or being written.
+            Whether it was still in the queue; otherwise it has been written, or is being written.
         """
         for index, waiting in enumerate(self._lines):
             if waiting is line:
@@ -64,7 +64,7 @@ class LineQueue:
 
     async def wait_for_room(self) -> None:
         """
-        Wait until there is room for what more might be added, or nobody reads it any more.
+        Wait until there is room for more lines, or nobody reads them any more.
         """
         while self._size > _ROOM and not self._is_broken:
             await self._idle.wait()

@@ -46,7 +46,7 @@ _MESSAGE_LINES = 5
 
 class OneshotChannel:
     """
-    The way to a program that is run once per call.
+    A channel to a program that is run once per call.
     """
 
     def __init__(self, command: Command, context: LaunchContext, instance: str, options: ExecOptions) -> None:
@@ -58,10 +58,10 @@ class OneshotChannel:
 
     async def call(self, call: Call) -> Reply:
         """
-        Run the program; a call that is cancelled or whose deadline passes kills it and all that it started.
+        Run the program for a call; cancellation and the deadline kill it and all processes that it started.
         """
         self._require_fit(call)
-        time_left(call)  # raises when there is none
+        time_left(call)  # raises when no time is left
         sent = False
         with anyio.CancelScope(deadline=math.inf if call.deadline is None else call.deadline):
             command, sent = self._command.with_env(_call_env(call)), True
@@ -70,7 +70,7 @@ class OneshotChannel:
 
     async def probe(self) -> HealthStatus:
         """
-        Healthy while the program is there to be run.
+        Healthy while the program exists and can be executed.
         """
         if not os.access(self._command.program, os.X_OK):
             raise Unavailable(f"{self._command.program} is not there, or not executable", sent=False)
@@ -100,7 +100,7 @@ class OneshotChannel:
 
 class _Answer:
     """
-    What a process writes to its standard output, and how it ends.
+    The answer of a process: what it writes to its standard output, and how it ends.
     """
 
     def __init__(self, process: Process, max_size: int) -> None:
@@ -119,14 +119,14 @@ class _Answer:
 
     async def settle(self) -> None:
         """
-        Wait for the rest of the output, but not for those who only keep it open.
+        Wait for the rest of the output, but only briefly if descendants keep it open.
         """
         with anyio.move_on_after(_OUTPUT_AFTER_EXIT):
             await self._ended.wait()
 
     def reply(self, output: Output) -> Reply:
         """
-        What came of the call.
+        The reply to the call, or its error.
         """
         if len(self._data) > self._max_size:
             raise MessageTooLarge(f"the reply has more than {self._max_size} bytes")
@@ -150,7 +150,7 @@ def _failure(process: Process, output: Output) -> RemoraError:
 
 
 async def _write(stdin: WritePipe, payload: bytes) -> None:
-    # A program that does not want its input is free not to read it.
+    # A program need not read its input.
     with suppress(OSError):
         await stdin.send(payload)
     stdin.close()

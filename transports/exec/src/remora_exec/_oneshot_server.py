@@ -1,8 +1,8 @@
 """
-The plugin's side of `oneshot`: one payload from standard input, one reply to standard output, then the end.
+The plugin's side of `oneshot`: one payload from standard input, one reply to standard output, then exit.
 
-The protocol tells an error by the exit status and by what stands on standard error. The listener does not end the
-program, so the status is left with the interpreter, which takes it over when the program has ended in good order.
+The protocol reports an error by the exit status and by text on standard error. The listener does not end the program
+itself, so the status is left with the interpreter, which uses it when the program ends normally.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _exit_later(status: int) -> None:
 
 def _exit_now(status: int) -> None:
     atexit.unregister(_exit_now)
-    atexit._run_exitfuncs()  # of what was there before, such as the spans that are left, which the status must not cut
+    atexit._run_exitfuncs()  # those registered earlier, such as for exporting spans, since the exit would skip them
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

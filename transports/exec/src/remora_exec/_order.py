@@ -1,5 +1,5 @@
 """
-What a program is started with, in terms of the system, and as bytes for another process.
+What a program is started with, in terms of the operating system, and as bytes for another process.
 
 What lives here: the record. What must not: anything heavy, since the keeper loads it: no dataclass, no enum, no typing.
 """
@@ -22,10 +22,10 @@ class Order:
         argv: Its name and its arguments.
         executable: The file that is executed.
         env: Its whole environment.
-        directory: Where it runs; empty for where the one who starts it is.
-        descriptors: Those that it gets beside its standard streams, under these numbers.
+        directory: Its working directory; empty for that of the process that starts it.
+        descriptors: The descriptors that it gets in addition to its standard streams, under the same numbers.
         limits: The number, the soft and the hard value of each limit.
-        no_new_privileges: Whether it gains nothing from set-user-id files.
+        no_new_privileges: Whether it gains no privileges from set-user-id files.
     """
 
     __slots__ = ("argv", "descriptors", "directory", "env", "executable", "limits", "no_new_privileges")
@@ -50,7 +50,7 @@ class Order:
 
     def pack(self) -> bytes:
         """
-        All of it with its length in front; only the same interpreter reads it back.
+        The order as bytes, with their length in front; only the same interpreter can read it back.
         """
         argv = tuple(os.fsencode(each) for each in self.argv)
         env = {os.fsencode(name): os.fsencode(value) for name, value in self.env.items()}
@@ -61,7 +61,7 @@ class Order:
 
 def unpack(data: bytes) -> Order:
     """
-    What was packed, without the length.
+    The order in packed bytes, without the length.
     """
     argv, executable, env, directory, descriptors, limits, no_new_privileges = marshal.loads(data)
     return Order(

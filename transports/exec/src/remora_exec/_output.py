@@ -3,11 +3,11 @@ What a plugin writes to its standard error, as log records.
 
 What lives here: bytes to lines to records. What must not: pipes and processes.
 
-A plugin is not trusted with the host's log: a line is cut at 64 KiB, what is no UTF-8 and every control character is
-escaped (so no line break and no terminal sequence gets through), and a JSON line keeps its level and its message
-while its other fields come as one attribute, `fields`, never as attributes of their own. One that writes without end
-gets only so many lines a second into the log, which then says how many are missing. Secrets that the host holds, and
-those in the plugin's own environment, are taken out of whatever it writes: it may print what it was sent.
+A plugin is not trusted with the host's log: a line is cut at 64 KiB, invalid UTF-8 and control characters are escaped
+(so no line break and no terminal sequence gets through), and a JSON line keeps its level and its message, while its
+other fields become one attribute, `fields`, never attributes of their own. A plugin that writes too much gets only so
+many lines per second into the log, which then says how many are missing. Secrets that the host holds, and those in the
+plugin's own environment, are removed from whatever it writes, since it may print what it was sent.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Output:
     Args:
         plugin: The plugin's name.
         instance: The address of the instance.
-        clock: Seconds.
+        clock: A clock, in seconds.
     """
 
     def __init__(self, plugin: str, instance: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,13 +65,13 @@ class Output:
     @property
     def last_lines(self) -> tuple[str, ...]:
         """
-        The last lines, escaped and shortened: for the message of an error.
+        The last lines, escaped and shortened, for an error message.
         """
         return tuple(self._last)
 
     def feed(self, data: bytes) -> None:
         """
-        Take what was written.
+        Take bytes that the plugin has written.
         """
         *ended, rest = data.split(b"\n")
         for part in ended:
@@ -81,7 +81,7 @@ class Output:
 
     def feed_eof(self) -> None:
         """
-        Take an unfinished line as one.
+        Take an unfinished last line as a line.
         """
         if self._rest:
             self._end_line()
@@ -89,7 +89,7 @@ class Output:
 
     def stray(self, line: bytes) -> None:
         """
-        Log a line of standard output that was none of the protocol's.
+        Log a line of standard output that does not belong to the protocol.
         """
         self._logger.warning("stdout: %s", _shown(line[:MAX_LINE]), extra=self._context)
 

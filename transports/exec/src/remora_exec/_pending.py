@@ -1,5 +1,5 @@
 """
-A call that waits for its end, and the time that it has.
+A call that waits for its outcome, and the time that it has left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class Pending:
     """
-    A call in flight, and what came of it.
+    A call in flight, and its outcome.
     """
 
     __slots__ = ("_done", "outcome")
@@ -28,7 +28,7 @@ class Pending:
 
     def settle(self, outcome: Reply | RemoraError) -> None:
         """
-        Give the call its end; the first one stands.
+        Set the outcome of the call; the first one counts.
         """
         if self.outcome is None:
             self.outcome = outcome
@@ -36,7 +36,7 @@ class Pending:
 
     async def wait(self, deadline: float | None) -> Reply | RemoraError | None:
         """
-        The end of the call; None when the deadline came first.
+        The outcome of the call; None when the deadline came first.
         """
         if deadline is None:
             await self._done.wait()
@@ -48,10 +48,10 @@ class Pending:
 
 def time_left(call: Call) -> float | None:
     """
-    Seconds until the deadline of a call; None when it has none.
+    The seconds until the deadline of a call; None when it has none.
 
     Raises:
-        DeadlineExceeded: There are none left.
+        DeadlineExceeded: No time is left.
     """
     if call.deadline is None:
         return None

@@ -1,7 +1,7 @@
 """
-The two ends of a pipe as asynchronous streams, on any backend, over nothing but a descriptor.
+The two ends of a pipe as asynchronous streams, on any backend, over a bare descriptor.
 
-A program's standard input may also be a file or a terminal: those cannot be waited for, so a thread reads them.
+A program's standard input may also be a file or a terminal: event loops cannot wait for those, so a thread reads them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHUNK = 65536
 
 class ReadPipe:
     """
-    The reading end; it owns the descriptor.
+    The reading end of a pipe; owns the descriptor.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -34,7 +34,7 @@ class ReadPipe:
 
     async def receive(self, max_bytes: int = _CHUNK) -> bytes:
         """
-        The next bytes; none at all at the end of input.
+        The next bytes; empty at end of input.
         """
         await checkpoint()
         if not self._is_waitable:
@@ -57,7 +57,7 @@ class ReadPipe:
 
     def close(self) -> None:
         """
-        Give the descriptor back; who still reads gets the end of input.
+        Close the descriptor; a task that still reads gets end of input.
         """
         if self._is_waitable:
             _close(self._descriptor)
@@ -66,7 +66,7 @@ class ReadPipe:
 
 class WritePipe:
     """
-    The writing end; it owns the descriptor.
+    The writing end of a pipe; owns the descriptor.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -99,7 +99,7 @@ class WritePipe:
 
     def close(self) -> None:
         """
-        Give the descriptor back; the reader sees the end of its input, and who still writes gets BrokenPipeError.
+        Close the descriptor; the reader gets end of input, and a task that still writes gets BrokenPipeError.
         """
         if self._is_waitable:
             _close(self._descriptor)
@@ -114,7 +114,7 @@ def pipes() -> Iterator[tuple[int, int, WritePipe, ReadPipe]]:
     The child's ends are the caller's to close, ours are closed here.
 
     Raises:
-        Unavailable: The system has no room for them.
+        Unavailable: The system has no descriptors left.
     """
     with having_room():
         (their_input, our_output), (our_input, their_output) = _two_pipes()
@@ -139,10 +139,10 @@ def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
 @contextmanager
 def having_room() -> Iterator[None]:
     """
-    What a process is started with is made inside.
+    A context for creating what a process is started with.
 
     Raises:
-        Unavailable: The system has no room for it, now.
+        Unavailable: The system lacks the resources for it now.
     """
     try:
         yield
@@ -159,7 +159,7 @@ def _make_waitable(descriptor: int) -> bool:
 
 
 def _close(descriptor: int) -> None:
-    # One that a thread may be using is left to the end of the process.
+    # A descriptor that a thread may still be using stays open until the process ends.
     if descriptor >= 0:
         anyio.notify_closing(descriptor)
         os.close(descriptor)

@@ -1,11 +1,11 @@
 """
-No new privileges: a program that is started gains nothing from set-user-id files, and neither does what it starts.
+No new privileges: neither a started program nor its descendants gain privileges from set-user-id files.
 
-The keeper marks a process before a program runs in it (see `_birth`). This is for where there is no keeper. The system
-keeps that mark for each thread, and a child takes it over from the thread that starts it. So a thread is made that
-marks itself, starts the child and ends; the host's other threads stay as they are. `preexec_fn` would be unsafe in a
-process with threads, and slow; `setpriv` is one more program in between, is not everywhere, and cannot hand a program
-the name that it was called by.
+The keeper marks a process before a program runs in it (see `_birth`). This module is for systems without a keeper. The
+system keeps that mark for each thread, and a child inherits it from the thread that starts it. So a new thread marks
+itself, starts the child and ends; the host's other threads stay as they are. `preexec_fn` would be slow, and unsafe in
+a process with threads; `setpriv` is one more program in between, is not installed everywhere, and cannot pass on the
+name by which a program was called.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ KNOWS_NO_NEW_PRIVILEGES = sys.platform == "linux" and find_spec("_ctypes") is no
 
 def without_new_privileges(start: Callable[[], T]) -> T:
     """
-    What a function returns that starts a process; the process never gains privileges.
+    The result of `start`, which starts a process; the process never gains privileges.
 
     Raises:
-        Unavailable: The system has no room for a thread, or does not know the mark.
-        Exception: What the function raises.
+        Unavailable: The system cannot start a thread, or does not support no_new_privileges.
+        Exception: Whatever `start` raises.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -43,7 +43,7 @@ def without_new_privileges(start: Callable[[], T]) -> T:
         try:
             _mark_this_thread()
             results.append(start())
-        except BaseException as error:  # raised again below, in the thread that asked
+        except BaseException as error:  # raised again below, in the calling thread
             errors.append(error)
 
     thread = threading.Thread(target=run, name="remora-start")
@@ -58,7 +58,7 @@ def without_new_privileges(start: Callable[[], T]) -> T:
 
 
 def _mark_this_thread() -> None:
-    import ctypes  # not every Python has it
+    import ctypes  # not every build of Python has it
 
     if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise Unavailable("the system does not know no_new_privileges; switch it off in [security]", sent=False)

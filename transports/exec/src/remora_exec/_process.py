@@ -1,11 +1,11 @@
 """
-The life of one child process: started, watched, ended, swept away.
+The life of one child process: started, watched, ended, cleaned up.
 
-What lives here: processes and signals. What must not: what is said over the pipes.
+What lives here: processes and signals. What must not: what goes over the pipes.
 
-A child is the leader of a session and a process group of its own. Signals go to the whole group, and none once the
-child has been reaped, since its number may belong to others then. What it leaves behind is ended by those who started
-it (see `_keeper`). Nothing here waits for a pipe to end without a bound: a grandchild may hold it for ever.
+A child is the leader of a session and a process group of its own. Signals go to the whole group, and none are sent once
+the child has been reaped, since its number may then be reused. Processes that it leaves behind are ended by its starter
+(see `_keeper`). Nothing here waits for the end of a pipe without a limit: a grandchild may hold it open forever.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Process:
     A child that runs, or has run.
 
     Attributes:
-        pid: Its number, which is also that of its group.
+        pid: Its process id, which is also that of its group.
         exit_status: None while it runs; negative for a signal.
         graces: Seconds before SIGTERM and before SIGKILL when it is stopped; empty for SIGKILL at once.
-        admission: Whether it would still be started.
+        admission: Whether the program would still be allowed to start.
     """
 
     def __init__(self, child: Child, output: Output, admission: Admission) -> None:
@@ -68,13 +68,13 @@ class Process:
 
     async def wait(self) -> None:
         """
-        Wait until it has ended and its last words are known.
+        Wait until it has ended and its last output is known.
         """
         await self._ended.wait()
 
     async def ends_within(self, seconds: float) -> bool:
         """
-        Whether it has ended by then.
+        Whether it ends within some seconds.
         """
         with anyio.move_on_after(seconds):
             await self._ended.wait()
@@ -82,7 +82,7 @@ class Process:
 
     def died(self, *, sent: bool = True, hint: str = "") -> PluginDied:
         """
-        The error for a call that needed it.
+        The error for a call that needed the process.
         """
         lines = self._output.last_lines
         words = f": {' | '.join(lines[-_QUOTED_LINES:])}" if lines else ""
@@ -91,7 +91,7 @@ class Process:
 
     def signal_group(self, number: signal.Signals) -> None:
         """
-        Send a signal to it and to all that it started; nothing happens when none is left.
+        Send a signal to its process group; nothing happens when no process is left.
         """
         if self.exit_status is None:
             with suppress(ProcessLookupError, PermissionError):
@@ -99,7 +99,7 @@ class Process:
 
     async def stop(self) -> None:
         """
-        End it in a bounded time: wait, SIGTERM, wait, SIGKILL. Whoever is cancelled does not wait.
+        End it in bounded time: wait, SIGTERM, wait, SIGKILL. When cancelled, it does not wait.
         """
         try:
             await self._let_end()
@@ -120,7 +120,7 @@ class Process:
 
     async def watch(self) -> None:
         """
-        Wait for its end, reap it, see that all that it started ends.
+        Wait for its end, reap it, and wait for the end of all processes that it started.
         """
         await self._child.wait()
         self.exit_status = self._child.reap()
@@ -132,7 +132,7 @@ class Process:
 
     async def read_stderr(self) -> None:
         """
-        Log what it writes to its standard error, until nobody can write there any more.
+        Log what it writes to its standard error, until that is closed.
         """
         pipe = ReadPipe(self._child.stderr)
         try:
@@ -151,12 +151,12 @@ async def running(
     """
     A child with these descriptors as its standard input and output; they are closed here.
 
-    Leaving the context stops it, with the graces that the process has then. End of input is up to the caller.
+    Leaving the context stops it, after the `graces` that it has then. Closing its input is up to the caller.
 
     Raises:
         ExecutableRefused: The program may not be run.
         ConfigError: The program cannot be run.
-        Unavailable: The system has no room for another process.
+        Unavailable: The system lacks the resources for another process.
     """
     try:
         async with context.guard.admitted(command.program) as verdict:

@@ -1,14 +1,14 @@
 """
-The file of a program: opened once, looked at, hashed; and who else could change it.
+The file of a program: opened once, checked, hashed; and who else could change it.
 
 What lives here: one file and the directories above it. What must not: what is allowed (see `remora.security`).
 
 Symbolic links are resolved once, and the file is opened by what they lead to. From then on everything is about the
-open file: its mode, its hash and, where the system can do that, its execution. Swapping the name changes nothing.
-What is left is a change inside the file, which only root and its owner can make, because a file that a group or
+open file: its mode, its hash and, if the system can do that, its execution. Swapping the name changes nothing.
+What remains is a change inside the file, which only root and its owner can make, because a file that a group or
 everybody may write to is refused.
 
-Permissions are read from the mode, never tried out: root may do everything, and would find nothing wrong.
+Permissions are read from the mode, not tried out: root may do everything, and would notice nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FIRST_LINE = 256
 _SETTLED = 2_000_000_000  # nanoseconds; a younger change may share its time stamp with the next one
 
 EXECUTES_DESCRIPTORS = sys.platform == "linux" and os.path.isdir("/proc/self/fd")
-"""Whether the system runs an open file, whatever has become of its name."""
+"""Whether the system can execute an open file, independent of its name."""
 
 Version = tuple[int, int, int, int, int]
 _hashes: dict[Version, str] = {}
@@ -46,9 +46,9 @@ class OpenProgram:
     A program's file, held open.
 
     Attributes:
-        real: Its name without symbolic links.
+        real: Its path without symbolic links.
         descriptor: The open file.
-        size: Its bytes.
+        size: Its size in bytes.
     """
 
     real: str
@@ -58,16 +58,16 @@ class OpenProgram:
     @property
     def address(self) -> str:
         """
-        A name of the open file itself, good in every process that has the descriptor.
+        A path of the open file itself, valid in every process that has the descriptor.
         """
         return f"/proc/self/fd/{self.descriptor}"
 
     def sha256(self) -> str:
         """
-        The hash of the file; it is read again only when it has changed.
+        The SHA-256 of the file, which is read again only when it has changed.
 
         Raises:
-            OSError: It cannot be read, or changes meanwhile.
+            OSError: It cannot be read, or changes in the meantime.
         """
         version = _version(self.descriptor)
         if version in _hashes:
@@ -105,7 +105,7 @@ def opened(path: str) -> Iterator[OpenProgram]:
     A program, held open inside the context.
 
     Raises:
-        OSError: It cannot be read, or is no plain file.
+        OSError: It cannot be read, or is not a regular file.
     """
     real = os.path.realpath(path)
     descriptor = os.open(real, _FLAGS)
@@ -120,15 +120,15 @@ def opened(path: str) -> Iterator[OpenProgram]:
 
 def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     """
-    Who else could change a file, or put another in its place; one sentence each.
+    Who else could change a file, or put another in its place, in one sentence each.
 
-    The names on both sides of symbolic links count, and the interpreter that a script names. Of the directory that a
-    file lies in even the sticky bit does not make everybody's good enough: it keeps a file from being replaced, but not
-    a missing one from being put there.
+    The paths on both sides of symbolic links count, and so does the interpreter that a script names. A directory that
+    everybody may write to counts even with the sticky bit, which keeps a file from being replaced, but not a missing
+    one from being put there.
 
     Args:
-        path: The file's name.
-        descriptor: The file, when it is open already.
+        path: The path of the file.
+        descriptor: The file, when it is already open.
 
     Raises:
         OSError: There is no such file.
@@ -139,7 +139,7 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
 
 def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     """
-    The same for a file that is only read: an interpreter that it names does not count.
+    The same for a file that is only read, so that an interpreter that it names does not count.
 
     Raises:
         OSError: There is no such file.
@@ -158,13 +158,13 @@ def _weaknesses_of_interpreter(real: str, descriptor: int | None) -> tuple[str, 
         interpreter = _interpreter(real, descriptor)
         is_another = os.path.isabs(interpreter) and os.path.realpath(interpreter) != real
         return weaknesses(interpreter) if is_another else ()
-    except OSError:  # who starts it will say what is wrong
+    except OSError:  # the start will report what is wrong
         return ()
 
 
 def _interpreter(real: str, descriptor: int | None) -> str:
     """
-    What the first line of a script names; empty for other programs.
+    The interpreter that the first line of a script names; empty for other programs.
     """
     if descriptor is None:
         with opened(real) as file:
@@ -176,10 +176,10 @@ def _interpreter(real: str, descriptor: int | None) -> str:
 
 def trusted(path: str) -> str:
     """
-    The path of a program that stands between others and this machine.
+    The path of a helper program that security depends on.
 
     Raises:
-        ConfigError: Others could have put another one there.
+        ConfigError: Others could have replaced it.
     """
     if found := weaknesses(path):
         raise ConfigError(f"{path} is not used: {'; '.join(found)}")

@@ -5,7 +5,7 @@ What lives here: the command line. What must not: processes.
 
 Inside there are the system's programs and libraries (read-only), the program, its working directory, an empty /tmp, a
 /proc and a /dev of its own, and nothing else of the file system; no network, no other process, no capability. A
-program that was hashed is copied from the open file, so that what runs is what was looked at.
+program that was hashed is copied from the open file, so that what runs is what was checked.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def sandbox_argv(
     Args:
         command: The program, its arguments and its directory.
         file: The open file that was hashed; None when it was not.
-        paths: What else can be read inside.
-        network: Whether the host's network is there.
+        paths: Further paths that can be read inside.
+        network: Whether the host's network is available inside.
 
     Raises:
-        ConfigError: bubblewrap is not installed, or a path is not there.
+        ConfigError: bubblewrap is not installed, or a path does not exist.
     """
     argv = [find_bubblewrap(), "--unshare-all", "--die-with-parent", *(["--share-net"] if network else [])]
     argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]

@@ -1,8 +1,8 @@
 """
-A script that is no program itself but an argument of its interpreter: `exec:python3` with `args = ["plugin.py"]`.
+A script that is not the program itself but an argument of its interpreter: `exec:python3`, `args = ["plugin.py"]`.
 
 What lives here: which argument that is, and who else could change it. What must not: a refusal. What an argument means
-is up to the program, so that all this is a guess; what is refused is only what is certain (see `_program`).
+is up to the program, so all this is a guess; only certainties lead to a refusal (see `_program`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _INTERPRETER = re.compile(
     r"(python|pypy|node|nodejs|ruby|perl|php|lua|Rscript|sh|bash|dash|ash|ksh|mksh|zsh|fish)[0-9.]*"
 )
 _NO_SCRIPT = re.compile(r"-|-[A-Za-z]{0,3}[cem]")
-"""The program is an argument itself, or a module, or comes from standard input; other options may stand before it."""
+"""Options after which the script is an argument itself, a module or standard input; others may come before it."""
 
 
 def script_of(command: Command) -> str:
     """
-    The path of the script that an interpreter is to run; empty where the program is none, or runs no file.
+    The path of the script that an interpreter is to run; empty when the program is not an interpreter, or runs no file.
     """
     if not _INTERPRETER.fullmatch(os.path.basename(command.program)):
         return ""
@@ -44,12 +44,12 @@ def script_of(command: Command) -> str:
 
 def script_warning(command: Command) -> str:
     """
-    Who else could change the script that an interpreter is to run, in one sentence; empty for nobody.
+    Who else could change the script that an interpreter is to run, in one sentence; empty when nobody can.
     """
     try:
         script = script_of(command)
         found = weaknesses_of_file(script) if script else ()
-    except OSError:  # there is none, as the interpreter will say
+    except OSError:  # there is no such script, which the interpreter will report
         return ""
     if not found:
         return ""

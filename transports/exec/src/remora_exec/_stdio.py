@@ -1,8 +1,8 @@
 """
 The plugin's side: a process serves its own standard input and output.
 
-From the moment it listens, the two descriptors belong to the protocol alone. They are moved away first, then
-descriptor 0 becomes /dev/null and descriptor 1 another standard error, so that no `print()`, no library and no
+From the moment it listens, the two descriptors belong to the protocol alone. They are moved to other numbers first;
+then descriptor 0 becomes /dev/null and descriptor 1 a copy of standard error, so that no `print()`, no library and no
 grandchild can put a byte on the wire. They are not moved back: what is printed later goes to the log as well.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 class StdioListener:
     """
-    A served plugin at the other end of a host's pipe.
+    A plugin that is served over its standard input and output.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class StdioListener:
     @property
     def endpoint(self) -> Endpoint:
         """
-        Always `stdio:`; only the parent can call it.
+        Always `stdio:`, since only the parent can call it.
         """
         return Endpoint("stdio:")
 
@@ -108,7 +108,7 @@ def _server(protocol: str) -> Callable[..., Awaitable[None]]:
 
 def claim_stdio() -> tuple[int, int]:
     """
-    Take descriptors 0 and 1 away from the program.
+    Move descriptors 0 and 1 out of the program's reach.
 
     Returns:
         The descriptors of the protocol: for reading and for writing.
@@ -145,7 +145,7 @@ def _byte_pipe(stdin: int, stdout: int) -> BytePipe:
 
 class _TwoPipes:
     """
-    A pipe to read and a pipe to write as one.
+    A pipe for reading and one for writing, as one stream.
     """
 
     def __init__(self, reader: ReadPipe, writer: WritePipe) -> None:

@@ -1,9 +1,9 @@
 """
 Descendants that have lost their parents: found, asked to end, killed, reaped.
 
-Only one's own children are looked at: an orphan becomes one the moment that its parent ends, so whoever kills all
-children again and again until there is none has killed everybody. The number of a child is nobody else's before it has
-been reaped, and neither is that of its group.
+Only direct children are looked at: an orphan becomes one the moment its parent ends, so killing all children again and
+again until there are none kills all descendants. The number of a child is not reused before it has been reaped, and
+neither is that of its group.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAUSE = 0.05
 
 class Strays:
     """
-    Those that are being ended.
+    The descendants that are being ended.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class Strays:
 
     def end(self, pids: Iterable[int]) -> float | None:
         """
-        Take one more step: SIGTERM for those that are new, and half a second after the first one SIGKILL for all.
+        Take one more step: SIGTERM for new ones, and half a second after the first step SIGKILL for all.
 
         Returns:
-            Seconds after which it is to be called again, or earlier when a child ends: they may fork meanwhile. None
-            when there is nobody left.
+            Seconds after which to call it again, or earlier when a child ends, since they may fork in the meantime;
+            None when none is left.
         """
         left = [pid for pid in pids if not reap(pid)]
         if not left:
@@ -57,7 +57,7 @@ class Strays:
 
 def reap(pid: int) -> bool:
     """
-    Whether a child is gone, now that it is not waited for.
+    Reap a child if it has ended, without waiting; returns whether it is gone.
     """
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
@@ -67,7 +67,7 @@ def reap(pid: int) -> bool:
 
 def signal_groups(pids: Iterable[int], number: int) -> None:
     """
-    Send a signal to the groups that children are in: a group that forks is killed in one stroke.
+    Send a signal to the groups that children are in, so that a group that forks is killed at once.
     """
     for group in {group for pid in pids if (group := _group(pid)) not in {0, os.getpgrp()}}:
         with suppress(ProcessLookupError, PermissionError):
@@ -86,7 +86,7 @@ def children() -> list[int]:
     The children of this process, which has one thread.
 
     Raises:
-        OSError: The system does not tell them.
+        OSError: The system cannot list them.
     """
     me = os.getpid()
     try:

@@ -1,5 +1,5 @@
 """
-Tasks that serve a block of code, and end with it.
+Background tasks of a block of code, which end with it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 class Background:
     """
-    A task group whose tasks outlast a cancellation from outside: they end when their owner says so, and only then.
+    A task group whose tasks survive a cancellation from outside: they end only when their owner says so.
 
-    Clean-up needs that: a child is stopped in good order only while somebody reads its output.
+    Clean-up needs that: a child can be stopped in an orderly way only while its output is read.
     """
 
     def __init__(self, group: TaskGroup) -> None:
@@ -30,7 +30,7 @@ class Background:
 
     def start(self, function: Callable[[], Awaitable[None]]) -> None:
         """
-        Run a function beside the block.
+        Run a function in the background of the block.
         """
         scope = anyio.CancelScope(shield=True)
         self._scopes.add(scope)
@@ -43,7 +43,7 @@ class Background:
 
     def cancel(self) -> None:
         """
-        End all that still run.
+        Cancel all tasks that still run.
         """
         for scope in self._scopes:
             scope.cancel()
@@ -52,7 +52,7 @@ class Background:
 @asynccontextmanager
 async def background() -> AsyncIterator[Background]:
     """
-    A place for tasks that are cancelled when the block is left. An error of the block comes out as itself.
+    Background tasks that are cancelled when the block is left. An error of the block is raised without a group.
     """
     async with background_tasks() as group:
         tasks = Background(group)

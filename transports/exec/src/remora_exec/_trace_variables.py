@@ -1,5 +1,5 @@
 """
-The context of a trace in the environment of a process, by the names that OpenTelemetry gives it there.
+The context of a trace in environment variables, named as OpenTelemetry specifies.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _VARIABLES = {"traceparent": "TRACEPARENT", "tracestate": "TRACESTATE", "baggage
 
 def to_variables(headers: Mapping[str, str]) -> dict[str, str]:
     """
-    The variables for the headers of a call.
+    The environment variables for the trace headers of a call.
     """
     return {variable: headers[name] for name, variable in _VARIABLES.items() if name in headers}
 
 
 def from_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """
-    The headers that the variables of a process stand for.
+    The trace headers for the environment variables of a process.
     """
     return {name: variables[variable] for name, variable in _VARIABLES.items() if variable in variables}

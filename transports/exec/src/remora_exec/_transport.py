@@ -1,7 +1,7 @@
 """
 The transport: programs are started for hosts, and serve their own standard input and output.
 
-A process does one of the two. Each half is loaded when it is used, because the start of a program is waited for.
+A process does one of the two. Each half is loaded only when it is used, so that programs start quickly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ExecTransport:
     Carries calls to child processes.
 
     Raises:
-        ConfigError: There is no such protocol, or a limit is impossible.
+        ConfigError: There is no such protocol, or a limit cannot be set.
     """
 
     def __init__(self, options: ExecOptions) -> None:
@@ -40,7 +40,7 @@ class ExecTransport:
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
-        Start the program of an endpoint; leaving the context ends it and all that it started.
+        Start the program of an endpoint; leaving the context ends it and all processes that it started.
         """
         from remora_exec._launch import open_program
 
@@ -48,7 +48,7 @@ class ExecTransport:
 
     def inspect(self, endpoint: Endpoint, /) -> Inspection:
         """
-        What would be started for an endpoint, and under which measures.
+        The program that would be started for an endpoint, and under which measures.
         """
         from remora_exec._launch import inspect_program
 

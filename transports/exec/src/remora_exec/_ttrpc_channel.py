@@ -3,8 +3,8 @@ The host's side of `ttrpc`: the multiplexed channel of `remora.io` over a socket
 output at once. A program that knows only descriptors 0 and 1 sees no difference, and one socket costs the host a third
 of what two pipes cost.
 
-A child is ready when it has answered a first question about its health. Until then it gets no grace: one that does not
-become ready is killed at once with all that it started.
+A child is ready when it has answered a first health check. Until then it gets no grace: one that does not become ready
+is killed at once, with all processes that it started.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ async def _become_ready(channel: ChildChannel, output: Output, timeout: float) -
 
 class ChildChannel:
     """
-    The way to a child that speaks ttrpc: a lost connection is told as the end of the process that it is.
+    A channel to a child that speaks ttrpc; it reports a lost connection as the end of the process that has caused it.
 
     Attributes:
-        is_ready: It has answered once, so it speaks ttrpc.
+        is_ready: Whether it has answered once, so that it is known to speak ttrpc.
     """
 
     def __init__(self, process: Process, inner: TtrpcChannel) -> None:
@@ -92,13 +92,13 @@ class ChildChannel:
     @property
     def pid(self) -> int:
         """
-        The number of the process.
+        The id of the process.
         """
         return self._process.pid
 
     async def call(self, call: Call) -> Reply:
         """
-        Carry one call to the child and its reply back; the deadline is kept by the inner channel.
+        Carry one call to the child and its reply back; the inner channel enforces the deadline.
         """
         try:
             return await self._inner.call(call)
@@ -107,13 +107,13 @@ class ChildChannel:
 
     async def probe(self) -> HealthStatus:
         """
-        Ask the child how it is.
+        Ask the child for its health.
         """
         return await probe_health(self.call)
 
     async def wait_closed(self) -> RemoraError | None:
         """
-        Wait for the end of the process, or of the conversation.
+        Wait until the process has ended, or the connection cannot be used any more.
         """
         cause = await self._inner.wait_closed()
         lost = cause is None or isinstance(cause, ConnectionLost)
@@ -121,13 +121,13 @@ class ChildChannel:
 
     async def next_review(self) -> Inspection:
         """
-        Wait until the program would not be started any more, or would be again.
+        Wait until the program would no longer be allowed to start, or is allowed again.
         """
         return await self._process.admission.next_review()
 
     async def watch(self) -> None:
         """
-        End the calls soon after the process has ended, whoever still holds its output open.
+        End the calls soon after the process has ended, even if its output is still held open.
         """
         await self._process.wait()
         with anyio.move_on_after(_REPLIES_AFTER_EXIT):

@@ -1,5 +1,5 @@
 """
-What a host, its keeper and a warden say to one another, apart from orders. The keeper loads it: nothing heavy.
+Messages between a host, its keeper and a warden, apart from orders. The keeper loads this, so nothing heavy here.
 """
 
 READY = b"ready"
@@ -9,4 +9,4 @@ REAP = b"r"
 """To a warden: the host sends the program no more signals."""
 
 KILL = b"k"
-"""To a warden: the program is to end now."""
+"""To a warden: end the program now."""

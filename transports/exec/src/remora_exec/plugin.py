@@ -1,5 +1,5 @@
 """
-The door to this distribution: the transport `exec`.
+The entry point of this distribution: the transport `exec`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from remora.protocols import Transport
 
 Descriptor = Annotated[int, Limits(3)]
-"""The number of a file descriptor that is none of the standard streams."""
+"""The number of a file descriptor other than those of the standard streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecOptions:
     """
-    How a program is started, talked to and ended.
+    How a program is started, called and ended.
 
     Attributes:
         name: The plugin's name; its log records go to the logger `remora.plugin.NAME`.
-        protocol: What it speaks over its pipes: "ttrpc", "jsonl" or "oneshot".
+        protocol: The protocol over its pipes: "ttrpc", "jsonl" or "oneshot".
         executable: The program, instead of the one that the endpoint names.
         args: Its arguments.
-        env: Variables that it gets beside the short allow-list (see `_command`).
+        env: Environment variables that it gets in addition to the short allow-list (see `_command`).
         work_dir: Its working directory; the host's own when empty.
-        connection: `connection_timeout` bounds the start.
+        connection: Its `connection_timeout` limits the start.
         max_message_size: The largest message in either direction, in bytes.
         stop_grace: Seconds between end of input and SIGTERM.
         term_grace: Seconds between SIGTERM and SIGKILL.
-        inherit_env: Names of further variables of the host that it gets too.
+        inherit_env: Names of further environment variables of the host that it gets.
         pass_fds: Descriptors of the host, open when the program starts, that it gets under the same numbers.
         security: The `[security]` table: what may be started, and how it is confined.
         limits: What its processes may use, instead of the limits in `[security]`.
         sandbox: "bwrap" or "none", instead of what `[security]` says.
-        sandbox_paths: What else it can read inside the sandbox.
-        sandbox_network: Whether the host's network is there inside the sandbox.
+        sandbox_paths: Further paths that it can read inside the sandbox.
+        sandbox_network: Whether the host's network is available inside the sandbox.
     """
 
     name: str = "plugin"

@@ -13,7 +13,7 @@ __all__ = ["asgi"]
 
 
 def __getattr__(name: str) -> object:
-    # The entry point imports this package at start-up, in programs that may never speak HTTP.
+    # The entry point imports this package at start-up, even in programs that never use HTTP.
     if name == "asgi":
         from remora_http._asgi import asgi
 

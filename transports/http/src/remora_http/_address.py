@@ -1,7 +1,7 @@
 """
 Addresses: the parts of an `http:`, `https:` or `http+unix:` endpoint, and the path under which a call is posted.
 
-What lives here: text in, text out. What must not: sockets, names being resolved.
+What lives here: text in, text out. What must not: sockets, name resolution.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _UNFIT = re.compile(r"[\x00-\x20\x7f\"#/<>?@\\^`{|}]")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """
-    Where an endpoint is.
+    The parts of an endpoint's address.
 
     Attributes:
-        secure: Whether TLS is spoken.
+        secure: Whether TLS is used.
         host: A name or an IP address, without brackets.
         port: The TCP port; 0 asks for a free one.
-        path: What every call's path begins with; empty or with a leading slash, never with one at the end.
+        path: The prefix of every call's path; empty or with a leading slash, never with a trailing one.
         given_path: The path as it was written, for calls that name neither service nor method.
         query: What follows the question mark.
-        socket: The path of a Unix socket, which is connected to in place of host and port.
+        socket: The path of a Unix socket to connect to instead of host and port; empty for none.
         peer_uid: The user who may listen at that socket; None for this process's own, or root.
     """
 
@@ -49,14 +49,14 @@ class Address:
     @property
     def place(self) -> str:
         """
-        Where it is, for messages.
+        The address for messages.
         """
         return self.socket or self.authority
 
     @property
     def authority(self) -> str:
         """
-        Host and port as a URL has them, without the port that goes without saying.
+        Host and port as in a URL, without the default port.
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
@@ -64,7 +64,7 @@ class Address:
     @property
     def scheme(self) -> str:
         """
-        What the URL begins with.
+        The scheme of the URL.
         """
         return "https" if self.secure else "http"
 
@@ -80,7 +80,7 @@ class Address:
         Path and query of the request that calls a method.
 
         Raises:
-            InvalidRequest: A name would lead to another place than under the endpoint.
+            InvalidRequest: A name would lead to a path outside of the endpoint's.
         """
         names = [_segment(name) for name in (service, method) if name]
         path = "/".join([self.path, *names]) if names else self.given_path
@@ -124,7 +124,7 @@ def parse_local_address(endpoint: Endpoint) -> Address:
 @lru_cache(maxsize=1024)
 def split_path(path: str, root: str) -> tuple[str, str]:
     """
-    The service and the method that a request's path names, either of them empty when it names fewer.
+    The service and the method that a request's path names, empty when it does not name them.
 
     Args:
         path: The decoded path of the request.
@@ -156,7 +156,7 @@ def _parse(endpoint: Endpoint) -> Address:
 
 def _parse_unix(endpoint: Endpoint) -> Address:
     """
-    The parts of `http+unix:///run/app.sock:/path?query`, of which all from the second colon on may be missing.
+    The parts of `http+unix:///run/app.sock:/path?query`; everything from the second colon on is optional.
     """
     if endpoint.address != endpoint.url.partition(":")[2] and not endpoint.address.startswith("/"):
         raise ConfigError(

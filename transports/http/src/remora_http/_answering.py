@@ -1,7 +1,7 @@
 """
-Answering: from a call to the response that its client gets, whatever server it came through.
+Answering: from a call to the response for its client, for any server.
 
-What lives here: the plugin being asked, and what its errors look like. What must not: HTTP messages, ASGI.
+What lives here: calling the plugin, and the form of its errors. What must not: HTTP messages, ASGI.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__.replace("_", ".", 1))
 
 _MOST = 200
-"""Characters of a client's words in one line of the log."""
+"""How many characters of a client's text go into one line of the log."""
 
 
 class Responder:
     """
-    Lets a plugin answer.
+    Has a plugin answer calls, and turns replies and errors into responses.
 
     Attributes:
-        limit: Bytes of one request or reply, decoded.
-        ask: Has the plugin answer a call whose deadline is seen to by whoever asks.
+        limit: The limit of a request or a reply, in bytes after decoding.
+        ask: Has the plugin answer a call whose deadline the caller of `ask` enforces.
 
     Args:
-        origins: The web pages that may call; `*` stands for all.
+        origins: The origins of web pages that may call; `*` allows all.
     """
 
     def __init__(self, dispatch: Dispatch, limit: int, origins: Iterable[str] = ("*",)) -> None:
@@ -55,7 +55,7 @@ class Responder:
 
     def blame(self, error: Exception, call: Call) -> Response:
         """
-        The response for what a plugin has raised; what went wrong in it is nobody's business on the other side.
+        The response for an exception of a plugin, whose details are logged but not sent.
         """
         if isinstance(error, RemoraError):
             return _failure(error, call)
@@ -64,7 +64,7 @@ class Responder:
 
     def turn_away(self, page: str) -> Response | None:
         """
-        The response to a call of a web page, named as the header `Origin` does, that may not make it.
+        The response to a call of a web page, by its header `Origin`, that may not call; None when it may.
         """
         if "*" in self._origins or page in self._origins:
             return None
@@ -73,7 +73,7 @@ class Responder:
 
     def refuse(self, problem: Exception) -> Response:
         """
-        The response to a request that is no call.
+        The response to a request that is not a valid call.
         """
         if isinstance(problem, UnknownEncoding):
             return failure(PluginError(str(problem), code=Code.UNIMPLEMENTED), status=415)
@@ -85,12 +85,12 @@ class Responder:
 
 
 REFUSALS = (BadEncoding, BodyTooLarge, RemoraError)
-"""What `Responder.refuse` has words for."""
+"""The errors that `Responder.refuse` takes."""
 
 
 def stopped() -> Response:
     """
-    The response to a call that comes, or is still running, when the server ends.
+    The response to a call that arrives, or still runs, when the server ends.
     """
     return failure(PluginError("the plugin is shutting down", code=Code.UNAVAILABLE))
 
@@ -99,7 +99,7 @@ def _failure(error: RemoraError, call: Call) -> Response:
     try:
         return failure(error)
     except (ValueError, TypeError, RecursionError):
-        # Details or headers of the plugin's error that nothing can carry.
+        # The details or the headers of the plugin's error cannot be encoded.
         _log.exception("the error of %s cannot be sent as it is (request %s)", *_words(call))
         return failure(PluginError("the plugin's error cannot be sent", code=error.code))
 

@@ -37,11 +37,11 @@ def asgi(
     auth: AccessConfig | Mapping[str, object] | str | None = None,
 ) -> Application:
     """
-    An ASGI application that serves a plugin, for any ASGI server, and for mounting under any path.
+    An ASGI application that serves a plugin; it runs in any ASGI server, and can be mounted under any path.
 
     Args:
         *services: Instances of classes with public, annotated methods.
-        max_message_size: Bytes of one request or reply, after decompression.
+        max_message_size: The limit of a request or a reply, in bytes after decompression.
         auth: Who may call, as `remora.serve` takes it.
 
     Raises:
@@ -53,7 +53,7 @@ def asgi(
 
 class _Disconnected(Exception):
     """
-    The client has gone; nobody waits for an answer.
+    The client has disconnected.
     """
 
 
@@ -117,7 +117,7 @@ class Application:
         return body.finish()
 
     async def _skip(self, receive: Receive, more: bool) -> None:
-        # A client that is still sending would miss an answer given now; a little patience lets it see why.
+        # A client that is still sending would miss an answer now; reading some more lets it see the reason.
         skipped = 0
         while more and skipped < self._limit:
             chunk, more = await _next_chunk(receive)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import zlib
 
-# Compressed data can be slightly larger than its content; beyond that it is padding without end.
+# Compressed data can be slightly larger than its content; anything beyond that is padding.
 _SLACK = 64 * 1024
-# Compressed data may be put together from parts. Empty ones are nothing but work, and the event loop does it.
+# Gzip data may consist of several members. Empty ones only cost time on the event loop.
 _MOST_PARTS = 1000
 _GZIP = 16 + zlib.MAX_WBITS
 _IDENTITIES = frozenset({"", "identity"})
@@ -24,13 +24,13 @@ class BodyTooLarge(Exception):
 
 class BadEncoding(Exception):
     """
-    The body is not encoded as it claims to be.
+    The body is not encoded as its header says.
     """
 
 
 class UnknownEncoding(BadEncoding):
     """
-    The body is encoded in a way that nobody asked for.
+    The body is encoded in a way that is not supported.
     """
 
 
@@ -40,7 +40,7 @@ class Body:
 
     Args:
         limit: The most bytes that the decoded body may have.
-        encoding: The Content-Encoding header.
+        encoding: The value of the Content-Encoding header.
 
     Raises:
         UnknownEncoding: The encoding is neither gzip nor identity.
@@ -91,7 +91,7 @@ class Body:
 
     @property
     def _room(self) -> int:
-        # One byte more than fits tells a body of exactly the limit from a larger one.
+        # One byte above the limit distinguishes a body of exactly the limit from a larger one.
         return self._limit + 1 - len(self._content)
 
     def _append(self, data: bytes) -> None:

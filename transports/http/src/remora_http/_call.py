@@ -1,5 +1,5 @@
 """
-Requests: the call that a request stands for.
+From a request to the call in it.
 
 What lives here: path, headers and body in, a call out. What must not: ASGI, clocks.
 """
@@ -33,7 +33,7 @@ def read_call(
     identity: str = "",
 ) -> Call:
     """
-    The call that a request stands for.
+    The call in a request.
 
     Args:
         path: The decoded path of the request.
@@ -41,11 +41,11 @@ def read_call(
         headers: All headers, names in lower case.
         payload: The decoded body.
         now: The time on the clock of the call's deadline.
-        own: Those headers that are the business of the plugin and its caller, where they are known.
-        identity: Who calls.
+        own: The headers without those that belong to HTTP, if they are already known.
+        identity: The name of the caller, from its certificate; empty when it has shown none.
 
     Raises:
-        InvalidRequest: A header of the protocol makes no sense.
+        InvalidRequest: A header of the protocol has an invalid value.
     """
     if headers.get("connect-protocol-version", "") not in _VERSIONS:
         raise InvalidRequest("connect-protocol-version must be 1")

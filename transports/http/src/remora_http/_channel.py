@@ -1,5 +1,5 @@
 """
-The client: calls of the Connect unary protocol, and questions about health.
+The client: calls of the Connect unary protocol, and health checks.
 
 What lives here: what an answer means, and health. What must not: connections and requests (see `_engine`).
 """
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 class HttpChannel:
     """
-    The way to one server; each call has a connection to itself while it lasts.
+    A channel to one server; each call has a connection of its own while it lasts.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class HttpChannel:
 
     async def probe(self) -> HealthStatus:
         """
-        The plugin's health: by its health page where one is configured, by the standard health service otherwise.
+        The plugin's health: by its health page if one is configured, otherwise by the standard health service.
         """
         return await (probe_health(self._ask_health) if self._page is None else _probe(self._page))
 
@@ -83,7 +83,7 @@ class HttpChannel:
         try:
             answer = await self._post(call)
         except ConnectionLost:
-            # A simple server may trip over a request that is not its own JSON. Whoever still greets is there.
+            # A simple server may fail at a request that is not its own JSON. If it still answers OPTIONS, it is up.
             await self._greet()
             raise _no_health_service() from None
         except (InvalidReply, MessageTooLarge, WireError):
@@ -118,9 +118,9 @@ async def open_channel(address: Address, options: Options) -> AsyncIterator[Http
     A channel to the server at an address, once something there has answered in HTTP.
 
     Raises:
-        Unavailable: Nobody answers there.
+        Unavailable: Nothing answers there.
         WrongProtocol: Something else answers there.
-        ConfigError: The certificates do not fit.
+        ConfigError: The certificates cannot be used, or the server's is not accepted.
     """
     tls = await _context(address, options)
     proxy = _proxy(address, options)
@@ -140,7 +140,7 @@ async def open_channel(address: Address, options: Options) -> AsyncIterator[Http
 @asynccontextmanager
 async def _open_page(address: Address, options: Options, engine: Engine) -> AsyncIterator[Page | None]:
     """
-    The way to ask for the health page, where one is configured. It may be on another server.
+    A function that asks for the health page, which may be on another server; None when none is configured.
     """
     if not options.health_check.endpoint:
         yield None
@@ -182,7 +182,7 @@ async def _context(address: Address, options: Options) -> ssl.SSLContext | None:
 
 def _proxy(address: Address, options: Options) -> str | None:
     """
-    The proxy that the environment prescribes for an address, where the environment is to be obeyed.
+    The proxy that the environment names for an address; None without one, or without `trust_env`.
     """
     if not options.trust_env or address.socket or proxy_bypass(address.host):
         return None

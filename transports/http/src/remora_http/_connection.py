@@ -4,9 +4,9 @@ One connection of the server: its requests are answered one after the other, in 
 What lives here: the way from a request to the bytes of its response. What must not: event loops (see `_wires`), bytes
 (see `_written`).
 
-A connection is a job for a worker as long as a request is being answered, and costs no task in between. A deadline, the
-end of the server, and a client that hangs up cancel that job and nobody else's; what is left to say to the client is
-then said by another job.
+A connection is a job for a worker while a request is being answered, and costs no task in between. A deadline, the end
+of the server, and a client that disconnects cancel only that job; another job then sends what is still to be sent to
+the client.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _log = logging.getLogger(__name__.replace("_", ".", 1))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """
-    What the connections of one server share.
+    What all connections of one server share.
 
     Attributes:
         responder: The plugin.
         root: The path under which it is served.
-        clock: The time of deadlines.
-        deadlines: When calls are to end, by the numbers of their connections.
-        workers: Who answers.
-        forget: Told of each connection that has ended.
+        clock: The clock of deadlines, in seconds.
+        deadlines: The deadlines of calls, by the numbers of their connections.
+        workers: The workers that answer requests.
+        forget: Called with each connection that has ended.
     """
 
     responder: Responder
@@ -61,11 +61,11 @@ class Shared:
 
 class Connection:
     """
-    Answers what comes over a wire.
+    Answers the requests that arrive over a wire.
 
     Attributes:
-        wire: Where requests come from, and responses go to.
-        scope: Cancels the answer; None while nobody is at it.
+        wire: The source of requests, and the destination of responses.
+        scope: Cancels the answer; None while no worker is at it.
     """
 
     __slots__ = (
@@ -90,13 +90,13 @@ class Connection:
         self._request: Request | None = None
         self._call: Call | None = None
         self._data: Message | None = None
-        """What is to be sent; None as long as nobody knows."""
+        """The message to be sent; None until it is known."""
         self._is_open = True
         self._is_late = self._is_stopped = self._is_sending = False
 
     def go_on(self) -> None:
         """
-        Answer the next request, when there is one and the one before it has its answer.
+        Answer the next request, if there is one and the one before it has been answered.
         """
         if self._request is not None or not self._is_open:
             return
@@ -107,7 +107,7 @@ class Connection:
 
     def hang_up(self) -> None:
         """
-        The client has gone: nobody waits for an answer any more.
+        Cancel the call that is running, since the client has gone.
         """
         if self._is_open:
             self._is_open = False
@@ -115,7 +115,7 @@ class Connection:
 
     def expire(self) -> None:
         """
-        Cancel the call that is running: its time is over.
+        Cancel the call that is running, since its deadline has passed.
         """
         if self._call is not None and not self._is_sending:
             self._is_late = True
@@ -132,7 +132,7 @@ class Connection:
 
     async def work(self) -> None:
         """
-        Answer the request, or say what is left to say of it.
+        Answer the request, or send the rest after a cancellation.
         """
         is_done = False
         try:
@@ -140,7 +140,7 @@ class Connection:
                 await self._send(self._data or await self._answer())
             is_done = True
         except Exception:
-            # One connection's trouble is none of the others'.
+            # An error of one connection must not affect the others.
             _log.exception("the connection of %s has ended with an error", self.wire.peer)
             self._is_open, is_done = False, True
         finally:
@@ -166,7 +166,7 @@ class Connection:
 
     def _refuse(self, request: Request) -> Message | None:
         """
-        What is to be sent to a request that is no call; otherwise its call is known then.
+        The message for a request that is not a valid call; None when it is one, which is then stored.
         """
         if isinstance(request.problem, BadRequest):
             text = str(request.problem).encode()
@@ -217,7 +217,7 @@ class Connection:
 
     def _last_words(self) -> Message:
         """
-        What is said of a call that has been cancelled.
+        The message for a call that has been cancelled.
         """
         assert self._call is not None
         assert self._request is not None
@@ -237,7 +237,7 @@ class Connection:
 
     def _finish(self) -> None:
         """
-        The request has its answer.
+        Clean up after a request that has been answered.
         """
         self._leave_call()
         self._request = self._data = None
@@ -248,7 +248,7 @@ class Connection:
 
     def _break_off(self) -> None:
         """
-        The work was cancelled: have another worker say so, if there is anything to say and somebody who listens.
+        The work was cancelled: have another worker tell the client, if it is still there and anything is to be sent.
         """
         may_speak = self._call is not None and self._is_open and not self._is_sending
         if may_speak:

@@ -4,8 +4,9 @@ The direct engine: a pool of lines to one server, with one table of deadlines fo
 What lives here: which line carries which exchange, for how long, and whether it may carry another. What must not: bytes
 (see `_answer_reader` and `_request`), event loops (see `_lines`).
 
-How many calls there may be at once is the host's to say; so a question about health never waits for a call to end. A
-line that is not back in the pool is closed: after an answer that was not read to its end, a deadline, a cancellation.
+The host limits how many calls there may be at once, not the pool; so a health check never waits for a call to end. A
+line that does not return to the pool is closed: after an answer that was not read completely, a deadline, a
+cancellation.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
     from remora_http.plugin import Options
 
 _SWEEP = 0
-"""The number under which the table of deadlines knows the closing of idle lines."""
+"""The number that stands for the closing of idle lines in the table of deadlines."""
 _SETTLING = 3
 
 
 class DirectEngine:
     """
-    Lines to one server; the one that was used last is used first.
+    Lines to one server; the most recently used one is used first.
     """
 
     def __init__(self, address: Address, options: Options, tls: ssl.SSLContext | None) -> None:
@@ -82,7 +83,7 @@ class DirectEngine:
 
     async def watch(self) -> None:
         """
-        End exchanges at their deadlines, and lines that nobody has used for long.
+        End exchanges at their deadlines, and close lines that have been idle for too long.
         """
         await self._deadlines.watch(self._expire)
 
@@ -108,7 +109,7 @@ class DirectEngine:
             try:
                 return await self._carry(line, head, body, deadline)
             except ConnectionLost:
-                # The server has closed an idle line. The request is sent once more, if it may be seen twice.
+                # The server has closed an idle line. The request is sent once more, if it may be processed twice.
                 if self._is_closed or line.reader.has_begun or not idempotent:
                     raise
         return await self._carry(await self._open(deadline), head, body, deadline)
@@ -142,7 +143,7 @@ class DirectEngine:
     def _put_back(self, line: Line) -> None:
         if not line.reader.is_reusable or self._is_closed or len(self._idle) >= self._most_idle:
             return line.close()
-        line.reader.begin()  # and it holds on to no body meanwhile
+        line.reader.begin()  # so that it does not keep the body in memory
         now = self._clock()
         self._idle.append((line, now))
         if not self._is_sweeping:
@@ -198,7 +199,7 @@ class DirectEngine:
 @asynccontextmanager
 async def open_direct(address: Address, options: Options, *, tls: ssl.SSLContext | None) -> AsyncIterator[DirectEngine]:
     """
-    An engine for one server. It connects when it is used; leaving the context closes its connections.
+    An engine for one server. It connects on first use; leaving the context closes its connections.
     """
     engine = DirectEngine(address, options, tls)
     async with background_tasks() as tasks:

@@ -1,5 +1,5 @@
 """
-Engines: what carries requests to a server, and the choice of one.
+Engines, which carry requests to a server, and the choice of one.
 
 What lives here: the protocol, the choice. What must not: HTTP.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class Engine(Protocol):
     """
-    Connections to one server. An exchange ends at its deadline by itself.
+    Connections to one server. Each exchange ends at its deadline by itself.
     """
 
     async def post(self, call: Call, /, *, target: str = "") -> Answer:
@@ -32,11 +32,11 @@ class Engine(Protocol):
 
         Args:
             call: The call.
-            target: The path and query to send it to, when a redirect has led to other ones than its names do.
+            target: The path and query to send it to after a redirect; empty for those of the call.
 
         Raises:
-            DeadlineExceeded: It was not there in time.
-            Unavailable: There is no connection to be had.
+            DeadlineExceeded: It did not arrive in time.
+            Unavailable: No connection can be made.
             ConnectionLost: The connection broke before the answer was complete.
             WrongProtocol: The answer is not HTTP.
             MessageTooLarge: The answer is over the limit.
@@ -59,10 +59,10 @@ async def open_engine(
     address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
 ) -> AsyncIterator[Engine]:
     """
-    The engine that the options ask for, or else the quickest that can do what they ask.
+    The engine that the options name, or with "auto" the fastest that supports what they need.
 
     Raises:
-        ConfigError: They ask for a proxy, and for an engine that knows none.
+        ConfigError: They need a proxy, and name an engine that does not support proxies.
     """
     if options.engine == "direct" and proxy is not None:
         raise ConfigError('engine = "direct" knows no proxies; "auto" uses httpx where there is one')

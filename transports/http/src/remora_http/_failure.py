@@ -1,5 +1,5 @@
 """
-The errors of the Connect protocol: the JSON that carries one, and what the answers of other servers stand for.
+The errors of the Connect protocol: the JSON that carries one, and the meaning of answers of other servers.
 
 What lives here: bytes to errors and back. What must not: HTTP messages being sent or received.
 """
@@ -25,16 +25,16 @@ _QUOTED_LOCATION = 300
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 
 
-@dataclass(slots=True, kw_only=True)  # frozen, it would take more than twice as long to make
+@dataclass(slots=True, kw_only=True)  # creating a frozen one would take more than twice as long
 class Answer:
     """
-    A server's whole answer, already decoded; nobody changes one.
+    A server's whole answer, already decoded; treat it as immutable.
 
     Attributes:
         status: The HTTP status.
         headers: All its headers, names in lower case.
         body: The body, or its beginning when an error's body is over the limit.
-        refusal: Why the answer, which is a redirect, was not followed; empty where none is.
+        refusal: Why a redirect was not followed; empty for other answers.
     """
 
     status: int
@@ -84,7 +84,7 @@ def read_failure(answer: Answer, *, now: float) -> RemoraError:
 
 def read_connect_failure(answer: Answer) -> RemoraError | None:
     """
-    The error that a server of the Connect protocol sent; None when the answer is not one of its.
+    The error that a server of the Connect protocol sent; None when the answer does not come from one.
     """
     content = _json_object(answer.body)
     code = code_of_name(content.get("code"))
@@ -147,7 +147,7 @@ def _foreign_failure(answer: Answer) -> RemoraError:
 
 
 def _quote_location(answer: Answer) -> str:
-    # What stands after a question mark, or before an "at", is often a secret of the server's.
+    # What comes after a question mark, or before an "@", is often a secret.
     location = answer.headers.get("location", "nowhere")
     place, mark, _ = location.partition("?")
     scheme, slashes, rest = place.partition("//")
@@ -164,7 +164,7 @@ def _explain(answer: Answer) -> str:
 
 def quote_body(body: bytes) -> str:
     """
-    The beginning of a body as one short text, fit for a message.
+    The beginning of a body as a short text for a message.
     """
     text = body[:_QUOTED].decode("utf-8", "replace").strip()
     text = "".join(char if char.isprintable() or char in "\t\n" else "�" for char in text)
@@ -173,6 +173,6 @@ def quote_body(body: bytes) -> str:
 
 def is_serving(answer: Answer) -> bool:
     """
-    Whether a server without a health service is well: it is, unless a gateway speaks for one that is not there.
+    Whether a server without a health service is up: it is, unless a gateway answers in place of one that is down.
     """
     return answer.status not in _GATEWAY_STATUSES

@@ -1,7 +1,7 @@
 """
 An engine that follows redirects, over engines that do not.
 
-What lives here: which engine carries which part of the way. What must not: which ways are open (see `_redirect`).
+What lives here: which engine sends which request. What must not: which redirects are allowed (see `_redirect`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 class FollowingEngine:
     """
-    Sends requests on, as long as the rules let it. One deadline is that of the whole way.
+    Follows redirects as far as the rules allow. One deadline applies to all requests together.
 
-    A server that redirects a call has not made it. So what can be said of the last part of the way, for instance that
-    nothing was sent, holds for all of it.
+    A server that redirects a call has not processed it. So what is known about the last request, for instance that
+    nothing was sent, is true of the call as a whole.
     """
 
     def __init__(self, home: Address, engine: Engine, others: Mapping[str, Engine], rules: Rules) -> None:
@@ -87,13 +87,13 @@ async def open_following(address: Address, options: Options, engine: Engine, rea
     An engine that follows the redirects of a server as the options say.
 
     Args:
-        address: The server's.
-        options: What is allowed.
-        engine: The way to that server.
-        reach: How other servers are reached. They see neither the certificate nor the name that is meant for this one.
+        address: The address of the server.
+        options: The options, which say what is allowed.
+        engine: The engine for that server.
+        reach: Makes engines for other servers, with neither the certificate nor the server name meant for this one.
 
     Raises:
-        ConfigError: The options name an origin that is none.
+        ConfigError: The options name an invalid origin.
     """
     places = {origin: place for origin, place in parse_origins(options).items() if origin != address.origin}
     plain = replace(options, cert_file="", key_file="", server_name="", follow_redirects=False)

@@ -1,8 +1,8 @@
 """
-The first contact with a server: is anybody there, and does it speak HTTP?
+The first contact with a server: whether anything answers, and whether it speaks HTTP.
 
-An HTTP client library that meets another protocol waits, or says that the connection was lost. So a channel opens with
-`OPTIONS *`, which RFC 9110 keeps for this very purpose, on a connection of its own, and looks at the first bytes.
+An HTTP client library that meets another protocol waits, or reports a lost connection. So a channel opens with
+`OPTIONS *`, which RFC 9110 provides for this purpose, on a connection of its own, and looks at the first bytes.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 _BEGINNING = b"HTTP/"
 _QUOTED = 64
 _PATIENCE = 1.0
-"""Seconds for the first bytes. A server that is merely busy gets the benefit of the doubt."""
+"""Seconds to wait for the first bytes. A server that sends none in that time is assumed to be just busy."""
 
 
 async def greet(address: Address, tls: ssl.SSLContext | None, *, timeout: float) -> None:
     """
-    Find out whether an HTTP server answers at an address.
+    Check that an HTTP server answers at an address.
 
     Args:
-        address: Where it should be.
-        tls: How to encrypt; None to do without.
-        timeout: Seconds for the connection.
+        address: The address.
+        tls: The TLS context; None for no encryption.
+        timeout: Seconds for connecting.
 
     Raises:
-        Unavailable: Nobody answers there.
+        Unavailable: Nothing answers there.
         WrongProtocol: Something answers, but not in HTTP.
         ConfigError: Its certificate is not accepted.
     """
@@ -66,7 +66,7 @@ async def _connect(address: Address, tls: ssl.SSLContext | None, timeout: float)
         yield stream
     finally:
         with anyio.CancelScope(shield=True) as scope:
-            scope.cancel()  # no farewell
+            scope.cancel()  # close without a TLS farewell
             await stream.aclose()
 
 
@@ -101,7 +101,7 @@ def _deepest_reason(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    # A name may have several addresses; the first one's trouble will do.
+    # A name may have several addresses; the error of the first one is enough.
     return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
 
 
@@ -124,7 +124,7 @@ async def _first_bytes(address: Address, stream: BytePipe) -> bytes | None:
 
 def _describe(beginning: bytes, tls: ssl.SSLContext | None) -> str:
     if not beginning:
-        # Servers that find a client's certificate missing often hang up before they have said so.
+        # Servers that miss a client certificate often close the connection without saying so.
         hint = "; does it ask for a certificate of the client?" if tls else ""
         return f"it closed the connection without an answer{hint}"
     hint = " (HTTP/2, as on a gRPC port)" if beginning[3:9] == b"\x04\x00\x00\x00\x00\x00" else ""

@@ -44,7 +44,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 @lru_cache(maxsize=1024)
 def is_reserved(name: str) -> bool:
     """
-    Whether a header, by its name in lower case, is the business of HTTP or of this transport.
+    Whether a header, by its name in lower case, belongs to HTTP or to this transport.
     """
     return name in _RESERVED or name.startswith("content-")
 
@@ -54,7 +54,7 @@ def encode_headers(headers: Mapping[str, str]) -> RawHeaders:
     The caller's headers as HTTP carries them, without those that are reserved.
 
     Raises:
-        ValueError: A name or a value cannot be sent. The message names the header and never quotes its value.
+        ValueError: A name or a value cannot be sent. The message names the header, but never quotes its value.
     """
     named = ((sendable_name(name), value) for name, value in headers.items())
     return [(name.encode(), encode_value(name, value)) for name, value in named if name]
@@ -63,10 +63,10 @@ def encode_headers(headers: Mapping[str, str]) -> RawHeaders:
 @lru_cache(maxsize=1024)
 def sendable_name(name: str) -> str:
     """
-    The name of a header of the caller, in lower case; empty for one that is reserved.
+    The name of a caller's header, in lower case; empty when it is reserved.
 
     Raises:
-        ValueError: It is no name for a header.
+        ValueError: It is not a valid header name.
     """
     name = name.lower()
     if is_reserved(name):
@@ -100,7 +100,7 @@ def check_value(name: str, value: str) -> str:
 
 def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """
-    Headers as they arrived, names in lower case; the values of equal names are joined by a comma.
+    Headers that have arrived, with names in lower case; values of equal names are joined by a comma.
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
@@ -119,7 +119,7 @@ class HeaderReader:
 
     def read(self, raw: RawHeaders) -> tuple[dict[str, str], dict[str, str]]:
         """
-        Headers as `decode_headers` gives them, and those of them that are not reserved.
+        The headers as `decode_headers` returns them, and again without those that are reserved.
         """
         headers: dict[str, str] = {}
         own: dict[str, str] = {}
@@ -154,7 +154,7 @@ def _decode_value(value: bytes) -> str:
 
 def without_reserved(headers: Mapping[str, str]) -> dict[str, str]:
     """
-    Those headers that are the business of the plugin and its caller.
+    The headers that belong to the plugin and its caller.
     """
     return {name: value for name, value in headers.items() if not is_reserved(name)}
 

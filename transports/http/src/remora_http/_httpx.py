@@ -1,8 +1,8 @@
 """
-The engine that is httpx, for what the direct one does not do. Only this file and those beside it know httpx.
+The engine on top of httpx, for what the direct one cannot do. Only this file and `_httpx_*` know httpx.
 
-Its transport is used without its client: so there are no redirects, cookies, environment proxies or read timeouts to
-be switched off, and a call costs less.
+Its transport is used without its client, so that there are no redirects, cookies, environment proxies or read timeouts
+to switch off, and a call costs less.
 
 What lives here: one HTTP exchange, and what its failures mean. What must not: the Connect protocol (see `_channel`).
 """
@@ -89,7 +89,7 @@ class Pool:
         self._limit = options.max_message_size
         self._transport = transport
         self._url = lru_cache(maxsize=256)(_parse_url)
-        # Only the connection has a time of its own here; the call's deadline is its caller's business.
+        # Only connecting has a time limit here; the caller enforces the call's deadline.
         self._connect_timeout = options.connection.connection_timeout
         self._timeout = {"connect": self._connect_timeout, "read": None, "write": None, "pool": None}
         self._is_closed = False
@@ -108,11 +108,11 @@ class Pool:
         """
         Send a request and read the whole answer.
 
-        An idle connection may turn out to be closed by the server. The request is then sent once more, if the server
-        certainly has not seen it or may see it twice.
+        An idle connection may turn out to be closed by the server. Then the request is sent once more, if the server
+        has certainly not seen it, or may see it twice.
 
         Raises:
-            Unavailable: There is no connection to be had.
+            Unavailable: No connection can be made.
             ConnectionLost: The connection broke before the answer was complete.
             WrongProtocol: The answer is not HTTP.
             MessageTooLarge: The answer is over the limit.
@@ -128,7 +128,7 @@ class Pool:
 
     async def _attempt(self, verb: str, url: str, headers: RawHeaders, content: bytes, progress: _Progress) -> Answer:
         if self._is_closed:
-            # The transport would connect again, and nobody would ever close that connection.
+            # The transport would connect again, and that connection would never be closed.
             raise ConnectionLost(f"the channel to {self._address.place} is closed", sent=False)
         request = httpx.Request(
             verb,
@@ -162,7 +162,7 @@ class Pool:
         except BodyTooLarge as exc:
             if response.status_code == httpx.codes.OK:
                 raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from exc
-            # An error is no less an error for being long; its beginning says enough.
+            # An error is an error even when it is too long; its beginning is enough.
             content = exc.args[0]
         finally:
             await stream.aclose()
@@ -187,7 +187,7 @@ class Pool:
 
 def _was_unasked(response: httpx.Response) -> bool:
     """
-    Whether a response was there before its request, left over behind the one before.
+    Whether a response had arrived before its request, behind the previous response.
     """
     stream = response.extensions.get("network_stream")
     return isinstance(stream, HearingStream) and not stream.has_heard
@@ -216,14 +216,14 @@ class _Content(httpx.AsyncByteStream):
 
 class _Progress:
     """
-    How far an exchange has come, as httpcore's trace extension tells.
+    How far an exchange has come, as httpcore's trace extension reports it.
     """
 
     __slots__ = ("_connected", "answered", "fresh", "sent", "unfinished")
 
     def __init__(self) -> None:
         self.fresh = self.sent = self.answered = False
-        self.unfinished: Any = None  # a connection amid its TLS handshake
+        self.unfinished: Any = None  # a connection during its TLS handshake
         self._connected: Any = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
@@ -242,7 +242,7 @@ class _Progress:
 
     def may_repeat(self, *, idempotent: bool) -> bool:
         """
-        Whether a failed exchange failed because its connection was an old one, and does no harm when repeated.
+        Whether a failed exchange may be repeated: its connection was an old one, and a repetition does no harm.
         """
         return not self.fresh and not self.answered and (idempotent or not self.sent)
 
@@ -250,7 +250,7 @@ class _Progress:
 def _parse_url(url: str) -> httpx.URL:
     try:
         return httpx.URL(url)
-    except httpx.InvalidURL as exc:  # of all that it refuses, only what is too long comes here
+    except httpx.InvalidURL as exc:  # the only reason left is that it is too long
         raise InvalidRequest(f"the request cannot be sent: {exc}") from exc
 
 
@@ -285,7 +285,7 @@ async def open_httpx(
     address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
 ) -> AsyncIterator[HttpxEngine]:
     """
-    An engine for one server. It connects when it is used; leaving the context closes its connections.
+    An engine for one server. It connects on first use; leaving the context closes its connections.
     """
     async with open_pool(address, options, tls=tls, proxy=proxy) as pool:
         yield HttpxEngine(address, options, pool)
@@ -296,18 +296,18 @@ async def open_pool(
     address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
 ) -> AsyncIterator[Pool]:
     """
-    A pool for one server. It connects when it is used; leaving the context closes its connections.
+    A pool for one server. It connects on first use; leaving the context closes its connections.
     """
     connection = options.connection
     limits = httpx.Limits(
-        max_connections=None,  # the host keeps to its limit; a question about health must not wait for a call to end
+        max_connections=None,  # the host limits calls; a health check must not wait for a call to end
         max_keepalive_connections=connection.max_idle_connections if connection.keep_alive else 0,
         keepalive_expiry=connection.idle_timeout,
     )
     if address.socket:
         transport: httpx.AsyncHTTPTransport = UnixTransport(address, limits)
     else:
-        # Without TLS, `verify=False` saves loading certificates that nobody will look at.
+        # Without TLS, `verify=False` avoids loading certificates that are not needed.
         transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
     # httpx has no argument for this either (see `_httpx_unix`).
     transport._pool._network_backend = HearingBackend(transport._pool._network_backend)

@@ -1,7 +1,7 @@
 """
-Connections for httpx that know whether an answer was heard after its question.
+Connections for httpx that know whether an answer arrived after its request.
 
-httpcore keeps what arrives behind an answer, and takes it for the answer to the next question on that connection.
+httpcore keeps what arrives behind an answer, and takes it for the answer to the next request on that connection.
 
 What lives here: connections around connections. What must not: requests (see `_httpx`).
 """
@@ -67,7 +67,7 @@ class HearingStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """
-        The next bytes; none at the end.
+        The next bytes; empty at the end.
         """
         data = await self._inner.read(max_bytes, timeout)
         self.has_heard = True
@@ -96,6 +96,6 @@ class HearingStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """
-        What the inner one knows.
+        The information of the inner connection.
         """
         return self._inner.get_extra_info(info)

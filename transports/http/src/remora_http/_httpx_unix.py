@@ -1,8 +1,8 @@
 """
 Unix sockets for httpx, by a network backend of our own.
 
-The one that httpcore has looks at nobody who listens, loses the socket of a queue that is full, and reads by streams
-that report an error to the loop when a read is cancelled just as its peer closes.
+That of httpcore does not check who listens, loses the socket when the queue is full, and reads from streams that report
+an error to the event loop when a read is cancelled just as its peer closes.
 
 What lives here: connections. What must not: requests (see `_httpx`).
 """
@@ -31,11 +31,11 @@ _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 class UnixTransport(httpx.AsyncHTTPTransport):
     """
-    httpx's own transport, but for who makes its connections.
+    httpx's own transport, except for how connections are made.
     """
 
     def __init__(self, address: Address, limits: httpx.Limits) -> None:
-        # Its constructor has no argument for a backend, and makes a pool of these very connections otherwise.
+        # Its constructor has no argument for a backend; apart from that it makes the same pool.
         self._pool = httpcore.AsyncConnectionPool(
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
@@ -57,12 +57,12 @@ class UnixBackend(httpcore.AsyncNetworkBackend):
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> UnixStream:
         """
-        A connection, once it is known who listens.
+        A connection, after checking who listens.
 
         Raises:
-            httpcore.ConnectError: There is none to be had.
-            httpcore.ConnectTimeout: There is none in time.
-            PeerRefused: Whoever listens may not.
+            httpcore.ConnectError: None can be made.
+            httpcore.ConnectTimeout: None was made in time.
+            PeerRefused: The listening process belongs to a user who may not listen.
         """
         with _mapped(httpcore.ConnectTimeout, httpcore.ConnectError), anyio.fail_after(timeout):
             return UnixStream(await connect_unix(self._address))
@@ -76,7 +76,7 @@ class UnixBackend(httpcore.AsyncNetworkBackend):
 
 class UnixStream(httpcore.AsyncNetworkStream):
     """
-    A connection. The socket belongs to it from now on.
+    A connection, which owns its socket.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -86,7 +86,7 @@ class UnixStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """
-        The next bytes, in pieces of 64 KiB at most; none at the end.
+        The next bytes, at most 64 KiB; empty at the end.
 
         Raises:
             httpcore.ReadError: The connection is broken.
@@ -118,7 +118,7 @@ class UnixStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """
-        What httpcore asks: for the socket, and before it uses an idle connection, whether something has arrived.
+        What httpcore needs: the socket, and, before it reuses a connection, whether anything has arrived.
         """
         if info == "is_readable":
             return self._socket.fileno() < 0 or self._is_readable()

@@ -35,7 +35,7 @@ class Line(Protocol):
 
         Raises:
             OSError: The connection broke.
-            RemoraError: As the reader says, or what `end` was called with.
+            RemoraError: The error of the reader, or the one that `end` was called with.
         """
         ...
 
@@ -60,9 +60,9 @@ class Line(Protocol):
 
 def connector() -> Connect:
     """
-    How lines are made on the event loop that is running.
+    The function that makes lines on the running event loop.
 
-    It raises OSError when there is no connection to be had.
+    It raises OSError when no connection can be made.
     """
     if sniffio.current_async_library() == "trio":
         from remora_http._lines_trio import connect as connect_trio
@@ -75,7 +75,7 @@ def connector() -> Connect:
 
 def readiness(descriptor: int) -> Callable[[], bool]:
     """
-    A way to ask the kernel whether a socket has something to read, its end included, without waiting.
+    A function that asks the kernel, without waiting, whether a socket has something to read, including its end.
     """
     if hasattr(select, "poll"):
         poller = select.poll()

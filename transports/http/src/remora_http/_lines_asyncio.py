@@ -1,5 +1,5 @@
 """
-Lines on asyncio: a protocol of the event loop, and a bare future for whoever waits.
+Lines on asyncio: a protocol of the event loop, and a bare future to wait for.
 
 A stream would cost several times as much for each exchange.
 """
@@ -27,7 +27,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     A new line, once its handshake is over.
 
     Raises:
-        OSError: There is none to be had.
+        OSError: No connection can be made.
     """
     loop = asyncio.get_running_loop()
     if address.socket:
@@ -44,7 +44,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
 
 class ProtocolLine(asyncio.BufferedProtocol):
     """
-    A line that the event loop hands its bytes to.
+    A line that gets its bytes from the event loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnswerReader) -> None:
@@ -57,7 +57,7 @@ class ProtocolLine(asyncio.BufferedProtocol):
 
     def exchange(self, head: bytes, body: bytes) -> asyncio.Future[None]:
         """
-        Send a request; what is returned is done when the reader has the whole answer.
+        Send a request; returns a future that is done when the reader has the whole answer.
         """
         if not self._is_open:
             raise self._error or ConnectionError("it was closed")

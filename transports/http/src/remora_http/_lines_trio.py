@@ -34,7 +34,7 @@ async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerRe
     A new line, once its handshake is over.
 
     Raises:
-        OSError: There is none to be had.
+        OSError: No connection can be made.
     """
     if address.socket:
         return SocketLine(await connect_unix(address), reader)

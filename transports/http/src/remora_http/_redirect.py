@@ -1,11 +1,11 @@
 """
-Redirects: whether the answer of a server sends a request on, and where to.
+Redirects: whether the answer of a server redirects a request, and where to.
 
 What lives here: an answer in, the next place or a refusal out. What must not: connections (see `_follower`).
 
-A call must stay a call, so only 307 and 308 send one on: all clients make a GET of it at a 301, 302 or 303. What a call
-brings along is for the origin that was configured. To another one it goes only when that is listed, and only when it
-brings nothing along that could be a credential; and a credential may have any name.
+A call must stay a call, so only 307 and 308 redirect one: at a 301, 302 or 303 all clients turn it into a GET. What a
+call carries is for the configured origin. It goes to another one only when that is listed, and only when it carries
+nothing that could be a credential; and a credential may have any name.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
 
 class NotFollowed(Exception):
     """
-    A redirect leads nowhere, for the reason that it is raised with.
+    A redirect must not be followed, for the reason in its message.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """
-    One place on the way of a request.
+    One of the places to which a request is sent.
 
     Attributes:
         origin: Scheme, host and port.
@@ -61,9 +61,9 @@ class Rules:
 
     Attributes:
         home: The origin that was configured.
-        others: The other origins that a request without credentials may be sent to.
-        most: How many redirects one request may meet.
-        shows_certificate: Whether this side shows a certificate at home.
+        others: The other origins to which a request without credentials may be sent.
+        most: The most redirects of one request.
+        shows_certificate: Whether this side shows a certificate to the configured origin.
     """
 
     home: str
@@ -76,13 +76,13 @@ class Rules:
         Where a redirect leads.
 
         Args:
-            answer: It.
-            way: Where the request has been, the last place at the end.
-            is_call: Whether it is a call, and no question for a page.
-            headers: The names of the headers that it brings along.
+            answer: The redirect.
+            way: The places to which the request has been sent, the latest one last.
+            is_call: Whether the request is a call, and not one for a page.
+            headers: The names of its headers.
 
         Raises:
-            NotFollowed: Nowhere.
+            NotFollowed: It must not be followed.
         """
         if is_call and answer.status not in _KEEPING:
             raise NotFollowed("it would turn the call into a GET, which is none; 307 and 308 keep what they redirect")
@@ -118,7 +118,7 @@ def parse_origins(options: Options) -> dict[str, Address]:
     The other origins that the options name, as URLs without a path.
 
     Raises:
-        ConfigError: One is no such URL.
+        ConfigError: One is not such a URL.
     """
     found = (_parse_origin(each) for each in options.redirect_origins)
     return {each.origin: each for each in found}
@@ -138,10 +138,10 @@ def _parse_origin(text: str) -> Address:
 
 def _place(location: str, here: Stop) -> Address:
     """
-    The absolute address that a header Location stands for.
+    The absolute address in a header Location.
 
     Raises:
-        NotFollowed: It stands for none.
+        NotFollowed: It is not a usable address.
     """
     if not location:
         raise NotFollowed("it does not say where to")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remora_http._failure import Answer
 
 _JSON = "application/json"
-# What servers call their JSON when their author has not said what it is.
+# What servers call their JSON when their author has not set a content type.
 _UNNAMED = frozenset({"text/plain", "text/json", "application/octet-stream"})
 
 
@@ -33,7 +33,7 @@ def read_reply(answer: Answer, asked: str) -> Reply:
 
     Raises:
         PluginError: It is an error.
-        InvalidReply: It is something else than was asked for.
+        InvalidReply: It has another content type than the request.
     """
     if answer.status != 200:
         raise read_failure(answer, now=time.time())

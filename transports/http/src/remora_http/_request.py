@@ -1,5 +1,5 @@
 """
-The headers of a request: what a call says about itself, as HTTP carries it.
+The headers of a request: the metadata of a call, as HTTP carries it.
 
 What lives here: a call in, headers out. What must not: connections, clocks.
 """
@@ -25,7 +25,7 @@ _VERSION = (b"connect-protocol-version", b"1")
 
 def connection_headers(authority: str, connection: ConnectionConfig) -> RawHeaders:
     """
-    What every request to a server begins with.
+    The headers that every request to a server begins with.
     """
     encoding = b"identity" if connection.disable_compression else b"gzip"
     headers = [
@@ -37,7 +37,7 @@ def connection_headers(authority: str, connection: ConnectionConfig) -> RawHeade
 
 def call_headers(call: Call, *, remaining: float | None) -> RawHeaders:
     """
-    What the request of a call adds.
+    The headers that the request of a call adds.
 
     Args:
         call: The call.
@@ -60,7 +60,7 @@ def call_headers(call: Call, *, remaining: float | None) -> RawHeaders:
 
 class HeadWriter:
     """
-    Writes the heads of requests to one server, of which all that stays the same is written once.
+    Writes the heads of requests to one server; the parts that are always the same are encoded only once.
     """
 
     def __init__(self, address: Address, connection: ConnectionConfig) -> None:
@@ -76,7 +76,7 @@ class HeadWriter:
         Args:
             call: The call.
             remaining: Seconds that are left for it, more than 0; None for no limit.
-            target: The path and query to send it to, where those are not the call's own.
+            target: The path and query to send it to; empty for those of the call.
 
         Raises:
             InvalidRequest: A name or a header cannot be sent.

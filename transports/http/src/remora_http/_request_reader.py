@@ -4,7 +4,7 @@ Requests as they arrive: bytes in, whole requests out. The parser is llhttp, by 
 What lives here: the requests of one connection, in order, bounded in every direction. What must not: sockets, clocks,
 the Connect protocol.
 
-After bytes about which two readers could disagree nothing more is read: the last request is then one that says what to
+After bytes that two readers could understand differently nothing more is read: the last request then says what to
 answer, and that the connection ends with it.
 """
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HEAD = 64 * 1024
-"""Bytes of a request line and headers, and of whatever else is no body: trailers, extensions of chunks."""
+"""The limit, in bytes, of a request line and headers, and of all else that is not body: trailers, chunk extensions."""
 _WAITING = 4
-"""Requests that a client may send ahead of the answers before it is read no further."""
+"""How many requests a client may send ahead of the answers before reading stops."""
 
 
 class BadRequest(Exception):
     """
-    It is no request that could be answered.
+    The request cannot be answered.
 
     Attributes:
         status: The HTTP status that says so.
@@ -50,15 +50,15 @@ class BadRequest(Exception):
 @dataclass(slots=True)
 class Request:
     """
-    A whole request. Nobody changes one; that it is not frozen spares every call a microsecond.
+    A whole request. Treat it as immutable; it is not frozen only because that would cost every call a microsecond.
 
     Attributes:
         method: The verb.
         path: The decoded path, without the query.
         headers: All headers, names in lower case.
-        own: Those of them that are the business of the plugin and its caller.
+        own: Those of them that belong to the plugin and its caller.
         body: The decoded body.
-        problem: Why it cannot be answered as it should.
+        problem: Why it cannot be answered normally; None when it can.
         is_last: Whether the connection ends after its answer.
     """
 
@@ -76,14 +76,14 @@ class RequestReader:
     Reads the requests of one connection.
 
     Args:
-        limit: The most bytes that a body may have, decoded.
+        limit: The most bytes that a body may have, after decoding.
 
     Attributes:
         requests: Those that are complete, oldest first.
-        is_amid: Whether a request has begun and is not complete.
+        is_amid: Whether a request has begun and is not yet complete.
         is_ended: Whether nothing more is read.
-        is_cut: Whether the client may still be sending what is not read.
-        wants_continue: Whether the client waits for a sign before it sends the body.
+        is_cut: Whether the client may still be sending bytes that are not read.
+        wants_continue: Whether the client waits for "100 Continue" before it sends the body.
     """
 
     def __init__(self, limit: int) -> None:
@@ -101,7 +101,7 @@ class RequestReader:
     @property
     def is_full(self) -> bool:
         """
-        Whether the client should be read no further for now.
+        Whether reading from the client should pause.
         """
         if len(self.requests) < _WAITING:
             return sum(len(each.body) for each in self.requests) > self._limit
@@ -118,7 +118,7 @@ class RequestReader:
 
     def _parse(self, data: bytes | memoryview) -> bytes:
         """
-        Take the next bytes; returns those that are to be taken then.
+        Take the next bytes; returns those that must be parsed again.
         """
         self._has_body = False
         before = len(self.requests)
@@ -184,7 +184,7 @@ class RequestReader:
 
     def _decline(self, rest: bytes | memoryview) -> bytes:
         """
-        What is to be read again, and what follows it, as if nobody had offered to go on in another protocol.
+        The bytes to be parsed again, as if the client had not offered to switch to another protocol.
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
@@ -233,7 +233,7 @@ class RequestReader:
         self._skip(excess)
 
     def _skip(self, size: int) -> None:
-        # A client that is still sending would miss an answer given now; a little patience lets it see why.
+        # A client that is still sending would miss an answer now; reading some more lets it see the reason.
         self._skipped += size
         if self._skipped > self._limit:
             self._end(self._problem)

@@ -49,7 +49,7 @@ def failure(error: RemoraError, *, status: int | None = None) -> Response:
 
     Args:
         error: The error.
-        status: The HTTP status, where it is not the one of the error's code.
+        status: The HTTP status, when it is not that of the error's code.
 
     Raises:
         ValueError: Its headers or its details cannot be sent.

@@ -1,7 +1,7 @@
 """
-Messages on their way to a transport of asyncio: a head, and a body that may be large.
+Messages, each a head and a body that may be large, on their way to a transport of asyncio.
 
-What lives here: how the two are handed over. What must not: what they say.
+What lives here: how the two are written. What must not: what they contain.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import asyncio
 
 APART = 16 * 1024
-"""Bytes of a body from which on it is handed to the kernel beside its head, instead of being copied behind it."""
+"""The size in bytes from which a body is handed to the kernel next to its head, instead of being copied behind it."""
 
 
 class Sender:
     """
-    Writes messages to a transport, past which nothing else is written while it has something to send.
+    Writes messages to a transport; large ones straight to its socket, if the transport has nothing left to send.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -35,7 +35,7 @@ class Sender:
             return self._transport.write(head + body)
         try:
             sent = os.writev(self._descriptor, (head, body))
-        except OSError:  # the transport will meet with the same, and knows what to do
+        except OSError:  # the transport will get the same error, and handles it
             sent = 0
         if sent < len(head):
             self._transport.write(head[sent:] + body)

@@ -56,7 +56,7 @@ class HttpListener:
 
     async def wait_closed(self) -> None:
         """
-        Wait until the server has ended, which it does not by itself.
+        Wait until the server has been stopped; it does not end by itself.
         """
         await self._finished.wait()
 
@@ -68,7 +68,7 @@ async def serve(endpoint: Endpoint, dispatch: Dispatch, options: Options) -> Asy
 
     Raises:
         Unavailable: The address is taken.
-        ConfigError: The address or the certificates make no sense.
+        ConfigError: The address or the certificates cannot be used.
     """
     address = parse_local_address(endpoint)
     tls = server_context(options) if address.secure else None
@@ -111,7 +111,7 @@ class _Server:
         self._connections: dict[int, Connection] = {}
         self._is_stopped = False
         self._is_empty = anyio.Event()
-        # Who holds the listener may be cancelled; `stop` ends the server in order.
+        # The task that holds the listener may be cancelled; `stop` ends the server in order.
         self._scope = anyio.CancelScope(shield=True)
         self.finished = anyio.Event()
 

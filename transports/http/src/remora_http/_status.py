@@ -37,7 +37,7 @@ STATUS_OF_CODE = MappingProxyType(
         Code.UNAUTHENTICATED: 401,
     }
 )
-"""What a Connect server answers with."""
+"""The HTTP status with which a Connect server answers for each code."""
 
 _CODE_OF_STATUS = {
     400: Code.INTERNAL,
@@ -50,14 +50,14 @@ _CODE_OF_STATUS = {
     504: Code.UNAVAILABLE,
 }
 
-# Connect writes codes in small letters, and the first of them with one "l".
+# Connect writes codes in lower case, and this one with a single "l".
 _NAME_OF_CODE = {code: code.lower() for code in Code} | {Code.CANCELLED: "canceled"}
 _CODE_OF_NAME = {name: code for code, name in _NAME_OF_CODE.items()}
 
 
 def code_of_status(status: int) -> Code:
     """
-    What the status of a server that does not speak Connect stands for.
+    The code for the status of a server that does not speak Connect.
     """
     return _CODE_OF_STATUS.get(status, Code.UNKNOWN)
 
@@ -71,14 +71,14 @@ def name_of_code(code: Code) -> str:
 
 def code_of_name(name: object) -> Code | None:
     """
-    The code that Connect writes so; None for anything else.
+    The code for a name as Connect writes it; None for anything else.
     """
     return _CODE_OF_NAME.get(name) if isinstance(name, str) else None
 
 
 def format_timeout(remaining: float) -> str:
     """
-    The Connect-Timeout-Ms header for so many seconds, more than 0.
+    The Connect-Timeout-Ms header for `remaining` seconds, more than 0.
     """
     milliseconds = int(remaining * 1000)
     if not 0 < milliseconds < _MAX_TIMEOUT_MS:
@@ -100,7 +100,7 @@ def parse_timeout(text: str) -> float:
 
 def format_retry_after(seconds: float) -> str:
     """
-    The Retry-After header for so many seconds: whole ones, never too few.
+    The Retry-After header for a number of seconds, rounded up to whole ones.
     """
     return str(ceil(min(max(seconds, 0.0), 10.0**_MAX_RETRY_AFTER_DIGITS - 1)))
 
@@ -120,7 +120,7 @@ def parse_retry_after(text: str, *, now: float) -> float | None:
         moment = parsedate_to_datetime(text)
         return max(_as_utc(moment).timestamp() - now, 0.0)
     except (ValueError, TypeError, IndexError, OverflowError):
-        # The standard library's parser of dates raises any of these on text that is none.
+        # The standard library's date parser raises any of these on text that is not a date.
         return None
 
 

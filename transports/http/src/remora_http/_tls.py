@@ -1,5 +1,5 @@
 """
-TLS as the options say.
+TLS contexts from options.
 
 What lives here: options to contexts. What must not: what TLS is (see `remora.tls`), connections.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def client_context(options: Options) -> ssl.SSLContext:
     """
-    How a server's certificate is checked, and which one of ours is shown.
+    A context that checks the server's certificate, and shows ours if there is one.
 
     Raises:
         ConfigError: A file cannot be used.
@@ -28,7 +28,7 @@ def client_context(options: Options) -> ssl.SSLContext:
 
 def server_context(options: Options) -> ssl.SSLContext:
     """
-    Which certificate is shown to clients, and whether they must show one.
+    A context that shows our certificate to clients, and requires one of theirs if authorities are configured.
 
     Raises:
         ConfigError: There is no certificate, or a file cannot be used.

@@ -1,5 +1,5 @@
 """
-The transport: how channels and listeners come to be.
+The transport: how channels and listeners are opened.
 
 What lives here: opening and closing. What must not: calls (see `_channel` and `_asgi`).
 """
@@ -32,7 +32,7 @@ class HttpTransport:
     def __init__(self, options: Options) -> None:
         """
         Raises:
-            ConfigError: An origin in the options is none.
+            ConfigError: An origin in the options is invalid.
         """
         self._options = options
         parse_origins(options)

@@ -1,8 +1,8 @@
 """
-Connecting to a Unix socket, and looking who listens there.
+Connecting to a Unix socket, and checking who listens there.
 
-Event loops take "try again", which the system says of a full queue, for "wait a moment", and then write to a socket
-that was never connected. So it is tried here until there is a place.
+When the queue of a socket is full, the system says "try again", which event loops take for "wait a moment"; then they
+write to a socket that was never connected. So this module tries until there is a place.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _FULL_BACKLOG_PAUSE = 0.01
 
 async def connect_unix(address: Address) -> socket.socket:
     """
-    A socket that is connected to whoever listens at an address.
+    A socket that is connected to the process that listens at an address.
 
     Raises:
-        OSError: Nobody does, or it is no socket for streams.
-        PeerRefused: Whoever does belongs to another user than may.
+        OSError: None does, or it is not a stream socket.
+        PeerRefused: It belongs to a user who may not listen there.
     """
     while (connected := _try_connect(address.socket)) is None:  # noqa: ASYNC110, the kernel has no event for it
         await anyio.sleep(_FULL_BACKLOG_PAUSE)

@@ -1,7 +1,7 @@
 """
 Wires: the server's ends of connections, and the choice of the kind that fits the running event loop.
 
-What lives here: what a wire is, and the times that it keeps. What must not: what requests mean.
+What lives here: what a wire is, and its time limits. What must not: what requests mean.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     Listen = Callable[[socket.socket, ssl.SSLContext | None, "Terms", Begin], Awaitable[None]]
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""How many connections may wait to be accepted."""
 HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
 PATIENCE = 0.5
-"""Seconds for which a client that is still sending may read why nobody listens any more."""
+"""Seconds for which a client that is still sending may read why the server does not read any more."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """
-    What clients are held to.
+    The limits for clients.
 
     Attributes:
-        limit: Bytes of a request's body, decoded.
+        limit: The most bytes of a request's body, after decoding.
         idle: Seconds for which an idle connection is kept.
-        slow: Seconds in which a request must have arrived, and a response must be taken.
+        slow: Seconds within which a request must arrive, and a response must be taken.
     """
 
     limit: int
@@ -48,12 +48,12 @@ class Terms:
 
 class Answerer(Protocol):
     """
-    What a wire tells of what happens at it.
+    What a wire calls when something happens.
     """
 
     def go_on(self) -> None:
         """
-        There is a request to take.
+        A request can be taken.
         """
         ...
 
@@ -69,9 +69,9 @@ class Wire(Protocol):
     The server's end of one connection.
 
     Attributes:
-        peer: Where the client is.
-        identity: Who it is, by its certificate; empty when it has shown none.
-        due: By when the next thing must happen.
+        peer: The address of the client.
+        identity: The client's name, from its certificate; empty when it has shown none.
+        due: The time by which the next thing must happen.
     """
 
     peer: str
@@ -108,13 +108,13 @@ class Wire(Protocol):
 
     def expire(self) -> None:
         """
-        Give up what has not happened in time.
+        Give up, since the next thing has not happened in time.
         """
         ...
 
     async def linger(self) -> None:
         """
-        Give a client that is still sending a moment to read what it was told.
+        Give a client that is still sending a moment to read the answer.
         """
         ...
 
@@ -127,7 +127,7 @@ class Wire(Protocol):
 
 def listener() -> Listen:
     """
-    How connections are accepted on the event loop that is running.
+    The function that accepts connections on the running event loop.
     """
     if sniffio.current_async_library() == "trio":
         from remora_http._wires_trio import listen as listen_trio

@@ -29,16 +29,16 @@ async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Te
     Accept connections until it is cancelled.
     """
     loop = asyncio.get_running_loop()
-    with anyio.CancelScope(shield=True):  # cancelled here, asyncio would forget to watch the socket no longer
+    with anyio.CancelScope(shield=True):  # cancelled here, asyncio would go on watching the socket
         server = await loop.create_server(
             lambda: ProtocolWire(loop, terms, begin),
             sock=listening,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE if tls else None,
-            # So many are accepted in one go, and so many errors logged in one go where there are no descriptors left.
+            # How many are accepted at a time, and how many errors are logged at a time when descriptors run out.
             backlog=1,
         )
-        listening.listen(BACKLOG)  # so many may wait
+        listening.listen(BACKLOG)  # the number that may wait
     try:
         await anyio.sleep_forever()
     finally:
@@ -47,7 +47,7 @@ async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Te
 
 class ProtocolWire(asyncio.BufferedProtocol):
     """
-    A wire that the event loop hands its bytes to.
+    A wire that gets its bytes from the event loop.
     """
 
     _transport: asyncio.Transport

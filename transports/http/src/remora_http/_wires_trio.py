@@ -38,7 +38,7 @@ async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Te
     """
 
     async def handle(stream: trio.SocketStream) -> None:
-        # Trio's own socket goes through the scheduler once more with every read and write.
+        # Trio's own socket goes through the scheduler an additional time at every read and write.
         bare = socket.socket(fileno=stream.socket.detach())
         bare.setblocking(False)
         try:
@@ -101,7 +101,7 @@ class SocketWire:
         except _GONE:
             pass
         except Exception:
-            # One connection's trouble is none of the others'.
+            # An error of one connection must not affect the others.
             _log.exception("the connection of %s has ended with an error", self.peer)
         finally:
             self._is_gone = True
@@ -282,5 +282,5 @@ def _close(connected: socket.socket) -> None:
 def _name_of_peer(connected: socket.socket) -> object:
     try:
         return connected.getpeername()
-    except OSError:  # it has gone before it was looked at
+    except OSError:  # it has gone already
         return None

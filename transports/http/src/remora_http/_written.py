@@ -1,7 +1,7 @@
 """
 Responses in bytes, as a head and a body.
 
-What lives here: the writing of HTTP/1.1. What must not: what a response says (see `_response`).
+What lives here: writing HTTP/1.1. What must not: what a response contains (see `_response`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def encode(response: Response, request: Request, *, is_last: bool) -> Message:
 
     Args:
         response: The response.
-        request: What it answers.
+        request: The request that it answers.
         is_last: Whether the connection ends with it.
     """
     lines = [_status_line(response.status), _date(int(time.time()))]

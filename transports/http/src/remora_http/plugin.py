@@ -1,5 +1,5 @@
 """
-What the entry point `http` leads to: the description of the transport, and nothing heavy.
+The entry point `http`: the description of the transport, without heavy imports.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["Options", "build", "remora_register_transports"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """
-    What can be configured about HTTP.
+    The options of HTTP.
 
     Attributes:
         connection: How instances are connected.
-        engine: What carries the requests. `direct` is the quickest; `httpx` is what knows proxies; `auto` is `direct`
-            wherever that can do what is asked.
+        engine: What carries the requests. `direct` is the fastest; `httpx` supports proxies; `auto` is `direct` unless
+            a proxy is needed.
         max_message_size: Bytes of one request or reply, after decompression.
         verify: Whether the server's certificate must be valid for the host that was asked for.
         ca_file: Certificates to trust instead of the system's. When serving: the clients' authorities;
