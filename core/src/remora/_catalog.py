@@ -1,5 +1,5 @@
 """
-All features that are at hand, by kind and name, each with the distribution that it came from.
+All features of the loaded extensions, by kind and name, each with the distribution that provides it.
 
 What lives here: look-ups, and the errors that say what to install. What must not: loading (see `_registry`).
 """
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 
 class Named(Protocol):
     """
-    What every spec has.
+    The attributes that all specs share.
     """
 
     @property
     def name(self) -> str:
         """
-        Its name among its kind.
+        Its name, unique within its kind.
         """
         ...
 
     @property
     def build(self) -> Callable[..., Any]:
         """
-        Makes the feature.
+        Builds the feature.
         """
         ...
 
@@ -55,16 +55,16 @@ class Named(Protocol):
 Spec = TypeVar("Spec", bound=Named)
 
 _HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
-"""What begins an address whose scheme was forgotten."""
+"""The start of an address whose scheme was left out."""
 
 
 class Origin:
     """
-    Where a feature comes from.
+    The distribution that a feature comes from.
 
     Args:
         entry_point: The name of the entry point.
-        read: Gives the name and the version of the distribution, whose metadata takes long to read: when it is asked.
+        read: Returns the name and the version of the distribution; called on demand, since metadata is slow to read.
     """
 
     def __init__(self, entry_point: str, read: Callable[[], tuple[str, str]]) -> None:
@@ -104,23 +104,23 @@ class Feature(Generic[Spec]):
 
     def named(self, kind: str) -> str:
         """
-        What to call it in messages.
+        Its name for messages.
         """
         return f"the {kind} {self.spec.name!r} of {self.origin}"
 
     def build(self, kind: str, *arguments: object, by: str = "build") -> Any:
         """
-        The feature itself, as the builder of that name makes it.
+        The feature itself, built by the spec's callable named `by`.
 
         Raises:
-            ConfigError: Its builder says what is wrong with the arguments.
+            ConfigError: Its builder rejects the arguments, and says why.
             ExtensionError: Its builder failed.
         """
         try:
             return getattr(self.spec, by)(*arguments)
         except ConfigError:
             raise
-        except Exception as error:  # a stranger's builder may raise anything
+        except Exception as error:  # a builder of an extension may raise anything
             raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
 
 
@@ -129,7 +129,7 @@ class Catalog:
     The features of all loaded extensions. Filled by the registry, then only read.
 
     Attributes:
-        transports: By name, with every claim to that name.
+        transports: By name, with all extensions that claim the name.
         codecs: By name, likewise.
         balancers: By name, likewise.
         auth_methods: By name, likewise.
@@ -138,7 +138,7 @@ class Catalog:
         resolvers: By name, likewise.
         commands: By name, likewise.
         observers: The extensions that observe events.
-        broken: What is wrong with the extensions that could not be loaded, by the name of their entry point.
+        broken: The errors of the extensions that could not be loaded, by the name of their entry point.
         disabled: The extensions that REMORA_DISABLE leaves out, by the name of their entry point.
     """
 
@@ -170,7 +170,7 @@ class Catalog:
         commands: Sequence[CommandSpec] = (),
     ) -> list[str]:
         """
-        Take in the features of one extension.
+        Add the features of one extension.
 
         Returns:
             What was added, each as "kind name".
@@ -186,7 +186,7 @@ class Catalog:
 
     def conflicts(self) -> list[ExtensionError]:
         """
-        One error for every name that two extensions claim.
+        One error for each name that more than one extension claims.
         """
         return [
             _conflict(f"the {kind} {name!r}", claims)
@@ -197,7 +197,7 @@ class Catalog:
 
     def transport(self, scheme: str, name: str = "") -> Feature[TransportSpec[Any]]:
         """
-        The transport of that name, or without one, the transport that claims the scheme.
+        The transport of that name, or of that scheme when no name is given.
 
         Raises:
             NotInstalled: There is none; the message names the extra to install.
@@ -239,7 +239,7 @@ class Catalog:
 
     def codec_of(self, *types: object) -> Codec:
         """
-        The codec that claims all these record types for itself; JSON when none does.
+        The codec that claims all these record types; JSON when none does.
         """
         for name, claims in self.codecs.items():
             claim = claims[0].spec.claims
@@ -293,7 +293,7 @@ class Catalog:
 
     def _shelves(self) -> list[tuple[str, dict[str, list[Feature[Any]]]]]:
         """
-        The features by kind, each kind as messages call it.
+        The features by kind, with the name of each kind in messages.
         """
         return [
             ("transport", self.transports),
@@ -310,13 +310,13 @@ class Catalog:
         self, kind: str, name: str, shelf: Mapping[str, Sequence[Feature[Any]]], known: Sequence[str]
     ) -> NotInstalled:
         """
-        The error for a name that nothing has: why, as far as that can be told, and what to do.
+        The error for an unknown name: the reason, as far as it is known, and what to do.
         """
         from difflib import get_close_matches  # only messages need it
 
         meant = get_close_matches(name, [*known, *_extras()], n=1)
         words = [name, name.removesuffix("s")]
-        if not meant:  # one extra brings all features of the kind, beside those of the core
+        if not meant:  # an extra named after the kind may provide it
             brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
             words += [word for word in (f"{kind}s", kind.partition(" ")[0]) if word not in brought]
         if absent := next(filter(None, map(self._absence, words)), ""):
@@ -333,7 +333,7 @@ class Catalog:
 
     def _absence(self, entry_point: str) -> str:
         """
-        Why an extension that is installed has no say; empty when that is not so.
+        Why an installed extension is not used; empty when it is used, or not installed.
         """
         if entry_point in self.broken:
             return str(self.broken[entry_point])
@@ -352,7 +352,7 @@ def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> Ex
 @cache
 def _extras() -> frozenset[str]:
     """
-    The extras that the distribution `remora` offers, by its own metadata.
+    The extras that the distribution `remora` declares in its metadata.
     """
     import importlib_metadata  # only messages need it
 

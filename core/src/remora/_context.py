@@ -1,5 +1,5 @@
 """
-The call that a handler is answering right now.
+The call that a handler is answering.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["CurrentCall", "current_call"]
 @dataclass(frozen=True, slots=True)
 class CurrentCall:
     """
-    What a handler may know about the call that it answers.
+    What a handler can learn about the call that it is answering.
 
     Attributes:
         service: The service that was called.
         method: The method that was called.
         headers: The caller's headers; names in lower case.
-        request_id: The identifier that follows the call through every log.
-        deadline: On the clock of `anyio.current_time`, in seconds; None for no limit.
-        peer: Where the call comes from, as far as the transport knows.
-        identity: Who calls, as its credentials prove; empty where none are asked for.
-        reply_headers: Headers to send with the reply; set what you want the caller to see.
+        request_id: The identifier of the call in all logs.
+        deadline: In seconds on the clock of `anyio.current_time`; None for no limit.
+        peer: The caller's address, as far as the transport knows it.
+        identity: The caller's identity, as its credentials prove it; empty when none are required.
+        reply_headers: Headers to send with the reply; the handler may add its own.
     """
 
     service: str
@@ -46,7 +46,7 @@ class CurrentCall:
     @classmethod
     def of(cls, call: Call, peer: str) -> CurrentCall:
         """
-        The view of a call that arrived from a peer.
+        The view of a call that has arrived from a peer.
         """
         draft: Any = _Draft()  # see `_draft`
         draft.service = call.service
@@ -64,7 +64,7 @@ class CurrentCall:
     @property
     def remaining(self) -> float | None:
         """
-        Seconds left for the answer; None for no limit. Never negative.
+        Seconds left to answer, never negative; None for no limit.
         """
         return None if self.deadline is None else max(0.0, self.deadline - _now())
 
@@ -75,12 +75,12 @@ class _Draft:
 
 def _now() -> float:
     """
-    The event loop's time, also in the thread of a synchronous handler.
+    The event loop's time in seconds, also in the thread of a synchronous handler.
     """
     try:
         return anyio.current_time()
     except anyio.NoEventLoopError:
-        from anyio import from_thread  # few programs have synchronous handlers that ask for it
+        from anyio import from_thread  # only a synchronous handler needs it
 
         return from_thread.run_sync(anyio.current_time)
 

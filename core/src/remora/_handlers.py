@@ -1,7 +1,7 @@
 """
-The methods of service objects, ready to be called.
+Handlers: the methods of service objects, ready to be called.
 
-What lives here: how each is called, and the names that it goes by. What must not: calls (see `_dispatch`).
+What lives here: how a handler is called, and by which names it is found. What must not: calls (see `_dispatch`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Handler:
     One method of one service object, ready to be called.
 
     Attributes:
-        method: What is known about it.
+        method: Its name, record types and parameters.
         function: The bound method.
-        is_async: Whether it gives something to be awaited.
-        takes_request: Whether its one argument is the request.
-        codecs: The codecs of the media types in which it has been called.
+        is_async: Whether it returns an awaitable.
+        takes_request: Whether the request is passed as it is, as the only argument.
+        codecs: The codecs of the media types in which it has been called so far, by media type.
     """
 
     method: Method
@@ -45,7 +45,7 @@ class Handler:
 
     def __call__(self, request: object) -> Awaitable[object]:
         """
-        The handler's answer; a synchronous handler runs in a thread.
+        The handler's answer, to be awaited; a synchronous handler runs in a worker thread.
         """
         if self.takes_request and self.is_async:  # nearly always
             return _awaitable(self.function(request))
@@ -60,7 +60,7 @@ def handlers_of(instance: object) -> dict[str, Handler]:
     The handlers of a service object, by the names of their methods.
 
     Raises:
-        ConfigError: It is a class, or has nothing to serve.
+        ConfigError: It is a class, or has no public methods.
     """
     if isinstance(instance, type):
         raise ConfigError(f"{instance.__qualname__} is a class; serve an instance of it, {instance.__qualname__}()")
@@ -90,10 +90,10 @@ def _takes_request(method: Method) -> bool:
 
 def by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
     """
-    The handlers by service and method; where there is only one of a kind, the empty name stands for it too.
+    The handlers by service and method; an only service, and an only method, can also be found by an empty name.
 
     Raises:
-        ConfigError: Two services have one name.
+        ConfigError: Two services have the same name.
     """
     table = {(info.name, name): handler for info, found in services for name, handler in found.items()}
     names = [info.name for info, _ in services]
@@ -111,7 +111,7 @@ def by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[
 
 def _awaitable(result: object) -> Awaitable[object]:
     """
-    What to wait for; the wrapper of a coroutine function may give its answer at once.
+    The result as an awaitable; the wrapper of a coroutine function may have returned the answer itself.
     """
     if type(result) is CoroutineType or inspect.isawaitable(result):
         return result
@@ -125,7 +125,7 @@ async def _given(result: object) -> object:
 def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
     try:
         result = function(*args, **kwargs)
-    except StopIteration as error:  # no future and no coroutine can carry it
+    except StopIteration as error:  # futures and coroutines cannot raise it
         raise RuntimeError("the handler raised StopIteration") from error
     if inspect.iscoroutine(result):
         result.close()

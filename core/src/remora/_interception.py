@@ -1,7 +1,7 @@
 """
-Strangers' code around a call: which interceptors there are, and how they become one function.
+Interceptors, extensions' code around a call: which there are, and how they become one function.
 
-What lives here: putting them together, once. What must not: when a call goes through them (see `_pipeline`,
+What lives here: building and nesting them. What must not: when a call goes through them (see `_pipeline`,
 `_delivery` and `_dispatch`).
 """
 
@@ -31,14 +31,14 @@ Proceed = Callable[[Call], Awaitable[Reply]]
 @dataclass(frozen=True, slots=True)
 class Interception:
     """
-    What wraps the calls of one plugin, the outermost first, each with what to call it in messages.
+    The interceptors of one plugin, outermost first, each with its name for messages.
 
     Attributes:
-        calls: What wraps each call.
-        attempts: What wraps each of its attempts.
-        calls_wait: Whether some of what wraps calls may wait for something of its own.
-        attempts_wait: Whether some of what wraps attempts may.
-        tracing: What knows the trace of a call.
+        calls: Those around each call.
+        attempts: Those around each attempt of a call.
+        calls_wait: Whether one of `calls` may wait for something other than the call.
+        attempts_wait: Whether one of `attempts` may.
+        tracing: Tells the trace that a call belongs to; None when nothing traces.
     """
 
     calls: Sequence[tuple[str, Interceptor]] = ()
@@ -50,10 +50,10 @@ class Interception:
     @classmethod
     def of(cls, catalog: Catalog, plugin: str) -> Interception:
         """
-        What the installed extensions have for a plugin.
+        The interceptors that the installed extensions provide for a plugin.
 
         Raises:
-            ExtensionError: One of them cannot be built.
+            ExtensionError: An interceptor cannot be built.
         """
         calls, attempts = list(_built(catalog, "build", plugin)), list(_built(catalog, "attempt", plugin))
         return cls(
@@ -67,20 +67,20 @@ class Interception:
 
 def tracing_of(catalog: Catalog) -> Tracing | None:
     """
-    What knows the trace of a call; of several, the outermost.
+    The tracing of the outermost interceptor that has one; None when none has.
 
     Raises:
-        ExtensionError: One of them cannot be built.
+        ExtensionError: An interceptor cannot be built.
     """
     return next((tracing for _, tracing in _built(catalog, "tracing")), None)
 
 
 def served_interceptors(catalog: Catalog) -> list[tuple[str, Interceptor]]:
     """
-    What wraps the calls that a served plugin answers, likewise.
+    The interceptors around the calls that a served plugin answers, outermost first, with their names for messages.
 
     Raises:
-        ExtensionError: One of them cannot be built.
+        ExtensionError: An interceptor cannot be built.
     """
     return [(feature.named("interceptor"), each) for feature, each in _built(catalog, "serve")]
 
@@ -101,7 +101,7 @@ def _place(feature: Feature[InterceptorSpec]) -> tuple[int, str]:
 
 def nested(interceptors: Sequence[tuple[str, Interceptor]], conduct: Conduct, proceed: Proceed) -> Proceed:
     """
-    Interceptors as one function around what comes after them, the first one outermost.
+    Interceptors as one function around `proceed`, the first one outermost.
     """
     for culprit, interceptor in reversed(interceptors):
         proceed = _around(culprit, interceptor, conduct, proceed)
@@ -112,7 +112,7 @@ def nested_attempt(
     interceptors: Iterable[tuple[str, AttemptInterceptor]], attempt: Attempt, conduct: Conduct, proceed: Proceed
 ) -> Proceed:
     """
-    Interceptors of attempts as one function around the sending of one of them.
+    Interceptors of attempts as one function around the sending of an attempt.
     """
     return nested([(name, partial(each, attempt=attempt)) for name, each in interceptors], conduct, proceed)
 
@@ -126,7 +126,7 @@ def _around(culprit: str, interceptor: Interceptor, conduct: Conduct, proceed: P
             return reply
         except RemoraError:
             raise
-        except Exception as error:  # an interceptor may be a stranger's code
+        except Exception as error:  # an interceptor of an extension may raise anything
             conduct.about(**of_served(call)).explain(culprit, error)
         except BaseExceptionGroup as group:
             raise conduct.about(**of_served(call)).cancelled(culprit, group) from None

@@ -1,7 +1,7 @@
 """
-The methods of a class as the wire sees them, for both sides: a service that answers, a client's Protocol that asks.
+The methods of a class as they appear on the wire, both for services and for the Protocol classes of clients.
 
-What lives here: names, record types, and how arguments become one request. What must not: calls.
+What lives here: names, record types, and how arguments become a request. What must not: calls.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _MOST_NAMES = 10
 @dataclass(frozen=True, slots=True)
 class ServiceInfo:
     """
-    What `@service` says about a class.
+    The description of a service, as given to `@service`.
 
     Attributes:
         name: The full name on the wire.
-        version: The plugin's own version.
+        version: The version of the plugin.
         description: What it is for; by default the first paragraph of the docstring.
         author: Who wrote it.
-        capabilities: Words that a host may look for.
-        metadata: More about it.
+        capabilities: What it can do, as words that a host can look for.
+        metadata: Anything else about it, by name.
     """
 
     name: str
@@ -53,17 +53,17 @@ class ServiceInfo:
 @dataclass(frozen=True, slots=True)
 class Method:
     """
-    One method of a class.
+    A method of a class, as it appears on the wire.
 
     Attributes:
         name: Its name on the wire.
         attribute: Its name on the class.
         request: The record type of its request.
         response: The record type of its reply.
-        idempotent: Whether it may be called twice.
+        idempotent: Whether a call of it may be repeated safely.
         description: The first paragraph of its docstring.
         signature: Its parameters, without `self`.
-        is_async: Whether calling it gives something to be awaited.
+        is_async: Whether calling it returns an awaitable.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Method:
 
     def pack(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
         """
-        The one request that stands for the arguments of a call.
+        The request that carries the arguments of a call.
 
         Raises:
-            TypeError: The arguments do not fit the parameters.
+            TypeError: The arguments do not match the parameters.
         """
         try:
             bound = self.signature.bind(*args, **kwargs)
@@ -93,7 +93,7 @@ class Method:
 
     def unpack(self, request: object) -> tuple[tuple[object, ...], dict[str, object]]:
         """
-        The arguments that a request stands for: those by position, and those by name.
+        The arguments that a request carries: positional and keyword.
         """
         parameters = self.signature.parameters.values()
         values = {each.name: request if len(parameters) == 1 else getattr(request, each.name) for each in parameters}
@@ -106,14 +106,14 @@ class Method:
 
 def unknown_method(service: str, method: str, known: Collection[tuple[str, str]]) -> str:
     """
-    What to tell who has called a method that is not there: what is there, or the one that may be meant.
+    The message for a call of an unknown method: which there are, or which one may be meant.
 
     Args:
-        service: The service that was called.
-        method: Its method.
-        known: The services and methods that there are.
+        service: The service that was called; empty when none was named.
+        method: The method that was called; empty when none was named.
+        known: All pairs of service and method that exist.
     """
-    from difflib import get_close_matches  # not for a plugin that is called rightly
+    from difflib import get_close_matches  # only messages need it
 
     names = [name for owner, name in known if owner == service and name]
     if not names:
@@ -135,15 +135,15 @@ def service(
     metadata: Mapping[str, str] | None = None,
 ) -> Callable[[C], C]:
     """
-    Name a class as a service. A class without it is served under its own name.
+    Describe a class as a service. A class without this is served under its own name.
 
     Args:
         name: The full name on the wire, such as `text.v1.TextProcessor`.
-        version: The plugin's own version.
+        version: The version of the plugin.
         description: What it is for; by default the first paragraph of the docstring.
         author: Who wrote it.
-        capabilities: Words that a host may look for.
-        metadata: More about it.
+        capabilities: What it can do, as words that a host can look for.
+        metadata: Anything else about it, by name.
     """
 
     def mark(cls: C) -> C:
@@ -163,7 +163,7 @@ def service(
 
 def method(name: str) -> Callable[[F], F]:
     """
-    Give a method another name on the wire, such as the `Upper` of a service that is defined elsewhere.
+    Give a method another name on the wire, such as `Upper` for a service that is defined elsewhere.
     """
 
     def mark(function: F) -> F:
@@ -175,7 +175,7 @@ def method(name: str) -> Callable[[F], F]:
 
 def idempotent(function: F) -> F:
     """
-    Mark a method that may be called twice for one call: retrying it is safe.
+    Mark a method as idempotent: a call of it may be retried safely.
     """
     setattr(function, _IDEMPOTENT, True)
     return function
@@ -183,7 +183,7 @@ def idempotent(function: F) -> F:
 
 def service_info(cls: type) -> ServiceInfo:
     """
-    What is known about a class as a service.
+    The description of a class as a service, also when it has no `@service`.
     """
     info = cls.__dict__.get(_SERVICE)
     return info if isinstance(info, ServiceInfo) else ServiceInfo(cls.__name__, description=_first_paragraph(cls))
@@ -194,7 +194,7 @@ def methods_of(type_: Any) -> dict[str, Method]:
     The public methods of a class, by their names on the wire.
 
     Args:
-        type_: The class; where it is generic, with its arguments: `Store[Text]`.
+        type_: The class; a generic one with its arguments, as `Store[Text]`.
 
     Raises:
         ConfigError: A method cannot be called over a wire; the message says which, and why.
@@ -254,7 +254,7 @@ def _hints(where: str, function: Callable[..., object], arguments: Mapping[Any, 
 
 def _request_type(where: str, parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> Any:
     """
-    The type of the only parameter, or a record of all of them.
+    The type of the only parameter, or a record type with one field per parameter.
     """
     if len(parameters) == 1:
         return hints.get(parameters[0].name, object)

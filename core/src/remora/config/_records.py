@@ -185,7 +185,7 @@ class PluginConfig:
         auth: How the host proves to the plugin who it is.
         connection: How instances are connected.
         retry: How often a call is tried again.
-        circuit_breaker: When an instance that fails is left alone.
+        circuit_breaker: When the breaker of a failing instance opens and closes.
         health_check: How instances are probed.
         rate_limit: How many calls are let through.
     """

@@ -24,7 +24,7 @@ class Chance(Protocol):
 
     def uniform(self, low: float, high: float, /) -> float:
         """
-        A number between two others, all of them as likely.
+        A random number between `low` and `high`, uniformly distributed.
         """
         ...
 
@@ -42,13 +42,13 @@ class Dice:
 
     def uniform(self, low: float, high: float, /) -> float:
         """
-        A number between two others, all of them as likely.
+        A random number between `low` and `high`, uniformly distributed.
         """
         return low + (high - low) * ((self._bits() >> 11) / (1 << 53))
 
     def _bits(self) -> int:
         """
-        The next 64 bits.
+        The next 64 random bits.
         """
         self._state = bits = (self._state + _STEP) & _BITS
         bits = (bits ^ bits >> 30) * _FIRST & _BITS

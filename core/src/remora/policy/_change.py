@@ -1,5 +1,5 @@
 """
-What a policy with states reports when its state changes. The I/O layer publishes it; policies never do.
+The report of a policy that its state has changed. The I/O layer publishes it; policies never do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ S = TypeVar("S")
 @dataclass(frozen=True, slots=True)
 class StateChange(Generic[S]):
     """
-    From which state to which, and why, in a few words.
+    The states before and after, and the cause in a few words.
     """
 
     before: S

@@ -1,14 +1,14 @@
 """
-How many calls at once an instance can bear, found out from how long they take.
+How many calls an instance can handle at once, learned from how long they take.
 
-Theory of operation: where calls queue inside the instance, they take longer than they have been taking. The limit
-follows the ratio between the long-term duration and the present one, allowing for some slack, and grows by the square
-root of itself, at most four, while there is no queueing. It does not grow while less than half of it is used, since
-then nothing is learned. A call that the instance dropped (too slow, or refused) shrinks it by a tenth at once.
+Theory of operation: when calls queue inside the instance, they take longer than before. The limit follows the ratio of
+the long-term duration to the present one, with some tolerance, and grows by its own square root, at most 4, while
+there is no queueing. It does not change while less than half of it is used, since then nothing is learned. A call that
+the instance dropped (too slow, or refused) shrinks it by a tenth at once.
 
 No locks: the event loop serialises, because no method awaits. Source: Netflix's Gradient2Limit. Different here, for
-plugins of one process: the limit may fall to 1 and starts at 4, room to grow is not a fixed 4 (which would keep a
-limit of 1 out of reach), and drops count.
+plugins that are a single process: the limit may fall to 1 and starts at 4, the room to grow is not a fixed 4 (which
+would keep a limit of 1 out of reach), and drops count.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Tolerance = Annotated[float, Limits(1)]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientConfig:
     """
-    How the limit adapts.
+    Whether and how the limit of concurrent calls adapts.
 
     Attributes:
-        enabled: Whether it does.
+        enabled: Whether it adapts.
         minimum: The lowest limit.
         initial: The first limit.
         maximum: The highest limit.
-        tolerance: How much longer than usual a call may take before the limit shrinks.
-        smoothing: How much of each new estimate is taken.
-        samples: How many calls the long-term duration looks back.
+        tolerance: How many times as long as usual a call may take before the limit shrinks.
+        smoothing: The weight of each new estimate, from 0 to 1.
+        samples: The calls over which the long-term duration is averaged.
     """
 
     enabled: bool = False
@@ -61,7 +61,7 @@ _DROPPED = 0.9
 
 class Gradient:
     """
-    The limit of one instance.
+    The limit of concurrent calls of one instance.
     """
 
     def __init__(self, config: GradientConfig) -> None:
@@ -79,7 +79,7 @@ class Gradient:
 
     def finished(self, duration: float, in_flight: int) -> int:
         """
-        A call has ended that was one of `in_flight`; the new limit.
+        A call that was one of `in_flight` has ended after `duration` seconds. Returns the new limit.
         """
         usual = self._learn(duration)
         if in_flight < self._limit / 2:
@@ -90,13 +90,13 @@ class Gradient:
 
     def dropped(self) -> int:
         """
-        A call was refused or took too long; the new limit.
+        A call was refused or took too long. Returns the new limit.
         """
         return self._set(lambda limit, _: limit * _DROPPED)
 
     def _learn(self, duration: float) -> float:
         """
-        The duration that is usual: the mean at first, then a moving average; it comes down fast from far above.
+        The usual duration in seconds: the mean at first, then a moving average, which falls fast when far too high.
         """
         self._seen += 1
         part = 1 / self._seen if self._seen <= _WARMUP else 2 / (self._config.samples + 1)

@@ -1,14 +1,14 @@
 """
-What is known about the health of an instance, and when to ask next.
+The health of an instance, and when to probe it next.
 
 Theory of operation: probes move the state by the table below. Failed probes in a row make an instance unhealthy, then
-offline; from either, the first good one makes it degraded and the second healthy. What the plugin says about itself is
-taken at its word: "degraded" stays until a probe says otherwise, "unhealthy" is a failed probe, "unknown" says nothing.
+offline; from either, the first success makes it degraded and the second healthy. What the plugin reports of itself is
+believed: "degraded" stays until a probe says otherwise, "unhealthy" is a failed probe, "unknown" changes nothing.
 
-Calls know too. Failures in a row make an instance unhealthy, so that others are preferred and it is probed soon, but
-never offline: calls may fail for reasons of their own, and leaving an instance alone for them is the circuit breaker's
-business. Successful calls lift what calls brought down, and finish a recovery that a probe began; they never talk over
-a probe that failed, nor over the plugin's own word.
+Calls count too. Failures in a row make an instance unhealthy, so that others are preferred and it is probed soon, but
+never offline: calls may fail for reasons of their own, and keeping calls away for that is the task of the circuit
+breaker. Successful calls undo what failed calls did, and complete a recovery that a probe began; they never override a
+failed probe, nor what the plugin reports.
 
 No locks: the event loop serialises, because no method awaits. Sources: Envoy's health checking, for the jitter and the
 shorter interval after a failure; Kubernetes' thresholds.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class HealthSignal(StrEnum):
     """
-    What moves the health of an instance.
+    What changes the health of an instance.
     """
 
     PASSED = "a check passed"
@@ -66,29 +66,29 @@ TRANSITIONS = {
     (Status.OFFLINE, HealthSignal.WEAK): Status.DEGRADED,
     (Status.OFFLINE, HealthSignal.RESET): Status.UNKNOWN,
 }
-"""What is not in the table changes nothing."""
+"""Pairs that are not in the table change nothing."""
 
-_HEALTHY = Status.HEALTHY  # a global name is found faster than a member
+_HEALTHY = Status.HEALTHY  # a global is looked up faster than a member
 
 SOON = 1.0
-"""The longest interval between probes while it is open whether an instance is well, in seconds."""
+"""The longest interval between probes while the health of an instance is in doubt, in seconds."""
 
 
 SHORTEST = 0.01
-"""The shortest interval between probes, in seconds; whoever configures less shall not keep the machine busy with it."""
+"""The shortest interval between probes, in seconds, so that no configuration can load the machine with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckConfig:
     """
-    How an instance is probed.
+    Whether and how instances are probed.
 
     Attributes:
-        enabled: Whether it is.
+        enabled: Whether they are.
         interval: Seconds between probes.
         timeout: Seconds that a probe may take.
-        failure_limit: Failed probes in a row that take an instance offline; as many failed calls make it unhealthy.
-        endpoint: HTTP: what to get; 2xx is healthy.
+        failure_limit: Failed probes in a row after which an instance is offline; as many failed calls make it unhealthy.
+        endpoint: HTTP: the path to GET; any 2xx answer means healthy.
     """
 
     enabled: bool = True
@@ -108,8 +108,8 @@ class HealthState:
     The health of one instance.
 
     Attributes:
-        status: The verdict.
-        cause: Why it is that, in a few words.
+        status: What is known of its health.
+        cause: Why it has that status, in a few words.
         failures: Failed probes in a row.
         failed_calls: Failed calls in a row.
     """
@@ -128,14 +128,14 @@ class HealthState:
     @property
     def takes_calls(self) -> bool:
         """
-        Whether calls may be sent to it at all.
+        Whether calls may be sent to it.
         """
         return self.standing is not Status.OFFLINE
 
     @property
     def standing(self) -> Status:
         """
-        The status as far as calls are concerned. Where nobody probes, nothing would lift a bad one, so none counts.
+        The status that counts for calls: UNKNOWN when probes are disabled, since nothing would then clear a bad one.
         """
         return self.status if self._config.enabled else Status.UNKNOWN
 
@@ -153,7 +153,7 @@ class HealthState:
 
     def probe_failed(self, cause: str = "") -> StateChange[Status] | None:
         """
-        The plugin could not be asked, or gave no answer in time.
+        The plugin could not be probed, or did not answer in time.
         """
         self.failures += 1
         is_over = self.failures >= self._config.failure_limit
@@ -161,7 +161,7 @@ class HealthState:
 
     def call_succeeded(self) -> StateChange[Status] | None:
         """
-        A call has ended well.
+        A call has succeeded.
         """
         self.failed_calls = 0
         if self.status is _HEALTHY or self.status is Status.OFFLINE or self.failures or self._says_degraded:
@@ -170,7 +170,7 @@ class HealthState:
 
     def call_failed(self, cause: str = "") -> StateChange[Status] | None:
         """
-        A call has failed in a way that speaks against the instance.
+        A call has failed in a way that counts against the instance.
         """
         self.failed_calls += 1
         if self.failed_calls < self._config.failure_limit:
@@ -179,13 +179,13 @@ class HealthState:
 
     def lost(self, cause: str = "") -> StateChange[Status] | None:
         """
-        The instance is gone: its process ended, or its connection broke and is not back yet.
+        The instance is gone: its process has ended, or its connection is broken and not restored yet.
         """
         return self._move(HealthSignal.LOST, cause)
 
     def reset(self) -> StateChange[Status] | None:
         """
-        The instance is started anew, and nothing is known about it.
+        The instance is restarted, and nothing is known about it.
         """
         self.failures = self.failed_calls = 0
         self._says_degraded = False
@@ -193,19 +193,19 @@ class HealthState:
 
     def retune(self, config: HealthCheckConfig) -> None:
         """
-        Take another configuration; it holds from the next probe on.
+        Take another configuration, which applies from the next probe on.
         """
         self._config = config
 
     def next_check(self) -> float:
         """
-        The seconds until the next probe: the interval, jittered by a tenth, or less while it is open how things are.
+        The seconds until the next probe: the interval with a tenth of jitter, or less while the health is in doubt.
         """
         return max(SHORTEST, self._interval() * self._rng.uniform(0.9, 1.1))
 
     def soonest_check(self) -> float:
         """
-        The seconds from one probe to the next at least, whatever calls give reason to.
+        The shortest time between two probes, in seconds, whatever the calls report.
         """
         return min(SOON, self._config.interval)
 
