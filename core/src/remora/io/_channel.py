@@ -1,9 +1,9 @@
 """
-The client's side of a ttrpc connection: many calls in flight over one stream of bytes.
+The client's side of a ttrpc connection: many concurrent calls over one stream of bytes.
 
-Three tasks serve a channel: one reads, one writes, one watches the deadlines. They live in a task group that belongs to
-`open_ttrpc`, and are shielded from the cancellation of whoever holds the channel, because they are ended in order:
-first the stream is closed, then what still waits for it is cancelled.
+Three tasks serve a channel: one reads, one writes, one watches the deadlines. They run in a task group of `open_ttrpc`,
+shielded from the cancellation of the channel's owner, because they are ended in order: first the stream is closed, then
+what still waits for it is cancelled.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def open_ttrpc(
     stream: BytePipe, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
 ) -> AsyncIterator[TtrpcChannel]:
     """
-    A channel over a connected stream. Leaving the context closes the stream; calls still in flight fail.
+    A channel over a connected stream. Leaving the context closes the stream; calls in flight fail with ConnectionLost.
     """
     channel = TtrpcChannel(stream, max_message_size=max_message_size)
     async with background_tasks() as tasks:
@@ -82,7 +82,7 @@ async def _run_within(scope: anyio.CancelScope, task: Callable[[], Awaitable[Non
 
 class TtrpcChannel:
     """
-    Carries calls. Made by `open_ttrpc`.
+    Sends calls to a peer over one connection. Created by `open_ttrpc`.
     """
 
     def __init__(
@@ -104,12 +104,12 @@ class TtrpcChannel:
         self._scopes: list[anyio.CancelScope] = []
         self._read_to_end = anyio.Event()
         self._ended = anyio.Event()
-        self._is_over = False  # whether it has ended, for those who ask often
+        self._is_over = False  # the same as `_ended`, but cheaper to read
         self._cause: RemoraError | None = None
 
     async def call(self, call: Call) -> Reply:
         """
-        Carry one call to the peer and its reply back. The call's deadline is kept here.
+        The peer's reply to a call. The call's deadline is enforced here.
         """
         message = self._encode(call)
         if self._is_over:
@@ -133,7 +133,7 @@ class TtrpcChannel:
 
     async def probe(self) -> HealthStatus:
         """
-        Ask the peer how it is, by the standard health service.
+        The peer's health, as its standard health service reports it.
         """
         return await probe_health(self.call)
 
@@ -142,14 +142,14 @@ class TtrpcChannel:
         Wait until the connection has ended.
 
         Returns:
-            Why; None when it was closed in good order.
+            The cause; None when it was closed in an orderly way.
         """
         await self._ended.wait()
         return self._cause
 
     def _encode(self, call: Call) -> bytes | tuple[bytes, bytes, bytes]:
         """
-        The request for a call; a large one in parts.
+        The encoded request for a call; a large one in parts.
         """
         now = self._clock()
         if call.deadline is not None and call.deadline <= now:
@@ -172,7 +172,7 @@ class TtrpcChannel:
 
     def _abandon(self, number: int) -> None:
         """
-        Forget a call that nobody waits for any more, and tell the peer. Does nothing for one that has ended.
+        Forget a call whose caller has gone, and cancel it at the peer. Does nothing for one that has ended.
         """
         if self._close(number) is not None and not self._outbox.withdraw(number):
             self._outbox.put(encode_frame(number, CANCEL))
@@ -199,7 +199,7 @@ class TtrpcChannel:
 
     async def read(self) -> None:
         """
-        Hand arriving replies to those who wait for them, until the connection ends.
+        Pass arriving replies to their callers, until the connection ends.
         """
         try:
             await pump(self._stream, self._arrived, None if self._lone is None else self._lone.hold)
@@ -219,7 +219,7 @@ class TtrpcChannel:
             elif frame[1] == RESPONSE and (waiter := self._close(frame[0])) is not None and not waiter.done():
                 message = frame[2]
                 waiter.set_result(message if isinstance(message, bytes) else lift_from_response(message))
-        self._outbox.may_send_now = frames == 1  # many callers wake: what they ask next goes out in one go
+        self._outbox.may_send_now = frames == 1  # several callers wake: their next calls are written in one go
 
     def _refuse(self, frame: Oversize) -> None:
         if frame.kind == RESPONSE and (waiter := self._close(frame.stream_id)) is not None:
@@ -245,13 +245,13 @@ class TtrpcChannel:
         try:
             await self._outbox.write()
         except _GONE as error:
-            with anyio.move_on_after(_LAST_WORDS):  # what the peer said before it closed is the better explanation
+            with anyio.move_on_after(_LAST_WORDS):  # what the peer sent before it closed explains more
                 await self._ended.wait()
             self._end(self._explain(error))
 
     async def watch(self) -> None:
         """
-        End calls whose time is over.
+        End the calls whose deadlines have passed, until cancelled.
         """
         await self._deadlines.watch(self._expire)
 
@@ -286,7 +286,7 @@ class TtrpcChannel:
 
     async def aclose(self) -> None:
         """
-        Fail what is in flight, close the stream, then end the tasks.
+        Fail the calls in flight, close the stream, then end the tasks.
         """
         self._end(None)
         with anyio.move_on_after(_CLOSING_TIME, shield=True):

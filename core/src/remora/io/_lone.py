@@ -1,7 +1,7 @@
 """
-A caller who is alone on a connection reads its reply itself: on trio the way through a task is a turn of the loop more.
+A lone caller on a connection reads its reply itself, since on trio a reader task costs one more turn of the loop.
 
-What lives here: waiting. What must not: the rules of whose turn it is (see `_turn`).
+What lives here: waiting. What must not: the rules for who reads (see `_turn`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _WHILE = 0.05
 
 class LoneReading:
     """
-    The reading of a connection, between its task and callers who are alone.
+    Shares the reading of a connection between its reader task and lone callers.
 
     Args:
         pipe: The connection.
-        take: Takes what arrives.
-        is_alone: Whether one reply came last, nothing else is under way, and the connection has not ended.
+        take: Called with what arrives.
+        is_alone: Whether the last read brought one reply, no call is under way, and the connection has not ended.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class LoneReading:
 
     def hold(self) -> Callable[[], Awaitable[None]] | None:
         """
-        For the task: what to wait for before it reads more; None when it is its turn.
+        For the reader task: what to await before reading more; None when it is its turn.
         """
         return self._rest if self._turn.rest(is_alone=self._is_alone()) else None
 
     async def read_until(self, answered: Waiter) -> None:
         """
-        For a caller who has claimed it: read until it is answered, or nothing more can be read.
+        For a caller whose `claim` succeeded: read until it is answered, or nothing more can be read.
         """
         is_done = False
         try:
@@ -61,7 +61,7 @@ class LoneReading:
                 if data := await self._pipe.next_bytes():
                     self._take(data)
             is_done = True
-        except Exception as error:  # the end of the connection, which the task tells to all who wait
+        except Exception as error:  # the connection has ended: the reader task tells all callers
             self._failure = error
         finally:
             if self._turn.release(is_alone=is_done and self._is_alone()):
@@ -69,7 +69,7 @@ class LoneReading:
 
     def interrupt(self) -> None:
         """
-        Have whoever reads look again at what it waits for.
+        Wake whoever reads, to check its condition again.
         """
         self._turn.recall()
         if self._turn.reader is Reader.CALLER:
@@ -95,6 +95,6 @@ def lone_reading(
     pipe: BytePipe, take: Callable[[bytes | memoryview], object], is_alone: Callable[[], bool]
 ) -> LoneReading | None:
     """
-    That of a pipe; None where it would spare nothing.
+    The shared reading of a pipe; None when it would save nothing.
     """
     return LoneReading(pipe, take, is_alone) if isinstance(pipe, SocketPipe) and runs_on_trio() else None

@@ -1,11 +1,10 @@
 """
-What bytes come and go through, and the one over a socket that Remora uses where it has the choice.
+The byte stream that a connection needs, and an implementation of it over a socket.
 
-On asyncio, anyio's own stream over a Unix socket reports an error to the loop when a pending read is cancelled just as
-its peer closes. `SocketPipe` waits by `anyio.wait_readable`, which does not.
+On asyncio, anyio's stream over a Unix socket reports an error to the loop when a pending read is cancelled just as its
+peer closes. `SocketPipe` waits with `anyio.wait_readable`, which does not.
 
-What arrives is read into one buffer that all pipes of a thread share; who takes it does so before anything else is read
-into it.
+All pipes of a thread read into one shared buffer; what arrives must be taken from it before the next read.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from remora.io._asyncio import Pump
 
     Hold = Callable[[], Callable[[], Awaitable[None]] | None]
-    """Says whether reading has to pause, and then what waits until it may go on."""
+    """None while reading may go on; else a function to call and await before it does."""
 
 _ON_ITS_WAY = 512 * 1024
 
@@ -39,7 +38,7 @@ class BytePipe(Protocol):
 
     async def receive(self) -> bytes:
         """
-        The next bytes, as many as there are.
+        The next bytes, as many as have arrived.
 
         Raises:
             anyio.EndOfStream: The peer has closed its side.
@@ -48,7 +47,7 @@ class BytePipe(Protocol):
 
     async def send(self, item: bytes, /) -> None:
         """
-        Write all of it.
+        Write all of `item`.
         """
         ...
 
@@ -61,7 +60,7 @@ class BytePipe(Protocol):
 
 class SocketPipe:
     """
-    A connected stream socket as a byte pipe. The socket belongs to it from now on.
+    A connected stream socket as a byte pipe. It owns the socket, and closes it.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -74,14 +73,14 @@ class SocketPipe:
 
     async def receive(self) -> bytes:
         """
-        The next bytes, as many as there are.
+        The next bytes, as many as have arrived.
 
         Raises:
             anyio.EndOfStream: The peer has closed its side.
             anyio.BrokenResourceError: The connection is broken.
             anyio.ClosedResourceError: The pipe has been closed.
         """
-        self._buffer = landing()  # of this thread, whichever made the pipe
+        self._buffer = landing()  # of this thread, which may not have created the pipe
         if not self._may_hold_more:
             await self._wait(anyio.wait_readable)
         else:
@@ -95,11 +94,11 @@ class SocketPipe:
 
     async def pump(self, take: Callable[[bytes | memoryview], object], hold: Hold | None = None) -> None:
         """
-        Hand all bytes that arrive to `take`, in place of `receive`, until the connection ends.
+        Pass all bytes that arrive to `take`, instead of returning them from `receive`, until the connection ends.
 
         Args:
-            take: Takes them; many come as a view, that holds until it returns.
-            hold: Asked after each time; what it returns is called and waited for before more is read.
+            take: Called with them; many bytes are a view that is valid until it returns.
+            hold: Called after each time; what it returns is called and awaited before more is read.
 
         Raises:
             anyio.EndOfStream: The peer has closed its side.
@@ -108,7 +107,7 @@ class SocketPipe:
         """
         if not self._is_open():
             raise anyio.ClosedResourceError
-        self._buffer = landing()  # of this thread, whichever made the pipe
+        self._buffer = landing()  # of this thread, which may not have created the pipe
         if runs_on_trio():
             from remora.io import _trio
 
@@ -121,7 +120,7 @@ class SocketPipe:
 
     async def next_bytes(self) -> bytes | memoryview | None:
         """
-        What arrives next, on trio, while nobody else reads; None after `rouse`. Many bytes are a view, as in `pump`.
+        The next bytes, on trio, while nobody else reads; None after `rouse`. Many bytes are a view, as in `pump`.
 
         Raises:
             anyio.EndOfStream: The peer has closed its side.
@@ -137,14 +136,14 @@ class SocketPipe:
 
     def rouse(self) -> None:
         """
-        Have those who wait for the socket look at it again.
+        Wake the tasks that wait for the socket, to check their condition again.
         """
         if self._is_open():
             anyio.notify_closing(self._socket)
 
     async def send(self, item: bytes, /) -> None:
         """
-        Write all of it. Nobody else gets a turn while the socket takes it at once.
+        Write all of `item`. Does not yield to other tasks when the socket takes it at once.
 
         Raises:
             anyio.BrokenResourceError: The connection is broken.
@@ -154,14 +153,14 @@ class SocketPipe:
 
     async def send_pieces(self, pieces: Sequence[bytes | memoryview], /) -> None:
         """
-        Write all of several pieces, as `send`, without putting them together. At most some hundred at once.
+        Write all of several pieces, as `send`, without joining them. At most a few hundred per call.
         """
         while pieces := rest_of(pieces, self._write(pieces)):
             await self._wait(anyio.wait_writable)
 
     def send_now(self, pieces: Sequence[bytes | memoryview], /) -> int:
         """
-        Write as much as can be written without waiting. Nothing, when the connection is broken: `send` will say so.
+        Write as much as possible without waiting; nothing when the connection is broken, which `send` will report.
 
         Returns:
             The number of bytes that have been written.
@@ -173,7 +172,7 @@ class SocketPipe:
 
     async def aclose(self) -> None:
         """
-        Close the socket; who waits for it gets a ClosedResourceError.
+        Close the socket; tasks that wait for it get a ClosedResourceError.
         """
         if self._is_open():
             if self._pump is not None:
@@ -204,7 +203,7 @@ class SocketPipe:
             raise anyio.ClosedResourceError
         try:
             await until(self._socket)
-        except anyio.ClosedResourceError:  # or roused
+        except anyio.ClosedResourceError:  # `rouse` raises it too
             if not self._is_open():
                 raise
 
@@ -217,16 +216,16 @@ class SocketPipe:
 
 def _widen(connected: socket.socket) -> None:
     """
-    Let more be on its way than the system's own 200 KiB, which three large messages fill.
+    Allow more bytes in flight than the system's default of 200 KiB, which three large messages fill.
     """
     if connected.family == socket.AF_UNIX:
-        with suppress(OSError):  # less is allowed here
+        with suppress(OSError):  # the system allows less
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_ITS_WAY)
 
 
 def rest_of(pieces: Sequence[bytes | memoryview], written: int) -> Sequence[bytes | memoryview]:
     """
-    What is left of some pieces when so many of their bytes have been written.
+    The rest of some pieces after `written` of their bytes have been written.
     """
     for index, piece in enumerate(pieces):
         if written < len(piece):
@@ -237,7 +236,7 @@ def rest_of(pieces: Sequence[bytes | memoryview], written: int) -> Sequence[byte
 
 async def pump(pipe: BytePipe, take: Callable[[bytes | memoryview], object], hold: Hold | None = None) -> None:
     """
-    Hand all bytes that arrive through a pipe to `take`, until `receive` raises (see `SocketPipe.pump`).
+    Pass all bytes that arrive through a pipe to `take`, until `receive` raises (see `SocketPipe.pump`).
     """
     if isinstance(pipe, SocketPipe):
         await pipe.pump(take, hold)

@@ -1,5 +1,5 @@
 """
-The fast path on trio: its own waiting for sockets and for each other, without anyio's objects in between.
+The fast path on trio: it waits for sockets and other tasks directly, without anyio's objects in between.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ async def pump(
     chunk: int,
 ) -> None:
     """
-    Hand over what arrives at a socket, until something goes wrong.
+    Pass on what arrives at a socket, until the connection ends.
 
     Args:
         connected: The socket.
-        read: The next bytes; None for none yet, empty at the end; raises what goes wrong.
-        take: Takes them.
-        hold: Asked after each time; what it returns is called and waited for before more is read.
-        chunk: How many bytes are read at once; as many mean that more may be there.
+        read: Returns the next bytes: None when there are none yet, empty at the end; or raises an error.
+        take: Called with them.
+        hold: Called after each time; what it returns is called and awaited before more is read.
+        chunk: The most bytes that `read` returns; when it returns that many, more may be there.
 
     Raises:
         anyio.EndOfStream: The peer has closed its side.
-        anyio.ClosedResourceError: This side has.
+        anyio.ClosedResourceError: The socket has been closed on this side.
     """
     while True:
         data = read()
@@ -66,7 +66,7 @@ async def _readable(connected: socket.socket) -> None:
 
 async def readable_or_roused(connected: socket.socket) -> None:
     """
-    Wait for something to read, or for `trio.lowlevel.notify_closing`, which need not mean that the socket is closed.
+    Wait until there is something to read, or for `trio.lowlevel.notify_closing`, even if the socket stays open.
     """
     if connected.fileno() >= 0:
         try:
@@ -77,7 +77,7 @@ async def readable_or_roused(connected: socket.socket) -> None:
 
 class TrioStanding:
     """
-    In which cancel scope a task was at a moment. Only trio's own record of the task tells.
+    The cancel scope in which a task was at some moment, from trio's internal record of the task.
     """
 
     def __init__(self) -> None:
@@ -86,19 +86,19 @@ class TrioStanding:
 
     def holds(self) -> bool:
         """
-        Whether it is still in that one.
+        Whether the task is still in that scope.
         """
         return self._task._cancel_status is self._status
 
     def restore(self) -> None:
         """
-        Leave the scopes that have been entered since: trio does so by itself, and complains.
+        Does nothing: trio itself leaves the scopes that the task has entered since, and reports them.
         """
 
 
 class Parked:
     """
-    What one task waits for; as much of `asyncio.Future` as is needed here.
+    A result that one task waits for; the part of `asyncio.Future` that is needed here.
     """
 
     __slots__ = ("_is_done", "_result", "_task")
@@ -110,13 +110,13 @@ class Parked:
 
     def done(self) -> bool:
         """
-        Whether it has happened.
+        Whether there is a result.
         """
         return self._is_done
 
     def set_result(self, result: Any) -> None:
         """
-        It has happened.
+        Set the result, and wake the task that waits for it.
         """
         self._is_done = True
         self._result = result

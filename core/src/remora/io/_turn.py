@@ -1,12 +1,12 @@
 """
-Whose turn it is to read from a connection: that of the task that is there for it, or of a caller who is alone.
+Whose turn it is to read from a connection: its reader task's, or a lone caller's.
 
-What lives here: the rules. What must not: sockets, waiting (see `_lone`).
+What lives here: the rules for who reads. What must not: sockets, waiting (see `_lone`).
 
-Theory of operation: the task reads, until a reply has come and no call is under way any more. Then nobody reads, and
-who calls next reads for itself, which spares it the way through the task. Where it ends as the only one, nobody reads
-again; where others wait for replies, or it has failed, the task reads. So does it when a while has passed without a
-call, because the end of a connection is to be noticed.
+Theory of operation: the task reads until a reply has come and no call is under way any more. Then nobody reads, and
+the next caller reads for itself, which saves it the way through the task. If it ends as the only one, nobody reads
+again; if others wait for replies, or it has failed, the task reads. So it does when some time has passed without a
+call, because the end of the connection has to be noticed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Reader(Enum):
 
 class Turn:
     """
-    Who reads now, and who does next.
+    Decides who reads from a connection.
 
     Attributes:
-        reader: Who.
+        reader: Who reads now.
     """
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Turn:
         The task has read.
 
         Args:
-            is_alone: Whether one reply came, and no call is under way.
+            is_alone: Whether one reply came and no call is under way.
 
         Returns:
-            Whether it reads no more.
+            Whether it must stop reading.
         """
         if is_alone and self.reader is Reader.TASK:
             self.reader = Reader.NOBODY
@@ -53,7 +53,7 @@ class Turn:
 
     def claim(self) -> bool:
         """
-        A caller waits for a reply; whether it is to read itself. If so, it has to `release`.
+        Whether a caller that waits for a reply reads itself. If so, it must call `release`.
         """
         if self.reader is not Reader.NOBODY:
             return False
@@ -63,20 +63,20 @@ class Turn:
 
     def release(self, *, is_alone: bool) -> bool:
         """
-        The caller reads no more.
+        The caller has stopped reading.
 
         Args:
             is_alone: Whether its reply came alone, no other call is under way, and nothing has gone wrong.
 
         Returns:
-            Whether the task has to read now.
+            Whether the task must read now.
         """
         self.reader = Reader.NOBODY if is_alone else Reader.TASK
         return not is_alone
 
     def pass_time(self) -> None:
         """
-        A while has passed; the task reads if there was no call in it.
+        Some time has passed; the task reads if there was no call in it.
         """
         if self.reader is Reader.NOBODY and not self._is_used:
             self.reader = Reader.TASK
@@ -84,7 +84,7 @@ class Turn:
 
     def recall(self) -> None:
         """
-        The connection ends: the task reads, if nobody does.
+        The connection has ended: the task reads, if nobody else does.
         """
         if self.reader is Reader.NOBODY:
             self.reader = Reader.TASK

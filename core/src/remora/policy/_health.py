@@ -87,7 +87,7 @@ class HealthCheckConfig:
         enabled: Whether they are.
         interval: Seconds between probes.
         timeout: Seconds that a probe may take.
-        failure_limit: Failed probes in a row after which an instance is offline; as many failed calls make it unhealthy.
+        failure_limit: Failed probes in a row that take an instance offline; as many failed calls make it unhealthy.
         endpoint: HTTP: the path to GET; any 2xx answer means healthy.
     """
 

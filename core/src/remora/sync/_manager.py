@@ -263,7 +263,7 @@ class Manager:
         Move to another configuration without a call that fails, as `remora.Manager.reload`.
 
         Returns:
-            What has become of each plugin.
+            What happened to each plugin.
 
         Raises:
             ConfigError: The configuration is wrong, and nothing changes.

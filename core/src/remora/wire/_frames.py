@@ -1,15 +1,15 @@
 """
-The frames of ttrpc: ten bytes of header, then a message.
+The frames of ttrpc: a header of ten bytes, then a message.
 
-What lives here: bytes and frames. What must not: what a message says (see `_ttrpc`), any I/O.
+What lives here: bytes and frames. What must not: the content of messages (see `_ttrpc`), any I/O.
 
-Theory of operation: `FrameDecoder.feed` takes bytes as they arrive, `next_frame` hands out what is complete. The size
-of a message is judged by its header, before anything is kept of it: the bytes of an oversize message are dropped as
-they arrive and an `Oversize` stands in for the frame, so that one call fails and all others go on. Frames of a type
-that is not known are skipped, for the sake of later versions. What cannot be a header ends the connection.
+Theory of operation: `FrameDecoder.feed` takes bytes as they arrive, `next_frame` returns complete frames. The size of a
+message is checked in its header, before any of it is stored: the bytes of an oversize message are dropped as they
+arrive and an `Oversize` replaces the frame, so that one call fails and all others go on. Frames of an unknown type are
+skipped, for compatibility with later versions. Bytes that cannot be a header end the connection.
 
-`frames` does both at once, without a copy of what is large: bytes that lie in a buffer which is about to be used again
-may be given as a view of it, and of a large message comes a view, from which its reader takes what it keeps.
+`frames` does both at once, without a copy of large messages: it also takes a view of a buffer that will be reused, and
+returns a large message as a view, from which the reader copies what it keeps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
 LARGE = 16 * 1024
-"""From so many bytes on, one piece more to hand around is cheaper than a copy."""
+"""Bytes from which it is cheaper to pass on one more piece than to copy it."""
 
 REQUEST, RESPONSE, DATA, CANCEL = 0x01, 0x02, 0x03, 0x10
 """The types of frames. CANCEL is Remora's own; peers that do not know it skip it."""
@@ -36,18 +36,18 @@ _SIZE = _HEADER.size
 _pack, _unpack = _HEADER.pack, _HEADER.unpack_from
 _KNOWN = frozenset({REQUEST, RESPONSE, DATA, CANCEL})
 _ABSURD = 0x40
-"""A header whose first byte is this or more announces a gibibyte: no frame, but text ("HTTP", "{", a complaint)."""
+"""A first byte of this or more would mean a message of a gibibyte: it is not a frame but text ("HTTP", "{")."""
 _TEXT = 1 << 24
-"""A header that announces less begins with a NUL, which no text does."""
+"""The header of a smaller message begins with a NUL, and text never does."""
 _QUOTED = 80
 
 
 class Frame(NamedTuple):
     """
-    One complete frame.
+    A complete frame.
 
     Attributes:
-        stream_id: The call that it belongs to.
+        stream_id: The number of the call that it belongs to.
         kind: REQUEST, RESPONSE, DATA or CANCEL.
         message: The bytes after the header.
     """
@@ -60,7 +60,7 @@ class Frame(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Oversize:
     """
-    Stands in for a frame whose message is larger than allowed; the message itself is lost.
+    Replaces a frame whose message is larger than allowed; the message itself is dropped.
     """
 
     stream_id: int
@@ -77,7 +77,7 @@ def encode_frame(stream_id: int, kind: int, message: bytes = b"") -> bytes:
 
 def frame_parts(stream_id: int, kind: int, message: tuple[bytes, bytes, bytes]) -> tuple[bytes, bytes, bytes]:
     """
-    The bytes of a frame whose message comes in parts, in parts.
+    The bytes of a frame whose message comes in parts, as parts too.
     """
     head, payload, tail = message
     return _pack(len(head) + len(payload) + len(tail), stream_id, kind, 0) + head, payload, tail
@@ -85,7 +85,7 @@ def frame_parts(stream_id: int, kind: int, message: tuple[bytes, bytes, bytes]) 
 
 class FrameDecoder:
     """
-    Turns arriving bytes into frames.
+    Splits arriving bytes into frames.
     """
 
     def __init__(self, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
@@ -111,14 +111,14 @@ class FrameDecoder:
 
     def feed(self, data: bytes | memoryview) -> None:
         """
-        Take bytes that have arrived. Ask for frames with `next_frame` before the next time.
+        Take bytes that have arrived. Call `next_frame` until it returns None before feeding more.
         """
         if self._to_skip:
             skipped = min(self._to_skip, len(data))
             self._to_skip -= skipped
             data = data[skipped:]
         if not self._buffer:
-            # whole frames are cut out of what has arrived, without a copy in between
+            # complete frames are sliced from the bytes as they arrived, without a copy in between
             self._buffer = data if isinstance(data, bytes) else bytearray(data)
             return
         if isinstance(self._buffer, bytes):
@@ -127,13 +127,13 @@ class FrameDecoder:
 
     def frames(self, data: bytes | memoryview) -> Iterator[tuple[int, int, bytes | memoryview] | Oversize]:
         """
-        Take bytes that have arrived; the frames that are complete then, as `feed` and `next_frame` give them, but as
-        plain tuples, which are cheaper. To be taken to the end. The message of a large frame may be a view, that holds
-        until the next frame is asked for.
+        Take bytes that have arrived, and yield the complete frames as with `feed` and `next_frame`, but as plain
+        tuples, which are cheaper. It must be exhausted. A large message may be a view, valid until the next frame is
+        asked for.
 
         Raises:
-            WrongProtocol: The very first bytes are no frame; the message quotes them.
-            WireError: What follows a frame is none; the message quotes it.
+            WrongProtocol: The very first bytes are not a frame; the message quotes them.
+            WireError: Bytes after a frame are not a frame; the message quotes them.
         """
         if 0 < (missing := self._missing()) <= len(data):
             self.feed(data[:missing])
@@ -161,7 +161,7 @@ class FrameDecoder:
 
     def _missing(self) -> int:
         """
-        How many bytes make the frame that has begun whole; 0 when none has, or that cannot be said.
+        The number of bytes missing from the frame that has begun; 0 when none has begun, or the number is unknown.
         """
         if len(self._buffer) - self._position < _SIZE:
             return 0
@@ -173,7 +173,7 @@ class FrameDecoder:
 
     def _whole(self) -> tuple[int, int, bytes | memoryview]:
         """
-        The frame that is all of the buffer.
+        The frame that fills the buffer.
         """
         buffer, start = self._buffer, self._position + _SIZE
         _, stream_id, kind, _ = _unpack(buffer, self._position)
@@ -186,8 +186,8 @@ class FrameDecoder:
         The next frame; None when more bytes are needed.
 
         Raises:
-            WrongProtocol: The very first bytes are no frame; the message quotes them.
-            WireError: What follows a frame is none; the message quotes it.
+            WrongProtocol: The very first bytes are not a frame; the message quotes them.
+            WireError: Bytes after a frame are not a frame; the message quotes them.
         """
         buffer, start = self._buffer, self._position + _SIZE
         if start <= len(buffer):
@@ -263,7 +263,7 @@ def _is_text(header: bytes | bytearray) -> bool:
 
 def quote(data: bytes | bytearray) -> str:
     """
-    Bytes from a peer, escaped and cut so that they can stand in a message.
+    Bytes from a peer, escaped and shortened for use in an error message.
     """
     text = repr(bytes(data[:_QUOTED]))[1:]
     return f"{text} ..." if len(data) > _QUOTED else text

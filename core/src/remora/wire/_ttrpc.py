@@ -1,14 +1,14 @@
 """
-The two messages of ttrpc, Request and Response, and what they mean as calls, replies and errors.
+The two messages of ttrpc, Request and Response, to and from calls, replies and errors.
 
-What lives here: messages and records. What must not: frames (see `_frames`), any I/O.
+What lives here: encoding and decoding of messages. What must not: frames (see `_frames`), any I/O.
 
-Names of metadata are lower case. The payload's format travels as `content-type`, the identifier of the call as
-`x-request-id`; all other metadata are the headers. Metadata of a Response is an extension that foreign peers skip.
+Names of metadata are lower case. The payload's format is sent as `content-type`, the identifier of the call as
+`x-request-id`; all other metadata are the headers. Metadata of a Response is an extension that other peers skip.
 
-A large payload is not copied into its message: `request_parts` and `reply_parts` give what stands before it, the
-payload itself, and what stands behind it. On the other side `lift_from_request` and `lift_from_response` take it out
-again, and the rest is a small message.
+A large payload is not copied into its message: `request_parts` and `reply_parts` return the bytes before it, the
+payload itself, and the bytes after it. The receiver's `lift_from_request` and `lift_from_response` take it out again,
+and the rest is a small message.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from remora.types import Call
 
 PROTOBUF = "application/proto"
-"""What a payload is when nobody says."""
+"""The format of a payload when neither peer names one."""
 
 _SERVICE, _METHOD, _PAYLOAD, _TIMEOUT, _METADATA = 1, 2, 3, 4, 5
 _STATUS, _REPLY_PAYLOAD = 1, 2
@@ -60,8 +60,8 @@ def encode_request(call: Call, now: float) -> bytes:
     The Request for a call.
 
     Args:
-        call: The call; what is left of its deadline becomes the timeout.
-        now: The present time on the clock of the deadline.
+        call: The call; the time left until its deadline becomes the timeout.
+        now: The present time on the clock of the deadline, in seconds.
     """
     payload, identifier = call.payload, call.request_id.encode()
     message = b"".join(
@@ -72,7 +72,7 @@ def encode_request(call: Call, now: float) -> bytes:
 
 def request_parts(call: Call, now: float) -> tuple[bytes, bytes, bytes]:
     """
-    The same, as what stands before the payload, the payload, and what stands behind it.
+    The same in three parts: the bytes before the payload, the payload, and the bytes after it.
     """
     payload, identifier = call.payload, call.request_id.encode()
     tail = _middle(call, now, len(identifier)) + identifier
@@ -85,13 +85,13 @@ def request_parts(call: Call, now: float) -> tuple[bytes, bytes, bytes]:
 
 def _middle(call: Call, now: float, size: int) -> bytes:
     """
-    What stands between the payload and an identifier of so many bytes.
+    The bytes between the payload and an identifier of `size` bytes.
     """
     left = call.deadline
     if left is None:
         return _labels(call.content_type, size)
     if 0.001 <= (left := left - now) < _FOREVER:
-        return _timed_labels(int(left * 1000), call.content_type, size)  # milliseconds repeat, and are cached
+        return _timed_labels(int(left * 1000), call.content_type, size)  # whole milliseconds repeat, so their encoding is cached
     return _nanoseconds(left) + _labels(call.content_type, size)
 
 
@@ -100,12 +100,12 @@ def lift_from_request(message: memoryview) -> tuple[bytes, bytes]:
     Take the payload out of a large Request.
 
     Returns:
-        What is left of the message, and the payload; nothing is taken out when it is not where it is usually.
+        The rest of the message, and the payload, which is empty when it was not at its usual place.
     """
     try:
         start = _end_of_short(message, _METHOD, _end_of_short(message, _SERVICE, 0))
         return _lift(message, start, _PAYLOAD_KEY)
-    except (IndexError, ValueError):  # who reads the message will say what is wrong with it
+    except (IndexError, ValueError):  # decoding the message will report what is wrong
         return bytes(message), b""
 
 
@@ -133,22 +133,22 @@ def decode_request(message: bytes, now: float, payload: bytes = b"") -> Call:
 
     Args:
         message: The bytes.
-        now: The present time; the timeout counts from here.
-        payload: What has been lifted out of it.
+        now: The present time in seconds, from which the timeout counts.
+        payload: The payload that was lifted out of it.
 
     Raises:
-        ValueError: The bytes are no such message.
+        ValueError: The bytes are not such a message.
     """
     try:
         call = _usual_request(message, now, payload)
-    except IndexError:  # it is cut off somewhere
+    except IndexError:  # the message is cut off
         call = None
     return call or _any_request(message, now, payload)
 
 
 def _usual_request(message: bytes, now: float, payload: bytes) -> Call | None:
     """
-    The call in a Request whose fields stand in their order and are as short as usual; None for any other.
+    The call in a Request whose fields are in order and short, as most are; None for any other.
     """
     end = _end_of_short(message, _METHOD, _end_of_short(message, _SERVICE, 0))
     service, method = _target_in(message[:end])
@@ -171,7 +171,7 @@ def _usual_request(message: bytes, now: float, payload: bytes) -> Call | None:
 
 def _end_of_short(message: bytes | memoryview, field: int, start: int) -> int:
     """
-    Where a short text ends that starts here; here, when another field does.
+    The end of the short text in `field` at `start`; `start` when another field begins there.
     """
     if message[start] != field << 3 | 2 or message[start + 1] >= 0x80:
         return start
@@ -225,7 +225,7 @@ def encode_reply(reply: Reply) -> bytes:
 
 def reply_parts(reply: Reply) -> tuple[bytes, bytes, bytes]:
     """
-    The same, as what stands before the payload, the payload, and what stands behind it.
+    The same in three parts: the bytes before the payload, the payload, and the bytes after it.
     """
     payload = reply.payload
     tail = _format(reply.content_type)
@@ -242,15 +242,15 @@ def encode_error(error: RemoraError) -> bytes:
 
 def decode_response(message: bytes, content_type: str, payload: bytes = b"") -> Reply | RemoraError:
     """
-    The reply in a Response, or the error that stands there instead.
+    The reply or the error in a Response.
 
     Args:
         message: The bytes.
-        content_type: The format of the request, which is the reply's too when the peer says nothing else.
-        payload: What has been lifted out of it.
+        content_type: The format of the request, which is also the reply's when the peer does not name another.
+        payload: The payload that was lifted out of it.
 
     Raises:
-        ValueError: The bytes are no such message.
+        ValueError: The bytes are not such a message.
     """
     if payload and (told := _told(message)) is not None:
         return make_reply(payload, told or content_type or PROTOBUF, {})
@@ -285,7 +285,7 @@ def _decode_any_response(message: bytes, content_type: str, payload: bytes = b""
 @lru_cache(maxsize=64)
 def _told(metadata: bytes) -> str | None:
     """
-    The format that the metadata of a Response name and nothing beside it; empty when there are none.
+    The format, when the metadata of a Response name nothing else; empty without metadata, None otherwise.
     """
     if not metadata:
         return ""
@@ -303,7 +303,7 @@ def _target(service: str, method: str) -> bytes:
 @lru_cache(maxsize=1024)
 def _start(service: str, method: str, size: int) -> bytes:
     """
-    What stands before a payload of so many bytes; of one that is empty, nothing but whose it is.
+    The bytes before a payload of `size` bytes; only service and method when it is empty.
     """
     return _target(service, method) + _payload_start(size)
 
@@ -334,7 +334,7 @@ def _reply_start(size: int) -> bytes:
 @lru_cache(maxsize=1024)
 def _labels(content_type: str, size: int) -> bytes:
     """
-    The format, and what stands before an identifier of so many bytes; nothing before none.
+    The format, and the bytes before an identifier of `size` bytes; only the format when there is none.
     """
     if not size:
         return _format(content_type)
@@ -355,7 +355,7 @@ def _entry(key: str, value: str) -> bytes:
 
 def _add_entry(metadata: dict[str, str], data: bytes) -> None:
     if data.startswith(_IDENTIFIER_AND_KEY) and data[len(_IDENTIFIER_AND_KEY)] == len(data) - _IDENTIFIER_START:
-        metadata[_REQUEST_ID] = data[_IDENTIFIER_START:].decode()  # nearly always new, so not worth to be remembered
+        metadata[_REQUEST_ID] = data[_IDENTIFIER_START:].decode()  # nearly always new, so not cached
         return
     key, text = _usual_entry(data) if len(data) < _USUAL else _entry_in(data)
     metadata[key] = f"{metadata[key]}, {text}" if key in metadata and key not in _RESERVED else text
@@ -372,4 +372,4 @@ def _entry_in(data: bytes) -> tuple[str, str]:
 
 
 _usual_entry = lru_cache(maxsize=256)(_entry_in)
-"""Formats repeat with every call; identifiers are longer, and would only drive them out."""
+"""Formats repeat with every call; identifiers are longer, and would only evict them."""
