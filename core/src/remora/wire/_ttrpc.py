@@ -91,7 +91,7 @@ def _middle(call: Call, now: float, size: int) -> bytes:
     if left is None:
         return _labels(call.content_type, size)
     if 0.001 <= (left := left - now) < _FOREVER:
-        return _timed_labels(int(left * 1000), call.content_type, size)  # whole milliseconds repeat, so their encoding is cached
+        return _timed_labels(int(left * 1000), call.content_type, size)  # whole milliseconds repeat, and are cached
     return _nanoseconds(left) + _labels(call.content_type, size)
 
 

@@ -1,5 +1,5 @@
 """
-From an order to a program that runs: what happens between fork and exec, in a process that has one thread.
+From an order to a running program: what happens between fork and exec, in a process that has one thread.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 def born(order: Order, files: Mapping[int, int], signals: kernel.Mask) -> int:
     """
-    The number of a process that runs a program: the leader of a session, which ends with its parent.
+    The PID of a new process that runs a program: a session leader that is killed when its parent ends.
 
     Args:
         order: The program.
-        files: The descriptors that it gets, by the numbers that they will have.
-        signals: Those that it keeps out, as `hold_signals` has told.
+        files: The descriptors that it gets, by the numbers that they will have in it.
+        signals: The signals that it blocks, as returned by `hold_signals`.
 
     Raises:
-        OSError: It cannot be run.
+        OSError: The program cannot be run.
     """
     top = max([*files, *files.values()]) + 1
     reading, writing = os.pipe()
@@ -39,7 +39,7 @@ def born(order: Order, files: Mapping[int, int], signals: kernel.Mask) -> int:
     if pid == 0:
         _become(order, files, signals, parent, report, top)
     os.close(report)
-    failure = os.read(reading, 16)  # nothing when the program runs
+    failure = os.read(reading, 16)  # empty when the program runs
     os.close(reading)
     if failure:
         os.waitpid(pid, 0)
@@ -64,7 +64,7 @@ def _become(
         for number, soft, hard in order.limits:
             resource.setrlimit(number, (soft, hard))
         os.execve(order.executable, order.argv, order.env)
-    except BaseException as error:  # whatever it is, nothing but this may happen in the copy
+    except BaseException as error:  # whatever it is, the fork must report it and end
         number = error.errno if isinstance(error, OSError) and error.errno else errno.ENOMEM
         os.write(report, str(number).encode())
     finally:
@@ -72,7 +72,7 @@ def _become(
 
 
 def _place(files: Mapping[int, int], top: int) -> None:
-    # first out of the way, so that none is overwritten before it has been moved
+    # first moved out of the way, so that none is overwritten before it has its place
     aside = {number: fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, top) for number, file in files.items()}
     for number, file in aside.items():
         os.dup2(file, number)

@@ -1,23 +1,23 @@
 """
-How no descendant of a program outlives it, or its host: the host's way to the keeper (see `_keeper_process`).
+The host's side of the keeper (see `_keeper_process`), which lets no descendant of a program outlive it or the host.
 
-A program's descendants are found wherever they have gone, also into sessions of their own, because each program has a
-parent that is a child subreaper: the system gives it every descendant that loses its own parent. That parent, the
-warden, ends them when the program has ended, or is stopped, or when the host is gone, however it went. It cannot be
-the host, which would adopt the orphans of whatever else its application starts, and which may be killed. What was
-weighed for it (times on two cores):
+A program's descendants are found wherever they have gone, even into sessions of their own, because the parent of each
+program is a child subreaper: the system gives it every descendant that loses its own parent. This parent, the warden,
+ends them when the program has ended or is stopped, or when the host is gone, for whatever reason. It cannot be the
+host, which would adopt the orphans of everything else that its application starts, and which may be killed. What was
+considered (times on two cores):
 
-- An interpreter between the host and each program: 11 ms and 5 MB of memory a program.
-- One interpreter for all, the keeper, whose copies are the wardens, which is what we do: 11 ms and 4.5 MB for the first
-  program of a host, then 1 ms and 0.7 MB for each more. A warden whose program is gone is kept for the next one of its
-  channel, which saves `oneshot` the second copy for each call.
-- `preexec_fn`, or the host as a subreaper for a moment: the mark is the process's, and no child inherits it.
-- bwrap with a process namespace does the same (`sandbox`), where it is installed and user namespaces are allowed.
+- An interpreter between the host and each program: 11 ms and 5 MB of memory per program.
+- One interpreter for all, the keeper, whose forks are the wardens (chosen): 11 ms and 4.5 MB for the first program of
+  a host, then 1 ms and 0.7 MB for each more. A warden whose program is gone is kept for the next one of its channel,
+  which saves `oneshot` a second fork per call.
+- `preexec_fn`, or the host as a subreaper for a moment: the flag is the process's, and children do not inherit it.
+- bwrap with a process namespace does the same (`sandbox`), if it is installed and user namespaces are allowed.
 - A control group: needs privileges, or a service manager that delegates one.
 
-The keeper also starts programs under limits and without privileges from their first moment on. It ends with the last
-channel of its host. When it is killed, the wardens do their work without it, and the next start makes another one.
-Where it cannot run (another system than Linux, a frozen application, no ctypes), see `_groups`.
+The keeper also applies limits and drops privileges before a program runs. It ends with the last channel of its host.
+When it is killed, the wardens continue without it, and the next start launches another keeper. Where it cannot run (a
+system other than Linux, a frozen application, no ctypes), `_groups` is used instead.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _LIMITS = (
 
 
 def _interpreter() -> str:
-    # In an application that is frozen, or that has Python built in, this names the application itself.
+    # In a frozen application, or one that embeds Python, this is the application itself.
     path = sys.executable or ""
     is_one = os.path.basename(path).startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
     return path if is_one else ""
@@ -77,24 +77,24 @@ KEEPS_DESCENDANTS = (
     sys.platform == "linux"
     and find_spec("_ctypes") is not None
     and _interpreter() != ""
-    and os.path.exists("/proc/self/stat")  # where descendants are found
+    and os.path.exists("/proc/self/stat")  # descendants are found there
 )
-"""Whether descendants are kept wherever they go, as far as one can say without trying."""
+"""Whether all descendants can be found and ended, as far as can be told without trying."""
 
 
 class _KeeperLost(Exception):
     """
-    The keeper has ended, or never was one.
+    The keeper has ended, or could not be used.
     """
 
 
 class _Keeper:
     """
-    A keeper that runs.
+    A running keeper.
 
     Attributes:
-        users: How many channels count on it.
-        is_lost: It has not done what it was asked to.
+        users: How many channels use it.
+        is_lost: Whether it has failed to do what it was asked.
     """
 
     def __init__(self, popen: subprocess.Popen[bytes], control: socket.socket) -> None:
@@ -107,17 +107,17 @@ class _Keeper:
     @property
     def is_usable(self) -> bool:
         """
-        Whether what it starts would be as if this process had started it.
+        Whether the programs that it starts would be the same as if this process had started them.
         """
         return not self.is_lost and self._host == _identity() and self.popen.poll() is None
 
     def appoint(self, line: socket.socket) -> None:
         """
-        Have it make a warden.
+        Have it fork a warden, at the other end of `line`.
 
         Raises:
-            OSError: The system has no room.
-            _KeeperLost: It is gone.
+            OSError: The system lacks resources.
+            _KeeperLost: It has ended.
         """
         try:
             socket.send_fds(self.control, [b"w"], [line.fileno()])
@@ -132,7 +132,7 @@ def _identity() -> tuple[object, ...]:
 
 
 _lock = threading.Lock()
-_starting = threading.Lock()  # held for milliseconds, and never by an event loop
+_starting = threading.Lock()  # held for milliseconds, and never in an event loop's thread
 _keepers: list[_Keeper] = []
 _ending: list[subprocess.Popen[bytes]] = []
 
@@ -150,7 +150,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def _shared() -> _Keeper | None:
     """
-    The keeper that runs already.
+    The keeper that is running already; None when there is none.
     """
     with _lock:
         keeper = next((each for each in _keepers if each.is_usable), None)
@@ -223,7 +223,7 @@ async def _release(keeper: _Keeper) -> None:
 
 class _KeptStarter:
     """
-    Starts children that the keeper keeps.
+    Starts programs, each with a warden of the keeper.
     """
 
     def __init__(self, keeper: _Keeper) -> None:
@@ -232,14 +232,14 @@ class _KeptStarter:
 
     async def start(self, order: Order, *, stdin: int, stdout: int) -> KeptChild:
         """
-        A child with these descriptors as its standard input and output.
+        A child process with these descriptors as its standard input and output.
 
         Raises:
-            OSError: It cannot be run.
-            Unavailable: The system has no room for another process.
+            OSError: The program cannot be run.
+            Unavailable: The system lacks resources for another process.
         """
         while self._idle and self.keeper.is_usable:
-            with suppress(_KeeperLost):  # only this warden is
+            with suppress(_KeeperLost):  # only this warden is lost
                 return await self._try(self._idle.pop, order, stdin, stdout)
         for _ in range(2):
             if not self.keeper.is_usable:
@@ -252,7 +252,7 @@ class _KeptStarter:
 
     def dismiss(self) -> None:
         """
-        Let those wardens go that have nobody to keep.
+        End the wardens that have no program.
         """
         while self._idle:
             self._idle.pop().close()
@@ -276,7 +276,7 @@ class _KeptStarter:
             line.close()
 
     async def _replace(self) -> None:
-        self.dismiss()  # nobody would adopt the orphans of a warden whose keeper is gone
+        self.dismiss()  # without the keeper nothing would adopt the orphans of these wardens
         if (keeper := await _hired()) is None:
             raise Unavailable("the keeper of processes cannot be started any more", sent=False)
         before, self.keeper = self.keeper, keeper
@@ -303,8 +303,8 @@ async def _started(line: Line, order: Order, files: Sequence[int]) -> int:
         raise Unavailable("the keeper of processes does not answer", sent=False)
     except BaseException:
         line.tell(KILL + REAP)
-        line.hang_up()  # the rest of the order does not come
-        with anyio.move_on_after(_END_TIMEOUT, shield=True):  # it may have started all the same
+        line.hang_up()  # the rest of the order is not sent
+        with anyio.move_on_after(_END_TIMEOUT, shield=True):  # the program may have started nevertheless
             while (said := await line.listen()) is not None and said[0] != "free":
                 pass
         line.close()
@@ -316,7 +316,7 @@ _is_warned = False
 
 async def _hired() -> _Keeper | None:
     """
-    A keeper; None where none can run.
+    A keeper; None when none can run.
     """
     global _is_warned
     if (keeper := _shared()) is not None:
@@ -333,10 +333,10 @@ async def _hired() -> _Keeper | None:
 @asynccontextmanager
 async def keeping() -> AsyncIterator[Starter]:
     """
-    A starter whose children end with this process, for as long as the context lasts.
+    A starter whose children end with this process; it can be used while the context lasts.
 
     Raises:
-        Unavailable: The system has no room for another process.
+        Unavailable: The system lacks resources for another process.
     """
     keeper = await _hired() if KEEPS_DESCENDANTS and not _is_warned else None
     if keeper is None:

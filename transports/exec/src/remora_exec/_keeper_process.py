@@ -1,15 +1,15 @@
 """
-The keeper: a small process beside a host that starts the host's programs, each with a warden that never leaves it.
+The keeper: a small process beside a host that starts the host's programs, each under a warden of its own.
 
-What lives here: the life of that process. What must not: what a host asks of it (see `_keeper`), and anything heavy.
+What lives here: all that runs in that process. What must not: the host's side (see `_keeper`), and heavy imports.
 
-The wardens are copies of the keeper, which is quicker than an interpreter for each. The keeper adopts whoever loses his
-warden, so that a program whose warden is killed leaves nobody either; and the wardens do not need the keeper.
+The wardens are forks of the keeper, which is faster than an interpreter for each. The keeper adopts the orphans of a
+warden, so that a program whose warden is killed leaves nothing behind either. The wardens do not need the keeper.
 """
 
 from __future__ import annotations
 
-import _socket  # `socket` takes half as long to load as everything else here together
+import _socket  # `socket` takes half as long to import as everything else here together
 import gc
 import os
 import select
@@ -23,16 +23,16 @@ from remora_exec._words import READY
 
 def main(host: int) -> None:
     """
-    Keep the programs of a host, which holds the other end of descriptor 0.
+    Run the keeper of a host, which holds the other end of descriptor 0.
     """
     try:
         signals = kernel.hold_signals()
         kernel.adopt_orphans(b"remora-keeper")
         control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 0)
-        children()  # raises where none can be found
+        children()  # raises if they cannot be listed
         control.send(READY)
     except OSError:
-        os._exit(1)  # the host finds another way
+        os._exit(1)  # the host starts programs in another way
     gc.disable()
     gc.freeze()
     Keeper(control, _watch(host), signals).run()
@@ -41,7 +41,7 @@ def main(host: int) -> None:
 
 def _watch(host: int) -> int:
     """
-    A descriptor that can be read when the host is gone; -1 when the system has none, and the end of input must do.
+    A descriptor that is readable when the host is gone; -1 when the system has none, and only the end of input tells.
     """
     descriptor = -1
     with suppress(OSError):
@@ -53,12 +53,12 @@ def _watch(host: int) -> int:
 
 class Keeper:
     """
-    The keeper.
+    Forks wardens for a host, and ends the processes that lose theirs.
 
     Args:
-        control: Where the host asks for wardens: each message carries a line to it.
-        host: A descriptor that can be read when the host is gone; -1 when there is none.
-        signals: Those that programs keep out.
+        control: The socket on which the host asks for wardens: each message carries the socket to talk to one.
+        host: A descriptor that is readable when the host is gone; -1 when there is none.
+        signals: The signals that programs block.
     """
 
     def __init__(self, control: _socket.socket, host: int, signals: kernel.Mask) -> None:
@@ -76,7 +76,7 @@ class Keeper:
 
     def run(self) -> None:
         """
-        Keep programs until the host is gone or wants no more, and nobody is left.
+        Serve until the host is gone or has closed the control socket, and no child is left.
         """
         wait: float | None = None
         while self._is_open or children():
@@ -112,7 +112,7 @@ class Keeper:
         try:
             pid = os.fork()
         except OSError as error:
-            with suppress(OSError):  # of a host that does not wait for it any more
+            with suppress(OSError):  # the host may have stopped waiting for it
                 os.write(line, f"failed {error.errno}\n".encode())
             return
         if pid:

@@ -1,5 +1,5 @@
 """
-A program that has a warden, and the way to that warden; what is said on it stands in `_words`.
+A program that has a warden, and the connection to that warden, whose messages are defined in `_words`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 class Line:
     """
-    The way to a warden. The socket belongs to it from now on.
+    The connection to a warden. It owns the socket, and closes it.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -32,10 +32,10 @@ class Line:
 
     async def send(self, order: Order, files: Sequence[int]) -> None:
         """
-        Order a program to be started with these descriptors. A warden that is gone is found out by listening.
+        Order a program to be started with these descriptors. Only `listen` reports that the warden is gone.
 
         Raises:
-            OSError: The system has no room.
+            OSError: The system lacks resources.
         """
         data = order.pack()
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -45,21 +45,21 @@ class Line:
 
     def tell(self, word: bytes) -> None:
         """
-        Say one word, for which there is always room.
+        Send one short word, for which the socket always has room.
         """
         with suppress(OSError):
             os.write(self._socket.fileno(), word)
 
     def hang_up(self) -> None:
         """
-        Say no more, and go on listening.
+        Send no more; `listen` still works.
         """
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     async def listen(self) -> tuple[str, int] | None:
         """
-        What the warden says next; None when it is gone.
+        The warden's next word, with its number; None when the warden is gone.
         """
         while b"\n" not in self._heard:
             data = await self._reader.receive()
@@ -72,15 +72,15 @@ class Line:
 
     def close(self) -> None:
         """
-        Say no more, nor listen.
+        Close the connection.
         """
         self._socket.detach()
-        self._reader.close()  # one descriptor, closed once
+        self._reader.close()  # reader and socket share one descriptor
 
 
 class KeptChild:
     """
-    A program that has a warden.
+    A running program that has a warden.
     """
 
     def __init__(self, pid: int, stderr: int, line: Line, give_back: Callable[[Line], None]) -> None:
@@ -89,32 +89,32 @@ class KeptChild:
         self._line = line
         self._give_back = give_back
         self._is_free = False
-        self._status = -int(SIGKILL)  # what a program gets whose warden was killed
+        self._status = -int(SIGKILL)  # the status when the warden was killed, and the program with it
 
     async def wait(self) -> None:
         """
-        Wait until it has ended. It is not reaped.
+        Wait until the program has ended. It is not reaped yet.
         """
         if (said := await self._line.listen()) is not None:
             self._status = said[1]
 
     def reap(self) -> int:
         """
-        Its exit status; what is left of its group is killed by now.
+        Have it reaped, and return its exit status. What was left of its process group has been killed by now.
         """
         self._line.tell(REAP)
         return self._status
 
     async def gone(self) -> None:
         """
-        Wait until all that it started has ended too.
+        Wait until all of its descendants have ended too.
         """
         while not self._is_free and (said := await self._line.listen()) is not None:
             self._is_free = said[0] == "free"
 
     def close(self) -> None:
         """
-        Give back what is held for it; it is killed if it still runs.
+        Release what is held for it; it is killed if it is still running.
         """
         if self._is_free:
             self._give_back(self._line)

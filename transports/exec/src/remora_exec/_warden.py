@@ -1,22 +1,22 @@
 """
-The warden of one program at a time: its parent, and that of every descendant which loses its own.
+The warden of one program at a time: its parent, and that of every descendant that loses its own.
 
-What lives here: the life of that process. What must not: the way it is asked for (see `_keeper`).
+What lives here: all that runs in that process. What must not: how the host asks for it (see `_keeper`).
 
-What is said between a host and a warden over the `line`, a socket that nobody else holds:
+What a host and a warden send each other over the `line`, a socket that nothing else holds:
 
 ====================  ===============================================================================================
-host to warden        an order with its length, and with the descriptors of the program; later `REAP`, after which no
-                      signal is sent to the program any more, or `KILL`
-warden to host        `started PID` or `failed ERRNO`; later `ended STATUS`, and `free 0` when nobody is left: then the
-                      next order may come
+host to warden        an order with its length, and with the descriptors of the program; later `REAP`, after which the
+                      host sends the program no more signals, or `KILL`
+warden to host        `started PID` or `failed ERRNO`; later `ended STATUS`, and `free 0` when no descendant is left:
+                      then the next order may be sent
 ====================  ===============================================================================================
 
-When the line ends before the program does, the host is gone: the program, which reads the end of its input then, has
-half a second to follow. Its group is killed when it ends, and whoever else is left is asked to end, then killed. The
-program itself is reaped last, so that its number is nobody else's while the host may send signals to it.
+When the line ends before the program does, the host is gone: the program, which then reads the end of its input, has
+half a second to end. Its group is killed when it ends; all other descendants are asked to end, then killed. The program
+itself is reaped last, so that its PID is not reused while the host may still send signals to it.
 
-A warden takes no order before everybody of the last one is gone, so that it knows whose the orphans are.
+A warden takes no order before all processes of the last one are gone, so that it knows whose the orphans are.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
     from remora_exec._order import Order
 
 _GRACE = 0.5
-_MOST_FILES = 253  # what the system carries in one message
+_MOST_FILES = 253  # the system's limit for one message
 
 
 class Warden:
     """
-    The warden, in a process of its own.
+    Starts programs one after the other, and ends all that they leave behind; in a process of its own.
 
     Args:
-        line: The way to the host.
-        host: A descriptor that can be read when the host is gone; -1 when there is none.
+        line: The connection to the host.
+        host: A descriptor that is readable when the host is gone; -1 when there is none.
     """
 
     def __init__(self, line: _socket.socket, host: int) -> None:
@@ -57,7 +57,7 @@ class Warden:
         self._outside = {each for each in (line.fileno(), host) if each >= 0}
         self._pid = 0
         self._has_ended = False
-        self._is_told = False  # the host sends the program no more signals
+        self._is_told = False  # whether the host has sent `REAP`
         self._kill_at: float | None = None
         self._strays = Strays()
         self._ends = kernel.ends_of_children()
@@ -67,7 +67,7 @@ class Warden:
 
     def run(self, signals: kernel.Mask) -> None:
         """
-        Start what is ordered and keep it until nobody is left, again and again; come back when the host is gone.
+        Start the ordered programs, each when nothing is left of the one before; return when the host is gone.
         """
         while (ordered := self._receive()) is not None:
             if self._start(*ordered, signals):
@@ -83,7 +83,7 @@ class Warden:
 
     def _receive(self) -> tuple[Order, Sequence[int]] | None:
         while self._outside and self._line.fileno() not in (ready := self._ready(None)):
-            if ready & self._outside:  # the host is gone, and somebody else holds its end of the line
+            if ready & self._outside:  # the host is gone, but another process holds its end of the line
                 return None
         if not self._outside:
             return None
@@ -116,7 +116,7 @@ class Warden:
         return True
 
     def _say(self, words: str) -> None:
-        with suppress(OSError):  # of a host that is gone, which is found out elsewhere
+        with suppress(OSError):  # the host may be gone, which is noticed elsewhere
             self._line.send(f"{words}\n".encode())
 
     def _attend(self, wait: float | None) -> None:

@@ -1,10 +1,10 @@
 """
-Answers as they arrive: bytes in, one whole answer out. The parser is llhttp, by way of httptools.
+Reads HTTP responses: bytes in, one complete answer out. The parser is llhttp, through httptools.
 
-What lives here: one answer at a time, bounded in every direction. What must not: sockets, clocks, the Connect protocol.
+What lives here: parsing one answer at a time, all sizes limited. What must not: sockets, clocks, the Connect protocol.
 
-A reader serves one connection. `begin` makes it ready for the next answer; bytes that nobody has asked for, and
-anything else after which the two sides may disagree about where an answer begins, leave it unfit for another one.
+A reader serves one connection. `begin` prepares it for the next answer. After bytes that were not asked for, or
+anything else that lets the two sides disagree about where an answer begins, the connection is not reusable.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from remora_http._headers import RawHeaders
 
 _HEAD = 64 * 1024
-"""Bytes of a status line and headers, and of whatever else is no body: trailers, extensions of chunks."""
+"""The most bytes that are not body: status line, headers, trailers, chunk extensions."""
 _INTERIM = 32
-"""Answers of the kind `100 Continue` before the real one."""
+"""The most interim answers, such as `100 Continue`, before the final one."""
 
 
 class AnswerReader:
@@ -33,13 +33,13 @@ class AnswerReader:
     Reads the answers of one connection.
 
     Args:
-        peer: Who answers, for messages.
-        limit: The most bytes that a body may have, decoded.
+        peer: The peer's name, for messages.
+        limit: The most bytes that a decoded body may have.
 
     Attributes:
         has_begun: Whether a byte of the answer has arrived.
-        is_complete: Whether it is there as a whole, or as much of it as is wanted.
-        is_reusable: Whether another answer may follow on the same connection.
+        is_complete: Whether all of it has arrived, or as much as is wanted.
+        is_reusable: Whether the connection can be used for another answer.
     """
 
     __slots__ = (
@@ -68,13 +68,13 @@ class AnswerReader:
         self._peer = peer
         self._limit = limit
         self._parser = HttpResponseParser(self)
-        # Scripts that print their own headers often do so with bare line feeds.
+        # Scripts that print their own headers often end lines with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self.begin()
 
     def begin(self) -> None:
         """
-        Get ready for the next answer.
+        Prepare for the next answer.
         """
         self.has_begun = self.is_complete = self.is_reusable = False
         self._has_head = self._keeps_alive = self._has_body = False
@@ -94,7 +94,7 @@ class AnswerReader:
 
         Raises:
             WrongProtocol: They are not HTTP.
-            WireError: They break its rules.
+            WireError: They violate HTTP's rules.
         """
         self.has_begun = True
         self._has_body = False
@@ -112,10 +112,10 @@ class AnswerReader:
 
     def feed_eof(self) -> None:
         """
-        Say that no more bytes will come, which is how an answer without a length ends.
+        Report the end of the connection, which is how an answer without a length ends.
 
         Raises:
-            ConnectionLost: It is not complete.
+            ConnectionLost: The answer is not complete.
         """
         self.is_reusable = False
         if self.is_complete:
@@ -130,8 +130,8 @@ class AnswerReader:
         The answer, once it is complete.
 
         Raises:
-            MessageTooLarge: It is over the limit.
-            InvalidReply: It cannot be decompressed.
+            MessageTooLarge: Its body is larger than the limit.
+            InvalidReply: Its body cannot be decompressed.
         """
         body = self._finish() if self._failure is None else b""
         if self._failure is not None:
@@ -139,11 +139,11 @@ class AnswerReader:
         return Answer(status=self._status, headers=self._decoded(), body=body)
 
     def on_message_begin(self) -> None:
-        # after the answer: nobody has asked for another one
+        # one that follows the answer was not asked for
         self.is_reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._has_head:  # else it is a trailer
+        if not self._has_head:  # after the head it is a trailer
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -193,7 +193,7 @@ class AnswerReader:
             self._fail(exc)
 
     def _fail(self, failure: BadEncoding | BodyTooLarge) -> None:
-        # There is no use in reading on, and the rest of the answer would be in the way of the next one.
+        # Reading on would be useless, and the unread rest makes the connection useless for the next answer.
         self._failure = failure
         self.is_complete = True
 
@@ -211,7 +211,7 @@ class AnswerReader:
             raise InvalidReply(f"the reply cannot be decoded: {failure}") from failure
         if self._status == 200:
             raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from failure
-        # An error is no less an error for being long; its beginning says enough.
+        # A long error is still an error; its beginning says enough.
         beginning: bytes = failure.args[0]
         return beginning
 
