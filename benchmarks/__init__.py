@@ -1,3 +1,3 @@
 """
-Programs that measure. They are no tests: what they print depends on the machine, so peers run side by side.
+Benchmarks. They are not tests: their figures depend on the machine, so peers are measured side by side.
 """

@@ -1,5 +1,5 @@
 """
-`python -m benchmarks run` measures everything; see `docs/performance.md`.
+`python -m benchmarks run` measures all pairs; see `docs/performance.md`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Encoding and decoding a record of six fields: the JSON codec beside msgspec.
+Encoding and decoding a record of six fields: the JSON codec compared with msgspec.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Order:
     """
-    A record as calls carry it.
+    A typical record of a call.
     """
 
     number: int
@@ -35,7 +35,7 @@ _ORDER = Order(4711, "Ada Lovelace", 12.5, True, ["a", "b"], "by hand")
 
 def json_codec(_: str, __: bytes, callers: int) -> Contender:
     """
-    There and back by the codec of the core.
+    Encode and decode with the codec of the core.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -51,7 +51,7 @@ def json_codec(_: str, __: bytes, callers: int) -> Contender:
 
 def direct_msgspec(_: str, __: bytes, callers: int) -> Contender:
     """
-    There and back by msgspec.
+    Encode and decode with msgspec.
     """
 
     async def contender(seconds: float) -> Slice:

@@ -1,11 +1,11 @@
 """
-An operator who makes mistakes: calls without pause over all four transports, while the file that the host follows is
-edited in every way, good and bad, and becomes things that are no file.
+An operator who makes mistakes: calls without pause over all four transports, while the configuration file that the host
+watches is edited in every way, good and bad, and is replaced by things that are not files.
 
     python -m benchmarks.edits --seconds 30 --backend trio
 
-Every call must be answered, and reach a plugin once. In the end the last edit is in force, and the process keeps no
-more descriptors and children than it began with. When one of these is broken the program ends with 1.
+Every call must be answered, and reach a plugin once. In the end the last edit must be in force, and the process must
+have no more descriptors and children than at the start. If one of these rules is broken, the program exits with 1.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 PAUSES = [0.0, 0.02, 0.15, 0.15, 0.4]
-"""Seconds between two edits: within, at and beyond what a change needs to be seen."""
+"""Seconds between two edits: less than, as much as and more than a change needs to be noticed."""
 
 NAMES = ["http", "unix", "grpc", "exec"]
 
 
 class Operator:
     """
-    Whoever edits the file.
+    Edits the file, well and badly.
     """
 
     def __init__(self, file: Path, edits: Edits, rng: random.Random) -> None:
@@ -63,7 +63,7 @@ class Operator:
 
     async def act(self) -> None:
         """
-        Do something to the file.
+        Do one random thing to the file.
         """
         if self._rng.random() < 0.3:
             bad = self._rng.choice(self._bad)
@@ -77,14 +77,14 @@ class Operator:
 
     def text(self, tables: dict[str, Any] | None = None) -> str:
         """
-        What the file is to say.
+        The content for the file.
         """
         metrics = {"export_interval": self._rng.randrange(1, 30)}
         return json.dumps({"log_level": "error", "plugins": tables or self._edits.tables, "metrics": metrics})
 
     def put(self, text: str) -> None:
         """
-        Replace the file, or write into it.
+        Replace the file, or write to it in place.
         """
         if self._rng.random() < 0.5 or not self._file.is_file():
             self._clear()
@@ -102,7 +102,7 @@ class Operator:
 
     def _swap(self) -> None:
         """
-        Two plugins exchange their endpoints, and with them their transports.
+        Swap the endpoints of two plugins, and with them their transports.
         """
         tables, (one, other) = self._edits.tables, self._rng.sample(["http", "unix", "grpc"], 2)
         places = tables[one]["endpoints"], tables[other]["endpoints"]
@@ -117,7 +117,7 @@ class Operator:
 
     def _switch(self) -> None:
         """
-        Off and on, also while the last change is still being drained.
+        Disable and enable a plugin, even while the last change is still draining.
         """
         for name in self._extras():
             table = self._edits.tables[name]
@@ -152,12 +152,12 @@ class Operator:
 
     async def _slowly(self) -> None:
         """
-        In four parts, with pauses that may be longer than a change needs to be seen.
+        Write in four parts, with pauses that may be longer than a change needs to be noticed.
         """
         self._clear()
         text = self.text()
         step = len(text) // 4 + 1
-        with open(self._file, "w", encoding="utf-8") as file:  # noqa: ASYNC230  # as anybody would
+        with open(self._file, "w", encoding="utf-8") as file:  # noqa: ASYNC230  # as an editor would
             for start in range(0, len(text), step):
                 file.write(text[start : start + step])
                 file.flush()
@@ -169,7 +169,7 @@ class Operator:
 
 async def run(seconds: float, backend: str, *, seed: int, folder: Path) -> dict[str, Any]:
     """
-    Run it, and return the report.
+    Run everything, and return the report.
     """
     rng, books = random.Random(seed), Books()
     edits, before = Edits(folder, backend, rng), usage()
@@ -186,13 +186,13 @@ async def run(seconds: float, backend: str, *, seed: int, folder: Path) -> dict[
                     await keep_editing(manager, operator, books, rng)
                 operator.put(operator.text())
                 await until_in_force(manager, file)
-    await anyio.sleep(0.3)  # asyncio closes its transports in a later turn of the loop
+    await anyio.sleep(0.3)  # asyncio closes its transports in a later step of the loop
     return report(books, operator, folder / "log", before, usage(), seed=seed)
 
 
 async def keep_editing(manager: Manager, operator: Operator, books: Books, rng: random.Random) -> None:
     """
-    One edit after the other; now and then somebody reloads in code at the same time, several times at once.
+    Make one edit after the other; now and then also reload in code, several times at once.
     """
 
     async def reload() -> None:
@@ -203,7 +203,7 @@ async def keep_editing(manager: Manager, operator: Operator, books: Books, rng: 
 
     async with anyio.create_task_group() as tasks:
         while True:
-            with anyio.CancelScope(shield=True):  # half an edit at the end would not be the last good one
+            with anyio.CancelScope(shield=True):  # the last edit must be complete
                 await operator.act()
             for _ in range(rng.randrange(1, 4) if rng.random() < 0.1 else 0):
                 tasks.start_soon(reload)
@@ -212,7 +212,7 @@ async def keep_editing(manager: Manager, operator: Operator, books: Books, rng: 
 
 async def until_in_force(manager: Manager, file: Path) -> None:
     """
-    Wait until the manager has what the file says.
+    Wait until the manager's plugins are those of the file.
     """
     wanted = json.loads(file.read_text())["plugins"]  # noqa: ASYNC240
     with anyio.fail_after(60):
@@ -222,7 +222,7 @@ async def until_in_force(manager: Manager, file: Path) -> None:
 
 def shown(manager: Manager) -> dict[str, list[str]]:
     """
-    Where the plugins of a manager are.
+    The endpoints of a manager's plugins.
     """
     tables = manager.config.plugins.values()
     return {each.name: [endpoint.url for endpoint in each.endpoints] or [each.endpoint] for each in tables}
@@ -230,7 +230,7 @@ def shown(manager: Manager) -> dict[str, list[str]]:
 
 def places(table: dict[str, Any]) -> list[str]:
     """
-    Where a plugin's table says that it is.
+    The endpoints in a plugin's table.
     """
     endpoints = table.get("endpoints") or [table["endpoint"]]
     return [each if isinstance(each, str) else each["url"] for each in endpoints]
@@ -240,7 +240,7 @@ def report(
     books: Books, operator: Operator, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int
 ) -> dict[str, Any]:
     """
-    The numbers, and under `broken` the rules that were not kept.
+    The figures, and under `broken` the rules that were not kept.
     """
     musts = musts_of(books, log, before, after)
     return {
@@ -257,7 +257,7 @@ def report(
 
 def main() -> int:
     """
-    Read the command line, run, print the report.
+    Run with the options of the command line, and print the report.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edits", description="edit under load, and count")
     parser.add_argument("--seconds", type=float, default=30)

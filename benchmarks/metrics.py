@@ -1,9 +1,9 @@
 """
-What counting costs: calls over a transport that does nothing, with metrics on and off; and what one recording costs.
+The cost of metrics: calls over a transport that does nothing, with metrics on and off; and the cost of one recording.
 
     python -m benchmarks.metrics [--rounds N] [--seconds S] [--check]
 
-Calls go through a manager's pipeline, as in `benchmarks.overhead`; slices with and without metrics take turns.
+Calls go through a manager's pipeline, as in `benchmarks.overhead`; slices with and without metrics alternate.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REPEATED = 100_000
 
 def calls(*, counted: bool) -> Contender:
     """
-    Calls through a manager's pipeline, counted or not.
+    Calls through a manager's pipeline, with metrics or without.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -56,7 +56,7 @@ def calls(*, counted: bool) -> Contender:
 
 def recordings() -> dict[str, float]:
     """
-    Microseconds of one recording, by what is recorded.
+    Microseconds per recording, by what is recorded.
     """
     registry = MetricsRegistry()
     counter = registry.counter("c_total", "A counter.", ["method", "status"])
@@ -78,7 +78,7 @@ def recordings() -> dict[str, float]:
 
 def main() -> int:
     """
-    Measure, print, and judge.
+    Measure, print, and compare with the targets.
     """
     options = _arguments()
     print(environment("remora", "anyio"))

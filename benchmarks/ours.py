@@ -1,7 +1,7 @@
 """
-The framework as a contender: calls of payloads through a manager, and the same over the bare channel.
+Remora as a contender: calls with encoded payloads through a manager, and the same over the bare channel.
 
-A call is what a typed one does between encoding and decoding, with all policies in their places.
+A call is a typed one without encoding and decoding, with all policies.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SERVICE, METHOD, JSON = "bench.v1.Echo", "echo", "application/json"
 TIMEOUT = 10.0
 PROGRAM = "/bin/cat"
-"""Gives back what it is told, and costs nothing itself."""
+"""Returns its input, and costs almost nothing itself."""
 
 
 def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
@@ -48,7 +48,7 @@ def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
 
 def over_channel(endpoint: str, payload: bytes, callers: int) -> Contender:
     """
-    Calls over the channel of the same transport: what the pipeline is laid around.
+    Calls over the channel of the same transport, without the pipeline.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -90,13 +90,13 @@ async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
 
 def child(kind: str) -> str:
     """
-    The endpoint of a server of some kind as a child process, with its arguments.
+    The endpoint of a server of this kind as a child process, with its arguments.
     """
     return f"exec:{sys.executable} -m benchmarks.servers {kind}"
 
 
 def program() -> str:
     """
-    The endpoint of a program that is run once per call.
+    The endpoint of a program that is started for each call.
     """
     return f"exec:{PROGRAM}"

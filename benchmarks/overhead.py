@@ -1,5 +1,5 @@
 """
-What the whole way of a call costs, over a transport that does nothing, beside the same wired by hand.
+The full cost of a call, over a transport that does nothing, compared with the same policies wired by hand.
 
     python -m benchmarks.overhead [--rounds N] [--seconds S] [--balancer NAME] [--check]
 
@@ -100,7 +100,7 @@ def remora_calls(balancer: str) -> Contender:
         async with Manager(_config(balancer), extensions=[_Extension()]) as manager:
             pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
-            async def call() -> Reply:  # what a typed call does between encoding and decoding
+            async def call() -> Reply:  # a typed call without encoding and decoding
                 deadline = pipeline.deadline(_TIMEOUT)
                 return await pipeline.carry(
                     make_call("bench.v1.Null", "Call", _PAYLOAD, _JSON, {}, deadline, _REQUEST_ID, False, "", "")
@@ -114,7 +114,7 @@ def remora_calls(balancer: str) -> Contender:
 
 async def hand_wired(seconds: float) -> Slice:
     """
-    Calls through the policies of four libraries, as their documentation shows them.
+    Calls through the policies of four libraries, used as their documentation shows.
     """
     breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=30)
     limiter = AsyncLimiter(_PLENTY, 1)
@@ -134,7 +134,7 @@ async def hand_wired(seconds: float) -> Slice:
 
 async def one_fail_after(seconds: float) -> Slice:
     """
-    Calls that do nothing, in one cancel scope each: a measure for the speed of the machine.
+    Calls that do nothing, in a cancel scope each: a measure of the machine's speed.
     """
 
     async def call() -> Reply:
@@ -150,7 +150,7 @@ async def _nothing(call: Call) -> Reply:
 
 def main() -> int:
     """
-    Measure, print, and judge.
+    Measure, print, and compare with the targets.
     """
     options = _arguments()
     print(environment("remora", "anyio", "tenacity", "purgatory", "aiolimiter"))

@@ -1,5 +1,5 @@
 """
-What is compared with what: the pairs, and where each is called.
+What is compared with what: the pairs, and the cells in which each is measured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contender
 
     Make = Callable[[str, bytes, int], Contender]
-    """A contender for an address, a payload, and so many callers."""
+    """Makes a contender for an address, a payload, and a number of callers."""
 
 BACKENDS = ("asyncio", "uvloop", "trio")
 CALLERS = (1, 32, 256)
@@ -25,7 +25,7 @@ SIZES = (100, 64 * 1024)
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    The ratio of CPU that is aimed at, and where.
+    The target ratio of CPU, and the cells for which it holds.
     """
 
     ratio: float
@@ -36,21 +36,21 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Pair:
     """
-    Ours beside a peer.
+    Remora compared with a peer.
 
     Attributes:
-        family: The word for `--only`.
-        name: What stands in the table.
-        ours: The contender.
-        peer: The peer; one that knows only asyncio.
-        our_server: The kind of server that ours calls; empty for none.
+        family: Its name for `--only`.
+        name: Its name in the table.
+        ours: Makes Remora's contender.
+        peer: Makes the peer, which may support only asyncio.
+        our_server: The kind of server that Remora calls; empty for none.
         peer_server: The kind of server that the peer calls.
-        targets: What is aimed at; the first that holds for a place counts.
-        callers: How many call at once.
-        sizes: Bytes of payload.
-        backends: Where ours runs.
-        peer_knows_trio: Whether the peer runs beside ours on trio; otherwise it stays on asyncio.
-        is_of_servers: Whether event loop and CPU are those of the servers; both are called by the same client.
+        targets: The target ratios; the first that holds for a cell counts.
+        callers: The numbers of concurrent callers.
+        sizes: The payload sizes in bytes.
+        backends: The event loops on which Remora runs.
+        peer_knows_trio: Whether the peer runs on trio when Remora does; otherwise it stays on asyncio.
+        is_of_servers: Whether event loop and CPU are those of the servers, which the same client calls.
     """
 
     family: str
@@ -68,7 +68,7 @@ class Pair:
 
     def target(self, backend: str, callers: int) -> float | None:
         """
-        What is aimed at in one place; None when nothing is.
+        The target ratio for one cell; None when there is none.
         """
         found = (each.ratio for each in self.targets if backend in each.backends and callers in each.callers)
         return next(found, None)

@@ -1,8 +1,8 @@
 """
-The servers that Remora's own is compared with, each with an application that does nothing but echo:
+The servers with which Remora's own is compared, each with an application that only echoes:
 `python -m benchmarks.peers_asgi uvicorn|hypercorn asyncio|uvloop|trio`.
 
-The first line on standard output says where they listen, and their process; they end with SIGTERM.
+The first line on standard output is their address and their PID; they end on SIGTERM.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def echo(
     scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
 ) -> None:
     """
-    The least application.
+    A minimal application.
     """
     body, more = b"", True
     while more:
@@ -39,7 +39,7 @@ async def echo(
 
 async def run_hypercorn(listening: socket.socket, backend: str) -> None:
     """
-    Hypercorn, without a log and without lifespan.
+    Serve with Hypercorn, without logging and without lifespan.
     """
     config = hypercorn.Config()
     config.bind = [f"fd://{listening.fileno()}"]
@@ -58,9 +58,9 @@ async def _without_lifespan(scope: Any, receive: Any, send: Any) -> None:
 
 def main(server: str, backend: str) -> None:
     """
-    Serve.
+    Serve until SIGTERM.
     """
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or Nagle's algorithm stays on
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else Nagle's algorithm stays on
     listening.bind(("127.0.0.1", 0))
     listening.listen(1024)
     print(f"127.0.0.1:{listening.getsockname()[1]} {os.getpid()}", flush=True)

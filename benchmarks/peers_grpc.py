@@ -1,5 +1,5 @@
 """
-The peer over gRPC: grpc.aio with a method of bytes.
+The peer over gRPC: grpc.aio with a method that takes and returns bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def bare_grpc(address: str, payload: bytes, callers: int) -> Contender:
     """
-    A multicallable and nothing else.
+    A bare multicallable.
     """
 
     async def contender(seconds: float) -> Slice:

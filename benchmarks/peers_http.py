@@ -24,7 +24,7 @@ _TIMEOUT = 10.0
 
 def bare_httpx(url: str, payload: bytes, callers: int) -> Contender:
     """
-    `httpx.AsyncClient.post` and nothing else.
+    Bare `httpx.AsyncClient.post`.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -42,7 +42,7 @@ def bare_httpx(url: str, payload: bytes, callers: int) -> Contender:
 
 def bare_aiohttp(url: str, payload: bytes, callers: int) -> Contender:
     """
-    `aiohttp.ClientSession.post` and nothing else.
+    Bare `aiohttp.ClientSession.post`.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -61,7 +61,7 @@ def bare_aiohttp(url: str, payload: bytes, callers: int) -> Contender:
 
 def hand_wired_httpx(url: str, payload: bytes, callers: int) -> Contender:
     """
-    httpx with retries, a circuit breaker, a rate limit and a deadline, as the documentation of each library shows it.
+    httpx with retries, a circuit breaker, a rate limit and a deadline, each used as its documentation shows.
     """
 
     async def contender(seconds: float) -> Slice:

@@ -1,5 +1,5 @@
 """
-The peers over a Unix socket and over a child's pipes: what one writes with asyncio's streams, or with anyio.
+The peers over a Unix socket and a child's pipes: what one would write with asyncio's streams, or with anyio.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LIMIT = 1 << 20
 
 def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
     """
-    A stack of connections; each call has one to itself, and they are opened as they are needed.
+    A pool of connections; each call has one to itself, and they are opened on demand.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -44,7 +44,7 @@ def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
 
 async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """
-    A connection; one more try when the server has not accepted those before.
+    A connection; tries again while the server's backlog is full.
     """
     while True:
         try:
@@ -55,7 +55,7 @@ async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 def child_and_lock(_: str, payload: bytes, callers: int) -> Contender:
     """
-    One child, and a lock around each question and its answer.
+    One child process, and a lock around each request and its reply.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -80,7 +80,7 @@ def child_and_lock(_: str, payload: bytes, callers: int) -> Contender:
 
 def process_per_call(_: str, payload: bytes, callers: int) -> Contender:
     """
-    A program that is run once per call.
+    A program that is started for each call.
     """
 
     async def contender(seconds: float) -> Slice:

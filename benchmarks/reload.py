@@ -3,8 +3,8 @@ Reloads under load: calls without pause over all four transports, while the conf
 
     python -m benchmarks.reload --reloads 100 --backend trio
 
-Every call must be answered, and reach a plugin once: no call is made again here. The process must not keep more
-descriptors than it began with. When one of these is broken the program ends with 1.
+Every call must be answered, and reach a plugin once: nothing is retried here. The process must not have more
+descriptors than at the start. If one of these rules is broken, the program exits with 1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WORKERS = 3
 """Callers per plugin."""
 
 BROKEN = 10
-"""Every tenth reload is one that cannot work."""
+"""Every tenth reload is one that must fail."""
 
 Tables = dict[str, dict[str, Any]]
 
@@ -46,7 +46,7 @@ Tables = dict[str, dict[str, Any]]
 @dataclass
 class Books:
     """
-    What happened.
+    Counts of what happened.
     """
 
     asked: int = 0
@@ -63,7 +63,7 @@ class Books:
 
 class Edits:
     """
-    The configuration, and what an operator does to it.
+    The configuration, and the edits that an operator makes.
     """
 
     def __init__(self, folder: Path, backend: str, rng: random.Random) -> None:
@@ -93,7 +93,7 @@ class Edits:
 
     def broken(self) -> Tables:
         """
-        The plugins' tables after an edit that cannot work.
+        The plugins' tables after an edit that must fail.
         """
         name = self._rng.choice([*self.places])
         nowhere = "unix:/nowhere/at/all" if name == "unix" else f"{name}://127.0.0.1:{free_port()}"
@@ -101,7 +101,7 @@ class Edits:
 
     def _retarget(self) -> None:
         """
-        Other endpoints, or another environment for the child: a new process.
+        Change the endpoints, or the child's environment, which takes a new process.
         """
         name = self._rng.choice([*self.tables])
         if name in self.places:
@@ -131,7 +131,7 @@ class Edits:
 
     def _extra(self) -> None:
         """
-        One plugin more, or one less.
+        Add a plugin, or remove one.
         """
         if self.tables.pop("extra", None) is None:
             self.tables["extra"] = {"endpoint": self.places["http"][1], "requires": ["http"], **_common()}
@@ -143,7 +143,7 @@ def _common() -> dict[str, Any]:
 
 async def run(reloads: int, backend: str, *, seed: int, folder: Path, strategy: Any) -> dict[str, Any]:
     """
-    Run it, and return the report.
+    Run everything, and return the report.
     """
     rng, books = random.Random(seed), Books()
     edits, before = Edits(folder, backend, rng), usage()
@@ -154,7 +154,7 @@ async def run(reloads: int, backend: str, *, seed: int, folder: Path, strategy: 
             async with at_work(manager, list(edits.tables), books):
                 for number in range(1, reloads + 1):
                     await edit(manager, edits, books, ReloadOptions(strategy=strategy), is_good=number % BROKEN > 0)
-    await anyio.sleep(0.2)  # asyncio closes its transports in a later turn of the loop
+    await anyio.sleep(0.2)  # asyncio closes its transports in a later step of the loop
     gc.collect()
     return report(books, folder / "log", before, usage(), seed=seed)
 
@@ -162,7 +162,7 @@ async def run(reloads: int, backend: str, *, seed: int, folder: Path, strategy: 
 @asynccontextmanager
 async def at_work(manager: Manager, names: Iterable[str], books: Books) -> AsyncIterator[None]:
     """
-    Callers of plugins, for as long as the context lasts.
+    Keep calling the plugins while the context lasts.
     """
     async with anyio.create_task_group() as tasks:
         is_over = anyio.Event()
@@ -175,7 +175,7 @@ async def at_work(manager: Manager, names: Iterable[str], books: Books) -> Async
 
 async def edit(manager: Manager, edits: Edits, books: Books, options: ReloadOptions, *, is_good: bool) -> None:
     """
-    One reload.
+    Make one reload.
     """
     started = anyio.current_time()
     if is_good:
@@ -190,7 +190,7 @@ async def edit(manager: Manager, edits: Edits, books: Books, options: ReloadOpti
 
 def note(books: Books, result: ReloadReport, *, is_good: bool) -> None:
     """
-    Count what has become of a reload.
+    Count the outcome of a reload.
     """
     books.applied += result.applied
     books.rolled_back += result.rolled_back
@@ -218,7 +218,7 @@ async def work(plugin: Plugin[int, Done], books: Books, is_over: anyio.Event) ->
 
 def musts_of(books: Books, log: Path, before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     """
-    What must be 0: lost calls and repeated ones, changes that failed, what is left behind.
+    The counts that must be 0: lost and repeated calls, failed changes, leaked resources.
     """
     reached = Counter(map(int, log.read_text().split()))
     return {
@@ -234,7 +234,7 @@ def musts_of(books: Books, log: Path, before: dict[str, int], after: dict[str, i
 
 def report(books: Books, log: Path, before: dict[str, int], after: dict[str, int], *, seed: int) -> dict[str, Any]:
     """
-    The numbers, and under `broken` the rules that were not kept.
+    The figures, and under `broken` the rules that were not kept.
     """
     musts = musts_of(books, log, before, after)
     third = len(books.descriptors) // 3
@@ -264,7 +264,7 @@ def report(books: Books, log: Path, before: dict[str, int], after: dict[str, int
 
 def main() -> None:
     """
-    Read the command line, run, print the report.
+    Run with the options of the command line, and print the report.
     """
     parser = argparse.ArgumentParser(description="reload under load, and count")
     parser.add_argument("--reloads", type=int, default=100)

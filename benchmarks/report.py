@@ -1,5 +1,5 @@
 """
-What came out: as JSON, as a table, as a plot.
+The results as JSON, as a table, and as a plot.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WIDTH, _ROW, _MARGIN, _MOST = 900, 20, 420, 2.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """
-    The median of some rounds, with the least and the most.
+    The median, minimum and maximum over some rounds.
     """
 
     median: float
@@ -40,14 +40,14 @@ class Figures:
     @classmethod
     def of(cls, rounds: Sequence[Round], figure: Callable[[Round], float]) -> Figures:
         """
-        The figures of one number of each round.
+        The figures of what `figure` returns for each round.
         """
         numbers = [figure(each) for each in rounds]
         return cls(median=statistics.median(numbers), least=min(numbers), most=max(numbers))
 
     def show(self, digits: int) -> str:
         """
-        As text.
+        The figures as text.
         """
         return f"{self.median:.{digits}f} ({self.least:.{digits}f} to {self.most:.{digits}f})"
 
@@ -55,22 +55,22 @@ class Figures:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """
-    One cell of the report. The figures are None when no round counts.
+    One row of the report. The figures are None when no round counts.
 
     Attributes:
-        name: The pair.
+        name: The name of the pair.
         family: Its family.
-        backend: Where ours ran.
-        callers: How many called at once.
-        size: Bytes of payload.
-        target: The ratio of CPU that is aimed at.
-        rounds: How many were made.
-        dropped: How many of them do not count.
-        ratio: Ours by the peer's, CPU per call.
-        wall_ratio: The same by the clock.
-        cost: Microseconds of CPU per call of ours.
-        peer_cost: Of the peer.
-        pace: Microseconds by the clock per call of ours.
+        backend: The event loop on which Remora ran.
+        callers: The number of concurrent callers.
+        size: The payload in bytes.
+        target: The target ratio of CPU; None when there is none.
+        rounds: The number of rounds.
+        dropped: The number of those that do not count.
+        ratio: Remora's CPU per call, divided by the peer's.
+        wall_ratio: The same for elapsed time.
+        cost: Microseconds of CPU per call of Remora.
+        peer_cost: Those of the peer.
+        pace: Microseconds of elapsed time per call of Remora.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Result:
     @classmethod
     def of(cls, pair: Pair, backend: str, callers: int, size: int, rounds: Sequence[Round]) -> Result:
         """
-        The result of a pair at one place.
+        The result of a pair in one cell.
         """
         steady = [each for each in rounds if each.is_steady]
 
@@ -116,7 +116,7 @@ class Result:
 
 def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str]) -> str:
     """
-    Write `results.json`, `results.md` and `results.svg` to a folder; returns the table.
+    Write `results.json`, `results.md` and `results.svg` to a folder, and return the table.
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = {
@@ -135,7 +135,7 @@ def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str]) ->
 
 def table(results: Sequence[Result]) -> str:
     """
-    The results in Markdown.
+    The results as a table in Markdown.
     """
     head = (
         "| pair | backend | callers | bytes | CPU ratio | target | wall ratio | us CPU, ours | us CPU, peer | dropped |"
@@ -164,7 +164,7 @@ def _line(each: Result) -> str:
 
 def plot(results: Sequence[Result]) -> str:
     """
-    The ratios as bars; a line stands where ours costs what the peer does.
+    The ratios as bars in SVG; a line marks where Remora costs as much as the peer.
     """
     shown = [(each, each.ratio) for each in results if each.ratio is not None]
     height = _ROW * (len(shown) + 2)

@@ -1,7 +1,7 @@
 """
-Peers side by side: slices of each, interleaved in one process, and the ratio of every round.
+Peers side by side: slices of each, interleaved in one process, and the ratio in each round.
 
-What lives here: the order of slices, what they cost, and the figures. What must not: what is measured.
+What lives here: the order of slices, their cost, and the figures. What must not: what is measured.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     Contender = Callable[[float], Awaitable["Slice"]]
 
 STEADY = 1.25
-"""A round counts when its two peer slices differ by less than this factor: otherwise the machine moved under it."""
+"""A round counts when its two peer slices differ by less than this factor; otherwise the machine was disturbed."""
 
 WATCHDOG = 12
-"""Seconds that a slice may take beyond its length."""
+"""Seconds by which a slice may exceed its length."""
 
 _BATCH = 50
 
@@ -37,12 +37,12 @@ _BATCH = 50
 @dataclass(frozen=True, slots=True)
 class Slice:
     """
-    A stretch of calls of one contender.
+    The calls of one contender over a short time.
 
     Attributes:
-        calls: How many.
-        cpu: Seconds of all threads of the process.
-        wall: Seconds by the clock.
+        calls: The number of calls.
+        cpu: Seconds of CPU, over all threads of the process.
+        wall: Elapsed seconds.
     """
 
     calls: int
@@ -59,7 +59,7 @@ class Slice:
     @property
     def pace(self) -> float:
         """
-        Microseconds by the clock per call.
+        Microseconds of elapsed time per call.
         """
         return self.wall / self.calls * 1e6
 
@@ -77,7 +77,7 @@ class Round:
     @property
     def is_steady(self) -> bool:
         """
-        Whether the machine kept still, as far as the peer can tell.
+        Whether the machine was undisturbed, as far as the peer shows.
         """
         costs = self.before.cost, self.after.cost
         return max(costs) < STEADY * min(costs)
@@ -92,14 +92,14 @@ class Round:
     @property
     def ratio(self) -> float:
         """
-        The CPU of a call of ours, as a part of one of the peer's.
+        Remora's CPU per call, divided by the peer's.
         """
         return self.ours.cost / self.peer_cost
 
     @property
     def wall_ratio(self) -> float:
         """
-        The same by the clock.
+        The same for elapsed time.
         """
         return self.ours.pace / ((self.before.pace + self.after.pace) / 2)
 
@@ -108,7 +108,7 @@ async def measure(
     call: Callable[[], Awaitable[object]], seconds: float, *, callers: int = 1, batch: int = _BATCH
 ) -> Slice:
     """
-    Make calls for a while, one after the other in each of `callers` tasks.
+    Make calls for `seconds`, one after the other in each of `callers` tasks.
     """
     for _ in range(batch):  # warm up
         await call()
@@ -130,12 +130,12 @@ async def measure(
         async with anyio.create_task_group() as group:
             for _ in range(callers):
                 group.start_soon(keep_calling)
-    return Slice(max(1, calls), time.process_time() - cpu, time.perf_counter() - wall)  # the one under way, at least
+    return Slice(max(1, calls), time.process_time() - cpu, time.perf_counter() - wall)  # at least the one under way
 
 
 def run_slice(contender: Contender, seconds: float, backend: str = "asyncio") -> Slice:
     """
-    A slice on an event loop of its own: "asyncio", "uvloop" or "trio". One that hangs ends the program.
+    A slice on a new event loop: "asyncio", "uvloop" or "trio". One that hangs ends the program.
     """
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(WATCHDOG + int(seconds))
@@ -151,7 +151,7 @@ def run_round(
     ours: Contender, peer: Contender, seconds: float, *, backend: str = "asyncio", peer_backend: str = "asyncio"
 ) -> Round:
     """
-    Peer, ours, peer.
+    A round: a slice of the peer, one of ours, one of the peer.
     """
     before = run_slice(peer, seconds, peer_backend)
     middle = run_slice(ours, seconds, backend)
@@ -165,7 +165,7 @@ def _give_up(number: int, frame: FrameType | None) -> None:
 
 def steady_of(rounds: Sequence[Round]) -> list[Round]:
     """
-    The rounds that count; prints how many do not.
+    The rounds that count. Prints how many do not.
     """
     steady = [each for each in rounds if each.is_steady]
     print(f"rounds: {len(rounds)}, of which {len(rounds) - len(steady)} dropped: the machine moved")
@@ -176,21 +176,21 @@ def steady_of(rounds: Sequence[Round]) -> list[Round]:
 
 def spread(numbers: Sequence[float], digits: int) -> str:
     """
-    The median of some numbers, with the smallest and the largest.
+    The median, minimum and maximum of some numbers, as text.
     """
     return f"{statistics.median(numbers):.{digits}f} ({min(numbers):.{digits}f} to {max(numbers):.{digits}f})"
 
 
 def verdict(found: float, target: float) -> str:
     """
-    Whether a figure is as low as it should be, in a word.
+    Whether a figure is within its target, in a word.
     """
     return "met" if found <= target else "MISSED"
 
 
 def environment(*names: str) -> str:
     """
-    What the figures depend on: Python, the machine, and the versions of some distributions.
+    What the figures depend on, as text: Python, the machine, and the versions of the named distributions.
     """
     versions = ", ".join(f"{name} {_version(name)}" for name in names)
     python = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}"
@@ -207,5 +207,5 @@ def load() -> str:
 def _version(name: str) -> str:
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:  # the other event loop, say
+    except metadata.PackageNotFoundError:  # such as the other event loop
         return "absent"

@@ -1,8 +1,8 @@
 """
-The program: every pair where it belongs, round by round, and the report.
+The main program: measures each pair in its cells, round by round, and writes the report.
 
-A round is a slice of the peer, one of ours, one of the peer, each on an event loop of its own; the cells are shuffled
-in between. A round during which the two slices of the peer differ by more than a quarter does not count.
+A round is a slice of the peer, one of ours, one of the peer, each on a new event loop; the cells are shuffled between
+rounds. A round in which the two slices of the peer differ by more than a quarter does not count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.rounds import Round, load, run_round
 @dataclass(slots=True)
 class Cell:
     """
-    A pair at one place: backend, callers, size.
+    A pair with one backend, number of callers and size.
     """
 
     pair: Pair
@@ -35,7 +35,7 @@ class Cell:
 
 class Addresses:
     """
-    Where the servers listen; each is started when it is needed first.
+    The addresses of the servers; each is started when it is first needed.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -50,7 +50,7 @@ class Addresses:
 
     def of(self, kind: str, backend: str = "") -> str:
         """
-        The address for a kind of server; on an event loop, where that is what is compared.
+        The address of a server of this kind; running on `backend`, when servers are compared.
         """
         name = f"{kind} {backend}".strip()
         if name not in self._known:
@@ -72,7 +72,7 @@ class Addresses:
 
 def main(arguments: list[str]) -> int:
     """
-    Measure and report.
+    Measure and report; returns the exit status.
     """
     options = _parser().parse_args(arguments)
     cells = [cell for pair in PAIRS for cell in _cells(pair, options)]
@@ -110,7 +110,7 @@ def _round(cell: Cell, addresses: Addresses, seconds: float) -> Round:
 
 def _round_of_servers(cell: Cell, addresses: Addresses, payload: bytes, seconds: float) -> Round:
     """
-    The client is on the same event loop for both, whatever the servers' are.
+    A round of two servers. The client uses the same event loop for both, whatever the servers' are.
     """
     pair, backend = cell.pair, cell.backend
     peer_backend = backend if backend != "trio" or pair.peer_knows_trio else "asyncio"

@@ -1,13 +1,12 @@
 """
-Whether a call costs the same however much there is beside it, and what that takes: over a transport that does nothing.
+How the cost of a call, memory and start grow with the number of plugins and calls, over a transport that does nothing.
 
     python -m benchmarks.scale [--rounds N] [--seconds S] [--plugins N] [--calls N] [--check]
 
-Calls among many configured plugins against calls of the only one: to one of them, and to all in turn. Many calls under
-way against a hundred: each waits for the next step of the event loop, and is followed by another one; beside that,
-tasks that do only this, since what many of them cost more is not the calls' doing. Then the memory that is taken by a
-plugin that does nothing and by a call that waits, and the time in which a hundred plugins are ready whose connections
-take long to open.
+Calls with many plugins configured are compared with calls of an only one: to one of them, and to all in turn. Many
+concurrent calls are compared with a hundred: each waits for the next step of the event loop, and is followed by another
+one; so are bare tasks that do only this, since their extra cost is not due to the calls. Then the memory of an idle
+plugin and of a waiting call, and the time until a hundred plugins are ready whose connections are slow to open.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ if TYPE_CHECKING:
     from remora.types import Endpoint
 
 FLAT = 1.25
-"""How much more a call may cost among many."""
+"""The largest allowed ratio between the cost of a call among many and among few."""
 
 FEW = 100
-"""Calls under way that many are compared with; with one alone, the event loop's own step would be most of the cost."""
+"""Concurrent calls to compare many with; with only one, the step of the event loop would be most of the cost."""
 
 _TIMEOUT = 60.0
 _A_SECOND = 200_000
@@ -123,12 +122,12 @@ async def _ready(plugins: int, extension: _Extension) -> AsyncIterator[list[Pipe
 
 def calls_among(plugins: int, called: int) -> Contender:
     """
-    Calls of some of so many plugins, in turn.
+    Calls of the first `called` of `plugins` plugins, in turn.
     """
 
     async def contender(seconds: float) -> Slice:
         async with _ready(plugins, _Extension()) as pipelines:
-            for pipeline in pipelines:  # the first call of a method makes what counts it
+            for pipeline in pipelines:  # the first call of a method creates its metrics
                 await pipeline(_CALL, _TIMEOUT)
             turns = itertools.cycle(pipelines[:called])
 
@@ -142,7 +141,7 @@ def calls_among(plugins: int, called: int) -> Contender:
 
 def calls_under_way(callers: int) -> Contender:
     """
-    So many calls at once, each until the next step of the event loop; as many in all as in about a second.
+    `callers` concurrent calls, each until the next step of the event loop; in all as many as take about a second.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -154,7 +153,7 @@ def calls_under_way(callers: int) -> Contender:
 
 def tasks_under_way(tasks: int) -> Contender:
     """
-    So many tasks that do only that.
+    As many tasks that only wait for the next step.
     """
 
     async def contender(seconds: float) -> Slice:
@@ -185,9 +184,9 @@ async def _keep_under_way(callers: int, calls: int, call: Callable[[], Awaitable
 
 async def memory_of_plugins(count: int) -> float:
     """
-    Bytes for each of so many plugins that are open and idle.
+    Bytes per plugin, for `count` open and idle plugins.
     """
-    async with _ready(1, _Extension()):  # what is there only once
+    async with _ready(1, _Extension()):  # leaves out what exists only once
         gc.collect()
     before, _ = tracemalloc.get_traced_memory()
     async with _ready(count, _Extension()):
@@ -198,7 +197,7 @@ async def memory_of_plugins(count: int) -> float:
 
 async def memory_of_calls(count: int) -> tuple[float, float]:
     """
-    Bytes for each of so many calls that wait, and for each task that waits in the same way without one.
+    Bytes per waiting call, for `count` of them, and per task that waits in the same way without a call.
     """
     release = anyio.Event()
     alone = whole = 0.0
@@ -225,7 +224,7 @@ async def _taken(group: anyio.abc.TaskGroup, wait: Callable[[], Awaitable[object
 
 async def start_up(count: int) -> float:
     """
-    Seconds until so many plugins are ready of which each takes long to open.
+    Seconds until `count` plugins are ready, each of which is slow to open.
     """
     began = time.perf_counter()
     async with _ready(count, _Extension(opening=_OPENING)):
@@ -234,7 +233,7 @@ async def start_up(count: int) -> float:
 
 def main() -> int:
     """
-    Measure, print, and judge.
+    Measure, print, and compare with the targets.
     """
     options = _arguments()
     print(environment("remora", "anyio"))

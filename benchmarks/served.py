@@ -1,5 +1,5 @@
 """
-Servers side by side: the same calls for each, from a client that costs as little as it can; the CPU is the server's.
+Servers side by side: the same calls for each, from a client that costs as little as possible; measures their CPU.
 
 What lives here: the client. What must not: the servers (see `servers` and `peers_asgi`).
 """
@@ -28,7 +28,7 @@ _FRAME_HEADER = 10
 
 def over_http(address: str, payload: bytes, callers: int) -> Contender:
     """
-    A keep-alive connection for each caller, with the headers that Remora's own client sends.
+    Calls over one keep-alive connection per caller, with the headers that Remora's own client sends.
     """
     where, pid = address.split()
     lines = [
@@ -60,7 +60,7 @@ def over_http(address: str, payload: bytes, callers: int) -> Contender:
 
 def over_unix(address: str, payload: bytes, callers: int) -> Contender:
     """
-    One connection with a call in flight for each caller, as Remora's own client has it.
+    Calls over one connection, with one call in flight per caller, like Remora's own client.
     """
     path, pid = address.split()
     call = Call(
@@ -84,7 +84,7 @@ def _itself(client: HttpClient) -> HttpClient:
 
 async def _watch(calls: Callable[[], int], pid: int, seconds: float) -> Slice:
     """
-    What a server does in a while.
+    The calls that a server answers in `seconds`, with its CPU.
     """
     await asyncio.sleep(_WARM_UP)
     before, cpu, wall = calls(), cpu_of(pid), time.perf_counter()
@@ -94,14 +94,14 @@ async def _watch(calls: Callable[[], int], pid: int, seconds: float) -> Slice:
 
 def cpu_of(pid: int) -> float:
     """
-    Seconds of CPU of another process; the number of its clock is what Linux's `clock_getcpuclockid` gives.
+    Seconds of CPU of another process, from the clock that Linux's `clock_getcpuclockid` names.
     """
     return time.clock_gettime((~pid << 3) | 2)
 
 
 class HttpClient(asyncio.Protocol):
     """
-    Sends a request as soon as the one before it has its answer.
+    Sends a request as soon as the one before it is answered.
     """
 
     transport: asyncio.Transport
@@ -114,7 +114,7 @@ class HttpClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """
-        Begin.
+        Send the first request.
         """
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
@@ -123,7 +123,7 @@ class HttpClient(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """
-        Go on, when the answer is there and is what it should be.
+        Send the next request when a correct answer is complete.
         """
         self._data = data = self._data + data if self._data else data
         head = data.find(b"\r\n\r\n")
@@ -138,7 +138,7 @@ class HttpClient(asyncio.Protocol):
 
 class FrameClient(asyncio.Protocol):
     """
-    Keeps so many calls in flight.
+    Keeps `callers` calls in flight.
     """
 
     def __init__(self, message: bytes, callers: int) -> None:
@@ -150,7 +150,7 @@ class FrameClient(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """
-        Begin.
+        Send the first request.
         """
         assert isinstance(transport, asyncio.Transport)
         self._write = transport.write
@@ -158,7 +158,7 @@ class FrameClient(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """
-        Ask as many again as have been answered.
+        Send as many new calls as have been answered.
         """
         data = self._data + data if self._data else data
         start = answered = 0

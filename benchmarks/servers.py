@@ -1,7 +1,7 @@
 """
-The servers that the contenders call, each a process of its own: `python -m benchmarks.servers KIND ADDRESS [LOOP]`.
+The servers that are called, each in its own process: `python -m benchmarks.servers KIND ADDRESS [LOOP]`.
 
-They echo. The first line on standard output says where they listen; they end with their standard input.
+They echo. The first line on standard output is their address; they end at the end of their standard input.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ if TYPE_CHECKING:
     from remora.types import Call
 
 SIZE = struct.Struct(">I")
-"""The header of a frame of the peers: the bytes that follow."""
+"""The header of a frame of the peers: the number of bytes that follow."""
 
 
 @service("bench.v1.Echo")
 class Echo:
     """
-    The served plugin.
+    The plugin that echoes.
     """
 
     async def echo(self, text: str) -> str:
         """
-        The same.
+        Return `text`.
         """
         return text
 
 
 class HttpEcho(asyncio.Protocol):
     """
-    The least HTTP server: keep-alive, content-length, 200 with the body of the request.
+    A minimal HTTP server: keep-alive, content-length, 200 with the body of the request.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """
-        A client has connected.
+        Keep the client's transport.
         """
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
@@ -63,7 +63,7 @@ class HttpEcho(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """
-        Answer each request that is complete.
+        Answer each complete request.
         """
         self._data += data
         while (end := self._data.find(b"\r\n\r\n")) >= 0:
@@ -82,19 +82,19 @@ class HttpEcho(asyncio.Protocol):
 
 class FrameEcho(asyncio.Protocol):
     """
-    A size, then as many bytes; back as they came.
+    Echoes frames: a size, then as many bytes.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """
-        A client has connected.
+        Keep the client's transport.
         """
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """
-        Bytes in, bytes out: frames stay whole.
+        Return all bytes, which keeps frames whole.
         """
         self._transport.write(data)
 
@@ -141,7 +141,7 @@ async def _remora(address: str) -> None:
 
 async def _served(address: str) -> None:
     """
-    The same, for those who look at the process.
+    Serve the plugin, and also print the PID.
     """
 
     def announce(served: Served) -> None:
@@ -152,7 +152,7 @@ async def _served(address: str) -> None:
 
 async def _bare(address: str) -> None:
     """
-    The HTTP server alone: the bytes of each request go back as they came.
+    Remora's HTTP server alone: the bytes of each request are returned.
     """
 
     async def echo(call: Call, _: str) -> Reply:
@@ -165,7 +165,7 @@ async def _bare(address: str) -> None:
 
 def _child() -> None:
     """
-    Frames over standard input and output, as a child of the peers.
+    Echo frames over standard input and output, as a child of the peers.
     """
     reader, writer = sys.stdin.buffer, sys.stdout.buffer
     while head := reader.read(SIZE.size):
@@ -184,7 +184,7 @@ def _say(address: str) -> None:
 @contextmanager
 def running(kind: str, address: str = "", backend: str = "asyncio") -> Iterator[str]:
     """
-    A server in a process of its own, for as long as the context lasts; the line in which it says where it listens.
+    The address of a server in its own process, as the server prints it; it runs while the context lasts.
     """
     command = [sys.executable, "-m", "benchmarks.servers", kind, address, backend]
     if kind in ("uvicorn", "hypercorn"):

@@ -1,10 +1,10 @@
 """
-A soak: calls without pause while their plugins are killed, stopped, garbled and restarted; at the end, the books.
+A soak test: calls without pause while their plugins are killed, stopped, garbled and restarted; then a report.
 
     python -m benchmarks.soak --minutes 10 --backend trio
 
 Every call must end: with its own reply, or with an error of Remora. No call that may be made only once may reach a
-plugin twice. Nothing may be left when the manager is closed. When one of these is broken the program ends with 1.
+plugin twice. Nothing may be left when the manager is closed. If one of these rules is broken, the program exits with 1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WORKERS = 4
 @dataclass
 class Books:
     """
-    What happened to the calls, and what the process used meanwhile.
+    Counts of what happened to the calls, and samples of what the process used.
 
     Attributes:
         once: The calls that may be made only once and have been answered. What grew in memory would look like a leak.
@@ -57,7 +57,7 @@ class Books:
 
 def configuration(folder: Path, backend: str) -> tuple[dict[str, Any], dict[str, Server]]:
     """
-    One plugin per way to be reached, and the servers of those that are not started by the host.
+    One plugin per transport, and the servers of those that the host does not start.
     """
     log = folder / "log"
     addresses = {"unix": f"unix:{folder}/socket", "http": f"http://127.0.0.1:{free_port()}"}
@@ -83,7 +83,7 @@ def configuration(folder: Path, backend: str) -> tuple[dict[str, Any], dict[str,
 
 async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: float) -> dict[str, Any]:
     """
-    Run it, and return the report.
+    Run everything, and return the report.
     """
     rng = random.Random(seed)
     config, servers = configuration(folder, backend)
@@ -99,8 +99,8 @@ async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: 
                 tasks.start_soon(watch, books)
                 await load(manager, list(config["plugins"]), books, chaos, seconds)
                 tasks.cancel_scope.cancel()
-    await anyio.sleep(0.2)  # asyncio closes its transports in a later turn of the loop
-    gc.collect()  # what an error of a connection that was never made still holds
+    await anyio.sleep(0.2)  # asyncio closes its transports in a later step of the loop
+    gc.collect()  # frees what the errors of failed connections still hold
     return report(books, chaos, folder, before, usage(), seed=seed)
 
 
@@ -123,7 +123,7 @@ async def _until_answered(plugin: Plugin[int, Done]) -> None:
 
 async def load(manager: Manager, names: list[str], books: Books, chaos: Chaos, seconds: float) -> None:
     """
-    Call all plugins for a while; returns when every call has ended.
+    Call all plugins for `seconds`; returns when every call has ended.
     """
     ends = anyio.current_time() + seconds
     async with anyio.create_task_group() as tasks:
@@ -145,7 +145,7 @@ async def work(name: str, plugin: Plugin[int, Done], is_once: bool, books: Books
             done = await plugin.execute(token, timeout=2, idempotent=not is_once)
         except RemoraError as error:
             books.failed[type(error).__name__] += 1
-        except Exception as error:  # the very thing that must not happen
+        except Exception as error:  # what must not happen
             books.untyped[type(error).__name__] += 1
         else:
             books.answered[name] += 1
@@ -158,7 +158,7 @@ async def work(name: str, plugin: Plugin[int, Done], is_once: bool, books: Books
 
 async def watch(books: Books) -> None:
     """
-    Note once a second what the process uses.
+    Sample once a second what the process uses.
     """
     while True:
         now = usage()
@@ -170,7 +170,7 @@ async def watch(books: Books) -> None:
 
 def usage() -> dict[str, int]:
     """
-    Memory in bytes, and the numbers of descriptors, tasks and child processes.
+    The memory in bytes, and the numbers of descriptors, tasks and child processes.
     """
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -184,7 +184,7 @@ def usage() -> dict[str, int]:
 
 def slope(samples: list[tuple[float, int]]) -> float:
     """
-    KiB per minute by which memory grew in the second half, by least squares.
+    The growth of memory in the second half, by least squares, in KiB per minute.
     """
     half = samples[len(samples) // 2 :]
     middle = sum(time for time, _ in half) / max(1, len(half))
@@ -196,7 +196,7 @@ def report(
     books: Books, chaos: Chaos, folder: Path, before: dict[str, int], after: dict[str, int], *, seed: int
 ) -> dict[str, Any]:
     """
-    The numbers, and under `broken` the rules that were not kept.
+    The figures, and under `broken` the rules that were not kept.
     """
     reached = Counter(map(int, (folder / "log").read_text().split()))
     once = map(int, (folder / "once").read_text().split())
@@ -227,7 +227,7 @@ def report(
 
 def main() -> None:
     """
-    Read the command line, run, print the report.
+    Run with the options of the command line, and print the report.
     """
     parser = argparse.ArgumentParser(description="call plugins that keep breaking, and count")
     parser.add_argument("--minutes", type=float, default=2.0)

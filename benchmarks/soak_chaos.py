@@ -1,5 +1,5 @@
 """
-What goes wrong during a soak: processes are killed, stopped, restarted, and made to speak nonsense.
+What goes wrong during a soak: processes are killed, stopped, restarted, and made to send garbage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 class Server:
     """
-    A plugin that the host only connects to, in a process of its own that comes back when it was killed.
+    A plugin that the host only connects to, in a process of its own that is restarted when it was killed.
     """
 
     def __init__(self, address: str, log: Path, backend: str) -> None:
@@ -39,21 +39,21 @@ class Server:
     @property
     def pid(self) -> int:
         """
-        The process that serves now.
+        The PID of the process that serves now.
         """
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
         """
-        Start it, or start it again.
+        Start the process, or restart it.
         """
         self.stop()
         self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
 
     def stop(self) -> None:
         """
-        End it at once.
+        Kill the process.
         """
         if self._process is not None:
             self._process.kill()
@@ -63,7 +63,7 @@ class Server:
 @contextmanager
 def serving(servers: Collection[Server]) -> Iterator[None]:
     """
-    Servers, for as long as the context lasts.
+    Run servers while the context lasts.
     """
     for server in servers:
         server.start()
@@ -76,7 +76,7 @@ def serving(servers: Collection[Server]) -> Iterator[None]:
 
 def free_port() -> int:
     """
-    A port of the loopback interface on which nobody listens.
+    A free port of the loopback interface.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 class Chaos:
     """
-    One act of it after the other.
+    Makes one thing after the other go wrong.
     """
 
     def __init__(self, manager: Manager, servers: dict[str, Server], *, rng: random.Random) -> None:
@@ -97,7 +97,7 @@ class Chaos:
 
     async def run(self, garblers: dict[str, Plugin[int, Done]], *, pause: float) -> None:
         """
-        Go on until cancelled; no process is left stopped.
+        Act until cancelled; leaves no process stopped.
         """
         while True:
             await anyio.sleep(self._rng.uniform(0.5, 1.5) * pause)
@@ -114,7 +114,7 @@ class Chaos:
 
     def _pid(self, name: str) -> int | None:
         """
-        The process of a plugin, when it still is a child of this one.
+        The PID of a plugin's process, if that is still a child of this one.
         """
         pid = self._servers[name].pid if name in self._servers else self.pids.get(name)
         with suppress(OSError, ValueError):

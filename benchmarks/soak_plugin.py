@@ -1,5 +1,5 @@
 """
-The plugin of the soak: it writes down every call that reaches it, and breaks its own wire when it is told to.
+The plugin of the soak: it logs every call that reaches it, and breaks its own connections when asked to.
 
     python -m benchmarks.soak_plugin LOG BACKEND [ADDRESS]
 """
@@ -20,7 +20,7 @@ GARBAGE = b"\x00\xff\x80 garbage \x7f\n"
 @dataclass(frozen=True)
 class Done:
     """
-    The answer: which call it was, and who answered.
+    The reply: which call it was, and which process answered.
     """
 
     token: int
@@ -30,7 +30,7 @@ class Done:
 @service("soak.v1.Ledger", version="1.0")
 class Ledger:
     """
-    Keeps a line for every call.
+    Writes a line to a log for every call.
     """
 
     def __init__(self, log: str) -> None:
@@ -38,7 +38,7 @@ class Ledger:
 
     async def add(self, token: int) -> Done:
         """
-        Note a call that must not be made twice.
+        Log a call that must not be made twice.
         """
         os.write(self._log, b"%d\n" % token)
         return Done(token, os.getpid())
@@ -46,13 +46,13 @@ class Ledger:
     @idempotent
     async def look(self, token: int) -> Done:
         """
-        Answer a call that may be made twice.
+        Reply to a call that may be made twice.
         """
         return Done(token, os.getpid())
 
     async def garble(self, token: int) -> Done:
         """
-        Write nonsense to everything that could be a wire.
+        Write garbage to every descriptor that could be a connection.
         """
         for name in os.listdir("/proc/self/fd"):
             with suppress(OSError):

@@ -1,10 +1,10 @@
 """
-Where the work of a call is done: the instructions of the interpreter that it takes, by module.
+Where the work of a call is done: the bytecode instructions that it executes, by module.
 
     python -m benchmarks.stages
 
-Calls are those of `benchmarks.overhead`. Instructions can be counted on a machine that does other things as well, and
-stand for time well enough: a call of three thousand nanoseconds takes about a thousand of them.
+Calls are those of `benchmarks.overhead`. Instructions can be counted on a busy machine too, and approximate time well
+enough: a call of 3 µs executes about a thousand of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COUNTED = 100
 
 async def instructions() -> Counter[str]:
     """
-    How many instructions one call takes in each module, on an average of some.
+    The instructions of one call in each module, as an average over several calls.
     """
     async with Manager(overhead._config("least-connections"), extensions=[overhead._Extension()]) as manager:
         pipeline: Pipeline = manager._fleet.caller("null").pipeline
@@ -70,7 +70,7 @@ async def _counted(call: Callable[[], Awaitable[object]]) -> Counter[str]:
 
 def main() -> None:
     """
-    Count and print.
+    Count the instructions, and print them.
     """
     print(environment("remora"), "\n")
     found = anyio.run(instructions)

@@ -1,10 +1,10 @@
 """
-How soon a plugin that is started as a child can answer: `python -m benchmarks.start [--python PATH]`.
+How soon a plugin that is started as a child process can answer: `python -m benchmarks.start [--python PATH]`.
 
-Beside it: the interpreter that does nothing, one that loads anyio, and one that runs an event loop that does nothing,
-which is what a plugin cannot do without. A plugin is ready when its answer to a call has arrived that was written to it
-before it began. What counts is the CPU until then, which is the same on a
-busy machine. Programs are run one after the other, in another order each time; the median counts.
+For comparison: an interpreter that does nothing, one that imports anyio, and one that runs an idle event loop, which no
+plugin can do without. A plugin is ready when it has answered a call that was written to it before it began. What counts
+is the CPU until then, which is the same on a busy machine. Programs are run one after the other, in a new order each
+time; the median counts.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ CALL = Call(service="text.v1.Text", method="upper", payload=b'{"text":"a"}')
 @dataclass(frozen=True, slots=True)
 class Program:
     """
-    One of the programs.
+    A program whose start is measured.
 
     Attributes:
-        name: What it is called in the table.
-        arguments: What the interpreter gets.
-        backend: Where a plugin runs; empty for a program that is none.
+        name: Its name in the table.
+        arguments: The arguments of the interpreter.
+        backend: The event loop of a plugin; empty for a program that is not a plugin.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Program:
 
     def run(self, python: str) -> float:
         """
-        Seconds of CPU until it has answered, or has done what it does.
+        Seconds of CPU until it has answered, or has ended.
         """
         variables = {"PATH": "", "REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": "ttrpc", "REMORA_BACKEND": self.backend}
         with subprocess.Popen(

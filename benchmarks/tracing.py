@@ -1,11 +1,11 @@
 """
-What tracing costs: calls over a transport that does nothing, with OpenTelemetry's SDK making the spans and without.
+The cost of tracing: calls over a transport that does nothing, with spans from OpenTelemetry's SDK and without.
 
     python -m benchmarks.tracing [--rounds N] [--seconds S]
 
-Each traced call has two spans, its own and that of its attempt. First they are made and sent nowhere, then a batch
-processor takes all of them and hands them to an exporter that drops them; what it takes to encode and send them comes
-on top, in a thread of its own. Slices take turns, as in `benchmarks.metrics`.
+Each traced call has two spans, its own and that of its attempt. First they are only created; then a batch processor
+passes all of them to an exporter that drops them. Encoding and sending would come on top, in a thread of its own.
+Slices alternate, as in `benchmarks.metrics`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Dropping(SpanExporter):
 
 async def traced(seconds: float, *, exported: bool = False) -> Slice:
     """
-    Calls through a manager that finds somebody who wants spans.
+    Calls through a manager for which a tracer provider is installed.
     """
     provider = TracerProvider(shutdown_on_exit=False)
     if exported:

@@ -1,8 +1,8 @@
 """
-The least ttrpc server, beside the least servers of the peers (see `servers`): on a socket, or as a child.
+A minimal ttrpc server, to match the minimal servers of the peers (see `servers`): on a socket, or as a child.
 
-It reads frames and messages with what Remora has for it, and does nothing else: no event loop, no handler, no deadline,
-no JSON. What comes at once is answered at once, and a large payload is copied as often as in the kernel's own hands.
+It reads frames and messages with Remora's own functions, and does nothing else: no event loop, no handler, no deadline,
+no JSON. Frames that arrive together are answered together, and a large payload is not copied more often than needed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ROOM = 256 * 1024
 
 def listen_at(path: str) -> None:
     """
-    Serve all who connect to a path, as long as the process lives.
+    Serve all connections to a path, until the process ends.
     """
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
@@ -52,7 +52,7 @@ def listen_at(path: str) -> None:
 
 def serve_as_child() -> None:
     """
-    Serve the socket that is standard input and output, until its end.
+    Serve the socket that is both standard input and output, until its end.
     """
     _serve(socket.socket(fileno=sys.stdin.fileno()))
 
@@ -84,7 +84,7 @@ def _answers(decoder: FrameDecoder, data: memoryview) -> list[Bytes]:
 def _answer(number: int, message: bytes | memoryview) -> Bytes:
     rest, payload = (message, b"") if isinstance(message, bytes) else lift_from_request(message)
     call = decode_request(rest, 0.0, payload)
-    if call.service != _SERVICE:  # the question for health; who has no such service is healthy
+    if call.service != _SERVICE:  # a health check; a server without that service is healthy
         refusal = PluginError("there is only the echo", code=Code.UNIMPLEMENTED)
         return encode_frame(number, RESPONSE, encode_error(refusal))
     reply = Reply(payload=call.payload, content_type=call.content_type)

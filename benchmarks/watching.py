@@ -1,10 +1,10 @@
 """
-How soon a changed file is known, beside a bare watchfiles that watches the same kind of folder and reads the file.
+How soon a changed file is noticed, compared with a bare watchfiles that watches such a folder and reads the file.
 
     python -m benchmarks.watching [--changes N] [--backend asyncio trio]
 
-Files are replaced by renaming; ours and the peer's change in turns, so that whatever else the machine does meets both.
-Ours waits until the content has been the same for a tenth of a second and parses it; the peer reports what it reads.
+Files are replaced by renaming; ours and the peer's change alternately, so that other load of the machine affects both.
+Ours waits until the content has been stable for 0.1 s and parses it; the peer reports what it reads.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from remora import ConfigError
 
 WITHIN = 0.5
-"""Seconds until a change is known: half of them at most."""
+"""The longest allowed median of the seconds until a change is noticed."""
 
 
 async def bare(
     file: Path, send: MemoryObjectSendStream[object], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """
-    What one would write without Remora.
+    Watch a file as one would without Remora.
     """
     task_status.started()
     async for _ in awatch(file.parent, recursive=False):
@@ -55,7 +55,7 @@ async def ours(
     file: Path, send: MemoryObjectSendStream[object], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """
-    What a manager does with `watch=True`, without the reload.
+    Watch a file as a manager does with `watch=True`, without the reload.
     """
 
     async def report(found: LoadedConfig | ConfigError) -> None:
@@ -67,14 +67,14 @@ async def ours(
 
 async def measure(changes: int) -> dict[str, list[float]]:
     """
-    The seconds from each change to its report, by who reported it.
+    The seconds from each change to its report, by reporter.
     """
     taken: dict[str, list[float]] = {"remora": [], "watchfiles": []}
     with tempfile.TemporaryDirectory() as folder:
         async with anyio.create_task_group() as group:
             places = {"remora": await watched(Path(folder, "ours"), ours, group)}
             places["watchfiles"] = await watched(Path(folder, "bare"), bare, group)
-            await anyio.sleep(0.5)  # a bare watch does not say when it has begun
+            await anyio.sleep(0.5)  # a bare watch does not tell when it has begun
             for number, (name, place) in product(range(2, changes + 2), places.items()):
                 taken[name].append(await change(*place, number))
             group.cancel_scope.cancel()
@@ -85,7 +85,7 @@ async def watched(
     folder: Path, watch: Callable[..., Coroutine[Any, Any, None]], group: TaskGroup
 ) -> tuple[Path, MemoryObjectReceiveStream[object]]:
     """
-    A file of its own for each who watches, and the reports.
+    A file that `watch` watches in a folder of its own, and the stream of its reports.
     """
     send, receive = anyio.create_memory_object_stream[object](99)
     os.mkdir(folder)
@@ -97,7 +97,7 @@ async def watched(
 
 async def change(file: Path, receive: MemoryObjectReceiveStream[object], number: int) -> float:
     """
-    Change a file, and wait until that is known.
+    Change a file, and return the seconds until this is reported.
     """
     begun = monotonic()
     put(file, number)
@@ -109,7 +109,7 @@ async def change(file: Path, receive: MemoryObjectReceiveStream[object], number:
 
 def put(file: Path, number: int) -> None:
     """
-    Replace it.
+    Replace the file with one that contains `number`.
     """
     new = file.with_name(".new")
     new.write_text(f'[plugins.p]\nendpoint = "http://h"\ninstances = {number}\n')
@@ -118,7 +118,7 @@ def put(file: Path, number: int) -> None:
 
 def main() -> int:
     """
-    Measure and print; 1 when half of the changes were known too late.
+    Measure and print; returns 1 when the median is too long.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.watching", description="how soon a change is known")
     parser.add_argument("--changes", type=int, default=30, help="how many of each")
@@ -136,7 +136,7 @@ def main() -> int:
 
 def show(backend: str, taken: dict[str, list[float]]) -> bool:
     """
-    Print the figures of an event loop; whether they are good enough.
+    Print the figures of an event loop, and return whether they are good enough.
     """
     is_met = statistics.median(taken["remora"]) < WITHIN
     for name, seconds in taken.items():

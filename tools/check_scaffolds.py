@@ -1,5 +1,5 @@
 """
-Have mypy strict and pyright look at every kind of project that `remora new` writes; `tox -e types` does so.
+Check every kind of project that `remora new` writes with mypy strict and pyright; run by `tox -e types`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ PROJECTS = [
     ("host", "my-host"),
     *(("extension", f"my-{name}", "--kind", name) for name in KINDS),
 ]
-"""What `remora new` is asked for; a name of its own each, so that one run of a checker can read them all."""
+"""The arguments of `remora new`; all names differ, so that one run of a checker can read all projects."""
 
 
 def main() -> int:
     """
-    Write all projects, check them all, and return the number of checks that failed.
+    Write and check all projects, and return the number of checks that failed.
     """
     with tempfile.TemporaryDirectory() as directory:
         folders = [_write(Path(directory), *words) for words in PROJECTS]

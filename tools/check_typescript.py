@@ -1,7 +1,7 @@
 """
-Have the compiler of TypeScript look at the examples that are written in it, as `npm run check` does.
+Check the examples in TypeScript with its compiler, as `npm run check` does.
 
-It works on a copy: what npm installs does not stay in the tree. npm itself comes with the dependency group `lint`.
+It works on a copy, so that what npm installs does not stay in the tree. npm comes with the dependency group `lint`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _QUIET = ("--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
 
 def main() -> int:
     """
-    Check each, and return the number of those that fail.
+    Check each example, and return the number of those that fail.
     """
     return sum(_check(package.parent) != 0 for package in sorted(EXAMPLES.glob("*/package.json")))
 

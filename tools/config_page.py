@@ -2,7 +2,7 @@
 Write the tables of docs/configuration.md from the configuration's records and the transports' options.
 
     python tools/config_page.py             write them
-    python tools/config_page.py --check     fail when they are not up to date
+    python tools/config_page.py --check     fail if they are not up to date
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _WORDS: dict[object, str] = {
 
 def keys(record: type[Any], effect: Callable[[str], str], *, leave_out: frozenset[str] = frozenset()) -> str:
     """
-    A table of the keys of a record, each with how a change of it takes effect.
+    A table of the keys of a record, each with the effect of changing it.
     """
     hints = get_type_hints(record, include_extras=True)
     meanings = attributes(record)
@@ -75,7 +75,7 @@ def keys(record: type[Any], effect: Callable[[str], str], *, leave_out: frozense
 
 def within(path: str) -> Callable[[str], str]:
     """
-    How changes of the keys at a path of a plugin's table take effect.
+    The effects of changing the keys at a path in a plugin's table, by key.
     """
 
     def effect(name: str) -> str:
@@ -90,14 +90,14 @@ def within(path: str) -> Callable[[str], str]:
 
 def at_top(name: str) -> str:
     """
-    How a change of a key at the top of the file takes effect.
+    The effect of changing a key at the top of the file.
     """
     return str(TOP[name])
 
 
 def always(effect: Effect) -> Callable[[str], str]:
     """
-    How changes take effect that all do so in the same way.
+    The same effect for every key.
     """
     return lambda _: str(effect)
 
@@ -120,7 +120,7 @@ def _block(path: str, name: str, record: type[Any]) -> str:
 
 def transports() -> str:
     """
-    A section for each transport that Remora brings.
+    A section for each transport that is part of Remora.
     """
     known = frozenset(each.name for each in fields(PluginConfig)) | {"security"}
     sections = []
@@ -139,7 +139,7 @@ def transports() -> str:
 
 def resolvers() -> str:
     """
-    A section for each resolver that Remora brings, beside the one that has no keys of its own.
+    A section for each resolver that is part of Remora, except the one without keys of its own.
     """
     known = frozenset(each.name for each in fields(PluginConfig))
     (found,) = importlib_metadata.entry_points(group="remora", name="resolvers")
@@ -151,7 +151,7 @@ def resolvers() -> str:
 
 def exporters() -> str:
     """
-    A section for each exporter that Remora brings.
+    A section for each exporter that is part of Remora.
     """
     specs = [_spec(name, "metric_exporters") for name in EXPORTERS]
     return "\n\n".join(f"### {spec.name}\n\n{keys(spec.options, always(Effect.TUNED))}" for spec in specs)
@@ -185,7 +185,7 @@ def _number(type_: type, limits: Limits) -> str:
 
 def default(field: Field[Any]) -> str:
     """
-    What holds where the key is missing.
+    The default of a key, as text.
     """
     if field.default is MISSING and field.default_factory is MISSING:
         return "must be given"

@@ -1,5 +1,5 @@
 """
-Drawings for the documentation, as SVG: made of lines and text in the colour of whatever they stand in, light or dark.
+Drawings for the documentation, as SVG: lines and text in the text colour of the page around them, light or dark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LANE, _BOX, _HEAD, _SIGNAL, _ARROW, _GAP = 90, 84, 30, 18, 14, 10
 
 def drawing(title: str, width: int, height: int, parts: Iterable[str]) -> str:
     """
-    An image of its own, for files, which a page may also take into itself without its style.
+    An SVG image, for a file; a page may also embed it without its style.
     """
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" role="img" aria-label="{escape(title)}" '
@@ -34,14 +34,14 @@ def drawing(title: str, width: int, height: int, parts: Iterable[str]) -> str:
 
 def text(x: float, y: float, words: str, *, anchor: str = "middle", more: str = "") -> str:
     """
-    One line of text, whose middle (or `start`, or `end`) is at x and whose base is at y.
+    A line of text, with its middle (or `start`, or `end`) at x and its baseline at y.
     """
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" fill="currentColor"{more}>{escape(words)}</text>'
 
 
 def box(x: float, y: float, width: float, height: float, *, is_filled: bool = False) -> str:
     """
-    A rectangle with round corners.
+    A rectangle with rounded corners.
     """
     style = f'fill="currentColor" fill-opacity="{0.18 if is_filled else 0.04}" stroke="currentColor"'
     return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5" {style}/>'
@@ -49,7 +49,7 @@ def box(x: float, y: float, width: float, height: float, *, is_filled: bool = Fa
 
 def lanes(title: str, table: Table) -> str:
     """
-    A transition table: states are lines from top to bottom, and each transition an arrow under the name of its signal.
+    A transition table: states are vertical lines, and each transition is an arrow under the name of its signal.
     """
     states = _states(table)
     bands = _bands(table)
@@ -59,14 +59,14 @@ def lanes(title: str, table: Table) -> str:
 
 def _states(table: Table) -> list[str]:
     """
-    All states, in the order in which they are left; those that are never left come last.
+    All states, in the order of their first transitions; final states come last.
     """
     return list(dict.fromkeys([*(str(state) for state, _ in table), *map(str, table.values())]))
 
 
 def _bands(table: Table) -> list[tuple[str, list[tuple[str, str]]]]:
     """
-    The signals, each with the moves that it makes.
+    The signals, each with its transitions.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     for (before, signal), after in table.items():
@@ -92,7 +92,7 @@ def _lanes(states: Sequence[str], bands: Sequence[tuple[str, list[tuple[str, str
 
 def _lines(at: Iterable[float], top: float, bottom: float) -> Iterator[str]:
     """
-    The states beside the arrows; where a signal's name stands they have a gap.
+    The lines of the states, with gaps for the names of signals.
     """
     for x in at:
         yield f'<path d="M{x:g} {top:g}V{bottom:g}" stroke="currentColor" stroke-opacity="0.35"/>'

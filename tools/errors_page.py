@@ -2,7 +2,7 @@
 Write docs/errors.md from the docstrings of `remora.errors`.
 
     python tools/errors_page.py             write it
-    python tools/errors_page.py --check     fail when it is not up to date
+    python tools/errors_page.py --check     fail if it is not up to date
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEAD = ["error and code", "means", "what to do"]
 
 def tree() -> str:
     """
-    The tree as the module's docstring shows it.
+    The tree of errors from the module's docstring.
     """
     drawn = (errors.__doc__ or "").partition("::\n\n")[2]
     return f"```text\n{dedent(drawn).strip()}\n```"
@@ -34,13 +34,13 @@ def families() -> Iterator[str]:
     """
     for family in (errors.ConfigError, errors.TryLater, errors.GiveUp):
         rows = [_row(error) for error in _below(family)]
-        meaning = "" if family in _below(family) else f"{summary(family)}\n\n"  # or else its own row says it
+        meaning = "" if family in _below(family) else f"{summary(family)}\n\n"  # else its own row has it
         yield f"### {family.__name__}\n\n{meaning}{table(HEAD, rows)}"
 
 
 def facts() -> str:
     """
-    What errors know: the root's attributes, then those that only some have.
+    The attributes of errors: the root's, then those that only some errors have.
     """
     rows = [["every error", *_fact(name, text)] for name, text in attributes(errors.RemoraError).items()]
     for error in _below(errors.RemoraError):
@@ -50,7 +50,7 @@ def facts() -> str:
 
 def codes() -> str:
     """
-    The canonical codes with their numbers.
+    A table of the canonical codes with their numbers.
     """
     return table(["code", "number on the wire"], [[f"`{code}`", str(code.number)] for code in errors.Code])
 
@@ -71,7 +71,7 @@ def _fact(name: str, text: str) -> list[str]:
 
 def _below(error: type[errors.RemoraError]) -> list[type[errors.RemoraError]]:
     """
-    An error and all that are made of it, in the order of the source; families and the root are no leaves.
+    An error and all its subclasses, in the order of the source, without families and the root.
     """
     classes = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, error)]
     return [found for found in classes if found not in (errors.RemoraError, errors.TryLater, errors.GiveUp)]

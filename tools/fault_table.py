@@ -1,8 +1,8 @@
 """
-Write docs/faults.md: every fault of tests/faults/rows.toml, and the tests that show what happens at it.
+Write docs/faults.md: every fault in tests/faults/rows.toml, and the tests that show what happens.
 
     python tools/fault_table.py            write the page
-    python tools/fault_table.py --check    say whether it is up to date
+    python tools/fault_table.py --check    fail if it is not up to date
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Every such test has the number of its fault in its id: `pytest -k fault_30` runs
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One row.
+    A row of the table.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Fault:
 
 def faults() -> list[Fault]:
     """
-    All rows, by number.
+    All rows, in the order of their numbers.
     """
     rows = tomllib.loads(ROWS.read_text())["fault"]
     return sorted((Fault(**row) for row in rows), key=lambda row: row.number)
@@ -58,7 +58,7 @@ def faults() -> list[Fault]:
 @cache
 def marked_tests() -> dict[int, list[str]]:
     """
-    The tests by the numbers that they are marked with, each as file::name.
+    The tests by the numbers of the faults that they are marked with, each as file::name.
     """
     found = defaultdict[int, list[str]](list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -81,7 +81,7 @@ def _numbers(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[int]:
 
 def page() -> str:
     """
-    The page as it should be.
+    The text of the page.
     """
     tests = marked_tests()
     parts = [HEAD]
@@ -103,7 +103,7 @@ def _link(test: str) -> str:
 
 def main() -> None:
     """
-    Write the page, or compare it.
+    Write the page, or check it.
     """
     parser = argparse.ArgumentParser(description="write docs/faults.md")
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 when the page is out of date")

@@ -1,5 +1,5 @@
 """
-Draw the layers of the core from the table in tests/architecture/test_layers.py; the site shows it under Architecture.
+Draw the layers of the core from the table in tests/architecture/test_layers.py, for the page Architecture.
 
     python tools/layers.py > layers.svg
 """
@@ -23,7 +23,7 @@ _COLUMNS, _WIDTH, _HEIGHT, _GAP = 5, 108, 26, 6
 
 def rows() -> list[list[str]]:
     """
-    The parts of the core from top to bottom: each imports only what stands below it.
+    The parts of the core from top to bottom: each imports only from the rows below it.
     """
     found: dict[int, list[str]] = {}
     for name in LAYERS:
@@ -33,14 +33,14 @@ def rows() -> list[list[str]]:
 
 def _depth(name: str) -> int:
     """
-    The longest way down.
+    The length of the longest chain of imports from a part.
     """
     return max((1 + _depth(below) for below in LAYERS[name].project.split()), default=0)
 
 
 def layers() -> str:
     """
-    The drawing. What may import anyio, and so does I/O, is filled.
+    The drawing as SVG. Parts that may import anyio, and so may do I/O, are filled.
     """
     lines = [line for row in rows() for line in _broken(row)]
     height = sum(_HEIGHT + (_GAP * 3 if is_last else _GAP) for _, is_last in lines)
@@ -49,7 +49,7 @@ def layers() -> str:
 
 def _broken(row: list[str]) -> Iterator[tuple[list[str], bool]]:
     """
-    A row as lines that fit, the last one marked.
+    A row, split into lines that fit, each with whether it is the last.
     """
     for start in range(0, len(row), _COLUMNS):
         yield row[start : start + _COLUMNS], start + _COLUMNS >= len(row)

@@ -2,7 +2,7 @@
 Write the table of docs/metrics.md from the table of built-in metrics.
 
     python tools/metrics_page.py             write it
-    python tools/metrics_page.py --check     fail when it is not up to date
+    python tools/metrics_page.py --check     fail if it is not up to date
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from remora._built_in import BUILT_IN
 
 def built_in() -> str:
     """
-    The metrics that every manager keeps.
+    A table of the metrics that every manager has.
     """
     rows = [[f"`{each.name}`", str(each.kind), ", ".join(each.labels), each.description] for each in BUILT_IN]
     return table(["metric", "kind", "labels", "meaning"], rows)

@@ -1,5 +1,5 @@
 """
-What the generators of documentation pages share: docstrings taken apart, tables, and pages with generated sections.
+Shared by the generators of documentation pages: parsing docstrings, tables, and pages with generated sections.
 
 A section stands between `<!-- NAME: written by tools/... -->` and `<!-- end -->`; the rest is written by hand.
 """
@@ -31,7 +31,7 @@ def summary(thing: object) -> str:
 
 def paragraph(thing: object, opening: str) -> str:
     """
-    The paragraph of a docstring that begins with these words, without them; empty when there is none.
+    The paragraph of a docstring that begins with `opening`, without it; empty when there is none.
     """
     found = [part for part in (inspect.getdoc(thing) or "").split("\n\n") if part.startswith(opening)]
     return _one_line(found[0].removeprefix(opening)) if found else ""
@@ -39,7 +39,7 @@ def paragraph(thing: object, opening: str) -> str:
 
 def attributes(record: type) -> dict[str, str]:
     """
-    What the section `Attributes:` of a docstring says about each.
+    The descriptions in the section `Attributes:` of a docstring, by attribute.
     """
     _, _, section = (inspect.getdoc(record) or "").partition("Attributes:\n")
     found: dict[str, str] = {}
@@ -66,7 +66,7 @@ def filled(page: str, sections: Mapping[str, str]) -> str:
     A page with its generated sections replaced.
 
     Raises:
-        KeyError: A section of the page, or one of those given, is nowhere in the other.
+        KeyError: The page has a section that is not given, or lacks one that is.
     """
     missing = sections.keys() - {match.group(2) for match in _SECTION.finditer(page)}
     if missing:
@@ -76,7 +76,7 @@ def filled(page: str, sections: Mapping[str, str]) -> str:
 
 def main(page: str, sections: Mapping[str, str]) -> None:
     """
-    Write the sections of a page, or with `--check` end with 1 when it is not up to date.
+    Write the sections of a page; with `--check`, exit with 1 if it is not up to date.
     """
     parser = argparse.ArgumentParser(description=f"write the generated sections of {page}")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is not up to date")

@@ -1,10 +1,10 @@
 """
-Pin by name and number what the workspace needs: in constraints.txt, for pip, and in pyproject.toml, where uv reads it.
+Pin the versions of all that the workspace needs: in constraints.txt, for pip, and in pyproject.toml, for uv.
 
-    tox -e pins                 pin what is new, drop what is gone
-    tox -e pins -- --upgrade    take the newest version of everything
+    tox -e pins                 pin new requirements, drop unused ones
+    tox -e pins -- --upgrade    use the newest version of everything
 
-No address and no hash is recorded, so the pins hold on any index. `uv.lock` records addresses and stays out of git.
+No addresses or hashes are recorded, so the pins work with any index. `uv.lock` records addresses and stays out of git.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _export(copy: Path, what: list[str]) -> list[str]:
 
 def _tidy(pins: list[str]) -> list[str]:
     """
-    The pins by name. Where a name stands once, its marker says only who needs it: a constraint can do without.
+    The pins by name. A marker is dropped when its name occurs only once, since a constraint does not need it.
     """
     names = Counter(_name(pin) for pin in pins)
     return sorted((pin if names[_name(pin)] > 1 else pin.partition(" ;")[0] for pin in pins), key=_name)

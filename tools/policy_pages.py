@@ -1,10 +1,10 @@
 """
-Write the pages about the policies, docs/policies/*.md, from what stands in their modules.
+Write the pages about the policies, docs/policies/*.md, from their modules.
 
     python tools/policy_pages.py
 
-A page is the module's docstring, its configuration record and its transition table, which is drawn as well. Nothing is
-written by hand.
+A page contains the module's docstring, its configuration record and its transition table, which is also drawn. Nothing
+is written by hand.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ TITLES = {
     "verdict": "Verdicts",
     "window": "Windows",
 }
-"""What the pages are called. A policy that is added gets a line."""
+"""The titles of the pages. A new policy needs a line here."""
 
 ELSEWHERE = {"limit": (ConnectionConfig, ("max_connections", "max_pending"))}
-"""Keys of a policy that stand in a table about more than it."""
+"""Policies whose keys are part of a larger table: its record, and their keys."""
 
 HELPERS = {"chance", "change"}
-"""Modules that decide nothing."""
+"""Modules that are not policies."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """
-    The text of each page and each drawing, by the name of its file.
+    The text of each page and drawing, by file name.
     """
     files = {"index.md": _index()}
     for name, module in modules().items():
@@ -82,7 +82,7 @@ def pages() -> dict[str, str]:
 
 def modules() -> dict[str, types.ModuleType]:
     """
-    The modules that are policies, by their names without the underscore.
+    The modules of the policies, by name without the underscore.
     """
     names = sorted(each.name for each in pkgutil.iter_modules(remora.policy.__path__))
     found = {name.lstrip("_"): importlib.import_module(f"remora.policy.{name}") for name in names}
@@ -91,7 +91,7 @@ def modules() -> dict[str, types.ModuleType]:
 
 def table_of(module: types.ModuleType) -> Table | None:
     """
-    The transition table of a policy that has states.
+    The transition table of a policy; None when it has no states.
     """
     table: Table | None = getattr(module, "TRANSITIONS", None)
     return table
@@ -126,7 +126,7 @@ def _page(title: str, module: types.ModuleType) -> str:
 
 def _records(module: types.ModuleType) -> Iterator[tuple[type, Sequence[str]]]:
     """
-    The records that configure a policy, each with the keys that do.
+    The records that configure a policy, each with the relevant keys.
     """
     name = module.__name__.rpartition("_")[2]
     if name in ELSEWHERE:
@@ -156,7 +156,7 @@ _FIXED = "These figures are not part of the configuration file."
 
 def _block(record: type) -> str:
     """
-    Where a record stands in a plugin's table, with a dot where it stands in a table of that; empty when nowhere.
+    The path of a record's table within a plugin's, with dots; empty when it has none.
     """
     blocks = get_type_hints(Defaults)
     inner = {f"{name}.{key}": hint for name, each in blocks.items() for key, hint in get_type_hints(each).items()}
@@ -165,7 +165,7 @@ def _block(record: type) -> str:
 
 def _meanings(doc: str) -> dict[str, str]:
     """
-    The section Attributes of a docstring, by name.
+    The descriptions in the section Attributes of a docstring, by name.
     """
     lines = re.sub(r"\n {8,}", " ", doc.partition("Attributes:")[2]).splitlines()
     entries = (line.strip().partition(": ") for line in lines if ": " in line)

@@ -1,9 +1,9 @@
 """
-Make the tree a release: one version in every distribution, and the fragments as a chapter of CHANGELOG.md.
+Prepare a release: one version for every distribution, and a chapter of CHANGELOG.md from the fragments.
 
     tox -e release -- 0.2.0
 
-It changes files and nothing else; what comes before and after stands in docs/releasing.md.
+It only changes files; docs/releasing.md describes the steps before and after.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     """
-    Change the tree that is named, or this one.
+    Change the given tree, or this one.
     """
     parser = argparse.ArgumentParser(description="make the tree a release")
     parser.add_argument("version", type=Version)
@@ -39,21 +39,21 @@ def main() -> None:
 
 def projects(tree: Path) -> list[Path]:
     """
-    The pyproject.toml of every distribution, the stranger's among them.
+    The pyproject.toml of every distribution, including the third-party example.
     """
     return sorted(tree.glob("*/pyproject.toml")) + sorted(tree.glob("*/*/pyproject.toml"))
 
 
 def current_version(tree: Path) -> Version:
     """
-    The version of the core, which is everybody's.
+    The version of the core, which all distributions share.
     """
     return Version(tomllib.loads((tree / "core" / "pyproject.toml").read_text())["project"]["version"])
 
 
 def with_version(text: str, before: Version, after: Version) -> str:
     """
-    The text of a pyproject.toml with another version of itself and of its siblings.
+    The text of a pyproject.toml with a new version for itself and its siblings.
     """
     mine = re.escape(str(before))
     text = re.sub(rf'(?m)^version = "{mine}"$', f'version = "{after}"', text)

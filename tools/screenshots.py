@@ -3,8 +3,8 @@ Take pictures of the command line for the documentation: docs/images/*.svg.
 
     python tools/screenshots.py
 
-Commands run in a terminal of their own, so that they print what they print to people, in colour. Nothing checks that
-the pictures are of today: take them again when a command looks different.
+Commands run in a terminal, so that they print as they do for people, in colour. Nothing checks that the pictures are up
+to date: take them again when a command's output changes.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ retry = { multiplier = 0.5 }
 }
 _OVERWRITTEN = re.compile(
     r"[^\n]*\n[^\n]*\x1b\[1A\x1b\[2K|[^\n]*(\r|\x1b\[2K)(?!\n)"
-)  # by going up a line, or back in one
-_FONTS = re.compile(r"(?s)@font-face \{\{.*?\}\}\s*")  # a picture loads nothing from elsewhere
+)  # moving the cursor up, or back within a line
+_FONTS = re.compile(r"(?s)@font-face \{\{.*?\}\}\s*")  # a picture must not load anything from elsewhere
 
 
 def main() -> None:
     """
-    Take all of them.
+    Take all pictures.
     """
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +58,7 @@ def main() -> None:
 
 def printed(command: str, folder: str) -> str:
     """
-    What a command prints to a terminal.
+    The output of a command in a terminal.
     """
     here, there = pty.openpty()
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -66,7 +66,7 @@ def printed(command: str, folder: str) -> str:
     process = subprocess.Popen(command.split(), cwd=folder, env=environment, stdout=there, stderr=there, stdin=there)
     os.close(there)
     text = b""
-    with suppress(OSError):  # the terminal's end
+    with suppress(OSError):  # raised at the terminal's end
         while part := os.read(here, 65536):
             text += part
     os.close(here)
@@ -76,7 +76,7 @@ def printed(command: str, folder: str) -> str:
 
 def picture(command: str, text: str) -> str:
     """
-    A terminal in which the command has been typed. Of lines that were written over only the last state is seen.
+    A terminal with a command and its output, as SVG. Lines that were overwritten are shown in their last state.
     """
     left = _OVERWRITTEN.sub("", text.replace("\r\n", "\n"))
     seen = Text.from_ansi(f"$ {command}\n{left.rstrip()}\n")

@@ -4,8 +4,8 @@ Take pictures of the status page and of `remora top` for the documentation: docs
     python tools/status_pictures.py
 
 A host with thirty plugins runs here for a while: one of four instances of `payments` fails, a circuit breaker of
-`search` is open, `orders` is being drained, `images` dies again and again, an instance of `geo` cannot be reached. It
-needs Chromium. Nothing checks that the pictures are of today: take them again when the page looks different.
+`search` is open, `orders` is being drained, `images` dies repeatedly, an instance of `geo` cannot be reached. It needs
+Chromium. Nothing checks that the pictures are up to date: take them again when the page changes.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ NAMES = (
 )
 COUNTS = {"payments": 4, "search": 3, "images": 1}
 WARMING_UP, PICTURE_TIME = 20.0, 15_000
-_FOREIGN = re.compile(r"(?s)@font-face \{.*?\}\s*|<!--.*?-->\s*")  # a picture loads nothing from elsewhere
+_FOREIGN = re.compile(r"(?s)@font-face \{.*?\}\s*|<!--.*?-->\s*")  # a picture must not load anything from elsewhere
 LOOKS = {"status": ("1280,1000", 1), "status-dark": ("1280,1000", 0), "status-phone": ("500,1150", 1)}
 
 
 def address(name: str, number: int) -> str:
     """
-    Where an instance is.
+    The address of an instance.
     """
     return f"{name}-{number}.internal:8443"
 
 
 def plugins(rng: random.Random, transport: ScriptedTransport) -> dict[str, Any]:
     """
-    The tables of thirty plugins, each with instances that take their time.
+    The tables of thirty plugins; their instances answer after a delay.
     """
     found: dict[str, Any] = {}
     for name in NAMES.split():
@@ -84,14 +84,14 @@ async def misbehave(rng: random.Random, transport: ScriptedTransport, manager: M
 
 def refused() -> RemoraError:
     """
-    What one of the instances says now and then.
+    The error that an instance sometimes returns.
     """
     return PluginError("card processor answered 502 Bad Gateway", code=Code.INTERNAL)
 
 
 async def keep_calling(manager: Manager, name: str, rng: random.Random) -> None:
     """
-    Call a plugin as often as chance will have it.
+    Call a plugin at random intervals.
     """
     handle, rate = manager.plugin(name, str, str), rng.choice([2, 5, 10, 20])
 
@@ -107,7 +107,7 @@ async def keep_calling(manager: Manager, name: str, rng: random.Random) -> None:
 
 async def photograph(url: str) -> None:
     """
-    The page by day, by night and on a phone.
+    Take pictures of the page in light and dark mode, and on a phone.
     """
     browser = shutil.which("chromium") or "chromium"
     for name, (size, scheme) in LOOKS.items():
@@ -120,7 +120,7 @@ async def photograph(url: str) -> None:
 
 async def draw_top(url: str) -> None:
     """
-    `remora top`, with the instances of one plugin.
+    Draw `remora top`, with the instances of one plugin.
     """
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
 
@@ -139,7 +139,7 @@ async def draw_top(url: str) -> None:
 
 async def main() -> None:
     """
-    Take all of them.
+    Take all pictures.
     """
     rng, transport = random.Random(4), ScriptedTransport()
     tables = plugins(rng, transport)
