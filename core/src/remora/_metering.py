@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remora._built_in import BUILT_IN
 from remora._meters import Meters
+from remora._metric_table import BUILT_IN
 from remora.metrics import MetricsRegistry
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """
 What a manager counts: which series exist while plugins and instances come and go, and what events add to them.
 
-What lives here: the life of series. What must not: the metrics' names (see `_built_in`), and counting calls
+What lives here: the life of series. What must not: the metrics' names (see `_metric_table`), and counting calls
 (see `_call_meters`).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from remora import _built_in as table
+from remora import _metric_table as table
 from remora._call_meters import InstanceMeter, PluginMeter
 from remora._instance import State
 from remora._no_meter import NO_METER

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remora import _built_in as table
+from remora import _metric_table as table
 from remora._call_meters import OK, InstanceMeter, PluginMeter
 from remora.metrics import Distribution
 from remora.policy import BreakerState, DrainState

@@ -28,7 +28,7 @@ def test_page_names_every_key_of_a_served_plugins_table() -> None:
     """
     Those for code and for extensions apart.
     """
-    second = PAGE.partition("## A plugin asks who calls")[2]
+    second = PAGE.partition("## A plugin checks who calls")[2]
 
     assert [] == [
         name

@@ -73,7 +73,7 @@ def test_nothing_is_to_be_done_for_a_call(method: str) -> None:
         (AuthConfig(method="custom"), "headers or, in code, custom"),
         (
             AuthConfig(method="bearer", token=Secret("t"), username="u"),
-            r"auth\.username: the auth method 'bearer' has no",
+            r"auth\.username: the auth method 'bearer' does not use it",
         ),
         (AuthConfig(method="none", options={"x": 1}), r"auth\.options\.x"),
     ],

@@ -55,27 +55,33 @@ REQUESTS = BuiltIn(
     "remora_requests_total",
     _COUNTER,
     ("plugin", "method", "code"),
-    "Calls that have ended, as their caller sees it: by the code of the error, or OK.",
+    "Calls that have ended, by the code that their caller got: that of the error, or OK.",
 )
 DURATION = BuiltIn(
     "remora_request_duration_seconds",
     _HISTOGRAM,
     ("plugin", "method"),
-    "Seconds from the start of a call to its end, with all attempts and pauses.",
+    "Seconds from the start of a call to its end, including all attempts and pauses.",
 )
-IN_FLIGHT = BuiltIn("remora_requests_in_flight", _GAUGE, _OF_PLUGIN, "Calls under way.")
+IN_FLIGHT = BuiltIn("remora_requests_in_flight", _GAUGE, _OF_PLUGIN, "Calls in flight.")
 RETRIES = BuiltIn(
-    "remora_retries_total", _COUNTER, _OF_PLUGIN, "Times that a call was tried again after an attempt had failed."
+    "remora_retries_total",
+    _COUNTER,
+    _OF_PLUGIN,
+    "Attempts made after an earlier one of the same call had failed.",
 )
 NO_BUDGET = BuiltIn(
-    "remora_retries_refused_total", _COUNTER, _OF_PLUGIN, "Retries that the retry budget had nothing left for."
+    "remora_retries_refused_total",
+    _COUNTER,
+    _OF_PLUGIN,
+    "Retries not made because the retry budget was used up.",
 )
-BUDGET = BuiltIn("remora_retry_budget", _GAUGE, _OF_PLUGIN, "Retries that the retry budget has something left for now.")
+BUDGET = BuiltIn("remora_retry_budget", _GAUGE, _OF_PLUGIN, "Retries that the retry budget allows now.")
 RATE_LIMITED = BuiltIn(
     "remora_rate_limited_total",
     _COUNTER,
     _OF_PLUGIN,
-    "Calls that the rate limit refused, also those that a fallback answered then.",
+    "Calls that the rate limit refused, including those that a fallback answered.",
 )
 FALLBACKS = BuiltIn(
     "remora_fallbacks_total", _COUNTER, ("plugin", "kind"), "Calls that failed and were answered by a fallback."
@@ -84,12 +90,12 @@ ATTEMPTS = BuiltIn(
     "remora_attempts_total",
     _COUNTER,
     (*_OF_INSTANCE, "code"),
-    "Attempts at an instance, by their end: the code of the error, or OK.",
+    "Attempts at an instance that have ended, by the code of the error, or OK.",
 )
 ATTEMPT_DURATION = BuiltIn(
     "remora_attempt_duration_seconds", _HISTOGRAM, _OF_INSTANCE, "Seconds that an attempt took at an instance."
 )
-ATTEMPTS_IN_FLIGHT = BuiltIn("remora_attempts_in_flight", _GAUGE, _OF_INSTANCE, "Attempts under way at an instance.")
+ATTEMPTS_IN_FLIGHT = BuiltIn("remora_attempts_in_flight", _GAUGE, _OF_INSTANCE, "Attempts in flight at an instance.")
 UP = BuiltIn("remora_instance_up", _GAUGE, _OF_INSTANCE, "1 while an instance is connected or its process runs.")
 HEALTH = BuiltIn(
     "remora_instance_health",
@@ -107,9 +113,9 @@ BREAKER_CHANGES = BuiltIn(
     "remora_breaker_changes_total", _COUNTER, (*_OF_INSTANCE, "to"), "Changes of a circuit breaker, by its new state."
 )
 LOSSES = BuiltIn(
-    "remora_instance_losses_total", _COUNTER, _OF_INSTANCE, "Ends of an instance that nobody wanted, and failed starts."
+    "remora_instance_losses_total", _COUNTER, _OF_INSTANCE, "Unexpected ends of an instance, and failed starts."
 )
-RESTARTS = BuiltIn("remora_restarts_total", _COUNTER, _OF_INSTANCE, "Times that an instance was ready again.")
+RESTARTS = BuiltIn("remora_restarts_total", _COUNTER, _OF_INSTANCE, "Times that an instance became ready again.")
 RELOADS = BuiltIn(
     "remora_reloads_total", _COUNTER, ("outcome",), "Changes of the configuration: applied, rolled_back or rejected."
 )
@@ -117,7 +123,7 @@ FAULTS = BuiltIn(
     "remora_extension_faults_total",
     _COUNTER,
     ("culprit", "kind"),
-    "What extensions did wrong: a failure is an exception, a delay held up the event loop.",
+    "Faults of extensions: a failure is an exception, a delay blocked the event loop.",
 )
 
 BUILT_IN = (
