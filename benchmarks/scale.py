@@ -3,7 +3,7 @@ How the cost of a call, memory and start grow with the number of plugins and cal
 
     python -m benchmarks.scale [--rounds N] [--seconds S] [--plugins N] [--calls N] [--check]
 
-Calls with many plugins configured are compared with calls of an only one: to one of them, and to all in turn. Many
+Calls with many plugins configured are compared with calls of a single one: to one of them, and to all in turn. Many
 concurrent calls are compared with a hundred: each waits for the next step of the event loop, and is followed by another
 one; so are bare tasks that do only this, since their extra cost is not due to the calls. Then the memory of an idle
 plugin and of a waiting call, and the time until a hundred plugins are ready whose connections are slow to open.

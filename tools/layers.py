@@ -33,7 +33,7 @@ def rows() -> list[list[str]]:
 
 def _depth(name: str) -> int:
     """
-    The length of the longest chain of imports from a part.
+    The length of the longest chain of imports that begins at a part.
     """
     return max((1 + _depth(below) for below in LAYERS[name].project.split()), default=0)
 

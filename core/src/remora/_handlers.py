@@ -90,7 +90,7 @@ def _takes_request(method: Method) -> bool:
 
 def by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
     """
-    The handlers by service and method; an only service, and an only method, can also be found by an empty name.
+    The handlers by service and method; a single service, and a service's single method, also have the empty name.
 
     Raises:
         ConfigError: Two services have the same name.

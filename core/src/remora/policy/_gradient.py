@@ -3,7 +3,7 @@ How many calls an instance can handle at once, learned from how long they take.
 
 Theory of operation: when calls queue inside the instance, they take longer than before. The limit follows the ratio of
 the long-term duration to the present one, with some tolerance, and grows by its own square root, at most 4, while
-there is no queueing. It does not change while less than half of it is used, since then nothing is learned. A call that
+there is no queueing. It does not grow while less than half of it is used, since then nothing is learned. A call that
 the instance dropped (too slow, or refused) shrinks it by a tenth at once.
 
 No locks: the event loop serialises, because no method awaits. Source: Netflix's Gradient2Limit. Different here, for
@@ -36,7 +36,7 @@ class GradientConfig:
         initial: The first limit.
         maximum: The highest limit.
         tolerance: How many times as long as usual a call may take before the limit shrinks.
-        smoothing: The weight of each new estimate, from 0 to 1.
+        smoothing: The weight of each new estimate in the limit.
         samples: The calls over which the long-term duration is averaged.
     """
 

@@ -88,7 +88,7 @@ class HealthCheckConfig:
         interval: Seconds between probes.
         timeout: Seconds that a probe may take.
         failure_limit: Failed probes in a row that take an instance offline; as many failed calls make it unhealthy.
-        endpoint: HTTP: the path to GET; any 2xx answer means healthy.
+        endpoint: HTTP: the path or address to GET; any 2xx answer means healthy.
     """
 
     enabled: bool = True

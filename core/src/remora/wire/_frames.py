@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
 LARGE = 16 * 1024
-"""Bytes from which it is cheaper to pass on one more piece than to copy it."""
+"""The size in bytes from which it is cheaper to pass on one more piece than to copy it."""
 
 REQUEST, RESPONSE, DATA, CANCEL = 0x01, 0x02, 0x03, 0x10
 """The types of frames. CANCEL is Remora's own; peers that do not know it skip it."""

@@ -15,7 +15,7 @@ considered (times on two cores):
 - bwrap with a process namespace does the same (`sandbox`), if it is installed and user namespaces are allowed.
 - A control group: needs privileges, or a service manager that delegates one.
 
-The keeper also applies limits and drops privileges before a program runs. It ends with the last channel of its host.
+The keeper also sets limits and denies privileges before a program runs. It ends with the last channel of its host.
 When it is killed, the wardens continue without it, and the next start launches another keeper. Where it cannot run (a
 system other than Linux, a frozen application, no ctypes), `_groups` is used instead.
 """
