@@ -154,7 +154,7 @@ async def test_no_more_calls_than_max_connections_reach_the_server(transport: st
 async def test_fifty_calls_a_second_are_fifty(transport: str, anyio_backend: str) -> None:
     """
     Measured from the first until the last arrives, beyond the burst; no machine is fast enough for more, and a busy one
-    may be late.
+    may be late by up to a second.
     """
     limit = {"enabled": True, "requests_per_second": 50, "burst_size": 10, "mode": "wait"}
     async with served(transport, rate_limit=limit) as (plugin, (service,)):
@@ -165,7 +165,7 @@ async def test_fifty_calls_a_second_are_fifty(transport: str, anyio_backend: str
         measured = 50 / (service.arrivals[59] - began)
 
         assert 60 == service.calls
-        assert 35 < measured < 50.5
+        assert 25 < measured < 50.5
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
