@@ -1,13 +1,16 @@
 """
-Balancing and monitoring as an application writes them. Never run; mypy and pyright check that it needs no suppression.
+Balancing, monitoring and policies as an application uses them. Never run; mypy and pyright check that no suppression is
+needed.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import assert_type
 
 from remora import CheckChanged, HealthMonitor, HealthStatus, Manager, Status
+from remora.policy import Chance, Dice, Retry, RetryConfig
 from remora_balancers import LoadBalancer, PluginStats
 
 
@@ -100,3 +103,11 @@ async def watch() -> HealthStatus:
         monitor.remove("up")
         await monitor.check("tells")
         return monitor.overall()
+
+
+def retries(seed: int) -> list[Retry]:
+    """
+    A policy takes its chance from the standard library's source, from a small one, or from anything like them.
+    """
+    sources: list[Chance] = [random.Random(seed), Dice(seed)]
+    return [Retry(RetryConfig(), rng=each) for each in sources]
