@@ -120,6 +120,7 @@ class Outbox:
         if self._socket is not None:
             while not self._push(self._socket.write):
                 await self._socket.writable()
+            return
         while frames := self._first():
             self._drop(len(frames))
             await self._pipe.send(b"".join(pieces_of(frames)))
