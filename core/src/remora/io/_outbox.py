@@ -8,6 +8,9 @@ If the pipe can write without waiting, the first frame after one that arrived al
 lone caller the way through the writer; all others of one step are written together, on asyncio by a callback of the
 loop. What the socket does not take at once is left to the writer.
 
+A client's requests are also written when as many wait as the peer has. Otherwise both sides would work by turns: one on
+all the calls, while the other waits for them.
+
 A large frame comes in parts, which are never joined if the pipe takes several pieces at once.
 """
 
@@ -21,7 +24,7 @@ from remora.io._loop import soon, waiters
 from remora.io._pipe import SocketPipe, rest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence, Sized
 
     from remora.io._loop import Waiter
     from remora.io._pipe import BytePipe
@@ -41,11 +44,17 @@ class Outbox:
         may_send_now: Whether the next frame is to go out at once; set when just one has arrived.
     """
 
-    def __init__(self, pipe: BytePipe) -> None:
+    def __init__(self, pipe: BytePipe, calls: Sized | None = None) -> None:
+        """
+        Args:
+            pipe: Where the frames go.
+            calls: A client's calls in flight, those included whose frames are still in the queue.
+        """
         self._send = pipe.send_pieces if isinstance(pipe, SocketPipe) else _joining(pipe.send)
         self._send_now = pipe.send_now if isinstance(pipe, SocketPipe) else None
         self._soon = soon() if self._send_now else None
         self._waiter = waiters()
+        self._calls = calls if self._send_now else None
         self.may_send_now = False
         self._is_writing = False
         self._is_flushing = False
@@ -136,9 +145,11 @@ class Outbox:
             number = self._nameless = self._nameless - 1
         self._frames[number] = frame
         self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
-        if self._is_flushing:
+        if self._calls is not None and 2 * len(self._frames) >= len(self._calls):
+            self._write_now()
+        elif self._is_flushing:
             return
-        if self._soon is None or self._rest or self._is_writing:
+        elif self._soon is None or self._rest or self._is_writing:
             self._wake()
         else:
             self._is_flushing = True
@@ -146,9 +157,15 @@ class Outbox:
 
     def _flush(self) -> None:
         """
-        Write what has been queued in this step of the loop; what the socket does not take is left to the writer.
+        Write what has been queued in this step of the loop.
         """
         self._is_flushing = False
+        self._write_now()
+
+    def _write_now(self) -> None:
+        """
+        Write what is queued; what the socket does not take at once is left to the writer.
+        """
         if self._send_now is None or self._rest or self._is_writing:
             self._wake()
         elif batch := self._take():
