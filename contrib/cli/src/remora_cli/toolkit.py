@@ -8,6 +8,7 @@ What commands of other distributions are made of, so that they behave like the b
 """
 
 from remora_cli._host import make_manager
+from remora_cli._logs import show_all
 from remora_cli._options import backend, command
 from remora_cli._output import Output
 from remora_cli._run import require_backend, run
@@ -22,5 +23,6 @@ __all__ = [
     "print_table",
     "require_backend",
     "run",
+    "show_all",
     "styled",
 ]
