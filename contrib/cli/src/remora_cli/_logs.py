@@ -5,6 +5,7 @@ Log records on standard error, so that results stay alone on standard output.
 from __future__ import annotations
 
 import logging
+import os
 
 
 def configure_logs() -> None:
@@ -26,6 +27,14 @@ def show_all() -> None:
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)
         handler.removeFilter(_is_no_event)
+
+
+def leave_logs_to_the_host() -> None:
+    """
+    Let the transport write the logs of a served plugin that a Remora host has started; the plugin may set up its own.
+    """
+    if "REMORA_PROTOCOL" in os.environ:
+        logging.getLogger().handlers.clear()
 
 
 def show_plugins() -> None:

@@ -12,6 +12,7 @@ from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
 from remora.values import Count
+from remora_grpc._address import remote_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,5 +72,6 @@ def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
             build=build,
             native_deadline=True,
             secure_schemes=("grpcs",),
+            check=remote_address,
         )
     ]

@@ -11,6 +11,7 @@ from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
 from remora.values import Count, Duration, Number
+from remora_http._address import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,5 +94,6 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
             build=build,
             native_deadline=True,
             secure_schemes=("https",),
+            check=parse_address,
         )
     ]

@@ -11,6 +11,7 @@ from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
 from remora.values import Count, Number
+from remora_unix._address import socket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,4 +53,7 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
     The transport `unix`.
     """
-    return [TransportSpec(name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True)]
+    spec = TransportSpec(
+        name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True, check=socket_of
+    )
+    return [spec]
