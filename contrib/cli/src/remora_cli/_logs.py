@@ -10,12 +10,12 @@ import os
 
 def configure_logs() -> None:
     """
-    Show the warnings and errors of all libraries, one a line; not those about instances that come and go: the command's
-    own result or error says what became of them.
+    Show the warnings and errors of all libraries, one a line; not what plugins log (see `show_plugins`), nor that
+    instances come and go: the command's own result or error says what became of them.
     """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.addFilter(_is_no_event)
+    handler.addFilter(_is_of_the_command)
     handler.setFormatter(_Formatter())
     logging.basicConfig(handlers=[handler])
 
@@ -26,7 +26,7 @@ def show_all() -> None:
     """
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)
-        handler.removeFilter(_is_no_event)
+        handler.removeFilter(_is_of_the_command)
 
 
 def leave_logs_to_the_host() -> None:
@@ -49,8 +49,8 @@ def show_plugins() -> None:
     logger.handlers = [handler]
 
 
-def _is_no_event(record: logging.LogRecord) -> bool:
-    return not hasattr(record, "event_name")
+def _is_of_the_command(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "event_name") and not _whose(record)
 
 
 def _whose(record: logging.LogRecord) -> str:

@@ -131,7 +131,7 @@ class RequestReader:
         if self.is_amid and not self._has_body and before == len(self.requests):
             self._overhead += len(data)
             if self._overhead > _HEAD:
-                self._end(BadRequest(431, "what is not body is larger than 64 KiB"))
+                self._end(BadRequest(431, "the headers are larger than 64 KiB"))
         return b""
 
     def expire(self) -> None:
