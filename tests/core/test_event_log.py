@@ -50,6 +50,7 @@ async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptur
         caplog.clear()
         host["a"].failure = lambda: Unavailable("on fire")
         await host.outcomes(3)
+        refused = str(await host.outcome())
         host["a"].failure = None
         await anyio.sleep(2)
         await host.outcomes(2)
@@ -58,6 +59,8 @@ async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptur
     assert ["WARNING", "INFO"] == [level for level, text in lines if "circuit breaker" in text], lines
     assert "its circuit breaker is open: " in lines[0][1]
     assert "on fire" in lines[0][1]
+    assert "its circuit breaker is open for another " in refused
+    assert "on fire" in refused, "who is refused is told why"
 
 
 @pytest.mark.parametrize(
