@@ -44,7 +44,7 @@ def log_event(event: Event) -> None:
 
 
 def _ready(event: InstanceReady) -> tuple[int, str]:
-    return logging.INFO, f"{_whose(event)} is ready after {event.start_time:.2f} s: {event.cause}"
+    return logging.INFO, f"{_whose(event)} is ready after {event.start_time:.2f} s (cause: {event.cause})"
 
 
 def _lost(event: InstanceLost) -> tuple[int, str]:
