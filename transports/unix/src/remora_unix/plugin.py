@@ -11,14 +11,14 @@ from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
 from remora.values import Count, Number
-from remora_unix._address import socket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora.protocols import Transport
+    from remora.types import Endpoint
 
-__all__ = ["Options", "build", "remora_register_transports"]
+__all__ = ["Options", "build", "check", "remora_register_transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,24 @@ def build(options: Options) -> Transport:
     return UnixTransport(options)
 
 
+def check(endpoint: Endpoint) -> None:
+    """
+    Refuse an endpoint that can never be called.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    from remora_unix._address import socket_of
+
+    socket_of(endpoint)
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
     The transport `unix`.
     """
     spec = TransportSpec(
-        name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True, check=socket_of
+        name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True, check=check
     )
     return [spec]
