@@ -7,7 +7,6 @@ its own has them.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -40,6 +39,8 @@ class HostLog(logging.Handler):
 
 
 def _lines(record: logging.LogRecord, text: str) -> Iterator[str]:
+    import json  # which costs a plugin's start a millisecond, and most plugins log nothing
+
     level = next((name for least, name in _LEVELS if record.levelno >= least), "info")
     fields = {name: str(getattr(record, name)) for name in FIELDS if hasattr(record, name)}
     for line in text.splitlines():
