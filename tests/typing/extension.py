@@ -14,6 +14,7 @@ from remora import (
     BalancerSpec,
     Call,
     CodecSpec,
+    ConfigError,
     Endpoint,
     HealthStatus,
     InterceptorSpec,
@@ -103,12 +104,17 @@ def build_codec() -> Codec:
     raise NotImplementedError
 
 
+def check(endpoint: Endpoint) -> None:
+    if not endpoint.address:
+        raise ConfigError(f"{endpoint.url}: expected carrier:ADDRESS")
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
     One transport.
     """
-    return [TransportSpec(name="carrier", schemes=("carrier",), options=Options, build=build)]
+    return [TransportSpec(name="carrier", schemes=("carrier",), options=Options, build=build, check=check)]
 
 
 @hookimpl

@@ -102,7 +102,7 @@ def parse_duration(text: str) -> float:
     """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no duration")
+        raise ValueError(f"{text!r} is not a duration")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds > _LARGEST:
         raise ValueError(f"{text[:40]!r} is longer than any number of seconds")

@@ -80,7 +80,7 @@ def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tm
     assert {name.partition(".")[0] for name in loaded} & _HEAVY == set()
     assert loaded & {f"remora.{name}" for name in _HOST} == set()
     assert {name for name in loaded if name.startswith("remora_exec._")} <= {
-        f"remora_exec.{name}" for name in ("_pipes", "_stdio", "_tasks", "_transport")
+        f"remora_exec.{name}" for name in ("_host_log", "_pipes", "_stdio", "_tasks", "_transport")
     }
     assert compiled == {"Call", "Reply"}
 

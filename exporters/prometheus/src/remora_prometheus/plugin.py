@@ -25,11 +25,11 @@ class Options:
     Where metrics can be scraped.
 
     Attributes:
-        port: The port of `/metrics`. A Prometheus server has the same default: choose another port beside one.
+        port: The port of `/metrics`; by default that of OpenTelemetry's Prometheus exporters.
         host: The address to listen at; by default only this machine is answered.
     """
 
-    port: Port = 9090
+    port: Port = 9464
     host: str = "127.0.0.1"
 
 

@@ -136,7 +136,7 @@ class _Answer:
         try:
             load_json(data)
         except ValueError as error:
-            raise InvalidReply(f"the process wrote no JSON value but {quote(data)}") from error
+            raise InvalidReply(f"the process wrote something other than a JSON value: {quote(data)}") from error
         return Reply(payload=data)
 
 

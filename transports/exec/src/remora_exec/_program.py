@@ -112,7 +112,7 @@ def opened(path: str) -> Iterator[OpenProgram]:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is no plain file")
+            raise OSError(0, "it is not a plain file")
         yield OpenProgram(real, descriptor, status.st_size)
     finally:
         os.close(descriptor)

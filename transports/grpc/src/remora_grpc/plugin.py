@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora.protocols import Transport
+    from remora.types import Endpoint
 
-__all__ = ["GrpcOptions", "build", "remora_register_transports"]
+__all__ = ["GrpcOptions", "build", "check", "remora_register_transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,18 @@ def build(options: GrpcOptions) -> Transport:
     return GrpcTransport(options)
 
 
+def check(endpoint: Endpoint) -> None:
+    """
+    Refuse an endpoint that can never be called.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    from remora_grpc._address import remote_address
+
+    remote_address(endpoint)
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
     """
@@ -71,5 +84,6 @@ def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
             build=build,
             native_deadline=True,
             secure_schemes=("grpcs",),
+            check=check,
         )
     ]

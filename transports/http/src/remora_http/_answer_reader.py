@@ -115,7 +115,7 @@ class AnswerReader:
         if not self.is_complete and not self._has_body:
             self._overhead += len(data)
             if self._overhead > _HEAD:
-                raise self._broken("what is no body is larger than 64 KiB")
+                raise self._broken("the headers are larger than 64 KiB")
         return self.is_complete
 
     def feed_eof(self) -> None:

@@ -73,7 +73,7 @@ def sendable_name(name: str) -> str:
     if is_reserved(name):
         return ""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a header")
+        raise ValueError(f"{name!r} is not a valid name for a header")
     return name
 
 
