@@ -13,8 +13,8 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from remora import Code, PluginError
-from remora.io._outbox import _pieces
-from remora.io._pipe import _widen, rest_of
+from remora.io._parts import pieces_of, rest_of
+from remora.io._pipe import _widen
 from remora.types import Reply
 from remora.wire import (
     LARGE,
@@ -34,7 +34,7 @@ from remora.wire import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from remora.io._outbox import Bytes
+    from remora.io._parts import Bytes
 
 _SERVICE = "bench.v1.Echo"
 _ROOM = 256 * 1024
@@ -68,7 +68,7 @@ def _serve(connected: socket.socket) -> None:
     _widen(connected)
     with connected:
         while size := connected.recv_into(room):
-            pieces: Sequence[bytes | memoryview] = _pieces(_answers(decoder, room[:size]))
+            pieces: Sequence[bytes | memoryview] = pieces_of(_answers(decoder, room[:size]))
             while pieces:
                 pieces = rest_of(pieces, connected.sendmsg(pieces))
 

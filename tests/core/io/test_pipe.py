@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from anyio.streams.stapled import StapledObjectStream
 
 from remora import Call, Reply
 from remora.io import BytePipe, SocketPipe, TtrpcChannel, open_ttrpc, serve_ttrpc
-from remora.io._pipe import rest_of
+from remora.io._parts import rest_of
 from remora.protocols import WatchedChannel
 from remora.wire import LARGE
 
@@ -77,10 +78,15 @@ async def test_pieces_arrive_in_order_though_the_socket_takes_fewer() -> None:
     pieces = [os.urandom(size) for size in (10, 0, 900_000, 1, 1_900_000, 70_000, 0)]
     ours, theirs = socket_pair()
     received = bytearray()
+
+    async def write(rest: Sequence[bytes | memoryview]) -> None:
+        while rest := rest_of(rest, ours.write(rest)):
+            await ours.writable()
+
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            written = ours.send_now(pieces)
-            tasks.start_soon(ours.send_pieces, rest_of(pieces, written))
+            written = ours.write_quietly(pieces)
+            tasks.start_soon(write, rest_of(pieces, written))
             while len(received) < sum(map(len, pieces)):
                 received += await theirs.receive()
     await ours.aclose()

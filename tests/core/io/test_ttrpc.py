@@ -246,7 +246,9 @@ async def test_a_lost_connection_fails_all_calls_at_once() -> None:
             async with anyio.create_task_group() as tasks:
                 for _ in range(10):
                     tasks.start_soon(one, channel)
-                await theirs.receive()
+                peer = Peer(theirs)
+                for _ in range(10):
+                    await peer.frame()
                 await theirs.aclose()
 
             assert [True] * 10 == [failure.sent for failure in failures]
@@ -409,6 +411,34 @@ async def test_calls_that_a_stuck_peer_never_read_are_known_as_unsent() -> None:
     await theirs.aclose()
 
     assert [False] * 4 + [True] == sorted(sent)
+
+
+@pytest.mark.fault(31)
+async def test_of_calls_that_are_written_together_only_those_count_as_sent_that_the_socket_took() -> None:
+    """
+    At least their first byte.
+    """
+    ours, theirs = socket_pair()
+    decoder, sent = FrameDecoder(), 0
+
+    async def one(channel: TtrpcChannel) -> None:
+        nonlocal sent
+        with pytest.raises(DeadlineExceeded) as caught:
+            await channel.call(Call(payload=bytes(50_000), deadline=anyio.current_time() + 0.3))
+        sent += caught.value.sent
+
+    with anyio.fail_after(5):
+        async with open_ttrpc(ours) as channel, anyio.create_task_group() as tasks:
+            for _ in range(200):
+                tasks.start_soon(one, channel)
+        with pytest.raises(anyio.EndOfStream):
+            while True:
+                decoder.feed(await theirs.receive())
+                while decoder.next_frame() is not None:
+                    sent -= 1
+    await theirs.aclose()
+
+    assert 1 - decoder.is_between_frames == sent
 
 
 async def test_unknown_frames_are_skipped_by_both_sides() -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio._backends._asyncio as backend
 
+from remora.io._landing import ROOM
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from remora.io._pipe import Hold
+    from remora.io._pipe import Hold, Take
 
 
 class AsyncioStanding:
@@ -48,7 +50,8 @@ class Pump:
 
     Args:
         descriptor: The descriptor to wait for.
-        read: Returns the next bytes: None when there are none yet, empty at the end; or raises an error.
+        read: Returns the next bytes, at most as many as it is told: None when there are none yet, empty at the end; or
+            raises an error.
         take: Called with them.
         hold: Called after each time; what it returns is called and awaited before more is read.
     """
@@ -56,8 +59,8 @@ class Pump:
     def __init__(
         self,
         descriptor: int,
-        read: Callable[[], bytes | memoryview | None],
-        take: Callable[[bytes | memoryview], object],
+        read: Callable[[int], bytes | memoryview | None],
+        take: Take,
         hold: Hold | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -65,6 +68,7 @@ class Pump:
         self._read = read
         self._take = take
         self._hold = hold
+        self._most = ROOM
         self._room: Callable[[], Awaitable[None]] | None = None
         self._pause = self._loop.create_future()
         self._error: Exception | None = None
@@ -106,12 +110,12 @@ class Pump:
 
     def _arrived(self) -> None:
         try:
-            data = self._read()
+            data = self._read(self._most)
             if data is None:
                 return
             if not data:
                 raise anyio.EndOfStream
-            self._take(data)
+            self._most = self._take(data) or ROOM
             if self._hold is not None and (room := self._hold()) is not None:
                 self._rest(room)
         except Exception as error:

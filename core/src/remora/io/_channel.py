@@ -23,6 +23,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.io._deadlines import Deadlines
+from remora.io._landing import next_room
 from remora.io._lone import lone_reading
 from remora.io._loop import loop_clock, waiters
 from remora.io._outbox import Outbox
@@ -96,7 +97,7 @@ class TtrpcChannel:
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._streams: StreamTable[Waiter] = StreamTable() if streams is None else streams
-        self._outbox = Outbox(stream)
+        self._outbox = Outbox(stream, self._streams)
         self._deadlines = Deadlines()
         self._clock = loop_clock()
         self._waiter = waiters()
@@ -210,7 +211,7 @@ class TtrpcChannel:
         finally:
             self._read_to_end.set()
 
-    def _arrived(self, data: bytes | memoryview) -> None:
+    def _arrived(self, data: bytes | memoryview) -> int:
         frames = 0
         for frame in self._decoder.frames(data):
             frames += 1
@@ -220,6 +221,7 @@ class TtrpcChannel:
                 message = frame[2]
                 waiter.set_result(message if isinstance(message, bytes) else lift_from_response(message))
         self._outbox.may_send_now = frames == 1  # several callers wake: their next calls are written in one go
+        return next_room(len(data), frames)
 
     def _refuse(self, frame: Oversize) -> None:
         if frame.kind == RESPONSE and (waiter := self._close(frame.stream_id)) is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from remora.io._loop import Waiter
-    from remora.io._pipe import BytePipe
+    from remora.io._pipe import BytePipe, Take
 
 _WHILE = 0.05
 
@@ -33,9 +33,7 @@ class LoneReading:
         is_alone: Whether the last read brought one reply, no call is under way, and the connection has not ended.
     """
 
-    def __init__(
-        self, pipe: SocketPipe, take: Callable[[bytes | memoryview], object], is_alone: Callable[[], bool]
-    ) -> None:
+    def __init__(self, pipe: SocketPipe, take: Take, is_alone: Callable[[], bool]) -> None:
         self._pipe = pipe
         self._take = take
         self._is_alone = is_alone
@@ -91,9 +89,7 @@ class LoneReading:
             self._recalled.set_result(None)
 
 
-def lone_reading(
-    pipe: BytePipe, take: Callable[[bytes | memoryview], object], is_alone: Callable[[], bool]
-) -> LoneReading | None:
+def lone_reading(pipe: BytePipe, take: Take, is_alone: Callable[[], bool]) -> LoneReading | None:
     """
     The shared reading of a pipe; None when it would save nothing.
     """

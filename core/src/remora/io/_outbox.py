@@ -1,33 +1,35 @@
 """
 The queue of frames to be written to a connection.
 
-Callers queue frames and go on; one writer takes all that are queued and writes them in one go. So there is no lock
-around a send, and a caller that is cancelled never leaves half a frame on the wire.
+Callers queue frames and go on; all that are queued are written in one go. So there is no lock around a send, and a
+caller that is cancelled never leaves half a frame on the wire.
 
-If the pipe can write without waiting, the first frame after one that arrived alone is written at once, which spares a
-lone caller the way through the writer; all others of one step are written together, on asyncio by a callback of the
-loop. What the socket does not take at once is left to the writer.
+If the pipe is a socket, the first frame after one that arrived alone is written at once, which spares a lone caller the
+way through the writer; all others of one step are written together, on asyncio by a callback of the loop. What the
+socket does not take is left to the writer, and on asyncio also tried again with whatever is queued next. Frames of
+which no byte has been written can still be withdrawn.
 
-A large frame comes in parts, which are never joined if the pipe takes several pieces at once.
+A client's requests are also written when as many wait as the peer has. Otherwise both sides would work by turns: one on
+all the calls, while the other waits for them.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora.io._loop import soon, waiters
-from remora.io._pipe import SocketPipe, rest_of
+from remora.io._parts import parts_of, pieces_of, rest_of, size_of
+from remora.io._pipe import SocketPipe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence, Sized
 
     from remora.io._loop import Waiter
+    from remora.io._parts import Bytes
     from remora.io._pipe import BytePipe
-
-    Bytes = bytes | tuple[bytes, bytes, bytes]
-    """The bytes of a message or a frame, whole or in parts, of which the second is large and the others small."""
 
 _BATCH = 256 * 1024
 _ROOM = 8 * 1024 * 1024
@@ -41,10 +43,17 @@ class Outbox:
         may_send_now: Whether the next frame is to go out at once; set when just one has arrived.
     """
 
-    def __init__(self, pipe: BytePipe) -> None:
-        self._send = pipe.send_pieces if isinstance(pipe, SocketPipe) else _joining(pipe.send)
-        self._send_now = pipe.send_now if isinstance(pipe, SocketPipe) else None
-        self._soon = soon() if self._send_now else None
+    def __init__(self, pipe: BytePipe, calls: Sized | None = None) -> None:
+        """
+        Args:
+            pipe: Where the frames go.
+            calls: A client's calls in flight, those included whose frames are still in the queue.
+        """
+        self._pipe = pipe
+        self._socket = pipe if isinstance(pipe, SocketPipe) else None
+        self._batch = self._socket.capacity if self._socket else _BATCH
+        self._soon = soon() if self._socket else None
+        self._calls = calls if self._socket else None
         self._waiter = waiters()
         self.may_send_now = False
         self._is_writing = False
@@ -109,26 +118,33 @@ class Outbox:
                     self._arrival = self._waiter()
                     await self._arrival
                 self._is_writing = True
-                while batch := self._rest or self._take():
-                    self._rest = ()
-                    await self._send(batch)
+                await self._write_all()
                 self._is_writing = False
                 self._tell_written()
         finally:
             self._is_given_up = True
             self._tell_written()
 
+    async def _write_all(self) -> None:
+        if self._socket is not None:
+            while not self._push(self._socket.write):
+                await self._socket.writable()
+        while frames := self._first():
+            self._drop(len(frames))
+            await self._pipe.send(b"".join(pieces_of(frames)))
+
     def _is_sent_now(self, frame: Bytes) -> bool:
         """
         Write a frame at once if none is before it; returns whether at least a part of it has been written.
         """
         self.may_send_now = False
-        if self._send_now is None or self._frames or self._rest or self._is_writing:
+        if self._socket is None or self._frames or self._rest or self._is_writing:
             return False
-        pieces = (frame,) if isinstance(frame, bytes) else frame
-        written = self._send_now(pieces)
+        pieces = parts_of(frame)
+        written = self._socket.write_quietly(pieces)
         if 0 < written < size_of(frame):
-            self._finish(rest_of(pieces, written))
+            self._rest = rest_of(pieces, written)
+            self._wake()
         return written > 0
 
     def _queue(self, frame: Bytes, number: int) -> None:
@@ -136,9 +152,11 @@ class Outbox:
             number = self._nameless = self._nameless - 1
         self._frames[number] = frame
         self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
-        if self._is_flushing:
+        if self._is_enough():
+            self._write_now()
+        elif self._is_flushing:
             return
-        if self._soon is None or self._rest or self._is_writing:
+        elif self._soon is None:
             self._wake()
         else:
             self._is_flushing = True
@@ -146,22 +164,81 @@ class Outbox:
 
     def _flush(self) -> None:
         """
-        Write what has been queued in this step of the loop; what the socket does not take is left to the writer.
+        Write what has been queued in this step of the loop.
         """
         self._is_flushing = False
-        if self._send_now is None or self._rest or self._is_writing:
-            self._wake()
-        elif batch := self._take():
-            if rest := rest_of(batch, self._send_now(batch)):
-                self._finish(rest)
-            elif self._frames:
-                self._wake()
-            else:
-                self._tell_written()
+        self._write_now()
 
-    def _finish(self, rest: Sequence[bytes | memoryview]) -> None:
-        self._rest = rest
-        self._wake()
+    def _is_enough(self) -> bool:
+        """
+        Whether as many requests wait as the peer has, so that it need not wait for more.
+        """
+        if self._calls is None or self._rest or self._is_writing:
+            return False
+        return 2 * len(self._frames) >= len(self._calls)
+
+    def _write_now(self) -> None:
+        """
+        Write what the socket takes without waiting; what it does not take is left to the writer.
+        """
+        if self._socket is None or not self._push(self._socket.write_quietly):
+            self._wake()
+        elif not self._is_writing:
+            self._tell_written()
+
+    def _push(self, write: Callable[[Sequence[bytes | memoryview]], int]) -> bool:
+        """
+        Write as much as the socket takes; returns whether that was all.
+        """
+        while self._rest or self._frames:
+            frames = self._first()
+            pieces = (*self._rest, *pieces_of(frames))
+            if left := sum(map(len, pieces)) - write(pieces):
+                self._keep(frames, left)
+                return False
+            self._rest = ()
+            self._drop(len(frames))
+        return True
+
+    def _first(self) -> list[Bytes]:
+        """
+        The first frames of the queue, as many as are written in one go.
+        """
+        if self._size <= self._batch:
+            return list(self._frames.values())
+        frames: list[Bytes] = []
+        size = 0
+        for frame in self._frames.values():
+            size += size_of(frame)
+            if frames and size > self._batch:
+                break
+            frames.append(frame)
+        return frames
+
+    def _keep(self, frames: list[Bytes], left: int) -> None:
+        """
+        Drop what has been written of some frames: all but the last `left` bytes.
+        """
+        while frames and (size := size_of(frames[-1])) <= left:
+            left -= size
+            frames.pop()
+        begun = parts_of(frames[-1]) if frames else self._rest
+        self._rest = rest_of(begun, sum(map(len, begun)) - left)
+        self._drop(len(frames))
+
+    def _drop(self, count: int) -> None:
+        """
+        Drop the first frames of the queue.
+        """
+        if count == len(self._frames):
+            self._frames.clear()
+            self._size = 0
+        else:
+            for number in list(islice(self._frames, count)):
+                self._size -= size_of(self._frames.pop(number))
+        if self._room is not None and self._size <= _ROOM:
+            self._room.set()
+            self._room = None
 
     def _tell_written(self) -> None:
         if self._written is not None:
@@ -171,74 +248,3 @@ class Outbox:
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
-
-    def _take(self) -> Sequence[bytes]:
-        if self._size <= _BATCH:
-            taken = list(self._frames.values())
-            self._frames.clear()
-            self._size = 0
-        else:
-            taken = self._take_some()
-        self._make_room()
-        return _pieces(taken)
-
-    def _take_some(self) -> list[Bytes]:
-        """
-        The first frames of the queue, as many as are written in one go.
-        """
-        taken: list[Bytes] = []
-        size = 0
-        for number in list(self._frames):
-            frame = self._frames[number]
-            if taken and size + size_of(frame) > _BATCH:
-                break
-            taken.append(self._frames.pop(number))
-            size += size_of(frame)
-        self._size -= size
-        return taken
-
-    def _make_room(self) -> None:
-        if self._room is not None and self._size <= _ROOM:
-            self._room.set()
-            self._room = None
-
-
-def size_of(frame: Bytes) -> int:
-    """
-    The number of bytes of a frame.
-    """
-    return len(frame) if isinstance(frame, bytes) else sum(map(len, frame))
-
-
-def _pieces(frames: Sequence[Bytes]) -> Sequence[bytes]:
-    """
-    The bytes of some frames in few pieces.
-    """
-    if not frames:
-        return ()
-    try:
-        return (b"".join(frames),)  # type: ignore[arg-type]
-    except TypeError:  # some are in parts
-        return _apart(frames)
-
-
-def _apart(frames: Sequence[Bytes]) -> Sequence[bytes]:
-    """
-    Large pieces alone, and the small ones between them joined.
-    """
-    pieces: list[bytes] = []
-    small: list[bytes] = []
-    for frame in frames:
-        if isinstance(frame, bytes):
-            small.append(frame)
-        else:
-            head, payload, tail = frame
-            pieces += b"".join((*small, head)), payload
-            small = [tail]
-    if small:
-        pieces.append(b"".join(small))
-    return pieces
-
-
-def _joining(send: Callable[[bytes], Awaitable[None]]) -> Callable[[Sequence[bytes | memoryview]], Awaitable[None]]:
-    return lambda pieces: send(b"".join(pieces))

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.lowlevel import checkpoint
 
-from remora.io._landing import ROOM, landing
+from remora.io._landing import ROOM, ROOM_FOR_LARGE, landing
 from remora.io._loop import runs_on_trio
+from remora.io._parts import rest_of
 from remora.wire import LARGE
 
 if TYPE_CHECKING:
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 
     from remora.io._asyncio import Pump
 
+    Take = Callable[[bytes | memoryview], int | None]
+    """Takes bytes that have arrived; many are a view that is valid until it returns. It may return how many to read at
+    most the next time (see `remora.io._landing.next_room`)."""
+
     Hold = Callable[[], Callable[[], Awaitable[None]] | None]
     """None while reading may go on; else a function to call and await before it does."""
 
-_ON_ITS_WAY = 512 * 1024
+_ON_ITS_WAY = 1024 * 1024
 
 
 class BytePipe(Protocol):
@@ -67,8 +72,9 @@ class SocketPipe:
         connected.setblocking(False)
         _widen(connected)
         self._socket = connected
-        self._buffer = landing()
+        self._buffer = landing(ROOM_FOR_LARGE)
         self._may_hold_more = False
+        self.capacity = connected.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         self._pump: Pump | None = None
 
     async def receive(self) -> bytes:
@@ -80,7 +86,7 @@ class SocketPipe:
             anyio.BrokenResourceError: The connection is broken.
             anyio.ClosedResourceError: The pipe has been closed.
         """
-        self._buffer = landing()  # of this thread, which may not have created the pipe
+        self._buffer = landing(ROOM_FOR_LARGE)  # of this thread, which may not have created the pipe
         if not self._may_hold_more:
             await self._wait(anyio.wait_readable)
         else:
@@ -92,12 +98,12 @@ class SocketPipe:
             raise anyio.EndOfStream
         return bytes(data)
 
-    async def pump(self, take: Callable[[bytes | memoryview], object], hold: Hold | None = None) -> None:
+    async def pump(self, take: Take, hold: Hold | None = None) -> None:
         """
         Pass all bytes that arrive to `take`, instead of returning them from `receive`, until the connection ends.
 
         Args:
-            take: Called with them; many bytes are a view that is valid until it returns.
+            take: Called with them.
             hold: Called after each time; what it returns is called and awaited before more is read.
 
         Raises:
@@ -107,11 +113,11 @@ class SocketPipe:
         """
         if not self._is_open():
             raise anyio.ClosedResourceError
-        self._buffer = landing()  # of this thread, which may not have created the pipe
+        self._buffer = landing(ROOM_FOR_LARGE)  # of this thread, which may not have created the pipe
         if runs_on_trio():
             from remora.io import _trio
 
-            await _trio.pump(self._socket, self._read, take, hold, chunk=ROOM)
+            await _trio.pump(self._socket, self._read, take, hold)
             return
         from remora.io._asyncio import Pump
 
@@ -149,26 +155,45 @@ class SocketPipe:
             anyio.BrokenResourceError: The connection is broken.
             anyio.ClosedResourceError: The pipe has been closed.
         """
-        await self.send_pieces([item])
+        pieces: Sequence[bytes | memoryview] = [item]
+        while pieces := rest_of(pieces, self.write(pieces)):
+            await self.writable()
 
-    async def send_pieces(self, pieces: Sequence[bytes | memoryview], /) -> None:
+    def write(self, pieces: Sequence[bytes | memoryview], /) -> int:
         """
-        Write all of several pieces, as `send`, without joining them. At most a few hundred per call.
-        """
-        while pieces := rest_of(pieces, self._write(pieces)):
-            await self._wait(anyio.wait_writable)
-
-    def send_now(self, pieces: Sequence[bytes | memoryview], /) -> int:
-        """
-        Write as much as possible without waiting; nothing when the connection is broken, which `send` will report.
+        Write as much of several pieces as possible without waiting and without joining them. At most a few hundred.
 
         Returns:
             The number of bytes that have been written.
+
+        Raises:
+            anyio.BrokenResourceError: The connection is broken.
+            anyio.ClosedResourceError: The pipe has been closed.
+        """
+        try:
+            return self._socket.send(pieces[0]) if len(pieces) == 1 else self._socket.sendmsg(pieces)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise self._failure() from error
+
+    def write_quietly(self, pieces: Sequence[bytes | memoryview], /) -> int:
+        """
+        The same, but writes nothing when the connection is broken, which the next `write` will report.
         """
         try:
             return self._socket.send(pieces[0]) if len(pieces) == 1 else self._socket.sendmsg(pieces)
         except OSError:
             return 0
+
+    async def writable(self) -> None:
+        """
+        Wait until more can be written.
+
+        Raises:
+            anyio.ClosedResourceError: The pipe has been closed.
+        """
+        await self._wait(anyio.wait_writable)
 
     async def aclose(self) -> None:
         """
@@ -181,20 +206,12 @@ class SocketPipe:
             self._socket.close()
         await checkpoint()
 
-    def _read(self) -> bytes | memoryview | None:
+    def _read(self, room: int = ROOM) -> bytes | memoryview | None:
         try:
-            arrived = self._buffer[: self._socket.recv_into(self._buffer)]
+            arrived = self._buffer[: self._socket.recv_into(self._buffer, room)]
             return arrived if len(arrived) >= LARGE else bytes(arrived)
         except (BlockingIOError, InterruptedError):
             return None
-        except OSError as error:
-            raise self._failure() from error
-
-    def _write(self, pieces: Sequence[bytes | memoryview]) -> int:
-        try:
-            return self._socket.send(pieces[0]) if len(pieces) == 1 else self._socket.sendmsg(pieces)
-        except (BlockingIOError, InterruptedError):
-            return 0
         except OSError as error:
             raise self._failure() from error
 
@@ -223,18 +240,7 @@ def _widen(connected: socket.socket) -> None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_ITS_WAY)
 
 
-def rest_of(pieces: Sequence[bytes | memoryview], written: int) -> Sequence[bytes | memoryview]:
-    """
-    The rest of some pieces after `written` of their bytes have been written.
-    """
-    for index, piece in enumerate(pieces):
-        if written < len(piece):
-            return [memoryview(piece)[written:], *pieces[index + 1 :]]
-        written -= len(piece)
-    return ()
-
-
-async def pump(pipe: BytePipe, take: Callable[[bytes | memoryview], object], hold: Hold | None = None) -> None:
+async def pump(pipe: BytePipe, take: Take, hold: Hold | None = None) -> None:
     """
     Pass all bytes that arrive through a pipe to `take`, until `receive` raises (see `SocketPipe.pump`).
     """

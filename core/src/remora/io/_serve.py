@@ -12,8 +12,10 @@ import anyio
 from remora._plain import printable
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
 from remora.io._deadlines import Deadlines
+from remora.io._landing import next_room
 from remora.io._loop import loop_clock
-from remora.io._outbox import Outbox, size_of
+from remora.io._outbox import Outbox
+from remora.io._parts import size_of
 from remora.io._pipe import pump
 from remora.io._served_call import ServedCall
 from remora.io._worker_pool import WorkerPool
@@ -35,7 +37,7 @@ from remora.wire import (
 )
 
 if TYPE_CHECKING:
-    from remora.io._outbox import Bytes
+    from remora.io._parts import Bytes
     from remora.io._pipe import BytePipe
     from remora.protocols import Dispatch
     from remora.types import Call
@@ -107,7 +109,7 @@ class _Connection:
         with anyio.move_on_after(_CLOSING_TIME, shield=True):
             await self._outbox.settle()
 
-    def _arrived(self, data: bytes | memoryview) -> None:
+    def _arrived(self, data: bytes | memoryview) -> int:
         """
         An answer to a single request is written at once; those to many that arrived together are written together.
         """
@@ -116,6 +118,7 @@ class _Connection:
             self._take(frame)
             frames += 1
         self._outbox.may_send_now = frames == 1
+        return next_room(len(data), frames)
 
     def _take(self, frame: tuple[int, int, bytes | memoryview] | Oversize) -> None:
         if isinstance(frame, Oversize):

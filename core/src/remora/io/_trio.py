@@ -10,46 +10,47 @@ import anyio
 import trio
 from trio.lowlevel import Abort, checkpoint, current_task, reschedule, wait_readable, wait_task_rescheduled
 
+from remora.io._landing import ROOM
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
 
-    from remora.io._pipe import Hold
+    from remora.io._pipe import Hold, Take
 
 
 async def pump(
     connected: socket.socket,
-    read: Callable[[], bytes | memoryview | None],
-    take: Callable[[bytes | memoryview], object],
+    read: Callable[[int], bytes | memoryview | None],
+    take: Take,
     hold: Hold | None = None,
-    *,
-    chunk: int,
 ) -> None:
     """
     Pass on what arrives at a socket, until the connection ends.
 
     Args:
         connected: The socket.
-        read: Returns the next bytes: None when there are none yet, empty at the end; or raises an error.
+        read: Returns the next bytes, at most as many as it is told: None when there are none yet, empty at the end; or
+            raises an error.
         take: Called with them.
         hold: Called after each time; what it returns is called and awaited before more is read.
-        chunk: The most bytes that `read` returns; when it returns that many, more may be there.
 
     Raises:
         anyio.EndOfStream: The peer has closed its side.
         anyio.ClosedResourceError: The socket has been closed on this side.
     """
+    most = ROOM
     while True:
-        data = read()
+        data = read(most)
         if data is None:
             await _readable(connected)
             continue
         if not data:
             raise anyio.EndOfStream
-        take(data)
+        is_full, most = len(data) == most, take(data) or ROOM
         if hold is not None and (room := hold()) is not None:
             await room()
-        if len(data) == chunk:
+        if is_full:
             await checkpoint()
         else:
             await _readable(connected)

@@ -165,6 +165,8 @@ def decode_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
     """
     if position < len(data) and data[position] < 0x80:  # nearly always
         return data[position], position + 1
+    if position + 2 < len(data) and data[position + 2] < 0x80 <= data[position + 1]:  # the size of a large body
+        return data[position] & 0x7F | (data[position + 1] & 0x7F) << 7 | data[position + 2] << 14, position + 3
     number = 0
     for shift, byte in enumerate(data[position : position + _MAX_VARINT_BYTES]):
         number |= (byte & 0x7F) << 7 * shift
