@@ -39,6 +39,7 @@ from remora.protocols import (
     Transport,
 )
 from remora.types import Event, Inspection, InstanceLost
+from remora.values import dataclass as record
 from remora.wire import make_reply
 
 C = TypeVar("C", bound=Candidate)
@@ -255,7 +256,7 @@ class StarterTransport(CarrierTransport):
 starter: InspectableTransport = StarterTransport()
 
 
-@dataclass(frozen=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Where:
     """
     Options of a resolver.

@@ -1,7 +1,8 @@
 """
 The kinds of values that configuration keys take, with their limits; the limits are part of the type.
 
-What lives here: types, limits, and the check of a record against them. What must not: files, paths of keys.
+What lives here: types, limits, the check of a record against them, and the decorator for records of options. What must
+not: files, paths of keys.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "Positive",
     "Share",
     "check_limits",
+    "dataclass",
     "parse_duration",
 ]
 

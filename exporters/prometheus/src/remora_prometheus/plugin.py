@@ -4,12 +4,11 @@ What the entry point `prometheus` leads to: the description of the exporter, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora.hookspecs import hookimpl
 from remora.specs import ExporterSpec
-from remora.values import Port
+from remora.values import Port, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,13 +5,13 @@ The extension's entry: options, a late `build`, and the hook. grpcio is imported
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count
+from remora.values import Count, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

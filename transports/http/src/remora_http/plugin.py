@@ -4,13 +4,13 @@ The entry point `http`: the description of the transport, without heavy imports.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Duration, Number
+from remora.values import Count, Duration, Number, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

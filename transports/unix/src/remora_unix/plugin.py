@@ -4,13 +4,13 @@ What the entry point `unix` leads to: the description of the transport, and noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Number
+from remora.values import Count, Number, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
