@@ -22,7 +22,7 @@ from benchmarks.rounds import Round, environment, load, measure, run_round, spre
 from remora import Manager, MetricsRegistry, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.rounds import Contender, Slice
     from remora._pipeline import Pipeline
@@ -35,14 +35,14 @@ _TIMEOUT = 5.0
 _REPEATED = 100_000
 
 
-def calls(*, counted: bool) -> Contender:
+def calls(*, counted: bool, extensions: Sequence[object] = ()) -> Contender:
     """
-    Calls through a manager's pipeline, with metrics or without.
+    Calls through a manager's pipeline, with metrics or without, and with what `extensions` add.
     """
 
     async def contender(seconds: float) -> Slice:
         config = {**overhead._config("least-connections"), "metrics": {"enabled": counted}}
-        async with Manager(config, extensions=[overhead._Extension()]) as manager:
+        async with Manager(config, extensions=[overhead._Extension(), *extensions]) as manager:
             pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:

@@ -92,7 +92,7 @@ def connect_error(data: bytes) -> None:
     """
     status = 300 + (data[0] if data else 0)
     headers = {"content-type": "application/json", "retry-after": data[1:12].decode("latin-1")}
-    error = read_failure(Answer(status=status, headers=headers, body=data[12:]), now=0.0)
+    error = read_failure(Answer(status=status, headers=headers, own={}, body=data[12:]), now=0.0)
     assert isinstance(error, RemoraError)
 
 

@@ -77,7 +77,7 @@ class Confined:
         *above, name = _names(path) or _refuse()
         with self._directory(above, make=make) as folder, _opened(name, flags | _OPEN, folder) as file:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError(errno.EISDIR, "is no file")
+                raise OSError(errno.EISDIR, "is not a file")
             yield file
 
     @contextmanager
@@ -99,7 +99,7 @@ def _names(path: str) -> list[str]:
     if ".." in names or path.startswith("/"):
         raise ValueError("leads out of the directory")
     if "\0" in path:
-        raise ValueError("is no path")
+        raise ValueError("is not a path")
     return names
 
 

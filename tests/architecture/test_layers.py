@@ -56,6 +56,7 @@ LAYERS = {
     "_requirement": Layer("", "packaging"),
     "config": Layer("_frozen _lazy _structure _requirement policy secret types values specs errors", "yaml"),
     "_options": Layer("_structure config specs errors"),
+    "_backend": Layer("errors"),
     # extensions
     "_catalog": Layer("_frozen specs errors _faults", "importlib_metadata"),
     "_entry_points": Layer("", "importlib_metadata"),
@@ -66,7 +67,8 @@ LAYERS = {
     "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
     "_context": Layer("_frozen types errors", "anyio"),
     "_log_fields": Layer("types errors"),
-    "_events": Layer("_log_fields types", "anyio"),
+    "_event_log": Layer("_log_fields types wire"),
+    "_events": Layer("_event_log types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
     "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
@@ -138,7 +140,7 @@ LAYERS = {
         " _closing _discovery _events _exporting _fleet _fleet_health _follow _interception _metering _registry",
         "anyio",
     ),
-    "sync": Layer("_manager _context client types errors", "anyio"),
+    "sync": Layer("_backend _manager _context client types errors", "anyio"),
     # the plugin author's side
     "_builtin": Layer("_describe types errors wire _schema _methods"),
     "schema": Layer("_builtin _methods codecs types errors"),
@@ -149,12 +151,14 @@ LAYERS = {
         "_log_fields",
         "anyio",
     ),
-    "serve": Layer(f"_frozen {RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"),
+    "serve": Layer(
+        f"_backend _frozen {RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"
+    ),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _manager _methods _options _registry _dispatch",
+        f"{RECORDS} hookspecs codecs io serve metrics _context _headers _manager _methods _options _registry _dispatch",
         "anyio trio",
     ),
 }

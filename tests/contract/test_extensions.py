@@ -4,20 +4,34 @@ Every installed balancer, auth method and codec keeps the contract of its kind; 
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from remora import AccessConfig, BalancerSpec, Endpoint, InterceptorSpec, Reply, ResolverSpec, Secret
+from remora import (
+    AccessConfig,
+    AuthSpec,
+    BalancerSpec,
+    Endpoint,
+    ExporterSpec,
+    InterceptorSpec,
+    RemoraError,
+    Reply,
+    ResolverSpec,
+    Secret,
+)
 from remora._registry import load_catalog
 from remora.testing import (
     ContractViolation,
     check_auth_method,
     check_balancer,
     check_codec,
+    check_exporter,
     check_interceptor,
     check_resolver,
     examine,
@@ -80,6 +94,33 @@ async def test_every_interceptor_keeps_the_contract(spec: InterceptorSpec) -> No
     assert 6 == len(await check_interceptor(spec))
 
 
+async def _swallow(call: Any, proceed: Any) -> Any:
+    try:
+        return await proceed(call)
+    except RemoraError:
+        return None
+
+
+async def _answer(call: Any, proceed: Any) -> Any:
+    try:
+        return await proceed(call)
+    except anyio.get_cancelled_exc_class():
+        return Reply()
+
+
+async def _text(call: Any, proceed: Any) -> Any:
+    return await proceed(replace(call, payload="text"))
+
+
+async def _odd_name(call: Any, proceed: Any) -> Any:
+    return await proceed(replace(call, headers={"a name": "yes"}))
+
+
+async def _late(call: Any, proceed: Any, *, kept: list[Any] = []) -> Any:  # noqa: B006
+    kept.append(call)
+    return replace(await proceed(kept[-2:][0]), payload=b"own")
+
+
 async def _nothing(call: Any, proceed: Any) -> Any:
     await proceed(call)
 
@@ -118,11 +159,16 @@ async def _first_come(call: Any, proceed: Any, *, kept: list[Any] = []) -> Any: 
 @pytest.mark.parametrize(
     ("interceptor", "claim"),
     [
-        (_nothing, "a call goes on and its reply comes back"),
+        (_nothing, "what goes on is a call and what comes back a reply"),
         (_shout, "what goes on can be sent"),
+        (_text, "what goes on can be sent"),
+        (_odd_name, "what goes on can be sent"),
         (_wrap, "an error stays one of remora"),
-        (_hold, "a cancelled call ends"),
+        (_swallow, "an error stays one of remora"),
+        (_hold, "a cancelled call ends without an answer"),
+        (_answer, "a cancelled call ends without an answer"),
         (_first_come, "calls under way at once do not mix"),
+        (_late, "calls under way at once do not mix"),
         (_wait, "one that does not wait awaits nothing but the call"),
     ],
 )
@@ -139,6 +185,113 @@ async def test_an_interceptor_that_leaves_calls_alone_keeps_every_claim() -> Non
     There is nothing to be said against it.
     """
     assert 6 == len(await check_interceptor(InterceptorSpec("idle", lambda plugin: None)))
+
+
+class Swallower:
+    """
+    An auth method that hides what the plugin says.
+    """
+
+    def flow(self, call: Any) -> Any:
+        """
+        Send, whatever comes of it.
+        """
+        with suppress(RemoraError):
+            yield call
+
+
+async def test_an_auth_method_that_swallows_an_error_is_named() -> None:
+    """
+    Its flow would end without a reply.
+    """
+    claim = "an error comes through or is tried again a few times"
+    with pytest.raises(ContractViolation, match=f"odd: {claim}: .*swallows PluginError"):
+        await check_auth_method(AuthSpec("odd", Where, lambda _: Swallower()))
+
+
+@dataclass
+class Pushing:
+    """
+    An exporter that pushes, and breaks for good when it is cancelled.
+    """
+
+    name: str = "pushing"
+    is_broken: bool = False
+
+    def supports(self, kind: Any) -> bool:
+        """
+        Everything.
+        """
+        return True
+
+    async def export(self, batch: Any) -> None:
+        """
+        Take it.
+        """
+        if self.is_broken:
+            raise RuntimeError("the connection was left in the middle of a batch")
+        self.is_broken = True
+        await anyio.lowlevel.checkpoint()
+        self.is_broken = False
+
+    async def close(self) -> None:
+        """
+        Nothing is left.
+        """
+
+
+@dataclass
+class Pulled:
+    """
+    An exporter that others pull from, with one thing wrong with it.
+    """
+
+    fault: str
+    held: list[str]
+    name: str = "pulled"
+    entered: int = 0
+
+    @asynccontextmanager
+    async def serving(self, read: Any, /) -> Any:
+        """
+        Hold something that exists once.
+        """
+        self.entered += 1
+        assert self.entered == 1 or self.fault != "once", "it can be entered once"
+        assert not self.held, "somebody has it"
+        self.held.append(self.name)
+        try:
+            yield
+        except BaseException:
+            if self.fault != "swallows":
+                raise
+        finally:
+            if self.fault != "keeps":
+                self.held.clear()
+
+    async def close(self) -> None:
+        """
+        Nothing is left.
+        """
+
+
+@pytest.mark.parametrize(
+    ("make", "claim"),
+    [
+        (Pushing, "exports again after an export that was cancelled"),
+        (partial(Pulled, "once"), "opens again after its context was left"),
+        (partial(Pulled, "keeps"), "leaves room for the next one when it is closed"),
+        (partial(Pulled, "swallows"), "lets a cancellation through its context"),
+    ],
+)
+async def test_an_exporter_that_breaks_a_claim_is_told_which(make: Any, claim: str) -> None:
+    """
+    Whether it pushes or others pull.
+    """
+    held: list[str] = []
+    spec = ExporterSpec("odd", Where, lambda _: make() if make is Pushing else make(held))
+    with pytest.raises(ContractViolation, match=f"odd: {claim}: "):
+        await check_exporter(spec)
 
 
 @dataclass

@@ -15,7 +15,7 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import TaskStatus
 
-from remora import Code, Manager, PluginError, serving
+from remora import Code, ConfigError, Manager, PluginError, serving
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +93,7 @@ async def test_keys_of_processes_do_not_stand_in_the_way(
     anyio_backend: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """
-    The arguments of a program may stay when the endpoint becomes a server's; a warning says that they mean nothing.
+    The arguments of a program may stay when the endpoint becomes a server's; a warning says that they are not used.
     """
     table = {"args": ["-m", "remora.testing"], "work_dir": str(tmp_path), "env": {"A": "b"}}
     with anyio.fail_after(30):
@@ -103,7 +103,30 @@ async def test_keys_of_processes_do_not_stand_in_the_way(
                 async with Manager({"plugins": {"peer": {**table, "endpoint": endpoint}}}) as manager:
                     assert await manager.client("peer", Contract).echo(Text("hello")) == Text("hello")
 
-    assert "plugins.peer: args, env, work_dir mean nothing to the transport unix" in caplog.messages
+    assert "plugins.peer: the transport unix does not use args, env, work_dir" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "problem"),
+    [
+        ("http://", "names no host"),
+        ("http://a b", "'a b' is not the name of a host"),
+        ("https://h:99999", "is malformed: Port out of range"),
+        ("grpc://host", "needs the form grpc://HOST:PORT"),
+        ("unix:", "the path of the socket is missing"),
+        ("unix://run/x.sock", "write the path after three slashes"),
+    ],
+)
+async def test_an_endpoint_that_can_never_be_called_is_refused_before_anything_starts(
+    endpoint: str, problem: str
+) -> None:
+    """
+    With the key that it stands at; beside a good one, too.
+    """
+    with pytest.raises(ConfigError, match=f"plugins.p.endpoint: .*{problem}"):
+        Manager({"plugins": {"p": {"endpoint": endpoint}}})
+    with pytest.raises(ConfigError, match=f"plugins.p.endpoints: .*{problem}"):
+        Manager({"plugins": {"p": {"endpoints": ["http://127.0.0.1:8000", endpoint]}}})
 
 
 async def test_one_plugin_may_be_reached_over_several_transports(anyio_backend: str) -> None:

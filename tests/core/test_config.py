@@ -276,7 +276,7 @@ def test_other_text_is_no_duration(text: str) -> None:
     """
     Nothing is guessed.
     """
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
 
 
@@ -554,7 +554,7 @@ async def test_keys_that_the_transport_does_not_use_are_named_in_the_log(caplog:
     async with Manager({"plugins": {"p": table}}, extensions=[Carrier()]):
         pass
 
-    assert "plugins.p: args, work_dir mean nothing to the transport carrier" in caplog.text
+    assert "plugins.p: the transport carrier does not use args, work_dir" in caplog.text
 
 
 def test_a_key_of_the_plugin_is_no_option() -> None:
@@ -563,7 +563,7 @@ def test_a_key_of_the_plugin_is_no_option() -> None:
     """
     error = refused({"options": {"env": {"A": "b"}}})
 
-    assert ("plugins.p0.options.env: belongs into the plugin's own table, as plugins.p0.env",) == error.problems
+    assert ("plugins.p0.options.env: belongs in the plugin's own table, as plugins.p0.env",) == error.problems
 
 
 def test_the_problems_of_all_plugins_are_reported_at_once() -> None:

@@ -177,7 +177,7 @@ def test_variables_that_lead_nowhere_are_named_with_what_may_be_meant(tmp_path: 
         "PLUGINS__ACME_SEARCH__INSTANCE": "there is no key 'instance' in plugins.acme.search; did you mean \"instan",
         "PLUGINS__ACME_SEARCH__NAME": "there is no key 'name' in plugins.acme.search",
         "LOG_LEVLE": "there is no key 'log_levle' at the top; did you mean \"log_level\"?",
-        "LOG_LEVEL__X": "log_level is no table",
+        "LOG_LEVEL__X": "log_level is not a table",
         "PLUGINS__ACME_SEARCH__ENDPOINTS__7__URL": "plugins.acme.search.endpoints has no item '7'; it has 2",
         "PLUGINS__PAY__IN": "no plugin is configured as 'pay'",
         "": "there is no key '' at the top",

@@ -386,7 +386,7 @@ def test_folders_are_looked_through_once_and_no_deeper_than_allowed(tmp_path: Pa
     assert ["a.toml", "in/c.yaml", "in/deep/d.json", "link.toml"] == names(max_depth=2)
     assert ["a.toml", "link.toml"] == names(max_depth=0)
     assert ["in/c.yaml"] == names(patterns=("in/*.yaml",))
-    assert {f"{tmp_path}/none": f"{tmp_path}/none: No such file or directory"} == problems
+    assert {f"{tmp_path}/none": f"discovery: {tmp_path}/none: No such file or directory"} == problems
 
 
 def test_defaults_hold_and_relative_paths_begin_at_the_manifest(tmp_path: Path) -> None:

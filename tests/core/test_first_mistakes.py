@@ -4,6 +4,8 @@ What somebody does wrong who uses Remora for the first time, and what they are t
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -265,7 +267,7 @@ def test_a_synchronous_client_of_coroutines_says_what_it_needs() -> None:
 
 
 FILES = {
-    'endpoint = "localhost:8000"': '"localhost" is a host and no scheme: an address begins with one, as'
+    'endpoint = "localhost:8000"': '"localhost" is a host, not a scheme: an address begins with one, as'
     " http://localhost:PORT",
     'endpoint = "10.0.0.7:8000"': "'10.0.0.7:8000' has no scheme such as http:, grpc:, unix: or exec:",
     'endpoint = "words.py"': "'words.py' has no scheme such as http:, grpc:, unix: or exec:",
@@ -326,3 +328,31 @@ def test_what_cannot_be_served_says_what_can() -> None:
     }.items():
         with pytest.raises(ConfigError, match=expected):
             anyio.run(serve, what)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import remora\nremora.serve(Text(), listen='stdio:', backend='trio')",
+        "from remora import sync\nsync.Manager({}, backend='trio').open()",
+    ],
+)
+def test_an_event_loop_that_is_not_installed_is_named_with_its_extra(program: str) -> None:
+    """
+    In the same words wherever it is asked for.
+    """
+    code = f"import sys\nsys.modules['trio'] = None\nclass Text:\n  def upper(self, text: str) -> str: ...\n{program}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+
+    assert done.returncode != 0
+    assert done.stderr.strip().endswith('the event loop "trio" is not installed: pip install "remora[trio]"'), (
+        done.stderr
+    )
+
+
+def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> None:
+    """
+    With those that there are.
+    """
+    with pytest.raises(ConfigError, match='there is no event loop "curio"; choose asyncio or trio'):
+        remora.sync.Manager({}, backend="curio")  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ async def test_records_say_which_plugin_instance_call_and_trace(lines: StringIO)
         host["a"].crash()
     records = [json.loads(line) for line in lines.getvalue().splitlines()]
     (failed,) = [each for each in records if "failed: " in each["event"]]
-    (ready,) = [each for each in records if each["event"].startswith("InstanceReady")]
+    (ready,) = [each for each in records if each["event"].startswith("plugin 'p' at script:a is ready")]
 
     assert error is not None
     assert {

@@ -249,7 +249,10 @@ def test_a_hook_that_raises_hurts_only_who_needs_it(site: Site) -> None:
 @pytest.mark.parametrize(
     ("hook", "reason"),
     [
-        ("def remora_register_transport():", "remora_register_transport"),
+        (
+            "def remora_register_transport():",
+            "no hook 'remora_register_transport'; there are: remora_event, remora_register_",
+        ),
         ("def remora_register_transports(manager):", "manager"),
         ("async def remora_register_transports():", "coroutine"),
     ],

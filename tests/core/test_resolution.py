@@ -473,7 +473,7 @@ async def test_plugins_with_resolvers_come_and_go(anyio_backend: object) -> None
         ({"method": "told", "wrod": "x"}, ConfigError, "plugins.p.resolver.wrod: unknown key"),
         ({"method": "told", "word": 1}, ConfigError, "plugins.p.resolver.word"),
         ({"method": "told", "word": "bad"}, ConfigError, "plugins.p.resolver: a bad word"),
-        ({"method": "told", "priority": 2}, ConfigError, "plugins.p.resolver.priority: belongs into plugins.p"),
+        ({"method": "told", "priority": 2}, ConfigError, "plugins.p.resolver.priority: belongs in plugins.p"),
         ({"word": "x"}, ConfigError, "plugins.p.resolver.method: missing"),
         ("told", ConfigError, "plugins.p.resolver"),
     ],

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import CertificateRejected, Manager, PluginError, RemoraError, ServeOptions, serving
+from remora import CertificateRejected, ConfigError, Manager, PluginError, RemoraError, ServeOptions, serving
 from remora.config import structure_config
 from tests.architecture.sources import ROOT
 from tests.faults.onlookers import onlooking
@@ -57,10 +57,13 @@ async def test_no_credential_is_seen_anywhere(carrier: str, tmp_path: Path, capl
             plugins = {
                 f"{to}.{how}": {**table, "auth": auth} for to, table in tables.items() for how, auth in auths.items()
             }
-            plugins["away.url"] = {**COMMON, "endpoint": f"http://u:{CANARY}@h/?token={CANARY}"}
+            plugins["away.url"] = {**COMMON, "endpoint": f"http://h/?token={CANARY}"}
             config = structure_config({"plugins": plugins})
             async with onlooking(config) as (manager, seen):
                 told = [await _outcome(manager, name) for name in config.plugins]
+    with pytest.raises(ConfigError, match="holds credentials") as refused:
+        Manager({"plugins": {"url": {"endpoint": f"http://u:{CANARY}@h/?token={CANARY}"}}})
+    told += [repr(refused.value), *refused.value.problems, repr(refused.value.__cause__)]
 
     shown = [*told, *seen, caplog.text, *(f"{vars(record)}" for record in caplog.records)]
     assert [] == [text for text in shown if CANARY in text or BASIC in text]

@@ -137,6 +137,7 @@ async def host(path: Path) -> None:
         assert_type(report, ReloadReport)
         assert_type(report.plugins["text"], PluginReload)
         assert_type(report.error, RemoraError | None)
+        assert_type(report.summary, str)
         assert_type(manager.plan({"plugins": {}}), ReloadPlan)
         assert_type(manager.config, ManagerConfig)
         manager.hurry()

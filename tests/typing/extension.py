@@ -14,6 +14,7 @@ from remora import (
     BalancerSpec,
     Call,
     CodecSpec,
+    ConfigError,
     Endpoint,
     HealthStatus,
     InterceptorSpec,
@@ -38,6 +39,7 @@ from remora.protocols import (
     Transport,
 )
 from remora.types import Event, Inspection, InstanceLost
+from remora.values import dataclass as record
 from remora.wire import make_reply
 
 C = TypeVar("C", bound=Candidate)
@@ -103,12 +105,17 @@ def build_codec() -> Codec:
     raise NotImplementedError
 
 
+def check(endpoint: Endpoint) -> None:
+    if not endpoint.address:
+        raise ConfigError(f"{endpoint.url}: expected carrier:ADDRESS")
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
     One transport.
     """
-    return [TransportSpec(name="carrier", schemes=("carrier",), options=Options, build=build)]
+    return [TransportSpec(name="carrier", schemes=("carrier",), options=Options, build=build, check=check)]
 
 
 @hookimpl
@@ -249,7 +256,7 @@ class StarterTransport(CarrierTransport):
 starter: InspectableTransport = StarterTransport()
 
 
-@dataclass(frozen=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Where:
     """
     Options of a resolver.

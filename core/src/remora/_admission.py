@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
 from remora._options import build_resolver_options, given_keys, used_keys
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from remora._catalog import Catalog
     from remora.config import ManagerConfig, PluginConfig, SecurityConfig
+    from remora.specs import TransportSpec
     from remora.types import Endpoint
 
 _log = logging.getLogger(__name__)
@@ -102,9 +103,20 @@ def _checks(catalog: Catalog, config: PluginConfig, security: SecurityConfig) ->
 def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
     spec = catalog.transport(endpoint.scheme, config.transport).spec
     options_of(spec, config, security)
+    _check_address(spec, config, endpoint)
     if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not is_secure(spec, endpoint):
         problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
         raise ConfigError(f"plugins.{config.name}.auth: {problem}")
+
+
+def _check_address(spec: TransportSpec[Any], config: PluginConfig, endpoint: Endpoint) -> None:
+    if spec.check is None:
+        return
+    try:
+        spec.check(endpoint)
+    except ConfigError as error:
+        key = "endpoint" if config.endpoint else "endpoints"
+        raise ConfigError(f"plugins.{config.name}.{key}: {error.message}") from error
 
 
 def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
@@ -130,4 +142,4 @@ def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     used = frozenset().union(*map(used_keys, specs))
     if unused := [key for key in given_keys(config) if key not in used]:
         names = " and ".join(sorted({spec.name for spec in specs}))
-        _log.warning("plugins.%s: %s mean nothing to the transport %s", config.name, ", ".join(unused), names)
+        _log.warning("plugins.%s: the transport %s does not use %s", config.name, names, ", ".join(unused))

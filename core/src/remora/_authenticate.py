@@ -65,7 +65,7 @@ class Authenticator:
         except Exception as error:  # a method may be a stranger's code
             self._explain(self._culprit, error)
         if not isinstance(flow, Generator):
-            self._blame("its flow is no generator")
+            self._blame("its flow is not a generator")
         return flow
 
     async def _drive(self, flow: Flow, call: Call, send: Send) -> Reply:

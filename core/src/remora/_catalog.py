@@ -208,7 +208,7 @@ class Catalog:
         claims = [claim for shelf in self.transports.values() for claim in shelf if scheme in claim.spec.schemes]
         if not claims and _HOST.fullmatch(scheme):
             raise NotInstalled(
-                f'"{scheme}" is a host and no scheme: an address begins with one, as http://{scheme}:PORT'
+                f'"{scheme}" is a host, not a scheme: an address begins with one, as http://{scheme}:PORT'
             )
         if not claims:
             schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]

@@ -73,9 +73,13 @@ class Conduct:
 
     def failed(self, culprit: str, error: BaseException) -> None:
         """
-        Log and count an exception that third-party code has raised.
+        Log and count an exception that third-party code has raised; one of Remora's says it all without a traceback.
         """
-        _log.error("%s failed", culprit, exc_info=error, extra={"culprit": culprit, **self._fields})
+        extra = {"culprit": culprit, **self._fields}
+        if isinstance(error, RemoraError):
+            _log.error("%s failed: %s", culprit, error, extra=extra)
+        else:
+            _log.error("%s failed", culprit, exc_info=error, extra=extra)
         self._count(culprit, error)
 
     def explain(self, culprit: str, error: Exception) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._log_fields import of_event
+from remora._event_log import log_event
 from remora.types import Event
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class EventBus:
         """
         Hand an event to everyone; an observer's errors are logged with the name of its extension.
         """
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", event, extra=of_event(event))
+        log_event(event)
         if self.count is not None:
             self.count(event)
         for culprit, observe in self._observers:

@@ -91,7 +91,7 @@ async def _put_in_force(
         if report.error is not None:
             _log.error("the changed configuration is not in force: %s", report.error)
         elif report.applied:
-            _log.info("the changed configuration is in force: %s", _outline(report))
+            _log.info("the changed configuration is in force: %s", report.summary)
     except ConfigError as error:
         found.locate(error)
         _reject(error, publish)
@@ -99,11 +99,6 @@ async def _put_in_force(
         _log.debug("nothing is changed any more: the manager is shut down")
     except RemoraError as error:
         _log.error("the changed configuration is not in force: %s", error)
-
-
-def _outline(report: ReloadReport) -> str:
-    changed = [f"{name} {each.action}" for name, each in report.plugins.items() if each.action != "unchanged"]
-    return ", ".join([*changed, *report.keys]) or "nothing else than before"
 
 
 def _reject(error: ConfigError, publish: Callable[[Event], None]) -> None:

@@ -99,6 +99,7 @@ class Instance:
         next_try: When it will be started or probed again, on the event loop's clock.
         in_flight: The number of calls under way.
         breaker: Its circuit breaker, which stops calls when too many have failed.
+        breaker_cause: Why the circuit breaker is as it is; empty before its first change.
         condition: Its health, by probes and calls.
         limit: The limit of concurrent calls, and their queue.
         is_adaptive: Whether the limit adapts to how long calls take.
@@ -121,6 +122,7 @@ class Instance:
         "_slow_start",
         "authenticate",
         "breaker",
+        "breaker_cause",
         "channel",
         "condition",
         "config",
@@ -176,6 +178,7 @@ class Instance:
         self.next_try = 0.0
         self.in_flight = 0
         self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
+        self.breaker_cause = ""
         self.condition = HealthState(config.health_check, rng=rng)
         self._most = config.connection.max_connections
         self._gradient = _gradient(config)
@@ -368,7 +371,8 @@ class Instance:
             return self._why_not_ready()
         if self.condition.status is Status.OFFLINE:
             return f"offline: {self.condition.cause}"
-        return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s"
+        cause = f", after {self.breaker_cause}" if self.breaker_cause else ""
+        return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s{cause}"
 
     def _become(self, state: State) -> None:
         self.state = state

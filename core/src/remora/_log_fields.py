@@ -19,7 +19,7 @@ def of_event(event: Event) -> dict[str, object]:
     The fields of an event.
     """
     fields = {name: getattr(event, name, None) for name in ("plugin", "instance")}
-    return {"event": type(event).__name__, **{name: value for name, value in fields.items() if value}}
+    return {"event_name": type(event).__name__, **{name: value for name, value in fields.items() if value}}
 
 
 def of_call(call: Call, error: RemoraError, tracing: Tracing | None = None) -> dict[str, object]:

@@ -54,7 +54,7 @@ def build_options(
         ConfigError: An option is unknown or has a wrong value.
     """
     if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of transport {spec.name!r} are no dataclass")
+        raise ConfigError(f"{where}: the options of transport {spec.name!r} are not a dataclass")
     names = {each.name for each in fields(spec.options)}
     record = _structured(spec, where, own)
     auth = config.auth if config is not None else access
@@ -80,7 +80,7 @@ def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -
         ConfigError: An option is unknown or has a wrong value, or the table has a key that the method does not use.
     """
     if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of auth method {spec.name!r} are no dataclass")
+        raise ConfigError(f"{where}: the options of auth method {spec.name!r} are not a dataclass")
     names = {each.name for each in fields(spec.options)}
     given = [each for each in fields(records.AuthConfig) if each.name not in ("method", "options")]
     try:
@@ -89,7 +89,7 @@ def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -
         found = _structure.describe_errors(error, root=f"{where}.options")
         problems = [line.partition(", got ")[0] for line in found]  # any value here may be a secret
         raise ConfigError("; ".join(problems), problems=problems) from None
-    problems = [f"{where}.options.{each.name}: belongs into {where}" for each in given if each.name in config.options]
+    problems = [f"{where}.options.{each.name}: belongs in {where}" for each in given if each.name in config.options]
     problems += [
         f"{where}.{each.name}: the auth method {spec.name!r} does not use it"
         for each in given
@@ -123,7 +123,7 @@ def structure_options(what: str, options: type[Any], *, where: str, own: Mapping
         ConfigError: An option is unknown or has a wrong value.
     """
     if not is_dataclass(options):
-        raise ConfigError(f"{where}: the options of {what} are no dataclass")
+        raise ConfigError(f"{where}: the options of {what} are not a dataclass")
     try:
         return _converter().structure(dict(own), options)
     except Exception as error:  # cattrs raises groups of whatever it meets
@@ -145,14 +145,14 @@ def build_resolver_options(spec: ResolverSpec[Any], *, config: PluginConfig) -> 
     """
     where, own = f"plugins.{config.name}.resolver", config.resolver.options
     if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of resolver {spec.name!r} are no dataclass")
+        raise ConfigError(f"{where}: the options of resolver {spec.name!r} are not a dataclass")
     shared = {each.name for each in fields(spec.options)} & _plugin_keys()
     try:
         record = _converter().structure(dict(own), spec.options)
     except Exception as error:  # cattrs raises groups of whatever it meets
         problems = _structure.describe_errors(error, root=where)
         raise ConfigError("; ".join(problems), problems=problems) from error
-    if problems := [f"{where}.{key}: belongs into plugins.{config.name}" for key in own if key in shared]:
+    if problems := [f"{where}.{key}: belongs in plugins.{config.name}" for key in own if key in shared]:
         raise ConfigError("; ".join(problems), problems=problems)
     return replace(record, **{name: getattr(config, name) for name in shared})
 
@@ -215,9 +215,9 @@ def _certificates(
 
 def _misplaced(spec: TransportSpec[Any], names: set[str], where: str, own: Mapping[str, object]) -> list[str]:
     if SECURITY in own and SECURITY in names:
-        return [f"{where}.options.security: belongs into a table of its own, [security]"]
+        return [f"{where}.options.security: belongs in a table of its own, [security]"]
     return [
-        f"{where}.options.{key}: belongs into the plugin's own table, as {where}.{key}"
+        f"{where}.options.{key}: belongs in the plugin's own table, as {where}.{key}"
         if key != "name"
         else f"{where}.options.name: unknown key; the transport {spec.name!r} is told the plugin's name"
         for key in own

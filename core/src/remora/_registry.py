@@ -242,15 +242,20 @@ def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> None:
     Register an extension's hooks.
 
     Raises:
-        PluginValidationError: One does not fit its specification, or has none.
+        PluginValidationError: One does not fit its specification.
         ValueError: The module was registered before.
-        TypeError: One is a coroutine function.
+        TypeError: One has no specification, or is a coroutine function.
     """
     plugins.register(module, name=name)
-    plugins.check_pending()
     for hook in plugins.get_hookcallers(module) or ():
+        if not hook.has_spec() and not all(each.optionalhook for each in hook.get_hookimpls()):
+            raise TypeError(f"there is no hook {hook.name!r}; there are: {', '.join(_hook_names(plugins))}")
         if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
             raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
+
+
+def _hook_names(plugins: pluggy.PluginManager) -> list[str]:
+    return sorted(name for name, hook in vars(plugins.hook).items() if name.startswith("remora_") and hook.has_spec())
 
 
 def _checked(spec: object, hook: str, kind: type[S]) -> S:

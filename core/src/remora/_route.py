@@ -280,6 +280,7 @@ class Route:
         Publish a change of a circuit breaker.
         """
         if change is not None:
+            instance.breaker_cause = change.cause
             instance.review()
             self._spare_the_last()
             facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}

@@ -135,3 +135,11 @@ class ReloadReport:
         The first thing that failed; None when nothing did.
         """
         return next((each.error for each in self.plugins.values() if each.error is not None), None)
+
+    @property
+    def summary(self) -> str:
+        """
+        What has changed, in one line for a log.
+        """
+        changed = [f"{name} {each.action}" for name, each in self.plugins.items() if each.action != "unchanged"]
+        return ", ".join([*changed, *self.keys]) or "nothing else than before"

@@ -187,7 +187,7 @@ def _without_repetition(pairs: Sequence[tuple[str, object]]) -> dict[str, object
 
 def _list_in(data: object, problems: list[str]) -> AllowList:
     if not isinstance(data, dict):
-        problems.append("the list is no table")
+        problems.append("the list is not a table")
         return AllowList()
     problems += [f"{key}: unknown key" for key in data.keys() - {"version", "plugins"}]
     if data.get("version") != _VERSION or isinstance(data.get("version"), bool):

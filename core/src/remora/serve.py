@@ -6,7 +6,6 @@ What lives here: where to listen, how to stop. What must not: how a call is answ
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora import config
+from remora._backend import require_backend
 from remora._dispatch import Dispatcher
 from remora._frozen import dataclass
 from remora._guard import Guard
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from remora.config import AccessConfig
     from remora.protocols import Listener
 
-__all__ = ["ServeOptions", "Served", "dispatcher_for", "serve", "serve_until_stopped", "serving"]
+__all__ = ["ServeOptions", "Served", "dispatcher_for", "require_backend", "serve", "serve_until_stopped", "serving"]
 
 _log = logging.getLogger(__name__)
 
@@ -108,17 +108,10 @@ def serve(
     addresses = addresses or _addresses_from_outside()
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
-        _check_backend(chosen)
+        require_backend(chosen)
         anyio.run(_serve, services, addresses, options, backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
-
-
-def _check_backend(backend: str) -> None:
-    if backend not in ("asyncio", "trio"):
-        raise ConfigError(f"there is no backend {backend!r}; choose asyncio or trio")
-    if importlib.util.find_spec(backend) is None:
-        raise ConfigError(f'the backend {backend!r} is not installed: pip install "remora[{backend}]"')
 
 
 async def _serve(services: Sequence[object], addresses: Sequence[str], options: ServeOptions) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Transport,
         Verifier,
     )
+    from remora.types import Endpoint
 
 __all__ = [
     "AuthSpec",
@@ -63,6 +64,8 @@ class TransportSpec(Generic[Options]):
         launches: Endpoints are programs that the transport starts; the program serves on `stdio:`.
         secure_schemes: Those of the schemes that encrypt.
         limits_calls: Its channels keep to `connection.max_connections` themselves, so that a change needs new ones.
+        check: Raises a ConfigError for an endpoint that can never be called, so that this is found before anything is
+            opened. It does no I/O.
     """
 
     name: str
@@ -73,6 +76,7 @@ class TransportSpec(Generic[Options]):
     launches: bool = False
     secure_schemes: tuple[str, ...] = ()
     limits_calls: bool = False
+    check: Callable[[Endpoint], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """
 The kinds of values that configuration keys take, with their limits; the limits are part of the type.
 
-What lives here: types, limits, and the check of a record against them. What must not: files, paths of keys.
+What lives here: types, limits, the check of a record against them, and the decorator for records of options. What must
+not: files, paths of keys.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "Positive",
     "Share",
     "check_limits",
+    "dataclass",
     "parse_duration",
 ]
 
@@ -102,7 +104,7 @@ def parse_duration(text: str) -> float:
     """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is no duration")
+        raise ValueError(f"{text!r} is not a duration")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds > _LARGEST:
         raise ValueError(f"{text[:40]!r} is longer than any number of seconds")

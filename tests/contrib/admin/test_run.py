@@ -134,6 +134,25 @@ def line_with(process, words: str) -> str:
     raise AssertionError(f"the log ends without {words!r}")
 
 
+def test_the_log_tells_what_has_become_of_a_plugin(config, anyio_backend):
+    """
+    Which one wrote a line, that one was killed and is back, and what a signal to read the configuration has changed.
+    """
+    stubborn(config)
+    config.write_text(config.read_text().replace("debug", "info"))
+    with running(config, backend=anyio_backend) as (process, _):
+        child = int(line_with(process, "remora: stubborn: I am").split()[-1])
+        os.kill(child, signal.SIGKILL)
+        lost = line_with(process, "is lost: the process was killed by signal 9 (SIGKILL)")
+        back = line_with(process, " is ready after ")
+        config.write_text(config.read_text() + "retry = { max_retries = 1 }\n")
+        process.send_signal(signal.SIGHUP)
+        line_with(process, "remora: the configuration is in force: stubborn retuned")
+
+    assert lost.startswith("remora: warning: plugin 'stubborn' at exec:")
+    assert back.startswith("remora: plugin 'stubborn' at exec:")
+
+
 def test_a_second_signal_hurries_a_host_whose_plugin_will_not_end(config, anyio_backend):
     """
     The exit code is kept, and no process is left behind.
@@ -238,6 +257,23 @@ def test_top_prints_the_table_once_where_nobody_watches(config):
     assert shown.returncode == 0, shown.stderr
     assert "words" in shown.stdout
     assert "healthy" in shown.stdout
+
+
+def test_top_says_once_what_needs_attention(config):
+    """
+    Before the table, which has no room for causes; and an address needs no scheme.
+    """
+    config.write_text('[plugins.gone]\nendpoint = "unix:nobody-here.sock"\n')
+    with running(config, backend="asyncio") as (_, url):
+        status_until(url, lambda status: status["problems"])
+        command = [sys.executable, "-m", "remora_cli", "top", url.removeprefix("http://")]
+        shown = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, env={**os.environ, "COLUMNS": "120"}
+        )
+
+    assert shown.returncode == 0, shown.stderr
+    assert "● gone waiting: " in shown.stdout
+    assert "nobody-here.sock" in shown.stdout.partition("plugin")[0]
 
 
 @pytest.mark.parametrize(

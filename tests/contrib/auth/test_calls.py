@@ -359,7 +359,7 @@ def smuggles(call: Call) -> Any:
         (yields_text, "yielded a str"),
         (yields_nothing, "ended without a reply"),
         (raises, "RuntimeError: oops"),
-        (lambda call: call, "no generator"),
+        (lambda call: call, "not a generator"),
         (smuggles, "value of header 'x-a'"),
     ],
 )

@@ -21,11 +21,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     place = with_sample(tmp_path_factory.mktemp("served"))
     with serving(place, "http://127.0.0.1:0") as server:
-        (place / "remora.toml").write_text(_CONFIG.format(url=server.urls[0], place=place))
+        (place / "remora.toml").write_text(
+            _CONFIG.format(url=server.urls[0], port=server.urls[0].rpartition(":")[2], place=place)
+        )
         yield str(place / "remora.toml")
 
 
 _CONFIG = """
+metrics_port = {port}  # which the server has, as if the host were running
 [plugins.sample]
 endpoint = "{url}"
 service = "sample.v1.Echo"
@@ -40,7 +43,7 @@ enabled = false
 @pytest.mark.parametrize("value", [{"text": "schön"}, [1, None, {"a": 1.5}], "x", 0, None])
 def test_reply_is_printed_as_json(value: object, config: str, remora: Run, anyio_backend: str) -> None:
     """
-    Any value can be sent.
+    Any value can be sent, also while a host that runs with the same configuration has the port of metrics.
     """
     result = remora("call", config, "sample", "any", json.dumps(value), "--backend", anyio_backend, "--json")
 

@@ -131,7 +131,7 @@ def test_what_cannot_be_served_is_one_line(target: str, code: int, complaint: st
     ("words", "code", "complaint"),
     [
         (["--listen", "carrier:x"], 3, 'remora: transport "carrier" is provided by no installed extension'),
-        (["--listen", "http://127.0.0.1:99999"], 3, "remora: the address 'http://127.0.0.1:99999' makes no sense"),
+        (["--listen", "http://127.0.0.1:99999"], 3, "remora: the address 'http://127.0.0.1:99999' is malformed"),
         ([], 3, "remora: nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN"),
         (["--listen", "stdio:", "--drain-timeout", "-1"], 2, "remora: Invalid value for '--drain-timeout'"),
         (

@@ -19,6 +19,7 @@ from prometheus_client.samples import Sample
 from remora import ConfigError, Manager, MetricsRegistry
 from remora.testing import check_exporter
 from remora_prometheus import PrometheusExporter, RemoraCollector
+from remora_prometheus.plugin import remora_register_metric_exporters
 
 pytestmark = pytest.mark.anyio
 
@@ -182,9 +183,9 @@ async def _scrape(client: httpx.AsyncClient, url: str) -> str:
             await anyio.lowlevel.checkpoint()
 
 
-async def test_port_that_is_taken_is_said_and_hurts_no_call() -> None:
+async def test_port_that_is_taken_is_said_and_hurts_no_call(caplog: pytest.LogCaptureFixture) -> None:
     """
-    The exporter is tried again later.
+    In one line, without a traceback; the exporter is tried again later.
     """
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -195,7 +196,19 @@ async def test_port_that_is_taken_is_said_and_hurts_no_call() -> None:
                     await anyio.lowlevel.checkpoint()
             (fault,) = manager.extension_faults().values()
 
+    (line,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "in use" in fault.last
+    assert "failed: cannot listen at http://127.0.0.1:" in line.getMessage()
+    assert line.exc_info is None
+
+
+def test_default_port_is_not_that_of_the_prometheus_server() -> None:
+    """
+    Which runs on the same machine more often than not; OpenTelemetry's exporters have the same one.
+    """
+    (spec,) = remora_register_metric_exporters()
+
+    assert (9464, 9464) == (spec.options().port, PrometheusExporter().port)
 
 
 async def test_two_ports_are_an_error(free_port: int) -> None:

@@ -15,6 +15,7 @@ from remora import Manager
 from remora.errors import (
     Code,
     ConfigError,
+    DeadlineExceeded,
     InvalidReply,
     MessageTooLarge,
     PluginDied,
@@ -25,6 +26,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.types import Call, Endpoint
+from remora_exec import _keeper
 
 pytestmark = pytest.mark.anyio
 
@@ -309,6 +311,36 @@ async def test_oneshot_statuses_and_garbage(open_script, script):
     assert isinstance(await fail("echo hello"), InvalidReply)
     assert isinstance(await fail("true"), InvalidReply)
     assert isinstance(await fail("exec yes"), MessageTooLarge)
+
+
+@pytest.mark.parametrize("system", ["with a descriptor of a process", "without one"])
+async def test_oneshot_where_no_keeper_runs(open_script, script, ask, monkeypatch, children, system):
+    """
+    Its end is told by a descriptor of its own, or by a thread where the system has none.
+    """
+    monkeypatch.setattr(_keeper, "KEEPS_DESCENDANTS", False)
+    if system == "without one":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    before = sorted(children())
+    with anyio.fail_after(10):
+        async with open_script(script('cat; [ "$REMORA_METHOD" = up ]'), protocol="oneshot") as channel:
+            assert await ask(channel, "up", "x" * 200_000) == "x" * 200_000
+            with pytest.raises(PluginError, match="status 1"):
+                await ask(channel, "down", 7)
+
+    assert before == sorted(children())
+
+
+async def test_what_a_oneshot_said_before_its_time_was_over_is_logged(open_script, script, ask, caplog):
+    """
+    A line that it did not end included.
+    """
+    caplog.set_level(logging.INFO)
+    async with open_script(script("echo first >&2; printf second >&2; exec sleep 600"), protocol="oneshot") as channel:
+        with pytest.raises(DeadlineExceeded):
+            await ask(channel, "m", timeout=0.5)
+
+    assert ["first", "second"] == caplog.messages[-2:]
 
 
 @pytest.mark.fault(20)

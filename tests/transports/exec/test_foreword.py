@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from remora import Endpoint, PluginDied, Unavailable, WrongProtocol
 from remora_exec._foreword import Foreword
 
-OTHERWISE = 'one that speaks no ttrpc needs protocol = "jsonl" or "oneshot"'
+OTHERWISE = 'a program that does not speak ttrpc needs protocol = "jsonl" or "oneshot"'
 FRAME = b"\0\0\0\0\0\0\0\1\2\0"
 
 PRINTS_FIRST = """
@@ -83,7 +83,7 @@ async def test_a_child_that_only_prints_is_quoted(open_script, script, anyio_bac
     endpoint = script("echo usage: nothing; sleep 600")
     with (
         anyio.fail_after(20),
-        pytest.raises(Unavailable, match="answers nothing but prints 'usage: nothing'; one that"),
+        pytest.raises(Unavailable, match="answers nothing but prints 'usage: nothing'; a program that"),
     ):
         async with open_script(endpoint, connection_timeout=0.5):
             pass

@@ -335,7 +335,7 @@ async def test_what_is_no_plain_file_is_refused_and_blocks_nobody(place, program
     A named pipe would never end when it is read.
     """
     os.mkfifo(place / "pipe", 0o755)
-    with anyio.fail_after(5), pytest.raises(ExecutableRefused, match="no plain file"):
+    with anyio.fail_after(5), pytest.raises(ExecutableRefused, match="not a plain file"):
         await answer(place / "pipe", SecurityConfig(policy="strict"))
 
 
@@ -891,7 +891,7 @@ async def test_what_is_put_in_the_wrong_table_is_named():
     Options of a plugin are not the place for what holds for all.
     """
     plugin = {"endpoint": "exec:sh", "options": {"security": {"policy": "audit-only"}}}
-    with pytest.raises(ConfigError, match=r"plugins.p.options.security: belongs into a table of its own, \[security\]"):
+    with pytest.raises(ConfigError, match=r"plugins.p.options.security: belongs in a table of its own, \[security\]"):
         Manager({"plugins": {"p": plugin}})
 
 

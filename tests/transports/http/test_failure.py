@@ -21,7 +21,7 @@ json_values = st.recursive(
 
 
 def read(body: bytes, status: int = 500) -> RemoraError:
-    return read_failure(Answer(status=status, headers={}, body=body), now=0.0)
+    return read_failure(Answer(status=status, headers={}, own={}, body=body), now=0.0)
 
 
 @given(
@@ -106,7 +106,7 @@ def test_an_answer_of_another_server_is_quoted() -> None:
 
 def test_a_redirect_says_that_it_is_not_followed() -> None:
     """With the place to which it leads."""
-    error = read_failure(Answer(status=307, headers={"location": "http://x/"}, body=b""), now=0.0)
+    error = read_failure(Answer(status=307, headers={"location": "http://x/"}, own={}, body=b""), now=0.0)
 
     assert "redirects are not followed" in error.message
     assert "http://x/" in error.message
@@ -114,7 +114,7 @@ def test_a_redirect_says_that_it_is_not_followed() -> None:
 
 def test_json_of_another_server_is_no_connect_error() -> None:
     """A code that is not one of Connect's decides nothing."""
-    assert read_connect_failure(Answer(status=400, headers={}, body=b'{"code": 17}')) is None
+    assert read_connect_failure(Answer(status=400, headers={}, own={}, body=b'{"code": 17}')) is None
 
 
 @pytest.mark.fault(65)

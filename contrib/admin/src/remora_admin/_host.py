@@ -88,6 +88,8 @@ class Host:
             raise
         if report.error is not None:
             raise report.error
+        if report.applied:
+            _log.info("the configuration is in force: %s", report.summary)
 
     async def _serve(self, announce: Callable[[str, list[str]], None]) -> None:
         async with (

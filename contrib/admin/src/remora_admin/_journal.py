@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SOCKET = "/run/systemd/journal/socket"
 
-FIELDS = ("plugin", "instance", "request_id", "trace_id", "code", "method", "event", "culprit")
+FIELDS = ("plugin", "instance", "request_id", "trace_id", "code", "method", "event_name", "culprit")
 """The attributes of records that become fields, such as `REMORA_PLUGIN`."""
 
 _MOST = 64 * 1024  # bytes of one field; the journal would take more than a datagram can carry

@@ -5,13 +5,14 @@ What the entry point `auth` leads to: the methods, each imported when it is buil
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
 from remora.errors import ConfigError
 from remora.hookspecs import hookimpl
 from remora.secret import Secret
 from remora.specs import AuthSpec
+from remora.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ import click
 
 from remora.errors import ConfigError
 from remora.schema import describe, load_description
-from remora_cli._host import load_whole, make_manager, only_plugin
+from remora_cli._host import for_one_call, load_whole, make_manager
 from remora_cli._run import run
 from remora_cli._targets import find_target, parse_targets
 
@@ -60,7 +60,7 @@ def described_plugin(config: str, plugin: str, *, backend: str) -> PluginInfo:
         RemoraError: It cannot be asked.
     """
     loaded = load_whole(config)
-    manager = make_manager(replace(loaded, config=only_plugin(loaded.config, plugin)))
+    manager = make_manager(replace(loaded, config=for_one_call(loaded.config, plugin)))
 
     async def ask() -> PluginInfo:
         async with manager:

@@ -1,5 +1,5 @@
 """
-A manager for a configuration that was read from a file, whose name belongs into what is wrong with it; parts of one.
+A manager for a configuration that was read from a file, whose name belongs in what is wrong with it; parts of one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from remora.errors import ConfigError, ExtensionError, PluginNotFound
 
 if TYPE_CHECKING:
     from remora.config import LoadedConfig, ManagerConfig, PluginConfig
+
+
+BUILT_IN = "built-in default"
+"""What stands for the place of a value that nothing has set."""
 
 
 def make_manager(loaded: LoadedConfig) -> Manager:
@@ -53,6 +57,16 @@ def only_plugin(config: ManagerConfig, name: str) -> ManagerConfig:
         PluginNotFound: It has none of that name.
     """
     return replace(config, plugins={name: find_plugin(config, name)}, discovery=DiscoveryConfig())
+
+
+def for_one_call(config: ManagerConfig, name: str) -> ManagerConfig:
+    """
+    The same without exporters: the port of metrics belongs to the host, which may be running.
+
+    Raises:
+        PluginNotFound: It has no plugin of that name.
+    """
+    return replace(only_plugin(config, name), exporters={}, metrics_port=None)
 
 
 def find_plugin(config: ManagerConfig, name: str) -> PluginConfig:

@@ -5,16 +5,36 @@ Log records on standard error, so that results stay alone on standard output.
 from __future__ import annotations
 
 import logging
+import os
 
 
 def configure_logs() -> None:
     """
-    Show the warnings and errors of all libraries, one a line.
+    Show the warnings and errors of all libraries, one a line; not what plugins log (see `show_plugins`), nor that
+    instances come and go: the command's own result or error says what became of them.
     """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
+    handler.addFilter(_is_of_the_command)
     handler.setFormatter(_Formatter())
     logging.basicConfig(handlers=[handler])
+
+
+def show_all() -> None:
+    """
+    Show whatever the levels of the loggers let through, for a command that runs until it is stopped.
+    """
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.DEBUG)
+        handler.removeFilter(_is_of_the_command)
+
+
+def leave_logs_to_the_host() -> None:
+    """
+    Let the transport write the logs of a served plugin that a Remora host has started; the plugin may set up its own.
+    """
+    if "REMORA_PROTOCOL" in os.environ:
+        logging.getLogger().handlers.clear()
 
 
 def show_plugins() -> None:
@@ -29,12 +49,24 @@ def show_plugins() -> None:
     logger.handlers = [handler]
 
 
+def _is_of_the_command(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "event_name") and not _whose(record)
+
+
+def _whose(record: logging.LogRecord) -> str:
+    """
+    The plugin that has written a line, before it.
+    """
+    name = record.name.removeprefix("remora.plugin.")
+    return "" if name == record.name else f"{name}: "
+
+
 class _PluginFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return f"{record.name.removeprefix('remora.plugin.')}: {super().format(record)}"
+        return f"{_whose(record)}{super().format(record)}"
 
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        return f"remora: {level}{super().format(record)}"
+        return f"remora: {level}{_whose(record)}{super().format(record)}"

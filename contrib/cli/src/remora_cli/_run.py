@@ -5,12 +5,11 @@ Running a coroutine from the command line: on the chosen event loop, and stopped
 from __future__ import annotations
 
 import signal
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from remora.errors import NotInstalled
+from remora.serve import require_backend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def require_backend(backend: str) -> None:
-    """
-    Check that an event loop is there.
-
-    Raises:
-        NotInstalled: It is not.
-    """
-    if find_spec(backend) is None:
-        raise NotInstalled(f'the event loop "{backend}" is not installed: pip install "remora[{backend}]"')
 
 
 def run(main: Callable[[], Awaitable[T]], *, backend: str = "asyncio") -> T:

@@ -50,13 +50,14 @@ class _Table(Table):
         super().add_row(*plain, style=style, end_section=end_section)
 
 
-def print_table(table: Table) -> None:
+def print_table(*parts: Table | Text) -> None:
     """
-    Print a table on standard output.
+    Print a table on standard output, with lines of `styled` text before or after it.
     """
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     with console.capture() as captured:
-        console.print(table)
+        for part in parts:
+            console.print(part)
     lines = (line.rstrip() for line in captured.get().splitlines())
     print("\n".join(line for line in lines if line), flush=True)
 

@@ -4,11 +4,11 @@ What the entry point leads to: the description of the transport, and nothing hea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from remora import ConnectionConfig, TransportSpec, hookimpl
-from remora.values import Count
+from remora.values import Count, dataclass
 
 if TYPE_CHECKING:
     from remora.protocols import Transport

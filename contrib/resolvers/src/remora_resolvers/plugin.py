@@ -4,11 +4,10 @@ What this distribution adds to Remora.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from remora import ResolverSpec, hookimpl
-from remora.values import Duration
+from remora.values import Duration, dataclass
 
 if TYPE_CHECKING:
     from remora.protocols import Resolver

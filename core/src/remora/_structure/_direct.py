@@ -29,7 +29,7 @@ _FLOAT = "type({0}) is float and (1e-4 <= {0} < 1e16 or {0} == 0.0 or -1e16 < {0
 _CONDITIONS: dict[object, str] = {
     str: "type({0}) is str",
     int: "type({0}) is int",
-    bool: "type({0}) is bool",
+    bool: "{0} is True or {0} is False",
     float: f"{_FLOAT} or type({{0}}) is int",
     None: "{0} is None",
     NoneType: "{0} is None",

@@ -1,5 +1,10 @@
 """
 The configuration: records, and how they are read from files.
+
+An application needs `load_config` or `structure_config`, and the records whose names end in `Config`. `trace_config`,
+`LoadedConfig`, `config_schema`, `effective_values`, `compare`, `read_credentials`, `without_credentials` and
+`names_secret` are for tools such as the command line. All other names are what the parts of Remora share with one
+another; they may change without notice.
 """
 
 from typing import TYPE_CHECKING

@@ -134,7 +134,7 @@ class _Walk:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda each: each.name)
         except OSError as error:
-            self.problems[folder] = f"{folder}: {error.strerror}"
+            self.problems[folder] = f"discovery: {folder}: {error.strerror}"
             return
         if (status.st_dev, status.st_ino) in self._seen:
             return

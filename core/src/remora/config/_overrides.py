@@ -98,7 +98,7 @@ def _inside(holder: Any, key: str | int, type_: Any, path: str) -> Any:
         inner = holder[key] = {"url": inner}
     if isinstance(inner, dict | list):
         return inner
-    raise Unknown(f"{path} is no table")
+    raise Unknown(f"{path} is not a table")
 
 
 def _step(holder: Any, type_: Any, word: str, path: str) -> tuple[str | int, Any]:
@@ -113,7 +113,7 @@ def _step(holder: Any, type_: Any, word: str, path: str) -> tuple[str | int, Any
         return _entry(holder, get_args(type_)[1], word, path)
     if type_ is object:
         return _match(holder, word, path) or word, object
-    raise Unknown(f"{path} is no table")
+    raise Unknown(f"{path} is not a table")
 
 
 def _index(holder: list[Any], type_: Any, word: str, path: str) -> tuple[int, Any]:

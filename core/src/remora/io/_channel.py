@@ -97,7 +97,7 @@ class TtrpcChannel:
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._streams: StreamTable[Waiter] = StreamTable() if streams is None else streams
-        self._outbox = Outbox(stream)
+        self._outbox = Outbox(stream, self._streams)
         self._deadlines = Deadlines()
         self._clock = loop_clock()
         self._waiter = waiters()

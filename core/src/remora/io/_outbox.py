@@ -8,6 +8,9 @@ If the pipe is a socket, the first frame after one that arrived alone is written
 way through the writer; all others of one step are written together, on asyncio by a callback of the loop. What the
 socket does not take is left to the writer, and on asyncio also tried again with whatever is queued next. Frames of
 which no byte has been written can still be withdrawn.
+
+A client's requests are also written when as many wait as the peer has. Otherwise both sides would work by turns: one on
+all the calls, while the other waits for them.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from remora.io._parts import parts_of, pieces_of, rest_of, size_of
 from remora.io._pipe import SocketPipe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence, Sized
 
     from remora.io._loop import Waiter
     from remora.io._parts import Bytes
@@ -40,11 +43,17 @@ class Outbox:
         may_send_now: Whether the next frame is to go out at once; set when just one has arrived.
     """
 
-    def __init__(self, pipe: BytePipe) -> None:
+    def __init__(self, pipe: BytePipe, calls: Sized | None = None) -> None:
+        """
+        Args:
+            pipe: Where the frames go.
+            calls: A client's calls in flight, those included whose frames are still in the queue.
+        """
         self._pipe = pipe
         self._socket = pipe if isinstance(pipe, SocketPipe) else None
         self._batch = self._socket.capacity if self._socket else _BATCH
         self._soon = soon() if self._socket else None
+        self._calls = calls if self._socket else None
         self._waiter = waiters()
         self.may_send_now = False
         self._is_writing = False
@@ -144,9 +153,11 @@ class Outbox:
             number = self._nameless = self._nameless - 1
         self._frames[number] = frame
         self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
-        if self._is_flushing:
+        if self._is_enough():
+            self._write_now()
+        elif self._is_flushing:
             return
-        if self._soon is None:
+        elif self._soon is None:
             self._wake()
         else:
             self._is_flushing = True
@@ -154,9 +165,23 @@ class Outbox:
 
     def _flush(self) -> None:
         """
-        Write what has been queued in this step of the loop; what the socket does not take is left to the writer.
+        Write what has been queued in this step of the loop.
         """
         self._is_flushing = False
+        self._write_now()
+
+    def _is_enough(self) -> bool:
+        """
+        Whether as many requests wait as the peer has, so that it need not wait for more.
+        """
+        if self._calls is None or self._rest or self._is_writing:
+            return False
+        return 2 * len(self._frames) >= len(self._calls)
+
+    def _write_now(self) -> None:
+        """
+        Write what the socket takes without waiting; what it does not take is left to the writer.
+        """
         if self._socket is None or not self._push(self._socket.write_quietly):
             self._wake()
         elif not self._is_writing:

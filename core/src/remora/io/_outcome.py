@@ -42,7 +42,7 @@ def outcome(answer: bytes | tuple[bytes, bytes] | RemoraError, content_type: str
     try:
         reply = decode_response(answer, content_type, payload)
     except ValueError as error:
-        raise InvalidReply(f"the reply is no ttrpc response: {error}") from error
+        raise InvalidReply(f"the reply is not a ttrpc response: {error}") from error
     if isinstance(reply, RemoraError):
         raise reply
     return reply

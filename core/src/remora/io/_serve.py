@@ -141,7 +141,7 @@ class _Connection:
             call = decode_request(rest, self._clock(), payload)
             self._check_number(number)
         except ValueError as error:
-            refusal = PluginError(f"the request is no ttrpc request: {error}", code=Code.INVALID_ARGUMENT)
+            refusal = PluginError(f"the request is not a ttrpc request: {error}", code=Code.INVALID_ARGUMENT)
             self._respond(number, encode_error(refusal))
             return
         self._requests[number] = request = ServedCall(number, call)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from remora._backend import require_backend
 from remora._context import handled_call
 from remora.errors import ManagerClosed
 
@@ -48,6 +49,7 @@ class Loop:
     """
 
     def __init__(self, backend: str) -> None:
+        require_backend(backend)
         self._backend = backend
         self._inside: _Inside | None = None
         self._opened: Future[None] = Future()

@@ -107,6 +107,8 @@ async def _an_error_comes_through_or_is_tried_again_a_few_times(subject: _Subjec
         except RemoraError as raised:
             if raised is not error:
                 raise
+        else:
+            assert subject.spec.build(subject.options) is None, f"the flow ends without a reply, and swallows {error!r}"
 
 
 async def _an_abandoned_flow_can_be_closed(subject: _Subject) -> None:

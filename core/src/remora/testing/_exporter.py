@@ -69,7 +69,7 @@ class _Bench:
 async def _has_a_name(bench: _Bench) -> None:
     exporter = bench.build()
     await exporter.close()
-    assert isinstance(exporter.name, str), "its name is no text"
+    assert isinstance(exporter.name, str), "its name is not text"
     assert exporter.name, "its name is empty"
 
 
@@ -102,15 +102,18 @@ async def _takes_label_values_of_all_sorts(bench: _Bench) -> None:
     await _exported(bench, MetricBatch(_DAY, (Metric("awkward", MetricKind.GAUGE, _AWKWARD, ("a", "b"), (point,)),)))
 
 
-async def _can_be_cancelled(bench: _Bench) -> None:
+async def _exports_again_after_an_export_that_was_cancelled(bench: _Bench) -> None:
     exporter: MetricExporter = bench.build()
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await exporter.export(_supported(exporter, _batch()))
-    await exporter.close()
+    try:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await exporter.export(_supported(exporter, _batch()))
+        await exporter.export(_supported(exporter, _batch(2)))
+    finally:
+        await exporter.close()
 
 
-async def _serves_a_registry_with_metrics_of_every_kind(bench: _Bench) -> None:
+async def _opens_for_a_registry_with_metrics_of_every_kind(bench: _Bench) -> None:
     registry = MetricsRegistry()
     registry.counter("checked_total", "Checks.", ["kind"]).inc("contract")
     registry.gauge("checked", "Checks under way.").set(1)
@@ -121,7 +124,7 @@ async def _serves_a_registry_with_metrics_of_every_kind(bench: _Bench) -> None:
     await exporter.close()
 
 
-async def _serves_again_after_it_was_closed(bench: _Bench) -> None:
+async def _leaves_room_for_the_next_one_when_it_is_closed(bench: _Bench) -> None:
     for _ in range(2):
         exporter: PullExporter = bench.build()
         async with exporter.serving(_batch):
@@ -129,12 +132,21 @@ async def _serves_again_after_it_was_closed(bench: _Bench) -> None:
         await exporter.close()
 
 
-async def _leaves_its_context_when_it_is_cancelled(bench: _Bench) -> None:
+async def _opens_again_after_its_context_was_left(bench: _Bench) -> None:
     exporter: PullExporter = bench.build()
-    with anyio.move_on_after(0.01):
+    for _ in range(2):
+        async with exporter.serving(_batch):
+            pass
+    await exporter.close()
+
+
+async def _lets_a_cancellation_through_its_context(bench: _Bench) -> None:
+    exporter: PullExporter = bench.build()
+    with anyio.move_on_after(0.01) as scope:
         async with exporter.serving(_batch):
             await anyio.sleep_forever()
     await exporter.close()
+    assert scope.cancelled_caught, "it swallows the cancellation"
 
 
 async def _exported(bench: _Bench, *batches: MetricBatch) -> None:
@@ -174,10 +186,11 @@ _PUSHED = [
     _takes_a_metric_without_points,
     _takes_the_same_series_again_and_again,
     _takes_label_values_of_all_sorts,
-    _can_be_cancelled,
+    _exports_again_after_an_export_that_was_cancelled,
 ]
 _PULLED = [
-    _serves_a_registry_with_metrics_of_every_kind,
-    _serves_again_after_it_was_closed,
-    _leaves_its_context_when_it_is_cancelled,
+    _opens_for_a_registry_with_metrics_of_every_kind,
+    _leaves_room_for_the_next_one_when_it_is_closed,
+    _opens_again_after_its_context_was_left,
+    _lets_a_cancellation_through_its_context,
 ]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from remora.errors import Code, PluginError, RemoraError
+from remora._headers import checked_headers
+from remora.errors import Code, ConnectionLost, PluginError, RemoraError
 from remora.testing._claims import Claim, keeps, named
 from remora.types import Attempt, Call, Endpoint, Reply
 
@@ -88,7 +89,7 @@ def _first(interceptor: AttemptInterceptor) -> Interceptor:
     return carry
 
 
-async def _a_call_goes_on_and_its_reply_comes_back(subject: _Subject) -> None:
+async def _what_goes_on_is_a_call_and_what_comes_back_a_reply(subject: _Subject) -> None:
     seen: list[Call] = []
 
     async def proceed(call: Call) -> Reply:
@@ -96,7 +97,7 @@ async def _a_call_goes_on_and_its_reply_comes_back(subject: _Subject) -> None:
         return Reply(payload=b'"answer"')
 
     reply = await subject.carry(_CALL, proceed)
-    assert isinstance(reply, Reply), f"it returns {reply!r}, which is no Reply"
+    assert isinstance(reply, Reply), f"it returns {reply!r}, which is not a Reply"
     assert all(isinstance(call, Call) for call in seen), f"it lets go on with {seen!r}"
 
 
@@ -104,28 +105,36 @@ async def _what_goes_on_can_be_sent(subject: _Subject) -> None:
     async def proceed(call: Call) -> Reply:
         assert call.deadline is not None, "the deadline is gone"
         assert call.deadline <= 1e9, "there is more time than the caller gave"
-        for name, value in call.headers.items():
-            assert name == name.lower(), f"the name {name!r} is not in lower case"
-            assert not set("\r\n\x00") & set(name + value), f"the header {name!r} has a line break"
+        assert isinstance(call.payload, bytes), f"the payload is {type(call.payload).__name__}, not bytes"
+        for name in checked_headers(call.headers):
+            assert name in call.headers, f"the name of the header {name!r} is not in lower case"
         return Reply()
 
     await subject.carry(_CALL, proceed)
 
 
 async def _an_error_stays_one_of_remora(subject: _Subject) -> None:
+    for error in (PluginError("no", code=Code.NOT_FOUND), ConnectionLost("gone")):
+        await _failing(subject, error)
+
+
+async def _failing(subject: _Subject, error: RemoraError) -> None:
     async def proceed(call: Call) -> Reply:
-        raise PluginError("no", code=Code.NOT_FOUND)
+        raise error
 
     try:
-        await subject.carry(_CALL, proceed)
+        reply = await subject.carry(_CALL, proceed)
     except RemoraError:
-        pass
-    except Exception as error:  # a stranger's code may raise anything
-        raise AssertionError(f"PluginError became {type(error).__name__}: {error}") from error
+        return
+    except Exception as other:  # a stranger's code may raise anything
+        name = type(error).__name__
+        raise AssertionError(f"{name} became {type(other).__name__}: {other}") from other
+    assert isinstance(reply, Reply), f"instead of {type(error).__name__} it returns {reply!r}, which is not a Reply"
 
 
-async def _a_cancelled_call_ends(subject: _Subject) -> None:
+async def _a_cancelled_call_ends_without_an_answer(subject: _Subject) -> None:
     begun = anyio.Event()
+    answers: list[object] = []
 
     async def proceed(call: Call) -> Reply:
         begun.set()
@@ -133,7 +142,7 @@ async def _a_cancelled_call_ends(subject: _Subject) -> None:
         raise AssertionError
 
     async def carry() -> None:
-        await subject.carry(_CALL, proceed)
+        answers.append(await subject.carry(_CALL, proceed))
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
@@ -141,25 +150,29 @@ async def _a_cancelled_call_ends(subject: _Subject) -> None:
             with anyio.move_on_after(1):  # one may answer by itself
                 await begun.wait()
             group.cancel_scope.cancel()
+    assert not (begun.is_set() and answers), f"it swallows the cancellation, and returns {answers[0]!r}"
 
 
 async def _calls_under_way_at_once_do_not_mix(subject: _Subject) -> None:
     calls = [replace(_CALL, request_id=str(number), payload=f'"payload {number}"'.encode()) for number in range(_MANY)]
     mixed: list[str] = []
 
-    async def proceed(call: Call) -> Reply:
-        await anyio.lowlevel.checkpoint()
-        return Reply(payload=call.payload)
-
     async def carry(call: Call) -> None:
-        reply = await subject.carry(call, proceed)
-        if any(reply.payload == other.payload for other in calls if other is not call):  # it may make one of its own
+        strange = [other.payload for other in calls if other is not call]  # it may well make one of its own
+
+        async def proceed(passed: Call) -> Reply:
+            if passed.payload in strange:
+                mixed.append(call.request_id)
+            await anyio.lowlevel.checkpoint()
+            return Reply(payload=passed.payload)
+
+        if (await subject.carry(call, proceed)).payload in strange:
             mixed.append(call.request_id)
 
     async with anyio.create_task_group() as group:
         for call in calls:
             group.start_soon(carry, call)
-    assert not mixed, f"calls have the replies of others: {', '.join(sorted(mixed, key=int))}"
+    assert not mixed, f"calls have what belongs to others: {', '.join(sorted(set(mixed), key=int))}"
 
 
 async def _one_that_does_not_wait_awaits_nothing_but_the_call(subject: _Subject) -> None:
@@ -178,10 +191,10 @@ async def _one_that_does_not_wait_awaits_nothing_but_the_call(subject: _Subject)
 
 
 _CHECKS: tuple[Callable[[_Subject], Awaitable[None]], ...] = (
-    _a_call_goes_on_and_its_reply_comes_back,
+    _what_goes_on_is_a_call_and_what_comes_back_a_reply,
     _what_goes_on_can_be_sent,
     _an_error_stays_one_of_remora,
-    _a_cancelled_call_ends,
+    _a_cancelled_call_ends_without_an_answer,
     _calls_under_way_at_once_do_not_mix,
     _one_that_does_not_wait_awaits_nothing_but_the_call,
 )

@@ -107,7 +107,7 @@ async def _tells_where_the_plugin_is(bench: _Bench) -> None:
 async def _tells_of_endpoints_with_a_scheme_and_sensible_numbers(bench: _Bench) -> None:
     (told,) = await _first(bench.build())
     for each in told:
-        assert isinstance(each, Endpoint), f"{each!r} is no Endpoint"
+        assert isinstance(each, Endpoint), f"{each!r} is not an Endpoint"
         assert each.scheme, f"{each.url!r} has no scheme"
         assert each.url.partition(":")[1], f"{each.url!r} has no scheme"
         assert each.weight >= 0, f"the weight of {each.url} is {each.weight}"

@@ -249,7 +249,7 @@ class FrameDecoder:
     def _refusal(self) -> WireError | WrongProtocol:
         what = quote(self._buffer[self._position :])
         if self._has_spoken:
-            return WireError(f"the peer sent something that is no ttrpc frame: {what}")
+            return WireError(f"the peer sent something that is not a ttrpc frame: {what}")
         return WrongProtocol(f"the peer does not speak ttrpc; it sent {what}")
 
 

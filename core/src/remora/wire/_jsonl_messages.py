@@ -99,7 +99,7 @@ def require_json(call: Call) -> None:
     try:
         load_json(call.payload or b"null")
     except ValueError as error:
-        raise InvalidRequest(f"the payload is no JSON: {error}") from error
+        raise InvalidRequest(f"the payload is not JSON: {error}") from error
 
 
 def encode_json_cancel(id_: int) -> bytes:
@@ -198,7 +198,7 @@ def _reply(result: object, headers: Mapping[str, str]) -> Reply | RemoraError:
     try:
         return Reply(payload=dump_json(result), headers=headers)
     except ValueError as error:
-        return InvalidReply(f"the result is no JSON: {error}")
+        return InvalidReply(f"the result is not JSON: {error}")
 
 
 def _error(error: object) -> RemoraError:

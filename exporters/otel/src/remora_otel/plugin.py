@@ -8,12 +8,12 @@ import atexit
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from remora import ExporterSpec, InterceptorSpec, Secret, hookimpl
 from remora.errors import ConfigError
-from remora.values import Duration
+from remora.values import Duration, dataclass
 
 if TYPE_CHECKING:
     from remora.protocols import AttemptInterceptor, Interceptor, MetricExporter, Tracing

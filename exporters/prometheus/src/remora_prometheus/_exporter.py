@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from anyio import CancelScope, to_thread
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from remora.errors import Unavailable
 from remora_prometheus._collector import RemoraCollector
 from remora_prometheus._server import Server
 
@@ -43,7 +44,7 @@ class PrometheusExporter:
 
     name = "prometheus"
 
-    def __init__(self, *, port: int = 9090, host: str = "127.0.0.1") -> None:
+    def __init__(self, *, port: int = 9464, host: str = "127.0.0.1") -> None:
         self.host = host
         self.port = port
 
@@ -61,11 +62,14 @@ class PrometheusExporter:
         Answer while the context lasts.
 
         Raises:
-            OSError: It cannot listen there.
+            Unavailable: It cannot listen there.
         """
         registry = CollectorRegistry(auto_describe=False)
         registry.register(RemoraCollector(read))
-        server = Server(self.host, self.port, _only_at_path(make_wsgi_app(registry), self.host))
+        try:
+            server = Server(self.host, self.port, _only_at_path(make_wsgi_app(registry), self.host))
+        except OSError as error:
+            raise Unavailable(f"cannot listen at {self.url}: {error.strerror or error}", sent=False) from error
         self.port = server.server_port
         _log.info("metrics can be scraped at %s", self.url)
         try:
@@ -86,7 +90,7 @@ def _only_at_path(app: App, host: str) -> App:
     def answer(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
         if names and _host_of(environ) not in names:  # of a web page that has got itself a name for this machine
             start("400 Bad Request", [("Content-Type", "text/plain; charset=utf-8")])
-            return [b"That is no name of this machine.\n"]
+            return [b"That is not a name of this machine.\n"]
         if environ["PATH_INFO"] == PATH:
             return app(environ, start)
         start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])

@@ -4,12 +4,11 @@ What the entry point `prometheus` leads to: the description of the exporter, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora.hookspecs import hookimpl
 from remora.specs import ExporterSpec
-from remora.values import Port
+from remora.values import Port, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,11 +24,11 @@ class Options:
     Where metrics can be scraped.
 
     Attributes:
-        port: The port of `/metrics`. A Prometheus server has the same default: choose another port beside one.
+        port: The port of `/metrics`; by default that of OpenTelemetry's Prometheus exporters.
         host: The address to listen at; by default only this machine is answered.
     """
 
-    port: Port = 9090
+    port: Port = 9464
     host: str = "127.0.0.1"
 
 

@@ -12,14 +12,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from remora.types import Inspection
+from remora_exec._tasks import background
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
     from remora.security import Decision
     from remora_exec._guard import Guard, Verdict
 
@@ -27,6 +32,20 @@ _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _INTERVAL = 1.0
 _KEPT = 16  # reviews that nobody has asked for yet
+
+
+def reviewing(guard: Guard, verdict: Verdict) -> AbstractAsyncContextManager[None]:
+    """
+    A context in which a program runs; the list is watched meanwhile, if there is one.
+    """
+    return _watching(Admission(guard, verdict)) if guard.has_list else nullcontext()
+
+
+@asynccontextmanager
+async def _watching(admission: Admission) -> AsyncIterator[None]:
+    async with background() as tasks:
+        tasks.start(admission.watch)
+        yield
 
 
 class Admission:

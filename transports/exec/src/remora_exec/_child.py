@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
+
 if TYPE_CHECKING:
     from remora_exec._order import Order
 
@@ -17,21 +19,29 @@ class Child(Protocol):
     Attributes:
         pid: Its process id, which is not reused until it has been reaped.
         stderr: The reading end of its standard error, closed by whoever reads it.
+        exit_status: None until it has been reaped; negative for a signal.
     """
 
     pid: int
     stderr: int
+    exit_status: int | None
 
-    async def wait(self) -> None:
+    def fileno(self) -> int:
         """
-        Wait until it has ended, without reaping it.
-        """
-
-    def reap(self) -> int:
-        """
-        Reap it; returns its exit status, negative for a signal. From now on its process id may be reused.
+        A descriptor that becomes readable when `has_ended` knows more than it did.
         """
         ...
+
+    def has_ended(self) -> bool:
+        """
+        Whether it has ended, as far as is known now. It is not reaped yet.
+        """
+        ...
+
+    def reap(self) -> None:
+        """
+        Reap it, which sets its exit status. From now on its process id may be reused.
+        """
 
     async def gone(self) -> None:
         """
@@ -42,6 +52,14 @@ class Child(Protocol):
         """
         Release what is held for it.
         """
+
+
+async def ended(child: Child) -> None:
+    """
+    Wait until a child has ended.
+    """
+    while not child.has_ended():
+        await anyio.wait_readable(child.fileno())
 
 
 class Starter(Protocol):

@@ -165,4 +165,4 @@ def _refuse_null(command: Command) -> None:
             raise ConfigError(f"{text!r} holds a NUL character and cannot be handed to a program")
     for name in command.env:
         if "=" in name or not name:
-            raise ConfigError(f"{name!r} is no name of an environment variable")
+            raise ConfigError(f"{name!r} is not a name for an environment variable")

@@ -16,12 +16,12 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from remora.errors import Unavailable
 from remora_exec._limits import limit_process
@@ -84,29 +84,45 @@ class GroupWatch:
 class OwnChild:
     """
     A direct child of this process.
+
+    Args:
+        popen: The child.
+        end: A descriptor that is readable when it has ended, closed here.
+        watch: The groups that are watched.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], watch: GroupWatch) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], end: int, watch: GroupWatch) -> None:
         self.pid = popen.pid
+        self.exit_status: int | None = None
+        self._end = end
         self.stderr = _detach(popen.stderr)
         self._popen = popen
         self._watch = watch
         watch.add(self.pid)
 
-    async def wait(self) -> None:
+    def fileno(self) -> int:
         """
-        Wait until it has ended, without reaping it.
+        A descriptor that is readable when it has ended.
         """
-        await wait_for_exit(self.pid)
+        return self._end
 
-    def reap(self) -> int:
+    def has_ended(self) -> bool:
         """
-        Reap it, after killing what is left of its group; returns its exit status.
+        Whether it has ended. It is not reaped yet.
+        """
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        except ChildProcessError:  # if the host ignores SIGCHLD, children that have ended are gone at once
+            return True
+
+    def reap(self) -> None:
+        """
+        Reap it, after killing what is left of its group.
         """
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._watch.forget(self.pid)
-        return self._popen.wait()
+        self.exit_status = self._popen.wait()
 
     async def gone(self) -> None:
         """
@@ -121,8 +137,9 @@ class OwnChild:
 
     def close(self) -> None:
         """
-        Do nothing, as nothing is held.
+        Close the descriptor that tells its end.
         """
+        os.close(self._end)
 
 
 class GroupStarter:
@@ -141,11 +158,12 @@ class GroupStarter:
         popen = without_new_privileges(run) if order.no_new_privileges else run()
         try:
             limit_process(popen.pid, order.limits)
+            end = _exit_descriptor(popen.pid)
         except OSError:
             popen.kill()
             popen.wait()
             raise
-        return OwnChild(popen, self._watch)
+        return OwnChild(popen, end, self._watch)
 
 
 def _popen(order: Order, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
@@ -163,17 +181,28 @@ def _detach(file: IO[bytes] | None) -> int:
     return descriptor
 
 
+def _exit_descriptor(pid: int) -> int:
+    """
+    A descriptor that is readable when a child of this process has ended.
+    """
+    with suppress(AttributeError, OSError):
+        return os.pidfd_open(pid)
+    reading, writing = os.pipe()
+    threading.Thread(target=_tell_exit, args=(pid, writing), daemon=True).start()
+    return reading
+
+
+def _tell_exit(pid: int, descriptor: int) -> None:
+    with suppress(ChildProcessError):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    os.close(descriptor)
+
+
 async def wait_for_exit(pid: int) -> None:
     """
     Wait until a child of this process has ended, without reaping it.
     """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        flags = os.WEXITED | os.WNOWAIT
-        with suppress(ChildProcessError):  # if the host ignores SIGCHLD, children that have ended are gone at once
-            await anyio.to_thread.run_sync(os.waitid, os.P_PID, pid, flags, abandon_on_cancel=True)
-        return
+    descriptor = _exit_descriptor(pid)
     try:
         await anyio.wait_readable(descriptor)
     finally:

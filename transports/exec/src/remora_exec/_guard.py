@@ -13,7 +13,7 @@ import errno
 import logging
 import os
 import time
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -91,14 +91,11 @@ class Guard:
             ConfigError: There is no such program.
             Unavailable: The system lacks the resources to examine it now.
         """
-        async with AsyncExitStack() as stack:
-            with ExitStack() as files:
-                if self.reads:
-                    verdict = await anyio.to_thread.run_sync(self._admit, path, files)
-                else:
-                    verdict = self._admit(path, files)
-                stack.push(files.pop_all())
-            yield verdict
+        with ExitStack() as files:
+            if self.reads:
+                yield await anyio.to_thread.run_sync(self._admit, path, files)
+            else:
+                yield self._admit(path, files)
 
     @contextmanager
     def examined(self, path: str) -> Iterator[Verdict]:

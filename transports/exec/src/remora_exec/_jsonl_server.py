@@ -106,7 +106,7 @@ class _Server:
     def _take_lines(self) -> None:
         while (line := self._lines.next_message()) is not None:
             if isinstance(line, Noise):
-                _logger.warning("ignored a line that is no JSON object: %s", quote(line.line))
+                _logger.warning("ignored a line that is not a JSON object: %s", quote(line.line))
             elif isinstance(line, Overlong):
                 self._refuse_overlong(line)
             else:
@@ -129,7 +129,7 @@ class _Server:
             if request := self._requests.get(message.id):
                 request.call_off()
         elif message is None:
-            _logger.warning("ignored an object that is no request")
+            _logger.warning("ignored an object that is not a request")
         elif message.id in self._requests:
             self._refuse(message.id, f"there is a call {message.id!r} in flight")
         else:

@@ -295,17 +295,18 @@ async def _started(line: Line, order: Order, files: Sequence[int]) -> int:
     try:
         with anyio.move_on_after(_START_TIMEOUT):
             await line.send(order, files)
-            if (said := await line.listen()) is None:
+            word, number = await line.listen()
+            if word == "lost":
                 raise _KeeperLost
-            if said[0] == "failed":
-                raise OSError(said[1], os.strerror(said[1]))
-            return said[1]
+            if word == "failed":
+                raise OSError(number, os.strerror(number))
+            return number
         raise Unavailable("the keeper of processes does not answer", sent=False)
     except BaseException:
         line.tell(KILL + REAP)
         line.hang_up()  # the rest of the order is not sent
         with anyio.move_on_after(_END_TIMEOUT, shield=True):  # the program may have started nevertheless
-            while (said := await line.listen()) is not None and said[0] != "free":
+            while (await line.listen())[0] not in {"free", "lost"}:
                 pass
         line.close()
         raise

@@ -4,13 +4,13 @@ A program that has a warden, and the connection to that warden, whose messages a
 
 from __future__ import annotations
 
-import os
 import socket
 from contextlib import suppress
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
-from remora_exec._pipes import ReadPipe, WritePipe
+import anyio
+
 from remora_exec._words import KILL, REAP
 
 if TYPE_CHECKING:
@@ -19,16 +19,24 @@ if TYPE_CHECKING:
     from remora_exec._order import Order
 
 
+_OVER = {"free", "lost"}
+
+
 class Line:
     """
     The connection to a warden. It owns the socket, and closes it.
     """
 
     def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
         self._socket = connected
-        self._reader = ReadPipe(connected.fileno())
-        self._writer = WritePipe(connected.fileno())
         self._heard = b""
+
+    def fileno(self) -> int:
+        """
+        A descriptor that is readable when the warden says something, or is gone.
+        """
+        return self._socket.fileno()
 
     async def send(self, order: Order, files: Sequence[int]) -> None:
         """
@@ -39,16 +47,17 @@ class Line:
         """
         data = order.pack()
         with suppress(BrokenPipeError, ConnectionResetError):
-            sent = socket.send_fds(self._socket, [data], files)
-            if sent < len(data):
-                await self._writer.send(data[sent:])
+            data = data[socket.send_fds(self._socket, [data], files) :]
+            while data:
+                await anyio.wait_writable(self._socket)
+                data = data[self._socket.send(data) :]
 
     def tell(self, word: bytes) -> None:
         """
         Send one short word, for which the socket always has room.
         """
         with suppress(OSError):
-            os.write(self._socket.fileno(), word)
+            self._socket.send(word)
 
     def hang_up(self) -> None:
         """
@@ -57,16 +66,30 @@ class Line:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
-    async def listen(self) -> tuple[str, int] | None:
+    async def listen(self) -> tuple[str, int]:
         """
-        The warden's next word, with its number; None when the warden is gone.
+        Wait for the warden's next word, with its number.
         """
-        while b"\n" not in self._heard:
-            data = await self._reader.receive()
-            if not data:
+        while (said := self.heard()) is None:
+            await anyio.wait_readable(self._socket)
+        return said
+
+    def heard(self) -> tuple[str, int] | None:
+        """
+        The same without waiting; None when there is none yet, `lost 0` when the warden is gone.
+        """
+        if b"\n" not in self._heard:
+            try:
+                data = self._socket.recv(64)
+            except BlockingIOError:
                 return None
-            self._heard += data
-        line, _, self._heard = self._heard.partition(b"\n")
+            except OSError:
+                data = b""
+            self._heard = self._heard + data if data else b"lost 0\n"
+        line, end, rest = self._heard.partition(b"\n")
+        if not end:
+            return None
+        self._heard = rest
         word, _, number = line.decode().partition(" ")
         return word, int(number)
 
@@ -74,8 +97,7 @@ class Line:
         """
         Close the connection.
         """
-        self._socket.detach()
-        self._reader.close()  # reader and socket share one descriptor
+        self._socket.close()
 
 
 class KeptChild:
@@ -88,35 +110,45 @@ class KeptChild:
         self.stderr = stderr
         self._line = line
         self._give_back = give_back
-        self._is_free = False
-        self._status = -int(SIGKILL)  # the status when the warden was killed, and the program with it
+        self.exit_status: int | None = None
+        self._status: int | None = None
+        self._last = ""  # what the warden said
 
-    async def wait(self) -> None:
+    def fileno(self) -> int:
         """
-        Wait until the program has ended. It is not reaped yet.
+        A descriptor that is readable when the warden says something.
         """
-        if (said := await self._line.listen()) is not None:
-            self._status = said[1]
+        return self._line.fileno()
 
-    def reap(self) -> int:
+    def has_ended(self) -> bool:
         """
-        Have it reaped, and return its exit status. What was left of its process group has been killed by now.
+        Whether the program has ended, as far as is known now. It is not reaped yet.
+        """
+        if self._status is None and (said := self._line.heard()) is not None:
+            self._last, self._status = said
+            if self._last == "lost":  # the warden was killed, and the program with it
+                self._status = -int(SIGKILL)
+        return self._status is not None
+
+    def reap(self) -> None:
+        """
+        Have it reaped. What was left of its process group has been killed by now.
         """
         self._line.tell(REAP)
-        return self._status
+        self.exit_status = self._status
 
     async def gone(self) -> None:
         """
         Wait until all of its descendants have ended too.
         """
-        while not self._is_free and (said := await self._line.listen()) is not None:
-            self._is_free = said[0] == "free"
+        while self._last not in _OVER:
+            self._last, _ = await self._line.listen()
 
     def close(self) -> None:
         """
         Release what is held for it; it is killed if it is still running.
         """
-        if self._is_free:
+        if self._last == "free":
             self._give_back(self._line)
             return
         self._line.tell(KILL)

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import time
-from contextlib import suppress
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,24 +22,23 @@ from remora.errors import (
 )
 from remora.types import HealthStatus, Reply, Status
 from remora.wire import load_json, quote, require_json
+from remora_exec._admission import reviewing
 from remora_exec._command import require_descriptors
+from remora_exec._exchange import Exchange
 from remora_exec._output import Output
 from remora_exec._pending import time_left
 from remora_exec._pipes import pipes
-from remora_exec._process import describe_exit, running
-from remora_exec._tasks import background
+from remora_exec._process import describe_exit, died, end, started
 from remora_exec._trace_variables import to_variables
 
 if TYPE_CHECKING:
     from remora.errors import RemoraError
     from remora.types import Call
+    from remora_exec._child import Child
     from remora_exec._command import Command
     from remora_exec._launch_context import LaunchContext
-    from remora_exec._pipes import ReadPipe, WritePipe
-    from remora_exec._process import Process
     from remora_exec.plugin import ExecOptions
 
-_OUTPUT_AFTER_EXIT = 0.25
 _MESSAGE_LINES = 5
 
 
@@ -62,11 +60,10 @@ class OneshotChannel:
         """
         self._require_fit(call)
         time_left(call)  # raises when no time is left
-        sent = False
+        command = self._command.with_env(_call_env(call))
         with anyio.CancelScope(deadline=math.inf if call.deadline is None else call.deadline):
-            command, sent = self._command.with_env(_call_env(call)), True
             return await self._run(command, call.payload or b"null")
-        raise DeadlineExceeded("the process did not answer in time", sent=sent)
+        raise DeadlineExceeded("the process did not answer in time", sent=True)
 
     async def probe(self) -> HealthStatus:
         """
@@ -83,77 +80,39 @@ class OneshotChannel:
             raise MessageTooLarge(message, sent=False)
 
     async def _run(self, command: Command, payload: bytes) -> Reply:
-        output = Output(self._plugin, self._instance)
         require_descriptors(command)
+        output = Output(self._plugin, self._instance)
         with pipes() as (their_input, their_output, stdin, stdout):
-            async with (
-                background() as tasks,
-                running(command, self._context, output, stdin=their_input, stdout=their_output) as process,
-            ):
-                answer = _Answer(process, self._max_size)
-                tasks.start(lambda: _write(stdin, payload))
-                tasks.start(lambda: answer.read(stdout))
-                await process.wait()
-                await answer.settle()
-        return answer.reply(output)
-
-
-class _Answer:
-    """
-    The answer of a process: what it writes to its standard output, and how it ends.
-    """
-
-    def __init__(self, process: Process, max_size: int) -> None:
-        self._process = process
-        self._max_size = max_size
-        self._data = bytearray()
-        self._ended = anyio.Event()
-
-    async def read(self, stdout: ReadPipe) -> None:
-        while data := await stdout.receive():
-            if len(self._data) <= self._max_size:
-                self._data += data
-            else:
-                self._process.signal_group(signal.SIGKILL)
-        self._ended.set()
-
-    async def settle(self) -> None:
-        """
-        Wait for the rest of the output, but only briefly if descendants keep it open.
-        """
-        with anyio.move_on_after(_OUTPUT_AFTER_EXIT):
-            await self._ended.wait()
-
-    def reply(self, output: Output) -> Reply:
-        """
-        The reply to the call, or its error.
-        """
-        if len(self._data) > self._max_size:
+            child, verdict = await started(command, self._context, stdin=their_input, stdout=their_output)
+            exchange = Exchange(child, stdin, stdout, output, self._max_size)
+            with closing(child):
+                async with reviewing(self._context.guard, verdict):
+                    try:
+                        await exchange.run(payload)
+                    finally:
+                        await end(child)
+        if len(exchange.reply) > self._max_size:
             raise MessageTooLarge(f"the reply has more than {self._max_size} bytes")
-        if self._process.exit_status != 0:
-            raise _failure(self._process, output)
-        data = bytes(self._data.strip())
-        try:
-            load_json(data)
-        except ValueError as error:
-            raise InvalidReply(f"the process wrote no JSON value but {quote(data)}") from error
-        return Reply(payload=data)
+        if child.exit_status != 0:
+            raise _failure(child, output)
+        return _reply(bytes(exchange.reply.strip()))
 
 
-def _failure(process: Process, output: Output) -> RemoraError:
-    status = process.exit_status
+def _reply(data: bytes) -> Reply:
+    try:
+        load_json(data)
+    except ValueError as error:
+        raise InvalidReply(f"the process wrote something other than a JSON value: {quote(data)}") from error
+    return Reply(payload=data)
+
+
+def _failure(child: Child, output: Output) -> RemoraError:
+    status = child.exit_status
     if status is None or status < 0:
-        return process.died()
+        return died(child, output)
     words = " | ".join(output.last_lines[-_MESSAGE_LINES:])
     code = Code.UNAVAILABLE if status == os.EX_TEMPFAIL else Code.UNKNOWN
     return PluginError(f"the process {describe_exit(status)}" + (f": {words}" if words else ""), code=code)
-
-
-async def _write(stdin: WritePipe, payload: bytes) -> None:
-    # A program need not read its input.
-    with suppress(OSError):
-        await stdin.send(payload)
-    stdin.close()
 
 
 def _call_env(call: Call) -> dict[str, str]:

@@ -39,14 +39,27 @@ class ReadPipe:
         await checkpoint()
         if not self._is_waitable:
             return await anyio.to_thread.run_sync(os.read, self._descriptor, max_bytes, abandon_on_cancel=True)
-        while True:
-            try:
-                return os.read(self._descriptor, max_bytes)
-            except BlockingIOError:
-                if not await self._becomes_readable():
-                    return b""
-            except OSError:
+        while (data := self.read(max_bytes)) is None:
+            if not await self._becomes_readable():
                 return b""
+        return data
+
+    def read(self, max_bytes: int = _CHUNK) -> bytes | None:
+        """
+        The same without waiting; None when there is nothing yet.
+        """
+        try:
+            return os.read(self._descriptor, max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def fileno(self) -> int:
+        """
+        The descriptor.
+        """
+        return self._descriptor
 
     async def _becomes_readable(self) -> bool:
         try:
@@ -84,12 +97,30 @@ class WritePipe:
         if not self._is_waitable:
             await anyio.to_thread.run_sync(_write_all, self._descriptor, data)
             return
-        view = memoryview(data)
+        view = self.write(memoryview(data))
         while view:
-            try:
-                view = view[os.write(self._descriptor, view) :]
-            except BlockingIOError:
-                await self._wait()
+            await self._wait()
+            view = self.write(view)
+
+    def write(self, data: memoryview) -> memoryview:
+        """
+        Write what there is room for, without waiting; returns the rest.
+
+        Raises:
+            BrokenPipeError: Nobody reads any more.
+        """
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except BlockingIOError:
+            pass
+        return data
+
+    def fileno(self) -> int:
+        """
+        The descriptor.
+        """
+        return self._descriptor
 
     async def _wait(self) -> None:
         try:

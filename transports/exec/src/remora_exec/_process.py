@@ -20,6 +20,7 @@ import anyio
 
 from remora.errors import ConfigError, PluginDied, Unavailable
 from remora_exec._admission import Admission
+from remora_exec._child import ended
 from remora_exec._pipes import ReadPipe
 from remora_exec._tasks import background
 
@@ -50,7 +51,6 @@ class Process:
 
     Attributes:
         pid: Its process id, which is also that of its group.
-        exit_status: None while it runs; negative for a signal.
         graces: Seconds before SIGTERM and before SIGKILL when it is stopped; empty for SIGKILL at once.
         admission: Whether the program would still be allowed to start.
     """
@@ -58,13 +58,19 @@ class Process:
     def __init__(self, child: Child, output: Output, admission: Admission) -> None:
         self.pid = child.pid
         self.admission = admission
-        self.exit_status: int | None = None
         self.graces: tuple[float, ...] = ()
         self._child = child
         self._output = output
         self._stderr_ended = anyio.Event()
         self._ended = anyio.Event()
         self._gone = anyio.Event()
+
+    @property
+    def exit_status(self) -> int | None:
+        """
+        None while it runs; negative for a signal.
+        """
+        return self._child.exit_status
 
     async def wait(self) -> None:
         """
@@ -84,18 +90,13 @@ class Process:
         """
         The error for a call that needed the process.
         """
-        lines = self._output.last_lines
-        words = f": {' | '.join(lines[-_QUOTED_LINES:])}" if lines else ""
-        message = f"the process {describe_exit(self.exit_status)}{hint}{words}"
-        return PluginDied(message, exit_status=self.exit_status, stderr=lines, sent=sent)
+        return died(self._child, self._output, sent=sent, hint=hint)
 
     def signal_group(self, number: signal.Signals) -> None:
         """
         Send a signal to its process group; nothing happens when no process is left.
         """
-        if self.exit_status is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+        signal_group(self._child, number)
 
     async def stop(self) -> None:
         """
@@ -122,8 +123,8 @@ class Process:
         """
         Wait for its end, reap it, and wait for the end of all processes that it started.
         """
-        await self._child.wait()
-        self.exit_status = self._child.reap()
+        await ended(self._child)
+        self._child.reap()
         with anyio.move_on_after(_LAST_WORDS):
             await self._stderr_ended.wait()
         self._ended.set()
@@ -158,12 +159,7 @@ async def running(
         ConfigError: The program cannot be run.
         Unavailable: The system lacks the resources for another process.
     """
-    try:
-        async with context.guard.admitted(command.program) as verdict:
-            child = await _spawn(command, context, verdict, stdin, stdout)
-    finally:
-        for descriptor in {stdin, stdout}:
-            os.close(descriptor)
+    child, verdict = await started(command, context, stdin=stdin, stdout=stdout)
     process = Process(child, output, Admission(context.guard, verdict))
     with closing(child):
         async with background() as tasks:
@@ -174,6 +170,23 @@ async def running(
                 yield process
             finally:
                 await process.stop()
+
+
+async def started(command: Command, context: LaunchContext, *, stdin: int, stdout: int) -> tuple[Child, Verdict]:
+    """
+    A child with these descriptors as its standard input and output, which are closed here, and why it may run.
+
+    Raises:
+        ExecutableRefused: The program may not be run.
+        ConfigError: The program cannot be run.
+        Unavailable: The system lacks the resources for another process.
+    """
+    try:
+        async with context.guard.admitted(command.program) as verdict:
+            return await _spawn(command, context, verdict, stdin, stdout), verdict
+    finally:
+        for descriptor in {stdin, stdout}:
+            os.close(descriptor)
 
 
 async def _spawn(command: Command, context: LaunchContext, verdict: Verdict, stdin: int, stdout: int) -> Child:
@@ -188,6 +201,37 @@ def _spawn_error(command: Command, error: OSError) -> RemoraError:
     if reason is None:
         return Unavailable(f"{command.program} cannot be started now: {error.strerror}", sent=False)
     return ConfigError(f"{command.program} cannot be run: {reason} ({error.strerror})")
+
+
+async def end(child: Child) -> None:
+    """
+    Kill a child unless it has ended, and wait, even when cancelled, until it and all that it started have ended.
+    """
+    with anyio.move_on_after(_AFTER_KILL, shield=True):
+        if child.exit_status is None:
+            signal_group(child, signal.SIGKILL)
+            await ended(child)
+            child.reap()
+        await child.gone()
+
+
+def signal_group(child: Child, number: signal.Signals) -> None:
+    """
+    Send a signal to the process group of a child; nothing happens when the child has been reaped.
+    """
+    if child.exit_status is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+
+
+def died(child: Child, output: Output, *, sent: bool = True, hint: str = "") -> PluginDied:
+    """
+    The error for a call that needed a child.
+    """
+    lines = output.last_lines
+    words = f": {' | '.join(lines[-_QUOTED_LINES:])}" if lines else ""
+    message = f"the process {describe_exit(child.exit_status)}{hint}{words}"
+    return PluginDied(message, exit_status=child.exit_status, stderr=lines, sent=sent)
 
 
 def describe_exit(status: int | None) -> str:

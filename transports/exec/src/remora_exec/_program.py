@@ -107,12 +107,17 @@ def opened(path: str) -> Iterator[OpenProgram]:
     Raises:
         OSError: It cannot be read, or is not a regular file.
     """
-    real = os.path.realpath(path)
+    with _opened(os.path.realpath(path)) as program:
+        yield program
+
+
+@contextmanager
+def _opened(real: str) -> Iterator[OpenProgram]:
     descriptor = os.open(real, _FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is no plain file")
+            raise OSError(0, "it is not a plain file")
         yield OpenProgram(real, descriptor, status.st_size)
     finally:
         os.close(descriptor)
@@ -134,7 +139,7 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
         OSError: There is no such file.
     """
     real = os.path.realpath(path)
-    return (*weaknesses_of_file(path, descriptor), *_weaknesses_of_interpreter(real, descriptor))
+    return (*_weaknesses_of_file(path, real, descriptor), *_weaknesses_of_interpreter(real, descriptor))
 
 
 def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, ...]:
@@ -144,7 +149,10 @@ def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, .
     Raises:
         OSError: There is no such file.
     """
-    real = os.path.realpath(path)
+    return _weaknesses_of_file(path, os.path.realpath(path), descriptor)
+
+
+def _weaknesses_of_file(path: str, real: str, descriptor: int | None) -> tuple[str, ...]:
     mode = os.stat(real if descriptor is None else descriptor).st_mode
     found = [f"{real} can be written by {who}" for who in _writers(mode)]
     for directory in dict.fromkeys([*_directories(path), *_directories(real)]):
@@ -167,7 +175,7 @@ def _interpreter(real: str, descriptor: int | None) -> str:
     The interpreter that the first line of a script names; empty for other programs.
     """
     if descriptor is None:
-        with opened(real) as file:
+        with _opened(real) as file:
             return _interpreter(real, file.descriptor)
     line = os.pread(descriptor, _FIRST_LINE, 0).partition(b"\n")[0]
     words = line.removeprefix(b"#!").split() if line.startswith(b"#!") else []

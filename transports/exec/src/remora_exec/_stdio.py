@@ -21,6 +21,7 @@ import anyio
 from remora.errors import ConfigError
 from remora.io import SocketPipe, serve_ttrpc
 from remora.types import Endpoint
+from remora_exec._host_log import logging_for_the_host
 from remora_exec._pipes import ReadPipe, WritePipe
 from remora_exec._tasks import background
 
@@ -78,9 +79,10 @@ async def listen_stdio(endpoint: Endpoint, dispatch: Dispatch, options: ExecOpti
         raise ConfigError(f"REMORA_PROTOCOL={protocol} is none of ttrpc, jsonl, oneshot")
     listener = StdioListener()
     stdin, stdout = claim_stdio()
-    async with background() as tasks:
-        tasks.start(lambda: listener.run(_serve(protocol, stdin, stdout, dispatch, options.max_message_size)))
-        yield listener
+    with logging_for_the_host():
+        async with background() as tasks:
+            tasks.start(lambda: listener.run(_serve(protocol, stdin, stdout, dispatch, options.max_message_size)))
+            yield listener
 
 
 async def _serve(protocol: str, stdin: int, stdout: int, dispatch: Dispatch, max_size: int) -> None:

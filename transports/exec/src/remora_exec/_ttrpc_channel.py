@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _EXIT_AFTER_LOSS = 0.5
 _REPLIES_AFTER_EXIT = 0.25
-_OTHER_WAYS = '; one that speaks no ttrpc needs protocol = "jsonl" or "oneshot"'
+_OTHER_WAYS = '; a program that does not speak ttrpc needs protocol = "jsonl" or "oneshot"'
 
 
 @asynccontextmanager

@@ -5,13 +5,13 @@ The entry point of this distribution: the transport `exec`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from remora.config import ConnectionConfig, LimitsConfig, SecurityConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Grace, Limits
+from remora.values import Count, Grace, Limits, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

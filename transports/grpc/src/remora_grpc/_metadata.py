@@ -112,7 +112,7 @@ def _is_reserved(name: str) -> bool:
 
 def _pack(name: str, value: str) -> Pair:
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"{name!r} is no name for a header")
+        raise InvalidRequest(f"{name!r} is not a valid name for a header")
     if name.endswith("-bin"):
         return name, _bytes_of(name, value)
     return name, check_value(name, value)

@@ -5,20 +5,21 @@ The extension's entry: options, a late `build`, and the hook. grpcio is imported
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count
+from remora.values import Count, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora.protocols import Transport
+    from remora.types import Endpoint
 
-__all__ = ["GrpcOptions", "build", "remora_register_transports"]
+__all__ = ["GrpcOptions", "build", "check", "remora_register_transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,18 @@ def build(options: GrpcOptions) -> Transport:
     return GrpcTransport(options)
 
 
+def check(endpoint: Endpoint) -> None:
+    """
+    Refuse an endpoint that can never be called.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    from remora_grpc._address import remote_address
+
+    remote_address(endpoint)
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
     """
@@ -71,5 +84,6 @@ def remora_register_transports() -> Iterable[TransportSpec[GrpcOptions]]:
             build=build,
             native_deadline=True,
             secure_schemes=("grpcs",),
+            check=check,
         )
     ]

@@ -141,9 +141,9 @@ def _parse(endpoint: Endpoint) -> Address:
         parts = urlsplit(endpoint.url)
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
-        raise ConfigError(f"the address {endpoint.url!r} makes no sense: {exc}") from exc
+        raise ConfigError(f"the address {endpoint.url!r} is malformed: {exc}") from exc
     if parts.username is not None or parts.password is not None:
-        raise ConfigError(f"the address of {host!r} holds credentials, which belong into the table `auth`")
+        raise ConfigError(f"the address of {host!r} holds credentials, which belong in the table `auth`")
     return Address(
         secure=parts.scheme == "https",
         host=_decode_host(host),
@@ -174,9 +174,9 @@ def _decode_host(host: str) -> str:
     try:
         found = name.encode("idna").decode("ascii")
     except UnicodeError as exc:
-        raise ConfigError(f"{name!r} is no name of a host") from exc
+        raise ConfigError(f"{name!r} is not the name of a host") from exc
     if _UNFIT.search(found) or found.count(":") != host.count(":"):
-        raise ConfigError(f"{name!r} is no name of a host")
+        raise ConfigError(f"{name!r} is not the name of a host")
     return found
 
 
@@ -186,5 +186,5 @@ def _escape(path: str) -> str:
 
 def _segment(name: str) -> str:
     if name in _STEPS or "/" in name:
-        raise InvalidRequest(f"{name!r} is no name of a service or a method")
+        raise InvalidRequest(f"{name!r} is not the name of a service or a method")
     return quote(name, safe="")

@@ -9,6 +9,7 @@ anything else that lets the two sides disagree about where an answer begins, the
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -16,12 +17,15 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireError, WrongProtocol
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
-from remora_http._headers import decode_headers
+from remora_http._headers import HeaderReader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remora.errors import RemoraError
     from remora_http._headers import RawHeaders
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HEAD = 64 * 1024
 """The most bytes that are not body: status line, headers, trailers, chunk extensions."""
 _INTERIM = 32
@@ -35,6 +39,7 @@ class AnswerReader:
     Args:
         peer: The peer's name, for messages.
         limit: The most bytes that a decoded body may have.
+        known: The headers that answers of the same server usually have.
 
     Attributes:
         has_begun: Whether a byte of the answer has arrived.
@@ -53,8 +58,10 @@ class AnswerReader:
         "_headers",
         "_interim",
         "_keeps_alive",
+        "_known",
         "_limit",
         "_overhead",
+        "_own",
         "_parser",
         "_peer",
         "_size",
@@ -64,9 +71,10 @@ class AnswerReader:
         "is_reusable",
     )
 
-    def __init__(self, peer: str, limit: int) -> None:
+    def __init__(self, peer: str, limit: int, known: HeaderReader | None = None) -> None:
         self._peer = peer
         self._limit = limit
+        self._known = known or HeaderReader()
         self._parser = HttpResponseParser(self)
         # Scripts that print their own headers often end lines with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
@@ -80,7 +88,7 @@ class AnswerReader:
         self._has_head = self._keeps_alive = self._has_body = False
         self._status = self._size = self._overhead = self._interim = 0
         self._headers: RawHeaders = []
-        self._fields: dict[str, str] | None = None
+        self._fields = self._own = _NO_HEADERS
         self._chunks: list[bytes] = []
         self._body: Body | None = None
         self._failure: BadEncoding | BodyTooLarge | None = None
@@ -107,7 +115,7 @@ class AnswerReader:
         if not self.is_complete and not self._has_body:
             self._overhead += len(data)
             if self._overhead > _HEAD:
-                raise self._broken("what is no body is larger than 64 KiB")
+                raise self._broken("the headers are larger than 64 KiB")
         return self.is_complete
 
     def feed_eof(self) -> None:
@@ -133,10 +141,10 @@ class AnswerReader:
             MessageTooLarge: Its body is larger than the limit.
             InvalidReply: Its body cannot be decompressed.
         """
-        body = self._finish() if self._failure is None else b""
+        body = b"".join(self._chunks) if self._body is None else self._finish(self._body)
         if self._failure is not None:
             body = self._excused(self._failure)
-        return Answer(status=self._status, headers=self._decoded(), body=body)
+        return Answer(status=self._status, headers=self._fields, own=self._own, body=body)
 
     def on_message_begin(self) -> None:
         # one that follows the answer was not asked for
@@ -152,7 +160,8 @@ class AnswerReader:
         self._status = self._parser.get_status_code()
         self._keeps_alive = self._parser.should_keep_alive()
         self._has_head = True
-        encoding = self._decoded().get("content-encoding")
+        self._fields, self._own = self._known.read(self._headers)
+        encoding = self._fields.get("content-encoding")
         if encoding:
             try:
                 self._body = Body(self._limit, encoding)
@@ -184,7 +193,7 @@ class AnswerReader:
         self._interim += 1
         if self._interim > _INTERIM:
             self._fail(BadEncoding("it never came to more than interim answers"))
-        self._headers, self._fields, self._has_head = [], None, False
+        self._headers, self._has_head = [], False
 
     def _inflate(self, body: Body, chunk: bytes) -> None:
         try:
@@ -195,15 +204,14 @@ class AnswerReader:
     def _fail(self, failure: BadEncoding | BodyTooLarge) -> None:
         # Reading on would be useless, and the unread rest makes the connection useless for the next answer.
         self._failure = failure
+        self._chunks.clear()
         self.is_complete = True
 
-    def _finish(self) -> bytes:
-        if self._body is None:
-            return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+    def _finish(self, body: Body) -> bytes:
         try:
-            return self._body.finish()
+            return body.finish()
         except BadEncoding as exc:
-            self._failure = exc
+            self._failure = self._failure or exc
             return b""
 
     def _excused(self, failure: BadEncoding | BodyTooLarge) -> bytes:
@@ -215,14 +223,8 @@ class AnswerReader:
         beginning: bytes = failure.args[0]
         return beginning
 
-    def _decoded(self) -> dict[str, str]:
-        if self._fields is None:
-            self._fields = decode_headers(self._headers)
-        return self._fields
-
     def _is_measured(self) -> bool:
-        headers = self._decoded()
-        return "content-length" in headers or "transfer-encoding" in headers
+        return "content-length" in self._fields or "transfer-encoding" in self._fields
 
     def _broken(self, reason: str) -> RemoraError:
         if not self._has_head:

@@ -23,6 +23,7 @@ from remora.io import Deadlines, background_tasks, loop_clock
 from remora.tls import tls_failure
 from remora_http._answer_reader import AnswerReader
 from remora_http._greeting import unreachable
+from remora_http._headers import HeaderReader
 from remora_http._lines import connector
 from remora_http._request import HeadWriter
 
@@ -56,6 +57,7 @@ class DirectEngine:
         self._most_idle = connection.max_idle_connections if connection.keep_alive else 0
         self._idle_timeout = connection.idle_timeout
         self._writer = HeadWriter(address, connection)
+        self._known = HeaderReader()
         self._connect = connector()
         self._clock = loop_clock()
         self._deadlines = Deadlines()
@@ -159,7 +161,7 @@ class DirectEngine:
             with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)) as scope:
                 self._connecting.add(scope)
                 try:
-                    reader = AnswerReader(self._address.place, self._limit)
+                    reader = AnswerReader(self._address.place, self._limit, self._known)
                     return self._admit(await self._connect(self._address, self._tls, reader))
                 finally:
                     self._connecting.discard(scope)

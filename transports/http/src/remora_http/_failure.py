@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from remora.errors import PluginError, RemoraError
 from remora.wire import STRUCT, decode_struct, encode_struct, error_from_status
-from remora_http._headers import without_reserved
 from remora_http._status import code_of_name, code_of_status, name_of_code, parse_retry_after
 
 if TYPE_CHECKING:
@@ -33,12 +32,14 @@ class Answer:
     Attributes:
         status: The HTTP status.
         headers: All its headers, names in lower case.
+        own: Those of them that do not belong to HTTP.
         body: The body, or its beginning when an error's body is over the limit.
         refusal: Why a redirect was not followed; empty for other answers.
     """
 
     status: int
     headers: Mapping[str, str]
+    own: Mapping[str, str]
     body: bytes
     refusal: str = ""
 
@@ -95,7 +96,7 @@ def read_connect_failure(answer: Answer) -> RemoraError | None:
         code,
         message if isinstance(message, str) else "",
         _decode_details(details if isinstance(details, list) else ()),
-        without_reserved(answer.headers),
+        answer.own,
     )
 
 
@@ -142,8 +143,7 @@ def _foreign_failure(answer: Answer) -> RemoraError:
         message += f", a redirect to {_quote_location(answer)}; {_explain(answer)}"
     quoted = quote_body(answer.body)
     code = code_of_status(answer.status)
-    headers = without_reserved(answer.headers)
-    return PluginError(f"{message}: {quoted}" if quoted else message, code=code, headers=headers)
+    return PluginError(f"{message}: {quoted}" if quoted else message, code=code, headers=answer.own)
 
 
 def _quote_location(answer: Answer) -> str:

@@ -37,6 +37,7 @@ _RESERVED = frozenset(
 )
 _MOST_KNOWN = 24
 _MOST_KNOWN_BYTES = 256
+"""Of a header's name and value together."""
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -72,7 +73,7 @@ def sendable_name(name: str) -> str:
     if is_reserved(name):
         return ""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a header")
+        raise ValueError(f"{name!r} is not a valid name for a header")
     return name
 
 
@@ -111,7 +112,7 @@ def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 class HeaderReader:
     """
-    Reads the headers of one connection's requests, most of which are the same each time.
+    Reads the headers of messages from one peer, most of which are the same each time.
     """
 
     def __init__(self) -> None:
@@ -135,7 +136,7 @@ class HeaderReader:
     def _learn(self, pair: tuple[bytes, bytes]) -> tuple[str, str, bool]:
         name = _decode_name(pair[0])
         found = name, _decode_value(pair[1]), not is_reserved(name)
-        if len(self._known) < _MOST_KNOWN and len(pair[1]) < _MOST_KNOWN_BYTES:
+        if len(self._known) < _MOST_KNOWN and len(pair[0]) + len(pair[1]) < _MOST_KNOWN_BYTES:
             self._known[pair] = found
         return found
 

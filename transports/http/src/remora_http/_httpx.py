@@ -31,7 +31,7 @@ from remora.tls import tls_failure
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._greeting import unreachable
-from remora_http._headers import decode_headers
+from remora_http._headers import HeaderReader
 from remora_http._httpx_heard import HearingBackend, HearingStream
 from remora_http._httpx_unix import UnixTransport
 from remora_http._request import call_headers, connection_headers
@@ -92,6 +92,7 @@ class Pool:
         # Only connecting has a time limit here; the caller enforces the call's deadline.
         self._connect_timeout = options.connection.connection_timeout
         self._timeout = {"connect": self._connect_timeout, "read": None, "write": None, "pool": None}
+        self._known = HeaderReader()
         self._is_closed = False
 
     async def aclose(self) -> None:
@@ -152,7 +153,7 @@ class Pool:
                     await progress.unfinished.aclose()
 
     async def _read(self, response: httpx.Response) -> Answer:
-        headers = decode_headers(response.headers.raw)
+        headers, own = self._known.read(response.headers.raw)
         stream = response.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         try:
@@ -166,7 +167,7 @@ class Pool:
             content = exc.args[0]
         finally:
             await stream.aclose()
-        return Answer(status=response.status_code, headers=headers, body=content)
+        return Answer(status=response.status_code, headers=headers, own=own, body=content)
 
     async def _collect(self, stream: httpx.AsyncByteStream, encoding: str) -> bytes:
         body = Body(self._limit, encoding)

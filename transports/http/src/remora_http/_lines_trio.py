@@ -109,9 +109,10 @@ class SocketLine:
             sent = self._send_some(*pieces)
             if sent < len(head) + len(body):
                 await self._send_rest(memoryview(b"".join(pieces))[sent:])
-            await trio.lowlevel.wait_readable(self._socket)
-            while not self._receive():
+            while True:
                 await trio.lowlevel.wait_readable(self._socket)
+                if self._receive():
+                    return
         except trio.ClosedResourceError as exc:
             raise self._error or _broken(exc) from exc
         except OSError:

@@ -148,14 +148,14 @@ def _place(location: str, here: Stop) -> Address:
     if len(location) > _LONGEST:
         raise NotFollowed(f"that is a URL of {len(location)} characters")
     if _UNFIT.search(location):
-        raise NotFollowed("that is no URL")
+        raise NotFollowed("that is not a URL")
     try:
         url = urljoin(f"{here.origin}{here.target}", location)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https"):
-            raise NotFollowed(f"it leads to {parts.scheme!r}, which is no HTTP")
+            raise NotFollowed(f"it leads to {parts.scheme!r}, which is not HTTP")
         if parts.username is not None or parts.password is not None:
             raise NotFollowed("it brings credentials of its own")
         return parse_address(Endpoint(url))
     except (ValueError, ConfigError) as error:
-        raise NotFollowed("that is no URL") from error
+        raise NotFollowed("that is not a URL") from error

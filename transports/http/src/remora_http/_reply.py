@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from remora.errors import InvalidReply
 from remora.wire import make_reply
 from remora_http._failure import quote_body, read_failure
-from remora_http._headers import media_type, without_reserved
+from remora_http._headers import media_type
 
 if TYPE_CHECKING:
     from remora.types import Reply
@@ -38,10 +38,10 @@ def read_reply(answer: Answer, asked: str) -> Reply:
     if answer.status != 200:
         raise read_failure(answer, now=time.time())
     found = media_type(answer.headers.get("content-type", ""))
-    content_type = _agreed(media_type(asked), found)
+    content_type = found if found == asked else _agreed(media_type(asked), found)
     if content_type is None:
         raise InvalidReply(f"the reply is {found} where {asked} was asked for: {quote_body(answer.body)}")
-    return make_reply(answer.body, content_type, without_reserved(answer.headers))
+    return make_reply(answer.body, content_type, answer.own)
 
 
 def _agreed(asked: str, found: str) -> str | None:

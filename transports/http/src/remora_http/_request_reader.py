@@ -131,7 +131,7 @@ class RequestReader:
         if self.is_amid and not self._has_body and before == len(self.requests):
             self._overhead += len(data)
             if self._overhead > _HEAD:
-                self._end(BadRequest(431, "what is no body is larger than 64 KiB"))
+                self._end(BadRequest(431, "the headers are larger than 64 KiB"))
         return b""
 
     def expire(self) -> None:
@@ -188,7 +188,7 @@ class RequestReader:
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
-            self._end(BadRequest(501, "this is no proxy"))
+            self._end(BadRequest(501, "this is not a proxy"))
             return b""
         pairs = [(name, value) for name, value in self._raw if name.lower() != b"upgrade"]
         lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
@@ -260,7 +260,7 @@ class RequestReader:
         try:
             path = _path(self._url)
         except HttpParserInvalidURLError:
-            problem = problem or BadRequest(400, "the target of the request makes no sense")
+            problem = problem or BadRequest(400, "the target of the request is malformed")
         self.requests.append(Request(verb, path, self._headers, self._own, body, problem, is_last))
         self.is_ended = self.is_ended or is_last
 

@@ -4,20 +4,21 @@ The entry point `http`: the description of the transport, without heavy imports.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Duration, Number
+from remora.values import Count, Duration, Number, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora.protocols import Transport
+    from remora.types import Endpoint
 
-__all__ = ["Options", "build", "remora_register_transports"]
+__all__ = ["Options", "build", "check", "remora_register_transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,18 @@ def build(options: Options) -> Transport:
     return HttpTransport(options)
 
 
+def check(endpoint: Endpoint) -> None:
+    """
+    Refuse an endpoint that can never be called.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    from remora_http._address import parse_address
+
+    parse_address(endpoint)
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
@@ -93,5 +106,6 @@ def remora_register_transports() -> Iterable[TransportSpec[Options]]:
             build=build,
             native_deadline=True,
             secure_schemes=("https",),
+            check=check,
         )
     ]

@@ -40,6 +40,18 @@ def path_of(endpoint: Endpoint) -> str:
     return os.path.abspath(path) if path else ""
 
 
+def socket_of(endpoint: Endpoint) -> str:
+    """
+    The absolute path of an endpoint to call.
+
+    Raises:
+        ConfigError: The URL names no socket.
+    """
+    if path := path_of(endpoint):
+        return path
+    raise ConfigError(f"{endpoint.url}: the path of the socket is missing: write unix:///path/of/the.sock")
+
+
 @contextmanager
 def short_path(path: str, directory: int | None = None) -> Iterator[str]:
     """

@@ -13,7 +13,7 @@ import anyio
 
 from remora.errors import ConfigError
 from remora.io import SocketPipe, TtrpcChannel, background_tasks, open_ttrpc, serve_ttrpc
-from remora_unix._address import path_of
+from remora_unix._address import path_of, socket_of
 from remora_unix._connect import connect
 from remora_unix._credentials import credentials_of, trusted_users
 from remora_unix._socket_file import listening_socket
@@ -57,9 +57,7 @@ class UnixTransport:
             WrongProtocol: It is a socket of another kind.
             ConfigError: The endpoint names no socket.
         """
-        if not (path := path_of(endpoint)):
-            raise ConfigError(f"{endpoint.url}: the path of the socket is missing: write unix:///path/of/the.sock")
-        pipe = await connect(path, self._options.connection.connection_timeout, self._servers)
+        pipe = await connect(socket_of(endpoint), self._options.connection.connection_timeout, self._servers)
         async with open_ttrpc(pipe, max_message_size=self._options.max_message_size) as channel:
             yield channel
 

@@ -4,20 +4,21 @@ What the entry point `unix` leads to: the description of the transport, and noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from remora.config import ConnectionConfig
 from remora.hookspecs import hookimpl
 from remora.specs import TransportSpec
-from remora.values import Count, Number
+from remora.values import Count, Number, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from remora.protocols import Transport
+    from remora.types import Endpoint
 
-__all__ = ["Options", "build", "remora_register_transports"]
+__all__ = ["Options", "build", "check", "remora_register_transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,24 @@ def build(options: Options) -> Transport:
     return UnixTransport(options)
 
 
+def check(endpoint: Endpoint) -> None:
+    """
+    Refuse an endpoint that can never be called.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    from remora_unix._address import socket_of
+
+    socket_of(endpoint)
+
+
 @hookimpl
 def remora_register_transports() -> Iterable[TransportSpec[Options]]:
     """
     The transport `unix`.
     """
-    return [TransportSpec(name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True)]
+    spec = TransportSpec(
+        name="unix", schemes=("unix",), options=Options, build=build, native_deadline=True, check=check
+    )
+    return [spec]

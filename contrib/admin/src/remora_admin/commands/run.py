@@ -19,7 +19,7 @@ from remora_admin._host import Host
 from remora_admin._journal import JournalHandler, is_read_by_the_journal
 from remora_cli.toolkit import backend as backend_option
 from remora_cli.toolkit import command as remora_command
-from remora_cli.toolkit import require_backend
+from remora_cli.toolkit import require_backend, show_all
 
 if TYPE_CHECKING:
     from remora_cli.toolkit import Output
@@ -66,8 +66,7 @@ def command(output: Output, config: str, listen: str, watch: bool, admin_token_f
     require_backend(backend)
     if is_read_by_the_journal():
         logging.getLogger().handlers = [JournalHandler()]
-    for handler in logging.getLogger().handlers:
-        handler.setLevel(logging.DEBUG)  # how much is said is for `log_level` to say
+    show_all()  # how much is said is for `log_level` to say
     host, port = _address(listen)
     token = None if admin_token_file is None else _secret_in(Path(admin_token_file))
     process = Host(config, host=host, port=port, watch=watch, admin_token=token)
@@ -97,4 +96,4 @@ def _announce(output: Output, url: str, plugins: list[str]) -> None:
     if output.as_json:
         output.document({"url": url, "plugins": plugins})
     else:
-        output.line(f"{len(plugins)} plugins; see {url}")
+        output.line(f"{len(plugins)} plugin{'' if len(plugins) == 1 else 's'}; see {url}")

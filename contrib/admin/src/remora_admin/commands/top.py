@@ -11,7 +11,7 @@ import click
 import httpx
 
 from remora.errors import Unavailable
-from remora_admin._table import table_of
+from remora_admin._table import problem_lines, table_of
 from remora_admin._top import Top
 from remora_cli.toolkit import command as remora_command
 from remora_cli.toolkit import print_table, run
@@ -45,12 +45,12 @@ def command(output: Output, url: str, interval: float, once: bool) -> None:
     """
     Ask and draw.
     """
-    address = f"{url.rstrip('/')}/status"
+    address = f"{url if '://' in url else f'http://{url}'}".rstrip("/") + "/status"
     found = run(lambda: _once(address))
     if output.as_json:
         output.document(found)
     elif once or not sys.stdout.isatty():
-        print_table(table_of(found))
+        print_table(*problem_lines(found), table_of(found))
     else:
         run(lambda: _watch(address, interval))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remora_cli._host import load_whole, make_manager, only_plugin
+from remora_cli._host import for_one_call, load_whole, make_manager
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import run
@@ -115,4 +115,4 @@ def _only(loaded: LoadedConfig, plugin: str) -> LoadedConfig:
     """
     The configuration with nothing but one plugin.
     """
-    return replace(loaded, config=only_plugin(loaded.config, plugin))
+    return replace(loaded, config=for_one_call(loaded.config, plugin))

@@ -10,7 +10,7 @@ import click
 
 from remora.config import config_schema, effective_values, join_path, path_text
 from remora.extensions import exporters, resolvers, transports
-from remora_cli._host import load_whole, only_plugin
+from remora_cli._host import BUILT_IN, load_whole, only_plugin
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
 from remora_cli._toml import toml_lines
@@ -51,8 +51,6 @@ The first line of a file tells an editor where the schema is:
   YAML  # yaml-language-server: $schema=./remora.schema.json
   JSON  a key "$schema" at the top
 """
-
-BUILT_IN = "built-in default"
 
 command = click.Group("config", help=_HELP, params=[*COMMON])
 

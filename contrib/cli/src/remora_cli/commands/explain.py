@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remora.extensions import transports
-from remora_cli._host import find_plugin, load_whole
+from remora_cli._host import BUILT_IN, find_plugin, load_whole
 from remora_cli._options import command as remora_command
 from remora_cli._sentences import points
 
@@ -31,7 +31,6 @@ CONFIG is a file in TOML, JSON or YAML, or a directory of such files.
   remora explain remora.toml text
 """
 
-BUILT_IN = "built-in default"
 _WIDTH = 80
 
 

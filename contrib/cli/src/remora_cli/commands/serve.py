@@ -13,10 +13,10 @@ import click
 
 from remora import config
 from remora.errors import ConfigError
-from remora.serve import ServeOptions, serve_until_stopped
+from remora.serve import ServeOptions, require_backend, serve_until_stopped
+from remora_cli._logs import leave_logs_to_the_host
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
-from remora_cli._run import require_backend
 from remora_cli._targets import load_target, parse_targets
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def command(
     if not listen:
         raise ConfigError("nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN")
     require_backend(backend)
+    if _is_wire(listen):
+        leave_logs_to_the_host()
     access = None if auth is None else config.read_access(auth)  # loaded only here: most plugins ask nobody who calls
     services = [load_target(*target) for target in targets]
     options = ServeOptions(max_concurrent_calls=max_concurrent_calls, drain_timeout=drain_timeout, auth=access)
