@@ -57,7 +57,7 @@ class Outbox:
         self._waiter = waiters()
         self.may_send_now = False
         self._is_writing = False
-        self._is_flushing = False
+        self._is_due = False
         self._frames: dict[int, Bytes] = {}
         self._rest: Sequence[bytes | memoryview] = ()
         self._size = 0
@@ -75,8 +75,15 @@ class Outbox:
             frame: Its bytes, or its parts.
             number: The number for `withdraw`; 0 when it is never withdrawn.
         """
-        if not (self.may_send_now and self._is_sent_now(frame)):
-            self._queue(frame, number)
+        if self.may_send_now and self._is_sent_now(frame):
+            return
+        self._frames[number or self._nameless_number()] = frame
+        self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
+        if self._calls is not None and 2 * len(self._frames) >= len(self._calls) and not self._is_stuck():
+            self._write_now()
+        elif not self._is_due:
+            self._is_due = True
+            self._write_soon()
 
     def withdraw(self, number: int) -> bool:
         """
@@ -114,7 +121,9 @@ class Outbox:
         """
         try:
             while True:
-                if not self._rest and (self._is_flushing or not self._frames):
+                if self._soon is None:
+                    self._is_due = False
+                if not self._rest and (self._is_due or not self._frames):
                     self._arrival = self._waiter()
                     await self._arrival
                 self._is_writing = True
@@ -139,7 +148,7 @@ class Outbox:
         Write a frame at once if none is before it; returns whether at least a part of it has been written.
         """
         self.may_send_now = False
-        if self._socket is None or self._frames or self._rest or self._is_writing:
+        if self._socket is None or self._frames or self._is_stuck():
             return False
         pieces = parts_of(frame)
         written = self._socket.write_quietly(pieces)
@@ -148,35 +157,25 @@ class Outbox:
             self._wake()
         return written > 0
 
-    def _queue(self, frame: Bytes, number: int) -> None:
-        if not number:
-            number = self._nameless = self._nameless - 1
-        self._frames[number] = frame
-        self._size += len(frame) if isinstance(frame, bytes) else size_of(frame)
-        if self._is_enough():
-            self._write_now()
-        elif self._is_flushing:
-            return
-        elif self._soon is None:
+    def _nameless_number(self) -> int:
+        self._nameless -= 1
+        return self._nameless
+
+    def _is_stuck(self) -> bool:
+        return self._is_writing or bool(self._rest)
+
+    def _write_soon(self) -> None:
+        """
+        Have the queue written after this step of the loop: by a callback if that is cheap, else by the writer.
+        """
+        if self._soon is None:
             self._wake()
         else:
-            self._is_flushing = True
             self._soon(self._flush)
 
     def _flush(self) -> None:
-        """
-        Write what has been queued in this step of the loop.
-        """
-        self._is_flushing = False
+        self._is_due = False
         self._write_now()
-
-    def _is_enough(self) -> bool:
-        """
-        Whether as many requests wait as the peer has, so that it need not wait for more.
-        """
-        if self._calls is None or self._rest or self._is_writing:
-            return False
-        return 2 * len(self._frames) >= len(self._calls)
 
     def _write_now(self) -> None:
         """
