@@ -227,6 +227,23 @@ async def test_wrong_table_of_an_exporter_is_an_error_with_its_path(exporters: A
         Manager({"exporters": exporters}, extensions=[RecordingExporter()])
 
 
+async def test_wrong_plugins_and_exporters_are_named_together() -> None:
+    """
+    When the manager is made, and when a reload is only planned.
+    """
+    wrong = {"plugins": {"a": {"endpoint": "nowhere:1"}}, "exporters": {"recording": {"colour": "red"}}}
+
+    with pytest.raises(ConfigError) as made:
+        Manager(wrong, extensions=[RecordingExporter()])
+    async with Manager({}, extensions=[RecordingExporter()]) as manager:
+        with pytest.raises(ConfigError) as planned:
+            manager.plan(wrong)
+
+    for of_plugin, of_exporter in (made.value.problems, planned.value.problems):
+        assert of_plugin.startswith("plugins.a: ")
+        assert of_exporter.startswith("exporters.recording.colour: ")
+
+
 @dataclass
 class Fetched:
     """

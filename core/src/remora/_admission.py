@@ -1,5 +1,5 @@
 """
-Whether tables of plugins can be used with what is installed.
+Whether a configuration can be used with what is installed.
 
 What lives here: checks, before anything is built. What must not: building it (see `_assembly`).
 """
@@ -11,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
+from remora._exporting import errors_of_exporters
 from remora._options import build_resolver_options, given_keys, used_keys
 from remora.config import problems_of_order, problems_of_plugin, summary
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from remora._catalog import Catalog
     from remora.config import ManagerConfig, PluginConfig, SecurityConfig
@@ -34,28 +35,26 @@ def check_config(catalog: Catalog, config: ManagerConfig) -> None:
         NotInstalled: It names features that are not installed.
         ConfigError: It is wrong; every problem is named, with the path of its key.
     """
-    check_plugins(catalog, config.plugins.values(), security=config.security)
+    wanted = [each for each in config.plugins.values() if each.enabled]
+    errors = [error for each in wanted for error in _errors_of(catalog, each, config.security)]
     if problems := problems_of_order(config.plugins):
-        raise ConfigError(summary(problems), problems=problems)
+        errors.append(ConfigError(summary(problems), problems=problems))
+    _raise_together(errors + errors_of_exporters(catalog, config))
+    for each in wanted:
+        _mention_unused(catalog, each)
 
 
-def check_plugins(catalog: Catalog, configs: Iterable[PluginConfig], *, security: SecurityConfig) -> None:
+def check_plugin(catalog: Catalog, config: PluginConfig, *, security: SecurityConfig) -> None:
     """
-    Check the tables of plugins, including what only the installed extensions can check.
+    Check the table of a plugin, including what only the installed extensions can check; one that is switched off is
+    not checked.
 
     Raises:
-        NotInstalled: They name features that are not installed.
-        ConfigError: They are wrong; every problem is named, with the path of its key.
+        NotInstalled: It names features that are not installed.
+        ConfigError: It is wrong; every problem is named, with the path of its key.
     """
-    wanted = [config for config in configs if config.enabled]
-    errors = [error for config in wanted for error in _errors_of(catalog, config, security)]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        problems = [line for error in errors for line in error.problems]
-        kinds = {type(error) for error in errors}
-        raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
-    for config in wanted:
+    if config.enabled:
+        _raise_together(_errors_of(catalog, config, security))
         _mention_unused(catalog, config)
 
 
@@ -69,6 +68,15 @@ def check_endpoints(catalog: Catalog, config: PluginConfig, *, security: Securit
     """
     for error in _errors_of(catalog, config, security):
         raise error
+
+
+def _raise_together(errors: list[ConfigError]) -> None:
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        problems = [line for error in errors for line in error.problems]
+        kinds = {type(error) for error in errors}
+        raise (kinds.pop() if len(kinds) == 1 else ConfigError)(summary(problems), problems=problems)
 
 
 def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[ConfigError]:

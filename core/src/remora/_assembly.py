@@ -156,7 +156,7 @@ def make_parts(catalog: Catalog, config: PluginConfig, lent: Surroundings, there
         there: The parts that it already has; those that need no change are kept.
 
     Raises:
-        ConfigError: As `check_plugins`.
+        ConfigError: As `check_plugin`.
         ExtensionError: An extension failed to build a feature that it registered.
     """
     bench = _Bench(catalog, config, lent, there)
@@ -225,7 +225,7 @@ def transports(
     The endpoints of a plugin, each with the name of its transport and the transport, for use outside of a manager.
 
     Raises:
-        ConfigError: As `check_plugins`.
+        ConfigError: As `check_plugin`.
     """
     for endpoint in endpoints_of(config):
         feature = catalog.transport(endpoint.scheme, config.transport)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from remora._admission import check_config
 from remora._detached import Detached
 from remora._discovery import require_watching_of
-from remora._exporting import check_exporters
 from remora._plan import plan
 from remora._resolution import Resolution
 from remora._transition import Transition
@@ -72,7 +71,6 @@ class Changes:
         self._group: TaskGroup | None = None
         check_config(self._catalog, found.added_to(asked))
         require_watching_of(asked)
-        check_exporters(self._catalog, asked)
 
     def start(self, group: TaskGroup) -> None:
         """
@@ -112,7 +110,7 @@ class Changes:
         self._fleet.running()
         found = await self._discovery.look_aside(wanted)
         require_watching_of(wanted)
-        self._check(self._resolution.complete(found.added_to(wanted)))
+        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)))
         return await self._change(lambda: wanted, options, cause, number=self._turns.number())
 
     async def add(self, plugin: PluginConfig, options: ReloadOptions) -> ReloadReport:
@@ -128,7 +126,7 @@ class Changes:
             if plugin.name in self._fleet.config.plugins:
                 raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
             more = replace(self.asked, plugins={**self.asked.plugins, plugin.name: plugin})
-            self._check(more)
+            check_config(self._catalog, more)
             return more
 
         self._fleet.running()
@@ -215,10 +213,6 @@ class Changes:
             found = await self._discovery.look_aside(asked)
             if asked is self.asked:
                 return found
-
-    def _check(self, config: ManagerConfig) -> None:
-        check_config(self._catalog, config)
-        check_exporters(self._catalog, config)
 
 
 def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from remora._admission import check_plugins
+from remora._admission import check_plugin
 from remora._watch import FileWatch, contents_of, folders_of, require_watching
 from remora.config import Discovered, discover, folders, is_same, manifests, problems_of_order
 from remora.errors import ConfigError
@@ -157,7 +157,7 @@ class Discovery:
 
     def _problem_of(self, plugin: PluginConfig, config: ManagerConfig) -> tuple[str, ...]:
         try:
-            check_plugins(self._catalog, [plugin], security=config.security)
+            check_plugin(self._catalog, plugin, security=config.security)
         except ConfigError as error:
             return tuple(error.problems)
         return ()

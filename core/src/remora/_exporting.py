@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora._options import build_exporter_options
-from remora.config import ExporterConfig, summary
+from remora.config import ExporterConfig
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
@@ -23,24 +23,28 @@ _PORT_OF = "prometheus"
 """The exporter that `metrics_port` belongs to."""
 
 
-def check_exporters(catalog: Catalog, config: ManagerConfig) -> None:
+def errors_of_exporters(catalog: Catalog, config: ManagerConfig) -> list[ConfigError]:
     """
-    Check the tables of exporters, including what only the installed extensions can check.
+    What is wrong with the tables of exporters, including what only the installed extensions can check.
+    """
+    try:
+        wanted = _wanted(config)
+    except ConfigError as error:
+        return [error]
+    found = (_error_of(catalog, name, exporter) for name, exporter in wanted.items())
+    return [error for error in found if error is not None]
 
-    Raises:
-        NotInstalled: They name exporters that are not installed.
-        ConfigError: They are wrong; every problem is named, with the path of its key.
-    """
-    problems: list[str] = []
-    for name, exporter in _wanted(config).items():
-        try:
-            _options(catalog, name, exporter)
-        except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
-            raise type(error)(f"exporters.{name}: {error.message}") from error
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(summary(problems), problems=problems)
+
+def _error_of(catalog: Catalog, name: str, exporter: ExporterConfig) -> ConfigError | None:
+    try:
+        _options(catalog, name, exporter)
+    except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
+        located = type(error)(f"exporters.{name}: {error.message}")
+        located.__cause__ = error
+        return located
+    except ConfigError as error:
+        return error
+    return None
 
 
 class Exporting:
@@ -58,7 +62,7 @@ class Exporting:
         Start the exporters that are wanted and not running.
 
         Raises:
-            ConfigError: As `check_exporters`, or its builder says what is wrong.
+            ConfigError: As `errors_of_exporters` returns them, or its builder says what is wrong.
             ExtensionError: An extension failed to build a feature that it registered.
         """
         for name, wanted in _wanted(config).items():
