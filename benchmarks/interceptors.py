@@ -3,25 +3,20 @@ The cost of interceptors: calls over a transport that does nothing, through thre
 
     python -m benchmarks.interceptors [--rounds N] [--seconds S]
 
-Slices with and without interceptors alternate, as in `benchmarks.metrics`; once the interceptors wrap each call, once
-each attempt.
+Once they wrap each call, once each attempt. How it is measured: see `benchmarks.additions`.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks.metrics import calls
-from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of, verdict
+from benchmarks.additions import calls, compare
 from remora import InterceptorSpec, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from benchmarks.rounds import Contender
     from remora import Call, Reply
     from remora.types import Attempt
 
@@ -70,34 +65,11 @@ def main() -> int:
     """
     Measure, print, and compare with the target.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.interceptors", description="the cost of interceptors")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each pair is run")
-    parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
-    options = parser.parse_args()
-    print(environment("remora", "anyio"))
-    print(f"load before: {load()}")
-    contenders: dict[str, Contender] = {
-        "calls": calls(counted=True, extensions=[AroundCalls()]),
-        "attempts": calls(counted=True, extensions=[AroundAttempts()]),
+    contenders = {
+        f"{NUMBER} interceptors around each call": calls(extensions=[AroundCalls()]),
+        f"{NUMBER} interceptors around each attempt": calls(extensions=[AroundAttempts()]),
     }
-    rounds: dict[str, list[Round]] = {name: [] for name in contenders}
-    for _ in range(options.rounds):
-        for name, contender in contenders.items():
-            rounds[name].append(run_round(contender, calls(counted=True), options.seconds))
-    print(f"load after:  {load()}")
-    return max(_report(name, each) for name, each in rounds.items())
-
-
-def _report(name: str, rounds: list[Round]) -> int:
-    print(f"\n{NUMBER} interceptors around {name}")
-    if not (steady := steady_of(rounds)):
-        return 1
-    extra = [each.ours.cost - each.peer_cost for each in steady]
-    print(f"us of CPU per call, with them:    {spread([each.ours.cost for each in steady], 2)}")
-    print(f"us of CPU per call, without:      {spread([each.peer_cost for each in steady], 2)}")
-    word = verdict(statistics.median(extra), PER_CALL)
-    print(f"{word}: they add {spread(extra, 2)} us to a call, target at most {PER_CALL:g}")
-    return 0
+    return compare("interceptors", contenders, most=PER_CALL, distributions=["remora", "anyio"])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ The cost of metrics: calls over a transport that does nothing, with metrics on a
 
     python -m benchmarks.metrics [--rounds N] [--seconds S] [--check]
 
-Calls go through a manager's pipeline, as in `benchmarks.overhead`; slices with and without metrics alternate.
+How calls are measured: see `benchmarks.additions`.
 """
 
 from __future__ import annotations
@@ -15,43 +15,18 @@ import timeit
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
-
-from benchmarks import overhead
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
-from remora import Manager, MetricsRegistry, Reply
+from benchmarks.additions import calls
+from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of, verdict
+from remora import MetricsRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from benchmarks.rounds import Contender, Slice
-    from remora._pipeline import Pipeline
+    from collections.abc import Callable
 
 PER_CALL = 3.0
 PER_RECORDING = 1.0
 SLACK = 1.25
 
-_TIMEOUT = 5.0
 _REPEATED = 100_000
-
-
-def calls(*, counted: bool, extensions: Sequence[object] = ()) -> Contender:
-    """
-    Calls through a manager's pipeline, with metrics or without, and with what `extensions` add.
-    """
-
-    async def contender(seconds: float) -> Slice:
-        config = {**overhead._config("least-connections"), "metrics": {"enabled": counted}}
-        async with Manager(config, extensions=[overhead._Extension(), *extensions]) as manager:
-            pipeline: Pipeline = manager._fleet.caller("null").pipeline
-
-            async def call() -> Reply:
-                return await pipeline(overhead._CALL, _TIMEOUT)
-
-            await anyio.wait_all_tasks_blocked()  # until every instance is ready
-            return await measure(call, seconds)
-
-    return contender
 
 
 def recordings() -> dict[str, float]:
@@ -83,7 +58,7 @@ def main() -> int:
     options = _arguments()
     print(environment("remora", "anyio"))
     print(f"load before: {load()}")
-    rounds = [run_round(calls(counted=True), calls(counted=False), options.seconds) for _ in range(options.rounds)]
+    rounds = [run_round(calls(), calls(counted=False), options.seconds) for _ in range(options.rounds)]
     recorded = recordings()
     print(f"load after:  {load()}\n")
     return _report(rounds, recorded, check=options.check)

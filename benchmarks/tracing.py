@@ -5,13 +5,11 @@ The cost of tracing: calls over a transport that does nothing, with spans from O
 
 Each traced call has two spans, its own and that of its attempt. First they are only created; then a batch processor
 passes all of them to an exporter that drops them. Encoding and sending would come on top, in a thread of its own.
-Slices alternate, as in `benchmarks.metrics`.
+How it is measured: see `benchmarks.additions`.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,8 +17,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from benchmarks.metrics import calls
-from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of, verdict
+from benchmarks.additions import calls, compare
 from remora_otel import _tracers
 
 if TYPE_CHECKING:
@@ -51,7 +48,7 @@ async def traced(seconds: float, *, exported: bool = False) -> Slice:
 
     _tracers.adopt(wanted)
     try:
-        return await calls(counted=True)(seconds)
+        return await calls()(seconds)
     finally:
         _tracers.drop(wanted)
         provider.shutdown()
@@ -59,33 +56,13 @@ async def traced(seconds: float, *, exported: bool = False) -> Slice:
 
 def main() -> int:
     """
-    Measure and print.
+    Measure, print, and compare with the target.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tracing", description="the cost of tracing")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each pair is run")
-    parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
-    options = parser.parse_args()
-    print(environment("remora", "opentelemetry-sdk"))
-    print(f"load before: {load()}")
-    contenders: dict[str, Contender] = {"made": traced, "exported": partial(traced, exported=True)}
-    rounds: dict[str, list[Round]] = {name: [] for name in contenders}
-    for _ in range(options.rounds):
-        for name, contender in contenders.items():
-            rounds[name].append(run_round(contender, calls(counted=True), options.seconds))
-    print(f"load after:  {load()}")
-    return max(_report(name, each) for name, each in rounds.items())
-
-
-def _report(name: str, rounds: list[Round]) -> int:
-    print(f"\nspans are {name}")
-    if not (steady := steady_of(rounds)):
-        return 1
-    extra = [each.ours.cost - each.peer_cost for each in steady]
-    print(f"us of CPU per call, traced:     {spread([each.ours.cost for each in steady], 2)}")
-    print(f"us of CPU per call, not traced: {spread([each.peer_cost for each in steady], 2)}")
-    word = verdict(statistics.median(extra), PER_CALL)
-    print(f"{word}: tracing adds {spread(extra, 2)} us to a call, target at most {PER_CALL:g}")
-    return 0
+    contenders: dict[str, Contender] = {
+        "spans that are only created": traced,
+        "spans that are exported, too": partial(traced, exported=True),
+    }
+    return compare("tracing", contenders, most=PER_CALL, distributions=["remora", "opentelemetry-sdk"])
 
 
 if __name__ == "__main__":
