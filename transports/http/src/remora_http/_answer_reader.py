@@ -18,6 +18,7 @@ from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireErr
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._headers import HeaderReader
+from remora_http._known_heads import KnownHeads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ class AnswerReader:
 
     __slots__ = (
         "__weakref__",
+        "_answer",
         "_body",
         "_chunks",
         "_failure",
@@ -56,6 +58,7 @@ class AnswerReader:
         "_has_body",
         "_has_head",
         "_headers",
+        "_heads",
         "_interim",
         "_keeps_alive",
         "_known",
@@ -71,10 +74,11 @@ class AnswerReader:
         "is_reusable",
     )
 
-    def __init__(self, peer: str, limit: int, known: HeaderReader | None = None) -> None:
+    def __init__(self, peer: str, limit: int, known: HeaderReader | None = None, heads: KnownHeads | None = None) -> None:
         self._peer = peer
         self._limit = limit
         self._known = known or HeaderReader()
+        self._heads = heads or KnownHeads()
         self._parser = HttpResponseParser(self)
         # Scripts that print their own headers often end lines with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
@@ -91,6 +95,7 @@ class AnswerReader:
         self._fields = self._own = _NO_HEADERS
         self._chunks: list[bytes] = []
         self._body: Body | None = None
+        self._answer: Answer | None = None
         self._failure: BadEncoding | BodyTooLarge | None = None
 
     def feed(self, data: bytes | memoryview) -> bool:
@@ -104,7 +109,18 @@ class AnswerReader:
             WrongProtocol: They are not HTTP.
             WireError: They violate HTTP's rules.
         """
+        if self.has_begun:
+            return self._parse(data)
         self.has_begun = True
+        self._answer = self._heads.recognise(data)
+        if self._answer is not None:
+            self.is_complete = self.is_reusable = True
+        elif self._parse(data) and self._is_plain():
+            self._answer = self.outcome()
+            self._heads.learn(data, self._answer)
+        return self.is_complete
+
+    def _parse(self, data: memoryview) -> bool:
         self._has_body = False
         try:
             self._parser.feed_data(data)
@@ -141,10 +157,12 @@ class AnswerReader:
             MessageTooLarge: Its body is larger than the limit.
             InvalidReply: Its body cannot be decompressed.
         """
+        if self._answer is not None:
+            return self._answer
         body = b"".join(self._chunks) if self._body is None else self._finish(self._body)
         if self._failure is not None:
             body = self._excused(self._failure)
-        return Answer(status=self._status, headers=self._fields, own=self._own, body=body)
+        return Answer(self._status, self._fields, self._own, body)
 
     def on_message_begin(self) -> None:
         # one that follows the answer was not asked for
@@ -222,6 +240,13 @@ class AnswerReader:
         # A long error is still an error; its beginning says enough.
         beginning: bytes = failure.args[0]
         return beginning
+
+    def _is_plain(self) -> bool:
+        """
+        Whether the head says all that there is to know about the answer but its body.
+        """
+        has_length = "content-length" in self._fields
+        return self._status == 200 and self.is_reusable and has_length and self._body is None and not self._interim
 
     def _is_measured(self) -> bool:
         return "content-length" in self._fields or "transfer-encoding" in self._fields

@@ -24,6 +24,7 @@ from remora.tls import tls_failure
 from remora_http._answer_reader import AnswerReader
 from remora_http._greeting import unreachable
 from remora_http._headers import HeaderReader
+from remora_http._known_heads import KnownHeads
 from remora_http._lines import connector
 from remora_http._request import HeadWriter
 
@@ -58,6 +59,7 @@ class DirectEngine:
         self._idle_timeout = connection.idle_timeout
         self._writer = HeadWriter(address, connection)
         self._known = HeaderReader()
+        self._heads = KnownHeads()
         self._connect = connector()
         self._clock = loop_clock()
         self._deadlines = Deadlines()
@@ -161,7 +163,7 @@ class DirectEngine:
             with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)) as scope:
                 self._connecting.add(scope)
                 try:
-                    reader = AnswerReader(self._address.place, self._limit, self._known)
+                    reader = AnswerReader(self._address.place, self._limit, self._known, self._heads)
                     return self._admit(await self._connect(self._address, self._tls, reader))
                 finally:
                     self._connecting.discard(scope)

@@ -24,7 +24,7 @@ _QUOTED_LOCATION = 300
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 
 
-@dataclass(slots=True, kw_only=True)  # creating a frozen one would take more than twice as long
+@dataclass(slots=True)  # creating a frozen one would take more than twice as long
 class Answer:
     """
     A server's whole answer, already decoded; treat it as immutable.
