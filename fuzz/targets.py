@@ -35,6 +35,7 @@ from remora_grpc._status import error_from_rpc
 from remora_http._answer_reader import AnswerReader
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer, read_failure
+from remora_http._known_heads import KnownHeads
 from remora_http._request_reader import RequestReader
 
 if TYPE_CHECKING:
@@ -108,13 +109,18 @@ def body(data: bytes) -> None:
 
 def http_answer(data: bytes) -> None:
     """
-    HTTP: an answer, in two pieces.
+    HTTP: an answer, in two pieces, and twice in one piece.
     """
-    reader = AnswerReader("peer", SMALL)
+    reader, view = AnswerReader("peer", SMALL), memoryview(data)
     with suppress(RemoraError):
-        if not (reader.feed(data[: len(data) // 2]) or reader.feed(data[len(data) // 2 :])):
+        if not (reader.feed(view[: len(data) // 2]) or reader.feed(view[len(data) // 2 :])):
             reader.feed_eof()
         assert len(reader.outcome().body) <= SMALL
+    known = KnownHeads()
+    with suppress(RemoraError):
+        first, second = AnswerReader("peer", SMALL, known), AnswerReader("peer", SMALL, known)
+        assert first.feed(view) == second.feed(view)
+        assert not first.is_complete or first.outcome().body == second.outcome().body
 
 
 def http_request(data: bytes) -> None:

@@ -23,7 +23,7 @@ def read(*pieces: bytes, limit: int = LIMIT) -> tuple[AnswerReader, bool]:
     """A reader that has been fed, and whether it has an answer."""
     reader = AnswerReader("peer", limit)
     for piece in pieces:
-        if reader.feed(piece):
+        if reader.feed(memoryview(piece)):
             return reader, True
     return reader, False
 
@@ -46,7 +46,7 @@ def test_a_reader_reads_one_answer_after_the_other() -> None:
     reader.begin()
 
     assert not reader.has_begun
-    assert reader.feed(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nX-A: 1\r\nX-A: 2\r\n\r\n")
+    assert reader.feed(memoryview(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nX-A: 1\r\nX-A: 2\r\n\r\n"))
     headers = {"content-length": "0", "x-a": "1, 2"}
     assert Answer(status=404, headers=headers, own={"x-a": "1, 2"}, body=b"") == reader.outcome()
 
@@ -113,7 +113,7 @@ def test_trailers_without_end_are_an_error() -> None:
 
     with pytest.raises(WireError, match="64 KiB"):
         for _ in range(100):
-            reader.feed(b"X-A: " + b"x" * 1000 + b"\r\n")
+            reader.feed(memoryview(b"X-A: " + b"x" * 1000 + b"\r\n"))
 
 
 def test_interim_answers_without_end_are_an_error() -> None:
@@ -146,7 +146,7 @@ def test_any_bytes_end_in_an_answer_or_a_typed_error(pieces: list[bytes]) -> Non
     reader = AnswerReader("peer", LIMIT)
     try:
         for piece in pieces:
-            if reader.feed(piece):
+            if reader.feed(memoryview(piece)):
                 break
         reader.feed_eof()
         answer = reader.outcome()

@@ -17,7 +17,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireError, WrongProtocol
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
-from remora_http._headers import HeaderReader
 from remora_http._known_heads import KnownHeads
 
 if TYPE_CHECKING:
@@ -40,9 +39,10 @@ class AnswerReader:
     Args:
         peer: The peer's name, for messages.
         limit: The most bytes that a decoded body may have.
-        known: The headers that answers of the same server usually have.
+        known: What is known of the heads of the same server's answers.
 
     Attributes:
+        peer: The peer's name, for messages.
         has_begun: Whether a byte of the answer has arrived.
         is_complete: Whether all of it has arrived, or as much as is wanted.
         is_reusable: Whether the connection can be used for another answer.
@@ -58,7 +58,6 @@ class AnswerReader:
         "_has_body",
         "_has_head",
         "_headers",
-        "_heads",
         "_interim",
         "_keeps_alive",
         "_known",
@@ -66,19 +65,18 @@ class AnswerReader:
         "_overhead",
         "_own",
         "_parser",
-        "_peer",
         "_size",
         "_status",
         "has_begun",
         "is_complete",
         "is_reusable",
+        "peer",
     )
 
-    def __init__(self, peer: str, limit: int, known: HeaderReader | None = None, heads: KnownHeads | None = None) -> None:
-        self._peer = peer
+    def __init__(self, peer: str, limit: int, known: KnownHeads | None = None) -> None:
+        self.peer = peer
         self._limit = limit
-        self._known = known or HeaderReader()
-        self._heads = heads or KnownHeads()
+        self._known = known or KnownHeads()
         self._parser = HttpResponseParser(self)
         # Scripts that print their own headers often end lines with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
@@ -98,7 +96,7 @@ class AnswerReader:
         self._answer: Answer | None = None
         self._failure: BadEncoding | BodyTooLarge | None = None
 
-    def feed(self, data: bytes | memoryview) -> bool:
+    def feed(self, data: memoryview) -> bool:
         """
         Take the next bytes.
 
@@ -112,12 +110,12 @@ class AnswerReader:
         if self.has_begun:
             return self._parse(data)
         self.has_begun = True
-        self._answer = self._heads.recognise(data)
+        self._answer = self._known.recognise(data)
         if self._answer is not None:
             self.is_complete = self.is_reusable = True
-        elif self._parse(data) and self._is_plain():
+        elif self._parse(data) and self.is_reusable and self._status == 200 and self._body is None:
             self._answer = self.outcome()
-            self._heads.learn(data, self._answer)
+            self._known.learn(data, self._answer)
         return self.is_complete
 
     def _parse(self, data: memoryview) -> bool:
@@ -146,7 +144,7 @@ class AnswerReader:
             return
         if not self._has_head or self._is_measured():
             reason = "amid its answer" if self.has_begun else "without an answer"
-            raise ConnectionLost(f"{self._peer} closed the connection {reason}")
+            raise ConnectionLost(f"{self.peer} closed the connection {reason}")
         self.is_complete = True
 
     def outcome(self) -> Answer:
@@ -178,7 +176,7 @@ class AnswerReader:
         self._status = self._parser.get_status_code()
         self._keeps_alive = self._parser.should_keep_alive()
         self._has_head = True
-        self._fields, self._own = self._known.read(self._headers)
+        self._fields, self._own = self._known.headers.read(self._headers)
         encoding = self._fields.get("content-encoding")
         if encoding:
             try:
@@ -241,17 +239,10 @@ class AnswerReader:
         beginning: bytes = failure.args[0]
         return beginning
 
-    def _is_plain(self) -> bool:
-        """
-        Whether the head says all that there is to know about the answer but its body.
-        """
-        has_length = "content-length" in self._fields
-        return self._status == 200 and self.is_reusable and has_length and self._body is None and not self._interim
-
     def _is_measured(self) -> bool:
         return "content-length" in self._fields or "transfer-encoding" in self._fields
 
     def _broken(self, reason: str) -> RemoraError:
         if not self._has_head:
-            return WrongProtocol(f"what answers at {self._peer} does not speak HTTP: {reason}")
-        return WireError(f"{self._peer} broke the rules of HTTP: {reason}")
+            return WrongProtocol(f"what answers at {self.peer} does not speak HTTP: {reason}")
+        return WireError(f"{self.peer} broke the rules of HTTP: {reason}")

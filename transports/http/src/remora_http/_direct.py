@@ -20,10 +20,8 @@ from anyio.lowlevel import checkpoint
 
 from remora.errors import ConnectionLost, DeadlineExceeded, Unavailable
 from remora.io import Deadlines, background_tasks, loop_clock
-from remora.tls import tls_failure
 from remora_http._answer_reader import AnswerReader
 from remora_http._greeting import unreachable
-from remora_http._headers import HeaderReader
 from remora_http._known_heads import KnownHeads
 from remora_http._lines import connector
 from remora_http._request import HeadWriter
@@ -58,14 +56,13 @@ class DirectEngine:
         self._most_idle = connection.max_idle_connections if connection.keep_alive else 0
         self._idle_timeout = connection.idle_timeout
         self._writer = HeadWriter(address, connection)
-        self._known = HeaderReader()
-        self._heads = KnownHeads()
+        self._known = KnownHeads()
         self._connect = connector()
         self._clock = loop_clock()
         self._deadlines = Deadlines()
         self._numbers = count(_SWEEP + 1)
-        self._idle: list[tuple[Line, float]] = []
-        self._busy: dict[int, Line] = {}
+        self._lines: dict[int, Line] = {}
+        self._idle: list[Line] = []
         self._connecting = set[anyio.CancelScope]()
         self._is_sweeping = self._is_closed = False
 
@@ -96,10 +93,9 @@ class DirectEngine:
         Close all lines; what is under way on them ends with an error, and nothing new begins.
         """
         self._is_closed = True
-        for line in self._busy.values():
+        for line in self._lines.values():
             line.end(self._closed(sent=True))
-        for line, _ in self._idle:
-            line.close()
+        self._lines.clear()
         self._idle.clear()
         for scope in self._connecting:
             scope.cancel()
@@ -107,53 +103,48 @@ class DirectEngine:
             for _ in range(_SETTLING):  # asyncio closes sockets one step later
                 await checkpoint()
 
-    async def _exchange(self, head: bytes, body: bytes, deadline: float | None, *, idempotent: bool) -> Answer:
-        line = self._take()
-        if line is not None:
-            try:
-                return await self._carry(line, head, body, deadline)
-            except ConnectionLost:
-                # The server has closed an idle line. The request is sent once more, if it may be processed twice.
-                if self._is_closed or line.reader.has_begun or not idempotent:
-                    raise
-        return await self._carry(await self._open(deadline), head, body, deadline)
-
-    async def _carry(self, line: Line, head: bytes, body: bytes, deadline: float | None) -> Answer:
-        number = next(self._numbers)
-        self._busy[number] = line
+    async def _exchange(
+        self, head: bytes, body: bytes, deadline: float | None, *, idempotent: bool, anew: bool = False
+    ) -> Answer:
+        idle = None if anew else self._take()
+        line = idle or await self._open(deadline)
         if deadline is not None:
-            self._deadlines.add(number, deadline)
+            self._deadlines.add(line.number, deadline)
         try:
             await line.exchange(head, body)
             return line.reader.outcome()
-        except OSError as exc:
-            reason = str(exc) or "it was closed"
-            lost = ConnectionLost(f"the connection to {self._address.place} broke: {reason}")
-            raise tls_failure(exc) or lost from exc
+        except ConnectionLost:
+            # The server has closed an idle line. The request is sent once more, if it may be processed twice.
+            if idle is None or line.reader.has_begun or not idempotent or self._is_closed:
+                raise
         finally:
-            del self._busy[number]
-            self._deadlines.discard(number)
+            self._deadlines.discard(line.number)
             self._put_back(line)
+        return await self._exchange(head, body, deadline, idempotent=True, anew=True)
 
     def _take(self) -> Line | None:
         oldest = self._clock() - self._idle_timeout
         while self._idle:
-            line, since = self._idle.pop()
-            if since >= oldest and line.is_idle():
+            line = self._idle.pop()
+            if line.since >= oldest and line.is_idle():
                 return line
-            line.close()
+            self._close(line)
         return None
 
     def _put_back(self, line: Line) -> None:
         if not line.reader.is_reusable or self._is_closed or len(self._idle) >= self._most_idle:
-            return line.close()
+            return self._close(line)
         line.reader.begin()  # so that it does not keep the body in memory
-        now = self._clock()
-        self._idle.append((line, now))
+        line.since = now = self._clock()
+        self._idle.append(line)
         if not self._is_sweeping:
             self._is_sweeping = True
             self._deadlines.add(_SWEEP, now + self._idle_timeout)
         return None
+
+    def _close(self, line: Line) -> None:
+        self._lines.pop(line.number, None)
+        line.close()
 
     async def _open(self, deadline: float | None) -> Line:
         if self._is_closed:
@@ -163,7 +154,7 @@ class DirectEngine:
             with anyio.CancelScope(deadline=limit if deadline is None else min(limit, deadline)) as scope:
                 self._connecting.add(scope)
                 try:
-                    reader = AnswerReader(self._address.place, self._limit, self._known, self._heads)
+                    reader = AnswerReader(self._address.place, self._limit, self._known)
                     return self._admit(await self._connect(self._address, self._tls, reader))
                 finally:
                     self._connecting.discard(scope)
@@ -180,6 +171,8 @@ class DirectEngine:
         if self._is_closed:
             line.close()
             raise self._closed(sent=False)
+        line.number = next(self._numbers)
+        self._lines[line.number] = line
         return line
 
     def _closed(self, *, sent: bool) -> ConnectionLost:
@@ -188,16 +181,16 @@ class DirectEngine:
     def _expire(self, number: int) -> None:
         if number == _SWEEP:
             self._sweep()
-        elif (line := self._busy.get(number)) is not None:
+        elif (line := self._lines.get(number)) is not None:
             line.end(DeadlineExceeded("the time was over before the reply arrived"))
 
     def _sweep(self) -> None:
         oldest = self._clock() - self._idle_timeout
-        while self._idle and self._idle[0][1] <= oldest:
-            self._idle.pop(0)[0].close()
+        while self._idle and self._idle[0].since <= oldest:
+            self._close(self._idle.pop(0))
         self._is_sweeping = bool(self._idle)
         if self._idle:
-            self._deadlines.add(_SWEEP, self._idle[0][1] + self._idle_timeout)
+            self._deadlines.add(_SWEEP, self._idle[0].since + self._idle_timeout)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remora_http._failure import Answer
+from remora_http._headers import HeaderReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,13 @@ _ID = b"\r\nx-request-id: "
 class KnownHeads:
     """
     The heads of one server's answers: those with status 200, a body as long as they say, and a connection that stays.
+
+    Attributes:
+        headers: Reads the headers of heads that are parsed.
     """
 
     def __init__(self) -> None:
+        self.headers = HeaderReader()
         self._known: dict[bytes, tuple[int, Mapping[str, str], dict[str, str]]] = {}
 
     def recognise(self, data: memoryview) -> Answer | None:
@@ -56,7 +61,8 @@ class KnownHeads:
             return
         if len(self._known) >= _MOST:  # heads with a date, for instance, are of no use after a second
             self._known.clear()
-        self._known[_without_id(beginning[:size])] = len(answer.body), answer.headers, dict(answer.own)
+        headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+        self._known[_without_id(beginning[:size])] = len(answer.body), headers, dict(answer.own)
 
 
 def _without_id(head: bytes) -> bytes:

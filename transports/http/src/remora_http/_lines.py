@@ -7,9 +7,13 @@ What lives here: what a line is, and the choice of the kind that fits the runnin
 from __future__ import annotations
 
 import select
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import sniffio
+
+from remora.errors import ConnectionLost
+from remora.tls import tls_failure
 
 if TYPE_CHECKING:
     import ssl
@@ -25,16 +29,23 @@ if TYPE_CHECKING:
 class Line(Protocol):
     """
     One connection.
+
+    Attributes:
+        reader: The reader of its answers.
+        number: The number by which the pool knows it.
+        since: When the last exchange has ended.
     """
 
     reader: AnswerReader
+    number: int
+    since: float
 
     def exchange(self, head: bytes, body: bytes) -> Awaitable[None]:
         """
         Send a request, and wait until the reader has the whole answer.
 
         Raises:
-            OSError: The connection broke.
+            ConnectionLost: The connection broke.
             RemoraError: The error of the reader, or the one that `end` was called with.
         """
         ...
@@ -73,12 +84,21 @@ def connector() -> Connect:
     return connect_asyncio
 
 
-def readiness(descriptor: int) -> Callable[[], bool]:
+def failure_of(line: Line, error: Exception) -> RemoraError:
     """
-    A function that asks the kernel, without waiting, whether a socket has something to read, including its end.
+    The error of an exchange, for the one that its connection broke with.
+    """
+    reason = str(error.__cause__ or error) or "it was closed"
+    return tls_failure(error) or ConnectionLost(f"the connection to {line.reader.peer} broke: {reason}")
+
+
+def readiness(descriptor: int) -> Callable[[], object]:
+    """
+    A function that asks the kernel, without waiting, whether a socket has something to read, including its end. What
+    it returns is true if so.
     """
     if hasattr(select, "poll"):
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
-        return lambda: bool(poller.poll(0))
-    return lambda: bool(select.select([descriptor], [], [], 0)[0])
+        return partial(poller.poll, 0)
+    return lambda: select.select([descriptor], [], [], 0)[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
 from remora.io import landing
-from remora_http._lines import readiness
+from remora_http._lines import failure_of, readiness
 from remora_http._sending import Sender
 from remora_http._unix import connect_unix
 
@@ -47,20 +47,23 @@ class ProtocolLine(asyncio.BufferedProtocol):
     A line that gets its bytes from the event loop.
     """
 
+    number: int
+    since: float
+
     def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnswerReader) -> None:
         self.reader = reader
         self._loop = loop
         self._landing = landing()
         self._is_open = False
         self._waiter: asyncio.Future[None] | None = None
-        self._error: BaseException | None = None
+        self._error: RemoraError | None = None
 
     def exchange(self, head: bytes, body: bytes) -> asyncio.Future[None]:
         """
         Send a request; returns a future that is done when the reader has the whole answer.
         """
         if not self._is_open:
-            raise self._error or ConnectionError("it was closed")
+            raise self._error or failure_of(self, ConnectionError())
         self._waiter = waiter = self._loop.create_future()
         self._sender.write(head, body)
         return waiter
@@ -117,9 +120,11 @@ class ProtocolLine(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_open = False
-        self._fail(error or ConnectionError("it was closed"))
+        lost = failure_of(self, error or ConnectionError())
+        lost.__cause__ = error
+        self._fail(lost)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: RemoraError) -> None:
         self._error = self._error or error
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)

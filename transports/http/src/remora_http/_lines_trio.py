@@ -9,22 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from remora.io import landing
-from remora_http._lines import readiness
+from remora_http._lines import failure_of, readiness
 from remora_http._sending import APART
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from remora.errors import RemoraError
     from remora_http._address import Address
     from remora_http._answer_reader import AnswerReader
 
+T = TypeVar("T")
 _CHUNK = 64 * 1024
 _UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
@@ -92,12 +95,17 @@ class SocketLine:
     A line over a socket.
     """
 
+    number: int
+    since: float
+
     def __init__(self, connected: socket.socket, reader: AnswerReader) -> None:
         connected.setblocking(False)
         self.reader = reader
         self._socket = connected
+        self._descriptor = connected.fileno()
         self._landing = landing()
-        self._is_readable = readiness(connected.fileno())
+        self._is_readable = readiness(self._descriptor)
+        self._is_open = True
         self._error: RemoraError | None = None
 
     async def exchange(self, head: bytes, body: bytes) -> None:
@@ -105,20 +113,18 @@ class SocketLine:
         Send a request, and return when the reader has the whole answer.
         """
         try:
-            pieces = (head, body) if len(body) >= APART else (head + body,)
-            sent = self._send_some(*pieces)
+            if len(body) >= APART:
+                sent = self._send_some(self._socket.sendmsg, (head, body))
+            else:
+                sent = self._send_some(self._socket.send, head + body)
             if sent < len(head) + len(body):
-                await self._send_rest(memoryview(b"".join(pieces))[sent:])
+                await self._send_rest(memoryview(head + body)[sent:])
             while True:
-                await trio.lowlevel.wait_readable(self._socket)
+                await trio.lowlevel.wait_readable(self._descriptor)
                 if self._receive():
                     return
-        except trio.ClosedResourceError as exc:
-            raise self._error or _broken(exc) from exc
-        except OSError:
-            if self._error is not None:
-                raise self._error from None
-            raise
+        except (OSError, trio.ClosedResourceError) as exc:
+            raise self._error or failure_of(self, exc) from exc
 
     def end(self, error: RemoraError) -> None:
         """
@@ -131,7 +137,8 @@ class SocketLine:
         """
         Close the line, whatever is under way.
         """
-        if self._socket.fileno() >= 0:
+        if self._is_open:
+            self._is_open = False
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -139,22 +146,22 @@ class SocketLine:
         """
         Whether the line is open, and nothing has happened on it since the last exchange.
         """
-        return self._socket.fileno() >= 0 and not self._is_readable()
+        return self._is_open and not self._is_readable()
 
     async def _send_rest(self, rest: memoryview) -> None:
         while rest:
-            await trio.lowlevel.wait_writable(self._socket)
-            rest = rest[self._send_some(rest) :]
+            await trio.lowlevel.wait_writable(self._descriptor)
+            rest = rest[self._send_some(self._socket.send, rest) :]
 
-    def _send_some(self, *pieces: bytes | memoryview) -> int:
+    def _send_some(self, send: Callable[[T], int], data: T) -> int:
         try:
-            return self._socket.sendmsg(pieces) if len(pieces) > 1 else self._socket.send(pieces[0])
+            return send(data)
         except BlockingIOError:
             return 0
         except (BrokenPipeError, ConnectionResetError):
             if not self._is_readable():
                 raise
-            return sum(map(len, pieces))  # the server did not want to hear it all, and has said why
+            return sys.maxsize  # the server did not want to hear it all, and has said why
 
     def _receive(self) -> bool:
         try:
@@ -172,6 +179,9 @@ class TlsLine:
     A line over TLS.
     """
 
+    number: int
+    since: float
+
     def __init__(
         self, stream: trio.SocketStream, secured: trio.SSLStream[trio.SocketStream], reader: AnswerReader
     ) -> None:
@@ -188,11 +198,11 @@ class TlsLine:
         try:
             await self._stream.send_all(head + body)
             while data := await self._stream.receive_some(_CHUNK):
-                if self.reader.feed(bytes(data)):
+                if self.reader.feed(memoryview(data)):
                     return
             self.reader.feed_eof()
         except (trio.ClosedResourceError, trio.BrokenResourceError, OSError) as exc:
-            raise self._error or _broken(exc) from exc
+            raise self._error or failure_of(self, exc) from exc
 
     def end(self, error: RemoraError) -> None:
         """
