@@ -70,17 +70,18 @@ class DirectEngine:
         """
         Send a call, and read the whole answer (see `Engine`).
         """
-        remaining = None if call.deadline is None else call.deadline - self._clock()
+        now = self._clock()
+        remaining = None if call.deadline is None else call.deadline - now
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline had passed before the request was sent", sent=False)
         head = self._writer.post(call, remaining=remaining, target=target)
-        return self._exchange(head, call.payload, call.deadline, idempotent=call.idempotent)
+        return self._exchange(head, call.payload, call.deadline, now, idempotent=call.idempotent)
 
     def get(self, target: str, /) -> Coroutine[Any, Any, Answer]:
         """
         Ask for a page of the server (see `Engine`).
         """
-        return self._exchange(self._writer.get(target), b"", None, idempotent=True)
+        return self._exchange(self._writer.get(target), b"", None, self._clock(), idempotent=True)
 
     async def watch(self) -> None:
         """
@@ -104,9 +105,9 @@ class DirectEngine:
                 await checkpoint()
 
     async def _exchange(
-        self, head: bytes, body: bytes, deadline: float | None, *, idempotent: bool, anew: bool = False
+        self, head: bytes, body: bytes, deadline: float | None, now: float, *, idempotent: bool, anew: bool = False
     ) -> Answer:
-        idle = None if anew else self._take()
+        idle = None if anew else self._take(now)
         line = idle or await self._open(deadline)
         if deadline is not None:
             self._deadlines.add(line.number, deadline)
@@ -120,10 +121,10 @@ class DirectEngine:
         finally:
             self._deadlines.discard(line.number)
             self._put_back(line)
-        return await self._exchange(head, body, deadline, idempotent=True, anew=True)
+        return await self._exchange(head, body, deadline, now, idempotent=True, anew=True)
 
-    def _take(self) -> Line | None:
-        oldest = self._clock() - self._idle_timeout
+    def _take(self, now: float) -> Line | None:
+        oldest = now - self._idle_timeout
         while self._idle:
             line = self._idle.pop()
             if line.since >= oldest and line.is_idle():

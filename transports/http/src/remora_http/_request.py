@@ -14,12 +14,15 @@ from remora_http._headers import check_value, encode_headers, encode_value, send
 from remora_http._status import format_timeout
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remora.config import ConnectionConfig
     from remora.types import Call
     from remora_http._address import Address
     from remora_http._headers import RawHeaders
 
 _AGENT = (b"user-agent", b"remora")
+_AGENT_LINE = "user-agent: remora\r\n"
 _VERSION = (b"connect-protocol-version", b"1")
 
 
@@ -83,20 +86,23 @@ class HeadWriter:
         """
         try:
             if target:
-                beginning = self._write_beginning(target, call.content_type)
+                head = self._write_beginning(target, call.content_type)
             else:
-                beginning = self._prefix(call.service, call.method, call.content_type)
-            head = beginning + _varying(call)
+                head = self._prefix(call.service, call.method, call.content_type)
+            head += _own_lines(call.headers) if call.headers else _AGENT_LINE
+            if call.request_id:
+                head += f"x-request-id: {check_value('x-request-id', call.request_id)}\r\n"
         except ValueError as exc:
             raise InvalidRequest(str(exc)) from exc
-        timeout = "" if remaining is None else f"connect-timeout-ms: {format_timeout(remaining)}\r\n"
-        return f"{head}{timeout}content-length: {len(call.payload)}\r\n\r\n".encode("utf-8", "surrogateescape")
+        if remaining is not None:
+            head += f"connect-timeout-ms: {format_timeout(remaining)}\r\n"
+        return f"{head}content-length: {len(call.payload)}\r\n\r\n".encode("utf-8", "surrogateescape")
 
     def get(self, target: str) -> bytes:
         """
         The head of the request for a page.
         """
-        return f"GET {target} HTTP/1.1\r\n{self._beginning}user-agent: remora\r\n\r\n".encode("ascii")
+        return f"GET {target} HTTP/1.1\r\n{self._beginning}{_AGENT_LINE}\r\n".encode("ascii")
 
     def _write_prefix(self, service: str, method: str, content_type: str) -> str:
         return self._write_beginning(self._address.target(service, method), content_type)
@@ -106,11 +112,9 @@ class HeadWriter:
         return f"POST {target} HTTP/1.1\r\n{self._beginning}connect-protocol-version: 1\r\n{content}"
 
 
-def _varying(call: Call) -> str:
-    lines = ""
-    for name, value in call.headers.items():
+def _own_lines(headers: Mapping[str, str]) -> str:
+    lines = "" if "user-agent" in headers else _AGENT_LINE
+    for name, value in headers.items():
         if own := sendable_name(name):
             lines += f"{own}: {check_value(own, value)}\r\n"
-    if call.request_id:
-        lines += f"x-request-id: {check_value('x-request-id', call.request_id)}\r\n"
-    return lines if "user-agent" in call.headers else f"{lines}user-agent: remora\r\n"
+    return lines
