@@ -13,8 +13,8 @@ import pytest
 from anyio.abc import SocketStream
 
 from remora.config import ConnectionConfig
-from remora.errors import ConfigError, InvalidRequest, Unavailable
-from remora.protocols import Transport
+from remora.errors import ConfigError, DeadlineExceeded, InvalidRequest, Unavailable
+from remora.protocols import Channel, Transport
 from remora.types import Call, Endpoint, Reply, Status
 from remora_http.plugin import Options, build
 
@@ -58,6 +58,37 @@ async def test_the_direct_engine_knows_no_proxies(monkeypatch: pytest.MonkeyPatc
         async with build(Options(trust_env=True)).open(Endpoint("http://192.0.2.1")) as channel:
             with pytest.raises(Unavailable, match="refused"):
                 await channel.call(Call())
+
+
+async def test_a_deadline_ends_no_later_call_on_the_same_connection(raw_peer: Any) -> None:
+    """The first call ends before its deadline, and the second one is under way at that time."""
+    bodies: list[tuple[int, bytes]] = []
+    release = anyio.Event()
+
+    async def talk(stream: SocketStream) -> None:
+        async for request in stream:
+            _, _, body = request.rpartition(b"\r\n\r\n")
+            bodies.append((id(stream), body))
+            if body == b"second":
+                await release.wait()
+            if body != b"third":
+                await stream.send(OK)
+
+    async def outlive(channel: Channel) -> None:
+        with pytest.raises(DeadlineExceeded):
+            await channel.call(Call(payload=b"third", deadline=anyio.current_time() + 0.1))
+        release.set()
+
+    with anyio.fail_after(5):
+        async with raw_peer(talk) as endpoint, build(Options()).open(endpoint) as channel:
+            await channel.call(Call(payload=b"first", deadline=anyio.current_time() + 0.05))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(outlive, channel)
+                reply = await channel.call(Call(payload=b"second"))
+
+    assert b"{}" == reply.payload
+    places = {body: place for place, body in bodies}
+    assert places[b"first"] == places[b"second"] != places[b"third"]
 
 
 async def test_a_connection_that_nobody_uses_is_closed_in_time(raw_peer: Any) -> None:
