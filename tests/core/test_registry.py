@@ -346,7 +346,9 @@ def test_an_installed_extension_may_be_passed_as_well(site: Site) -> None:
     Its own tests do so, and are run before and after it is installed.
     """
     site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
-    program = "import one; from remora._registry import load_catalog; print(load_catalog([one]).transport('kafka').origin)"
+    program = (
+        "import one; from remora._registry import load_catalog; print(load_catalog([one]).transport('kafka').origin)"
+    )
 
     assert "acme-one 1.0" == site.run(program)
 
