@@ -135,7 +135,7 @@ def test_problems_of_a_file_come_with_its_name(tmp_path: Path) -> None:
         Manager.from_file(file)
 
     assert str(caught.value).startswith(
-        f'{file}:1: plugins.p: transport "nosuch" is provided by no installed extension'
+        f'{file}:2: plugins.p.endpoint: transport "nosuch" is provided by no installed extension'
     )
     assert str(file) == caught.value.source
 

@@ -144,7 +144,7 @@ def test_a_word_that_is_close_gets_a_suggestion(tmp_path: Path) -> None:
 
 def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) -> None:
     """
-    Nobody has to correct a file twice; and nothing is said about plugins that are wrong already.
+    Nobody has to correct a file twice; and nothing is said about what may only be misspelt.
     """
     text = """
         [plugins.a]
@@ -155,6 +155,8 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
         [plugins.c]
         endpoint = "http://h"
         fallback = { plugin = "x" }
+        [plugins.d]
+        endpont = "http://h"
     """
     file = written(tmp_path, "x.toml", text)
     with pytest.raises(ConfigError) as caught:
@@ -162,9 +164,11 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
 
     lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
     assert [
-        '2: plugins.a: transport "nosuch" is provided by no installed extension',
+        '3: plugins.a.endpoint: transport "nosuch" is provided by no installed extension',
+        '5: plugins.b.endpoint: transport "nosuch" is provided by no installed extension',
         "6: plugins.b.instances: expected a number of at least 1, got 0",
         "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
+        "11: plugins.d.endpont: unknown key",
     ] == lines
 
 

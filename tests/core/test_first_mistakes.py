@@ -276,6 +276,9 @@ FILES = {
     'endpont = "exec:python"': 'plugins.words.endpont: unknown key; did you mean "endpoint"?',
     'endpoint = "exec:python"\nargs = "words.py"': 'plugins.words.args: expected list, got "words.py"',
     'endpoint = "exec:python"\ncodec = "msgpac"': '(did you mean "msgpack"?)',
+    'endpoint = "exec:python"\ncodec = "yml"': 'codec "yml" is provided by no installed extension; installed: ',
+    'endpoint = "exec:python"\ncodec = "yaml"': 'codec "yaml" is provided by no installed extension; installed: ',
+    'endpoint = "exec:python"\nauth = { method = "oauth" }': '"oauth" is provided by no installed extension; in',
     'endpoint = "exec:python"\nmax_retries = 3': 'unknown key; did you mean "retry.max_retries"?',
     'endpoint = "exec:python"\nauth = { method = "bearer", token = "${NO_SUCH}" }': "the environment variable NO_SUCH"
     " is not set",

@@ -83,29 +83,42 @@ def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig)
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     errors: dict[str, ConfigError] = {}
-    for check in _checks(catalog, config, security):
+    for key, check in _checks(catalog, config, security):
         try:
             check()
         except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
-            located = type(error)(f"plugins.{config.name}: {error.message}")
+            located = type(error)(f"plugins.{config.name}.{key}: {error.message}")
             located.__cause__ = error
-            errors[located.message] = located
+            errors.setdefault(error.message, located)
         except ConfigError as error:
             errors[error.message] = error
     return list(errors.values())
 
 
-def _checks(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> Iterator[Callable[[], object]]:
-    for endpoint in endpoints_of(config):
-        yield partial(_check_endpoint, catalog, config, endpoint, security)
-    if config.resolver.method:
-        yield partial(_check_resolver, catalog, config)
-    if config.codec:
-        yield partial(catalog.codec, config.codec)
-    if config.balancer:
-        yield partial(catalog.balancer, config.balancer)
+def _checks(
+    catalog: Catalog, config: PluginConfig, security: SecurityConfig
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """
+    Each check, with the key that names the feature which is checked.
+    """
     if config.auth != NO_AUTH:
-        yield partial(authenticator_of, catalog, config)
+        yield "auth.method", partial(authenticator_of, catalog, config)
+    for endpoint in endpoints_of(config):
+        yield _key_of_transport(config), partial(_check_endpoint, catalog, config, endpoint, security)
+    if config.resolver.method:
+        yield "resolver.method", partial(_check_resolver, catalog, config)
+    if config.codec:
+        yield "codec", partial(catalog.codec, config.codec)
+    if config.balancer:
+        yield "balancer", partial(catalog.balancer, config.balancer)
+
+
+def _key_of_transport(config: PluginConfig) -> str:
+    return "transport" if config.transport else _key_of_address(config)
+
+
+def _key_of_address(config: PluginConfig) -> str:
+    return "endpoints" if config.endpoints else "endpoint"
 
 
 def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
@@ -123,8 +136,7 @@ def _check_address(spec: TransportSpec[Any], config: PluginConfig, endpoint: End
     try:
         spec.check(endpoint)
     except ConfigError as error:
-        key = "endpoint" if config.endpoint else "endpoints"
-        raise ConfigError(f"plugins.{config.name}.{key}: {error.message}") from error
+        raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {error.message}") from error
 
 
 def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:

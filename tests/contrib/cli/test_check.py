@@ -95,7 +95,7 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
 
     assert (result.code, result.out) == (3, "")
     assert len(result.err.splitlines()) == 3
-    assert '  bad.toml:2: plugins.one: transport "carrier" is provided by no installed extension' in result.err
+    assert '  bad.toml:3: plugins.one.endpoint: transport "carrier" is provided by no installed extension' in result.err
     assert "  bad.toml:6: plugins.two.options.nosuch: unknown key" in result.err
     assert len(json.loads(remora("check", "bad.toml", "--json").out)["error"]["problems"]) == 2
 
@@ -106,7 +106,11 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
         ("absent.toml", None, "remora: absent.toml: No such file or directory"),
         ("broken.toml", "[plugins", "remora: broken.toml:1: "),
         ("odd.ini", "", "remora: odd.ini: unknown file ending; expected one of .toml"),
-        ("carrier.toml", '[plugins.x]\nendpoint = "carrier:x"', "remora: carrier.toml:1: plugins.x: transport "),
+        (
+            "carrier.toml",
+            '[plugins.x]\nendpoint = "carrier:x"',
+            "remora: carrier.toml:2: plugins.x.endpoint: ",
+        ),
         ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml:2: plugins.x.endpint: "),
     ],
 )

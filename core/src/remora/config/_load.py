@@ -20,7 +20,7 @@ from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.config._sources import Source, read_source
-from remora.config._structured import bad_name, check, missing_fallbacks, structured
+from remora.config._structured import bad_name, check, missing_fallbacks, plugin_in, structured
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -223,8 +223,7 @@ def _plugins(
             problems.append(problem)
             continue
         merged = with_defaults(name, table, defaults, places)
-        plugin: PluginConfig | None = structured(PluginConfig, merged, f"plugins.{name}", problems)
-        if plugin is not None:
+        if (plugin := plugin_in(merged, f"plugins.{name}", problems)) is not None:
             plugins[name] = plugin
             add(check(plugin), problems)
     if not is_whole:  # what is missing may be in a manifest
