@@ -172,6 +172,32 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
     ] == lines
 
 
+def test_values_of_what_is_off_are_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Unless the table, or the defaults, say whether it is on.
+    """
+    text = """
+        [plugins.a]
+        endpoint = "http://h"
+        rate_limit = { burst_size = 2 }
+        [plugins.b]
+        endpoint = "http://h"
+        connection.adaptive_limit = { maximum = 5 }
+        [plugins.c]
+        endpoint = "http://h"
+        rate_limit = { enabled = false, burst_size = 2 }
+    """
+    file = written(tmp_path, "x.toml", text)
+    load_config(file)
+    only_a = text.partition("[plugins.b]")[0]
+    load_config(written(tmp_path, "y.toml", f"[defaults.rate_limit]\nenabled = true\n{only_a}"))
+
+    assert [
+        f"{file}:7: plugins.b.connection.adaptive_limit: has no effect without `enabled = true`",
+        f"{file}:4: plugins.a.rate_limit: has no effect without `enabled = true`",
+    ] == caplog.messages
+
+
 @pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("name", "content", "problem"),

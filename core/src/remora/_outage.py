@@ -39,14 +39,14 @@ def outage(instances: Sequence[Instance], now: float) -> RemoraError:
     errors = [each.error for each in instances]
     if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
         return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
+    if wrong := _misconfigured(instances):
+        error = wrong(why_out(instances))  # the time of the next try would not help
+        error.sent = False
+        return error
     retry_after = max(0.0, min(_back_in(each, now) for each in instances))
     message = f"{why_out(instances)} (next try in {retry_after:.1f} s)"
     if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in instances):
         return CircuitOpen(message, retry_after=retry_after)
-    if wrong := _misconfigured(instances):
-        error = wrong(message)
-        error.sent = False
-        return error
     return Unavailable(message, retry_after=retry_after, sent=False)
 
 
