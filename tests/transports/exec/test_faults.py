@@ -113,6 +113,15 @@ async def test_work_dir_and_executable_are_used(open_script, script, ask, tmp_pa
         assert await ask(channel, "m") == f"{tmp_path} one"
 
 
+async def test_another_python_than_that_of_the_host_is_named_when_it_fails(open_script, tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(PluginDied, match=rf"status 1 \(it was run by {program}, the host by .*python"):
+        async with open_script(Endpoint(f"exec:{program}")):
+            pass
+
+
 @pytest.mark.fault(3)
 async def test_a_child_that_exits_before_it_is_ready_tells_its_status_and_last_words(open_script, script):
     started = anyio.current_time()
