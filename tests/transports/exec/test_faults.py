@@ -210,14 +210,17 @@ async def test_a_banner_before_the_first_answer_is_only_logged(open_script, scri
 async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask):
     body = """
         read -r line
-        echo '{"id":99,"result":1}'; echo '{"id":"1","result":2}'; echo '{"result":3}'
+        echo '{"id":99,"result":1}'; echo '{"id":"x","result":2}'; echo '{"result":3}'
         echo '{"id":1,"result":4}'; echo '{"id":1,"result":5}'
         read -r line; echo '{"id":2}'
+        read -r line; echo '{"id":"3","result":6}'
         cat > /dev/null
     """
     async with open_script(script(body), protocol="jsonl") as channel:
         assert await ask(channel, "m") == 4
         with pytest.raises(InvalidReply, match="neither a result nor an error"):
+            await ask(channel, "m")
+        with pytest.raises(InvalidReply, match='has the text "3" as its id, not the number 3'):
             await ask(channel, "m")
 
 
