@@ -48,7 +48,8 @@ def _ready(event: InstanceReady) -> tuple[int, str]:
 
 
 def _lost(event: InstanceLost) -> tuple[int, str]:
-    return logging.WARNING, f"{_whose(event)} is lost: {event.cause} ({_next_start(event.retry_in)})"
+    what = "is lost" if event.was_ready else "could not be started"
+    return logging.WARNING, f"{_whose(event)} {what}: {event.cause} ({_next_start(event.retry_in)})"
 
 
 def _failed(event: InstanceFailed) -> tuple[int, str]:

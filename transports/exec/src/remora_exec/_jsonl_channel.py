@@ -246,9 +246,7 @@ class JsonlChannel:
             self._settle(id_, MessageTooLarge(message))
 
     def _settle(self, id_: int | str, outcome: Reply | RemoraError) -> None:
-        if (
-            isinstance(id_, str) and id_.isdecimal() and len(id_) < _LONGEST_ID
-        ):  # or else it would time out, unexplained
+        if isinstance(id_, str) and id_.isdecimal() and len(id_) < _LONGEST_ID:  # else it would run out of time
             id_, outcome = int(id_), InvalidReply(f'the answer has the text "{id_}" as its id, not the number {id_}')
         pending = self._pending.get(id_) if isinstance(id_, int) else None
         if pending is None:
