@@ -353,6 +353,16 @@ def test_an_event_loop_that_is_not_installed_is_named_with_its_extra(program: st
     )
 
 
+async def test_serve_inside_an_event_loop_names_what_is_for_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    It would start an event loop in the thread that has one.
+    """
+    with pytest.raises(SystemExit):
+        remora.serve(Words(), listen="http://127.0.0.1:0")
+
+    assert "where one runs, use `async with serving(...)`" in capsys.readouterr().err
+
+
 def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> None:
     """
     With those that there are.
