@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
 from remora._exporting import errors_of_exporters
+from remora._faults import told
 from remora._options import build_resolver_options, given_keys, used_keys
-from remora.config import problems_of_order, problems_of_plugin, summary
+from remora.config import problems_of_order, problems_of_plugin, summary, without_credentials
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remora._catalog import Catalog
+    from remora._catalog import Catalog, Feature
     from remora.config import ManagerConfig, PluginConfig, SecurityConfig
     from remora.specs import TransportSpec
     from remora.types import Endpoint
@@ -122,21 +123,25 @@ def _key_of_address(config: PluginConfig) -> str:
 
 
 def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
-    spec = catalog.transport(endpoint.scheme, config.transport).spec
+    feature = catalog.transport(endpoint.scheme, config.transport)
+    spec = feature.spec
     options_of(spec, config, security)
-    _check_address(spec, config, endpoint)
+    _check_address(feature, config, endpoint)
     if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not is_secure(spec, endpoint):
         problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
         raise ConfigError(f"plugins.{config.name}.auth: {problem}")
 
 
-def _check_address(spec: TransportSpec[Any], config: PluginConfig, endpoint: Endpoint) -> None:
-    if spec.check is None:
+def _check_address(feature: Feature[TransportSpec[Any]], config: PluginConfig, endpoint: Endpoint) -> None:
+    if feature.spec.check is None:
         return
     try:
-        spec.check(endpoint)
+        feature.spec.check(endpoint)
     except ConfigError as error:
         raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {error.message}") from error
+    except Exception as error:  # an extension may raise anything
+        address = without_credentials(endpoint.url)
+        raise ExtensionError(f"{feature.named('transport')} cannot check {address!r}: {told(error)}") from error
 
 
 def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
