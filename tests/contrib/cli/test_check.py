@@ -86,6 +86,22 @@ def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:
     assert [each["name"] for each in report["plugins"]] == ["one", "two"]
 
 
+def test_what_has_no_effect_is_a_warning(remora: Run, place: Path) -> None:
+    """
+    A line on standard error, a word in the last line, and a value for programs.
+    """
+    table = 'endpoint = "unix:x"\nargs = ["x"]\nrate_limit = { burst_size = 5 }'
+    (place / "idle.toml").write_text(f"[plugins.one]\n{table}\n")
+    result = remora("check", "idle.toml")
+
+    assert result.out.endswith("\nok, with warnings\n")
+    assert [
+        "idle.toml:4: plugins.one.rate_limit: has no effect without `enabled = true`",
+        "plugins.one: the transport unix does not use args",
+    ] == json.loads(remora("check", "idle.toml", "--json").out)["warnings"]
+    assert "remora: warning: idle.toml:4: plugins.one.rate_limit: has no effect" in result.err
+
+
 def test_every_problem_is_named(remora: Run, place: Path) -> None:
     """
     Also those that only the installed extensions can tell.
