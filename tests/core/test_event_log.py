@@ -103,6 +103,11 @@ async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptur
             "plugin 'p': 2 of 3 calls had not ended when the drain was over: reload",
         ),
         (
+            DrainEnded(time=0, plugin="p", instance="", total=3, remaining=0, elapsed=1, cause="it was asked for"),
+            "INFO",
+            "plugin 'p' is drained: it was asked for",
+        ),
+        (
             InstanceFailed(time=0, plugin="p", instance="i", cause="a\nb\x1b[2J", retry_in=1),
             "ERROR",
             "plugin 'p' at i has failed: a\\nb\\x1b[2J (next start in 1.0 s)",

@@ -74,8 +74,10 @@ def _together(event: RequirementMet) -> tuple[int, str]:
 
 
 def _drained(event: DrainEnded) -> tuple[int, str]:
-    what = f"{event.remaining} of {event.total} calls had not ended when the drain was over: {event.cause}"
-    return logging.WARNING if event.remaining else logging.DEBUG, f"{_whose(event)}: {what}"
+    if event.remaining:
+        what = f"{event.remaining} of {event.total} calls had not ended when the drain was over"
+        return logging.WARNING, f"{_whose(event)}: {what}: {event.cause}"
+    return logging.DEBUG if event.instance else logging.INFO, f"{_whose(event)} is drained: {event.cause}"
 
 
 def _lifted(event: DrainLifted) -> tuple[int, str]:
