@@ -59,6 +59,7 @@ class RouteMachine(RuleBasedStateMachine):
         """
         each = self.route.instances[index]
         each.ready(PlainChannel())
+        each.prepared = each.send
         self.route.health_changed(each, each.condition.probed(Status.HEALTHY))
         self.route.changed()
 
@@ -130,7 +131,8 @@ class RouteMachine(RuleBasedStateMachine):
         Said aloud: there is a way to it as long as there is a channel.
         """
         for each in self.route.instances:
-            assert (each.channel is None) == (each.send is None) == (each.direct is None)
+            assert (each.channel is None) == (each.send is None)
+            assert each.prepared in (None, each.send)
 
 
 TestRouteMachine = RouteMachine.TestCase
