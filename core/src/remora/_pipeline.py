@@ -51,6 +51,8 @@ _log = logging.getLogger(__name__)
 
 _NUMBERS: tuple[type, ...] = (float, int)  # a union would be built anew for each call
 
+_enclosing = handled_call.get  # to find the method takes longer than to call it
+
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself that another attempt would meet again."""
 
@@ -74,7 +76,6 @@ class Pipeline:
         "_hash_header",
         "_intercepted",
         "_is_limited",
-        "_pick",
         "_retry",
         "_route",
         "_tracing",
@@ -92,7 +93,6 @@ class Pipeline:
         self._clock = route.clock
         self._calls = route.calls
         self._deposit = route.budget.deposit
-        self._pick = route.choice.pick
         self._allowed = route.config.connection.request_timeout
         self._is_limited = route.config.rate_limit.enabled
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
@@ -121,7 +121,7 @@ class Pipeline:
             if timeout < allowed:
                 allowed = timeout
         deadline = self._clock() + allowed
-        enclosing = handled_call.get()
+        enclosing = _enclosing()
         if enclosing is not None and enclosing.deadline is not None:
             return min(deadline, enclosing.deadline)
         return deadline
@@ -238,7 +238,7 @@ class Pipeline:
         while True:
             instance = None
             try:
-                instance = self._pick(started, key, tried)  # 7 pick
+                instance = route.choice.pick(started, key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
                     started = self._clock()
