@@ -49,6 +49,18 @@ async def test_a_plain_json_endpoint_is_posted_to_as_it_stands(transport: Transp
     assert Status.HEALTHY is health.status
 
 
+@pytest.mark.parametrize(("status", "payload"), [(201, b'{"id": 7}'), (202, b"{}"), (204, b"")])
+async def test_any_success_is_a_reply(
+    transport: Transport, json_server: Any, answer_with: Any, status: int, payload: bytes
+) -> None:
+    """As servers answer that have created something, or have nothing to say."""
+    with json_server(answer_with(status, payload)) as place, anyio.fail_after(5):
+        async with transport.open(Endpoint(f"http://{place}")) as channel:
+            reply = await channel.call(CALL)
+
+    assert (payload, "application/json") == (reply.payload, reply.content_type)
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(400, Code.INTERNAL), (401, Code.UNAUTHENTICATED), (404, Code.UNIMPLEMENTED), (500, Code.UNKNOWN)],

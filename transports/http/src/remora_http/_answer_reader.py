@@ -18,6 +18,7 @@ from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireErr
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._failure import Answer
 from remora_http._known_heads import KnownHeads
+from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -233,7 +234,7 @@ class AnswerReader:
     def _excused(self, failure: BadEncoding | BodyTooLarge) -> bytes:
         if isinstance(failure, BadEncoding):
             raise InvalidReply(f"the reply cannot be decoded: {failure}") from failure
-        if self._status == 200:
+        if self._status in SUCCESS:
             raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from failure
         # A long error is still an error; its beginning says enough.
         beginning: bytes = failure.args[0]

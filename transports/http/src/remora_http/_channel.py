@@ -34,6 +34,7 @@ from remora_http._follower import open_following
 from remora_http._greeting import greet
 from remora_http._headers import media_type
 from remora_http._reply import read_reply
+from remora_http._status import SUCCESS
 from remora_http._tls import client_context
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class HttpChannel:
 async def _probe(page: Page) -> HealthStatus:
     started = anyio.current_time()
     answer = await page()
-    status = Status.HEALTHY if 200 <= answer.status < 300 else Status.UNHEALTHY
+    status = Status.HEALTHY if answer.status in SUCCESS else Status.UNHEALTHY
     took = anyio.current_time() - started
     message = f"the health page answered with HTTP status {answer.status}"
     return HealthStatus(status=status, message=message, last_check=time.time(), response_time=took)

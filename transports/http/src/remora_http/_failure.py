@@ -72,7 +72,7 @@ def _is_json(value: object) -> bool:
 
 def read_failure(answer: Answer, *, now: float) -> RemoraError:
     """
-    The error in an answer whose status is not 200.
+    The error in an answer that is not a success.
 
     Args:
         answer: What the server answered.

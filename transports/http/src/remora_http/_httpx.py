@@ -35,6 +35,7 @@ from remora_http._headers import HeaderReader
 from remora_http._httpx_heard import HearingBackend, HearingStream
 from remora_http._httpx_unix import UnixTransport
 from remora_http._request import call_headers, connection_headers
+from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:
     import ssl
@@ -161,7 +162,7 @@ class Pool:
         except BadEncoding as exc:
             raise InvalidReply(f"the reply cannot be decoded: {exc}") from exc
         except BodyTooLarge as exc:
-            if response.status_code == httpx.codes.OK:
+            if response.status_code in SUCCESS:
                 raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from exc
             # An error is an error even when it is too long; its beginning is enough.
             content = exc.args[0]

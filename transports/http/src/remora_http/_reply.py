@@ -13,6 +13,7 @@ from remora.errors import InvalidReply
 from remora.wire import make_reply
 from remora_http._failure import quote_body, read_failure
 from remora_http._headers import media_type
+from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:
     from remora.types import Reply
@@ -35,7 +36,7 @@ def read_reply(answer: Answer, asked: str) -> Reply:
         PluginError: It is an error.
         InvalidReply: It has another content type than the request.
     """
-    if answer.status != 200:
+    if answer.status not in SUCCESS:
         raise read_failure(answer, now=time.time())
     found = media_type(answer.headers.get("content-type", ""))
     content_type = found if found == asked else _agreed(media_type(asked), found)

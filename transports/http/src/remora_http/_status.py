@@ -39,6 +39,9 @@ STATUS_OF_CODE = MappingProxyType(
 )
 """The HTTP status with which a Connect server answers for each code."""
 
+SUCCESS = range(200, 300)
+"""The statuses of replies: a Connect server sends only 200, others also 201 or 204, for instance."""
+
 _CODE_OF_STATUS = {
     400: Code.INTERNAL,
     401: Code.UNAUTHENTICATED,
