@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -146,7 +145,7 @@ class Dispatcher:
                 self._idle.set()
 
     async def _intercepted(self, call: Call, peer: str, kept: float) -> Reply:
-        answer = nested(self._interceptors, self._conduct, partial(self._within_deadline, peer=peer, kept=kept))
+        answer = nested(self._interceptors, self._conduct, lambda asked: self._within_deadline(asked, peer, kept))
         try:
             return await answer(call)
         except ExtensionError as error:  # callers must not learn which extension it was
