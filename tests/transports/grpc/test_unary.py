@@ -4,6 +4,7 @@ The two ways of a unary call: by grpcio's part in C, and by its public names for
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -107,6 +108,29 @@ async def test_deadline_and_cancellation_reach_the_handler(way, transport, free,
             reply = await channel.call(Call(service="s", method="m", payload=b"x"))
 
     assert b"x" == reply.payload
+
+
+@pytest.mark.fault(62)
+async def test_cancelled_call_comes_to_its_end(transport, free, plugin):
+    """
+    grpcio frees what it has allocated for a call when the call ends, and not when it is dropped. It writes the status
+    twice: what the caller asked for, which has no metadata, and what it made of that.
+    """
+
+    async def cancelled(address: str) -> tuple[object, object]:
+        async with _channel(address, ()) as channel:
+            call = channel._channel.call(b"/s/hang", None, None, None)
+            task = asyncio.ensure_future(Direct(lambda *_: call, b"/s/hang")(b"", None, ()))
+            await asyncio.sleep(0)
+            task.cancel()
+            return await task, call._status.trailing_metadata()
+
+    with anyio.fail_after(5):
+        async with transport.listen(free, plugin) as listener, open_bridge() as bridge:
+            answer, metadata = await bridge.run(cancelled, listener.endpoint.address)
+
+    assert asyncio.CancelledError is type(answer)
+    assert () == metadata
 
 
 async def test_call_under_way_ends_with_its_channel(way, transport, free, plugin):

@@ -24,7 +24,7 @@ import grpc
 import grpc.aio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from remora_grpc._metadata import Pair
 
@@ -112,11 +112,8 @@ class Direct:
             return error.with_traceback(None)
         self._calls.add(call)
         try:
-            received = await call.unary_unary(payload, metadata)
-        except asyncio.CancelledError as error:
-            call.cancel(_CANCELLED)
-            return error.with_traceback(None)
-        except grpc.aio.BaseError as error:
+            received = await _Batch(call, payload, metadata)
+        except (grpc.aio.BaseError, asyncio.CancelledError) as error:
             return error.with_traceback(None)
         finally:
             self._calls.discard(call)
@@ -128,6 +125,64 @@ class Direct:
         """
         for call in self._calls:
             call.cancel(_CANCELLED)
+
+
+class _Batch:
+    """
+    What a task awaits for one call. It always comes to its end: one that is dropped before leaves a kilobyte behind,
+    which grpcio frees only then (grpc/grpc#43360). So who cancels the task cancels the call instead, which then ends
+    without waiting for the plugin.
+
+    The task takes it for a future. The true one would be of no use after it was cancelled.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_call",
+        "_is_cancelled",
+        "_steps",
+        "add_done_callback",
+        "done",
+        "get_loop",
+    )
+
+    def __init__(self, call: Any, payload: bytes, metadata: tuple[Pair, ...]) -> None:
+        self._call = call
+        self._steps = call.unary_unary(payload, metadata)
+        self._is_cancelled = False
+
+    def __await__(self) -> Generator[_Batch, None, bytes | None]:
+        future: asyncio.Future[None] = self._steps.send(None)
+        self.add_done_callback, self.done, self.get_loop = future.add_done_callback, future.done, future.get_loop
+        self._asyncio_future_blocking = True
+        try:
+            yield self
+        except asyncio.CancelledError:
+            self._is_cancelled = True
+        except grpc.aio.BaseError:
+            pass  # the last step raises it again
+        return self._last_step()
+
+    def cancel(self, msg: object = None) -> bool:
+        if self.done():
+            return False
+        self._is_cancelled = True
+        if not self._call.done():
+            self._call.cancel(_CANCELLED)
+        return True
+
+    def _last_step(self) -> bytes | None:
+        received: bytes | None = None
+        try:
+            self._steps.send(None)
+        except StopIteration as end:
+            received = end.value
+        except grpc.aio.BaseError:
+            if not self._is_cancelled:
+                raise
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+        return received
 
 
 class Usual:
