@@ -77,12 +77,12 @@ class _Extension:
         return [TransportSpec("null", ("null",), _Options, lambda _: _NullTransport(), native_deadline=True)]
 
 
-def _config(balancer: str) -> dict[str, object]:
+def _config(balancer: str, *, instances: int = 3) -> dict[str, object]:
     return {
         "log_level": "warning",
         "plugins": {
             "null": {
-                "endpoints": [{"url": f"null:{number}", "weight": 100} for number in (1, 2, 3)],
+                "endpoints": [{"url": f"null:{number}", "weight": 100} for number in range(instances)],
                 "balancer": balancer,
                 "connection": {"max_connections": 1000},
                 "rate_limit": {"enabled": True, "requests_per_second": _PLENTY, "burst_size": _PLENTY},

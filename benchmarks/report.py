@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _DISTRIBUTIONS = ("remora", "anyio", "trio", "uvloop", "httpx", "aiohttp", "grpcio", "msgspec")
 _COLUMNS = (
-    "pair", "backend", "callers", "bytes", "CPU ratio", "target", "wall ratio", "ours, us CPU", "peer, us CPU", "lost"
+    "pair", "backend", "callers", "bytes", "CPU ratio", "target", "wall ratio", "us CPU, ours", "us CPU, peer",
+    "dropped",
 )  # fmt: skip
 _WIDTH, _ROW, _MARGIN, _MOST = 900, 20, 420, 2.0
 
@@ -114,7 +115,7 @@ class Result:
         )
 
 
-def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str]) -> str:
+def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str], shares_cpu: bool) -> str:
     """
     Write `results.json`, `results.md` and `results.svg` to a folder, and return the table.
     """
@@ -122,6 +123,7 @@ def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str]) ->
     about = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(*_DISTRIBUTIONS),
+        "servers": "on the same CPU" if shares_cpu else "on any CPU",
         "load before": loads[0],
         "load after": loads[1],
     }
@@ -137,10 +139,8 @@ def table(results: Sequence[Result]) -> str:
     """
     The results as a table in Markdown.
     """
-    head = (
-        "| pair | backend | callers | bytes | CPU ratio | target | wall ratio | us CPU, ours | us CPU, peer | dropped |"
-    )
-    return "\n".join([head, "|---" * 10 + "|", *map(_line, results)])
+    head = f"| {' | '.join(_COLUMNS)} |"
+    return "\n".join([head, "|---" * len(_COLUMNS) + "|", *map(_line, results)])
 
 
 def _line(each: Result) -> str:

@@ -8,6 +8,7 @@ rounds. A round in which the two slices of the peer differ by more than a quarte
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import tempfile
 from contextlib import ExitStack
@@ -75,6 +76,8 @@ def main(arguments: list[str]) -> int:
     Measure and report; returns the exit status.
     """
     options = _parser().parse_args(arguments)
+    if options.one_cpu:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # of the servers too, which inherit it
     cells = [cell for pair in PAIRS for cell in _cells(pair, options)]
     before = load()
     with ExitStack() as stack:
@@ -84,7 +87,7 @@ def main(arguments: list[str]) -> int:
                 cell.rounds.append(_round(cell, addresses, options.seconds))
             print(f"round {number + 1} of {options.rounds} done; load {load()}", flush=True)
     results = [Result.of(cell.pair, cell.backend, cell.callers, cell.size, cell.rounds) for cell in cells]
-    print(write(results, options.output, loads=(before, load())))
+    print(write(results, options.output, loads=(before, load()), shares_cpu=options.one_cpu))
     return 0
 
 
@@ -144,5 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, help="how often each pair is run")
     parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
     parser.add_argument("--quick", action="store_true", help="only small payloads, at most 32 callers")
+    parser.add_argument(
+        "--one-cpu", action="store_true", help="share one CPU with the servers, so that none has to be woken"
+    )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="where the report goes")
     return parser

@@ -21,7 +21,6 @@ from remora.wire import (
     REQUEST,
     RESPONSE,
     FrameDecoder,
-    Oversize,
     decode_request,
     encode_error,
     encode_frame,
@@ -75,9 +74,9 @@ def _serve(connected: socket.socket) -> None:
 
 def _answers(decoder: FrameDecoder, data: memoryview) -> list[Bytes]:
     return [
-        _answer(frame[0], frame[2])
-        for frame in decoder.frames(data)
-        if not isinstance(frame, Oversize) and frame[1] == REQUEST
+        _answer(number, message)
+        for number, kind, message in decoder.frames(data)
+        if kind == REQUEST and not isinstance(message, int)
     ]
 
 

@@ -111,7 +111,7 @@ LAYERS = {
     "_drain": Layer("_change_of _instance _route policy types", "anyio"),
     "_requirements": Layer("config types"),
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
-    "_admission": Layer(f"{RECORDS} config _options _assembly _exporting"),
+    "_admission": Layer(f"{RECORDS} config _faults _options _assembly _exporting"),
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
     "_holding": Layer("errors _change_of _generation", "anyio"),
     "_fleet": Layer(

@@ -19,13 +19,14 @@ def test_a_quick_run_writes_figures_table_and_plot(tmp_path: Path) -> None:
     """
     families = ["overhead", "codec", "unix", "serve"]
     options = [*(word for family in families for word in ("--only", family)), "--backend", "asyncio", "--quick"]
-    sizes = ["--rounds", "1", "--seconds", "0.005", "--output", str(tmp_path)]
+    sizes = ["--one-cpu", "--rounds", "1", "--seconds", "0.005", "--output", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", "run", *options, *sizes]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=90)
 
     assert 0 == done.returncode, done.stderr
     document = json.loads((tmp_path / "results.json").read_text())
     assert "CPython" in document["about"]["environment"] or "PyPy" in document["about"]["environment"]
+    assert "on the same CPU" == document["about"]["servers"]
     assert set(families) == {each["family"] for each in document["results"]}
     assert all(each["rounds"] == 1 for each in document["results"])
     assert "| pair | backend |" in (tmp_path / "results.md").read_text()

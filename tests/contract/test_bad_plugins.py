@@ -35,6 +35,7 @@ async def test_a_missing_program_is_an_error_of_the_configuration(anyio_backend:
 
     assert type(error) is ConfigError
     assert "there is no program" in str(error)
+    assert "next try" not in str(error)  # which would not help
     assert (error.retryable, error.sent) == (False, False)
 
 

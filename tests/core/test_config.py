@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pytest
@@ -135,7 +135,7 @@ def test_problems_of_a_file_come_with_its_name(tmp_path: Path) -> None:
         Manager.from_file(file)
 
     assert str(caught.value).startswith(
-        f'{file}:1: plugins.p: transport "nosuch" is provided by no installed extension'
+        f'{file}:2: plugins.p.endpoint: transport "nosuch" is provided by no installed extension'
     )
     assert str(file) == caught.value.source
 
@@ -533,6 +533,34 @@ def refused(*tables: dict[str, object]) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         Manager({"plugins": plugins}, extensions=[Carrier()])
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConfigError("no such place"), "plugins.p.endpoint: no such place"),
+        (
+            ValueError("odd"),
+            "plugins.p.endpoint: the transport 'carrier' of acme (passed to the manager) cannot check 'carrier:x': "
+            "ValueError: odd",
+        ),
+    ],
+)
+def test_what_a_transport_says_of_an_endpoint_is_located(error: Exception, message: str) -> None:
+    """
+    Also when its check fails itself, and then with whose it is.
+    """
+
+    def check(endpoint: Endpoint) -> None:
+        raise error
+
+    spec = TransportSpec("carrier", ("carrier",), Options, Carrier().options.append, check=check)  # type: ignore[arg-type]
+    module = ModuleType("acme")
+    module.remora_register_transports = hookimpl(lambda: [spec])  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError) as caught:
+        Manager({"plugins": {"p": {"endpoint": "carrier:x"}}}, extensions=[module])
+
+    assert message == str(caught.value)
 
 
 def test_options_are_checked_against_the_transports_record() -> None:

@@ -144,7 +144,7 @@ def test_a_word_that_is_close_gets_a_suggestion(tmp_path: Path) -> None:
 
 def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) -> None:
     """
-    Nobody has to correct a file twice; and nothing is said about plugins that are wrong already.
+    Nobody has to correct a file twice; and nothing is said about what may only be misspelt.
     """
     text = """
         [plugins.a]
@@ -155,6 +155,8 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
         [plugins.c]
         endpoint = "http://h"
         fallback = { plugin = "x" }
+        [plugins.d]
+        endpont = "http://h"
     """
     file = written(tmp_path, "x.toml", text)
     with pytest.raises(ConfigError) as caught:
@@ -162,10 +164,38 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
 
     lines = [line.removeprefix(f"{file}:").partition("; ")[0] for line in caught.value.problems]
     assert [
-        '2: plugins.a: transport "nosuch" is provided by no installed extension',
+        '3: plugins.a.endpoint: transport "nosuch" is provided by no installed extension',
+        '5: plugins.b.endpoint: transport "nosuch" is provided by no installed extension',
         "6: plugins.b.instances: expected a number of at least 1, got 0",
         "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
+        "11: plugins.d.endpont: unknown key",
     ] == lines
+
+
+def test_values_of_what_is_off_are_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Unless the table, or the defaults, say whether it is on.
+    """
+    text = """
+        [plugins.a]
+        endpoint = "http://h"
+        rate_limit = { burst_size = 2 }
+        [plugins.b]
+        endpoint = "http://h"
+        connection.adaptive_limit = { maximum = 5 }
+        [plugins.c]
+        endpoint = "http://h"
+        rate_limit = { enabled = false, burst_size = 2 }
+    """
+    file = written(tmp_path, "x.toml", text)
+    load_config(file)
+    only_a = text.partition("[plugins.b]")[0]
+    load_config(written(tmp_path, "y.toml", f"[defaults.rate_limit]\nenabled = true\n{only_a}"))
+
+    assert [
+        f"{file}:7: plugins.b.connection.adaptive_limit: has no effect without `enabled = true`",
+        f"{file}:4: plugins.a.rate_limit: has no effect without `enabled = true`",
+    ] == caplog.messages
 
 
 @pytest.mark.fault(47)

@@ -534,6 +534,26 @@ async def test_a_handler_that_waits_for_a_cancelled_task_has_failed(anyio_backen
     assert "Stray/wait failed with CancelledError" == str(error)
 
 
+async def test_a_handler_that_exits_fails_its_call_only() -> None:
+    """
+    As a command does that it runs; in the event loop's thread or in one of its own.
+    """
+
+    class Command:
+        async def run(self) -> None:
+            raise SystemExit("usage: run FILE")
+
+        def check(self) -> None:
+            raise SystemExit(2)
+
+    command = dispatcher(Command())
+    for method in ("run", "check"):
+        error = await failure(command(call(method, service="Command"), "test"))
+
+        assert f"Command/{method} failed with SystemExit" == str(error)
+        assert Code.INTERNAL == error.code
+
+
 async def test_health_is_answered_in_protobuf_and_json() -> None:
     """
     For the plugin as a whole, or for a service by name.

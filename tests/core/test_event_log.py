@@ -12,7 +12,7 @@ import pytest
 
 from remora import Unavailable
 from remora._event_log import log_event
-from remora.types import DrainEnded, Event, FallbackUsed, InstanceFailed, RequirementLost, RequirementMet
+from remora.types import DrainEnded, Event, FallbackUsed, InstanceFailed, InstanceLost, RequirementLost, RequirementMet
 from tests.core.scripts import stage, table
 
 VIRTUAL_TIME = True
@@ -40,6 +40,21 @@ async def test_a_crash_and_the_recovery_are_in_the_log(caplog: pytest.LogCapture
     assert [True, True, True] == [text.startswith("plugin 'p' at script:a is ") for _, text in lines], lines
     assert "(next start in " in lines[1][1]
     assert "ready after " in lines[2][1]
+
+
+async def test_an_instance_that_never_was_ready_is_not_called_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    It may be one of a configuration that is refused because of it, while the plugin goes on with another of its name.
+    """
+    async with stage(table()) as host:
+        caplog.clear()
+        host["a"].is_refusing = True
+        host["a"].crash()
+        await anyio.sleep(0.3)
+    lines = [text for _, text in said(caplog)]
+
+    assert any(text.startswith("plugin 'p' at script:a is lost: ") for text in lines), lines
+    assert lines[-1].startswith("plugin 'p' at script:a could not be started: connection refused (next start in ")
 
 
 async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -72,6 +87,11 @@ async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptur
             "plugin 'p' at i has failed: no (it is not started again)",
         ),
         (
+            InstanceLost(time=0, plugin="p", instance="i", cause="no", retry_in=1, was_ready=False),
+            "WARNING",
+            "plugin 'p' at i could not be started: no (next start in 1.0 s)",
+        ),
+        (
             RequirementLost(time=0, plugin="p", requirement="q", cause="gone"),
             "WARNING",
             "plugin 'p' goes on without 'q': gone",
@@ -81,6 +101,11 @@ async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptur
             DrainEnded(time=0, plugin="p", instance="", total=3, remaining=2, elapsed=1, cause="reload"),
             "WARNING",
             "plugin 'p': 2 of 3 calls had not ended when the drain was over: reload",
+        ),
+        (
+            DrainEnded(time=0, plugin="p", instance="", total=3, remaining=0, elapsed=1, cause="it was asked for"),
+            "INFO",
+            "plugin 'p' is drained: it was asked for",
         ),
         (
             InstanceFailed(time=0, plugin="p", instance="i", cause="a\nb\x1b[2J", retry_in=1),

@@ -240,7 +240,7 @@ async def test_wrong_plugins_and_exporters_are_named_together() -> None:
             manager.plan(wrong)
 
     for of_plugin, of_exporter in (made.value.problems, planned.value.problems):
-        assert of_plugin.startswith("plugins.a: ")
+        assert of_plugin.startswith("plugins.a.endpoint: ")
         assert of_exporter.startswith("exporters.recording.colour: ")
 
 

@@ -276,6 +276,9 @@ FILES = {
     'endpont = "exec:python"': 'plugins.words.endpont: unknown key; did you mean "endpoint"?',
     'endpoint = "exec:python"\nargs = "words.py"': 'plugins.words.args: expected list, got "words.py"',
     'endpoint = "exec:python"\ncodec = "msgpac"': '(did you mean "msgpack"?)',
+    'endpoint = "exec:python"\ncodec = "yml"': 'codec "yml" is provided by no installed extension; installed: ',
+    'endpoint = "exec:python"\ncodec = "yaml"': 'codec "yaml" is provided by no installed extension; installed: ',
+    'endpoint = "exec:python"\nauth = { method = "oauth" }': '"oauth" is provided by no installed extension; in',
     'endpoint = "exec:python"\nmax_retries = 3': 'unknown key; did you mean "retry.max_retries"?',
     'endpoint = "exec:python"\nauth = { method = "bearer", token = "${NO_SUCH}" }': "the environment variable NO_SUCH"
     " is not set",
@@ -348,6 +351,16 @@ def test_an_event_loop_that_is_not_installed_is_named_with_its_extra(program: st
     assert done.stderr.strip().endswith('the event loop "trio" is not installed: pip install "remora[trio]"'), (
         done.stderr
     )
+
+
+async def test_serve_inside_an_event_loop_names_what_is_for_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    It would start an event loop in the thread that has one.
+    """
+    with pytest.raises(SystemExit):
+        remora.serve(Words(), listen="http://127.0.0.1:0")
+
+    assert "where one runs, use `async with serving(...)`" in capsys.readouterr().err
 
 
 def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> None:

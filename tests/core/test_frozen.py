@@ -131,3 +131,12 @@ def test_public_record_is_pickled_and_shown() -> None:
 
     assert endpoint == pickle.loads(pickle.dumps(endpoint))
     assert repr(endpoint) == "Endpoint(url='http://127.0.0.1:8000', weight=3, priority=1, labels={})"
+
+
+@pytest.mark.parametrize("args", [{"frozen": False, "slots": True}, {"frozen": True, "slots": False}])
+def test_a_record_of_another_kind_is_refused(args: dict[str, bool]) -> None:
+    """
+    It would be made, but frozen and with slots all the same.
+    """
+    with pytest.raises(TypeError, match="for frozen=True and slots=True only"):
+        _frozen.dataclass(**args)

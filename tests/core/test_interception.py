@@ -72,6 +72,30 @@ async def test_an_interceptor_sees_every_attempt_with_its_number_and_its_instanc
     assert seen == [(number, "odd", "memory:one", "memory:one", {}) for number in (1, 2, 3)]
 
 
+async def test_an_interceptor_sees_what_a_reload_changes_about_an_instance():
+    """
+    Though the instance stays, and the way to it was prepared before.
+    """
+    seen = []
+
+    async def note(call, proceed, *, attempt):
+        seen.append(attempt.endpoint.labels["zone"])
+        return await proceed(replace(call, headers={"x-attempt": "?"}))
+
+    transport = MemoryTransport()
+    extensions = [transport.extension, Interceptors(attempt=note)]
+    tables = [{"plugins": {"odd": {"endpoints": [{"url": "memory:one", "labels": {"zone": zone}}]}}} for zone in "ab"]
+    with anyio.fail_after(100):
+        async with serving(Wavering(), listen="memory:one", extensions=extensions):
+            async with Manager(tables[0], extensions=extensions) as manager:
+                await manager.client("odd", Wavering).ask("?")
+                report = await manager.reload(tables[1])
+                await manager.client("odd", Wavering).ask("?")
+
+    assert report.plugins["odd"].action == "noted"
+    assert seen == ["a", "a", "a", "b"]
+
+
 async def test_an_interceptor_sees_what_a_served_plugin_answers():
     """
     Also its errors, as they are sent.

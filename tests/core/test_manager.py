@@ -436,7 +436,7 @@ async def test_drain_says_how_many_calls_have_not_ended() -> None:
         group.start_soon(b.call, "hold")
         await b.service.entered.wait()
 
-        with pytest.raises(DrainTimeout, match="1 calls were still under way after 3 s") as caught:
+        with pytest.raises(DrainTimeout, match="1 call was still under way after 3 s") as caught:
             await b.manager.drain("p", 3)
         b.service.release.set()
         await b.manager.drain("p", 3)

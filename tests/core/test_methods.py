@@ -4,6 +4,7 @@ The methods of a class as the wire sees them.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
@@ -153,8 +154,14 @@ def test_star_arguments_cannot_be_sent() -> None:
     class Stars:
         async def all(self, *args: int) -> None: ...
 
+    class Streams:
+        async def each(self) -> AsyncIterator[int]:
+            yield 1
+
     with pytest.raises(ConfigError, match=r"Stars\.all: \*args and \*\*kwargs cannot be sent over a wire"):
         methods_of(Stars)
+    with pytest.raises(ConfigError, match=r"Streams\.each: a generator cannot be sent over a wire; return a list"):
+        methods_of(Streams)
 
 
 def test_annotations_that_cannot_be_read_are_named() -> None:

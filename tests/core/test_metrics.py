@@ -5,6 +5,7 @@ The registry of metrics: declarations, recording, limits, snapshots.
 from __future__ import annotations
 
 import logging
+import math
 from threading import Thread
 
 import pytest
@@ -294,6 +295,21 @@ def test_part_of_one_thread_counts_in_the_sum_and_stays_in_it(registry: MetricsR
 
     assert before == (counter.read(), histogram.read())
     assert (4, (1, 2, 1), 8.5) == (before[0], before[1].counts, before[1].sum)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, math.inf]) | st.floats(0), max_size=30))
+def test_part_sorts_values_as_the_histogram_does(values: list[float]) -> None:
+    """
+    Whatever came before, also for values on a bound.
+    """
+    registry = MetricsRegistry()
+    whole = registry.histogram("whole_seconds", buckets=[1.0, 2.0]).bind()
+    tally = registry.histogram("part_seconds", buckets=[1.0, 2.0]).bind().tally()
+    for value in values:
+        whole.observe(value)
+        tally.add(value)
+
+    assert whole.read().counts == tuple(tally.counts)
 
 
 def test_snapshot_does_not_change_any_more(registry: MetricsRegistry) -> None:

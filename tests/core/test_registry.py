@@ -341,6 +341,18 @@ def test_one_object_passed_twice_is_a_clear_error() -> None:
         load_catalog([twice, twice])
 
 
+def test_an_installed_extension_may_be_passed_as_well(site: Site) -> None:
+    """
+    Its own tests do so, and are run before and after it is installed.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+    program = (
+        "import one; from remora._registry import load_catalog; print(load_catalog([one]).transport('kafka').origin)"
+    )
+
+    assert "acme-one 1.0" == site.run(program)
+
+
 def test_two_passed_objects_with_one_name_conflict() -> None:
     """
     As two distributions do.

@@ -469,7 +469,11 @@ async def test_plugins_with_resolvers_come_and_go(anyio_backend: object) -> None
 @pytest.mark.parametrize(
     ("table", "error", "message"),
     [
-        ({"method": "nosuch"}, NotInstalled, 'plugins.p: resolver "nosuch" is provided by no installed'),
+        (
+            {"method": "nosuch"},
+            NotInstalled,
+            'plugins.p.resolver.method: resolver "nosuch" is provided by no',
+        ),
         ({"method": "told", "wrod": "x"}, ConfigError, "plugins.p.resolver.wrod: unknown key"),
         ({"method": "told", "word": 1}, ConfigError, "plugins.p.resolver.word"),
         ({"method": "told", "word": "bad"}, ConfigError, "plugins.p.resolver: a bad word"),

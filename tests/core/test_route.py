@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from remora import Endpoint, PluginConfig, Status, Unavailable
+from remora import Endpoint, ManagerClosed, PluginConfig, Status, Unavailable
 from remora._instance import Instance, State
 from remora._route import Route
 from remora.policy import BreakerState, CircuitBreakerConfig, Permit
@@ -59,6 +59,7 @@ class RouteMachine(RuleBasedStateMachine):
         """
         each = self.route.instances[index]
         each.ready(PlainChannel())
+        each.prepared = each.send
         self.route.health_changed(each, each.condition.probed(Status.HEALTHY))
         self.route.changed()
 
@@ -130,7 +131,8 @@ class RouteMachine(RuleBasedStateMachine):
         Said aloud: there is a way to it as long as there is a channel.
         """
         for each in self.route.instances:
-            assert (each.channel is None) == (each.send is None) == (each.direct is None)
+            assert (each.channel is None) == (each.send is None)
+            assert each.prepared in (None, each.send)
 
 
 TestRouteMachine = RouteMachine.TestCase
@@ -159,3 +161,15 @@ def test_instance_takes_its_share_within_ten_seconds_of_each_start() -> None:
         assert second.warmth == pytest.approx(min(1.0, max(0.1, age / 10)), abs=0.01)
         clock.advance(0.1)
     assert (1.0, 1.0) == (first.warmth, second.warmth)
+
+
+def test_plugin_that_is_closed_for_good_is_not_opened_again() -> None:
+    """
+    Though a restart that had begun before may try; the refusal says that it is for good.
+    """
+    plugin = route(ManualClock())
+    plugin.close()
+    plugin.reopen()
+
+    assert not plugin.is_open
+    assert isinstance(plugin.refusal(), ManagerClosed)

@@ -42,9 +42,10 @@ def test_busy_plugin_may_retry_a_fifth_of_its_calls() -> None:
     """
     Beside the floor.
     """
-    budget = make(ManualClock())
+    clock = ManualClock()
+    budget = make(clock)
     for _ in range(1000):
-        budget.deposit()
+        budget.deposit(clock.now)
 
     assert spend(budget) == 30 + 200
 
@@ -56,7 +57,7 @@ def test_deposits_expire() -> None:
     clock = ManualClock()
     budget = make(clock)
     for _ in range(1000):
-        budget.deposit()
+        budget.deposit(clock.now)
     clock.advance(10)
 
     assert spend(budget) == 30
@@ -73,7 +74,7 @@ def test_outage_sends_at_most_1_3_calls_per_call() -> None:
     for _ in range(6000):
         clock.advance(0.01)
         calls += 1
-        budget.deposit()
+        budget.deposit(clock.now)
         retries += sum(budget.withdraw() for _ in range(3))
 
     assert (calls + retries) / calls <= 1.3
@@ -112,7 +113,7 @@ class BudgetMachine(RuleBasedStateMachine):
         Calls are made.
         """
         for _ in range(number):
-            self.budget.deposit()
+            self.budget.deposit(self.clock.now)
             self.calls.append(self.clock.now)
 
     @rule(number=st.integers(1, 20))

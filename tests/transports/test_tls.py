@@ -20,7 +20,7 @@ import anyio.to_thread
 import pytest
 from anyio.abc import TaskStatus
 
-from remora import Call, CertificateRejected, Endpoint, RemoraError, Reply, WrongProtocol
+from remora import Call, CertificateRejected, Endpoint, Manager, RemoraError, Reply, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
 from remora.tls import CertificateFiles, Watched, client_context, identity_of, server_context
@@ -118,6 +118,23 @@ async def test_public_authorities_are_the_default(scheme: str, authority: Author
                 await ask(make(scheme), listener.endpoint)
 
     assert "unknown-authority" == caught.value.reason
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_an_application_learns_the_reason_and_what_to_do(scheme: str, authority: Authority) -> None:
+    """
+    The error of its call has what the transport has found out.
+    """
+    server = make(scheme, **authority.issue(HOST))
+    with anyio.fail_after(15):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            table = {"endpoint": listener.endpoint.url, "service": "s", "method": "m"}
+            async with Manager({"plugins": {"p": table}}) as manager:
+                with pytest.raises(CertificateRejected) as caught:
+                    await manager.plugin("p", str, str).execute("who")
+
+    assert "unknown-authority" == caught.value.reason
+    assert caught.value.message.endswith("; ca_file names the authorities to trust")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
 from remora._exporting import errors_of_exporters
+from remora._faults import told
 from remora._options import build_resolver_options, given_keys, used_keys
-from remora.config import problems_of_order, problems_of_plugin, summary
+from remora.config import problems_of_order, problems_of_plugin, summary, without_credentials
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remora._catalog import Catalog
+    from remora._catalog import Catalog, Feature
     from remora.config import ManagerConfig, PluginConfig, SecurityConfig
     from remora.specs import TransportSpec
     from remora.types import Endpoint
@@ -83,48 +84,64 @@ def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig)
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     errors: dict[str, ConfigError] = {}
-    for check in _checks(catalog, config, security):
+    for key, check in _checks(catalog, config, security):
         try:
             check()
         except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
-            located = type(error)(f"plugins.{config.name}: {error.message}")
+            located = type(error)(f"plugins.{config.name}.{key}: {error.message}")
             located.__cause__ = error
-            errors[located.message] = located
+            errors.setdefault(error.message, located)
         except ConfigError as error:
             errors[error.message] = error
     return list(errors.values())
 
 
-def _checks(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> Iterator[Callable[[], object]]:
-    for endpoint in endpoints_of(config):
-        yield partial(_check_endpoint, catalog, config, endpoint, security)
-    if config.resolver.method:
-        yield partial(_check_resolver, catalog, config)
-    if config.codec:
-        yield partial(catalog.codec, config.codec)
-    if config.balancer:
-        yield partial(catalog.balancer, config.balancer)
+def _checks(
+    catalog: Catalog, config: PluginConfig, security: SecurityConfig
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """
+    Each check, with the key that names the feature which is checked.
+    """
     if config.auth != NO_AUTH:
-        yield partial(authenticator_of, catalog, config)
+        yield "auth.method", partial(authenticator_of, catalog, config)
+    for endpoint in endpoints_of(config):
+        yield _key_of_transport(config), partial(_check_endpoint, catalog, config, endpoint, security)
+    if config.resolver.method:
+        yield "resolver.method", partial(_check_resolver, catalog, config)
+    if config.codec:
+        yield "codec", partial(catalog.codec, config.codec)
+    if config.balancer:
+        yield "balancer", partial(catalog.balancer, config.balancer)
+
+
+def _key_of_transport(config: PluginConfig) -> str:
+    return "transport" if config.transport else _key_of_address(config)
+
+
+def _key_of_address(config: PluginConfig) -> str:
+    return "endpoints" if config.endpoints else "endpoint"
 
 
 def _check_endpoint(catalog: Catalog, config: PluginConfig, endpoint: Endpoint, security: SecurityConfig) -> None:
-    spec = catalog.transport(endpoint.scheme, config.transport).spec
+    feature = catalog.transport(endpoint.scheme, config.transport)
+    spec = feature.spec
     options_of(spec, config, security)
-    _check_address(spec, config, endpoint)
+    _check_address(feature, config, endpoint)
     if config.auth.method and catalog.auth_method(config.auth.method).spec.needs_tls and not is_secure(spec, endpoint):
         problem = f"the auth method {config.auth.method!r} needs an endpoint that encrypts, not {endpoint.scheme}:"
         raise ConfigError(f"plugins.{config.name}.auth: {problem}")
 
 
-def _check_address(spec: TransportSpec[Any], config: PluginConfig, endpoint: Endpoint) -> None:
-    if spec.check is None:
+def _check_address(feature: Feature[TransportSpec[Any]], config: PluginConfig, endpoint: Endpoint) -> None:
+    if feature.spec.check is None:
         return
     try:
-        spec.check(endpoint)
+        feature.spec.check(endpoint)
     except ConfigError as error:
-        key = "endpoint" if config.endpoint else "endpoints"
-        raise ConfigError(f"plugins.{config.name}.{key}: {error.message}") from error
+        raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {error.message}") from error
+    except Exception as error:  # an extension may raise anything
+        address = without_credentials(endpoint.url)
+        raise ExtensionError(f"{feature.named('transport')} cannot check {address!r}: {told(error)}") from error
 
 
 def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:

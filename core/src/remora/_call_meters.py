@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from remora._plain import shortened
 from remora.metrics import BoundCounter
+from remora.metrics._cells import Tally
 
 if TYPE_CHECKING:
     from remora._meters import Meters
     from remora.errors import RemoraError
     from remora.metrics import BoundHistogram
-    from remora.metrics._cells import Tally
     from remora.types import Call, TraceIds
 
 OK = "OK"
@@ -74,8 +74,9 @@ class PluginMeter:
         self._no_budget = meters.no_budget.bind(plugin)
         self._rate_limited = meters.rate_limited.bind(plugin)
         self._ends: dict[tuple[str, str, str], _Ends] = {}
-        self._service = self._method = ""
-        self._well: Tally | None = None  # counts calls of that method that end well
+        self._service: str | None = None
+        self._method: str | None = None
+        self._well = Tally(())  # counts calls of that method that end well
         self._past: Counter[str] = Counter()
 
     @property
@@ -93,9 +94,8 @@ class PluginMeter:
         A call has ended, as its caller sees it.
         """
         tracing = self._registry.tracing
-        is_as_before = call.method is self._method and call.service is self._service
-        if failure is None and tracing is None and is_as_before and self._well is not None:
-            self._well.add(seconds)
+        if failure is None and tracing is None and call.method is self._method and call.service is self._service:
+            self._well.add(seconds)  # the same method as before
             return
         code = OK if failure is None else failure.code
         try:
@@ -138,7 +138,7 @@ class PluginMeter:
     def _bind(self, call: Call, code: str) -> _Ends:
         if len(self._ends) >= _MOST_METHODS:  # made-up method names must not fill the memory
             self._past = self.codes
-            self._well = None
+            self._method = None
             _absorb(self._ends)
             self._ends.clear()
         requests = self._meters.requests.bind(self._plugin, call.name, code)

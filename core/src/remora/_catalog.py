@@ -57,6 +57,9 @@ Spec = TypeVar("Spec", bound=Named)
 _HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
 """The start of an address whose scheme was left out."""
 
+_BRINGS = re.compile(r"remora-([a-z]+)\b.*; extra == ['\"]\1['\"]")
+"""A requirement that an extra named like the extension has."""
+
 
 class Origin:
     """
@@ -314,10 +317,10 @@ class Catalog:
         """
         from difflib import get_close_matches  # only messages need it
 
-        meant = get_close_matches(name, [*known, *_extras()], n=1)
+        brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
+        meant = get_close_matches(name, [*known, *(_extras() - brought)], n=1)
         words = [name, name.removesuffix("s")]
         if not meant:  # an extra named after the kind may provide it
-            brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
             words += [word for word in (f"{kind}s", kind.partition(" ")[0]) if word not in brought]
         if absent := next(filter(None, map(self._absence, words)), ""):
             return NotInstalled(f'{kind} "{name}" cannot be used: {absent}')
@@ -352,8 +355,8 @@ def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> Ex
 @cache
 def _extras() -> frozenset[str]:
     """
-    The extras that the distribution `remora` declares in its metadata.
+    The extras of the distribution `remora` that bring an extension, as its metadata says; `yaml` and `all` do not.
     """
     import importlib_metadata  # only messages need it
 
-    return frozenset(importlib_metadata.metadata("remora").get_all("Provides-Extra") or ())
+    return frozenset(found[1] for each in importlib_metadata.requires("remora") or () if (found := _BRINGS.match(each)))

@@ -121,6 +121,6 @@ async def drain(fleet: Fleet, name: str, timeout: float, tell: Tell, *, force: b
         raise DrainTimeout(message, plugin=name, remaining=remaining)
     if force:
         await cut(fleet, plugged)
-    message = f"{remaining} calls were still under way after {timeout:g} s"
+    message = f"{remaining} {'call was' if remaining == 1 else 'calls were'} still under way after {timeout:g} s"
     counts = {"remaining": 0, "cancelled": remaining} if force else {"remaining": remaining}
     raise DrainTimeout(message, plugin=name, **counts)

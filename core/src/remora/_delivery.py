@@ -7,7 +7,6 @@ choice of the instance.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from remora._interception import Interception, Proceed
     from remora._route import Route
     from remora.policy import Ticket
-    from remora.protocols import Channel
     from remora.types import Call, Reply
 
 _READY = State.READY  # a global name is found faster than a member
@@ -37,16 +35,19 @@ ABANDONED = Cancelled("the call was cancelled", sent=False)
 class Delivery:
     """
     Makes the attempts of one plugin's calls.
+
+    Attributes:
+        learner: The balancer, if it is told of attempts.
     """
 
-    __slots__ = ("_first", "_interceptors", "_learner", "_may_wait", "_route")
+    __slots__ = ("_clock", "_interceptors", "_may_wait", "_route", "learner")
 
     def __init__(self, route: Route, interception: Interception) -> None:
         self._route = route
         self._interceptors = interception.attempts
-        self._first: dict[Instance, tuple[Channel | None, Proceed]] = {}
         self._may_wait = bool(interception.attempts) and interception.attempts_wait
-        self._learner = route.balancing if route.balancing is not None and route.balancing.learns else None
+        self._clock = route.clock
+        self.learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
     async def queue(self, instance: Instance, call: Call, ticket: Ticket) -> bool:
         """
@@ -70,21 +71,9 @@ class Delivery:
                 self._leave(instance, ticket)
         raise DeadlineExceeded("no place among the calls under way became free in time", sent=False)
 
-    def begin(self, instance: Instance, ticket: Ticket) -> Permit | None:
+    def probe(self, instance: Instance, ticket: Ticket) -> Permit | None:
         """
-        Begin an attempt that has a place; None when the circuit breaker refuses it, and the place has been given back.
-        """
-        permit = instance.breaker.shared or self._probe(instance, ticket)
-        if permit is None:
-            return None
-        if self._learner is not None:
-            self._learner.started(instance)
-        instance.in_flight += 1
-        return permit
-
-    def _probe(self, instance: Instance, ticket: Ticket) -> Permit | None:
-        """
-        The permit of a circuit breaker that is not closed; None when it refuses.
+        The permit of a circuit breaker that is not closed; None when it refuses, and the place has been given back.
         """
         permit = instance.breaker.admit()
         if not isinstance(permit, Permit):
@@ -96,29 +85,24 @@ class Delivery:
     def sender(self, instance: Instance, number: int) -> Proceed:
         """
         A function that sends a call to an instance as its attempt of that number: through interceptors and the auth
-        method, and with a timer for the deadline unless the transport keeps the whole of it by itself.
+        method, and with a timer for the deadline unless the transport keeps the whole of it by itself. That for first
+        attempts is kept for all calls.
         """
         send = instance.send
         if send is None:
             raise Unavailable("the instance was closed", sent=False)
         if self._interceptors:
-            send = self._intercepted(instance, number, send)
-        if instance.native_deadline and not self._may_wait:
-            return send
-        return partial(self._within, instance=instance, send=send)
-
-    def _intercepted(self, instance: Instance, number: int, send: Proceed) -> Proceed:
-        """
-        `send` wrapped in the interceptors of attempts; the result for first attempts is kept for all calls.
-        """
-        known = self._first.get(instance)
-        if number == 1 and known is not None and known[0] is instance.channel:
-            return known[1]
-        attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=instance.endpoint)
-        send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
+            where = instance.endpoint
+            attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=where)
+            send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
+        if self._may_wait or not instance.native_deadline:
+            send = self._timed(instance, send)
         if number == 1:
-            self._first[instance] = instance.channel, send
+            instance.prepared = send
         return send
+
+    def _timed(self, instance: Instance, send: Proceed) -> Proceed:
+        return lambda call: self._within(call, instance, send)
 
     async def _within(self, call: Call, instance: Instance, send: Proceed) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
@@ -162,37 +146,36 @@ class Delivery:
             call: The call.
             instance: The instance.
             ticket: The place.
-            permit: The permit that `begin` has returned.
+            permit: The permit of the circuit breaker.
             failure: Why there is no reply; None when there is one, ABANDONED when the attempt was cancelled.
             started: When it was sent, on the event loop's clock.
         """
-        route, breaker = self._route, instance.breaker
-        now = route.clock()
+        breaker = instance.breaker
+        now = self._clock()
         duration = now - started
-        instance.in_flight -= 1
         instance.meter.attempted(call, duration, failure)
         verdict = True if failure is None else verdict_of(failure)
         if verdict:
             if (change := breaker.succeeded(permit, duration, now)) is not None:
-                route.breaker_changed(instance, change)
+                self._route.breaker_changed(instance, change)
             if instance.has_failed or not instance.is_prime:
                 instance.has_failed = False
-                route.health_changed(instance, instance.condition.call_succeeded())
+                self._route.health_changed(instance, instance.condition.call_succeeded())
         elif failure is not None and verdict is False:
-            route.breaker_changed(instance, breaker.failed(permit, failure.message))
+            self._route.breaker_changed(instance, breaker.failed(permit, failure.message))
             instance.has_failed = True
-            route.health_changed(instance, instance.condition.call_failed(failure.message))
+            self._route.health_changed(instance, instance.condition.call_failed(failure.message))
         else:
             breaker.abandoned(permit)
         if instance.is_adaptive and verdict is not None:
             for admitted in instance.adapt(duration, ok=verdict):
                 _wake(admitted)
-        if self._learner is not None:
-            self._learner.finished(instance, duration, ok=verdict)
         if (following := instance.limit.release(ticket)) is not None:
             _wake(following)
         elif instance.state is not _READY:
             self._left(instance)
+        if self.learner is not None:
+            self.learner.finished(instance, duration, ok=verdict)
 
     def _leave(self, instance: Instance, ticket: Ticket) -> None:
         """

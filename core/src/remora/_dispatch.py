@@ -182,6 +182,8 @@ class Dispatcher:
                 headers = _reply_headers(current) if current.reply_headers else {}
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
+            except SystemExit as error:  # one call ends neither the plugin nor the calls of others
+                raise _failed(error, call) from error
             except BaseExceptionGroup as group:
                 raise cancellation(group, call.name, of_served(call)) from None
             except anyio.get_cancelled_exc_class() as error:
@@ -246,6 +248,10 @@ def _stray(error: BaseException, call: Call) -> PluginError:
     """
     The error for the caller when something of the handler's own, for which it waited, was cancelled.
     """
+    return _failed(error, call)
+
+
+def _failed(error: BaseException, call: Call) -> PluginError:
     _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
     return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
 

@@ -48,7 +48,8 @@ def _ready(event: InstanceReady) -> tuple[int, str]:
 
 
 def _lost(event: InstanceLost) -> tuple[int, str]:
-    return logging.WARNING, f"{_whose(event)} is lost: {event.cause} ({_next_start(event.retry_in)})"
+    what = "is lost" if event.was_ready else "could not be started"
+    return logging.WARNING, f"{_whose(event)} {what}: {event.cause} ({_next_start(event.retry_in)})"
 
 
 def _failed(event: InstanceFailed) -> tuple[int, str]:
@@ -73,8 +74,10 @@ def _together(event: RequirementMet) -> tuple[int, str]:
 
 
 def _drained(event: DrainEnded) -> tuple[int, str]:
-    what = f"{event.remaining} of {event.total} calls had not ended when the drain was over: {event.cause}"
-    return logging.WARNING if event.remaining else logging.DEBUG, f"{_whose(event)}: {what}"
+    if event.remaining:
+        what = f"{event.remaining} of {event.total} calls had not ended when the drain was over"
+        return logging.WARNING, f"{_whose(event)}: {what}: {event.cause}"
+    return logging.DEBUG if event.instance else logging.INFO, f"{_whose(event)} is drained: {event.cause}"
 
 
 def _lifted(event: DrainLifted) -> tuple[int, str]:

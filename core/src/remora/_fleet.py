@@ -296,7 +296,7 @@ class Fleet:
         if self._supervisor is not None:
             self._supervisor.close()
         for plugged in self:
-            plugged.route.is_closed = True
+            plugged.route.close()
 
     def hurry(self) -> None:
         """

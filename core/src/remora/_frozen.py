@@ -62,8 +62,8 @@ if not TYPE_CHECKING:  # type checkers see `dataclasses.dataclass` instead
         Use it for the options of an extension: hosts wait while the programs that they start create such classes.
         Methods that the class defines itself are kept. The constructor is slower.
         """
-        assert frozen
-        assert slots
+        if not (frozen and slots):
+            raise TypeError("for frozen=True and slots=True only; for others there is dataclasses.dataclass")
 
         def make(cls: type[T]) -> type[T]:
             made = dataclasses.dataclass(slots=True, kw_only=kw_only, repr=False, eq=False)(cls)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from remora._no_meter import NO_METER
@@ -94,10 +93,9 @@ class Instance:
         state: What it is doing.
         channel: The channel to it while it is ready.
         send: Sends calls over the channel, with credentials.
-        direct: The same, if the channel ends calls at their deadline by itself, so that there is nothing else to do.
+        prepared: Sends first attempts, with all that is around them; None until the first call has prepared it.
         error: Why it is not ready.
         next_try: When it will be started or probed again, on the event loop's clock.
-        in_flight: The number of calls under way.
         breaker: Its circuit breaker, which stops calls when too many have failed.
         breaker_cause: Why the circuit breaker is as it is; empty before its first change.
         condition: Its health, by probes and calls.
@@ -126,12 +124,10 @@ class Instance:
         "channel",
         "condition",
         "config",
-        "direct",
         "doubt",
         "endpoint",
         "error",
         "has_failed",
-        "in_flight",
         "is_adaptive",
         "is_cut",
         "is_prime",
@@ -141,6 +137,7 @@ class Instance:
         "native_deadline",
         "next_try",
         "origin",
+        "prepared",
         "priority",
         "scopes",
         "send",
@@ -173,10 +170,9 @@ class Instance:
         self.state = State.STARTING
         self.channel: Channel | None = None
         self.send: Callable[[Call], Awaitable[Reply]] | None = None
-        self.direct: Callable[[Call], Awaitable[Reply]] | None = None
+        self.prepared: Callable[[Call], Awaitable[Reply]] | None = None
         self.error: RemoraError | None = None
         self.next_try = 0.0
-        self.in_flight = 0
         self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
         self.breaker_cause = ""
         self.condition = HealthState(config.health_check, rng=rng)
@@ -217,6 +213,13 @@ class Instance:
         )
 
     @property
+    def in_flight(self) -> int:
+        """
+        The number of calls under way to it.
+        """
+        return self.limit.in_use
+
+    @property
     def is_idle(self) -> bool:
         """
         Whether no call is under way to it.
@@ -237,7 +240,8 @@ class Instance:
         """
         A function that sends calls over a channel to it, with credentials.
         """
-        return channel.call if self.authenticate is None else partial(self.authenticate, send=channel.call)
+        authenticate = self.authenticate
+        return channel.call if authenticate is None else lambda call: authenticate(call, channel.call)
 
     def retune(self, name: str, endpoint: Endpoint, config: PluginConfig) -> StateChange[BreakerState] | None:
         """
@@ -247,7 +251,7 @@ class Instance:
             The change of the circuit breaker; None when its state is the same.
         """
         before, self.config = self.config, config
-        self.name, self.endpoint = name, endpoint
+        self.name, self.endpoint, self.prepared = name, endpoint, None
         self.weight, self.priority = endpoint.weight, endpoint.priority
         self._retune_limit(before, config)
         self.condition.retune(config.health_check)
@@ -299,8 +303,7 @@ class Instance:
         """
         It is ready, and takes calls.
         """
-        self.channel, self.send, self.error = channel, self.sender(channel), None
-        self.direct = self.send if self.native_deadline else None
+        self.channel, self.send, self.prepared, self.error = channel, self.sender(channel), None, None
         self._ready_since = self._clock()
         self.warm_up(self._ready_since)
         self._become(State.READY)
@@ -316,7 +319,7 @@ class Instance:
         """
         It takes no calls, for a reason; it is tried again at `next_try`, on the event loop's clock.
         """
-        self.channel = self.send = self.direct = None
+        self.channel = self.send = self.prepared = None
         self.error, self.next_try = error, next_try
         self._become(state)
 
@@ -324,7 +327,7 @@ class Instance:
         """
         It takes no calls until it is started again; they wait for that, or go elsewhere.
         """
-        self.channel = self.send = self.direct = None
+        self.channel = self.send = self.prepared = None
         if self.state is State.READY:
             self._become(State.STARTING)
         elif self.state is State.RETIRED:
@@ -334,7 +337,7 @@ class Instance:
         """
         It is no longer wanted.
         """
-        self.channel = self.send = self.direct = None
+        self.channel = self.send = self.prepared = None
         self._become(State.STOPPED)
 
     def checked(self, response_time: float | None) -> None:

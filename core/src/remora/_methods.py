@@ -230,6 +230,8 @@ def _method(cls: type, attribute: str, function: Callable[..., object], argument
     parameters = list(inspect.signature(function).parameters.values())[1:]
     if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters):
         raise ConfigError(f"{where}: *args and **kwargs cannot be sent over a wire")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigError(f"{where}: a generator cannot be sent over a wire; return a list")
     response = hints.get("return", object)
     is_awaitable = get_origin(response) in (Awaitable, Coroutine)
     return Method(

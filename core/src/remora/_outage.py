@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remora._instance import State
-from remora.errors import CircuitOpen, ConfigError, ManagerClosed, RemoraError, Unavailable, VersionMismatch
+from remora.errors import CircuitOpen, ConfigError, ManagerClosed, RemoraError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +36,12 @@ def outage(instances: Sequence[Instance], now: float) -> RemoraError:
     """
     if all(each.state is State.STOPPED for each in instances):
         return ManagerClosed("it has been stopped")
-    errors = [each.error for each in instances]
-    if isinstance(errors[0], VersionMismatch) and all(isinstance(each, VersionMismatch) for each in errors):
-        return VersionMismatch(errors[0].message, required=errors[0].required, found=errors[0].found)
+    if wrong := _misconfigured(instances):
+        return wrong  # without the time of the next try, which would not help
     retry_after = max(0.0, min(_back_in(each, now) for each in instances))
     message = f"{why_out(instances)} (next try in {retry_after:.1f} s)"
     if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in instances):
         return CircuitOpen(message, retry_after=retry_after)
-    if wrong := _misconfigured(instances):
-        error = wrong(message)
-        error.sent = False
-        return error
     return Unavailable(message, retry_after=retry_after, sent=False)
 
 
@@ -54,11 +49,24 @@ def _back_in(instance: Instance, now: float) -> float:
     return instance.refuses_for() if instance.state is State.READY else instance.next_try - now
 
 
-def _misconfigured(instances: Sequence[Instance]) -> type[ConfigError] | None:
+def _misconfigured(instances: Sequence[Instance]) -> ConfigError | None:
     """
-    The type of the error when none of them can ever be opened as configured; None otherwise.
+    The error when none of them can ever be opened as configured; None otherwise.
     """
-    kinds = {type(each.error) if isinstance(each.error, ConfigError) else None for each in instances}
-    if None in kinds:
+    errors = [each.error for each in instances if isinstance(each.error, ConfigError)]
+    if len(errors) < len(instances):
         return None
-    return kinds.pop() if len(kinds) == 1 else ConfigError
+    message = why_out(instances)
+    if len({type(each) for each in errors}) > 1:
+        return ConfigError(message)
+    return _retold(errors[0], message)
+
+
+def _retold(error: ConfigError, message: str) -> ConfigError:
+    """
+    An error of the same type and with the same facts, which can be raised while that one is kept.
+    """
+    kind = type(error)
+    made = kind.__new__(kind, message)
+    vars(made).update(vars(error), message=message, problems=(message,), sent=False)
+    return made

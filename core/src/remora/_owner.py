@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -346,7 +347,7 @@ class Owner:
         self.instance.lost(error, state, anyio.current_time() + delay)
         self._route.health_changed(self.instance, self.instance.condition.lost(shortened(error.message)))
         self._route.changed()
-        event = InstanceFailed if has_failed else InstanceLost
+        event = InstanceFailed if has_failed else partial(InstanceLost, was_ready=self._was_ready)
         self._tell(event, cause=shortened(error.message), retry_in=delay)
         await self._rest(delay)
 

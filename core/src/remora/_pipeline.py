@@ -51,6 +51,8 @@ _log = logging.getLogger(__name__)
 
 _NUMBERS: tuple[type, ...] = (float, int)  # a union would be built anew for each call
 
+_enclosing = handled_call.get  # to find the method takes longer than to call it
+
 _FINAL = (CircuitOpen, ConfigError, Draining, ManagerClosed)
 """Errors of the host itself that another attempt would meet again."""
 
@@ -66,11 +68,13 @@ class Pipeline:
     __slots__ = (
         "__weakref__",
         "_allowed",
+        "_calls",
+        "_clock",
         "_delivery",
+        "_deposit",
         "_fallback",
         "_hash_header",
         "_intercepted",
-        "_is_direct",
         "_is_limited",
         "_retry",
         "_route",
@@ -86,19 +90,21 @@ class Pipeline:
         rng: Chance | None = None,
     ) -> None:
         self._route = route
+        self._clock = route.clock
+        self._calls = route.calls
+        self._deposit = route.budget.deposit
         self._allowed = route.config.connection.request_timeout
         self._is_limited = route.config.rate_limit.enabled
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
         self._delivery = Delivery(route, interception)
-        self._is_direct = not interception.attempts
         self._tracing = interception.tracing
         self._fallback = fallback
         self._intercepted: Proceed | None = None
         if interception.calls:
             self._intercepted = nested(interception.calls, route.conduct, self._attempts)
         if self._intercepted is not None and interception.calls_wait:  # the deadline applies to interceptors, too
-            self._intercepted = partial(self._bounded, send=self._intercepted)
+            self._intercepted = partial(self._bounded, self._intercepted)
 
     def deadline(self, timeout: float | None) -> float:
         """
@@ -114,8 +120,8 @@ class Pipeline:
                 raise InvalidRequest(f"a timeout is a positive number of seconds, not {timeout!r}")
             if timeout < allowed:
                 allowed = timeout
-        deadline = self._route.clock() + allowed
-        enclosing = handled_call.get()
+        deadline = self._clock() + allowed
+        enclosing = _enclosing()
         if enclosing is not None and enclosing.deadline is not None:
             return min(deadline, enclosing.deadline)
         return deadline
@@ -164,10 +170,13 @@ class Pipeline:
             RemoraError: The call has no answer; the error says where it happened and what can be done.
         """
         route = self._route
-        began: float | None = None
+        began = now = self._clock()
         failure: RemoraError | None = ABANDONED
         try:
-            began = now = route.admit(call)  # 1 admit, unless 2 has left no time
+            if call.deadline is not None and call.deadline <= now:  # 2 has left no time
+                raise DeadlineExceeded("no time is left for the call", sent=False)
+            if not self._calls.enter():  # 1 admit
+                raise route.refusal()
             try:
                 if self._is_limited and not route.bucket.take(now):  # 3 rate limit
                     now = await self._take_turn(call)
@@ -177,7 +186,8 @@ class Pipeline:
                     reply = await self._intercepted(call)  # 5 interceptors, then 6 attempts
                 answer = reply if read is None else read(call, reply)
             finally:
-                route.leave()
+                if self._calls.leave():
+                    route.changed()
             failure = None
         except RemoraError as error:
             failure = error
@@ -192,7 +202,7 @@ class Pipeline:
             failure = None
             return answer
         finally:
-            route.meter.ended(call, 0.0 if began is None else route.clock() - began, failure)
+            route.meter.ended(call, self._clock() - began, failure)
         if self._fallback is not None:
             self._fallback.remember(call, reply)
         return answer
@@ -201,7 +211,7 @@ class Pipeline:
         words = printable(str(error), most=1000)  # may be text from the plugin
         _log.debug("a call of %s failed: %s", call.name, words, extra=of_call(call, error, self._tracing))
 
-    async def _bounded(self, call: Call, send: Proceed) -> Reply:
+    async def _bounded(self, send: Proceed, call: Call) -> Reply:
         with anyio.move_on_after(self._route.remaining(call)) as scope:
             self._route.scopes[scope] = None
             try:
@@ -221,9 +231,9 @@ class Pipeline:
         key = call.hash_key
         if self._hash_header and not key:
             key = call.headers.get(self._hash_header, "")
-        started = route.clock() if now is None else now
-        route.budget.deposit(started)
-        tried: list[Instance] = []
+        started = self._clock() if now is None else now
+        self._deposit(started)
+        tried: tuple[Instance, ...] = ()
         attempts = 1
         while True:
             instance = None
@@ -231,20 +241,22 @@ class Pipeline:
                 instance = route.choice.pick(started, key, tried)  # 7 pick
                 if instance is None:  # none is ready, but one is being started
                     await self._change(call)
-                    started = route.clock()
+                    started = self._clock()
                     continue
                 ticket = instance.limit.acquire() or refuse(instance)  # 4 concurrency
                 if not ticket.is_admitted:
                     is_ours = await delivery.queue(instance, call, ticket)
-                    started = route.clock()
+                    started = self._clock()
                     if not is_ours:
                         continue
-                permit = delivery.begin(instance, ticket)
+                permit = instance.breaker.shared or delivery.probe(instance, ticket)
                 if permit is None:
                     continue
+                if delivery.learner is not None:
+                    delivery.learner.started(instance)
                 failure: RemoraError | None = ABANDONED
                 try:
-                    send = instance.direct if self._is_direct else None
+                    send = instance.prepared if attempts == 1 else None
                     reply = await (send or delivery.sender(instance, attempts))(call)  # 8 authenticate, 9 send
                     if not isinstance(reply, Reply):
                         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
@@ -262,13 +274,13 @@ class Pipeline:
             except RemoraError as error:
                 if instance is not None:
                     error.locate(plugin=route.name, instance=instance.name, request_id=call.request_id)
-                    tried.append(instance)
+                    tried += (instance,)
                 delay = self._next_delay(call, error, attempts)
                 if delay is None:
                     raise
             attempts += 1
             await self._rest(delay)
-            started = route.clock()
+            started = self._clock()
 
     def _next_delay(self, call: Call, error: RemoraError, attempts: int) -> float | None:
         """
@@ -306,7 +318,7 @@ class Pipeline:
         except BaseException:
             bucket.cancel(turn)
             raise
-        return self._route.clock()
+        return self._clock()
 
     def _limited(self, wait: float) -> RateLimited:
         """

@@ -99,7 +99,8 @@ class Registry:
         self.fatal: list[ExtensionError] = []
         self.catalog = Catalog()
         self._hooks: pluggy.PluginManager | None = None
-        for origin, module in [*self._installed(), *_passed(extensions)]:
+        installed = list(self._installed())
+        for origin, module in [*installed, *_passed(extensions, besides=[module for _, module in installed])]:
             self._register(origin, module)
         self.fatal += self.catalog.conflicts()
         for extension in self.extensions:
@@ -227,8 +228,13 @@ def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
     return name or "a distribution without metadata", version or ""
 
 
-def _passed(extensions: Sequence[object]) -> Iterable[tuple[Origin, object]]:
+def _passed(extensions: Sequence[object], *, besides: Sequence[object]) -> Iterable[tuple[Origin, object]]:
+    """
+    What is passed and not there anyway: the tests of an extension pass it whether or not it is installed.
+    """
     for number, extension in enumerate(extensions, start=1):
+        if any(extension is each for each in besides):
+            continue
         name = getattr(extension, "__name__", None) or type(extension).__qualname__
         yield Origin(f"passed-{number}:{name}", partial(_passed_by, name)), extension
 

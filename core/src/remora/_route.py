@@ -16,7 +16,6 @@ from remora._no_meter import NO_METER
 from remora._outage import outage, why_out
 from remora.errors import (
     Cancelled,
-    DeadlineExceeded,
     Draining,
     InvalidRequest,
     ManagerClosed,
@@ -172,7 +171,8 @@ class Route:
         self.is_cut = False
         for each in self.instances:
             each.reopen()
-        self.calls.resume()
+        if not self.is_closed:
+            self.calls.resume()
         self.changed()
         return was_drained
 
@@ -207,26 +207,20 @@ class Route:
             scope.cancel()
         self.changed()
 
-    def admit(self, call: Call) -> float:
+    def close(self) -> None:
         """
-        Admit a new call; it is under way until `leave`.
-
-        Returns:
-            The time on the event loop's clock.
-
-        Raises:
-            DeadlineExceeded: No time is left for it.
-            Draining: The plugin is being drained, and takes no new calls.
-            ManagerClosed: The manager is shut down.
+        It is gone for good, and admits no new calls.
         """
-        now = self.clock()
-        if call.deadline is not None and call.deadline <= now:
-            raise DeadlineExceeded("no time is left for the call", sent=False)
+        self.is_closed = True
+        self.calls.drain()
+
+    def refusal(self) -> RemoraError:
+        """
+        Why it admits no new calls.
+        """
         if self.is_closed:
-            raise ManagerClosed("the manager is shut down")
-        if not self.calls.enter():
-            raise Draining("it is being drained and takes no new calls")
-        return now
+            return ManagerClosed("the manager is shut down")
+        return Draining("it is being drained and takes no new calls")
 
     def remaining(self, call: Call) -> float:
         """
@@ -266,14 +260,6 @@ class Route:
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             waiter.set()
-
-    def leave(self) -> None:
-        """
-        A call has ended.
-        """
-        self.calls.leave()
-        if self.calls.state is not _OPEN and self._waiters:
-            self.changed()
 
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
         """

@@ -292,6 +292,12 @@ class WrongProtocol(ConfigError):
     default_sent = True
 
 
+_CERTIFICATE_ADVICE = {
+    "unknown-authority": "; ca_file names the authorities to trust",
+    "wrong-host": "; server_name says which name it must be for",
+}
+
+
 class CertificateRejected(ConfigError):
     """
     One side of a TLS connection does not accept what the other shows.
@@ -306,7 +312,7 @@ class CertificateRejected(ConfigError):
     code = Code.UNAUTHENTICATED
 
     def __init__(self, message: str, *, reason: str = "other") -> None:
-        super().__init__(message)
+        super().__init__(message.rstrip(".") + _CERTIFICATE_ADVICE.get(reason, ""))
         self.reason = reason
 
 

@@ -108,10 +108,19 @@ def serve(
     addresses = addresses or _addresses_from_outside()
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
+        _require_no_loop()
         require_backend(chosen)
         anyio.run(_serve, services, addresses, options, backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
+
+
+def _require_no_loop() -> None:
+    try:
+        anyio.get_current_task()
+    except anyio.NoEventLoopError:
+        return
+    raise ConfigError("serve() runs an event loop of its own; where one runs, use `async with serving(...)`")
 
 
 async def _serve(services: Sequence[object], addresses: Sequence[str], options: ServeOptions) -> None:

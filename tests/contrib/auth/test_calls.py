@@ -443,7 +443,7 @@ async def test_access_that_makes_no_sense_serves_nothing(auth: Any, message: str
             "http://h",
             r"plugins\.who\.auth: the auth method 'mtls'",
         ),
-        (AuthConfig(method="saml"), "http://h", r"plugins\.who: auth method \"saml\""),
+        (AuthConfig(method="saml"), "http://h", r"plugins\.who\.auth\.method: auth method \"saml\""),
         (AuthConfig(method="custom", custom=7), "http://h", r"plugins\.who\.auth\.custom: expected, in code"),
         (
             AuthConfig(method="bearer", token_source=7),

@@ -86,6 +86,22 @@ def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:
     assert [each["name"] for each in report["plugins"]] == ["one", "two"]
 
 
+def test_what_has_no_effect_is_a_warning(remora: Run, place: Path) -> None:
+    """
+    A line on standard error, a word in the last line, and a value for programs.
+    """
+    table = 'endpoint = "unix:x"\nargs = ["x"]\nrate_limit = { burst_size = 5 }'
+    (place / "idle.toml").write_text(f"[plugins.one]\n{table}\n")
+    result = remora("check", "idle.toml")
+
+    assert result.out.endswith("\nok, with warnings\n")
+    assert [
+        "idle.toml:4: plugins.one.rate_limit: has no effect without `enabled = true`",
+        "plugins.one: the transport unix does not use args",
+    ] == json.loads(remora("check", "idle.toml", "--json").out)["warnings"]
+    assert "remora: warning: idle.toml:4: plugins.one.rate_limit: has no effect" in result.err
+
+
 def test_every_problem_is_named(remora: Run, place: Path) -> None:
     """
     Also those that only the installed extensions can tell.
@@ -95,7 +111,7 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
 
     assert (result.code, result.out) == (3, "")
     assert len(result.err.splitlines()) == 3
-    assert '  bad.toml:2: plugins.one: transport "carrier" is provided by no installed extension' in result.err
+    assert '  bad.toml:3: plugins.one.endpoint: transport "carrier" is provided by no installed extension' in result.err
     assert "  bad.toml:6: plugins.two.options.nosuch: unknown key" in result.err
     assert len(json.loads(remora("check", "bad.toml", "--json").out)["error"]["problems"]) == 2
 
@@ -106,7 +122,11 @@ def test_every_problem_is_named(remora: Run, place: Path) -> None:
         ("absent.toml", None, "remora: absent.toml: No such file or directory"),
         ("broken.toml", "[plugins", "remora: broken.toml:1: "),
         ("odd.ini", "", "remora: odd.ini: unknown file ending; expected one of .toml"),
-        ("carrier.toml", '[plugins.x]\nendpoint = "carrier:x"', "remora: carrier.toml:1: plugins.x: transport "),
+        (
+            "carrier.toml",
+            '[plugins.x]\nendpoint = "carrier:x"',
+            "remora: carrier.toml:2: plugins.x.endpoint: ",
+        ),
         ("typo.toml", '[plugins.x]\nendpint = "http://x"', "remora: typo.toml:2: plugins.x.endpint: "),
     ],
 )

@@ -138,7 +138,7 @@ def test_broken_extension_is_a_warning_of_check(remora: Run, install: Install, p
     (place / "remora.toml").write_text('[plugins.x]\nendpoint = "http://127.0.0.1:1"\n')
     result = remora("check", "remora.toml")
 
-    assert (result.code, result.out) == (0, "x  http  http://127.0.0.1:1\nok\n")
+    assert (result.code, result.out) == (0, "x  http  http://127.0.0.1:1\nok, with warnings\n")
     assert result.complaint.startswith("remora: warning: extension 'acme' of acme 1.0 cannot be imported")
     assert len(json.loads(remora("check", "remora.toml", "--json").out)["warnings"]) == 1
 

@@ -4,6 +4,7 @@ What is printed has come from plugins, which are no friends of the terminal.
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
@@ -57,3 +58,12 @@ def test_a_cell_of_a_table_is_no_markup(cell: str, capsys: pytest.CaptureFixture
     print_table(table)
 
     assert cell in capsys.readouterr().out
+
+
+def test_a_result_that_finds_no_room_is_no_accident() -> None:
+    """
+    The file to which standard output goes may be on a disk that is full.
+    """
+    error = OSError(errno.ENOSPC, "No space left on device")
+
+    assert "cannot write: No space left on device" == explain(error).text

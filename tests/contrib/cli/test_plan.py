@@ -84,4 +84,4 @@ def test_a_configuration_that_is_wrong_is_named(remora: Run, files: Path) -> Non
     result = remora("plan", "old.toml", "bad.toml")
 
     assert result.code == 3
-    assert "bad.toml:1: " in result.err
+    assert "bad.toml:2: plugins.one.endpoint: " in result.err

@@ -26,6 +26,7 @@ class Clumsy:
     async def warn(self, text: str) -> str:
         logging.getLogger("mine").warning("careful: %s", text)
         logging.getLogger("mine").info("unheard")
+        logging.getLogger("mine").warning("%d", text)
         return text
 
 if __name__ == "__main__":
@@ -45,7 +46,7 @@ async def lines(
     table = {"endpoint": f"exec:{sys.executable}", "args": args, "work_dir": str(tmp_path), "service": "Clumsy"}
     with caplog.at_level(logging.INFO, "remora.plugin"), anyio.fail_after(20):
         async with Manager({"plugins": {"p": table}}) as manager:
-            await manager.plugin("p", str, str, method="warn").execute("hot")
+            await manager.plugin("p", str, str, method="warn").execute("hot", request_id="r-6")
             with pytest.raises(PluginError):
                 await manager.plugin("p", str, str, method="fail").execute("x", request_id="r-7")
     records = [each for each in caplog.records if each.name == "remora.plugin.p"]
@@ -57,11 +58,13 @@ async def test_warnings_and_failures_of_a_plugin_keep_their_levels(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, anyio_backend: str, command: tuple[str, ...]
 ) -> None:
     """
-    And say in which call a handler failed; the traceback is in lines, as it was.
+    And say in which call it was; the traceback is in lines, as it was. A record that cannot be written fails no call.
     """
     found = await lines(tmp_path, caplog, "", *command)
 
-    assert (logging.WARNING, "careful: hot", None) == found[0]
+    assert (logging.WARNING, "careful: hot", "r-6") == found[0]
+    assert (logging.WARNING, "r-6") == (found[1][0], found[1][2])
+    assert found[1][1].endswith("logs what cannot be written: %d format: a real number is required, not str")
     assert (logging.ERROR, "Clumsy/fail failed", "r-7") in found
     assert (logging.ERROR, "KeyError: 'x'", "r-7") == found[-1]
     assert not any("unheard" in text for _, text, _ in found)

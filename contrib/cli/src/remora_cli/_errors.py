@@ -6,6 +6,7 @@ What lives here: decisions. What must not: printing.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 import click
@@ -15,6 +16,9 @@ from remora.errors import ConfigError, PluginError, RemoraError
 FAILED = 1
 USAGE = 2
 CONFIGURATION = 3
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""A disk is full, also that of the file to which standard output goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ def explain(error: Exception) -> Failure:
         return _of_click(error)
     if isinstance(error, RemoraError):
         return _of_remora(error)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Failure(f"cannot write: {error.strerror}", FAILED, {"message": str(error)})
     text = f"{type(error).__name__}: {error}".rstrip(": ")
     return Failure(f"unexpected {_one_line(text)} (--debug shows where)", FAILED, {"message": text})
 

@@ -6,6 +6,11 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def configure_logs() -> None:
@@ -18,6 +23,21 @@ def configure_logs() -> None:
     handler.addFilter(_is_of_the_command)
     handler.setFormatter(_Formatter())
     logging.basicConfig(handlers=[handler])
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """
+    The warnings that Remora logs while the context lasts, each once; they are shown as well.
+    """
+    warnings: list[str] = []
+    handler = _Ear(warnings)
+    logger = logging.getLogger("remora")
+    logger.addHandler(handler)
+    try:
+        yield warnings
+    finally:
+        logger.removeHandler(handler)
 
 
 def show_all() -> None:
@@ -59,6 +79,16 @@ def _whose(record: logging.LogRecord) -> str:
     """
     name = record.name.removeprefix("remora.plugin.")
     return "" if name == record.name else f"{name}: "
+
+
+class _Ear(logging.Handler):
+    def __init__(self, warnings: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._warnings = warnings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (text := record.getMessage()) not in self._warnings:
+            self._warnings.append(text)
 
 
 class _PluginFormatter(logging.Formatter):

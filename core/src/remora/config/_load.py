@@ -6,6 +6,7 @@ What lives here: the order of the steps. What must not: the steps themselves, an
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,16 @@ from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.config._sources import Source, read_source
-from remora.config._structured import bad_name, check, missing_fallbacks, structured
+from remora.config._structured import bad_name, check, missing_fallbacks, plugin_in, structured
+from remora.config._switches import switched_off
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from remora.config._places import Place, Places
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +142,14 @@ def _load(
     problems: list[str] = []
     places = dict(source.places)
     try:
-        config = _whole(_values(source, variables, places, problems, overridden=overridden), places, problems)
+        tables = _values(source, variables, places, problems, overridden=overridden)
+        config = _whole(tables, places, problems)
     except RecursionError as error:
         (line,) = _placed(["nested too deeply"], {}, source.name)
         raise ConfigError(line, source=source.name or None) from error
     if not problems:
+        for line in switched_off(tables):
+            _log.warning("%s", placed(line, places, source.name or None))
         return LoadedConfig(config, source.name, places)
     add(_further(config, more), problems)
     lines = _placed(problems, places, source.name)
@@ -223,8 +230,7 @@ def _plugins(
             problems.append(problem)
             continue
         merged = with_defaults(name, table, defaults, places)
-        plugin: PluginConfig | None = structured(PluginConfig, merged, f"plugins.{name}", problems)
-        if plugin is not None:
+        if (plugin := plugin_in(merged, f"plugins.{name}", problems)) is not None:
             plugins[name] = plugin
             add(check(plugin), problems)
     if not is_whole:  # what is missing may be in a manifest

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
 _KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
+_FIRST_KEY = re.compile(r"\.([A-Za-z_]+)")
 _UNNAMED = {(PluginConfig, "name")}
 _NAMES = "a plugin's name is made of letters, digits, '.', '_' and '-'"
 
@@ -37,6 +38,20 @@ def structured(record: type[Any], data: object, path: str, problems: list[str]) 
     except Exception as error:  # cattrs raises groups of whatever it meets
         add((_discreet(_with_key(line)) for line in describe_errors(error, root=path, unnamed=_UNNAMED)), problems)
         return None
+
+
+def plugin_in(table: Any, path: str, problems: list[str]) -> PluginConfig | None:
+    """
+    The plugin of a table, without the keys that have problems, which are added: the other keys are looked at all the
+    same. None when it cannot be told where the plugin is.
+    """
+    found: list[str] = []
+    plugin: PluginConfig | None = structured(PluginConfig, table, path, found)
+    add(found, problems)
+    wrong = {key[1] for line in found if (key := _FIRST_KEY.match(line, len(path)))}
+    if wrong:
+        plugin = structured(PluginConfig, {key: table[key] for key in table if key not in wrong}, path, [])
+    return plugin if plugin is not None and (not wrong or _has_address(plugin)) else None
 
 
 def is_name(name: object) -> bool:
@@ -71,7 +86,7 @@ def check(plugin: PluginConfig) -> list[str]:
     problems = [] if is_name(plugin.name) else [f"{where}: {_NAMES}"]
     if plugin.endpoint and plugin.endpoints:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
-    if not (plugin.endpoint or plugin.endpoints or plugin.executable or plugin.resolver.method):
+    if not _has_address(plugin):
         problems.append(f"{where}: has no endpoint")
     if plugin.resolver.options and not plugin.resolver.method:
         problems.append(f"{where}.resolver.method: missing")
@@ -82,6 +97,10 @@ def check(plugin: PluginConfig) -> list[str]:
     if problem := problem_of(plugin.version):
         problems.append(f"{where}.version: {problem}")
     return problems + _bad_addresses(plugin, where)
+
+
+def _has_address(plugin: PluginConfig) -> bool:
+    return bool(plugin.endpoint or plugin.endpoints or plugin.executable or plugin.resolver.method)
 
 
 def _bad_addresses(plugin: PluginConfig, where: str) -> list[str]:

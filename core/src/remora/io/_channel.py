@@ -8,6 +8,7 @@ what still waits for it is cancelled.
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from remora.errors import (
     WireError,
     WrongProtocol,
 )
-from remora.io._deadlines import Deadlines
+from remora.io._deadlines import Timer
 from remora.io._landing import next_room
 from remora.io._lone import lone_reading
 from remora.io._loop import loop_clock, waiters
@@ -38,7 +39,6 @@ from remora.wire import (
     REQUEST,
     RESPONSE,
     FrameDecoder,
-    Oversize,
     StreamTable,
     encode_frame,
     encode_request,
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 _CLOSING_TIME = 2.0
 _LAST_WORDS = 1.0
+_NOBODY = (None, 0.0)
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
@@ -97,8 +98,8 @@ class TtrpcChannel:
         self._limit = max_message_size
         self._decoder = FrameDecoder(max_message_size=max_message_size)
         self._streams: StreamTable[Waiter] = StreamTable() if streams is None else streams
+        self._timer = Timer(self._streams)
         self._outbox = Outbox(stream, self._streams)
-        self._deadlines = Deadlines()
         self._clock = loop_clock()
         self._waiter = waiters()
         self._lone = lone_reading(stream, self._arrived, self._is_alone)
@@ -115,14 +116,14 @@ class TtrpcChannel:
         message = self._encode(call)
         if self._is_over:
             raise self._loss(sent=False)
-        answered = self._waiter()
-        number = self._streams.open(answered)
+        answered, deadline = self._waiter(), call.deadline
+        number = self._streams.open(answered, math.inf if deadline is None else deadline)
         if isinstance(message, bytes):
             self._outbox.put(encode_frame(number, REQUEST, message), number)
         else:
             self._outbox.put(frame_parts(number, REQUEST, message), number)
-        if call.deadline is not None:
-            self._deadlines.add(number, call.deadline)
+        if deadline is not None and deadline < self._timer.due:
+            self._timer.hurry()
         try:
             if self._lone is not None and self._lone.claim():
                 await self._lone.read_until(answered)
@@ -192,11 +193,16 @@ class TtrpcChannel:
         return self._outbox.may_send_now and not (self._streams or self._is_over)
 
     def _close(self, number: int) -> Waiter | None:
-        self._deadlines.discard(number)
-        waiter = self._streams.pop(number, None)
+        waiter, _ = self._streams.pop(number, _NOBODY)
+        self._retire()
+        return waiter
+
+    def _retire(self) -> None:
+        """
+        End the connection after its last call, if it has no number for another one.
+        """
         if self._streams.is_exhausted and not self._streams:
             self._end(None)
-        return waiter
 
     async def read(self) -> None:
         """
@@ -213,19 +219,22 @@ class TtrpcChannel:
 
     def _arrived(self, data: bytes | memoryview) -> int:
         frames = 0
-        for frame in self._decoder.frames(data):
+        close = self._streams.pop
+        for number, kind, message in self._decoder.frames(data):
             frames += 1
-            if isinstance(frame, Oversize):
-                self._refuse(frame)
-            elif frame[1] == RESPONSE and (waiter := self._close(frame[0])) is not None and not waiter.done():
-                message = frame[2]
-                waiter.set_result(message if isinstance(message, bytes) else lift_from_response(message))
+            if kind == RESPONSE and (waiter := close(number, _NOBODY)[0]) is not None and not waiter.done():
+                waiter.set_result(message if isinstance(message, bytes) else self._unusual(message))
+        self._retire()
         self._outbox.may_send_now = frames == 1  # several callers wake: their next calls are written in one go
         return next_room(len(data), frames)
 
-    def _refuse(self, frame: Oversize) -> None:
-        if frame.kind == RESPONSE and (waiter := self._close(frame.stream_id)) is not None:
-            tell(waiter, MessageTooLarge(f"the reply has {frame.size} bytes; {self._limit} are allowed"))
+    def _unusual(self, message: memoryview | int) -> tuple[bytes, bytes] | MessageTooLarge:
+        """
+        The answer in a large response, or in the size of one that is larger than allowed.
+        """
+        if isinstance(message, int):
+            return MessageTooLarge(f"the reply has {message} bytes; {self._limit} are allowed")
+        return lift_from_response(message)
 
     def _explain(self, error: Exception) -> RemoraError | None:
         if self._is_over or (isinstance(error, anyio.EndOfStream) and self._is_quiet()):
@@ -255,7 +264,7 @@ class TtrpcChannel:
         """
         End the calls whose deadlines have passed, until cancelled.
         """
-        await self._deadlines.watch(self._expire)
+        await self._timer.watch(self._expire)
 
     def _end(self, cause: RemoraError | None) -> None:
         if self._is_over:
@@ -265,7 +274,7 @@ class TtrpcChannel:
         self._ended.set()
         waiting = list(self._streams.items())
         self._streams.clear()
-        for number, waiter in waiting:
+        for number, (waiter, _) in waiting:
             tell(waiter, self._loss(sent=not self._outbox.withdraw(number)))
         if self._lone is not None:
             self._lone.interrupt()

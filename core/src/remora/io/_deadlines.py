@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -14,6 +14,59 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DEAD_ENTRIES = 256
+
+
+class Expiring(Protocol):
+    """
+    Calls with deadlines.
+    """
+
+    def take_expired(self, now: float, /) -> list[int]:
+        """
+        The numbers of those whose deadlines have passed, each only once.
+        """
+        ...
+
+    def earliest(self) -> float:
+        """
+        When to ask for them next: not later than the first deadline.
+        """
+        ...
+
+
+class Timer:
+    """
+    Rings at the deadlines of calls.
+
+    Args:
+        calls: The calls.
+
+    Attributes:
+        due: When it looks at them next; `hurry` has to be called if one has to end before.
+    """
+
+    def __init__(self, calls: Expiring) -> None:
+        self._calls = calls
+        self._earlier = anyio.Event()
+        self.due = math.inf
+
+    def hurry(self) -> None:
+        """
+        Look at the calls soon.
+        """
+        self._earlier.set()
+
+    async def watch(self, expire: Callable[[int], object]) -> None:
+        """
+        Call `expire` with the number of each call at its deadline, forever.
+        """
+        while True:
+            for number in self._calls.take_expired(anyio.current_time()):
+                expire(number)
+            self._earlier = anyio.Event()
+            self.due = self._calls.earliest()
+            with anyio.CancelScope(deadline=self.due):
+                await self._earlier.wait()
 
 
 class Deadlines:
@@ -29,8 +82,7 @@ class Deadlines:
         self._new: dict[int, float] = {}
         self._old: dict[int, float] = {}
         self._heap: list[tuple[float, int]] = []
-        self._next = math.inf
-        self._earlier = anyio.Event()
+        self._timer = Timer(self)
 
     def __len__(self) -> int:
         return len(self._new) + len(self._old)
@@ -40,8 +92,8 @@ class Deadlines:
         Watch a call.
         """
         self._new[number] = deadline
-        if deadline < self._next:
-            self._earlier.set()
+        if deadline < self._timer.due:
+            self._timer.hurry()
 
     def discard(self, number: int) -> None:
         """
@@ -63,6 +115,13 @@ class Deadlines:
                 expired.append(number)
         return expired
 
+    def earliest(self) -> float:
+        """
+        When to ask for them next: not later than the first deadline.
+        """
+        self._grow_old()
+        return self._heap[0][0] if self._heap else math.inf
+
     def _grow_old(self) -> None:
         for number, deadline in self._new.items():
             heappush(self._heap, (deadline, number))
@@ -78,11 +137,4 @@ class Deadlines:
         """
         Call `expire` with each number at its deadline, forever. It may add numbers, even the same one again.
         """
-        while True:
-            for number in self.take_expired(anyio.current_time()):
-                expire(number)
-            self._grow_old()
-            self._earlier = anyio.Event()
-            self._next = self._heap[0][0] if self._heap else math.inf
-            with anyio.CancelScope(deadline=self._next):
-                await self._earlier.wait()
+        await self._timer.watch(expire)

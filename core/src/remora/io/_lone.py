@@ -35,6 +35,7 @@ class LoneReading:
 
     def __init__(self, pipe: SocketPipe, take: Take, is_alone: Callable[[], bool]) -> None:
         self._pipe = pipe
+        self._next_bytes = pipe.lone_reader()
         self._take = take
         self._is_alone = is_alone
         self._turn = Turn()
@@ -56,7 +57,7 @@ class LoneReading:
         is_done = False
         try:
             while not answered.done():
-                if data := await self._pipe.next_bytes():
+                if data := await self._next_bytes():
                     self._take(data)
             is_done = True
         except Exception as error:  # the connection has ended: the reader task tells all callers

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -124,21 +125,14 @@ class SocketPipe:
         self._pump = Pump(self._socket.fileno(), self._read, take, hold)
         await self._pump.run()
 
-    async def next_bytes(self) -> bytes | memoryview | None:
+    def lone_reader(self) -> Callable[[], Awaitable[bytes | memoryview | None]]:
         """
-        The next bytes, on trio, while nobody else reads; None after `rouse`. Many bytes are a view, as in `pump`.
-
-        Raises:
-            anyio.EndOfStream: The peer has closed its side.
-            anyio.BrokenResourceError: The connection is broken.
-            anyio.ClosedResourceError: The pipe has been closed.
+        A function that returns the next bytes, on trio, while nobody else reads; None after `rouse`. Many bytes are a
+        view, as in `pump`. It raises the same errors.
         """
-        from remora.io import _trio
+        from remora.io._trio import next_bytes
 
-        await _trio.readable_or_roused(self._socket)
-        if (data := self._read()) is not None and not data:
-            raise anyio.EndOfStream
-        return data
+        return partial(next_bytes, self._socket, self._read)
 
     def rouse(self) -> None:
         """

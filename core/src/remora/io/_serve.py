@@ -26,7 +26,6 @@ from remora.wire import (
     REQUEST,
     RESPONSE,
     FrameDecoder,
-    Oversize,
     decode_request,
     encode_error,
     encode_frame,
@@ -114,26 +113,23 @@ class _Connection:
         An answer to a single request is written at once; those to many that arrived together are written together.
         """
         frames = 0
-        for frame in self._decoder.frames(data):
-            self._take(frame)
+        for number, kind, message in self._decoder.frames(data):
+            self._take(number, kind, message)
             frames += 1
         self._outbox.may_send_now = frames == 1
         return next_room(len(data), frames)
 
-    def _take(self, frame: tuple[int, int, bytes | memoryview] | Oversize) -> None:
-        if isinstance(frame, Oversize):
-            if frame.kind == REQUEST:
-                self._refuse_oversize(frame)
-        elif frame[1] == REQUEST:
-            self._accept(frame[0], frame[2])
-        elif frame[1] == CANCEL and (request := self._requests.get(frame[0])) is not None:
+    def _take(self, number: int, kind: int, message: bytes | memoryview | int) -> None:
+        if kind == REQUEST:
+            if isinstance(message, int):
+                self._refuse_oversize(number, message)
+            else:
+                self._accept(number, message)
+        elif kind == CANCEL and (request := self._requests.get(number)) is not None:
             request.call_off()
 
-    def _refuse_oversize(self, frame: Oversize) -> None:
-        self._respond(
-            frame.stream_id,
-            encode_error(MessageTooLarge(f"the request has {frame.size} bytes; {self._limit} are allowed")),
-        )
+    def _refuse_oversize(self, number: int, size: int) -> None:
+        self._respond(number, encode_error(MessageTooLarge(f"the request has {size} bytes; {self._limit} are allowed")))
 
     def _accept(self, number: int, message: bytes | memoryview) -> None:
         try:

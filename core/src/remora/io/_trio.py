@@ -65,15 +65,27 @@ async def _readable(connected: socket.socket) -> None:
         raise anyio.ClosedResourceError from None
 
 
-async def readable_or_roused(connected: socket.socket) -> None:
+async def next_bytes(
+    connected: socket.socket, read: Callable[[], bytes | memoryview | None]
+) -> bytes | memoryview | None:
     """
-    Wait until there is something to read, or for `trio.lowlevel.notify_closing`, even if the socket stays open.
+    The next bytes from a socket; None after `trio.lowlevel.notify_closing`, even if it stays open.
+
+    Args:
+        connected: The socket.
+        read: As for `pump`.
+
+    Raises:
+        anyio.EndOfStream: The peer has closed its side.
     """
     if connected.fileno() >= 0:
         try:
             await wait_readable(connected)
         except trio.ClosedResourceError:
-            return
+            return None
+    if (data := read()) is not None and not data:
+        raise anyio.EndOfStream
+    return data
 
 
 class TrioStanding:
@@ -100,6 +112,8 @@ class TrioStanding:
 class Parked:
     """
     A result that one task waits for; the part of `asyncio.Future` that is needed here.
+
+    It is also what trio resumes the task with, in the place of an `outcome.Value` made for it.
     """
 
     __slots__ = ("_is_done", "_result", "_task")
@@ -123,13 +137,19 @@ class Parked:
         self._result = result
         if (task := self._task) is not None:
             self._task = None
-            reschedule(task)
+            reschedule(task, self)  # type: ignore[arg-type]
+
+    def unwrap(self) -> Any:
+        """
+        The result.
+        """
+        return self._result
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        if not self._is_done:
-            self._task = current_task()
-            yield from wait_task_rescheduled(self._give_up).__await__()  # noqa: ASYNC105
-        return self._result
+        if self._is_done:
+            return self._result
+        self._task = current_task()
+        return (yield from wait_task_rescheduled(self._give_up).__await__())  # noqa: ASYNC105
 
     def _give_up(self, _: object) -> Abort:
         self._task = None

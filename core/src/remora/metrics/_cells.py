@@ -11,6 +11,7 @@ What lives here: cells. What must not: names, labels, exporters.
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_left
 from threading import Lock, get_ident
@@ -39,13 +40,14 @@ class Tally:
         apart: How many events there were besides, whose durations are counted elsewhere.
     """
 
-    __slots__ = ("_bounds", "apart", "counts", "sum")
+    __slots__ = ("_above", "_bounds", "_bucket", "_upto", "apart", "counts", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
         self.apart = 0
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+        self._turn_to(0)
 
     @property
     def number(self) -> int:
@@ -58,8 +60,14 @@ class Tally:
         """
         Count one more, which took this many seconds.
         """
-        self.counts[bisect_left(self._bounds, seconds)] += 1
+        if not self._above < seconds <= self._upto:  # most are in the same bucket as the one before
+            self._turn_to(bisect_left(self._bounds, seconds))
+        self.counts[self._bucket] += 1
         self.sum += seconds
+
+    def _turn_to(self, bucket: int) -> None:
+        self._bucket = bucket
+        self._above, self._upto = (-math.inf, *self._bounds, math.inf)[bucket : bucket + 2]
 
 
 @final

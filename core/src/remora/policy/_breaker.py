@@ -213,7 +213,7 @@ class CircuitBreaker:
         if duration >= self._slow_from:
             return self._count(_SLOW)
         if self._is_enabled:
-            self._window.add(_REQUESTS, 1, now)
+            self._window.count(self._clock() if now is None else now)
             if self._is_wary:
                 return self._tripped()
         return None

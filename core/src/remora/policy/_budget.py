@@ -52,14 +52,18 @@ class RetryBudgetConfig:
 class RetryBudget:
     """
     The budget of one plugin, shared by everything that sends extra calls to it.
+
+    Attributes:
+        deposit: Counts a call that was asked for; takes the time.
     """
 
-    __slots__ = ("_deposit", "_floor", "_window")
+    __slots__ = ("_floor", "_share", "_window", "deposit")
 
     def __init__(self, config: RetryBudgetConfig, *, clock: Callable[[], float]) -> None:
-        self._deposit = round(config.ratio * _UNIT)
+        self._share = round(config.ratio * _UNIT)
         self._floor = round(config.floor * config.window * _UNIT)
         self._window = Window(config.window, columns=2, clock=clock)
+        self.deposit: Callable[[float], None] = self._window.count
 
     @property
     def balance(self) -> float:
@@ -67,12 +71,6 @@ class RetryBudget:
         How many extra calls may be made now. May be called from any thread.
         """
         return self._left(self._window.peek(_CALLS), self._window.peek(_EXTRA)) / _UNIT
-
-    def deposit(self, now: float | None = None) -> None:
-        """
-        Count a call that was asked for. `now` is the time, when it is already known.
-        """
-        self._window.add(_CALLS, 1, now)
 
     def withdraw(self) -> bool:
         """
@@ -84,4 +82,4 @@ class RetryBudget:
         return True
 
     def _left(self, calls: int, extra: int) -> int:
-        return self._floor + calls * self._deposit - extra * _UNIT
+        return self._floor + calls * self._share - extra * _UNIT

@@ -67,7 +67,8 @@ class ConcurrencyLimit:
         """
         if self.has_room:
             self.in_use += 1
-            self.has_room = self.in_use < self.limit
+            if self.in_use >= self.limit:
+                self.has_room = False
             return _ADMITTED
         if len(self._queue) >= self._max_pending:
             return None

@@ -43,14 +43,19 @@ class Window:
         self._first = 0  # what it has in the first column, which is counted in most
         self._past = [0] * columns
 
-    def add(self, column: int, amount: int = 1, now: float | None = None) -> None:
+    def count(self, now: float) -> None:
         """
-        Count something that happens now; `now` is the time, when it is already known.
+        Count one in the first column; `now` is the time. The same as `add(0)`, for every call.
         """
-        if now is None:
-            now = self._clock()
         if now >= self._ends:
-            self._advance(int((now - self._begin) * self._rate))
+            self._advance(now)
+        self._first += 1
+
+    def add(self, column: int, amount: int = 1) -> None:
+        """
+        Count something that happens now.
+        """
+        self._advance(self._clock())
         if column:
             self._counts[self._present + column] += amount
         else:
@@ -60,9 +65,7 @@ class Window:
         """
         The total of each column as of now.
         """
-        now = self._clock()
-        if now >= self._ends:
-            self._advance(int((now - self._begin) * self._rate))
+        self._advance(self._clock())
         return self._totals()
 
     def total(self, column: int) -> int:
@@ -89,8 +92,9 @@ class Window:
         self._first = 0
         self._past = [0] * self._columns
 
-    def _advance(self, tick: int) -> None:
-        if tick <= self._tick:  # rounding
+    def _advance(self, now: float) -> None:
+        tick = int((now - self._begin) * self._rate)
+        if tick <= self._tick:
             return
         totals = self._totals()
         self._counts[self._present], self._first = self._first, 0

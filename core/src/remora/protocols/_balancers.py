@@ -71,13 +71,13 @@ class Balancer(Protocol):
 
     def started(self, candidate: Candidate, /) -> None:
         """
-        A call is sent to a candidate, whether this balancer chose it or not.
+        A call is sent to a candidate, whether this balancer chose it or not; it is among those under way already.
         """
         ...
 
     def finished(self, candidate: Candidate, /, *, latency: float, ok: bool | None) -> None:
         """
-        A call to a candidate has ended.
+        A call to a candidate has ended, and is not under way any more.
 
         Args:
             candidate: The candidate.

@@ -71,8 +71,8 @@ class _Run:
         chosen = self.balancer.pick(self.candidates, key)
         assert self.candidates == before, "pick has changed the list of candidates"
         assert any(chosen is each for each in self.candidates), f"{chosen!r} is none of the candidates"
-        self.balancer.started(chosen)
         chosen.in_flight += 1
+        self.balancer.started(chosen)
         self.clock.advance(0.01)
         chosen.in_flight -= 1
         self.balancer.finished(chosen, latency=0.01, ok=ok)

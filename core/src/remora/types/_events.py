@@ -71,10 +71,12 @@ class InstanceLost(_InstanceEvent):
     Attributes:
         cause: Why.
         retry_in: Seconds until it is started again.
+        was_ready: Whether it had been ready; False for one that could not be started.
     """
 
     cause: str
     retry_in: float
+    was_ready: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

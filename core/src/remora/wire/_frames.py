@@ -17,7 +17,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from remora._frozen import dataclass
 from remora.errors import WireError, WrongProtocol
 
 if TYPE_CHECKING:
@@ -57,10 +56,14 @@ class Frame(NamedTuple):
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Oversize:
+class Oversize(NamedTuple):
     """
     Replaces a frame whose message is larger than allowed; the message itself is dropped.
+
+    Attributes:
+        stream_id: The number of the call that it belongs to.
+        kind: REQUEST, RESPONSE, DATA or CANCEL.
+        size: The number of bytes of the message.
     """
 
     stream_id: int
@@ -125,17 +128,17 @@ class FrameDecoder:
             self._buffer = bytearray(self._buffer)
         self._buffer += data
 
-    def frames(self, data: bytes | memoryview) -> Iterator[tuple[int, int, bytes | memoryview] | Oversize]:
+    def frames(self, data: bytes | memoryview) -> Iterator[tuple[int, int, bytes | memoryview | int]]:
         """
         Take bytes that have arrived, and yield the complete frames as with `feed` and `next_frame`, but as plain
-        tuples, which are cheaper. It must be exhausted. A large message may be a view, valid until the next frame is
-        asked for.
+        tuples, which are cheaper: the number, the type, and the message, or its size if it is larger than allowed. It
+        must be exhausted. A large message may be a view, valid until the next frame is asked for.
 
         Raises:
             WrongProtocol: The very first bytes are not a frame; the message quotes them.
             WireError: Bytes after a frame are not a frame; the message quotes them.
         """
-        if 0 < (missing := self._missing()) <= len(data):
+        if self._buffer and 0 < (missing := self._missing()) <= len(data):
             self.feed(data[:missing])
             data = data[missing:]
             yield self._whole()

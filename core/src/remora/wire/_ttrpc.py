@@ -64,9 +64,8 @@ def encode_request(call: Call, now: float) -> bytes:
         now: The present time on the clock of the deadline, in seconds.
     """
     payload, identifier = call.payload, call.request_id.encode()
-    message = b"".join(
-        (_start(call.service, call.method, len(payload)), payload, _middle(call, now, len(identifier)), identifier)
-    )
+    start = _start(call.service, call.method, len(payload))
+    message = b"".join((start, payload, _labels_of(call, now, len(identifier)), identifier))
     return message + _entries(call.headers) if call.headers else message
 
 
@@ -75,7 +74,7 @@ def request_parts(call: Call, now: float) -> tuple[bytes, bytes, bytes]:
     The same in three parts: the bytes before the payload, the payload, and the bytes after it.
     """
     payload, identifier = call.payload, call.request_id.encode()
-    tail = _middle(call, now, len(identifier)) + identifier
+    tail = _labels_of(call, now, len(identifier)) + identifier
     return (
         _start(call.service, call.method, len(payload)),
         payload,
@@ -83,7 +82,7 @@ def request_parts(call: Call, now: float) -> tuple[bytes, bytes, bytes]:
     )
 
 
-def _middle(call: Call, now: float, size: int) -> bytes:
+def _labels_of(call: Call, now: float, size: int) -> bytes:
     """
     The bytes between the payload and an identifier of `size` bytes.
     """

@@ -116,6 +116,18 @@ def secrets_of(command: Command) -> list[Secret]:
     return [Secret(value) for name, value in command.env.items() if names_secret(name)]
 
 
+def other_python(command: Command) -> str:
+    """
+    The two interpreters in words, when a program is run by another Python than the host: what is installed for one is
+    not there for the other. Empty otherwise.
+    """
+    if not os.path.basename(command.program).startswith("python"):
+        return ""
+    if os.path.dirname(command.program) == os.path.dirname(sys.executable):
+        return ""
+    return f" (it was run by {command.program}, the host by {sys.executable})"
+
+
 def _program(name: str, env: Mapping[str, str]) -> str:
     if not name:
         raise ConfigError("no program is named: write exec:./path/to/program, or set executable")

@@ -13,6 +13,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from remora import current_call
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,20 +33,38 @@ class HostLog(logging.Handler):
         """
         Write a record; without standard error there is nowhere to.
         """
+        lines = "".join(f"{line}\n" for line in _lines(record, self._text(record)))
         try:
-            sys.stderr.write("".join(f"{line}\n" for line in _lines(record, self.format(record))))
+            sys.stderr.write(lines)
             sys.stderr.flush()
         except (AttributeError, OSError, ValueError):  # there is none, or it is closed
             pass
+
+    def _text(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # of the program, whose arguments do not fit its words: no reason to fail a call
+            return f"{record.pathname}:{record.lineno} logs what cannot be written: {error}"
 
 
 def _lines(record: logging.LogRecord, text: str) -> Iterator[str]:
     import json  # which costs a plugin's start a millisecond, and most plugins log nothing
 
     level = next((name for least, name in _LEVELS if record.levelno >= least), "info")
-    fields = {name: str(getattr(record, name)) for name in FIELDS if hasattr(record, name)}
+    fields = {**_of_call(), **{name: str(getattr(record, name)) for name in FIELDS if hasattr(record, name)}}
     for line in text.splitlines():
         yield json.dumps({"level": level, "message": line, "logger": record.name, **fields})
+
+
+def _of_call() -> dict[str, str]:
+    """
+    The fields of the call that is being answered, if one is.
+    """
+    try:
+        call = current_call()
+    except LookupError:
+        return {}
+    return {"method": f"{call.service}/{call.method}", "request_id": call.request_id}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import anyio
 from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
+    InvalidReply,
     MessageTooLarge,
     RemoraError,
     Unavailable,
@@ -52,6 +53,7 @@ _NOISE_IN_A_ROW = 1000
 _EXIT_AFTER_OUTPUT = 1.0
 _OUTPUT_AFTER_EXIT = 0.25
 _FLUSH = 0.25
+_LONGEST_ID = 20
 
 
 @asynccontextmanager
@@ -244,6 +246,8 @@ class JsonlChannel:
             self._settle(id_, MessageTooLarge(message))
 
     def _settle(self, id_: int | str, outcome: Reply | RemoraError) -> None:
+        if isinstance(id_, str) and id_.isdecimal() and len(id_) < _LONGEST_ID:  # else it would run out of time
+            id_, outcome = int(id_), InvalidReply(f'the answer has the text "{id_}" as its id, not the number {id_}')
         pending = self._pending.get(id_) if isinstance(id_, int) else None
         if pending is None:
             _logger.debug("dropped an answer to call %r, which nobody waits for", id_)

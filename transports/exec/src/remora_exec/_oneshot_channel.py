@@ -102,7 +102,8 @@ def _reply(data: bytes) -> Reply:
     try:
         load_json(data)
     except ValueError as error:
-        raise InvalidReply(f"the process wrote something other than a JSON value: {quote(data)}") from error
+        written = f"something other than a JSON value: {quote(data)}" if data else "nothing, not even the value null"
+        raise InvalidReply(f"the process wrote {written}") from error
     return Reply(payload=data)
 
 

@@ -17,6 +17,7 @@ import anyio
 
 from remora.errors import ConnectionLost, Unavailable, WrongProtocol
 from remora.io import open_ttrpc, probe_health
+from remora_exec._command import other_python
 from remora_exec._foreword import ChildPipe
 from remora_exec._pipes import having_room
 from remora_exec._process import running
@@ -55,7 +56,7 @@ async def open_ttrpc_child(
             open_ttrpc(ChildPipe(ours, heard=output.feed), max_message_size=options.max_message_size) as inner,
             background() as tasks,
         ):
-            channel = ChildChannel(process, inner)
+            channel = ChildChannel(process, inner, doubt=other_python(command))
             tasks.start(channel.watch)
             await _become_ready(channel, output, options.connection.connection_timeout)
             process.graces = (options.stop_grace, options.term_grace)
@@ -82,11 +83,17 @@ class ChildChannel:
 
     Attributes:
         is_ready: Whether it has answered once, so that it is known to speak ttrpc.
+
+    Args:
+        process: The child.
+        inner: The channel over its standard input and output.
+        doubt: What may be the reason if it fails before it is ready.
     """
 
-    def __init__(self, process: Process, inner: TtrpcChannel) -> None:
+    def __init__(self, process: Process, inner: TtrpcChannel, *, doubt: str = "") -> None:
         self._process = process
         self._inner = inner
+        self._doubt = doubt
         self.is_ready = False
 
     @property
@@ -136,6 +143,6 @@ class ChildChannel:
 
     async def _explain(self, error: RemoraError | None) -> RemoraError:
         if await self._process.ends_within(_EXIT_AFTER_LOSS):
-            hint = "" if self.is_ready or self._process.exit_status != 0 else _OTHER_WAYS
-            return self._process.died(sent=error is None or error.sent, hint=hint)
+            hint = _OTHER_WAYS if self._process.exit_status == 0 else self._doubt
+            return self._process.died(sent=error is None or error.sent, hint="" if self.is_ready else hint)
         return error or ConnectionLost("the process closed its standard output")

@@ -11,8 +11,8 @@ import click
 from remora import Manager
 from remora.config import summary, trace_config, without_credentials
 from remora.errors import ConfigError
-from remora.extensions import installed
 from remora_cli._host import make_manager
+from remora_cli._logs import heard
 from remora_cli._options import command as remora_command
 
 if TYPE_CHECKING:
@@ -42,14 +42,15 @@ def command(output: Output, config: str) -> None:
     """
     Check and list.
     """
-    loaded = trace_config(config, more=Manager)
-    manager = make_manager(loaded)  # which logs the extensions that are broken
+    with heard() as warnings:
+        loaded = trace_config(config, more=Manager)
+        manager = make_manager(loaded)  # which logs the extensions that are broken
     loaded, problems = loaded.with_manifests()
     if problems:
         raise ConfigError(summary(problems), problems=problems)
     programs = manager.inspect()
     if output.as_json:
-        output.document(_report(loaded.config, programs))
+        output.document(_report(loaded.config, programs, warnings))
         return
     for plugin in loaded.config.plugins.values():
         output.line(_describe(plugin))
@@ -58,17 +59,17 @@ def command(output: Output, config: str) -> None:
                 output.line(f"  {_protection(each)}")
                 for warning in _warnings(each):
                     output.line(f"  warning: {warning}")
-    output.line(_verdict(programs))
+    output.line(_verdict(programs, warnings))
 
 
-def _verdict(programs: Sequence[Inspected]) -> str:
+def _verdict(programs: Sequence[Inspected], warnings: Sequence[str]) -> str:
     """
     The last line; a program may well be missing only here, so that is no error of the configuration.
     """
     out = sum(each.inspection is None or each.inspection.outcome == "refused" for each in programs)
     if out:
         return f"ok, but {out} of {len(programs)} programs cannot be started here"
-    return "ok, with warnings" if any(map(_warnings, programs)) else "ok"
+    return "ok, with warnings" if warnings or any(map(_warnings, programs)) else "ok"
 
 
 def _warnings(program: Inspected) -> tuple[str, ...]:
@@ -94,14 +95,13 @@ def _found(endpoint: str, program: str) -> list[str]:
     return [] if "/" in endpoint else [f"program: {program}"]
 
 
-def _report(config: ManagerConfig, programs: Sequence[Inspected]) -> dict[str, object]:
+def _report(config: ManagerConfig, programs: Sequence[Inspected], warnings: Sequence[str]) -> dict[str, object]:
     plugins = [
         {"name": each.name, "transport": _transport(each), "endpoints": _addresses(each), "enabled": each.enabled}
         for each in config.plugins.values()
     ]
-    warnings = [each.problem for each in installed() if each.problem]
-    warnings += [f"plugins.{each.plugin}: {warning}" for each in programs for warning in _warnings(each)]
-    return {"ok": True, "plugins": plugins, "programs": programs, "warnings": warnings}
+    of_programs = [f"plugins.{each.plugin}: {warning}" for each in programs for warning in _warnings(each)]
+    return {"ok": True, "plugins": plugins, "programs": programs, "warnings": [*warnings, *of_programs]}
 
 
 def _describe(plugin: PluginConfig) -> str:
