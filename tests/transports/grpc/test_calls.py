@@ -186,9 +186,9 @@ async def test_cancelled_caller_cancels_the_handler(transport, free, plugin):
     assert b"x" == reply.payload
 
 
-async def test_caller_cancelled_before_the_call_began_sends_nothing(transport, free, plugin):
+async def test_caller_cancelled_before_the_call_began_does_not_wait(transport, free, plugin):
     """
-    A cancelled scope is left at the call's first await.
+    A cancelled scope is left at the call's first await, though the method would never answer.
     """
     with anyio.fail_after(5):
         async with transport.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 import anyio
 import anyio.to_thread
 import grpc
-import grpc.aio
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
@@ -44,8 +43,6 @@ from remora import (
 )
 from remora.protocols import Channel
 from remora.wire import decode_struct, encode_struct
-from remora_grpc._channel import open_channel
-from remora_grpc._client import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -235,26 +232,6 @@ async def test_foreign_plugin_answers_protobuf(transport):
 
     assert {"a": 1, "headers": {"x-request-id": "r-1"}} == decode_struct(reply.payload)
     assert "application/proto" == reply.content_type
-    assert {"x-trailing": "t", "x-initial": "i"} == reply.headers
-
-
-async def test_call_that_an_interceptor_makes_has_the_same_reply():
-    """
-    grpcio's own part of such a call is out of reach.
-    """
-
-    class Interceptor(grpc.aio.UnaryUnaryClientInterceptor):
-        async def intercept_unary_unary(self, continuation, client_call_details, request):
-            return await continuation(client_call_details, request)
-
-    def make_channel() -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(endpoint.address, interceptors=[Interceptor()])
-
-    with _foreign_server(_merge) as endpoint, anyio.fail_after(10):
-        async with open_channel(Client(make_channel, 1000), 5) as channel:
-            reply = await channel.call(MERGE)
-
-    assert {"a": 1, "headers": {"x-request-id": "r-1"}} == decode_struct(reply.payload)
     assert {"x-trailing": "t", "x-initial": "i"} == reply.headers
 
 

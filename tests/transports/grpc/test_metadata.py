@@ -4,12 +4,11 @@ Headers as gRPC's metadata.
 
 from __future__ import annotations
 
-import grpc.aio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import InvalidRequest
-from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Outgoing, find, pack, unpack
+from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, find, pack, unpack
 
 NAMES = st.from_regex(r"x-[a-z0-9_.]{1,8}", fullmatch=True)
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126))
@@ -67,44 +66,3 @@ def test_own_entries_are_kept_apart():
     assert ({"x": "1, 2"}, {REQUEST_ID: "r", CONTENT_TYPE: "application/json"}) == unpack(metadata)
     assert "2" == find(metadata, "x")
     assert find(metadata, "y") is None
-
-
-PAIRS = st.lists(st.tuples(NAMES, VALUES))
-
-
-@given(PAIRS)
-def test_what_is_sent_is_metadata_like_any(pairs: list[tuple[str, str]]):
-    """
-    To who looks things up, an interceptor say, they are what grpcio would have made.
-    """
-    sent, usual = Outgoing(pairs), grpc.aio.Metadata(*pairs)
-    assert pairs == list(sent)
-    assert len(pairs) == len(sent)
-
-    assert usual == sent
-    assert list(usual) == list(sent)
-
-
-@given(PAIRS, NAMES, VALUES)
-def test_what_is_sent_can_be_changed(pairs: list[tuple[str, str]], name: str, value: str):
-    """
-    An entry that an interceptor adds is sent too.
-    """
-    sent, usual = Outgoing(pairs), grpc.aio.Metadata(*pairs)
-
-    sent.add(name, value)
-    usual.add(name, value)
-
-    assert list(usual) == list(sent)
-    assert len(usual) == len(sent)
-    assert usual[name] == sent[name]
-
-
-def test_what_has_no_such_member_says_so():
-    """
-    Looking for what metadata do not have ends.
-    """
-    sent = Outgoing([])
-
-    assert not hasattr(sent, "nothing")
-    assert not hasattr(sent, "nothing")

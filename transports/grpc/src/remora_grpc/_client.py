@@ -1,7 +1,8 @@
 """
 The part of a channel that lives on grpcio's loop.
 
-What lives here: calls on a grpc.aio channel, and their errors. What must not: the caller's loop.
+What lives here: the channel, its calls and their errors. What must not: the caller's loop, how grpcio carries a call
+(see `_unary`).
 
 grpcio's objects have to go before the loop does. A traceback that someone keeps would keep those in its frames too, so
 the errors raised here come from frames that hold none, and so does what they were made from.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 import grpc
@@ -20,20 +21,19 @@ import grpc.aio
 from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, RemoraError, Unavailable
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, make_reply
 from remora_grpc._loop import settle
-from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Outgoing, Pair, check_value, pack, unpack
+from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
 from remora_grpc._status import connection_error, error_from_rpc
+from remora_grpc._unary import method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from remora.types import Call, Reply
+    from remora_grpc._unary import Method
 
 _READY = grpc.ChannelConnectivity.READY
 _BROKEN = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 _HEALTH = f"/{HEALTH_SERVICE}/{HEALTH_METHOD}"
-
-Multicallable = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
-UnaryCall = grpc.aio.UnaryUnaryCall[bytes, bytes]
 
 
 class Client:
@@ -56,7 +56,7 @@ class Client:
         self._make_channel = make_channel
         self._is_stale = is_stale
         self._channel: grpc.aio.Channel | None = None
-        self._methods: dict[tuple[str, str], Multicallable] = {}
+        self._methods: dict[tuple[str, str], Method] = {}
         self._max_message_size = max_message_size
 
     async def connect(self, limit: float) -> None:
@@ -84,17 +84,17 @@ class Client:
         """
         if self._is_stale is not None and not self._is_connected() and self._is_stale():
             await self._replace()
-        outcome = await self._outcome(call, timeout)
-        if isinstance(outcome, RemoraError):
-            raise outcome
-        return outcome
+        answer = await self._method(call)(call.payload, timeout, _metadata(call))
+        if isinstance(answer, BaseException):
+            raise await self._error(answer)
+        return _reply(call, *answer)
 
     async def close(self) -> None:
         """
         End all calls and the connection.
         """
         channel, self._channel = self._channel, None
-        self._methods.clear()
+        self._end_calls()
         if channel is not None:
             await channel.close()
             await settle()
@@ -105,43 +105,37 @@ class Client:
         """
         if self._channel is not None:
             old, self._channel = self._channel, self._make_channel()
-            self._methods.clear()
+            self._end_calls()
             await old.close()
 
-    async def _outcome(self, call: Call, timeout: float | None) -> Reply | RemoraError:
-        rpc = self._method(call)(call.payload, timeout=timeout, metadata=_metadata(call))
-        try:
-            payload = await rpc
-        except grpc.aio.AioRpcError as error:
-            return error_from_rpc(error, connected=self._is_connected())
-        except grpc.aio.BaseError as error:
-            return InvalidRequest(f"grpcio refuses the call: {error}")
-        except asyncio.CancelledError:
-            del rpc
-        else:
-            received = _received(rpc)
-            return _reply(call, payload, await _asked(rpc) if received is None else received)
+    def _end_calls(self) -> None:
+        methods, self._methods = self._methods, {}
+        for method in methods.values():
+            method.close()
+
+    async def _error(self, found: BaseException) -> BaseException:
+        if isinstance(found, grpc.aio.AioRpcError):
+            return error_from_rpc(found, connected=self._is_connected())
+        if isinstance(found, grpc.aio.BaseError):
+            return InvalidRequest(f"grpcio refuses the call: {found}")
         await _let_scope_raise()
-        if self._channel is None and not _is_cancelled():
-            return ConnectionLost("the channel was closed")
-        raise asyncio.CancelledError
+        return found if _is_cancelled() else ConnectionLost("the channel was closed")
 
     def _is_connected(self) -> bool:
         return self._channel is not None and self._channel.get_state() is _READY
 
-    def _method(self, call: Call) -> Multicallable:
+    def _method(self, call: Call) -> Method:
         if len(call.payload) > self._max_message_size:
             raise _too_large(len(call.payload), self._max_message_size)
         return self._methods.get((call.service, call.method)) or self._new_method(call.service, call.method)
 
-    def _new_method(self, service: str, method: str) -> Multicallable:
+    def _new_method(self, service: str, method: str) -> Method:
         path = f"/{service}/{method}"
         if self._channel is None:
             raise Unavailable("the channel is closed", sent=False)
         if not path.isascii() or not path.isprintable() or " " in path:
             raise InvalidRequest(f"{path[1:]!r} cannot be the name of a gRPC method")
-        made: Multicallable = self._channel.unary_unary(path)
-        self._methods[service, method] = made
+        made = self._methods[service, method] = method_of(self._channel, path)
         return made
 
 
@@ -165,7 +159,7 @@ async def _wait_ready(channel: grpc.aio.Channel) -> RemoraError | None:
 
 async def _cause(channel: grpc.aio.Channel) -> RemoraError | None:
     # grpcio tells why a channel has failed only to a call, which is refused at once.
-    check: Multicallable = channel.unary_unary(_HEALTH)
+    check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_HEALTH)
     try:
         await check(b"")
     except grpc.aio.AioRpcError as error:
@@ -190,36 +184,18 @@ def _too_large(size: int, limit: int) -> MessageTooLarge:
     return error
 
 
-def _metadata(call: Call) -> Outgoing:
+def _metadata(call: Call) -> tuple[Pair, ...]:
     metadata = pack(call.headers) if call.headers else []
     if call.request_id:
         metadata.append((REQUEST_ID, check_value(REQUEST_ID, call.request_id)))
     if call.content_type:
         metadata.append(_format(call.content_type))
-    return Outgoing(metadata)
+    return tuple(metadata)
 
 
 @lru_cache(maxsize=64)
 def _format(content_type: str) -> Pair:
     return CONTENT_TYPE, check_value(CONTENT_TYPE, content_type)
-
-
-def _received(rpc: Any) -> tuple[Pair, ...] | None:
-    """
-    The metadata of a reply that has arrived, as grpcio's own part in C has them; None for a call that another version
-    or an interceptor has made otherwise.
-
-    Nearly always there are none. To be told so by the public methods takes a twentieth of a call.
-    """
-    try:
-        made = rpc._cython_call
-        return made._initial_metadata + made._status.trailing_metadata()  # type: ignore[no-any-return]
-    except (AttributeError, TypeError):
-        return None
-
-
-async def _asked(rpc: UnaryCall) -> tuple[Pair, ...]:
-    return (*await rpc.initial_metadata(), *await rpc.trailing_metadata())
 
 
 def _reply(call: Call, payload: bytes, metadata: tuple[Pair, ...]) -> Reply:

@@ -14,12 +14,10 @@ import re
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
-import grpc.aio
-
 from remora.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 REQUEST_ID = "x-request-id"
 CONTENT_TYPE = "remora-content-type"
@@ -31,32 +29,6 @@ _OWN = frozenset({REQUEST_ID, CONTENT_TYPE})
 _HTTP = frozenset({"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding"})
 _LEFT_OUT = _OWN | _HTTP | {"content-type", "upgrade", "user-agent"}
 _NAME = re.compile(r"[a-z0-9_.-]+")
-
-
-class Outgoing(grpc.aio.Metadata):
-    """
-    Metadata that grpcio is to send. It only goes through them, for which it would make a dictionary of lists; that is
-    left until somebody else, an interceptor say, looks something up or changes it.
-    """
-
-    def __init__(self, pairs: Iterable[Pair]) -> None:
-        self._pairs: tuple[Pair, ...] | None = tuple(pairs)
-
-    def __iter__(self) -> Iterator[Pair]:
-        return super().__iter__() if self._pairs is None else iter(self._pairs)
-
-    def __len__(self) -> int:
-        return super().__len__() if self._pairs is None else len(self._pairs)
-
-    def __bool__(self) -> bool:
-        return True  # of those that are empty grpcio makes others
-
-    def __getattr__(self, name: str) -> object:
-        pairs, self._pairs = self._pairs, None
-        if pairs is None:
-            raise AttributeError(name)
-        super().__init__(*pairs)
-        return getattr(self, name)
 
 
 def pack(headers: Mapping[str, str]) -> list[Pair]:
