@@ -4,6 +4,7 @@ What a child prints before it serves.
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import Endpoint, PluginDied, Unavailable, WrongProtocol
-from remora_exec._foreword import Foreword
+from remora_exec._foreword import ChildPipe, Foreword
 
 OTHERWISE = 'a program that does not speak ttrpc needs protocol = "jsonl" or "oneshot"'
 FRAME = b"\0\0\0\0\0\0\0\1\2\0"
@@ -44,6 +45,30 @@ def test_all_up_to_the_first_nul_is_printed(words: str, rest: bytes, cut: int) -
     stream = words.encode() + FRAME + rest
 
     assert (words.encode(), FRAME + rest) == read([stream[:cut], stream[cut:]])
+
+
+@pytest.mark.anyio
+async def test_the_reader_of_frames_says_how_much_is_read_at_once() -> None:
+    """
+    From the first frame on, as with a socket that has no foreword.
+    """
+    ours, theirs = socket.socketpair()
+    sizes: list[int] = []
+    with theirs, ours, anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+
+            def take(data: bytes | memoryview) -> int:
+                sizes.append(len(data))
+                if len(sizes) == 1:
+                    theirs.sendall(b"x" * 30)
+                if len(sizes) == 4:
+                    tasks.cancel_scope.cancel()
+                return 10
+
+            theirs.sendall(b"words\0")
+            await ChildPipe(ours, heard=len).pump(take)
+
+    assert [1, 10, 10, 10] == sizes
 
 
 def test_answers_in_json_lines_are_no_foreword() -> None:

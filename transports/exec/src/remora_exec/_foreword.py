@@ -73,16 +73,16 @@ class ChildPipe(SocketPipe):
 
     async def pump(
         self,
-        take: Callable[[bytes | memoryview], object],
+        take: Callable[[bytes | memoryview], int | None],
         hold: Callable[[], Callable[[], Awaitable[None]] | None] | None = None,
     ) -> None:
         """
         Hand over the bytes that arrive, as `SocketPipe.pump`.
         """
 
-        def heard(data: bytes | memoryview) -> None:
-            if frames := data if self._foreword.is_over else self._foreword.feed(bytes(data)):
-                take(frames)
+        def heard(data: bytes | memoryview) -> int | None:
+            frames = data if self._foreword.is_over else self._foreword.feed(bytes(data))
+            return take(frames) if frames else None
 
         await super().pump(heard, hold)
 
