@@ -5,14 +5,18 @@ gRPC over TLS.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import anyio
+import grpc
+import grpc.aio
 import pytest
 import trustme
 
 from remora import Call, CertificateRejected, ConfigError, Endpoint, Unavailable
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
+from remora_grpc._client import Client
 from remora_grpc.plugin import GrpcOptions, build
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +138,27 @@ async def test_file_that_is_no_certificate_is_an_error_in_bounded_time(tmp_path,
         with pytest.raises((ConfigError, Unavailable)):
             async with bad.listen(Endpoint("grpcs:"), plugin):
                 pass
+
+
+@pytest.mark.parametrize(("has_changed", "expected"), [(False, CertificateRejected), (True, Unavailable)])
+async def test_a_call_that_meets_the_renewed_server_before_the_renewed_files_may_be_made_again(has_changed, expected):
+    """
+    When the connection breaks just as a call begins, grpcio connects again with the certificates that it knows.
+    """
+    nothing = grpc.aio.Metadata()
+    reason = "Tls handshake failed: CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate: OK"
+    words = f"failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: {reason}"
+    refused = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, details=words)
+
+    error = await Client(_no_channel, 1, lambda: has_changed)._error(refused)
+
+    assert expected is type(error)
+    assert has_changed is error.retryable
+    assert not error.sent
+
+
+def _no_channel() -> NoReturn:
+    raise AssertionError("the next call makes it")
 
 
 def _transport(**files: str) -> Transport:

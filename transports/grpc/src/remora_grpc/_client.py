@@ -18,7 +18,14 @@ import anyio.lowlevel
 import grpc
 import grpc.aio
 
-from remora.errors import ConnectionLost, InvalidRequest, MessageTooLarge, RemoraError, Unavailable
+from remora.errors import (
+    CertificateRejected,
+    ConnectionLost,
+    InvalidRequest,
+    MessageTooLarge,
+    RemoraError,
+    Unavailable,
+)
 from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, make_reply
 from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
@@ -82,7 +89,7 @@ class Client:
         Raises:
             RemoraError: It ended with an error.
         """
-        if self._is_stale is not None and not self._is_connected() and self._is_stale():
+        if self._is_outdated():
             await self._replace()
         answer = await self._method(call)(call.payload, timeout, _metadata(call))
         if isinstance(answer, BaseException):
@@ -115,11 +122,17 @@ class Client:
 
     async def _error(self, found: BaseException) -> BaseException:
         if isinstance(found, grpc.aio.AioRpcError):
-            return error_from_rpc(found, connected=self._is_connected())
+            error = error_from_rpc(found, connected=self._is_connected())
+            if isinstance(error, CertificateRejected) and self._is_outdated():  # the connection was lost just now
+                return Unavailable(f"{error.message}; certificates have changed since, try again", sent=False)
+            return error
         if isinstance(found, grpc.aio.BaseError):
             return InvalidRequest(f"grpcio refuses the call: {found}")
         await _let_scope_raise()
         return found if _is_cancelled() else ConnectionLost("the channel was closed")
+
+    def _is_outdated(self) -> bool:
+        return self._is_stale is not None and not self._is_connected() and self._is_stale()
 
     def _is_connected(self) -> bool:
         return self._channel is not None and self._channel.get_state() is _READY
