@@ -23,6 +23,7 @@ from remora import (
     Unavailable,
 )
 from remora.protocols import Channel
+from tests.transports.grpc.peers import abandon_a_call
 
 pytestmark = pytest.mark.anyio
 
@@ -176,11 +177,7 @@ async def test_cancelled_caller_cancels_the_handler(transport, free, plugin):
     """
     with anyio.fail_after(5):
         async with transport.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(channel.call, Call(service="s", method="hang"))
-                await plugin.entered.wait()
-                tasks.cancel_scope.cancel()
-            await plugin.cancelled.wait()
+            await abandon_a_call(channel, plugin)
             reply = await channel.call(Call(service="s", method="m", payload=b"x"))
 
     assert b"x" == reply.payload

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import anyio
@@ -43,6 +42,7 @@ from remora import (
 )
 from remora.protocols import Channel
 from remora.wire import decode_struct, encode_struct
+from tests.transports.grpc.peers import foreign_server
 
 pytestmark = pytest.mark.anyio
 
@@ -194,7 +194,7 @@ async def test_foreign_plugin_sees_basic_as_every_server_knows_it():
         seen.extend(value for name, value in context.invocation_metadata() if name == "authorization")
         return b"1"
 
-    with _foreign_server(note) as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(note)) as endpoint, anyio.fail_after(10):
         auth = AuthConfig(method="basic", username="Aladdin", password=Secret("open: sésame"))
         config = PluginConfig(name="p", endpoint=endpoint.url, service="s", method="m", auth=auth)
         async with Manager(ManagerConfig(plugins={"p": config})) as manager:
@@ -226,7 +226,7 @@ async def test_foreign_plugin_answers_protobuf(transport):
     """
     A reply without a media type has the request's.
     """
-    with _foreign_server(_merge) as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(_merge)) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             reply = await channel.call(MERGE)
 
@@ -246,7 +246,7 @@ async def test_foreign_plugin_refuses_with_any_code(transport, code):
     def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(code, "no")
 
-    with _foreign_server(refuse) as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(refuse)) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             with pytest.raises(PluginError, match="no") as caught:
                 await channel.call(Call(service="s", method="m"))
@@ -262,7 +262,7 @@ async def test_foreign_plugin_says_deadline_exceeded(transport):
     def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow")
 
-    with _foreign_server(refuse) as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(refuse)) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             with pytest.raises(DeadlineExceeded):
                 await channel.call(Call(service="s", method="m"))
@@ -277,7 +277,7 @@ async def test_foreign_plugin_pushes_back(transport):
         context.set_trailing_metadata((("grpc-retry-pushback-ms", "250"),))
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
 
-    with _foreign_server(refuse) as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(refuse)) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             with pytest.raises(PluginError) as caught:
                 await channel.call(Call(service="s", method="m"))
@@ -307,7 +307,7 @@ async def test_call_on_a_closed_channel_is_refused_at_once(transport):
     """
     Even when nobody else uses gRPC in the process.
     """
-    with _foreign_server(lambda request, context: b"") as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(lambda request, context: b"")) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             await channel.call(Call(service="s", method="m"))
         with pytest.raises(Unavailable, match="closed") as caught:
@@ -320,7 +320,7 @@ async def test_foreign_plugin_without_the_method_says_unimplemented(transport):
     """
     A probe takes a plugin without a health service as healthy while it is reachable.
     """
-    with _foreign_server(lambda request, context: b"") as endpoint, anyio.fail_after(10):
+    with foreign_server(_Everything(lambda request, context: b"")) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             health_status = await channel.probe()
 
@@ -335,7 +335,7 @@ async def test_foreign_health_service_is_understood(transport, serving, expected
     """
     servicer = health.HealthServicer()
     servicer.set("", health_pb2.HealthCheckResponse.ServingStatus.Value(serving))
-    with _foreign_server(None, servicer) as endpoint, anyio.fail_after(10):
+    with foreign_server(health_servicer=servicer) as endpoint, anyio.fail_after(10):
         async with transport.open(endpoint) as channel:
             status = await channel.probe()
 
@@ -395,21 +395,3 @@ class _Everything(grpc.GenericRpcHandler):
         if "Health" in details.method:
             return None
         return grpc.unary_unary_rpc_method_handler(self._behaviour)
-
-
-@contextmanager
-def _foreign_server(
-    behaviour: Behaviour | None, health_servicer: health.HealthServicer | None = None
-) -> Iterator[Endpoint]:
-    with ThreadPoolExecutor(2) as threads:
-        server = grpc.server(threads)
-        if behaviour is not None:
-            server.add_generic_rpc_handlers((_Everything(behaviour),))
-        if health_servicer is not None:
-            health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        try:
-            yield Endpoint(f"grpc://127.0.0.1:{port}")
-        finally:
-            server.stop(None).wait()

@@ -5,9 +5,8 @@ The two ways of a unary call: by grpcio's part in C, and by its public names for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
@@ -21,6 +20,7 @@ from remora_grpc._bridge import open_bridge
 from remora_grpc._channel import GrpcChannel, open_channel
 from remora_grpc._client import Client
 from remora_grpc._unary import Direct, Usual, method_of
+from tests.transports.grpc.peers import abandon_a_call, foreign_server
 
 pytestmark = pytest.mark.anyio
 
@@ -99,12 +99,7 @@ async def test_deadline_and_cancellation_reach_the_handler(way, transport, free,
             with pytest.raises(DeadlineExceeded):
                 await channel.call(Call(service="s", method="hang", deadline=anyio.current_time() + 0.05))
             await plugin.cancelled.wait()
-            plugin.entered, plugin.cancelled = anyio.Event(), anyio.Event()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(channel.call, Call(service="s", method="hang"))
-                await plugin.entered.wait()
-                tasks.cancel_scope.cancel()
-            await plugin.cancelled.wait()
+            await abandon_a_call(channel, plugin)
             reply = await channel.call(Call(service="s", method="m", payload=b"x"))
 
     assert b"x" == reply.payload
@@ -160,7 +155,7 @@ async def test_status_ok_without_a_reply_is_an_error(way):
     """
     A foreign plugin that takes the method for a stream may send none.
     """
-    with _server_without_replies() as endpoint, anyio.fail_after(5):
+    with foreign_server(_Streams()) as endpoint, anyio.fail_after(5):
         async with _open(endpoint, way) as channel:
             with pytest.raises(PluginError, match="without a reply") as caught:
                 await channel.call(Call(service="s", method="m"))
@@ -187,16 +182,3 @@ async def _open(endpoint: Endpoint, way: str) -> AsyncIterator[GrpcChannel]:
 class _Streams(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         return grpc.unary_stream_rpc_method_handler(lambda request, context: iter(()))
-
-
-@contextmanager
-def _server_without_replies() -> Iterator[Endpoint]:
-    with ThreadPoolExecutor(1) as threads:
-        server = grpc.server(threads)
-        server.add_generic_rpc_handlers((_Streams(),))
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        try:
-            yield Endpoint(f"grpc://127.0.0.1:{port}")
-        finally:
-            server.stop(None).wait()
