@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import py_compile
 import shutil
 import signal
 import subprocess
@@ -38,18 +39,21 @@ Write = Callable[..., Path]
 
 FACTS = """
 import gc, json, os, resource, signal, sys, threading
+UNLIKE = ["REMORA_REQUEST_ID", "PWD", "OLDPWD", "SHLVL", "_"]  # shells set the latter
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 json.dump({
     "name": __name__, "module": sys.modules["__main__"].__dict__ is globals(), "file": __file__,
     "package": __package__ or None,
     "argv": sys.argv, "path": sys.path, "flags": repr(sys.flags), "prefix": sys.prefix, "executable": sys.executable,
     "xoptions": sys._xoptions, "warnings": sys.warnoptions, "directory": os.getcwd(), "umask": os.umask(0o22),
-    "environ": {name: value for name, value in os.environ.items() if name != "REMORA_REQUEST_ID"},
+    "environ": {name: value for name, value in os.environ.items() if name not in UNLIKE},
     "comm": open("/proc/self/comm").read(), "gc": gc.isenabled(), "descriptors": os.listdir("/proc/self/fd"),
     "signals": [status[each] for each in ("SigBlk", "SigIgn", "SigCgt", "NoNewPrivs")],
     "interrupt": repr(signal.getsignal(signal.SIGINT)), "limit": resource.getrlimit(resource.RLIMIT_NPROC)[0],
     "session": os.getsid(0) == os.getpid() == os.getpgrp(), "input": sys.stdin.read(),
-    "thread": threading.current_thread() is threading.main_thread(),
+    "thread": [threading.current_thread() is threading.main_thread(), threading.main_thread().native_id == os.getpid()],
+    "globals": {name: type(value).__name__ for name, value in [*globals().items()]},
+    "seekable": [each.seekable() for each in (sys.stdin, sys.stdout, sys.stderr)],
     "streams": [sys.stdout.line_buffering, sys.stderr.line_buffering, sys.stdout.encoding, sys.stdin.encoding],
     "orig_argv": sys.orig_argv[1:],
     "command": open("/proc/self/cmdline").read().replace("\\0", " ").strip().partition(" ")[2],
@@ -141,6 +145,12 @@ def parent_of(pid: int) -> int:
         (["-m", "program"], {"env": {"PYTHONPATH": "HERE", "PYTHONUNBUFFERED": "1", "TZ": "Asia/Tokyo"}}),
         (["HERE/archive.pyz", "x"], {}),
         (["HERE"], {}),
+        (["archive.pyz", "-m"], {"work_dir": "HERE"}),
+        (["inside"], {"work_dir": "HERE"}),
+        (["-mprogram", "-m", "x"], {"work_dir": "HERE"}),
+        (["program.pyc"], {"work_dir": "HERE"}),
+        (["./link/../program.py"], {"work_dir": "HERE"}),
+        (["-vsWignore", "--", "program.py", "--"], {"work_dir": "HERE", "env": {"PYTHONPATH": "link:", "LANG": "C"}}),
         (["FILE"], {"security": SecurityConfig(limits=LimitsConfig(processes=77), no_new_privileges=True)}),
         (["FILE"], {"security": SecurityConfig(no_new_privileges=False)}),
     ],
@@ -150,7 +160,11 @@ async def test_a_forked_program_finds_what_an_executed_one_finds(write, place, a
     """
     From its arguments to its signals. An archive or a directory is run like a file.
     """
+    (place / "far" / "away").mkdir(parents=True)
+    (place / "link").symlink_to(place / "far" / "away")
     program = write(FACTS)
+    write(FACTS, "far/program.py")
+    py_compile.compile(str(program), str(place / "program.pyc"))
     write(FACTS, "__main__.py")
     (place / "inside").mkdir()
     write(FACTS, "inside/__main__.py")
@@ -169,10 +183,20 @@ async def test_a_forked_program_finds_what_an_executed_one_finds(write, place, a
 
 @pytest.mark.parametrize(
     "first",
-    [f"#!{sys.executable}", f"#! {sys.executable} -I", "#!/usr/bin/env python3", "#!/usr/bin/env -S python3 -s -u"],
+    [
+        f"#!{sys.executable}",
+        f"#! {sys.executable} \t-I\t ",
+        "#!/usr/bin/env python3",
+        "#!/usr/bin/env -S python3 -s -u",
+        f"#!/bin/sh\n'''exec' \"{sys.executable}\" -I \"$0\" \"$@\"\n' '''",
+        "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'PYTHON' \"$0\" \"$@\"\n' '''",
+    ],
 )
 async def test_a_script_is_run_by_what_its_first_line_names(write, place, first):
-    program = write(FACTS, first=first)
+    """
+    Or the lines that installers write when a path is too long for one.
+    """
+    program = write(FACTS, first=first.replace("PYTHON", f"{'../' * 9}{sys.executable}"))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     options: dict[str, Any] = {"env": {"PATH": path}}
     executed, forked = await run(program, "a", **options), await fork(program, "a", **options)
@@ -209,9 +233,50 @@ async def test_a_forked_program_ends_as_an_executed_one(write, way):
     assert ends[0] == ends[1]
 
 
-async def test_a_file_that_is_missing_ends_it_as_usual(place):
-    with pytest.raises(PluginError, match=r"status 2.*can't open file .*missing\.py"):
-        await fork(sys.executable, str(place / "missing.py"))
+LATE = """
+import atexit, pickle, sys
+class Class: pass
+def last():
+    import other
+    text = pickle.dumps(pickle.loads(pickle.dumps(Class)))
+    print(text, sys.modules["__main__"].__dict__ is globals(), sys.argv, __file__, file=sys.stderr)
+atexit.register(last)
+sys.exit(3)
+"""
+
+
+async def test_modules_and_archives_end_as_if_they_were_executed(write, place):
+    """
+    Whatever is wrong with them; and what they leave to be done at the end finds all that it needs.
+    """
+    for inside in ("empty", "late", "wrong"):
+        (place / inside).mkdir()
+    write("1 / 0", "wrong/__main__.py")
+    write(LATE, "late/__main__.py", first="")
+    write("", "late/other.py")
+    write(LATE, "ends.py")
+    write("", "other.py")
+    (place / "plain").mkdir()
+    zipapp.create_archive(place / "late", place / "late.pyz")
+
+    for line in (
+        "-m none",
+        "-m no.ne",
+        "-m plain",
+        "-m wrong",
+        "-m ends",
+        "late",
+        "late.pyz",
+        "wrong",
+        "empty",
+        "none.py",
+    ):
+        ends = []
+        for runs in (run, fork):
+            with pytest.raises(PluginError) as caught:
+                await runs(sys.executable, *line.split(), work_dir=str(place))
+            ends.append(caught.value.message)
+        assert ends[0] == ends[1]
 
 
 LOADED = """
@@ -314,6 +379,29 @@ async def test_a_secret_reaches_only_its_own_program(write, server):
     assert environ["SECRET"] == environ["PYTHON_TOKEN"] == "s3cret"
     assert ["s3cret" in each for each in places] == [False, False]
     assert "SECRET" not in (await fork(program))[1]
+
+
+async def test_what_a_preloaded_module_does_holds_for_each_fork(write, place):
+    """
+    As if the program had imported it; and what it prints is nobody's reply.
+    """
+    code = "import os, sys\nprint('loud')\nsys.path.insert(0, '/none')\nos.environ['LOUD'] = sys.stdin.read()"
+    write(code, "loud.py")
+    program = write("import json, os, sys\nprint(json.dumps([sys.path[:2], os.environ['LOUD'], sys.stdin.read()]))")
+
+    found = await fork(program, preload=("loud",), env={"PYTHONPATH": str(place)})
+    assert found == [[str(place), "/none"], "", '"in"']
+
+
+async def test_a_server_that_cannot_be_one_leaves_nothing_behind(write, place, is_running, until):
+    """
+    Not even what it has started, and the error is there at once.
+    """
+    write("import subprocess\nraise ImportError(subprocess.Popen(['sleep', '600']).pid)", "failing.py")
+    with anyio.fail_after(10), pytest.raises(ConfigError, match="ImportError: ") as caught:
+        await fork(sys.executable, "x.py", preload=("failing",), env={"PYTHONPATH": str(place)})
+
+    await until(lambda: not is_running(int(caught.value.message.rpartition(" ")[2])))
 
 
 STRAY = """
@@ -486,7 +574,7 @@ for round in range(60):
     random.Random(round).shuffle(free)
     count, own = random.Random(round).randrange(9), free[:5]
     files = dict(zip([0, 1, 2, *free[3 : 3 + count]], free[11:]))
-    order = Order(["x"], "x", {}, "", [*files][3:], [], False, PythonMain("x", ["python", "x"], 1))
+    order = Order(["x"], "x", {}, "", [*files][3:], [], False, PythonMain("x", "", ["python", "x"], 2))
     report = os.pipe()
     try:
         os.waitpid(born(order, files, before, own), 0)

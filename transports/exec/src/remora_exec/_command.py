@@ -178,3 +178,13 @@ def _refuse_null(command: Command) -> None:
     for name in command.env:
         if "=" in name or not name:
             raise ConfigError(f"{name!r} is not a name for an environment variable")
+
+
+def current_directory() -> str:
+    """
+    The working directory of this process; empty when it does not exist any more.
+    """
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

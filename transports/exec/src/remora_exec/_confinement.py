@@ -6,11 +6,11 @@ What lives here: the measures, combined in the order in which they apply. What m
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
+from remora_exec._command import current_directory
 from remora_exec._keeper_launch import KEEPS_DESCENDANTS
 from remora_exec._limits import KNOWS_LIMITS, describe_limits, limiting_argv, system_limits
 from remora_exec._order import Order
@@ -129,13 +129,3 @@ def _hash_words(verdict: Verdict, *, executes_file: bool) -> str:
     if not verdict.decision.is_pinned:
         return "not pinned"
     return "pinned" if executes_file else "pinned, but executed by name: this system cannot run an open file"
-
-
-def current_directory() -> str:
-    """
-    The working directory of this process; empty when it does not exist any more.
-    """
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""

@@ -40,10 +40,11 @@ def main(host: int, backend: str, modules: Sequence[str]) -> None:
     Raises:
         SystemExit: It cannot be one, as standard error says; or, in a fork, the program wants to end so.
     """
+    control = _taken_aside()
     _load(backend, modules)
     kernel.rename_process(_NAME, [_NAME, sys.executable])
     try:
-        keep(host, _NAME.encode(), _places())
+        keep(host, _NAME.encode(), _places(), control=control)
         os._exit(0)
     except Forked as forked:
         fork = forked
@@ -52,12 +53,25 @@ def main(host: int, backend: str, modules: Sequence[str]) -> None:
     run_main(fork.main, fork.env)
 
 
+def _taken_aside() -> int:
+    """
+    The control socket under another number, so that nothing that is loaded reads from it or leaves it to a child.
+    """
+    control, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return control
+
+
 def _load(backend: str, modules: Sequence[str]) -> None:
-    preload(backend)
-    for name in (*(f"remora_exec.{each}" for each in _LATE), *modules):
-        import_module(name)
-        if len(os.listdir("/proc/self/task")) > 1:
-            raise SystemExit(f"{name} starts threads, which no fork would have")
+    try:
+        preload(backend)
+        for name in (*(f"remora_exec.{each}" for each in _LATE), *modules):
+            import_module(name)
+            if len(os.listdir("/proc/self/task")) > 1:
+                raise SystemExit(f"{name} starts threads, which no fork would have")
+    finally:
+        sys.stdout.flush()  # what modules print when they are imported: each fork would write it
     gc.collect()
 
 

@@ -7,10 +7,13 @@ What lives here: command lines, and waiting until it is ready. What must not: wh
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -28,12 +31,13 @@ _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); from remora_exec._keeper_process import main; main(int(sys.argv[2]))"
 )
 _FORKSERVER = (
-    "import sys; from remora_exec._forkserver_process import main; "
+    "import sys; sys.path[:] = filter(None, sys.path); from remora_exec._forkserver_process import main; "
     "main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split())"
 )
 _ROOM = 512  # for the command lines of its forks, which process lists show instead of its own
 _LOAD_TIMEOUT = 30.0
 _MOST_WORDS = 65536
+_SILENCE = b"-"
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLES = ("PATH", "LD_LIBRARY_PATH")
 
@@ -76,24 +80,52 @@ def launch(interpreter: Interpreter | None) -> tuple[subprocess.Popen[bytes], so
         stack.enter_context(ours)
         popen = _run(interpreter, theirs.fileno())
         theirs.close()
-        word, *places = _first_words(ours, START_TIMEOUT if interpreter is None else _LOAD_TIMEOUT)
+        (word, *places), written = _first_words(popen, ours, START_TIMEOUT if interpreter is None else _LOAD_TIMEOUT)
         if word != READY:
-            popen.kill()
-            raise _unusable(interpreter, _last_words(popen))
-        if popen.stderr is not None:
-            popen.stderr.close()
+            _kill(popen)
+            raise _failure(interpreter, word, written)
+        _let_speak_no_more(popen)
+        ours.setblocking(False)  # from now on it has room, unless the keeper hangs
         stack.pop_all()
         return popen, ours, [os.fsdecode(each) for each in places]
 
 
-def _first_words(control: socket.socket, timeout: float) -> list[bytes]:
-    control.settimeout(timeout)
+def _first_words(popen: subprocess.Popen[bytes], control: socket.socket, timeout: float) -> tuple[list[bytes], bytes]:
+    """
+    The first words of a keeper, none if it says nothing in time, and the last of what it has written meanwhile.
+    """
+    written, poll, end = b"", select.poll(), time.monotonic() + timeout
+    poll.register(control, select.POLLIN)
+    output = -1 if popen.stdout is None else popen.stdout.fileno()
+    if output >= 0:
+        poll.register(output, select.POLLIN)
+    while (left := end - time.monotonic()) > 0 and (ready := dict(poll.poll(left * 1000))):
+        if output not in ready:
+            return _received(control).split(b"\0"), written
+        if data := os.read(output, _MOST_WORDS):  # it would wait if nobody read it
+            written = (written + data)[-_MOST_WORDS:]
+        else:
+            poll.unregister(output)
+    return [_SILENCE], written
+
+
+def _received(control: socket.socket) -> bytes:
     try:
-        words = control.recv(_MOST_WORDS).split(b"\0")
+        return control.recv(_MOST_WORDS)
     except OSError:
-        return [b""]
-    control.setblocking(False)  # from now on it has room, unless the keeper hangs
-    return words
+        return b""
+
+
+def _kill(popen: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(popen.pid, signal.SIGKILL)  # with what it has started while it was loading
+    popen.wait()
+    _let_speak_no_more(popen)
+
+
+def _let_speak_no_more(popen: subprocess.Popen[bytes]) -> None:
+    if popen.stdout is not None:
+        popen.stdout.close()
 
 
 def _run(interpreter: Interpreter | None, control: int) -> subprocess.Popen[bytes]:
@@ -117,22 +149,20 @@ def _fork_server(interpreter: Interpreter, control: int) -> subprocess.Popen[byt
     file = interpreter.file
     arguments = [str(os.getpid()), interpreter.backend, " ".join(interpreter.preload), "remora-forks".ljust(_ROOM)]
     return subprocess.Popen(
-        [*interpreter.argv, "-c", _FORKSERVER, *arguments], stdin=control, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, cwd="/", env=dict(interpreter.env), start_new_session=True,
+        [*interpreter.argv, "-c", _FORKSERVER, *arguments], stdin=control, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, cwd="/", env=dict(interpreter.env), start_new_session=True,
         executable=file.address if file else None, pass_fds=[file.descriptor] if file else (),
     )  # fmt: skip
+
+
+def _failure(interpreter: Interpreter | None, word: bytes, written: bytes) -> Exception:
+    if interpreter is not None and word == _SILENCE:
+        return Unavailable(f"{interpreter.argv[0]} is not ready to fork after {_LOAD_TIMEOUT:g} s", sent=False)
+    lines = written.decode(errors="replace").strip().splitlines()
+    return _unusable(interpreter, lines[-1] if lines else "its remora-exec is another version")
 
 
 def _unusable(interpreter: Interpreter | None, why: str) -> Exception:
     if interpreter is None:
         return KeeperLost()
     return ConfigError(f'{interpreter.argv[0]} cannot be used with start_method = "forkserver": {why}')
-
-
-def _last_words(popen: subprocess.Popen[bytes]) -> str:
-    """
-    What a keeper says about its failure.
-    """
-    _, words = popen.communicate()
-    lines = (words or b"").decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"it is not ready after {_LOAD_TIMEOUT:g} s, or its remora-exec is another version"

@@ -35,14 +35,15 @@ def main(host: int) -> NoReturn:
     os._exit(0)
 
 
-def keep(host: int, name: bytes, places: Iterable[str] = ()) -> None:
+def keep(host: int, name: bytes, places: Iterable[str] = (), *, control: int = 0) -> None:
     """
     Start programs until the host is gone or needs no more.
 
     Args:
-        host: The PID of the host, which holds the other end of descriptor 0.
+        host: The PID of the host.
         name: What this process is called in process lists.
         places: The directories whose changes make what was loaded from them outdated.
+        control: The descriptor of the socket whose other end the host holds.
 
     Raises:
         Forked: This process is a fork, and is to run a program.
@@ -50,14 +51,14 @@ def keep(host: int, name: bytes, places: Iterable[str] = ()) -> None:
     try:
         signals = kernel.hold_signals()
         kernel.adopt_orphans(name)
-        control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 0)
+        orders = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
         children()  # raises if they cannot be listed
-        control.send(b"\0".join([READY, *map(os.fsencode, places)]))
+        orders.send(b"\0".join([READY, *map(os.fsencode, places)]))
     except OSError:
         os._exit(1)  # the host starts programs in another way
     gc.disable()
     gc.freeze()
-    Keeper(control, _watch(host), signals).run()
+    Keeper(orders, _watch(host), signals).run()
 
 
 def _watch(host: int) -> int:

@@ -24,30 +24,31 @@ class PythonMain:
 
     Attributes:
         path: The file that is run; empty for a module.
+        module: The name of the module that is run; empty for a file.
         words: The command line that the interpreter would have been started with.
-        count: How many of these words are the interpreter and its options.
+        count: How many of these words come before the program's arguments.
     """
 
-    __slots__ = ("count", "path", "words")
+    __slots__ = ("count", "module", "path", "words")
 
-    def __init__(self, path: str, words: Sequence[str], count: int) -> None:
+    def __init__(self, path: str, module: str, words: Sequence[str], count: int) -> None:
         self.path = path
+        self.module = module
         self.words = tuple(words)
         self.count = count
-
-    @property
-    def module(self) -> str:
-        """
-        The name of the module that is run; empty for a file.
-        """
-        return "" if self.path else self.words[self.count + 1]
 
     @property
     def argv(self) -> list[str]:
         """
         What the program finds in `sys.argv`.
         """
-        return list(self.words[self.count :]) if self.path else ["-m", *self.words[self.count + 2 :]]
+        return ["-m" if self.module else self.words[self.count - 1], *self.words[self.count :]]
+
+    def encoded(self) -> tuple[bytes, bytes, tuple[bytes, ...], int]:
+        """
+        What it is made of, as part of an order.
+        """
+        return os.fsencode(self.path), os.fsencode(self.module), _encoded(self.words), self.count
 
 
 class Order:
@@ -96,7 +97,7 @@ class Order:
         """
         The order as bytes, with their length in front.
         """
-        main = None if self.main is None else (os.fsencode(self.main.path), _encoded(self.main.words), self.main.count)
+        main = None if self.main is None else self.main.encoded()
         env = {os.fsencode(name): os.fsencode(value) for name, value in self.env.items()}
         files = (os.fsencode(self.executable), env, os.fsencode(self.directory), self.descriptors)
         order = (_encoded(self.argv), *files, self.limits, self.no_new_privileges, main)
@@ -117,7 +118,7 @@ def unpack(data: bytes) -> Order:
         descriptors,
         limits,
         no_new_privileges,
-        main and PythonMain(os.fsdecode(main[0]), _decoded(main[1]), main[2]),
+        main and PythonMain(os.fsdecode(main[0]), os.fsdecode(main[1]), _decoded(main[2]), main[3]),
     )
 
 
