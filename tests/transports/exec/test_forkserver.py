@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import zipapp
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -26,7 +27,7 @@ import pytest
 
 from remora import Manager
 from remora.config import LimitsConfig, SecurityConfig
-from remora.errors import ConfigError, ExecutableRefused, PluginDied, PluginError
+from remora.errors import ConfigError, DeadlineExceeded, ExecutableRefused, PluginDied, PluginError, Unavailable
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec import _keeper, _starter
@@ -458,6 +459,56 @@ async def test_a_server_that_was_killed_is_replaced(write, is_running, until):
         assert servers()[-1] != killed
 
     assert first != second
+
+
+async def test_a_server_that_hangs_is_replaced(write, monkeypatch):
+    """
+    After one call has waited for it in vain.
+    """
+    program = write("import os\nprint(os.getppid())")
+    options = ExecOptions(protocol="oneshot", start_method="forkserver", preload=("calendar",))
+    async with build(options).open(Endpoint(f"exec:{program}")) as channel, AsyncExitStack() as stack:
+        warden = int((await channel.call(Call(payload=b"null"))).payload)
+        os.kill(stopped := servers()[-1], signal.SIGSTOP)
+        stack.callback(os.kill, stopped, signal.SIGCONT)
+        os.kill(warden, signal.SIGKILL)
+        with monkeypatch.context() as quick:
+            quick.setattr(_starter, "START_TIMEOUT", 0.1)
+            quick.setattr(_starter, "END_TIMEOUT", 0.1)
+            with anyio.fail_after(5), pytest.raises(Unavailable, match="does not answer"):
+                await channel.call(Call(payload=b"null"))
+        with anyio.fail_after(10):
+            await channel.call(Call(payload=b"null"))
+
+        assert stopped not in servers()
+
+
+async def test_no_call_waits_for_a_server_longer_than_it_wants(write, place, until):
+    """
+    The server gets ready nevertheless, for those that come later.
+    """
+    os.mkfifo(place / "go")
+    write("import os\nopen(os.environ['PYTHONPATH'] + '/go').read()", "slow.py")
+    env = {"PYTHONPATH": str(place)}
+    options = ExecOptions(protocol="oneshot", start_method="forkserver", preload=("slow",), env=env)
+    async with build(options).open(Endpoint(f"exec:{write('print(1)')}")) as channel:
+        with anyio.fail_after(5):
+            for _ in range(2):
+                with pytest.raises(DeadlineExceeded):
+                    await channel.call(Call(payload=b"null", deadline=anyio.current_time() + 0.05))
+        (place / "go").write_text("")
+        with anyio.fail_after(10):
+            assert (await channel.call(Call(payload=b"null"))).payload == b"1"
+        ready = servers()[-1]
+
+    async with build(options).open(Endpoint(f"exec:{write('print(1)')}")) as channel:
+        with pytest.raises(DeadlineExceeded):
+            await channel.call(Call(payload=b"null", deadline=anyio.current_time() + 0.05))
+    (place / "go").write_text("")  # where nobody needs it any more
+    await until(lambda: "remora-hiring" not in {each.name for each in threading.enumerate()})
+
+    assert ready not in servers()
+    assert "slow" not in {name for each in _keeper._keepers if each.interpreter for name in each.interpreter.preload}
 
 
 async def test_a_server_is_replaced_after_an_installation(write, place):

@@ -34,7 +34,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from remora_exec._groups import wait_for_exit
 from remora_exec._keeper_launch import KeeperLost, launch
@@ -134,21 +133,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-async def hired(interpreter: Interpreter | None = None) -> Keeper:
-    """
-    A keeper, to be released after use.
-
-    Raises:
-        KeeperLost: None can run here.
-        ConfigError: The interpreter cannot be a fork server.
-        Unavailable: The system lacks resources for another process.
-    """
-    if (keeper := _shared(interpreter)) is not None:
-        return keeper
-    return await anyio.to_thread.run_sync(_acquire, interpreter)
-
-
-def _shared(interpreter: Interpreter | None) -> Keeper | None:
+def shared(interpreter: Interpreter | None) -> Keeper | None:
     """
     The keeper that is running already; None when there is none.
     """
@@ -159,11 +144,19 @@ def _shared(interpreter: Interpreter | None) -> Keeper | None:
         return keeper
 
 
-def _acquire(interpreter: Interpreter | None) -> Keeper:
+def acquire(interpreter: Interpreter | None) -> Keeper:
+    """
+    A keeper, to be let go or released after use. It may take long until it is ready.
+
+    Raises:
+        KeeperLost: None can run here.
+        ConfigError: The interpreter cannot be a fork server.
+        Unavailable: The system lacks resources for another process.
+    """
     with _lock:
         starting = _starting[interpreter]
     with starting:
-        if (keeper := _shared(interpreter)) is None:
+        if (keeper := shared(interpreter)) is None:
             keeper = Keeper(*launch(interpreter), interpreter)
             keeper.users = 1
             with _lock:
@@ -171,19 +164,26 @@ def _acquire(interpreter: Interpreter | None) -> Keeper:
         return keeper
 
 
-async def release(keeper: Keeper) -> None:
+def let_go(keeper: Keeper) -> bool:
     """
-    Give a keeper back; it ends when nobody else uses it.
+    Give a keeper back; it ends when nobody else uses it, which is returned.
     """
     with _lock:
         keeper.users -= 1
         if keeper.users:
-            return
+            return False
         if keeper in _keepers:
             _keepers.remove(keeper)
+        _ending[:] = [each for each in (*_ending, keeper.popen) if each.poll() is None]
     keeper.control.close()
-    if keeper.popen.poll() is None:
+    return True
+
+
+async def release(keeper: Keeper) -> None:
+    """
+    The same, and wait a little until it has ended.
+    """
+    if let_go(keeper) and keeper.popen.poll() is None:
         with anyio.move_on_after(END_TIMEOUT, shield=True):
             await wait_for_exit(keeper.popen.pid)
-    with _lock:
-        _ending[:] = [each for each in (*_ending, keeper.popen) if each.poll() is None]
+        keeper.popen.poll()

@@ -18,7 +18,8 @@ import anyio
 
 from remora.errors import Unavailable
 from remora_exec._groups import watching_groups
-from remora_exec._keeper import END_TIMEOUT, hired, release
+from remora_exec._hiring import Hiring
+from remora_exec._keeper import END_TIMEOUT, let_go, release
 from remora_exec._keeper_launch import KEEPS_DESCENDANTS, START_TIMEOUT, KeeperLost
 from remora_exec._kept import KeptChild, Line
 from remora_exec._words import KILL, REAP
@@ -45,6 +46,7 @@ class KeptStarter:
 
     def __init__(self, keeper: Keeper | None) -> None:
         self._keeper = keeper
+        self._hiring: Hiring | None = None
         self._idle: list[Line] = []
 
     async def start(self, order: Order, *, stdin: int, stdout: int) -> KeptChild:
@@ -61,9 +63,13 @@ class KeptStarter:
                 return await self._try(keeper, self._idle.pop, order, stdin, stdout)
         for _ in range(2):
             keeper = self._usable(order) or await self._replaced(order)
-            with suppress(KeeperLost):
+            try:
                 return await self._try(keeper, partial(_appointed, keeper), order, stdin, stdout)
-            keeper.is_lost = True
+            except KeeperLost:
+                keeper.is_lost = True
+            except Unavailable:  # it hangs
+                keeper.is_lost = True
+                raise
         raise Unavailable("the keeper of processes was killed", sent=False)
 
     async def close(self) -> None:
@@ -71,6 +77,8 @@ class KeptStarter:
         End the wardens that have no program, and give the keeper back.
         """
         self._dismiss()
+        if self._hiring is not None:
+            self._hiring.give_up()
         if self._keeper is not None:
             await release(self._keeper)
 
@@ -81,12 +89,33 @@ class KeptStarter:
     async def _replaced(self, order: Order) -> Keeper:
         self._dismiss()  # without the keeper nothing would adopt the orphans of these wardens
         try:
-            keeper = await hired(order.interpreter)
+            return await self._found(self._search(order))
         except KeeperLost as error:
             raise Unavailable("the keeper of processes cannot be started any more", sent=False) from error
-        before, self._keeper = self._keeper, keeper
-        if before is not None:
-            await release(before)
+
+    def _search(self, order: Order) -> Hiring:
+        """
+        The search for a keeper that all calls wait for.
+        """
+        if self._hiring is not None and self._hiring.interpreter != order.interpreter:
+            self._hiring.give_up()
+            self._hiring = None
+        if self._hiring is None:
+            self._hiring = Hiring(order.interpreter)
+        return self._hiring
+
+    async def _found(self, hiring: Hiring) -> Keeper:
+        try:
+            keeper = await hiring.keeper()
+        except Exception:  # there is none; after a cancellation there may be one later
+            if self._hiring is hiring:
+                self._hiring = None
+            raise
+        if self._hiring is hiring:  # this is the first of the calls that have waited
+            self._hiring = None
+            before, self._keeper = self._keeper, keeper
+            if before is not None:
+                let_go(before)
         return keeper
 
     async def _try(self, keeper: Keeper, find: Callable[[], Line], order: Order, stdin: int, stdout: int) -> KeptChild:
@@ -179,10 +208,14 @@ async def _starter_of_keeper() -> KeptStarter | None:
     None when no keeper can run.
     """
     global _is_warned
+    hiring = Hiring(None)
     try:
-        return KeptStarter(await hired())
+        return KeptStarter(await hiring.keeper())
     except KeeperLost:
         if not _is_warned:
             _logger.warning("what leaves the process group of a plugin may outlive it: %s keeps none", sys.executable)
         _is_warned = True
         return None
+    except BaseException:
+        hiring.give_up()
+        raise
