@@ -447,6 +447,35 @@ async def test_a_forked_program_ends_with_a_killed_host(anyio_backend, write, un
         await host.aclose()
 
 
+HOST = """
+import sys, anyio
+from remora.types import Call, Endpoint
+from remora_exec.plugin import ExecOptions, build
+async def main(place):
+    options = ExecOptions(protocol="oneshot", start_method="forkserver", preload=("slow",), env={"PYTHONPATH": place})
+    async with build(options).open(Endpoint(f"exec:{place}/program.py")) as channel:
+        await channel.call(Call(payload=b"null"))
+anyio.run(main, sys.argv[1])
+"""
+
+
+@pytest.mark.fault(14)
+async def test_a_server_that_is_not_ready_yet_ends_with_a_killed_host(write, place, until, is_running):
+    """
+    Also if it would never get ready.
+    """
+    write("import os, signal\nopen(f'{__file__}.pid', 'w').write(str(os.getpid()))\nsignal.pause()", "slow.py")
+    write("print(1)")
+    pid = place / "slow.py.pid"
+    host = await anyio.open_process([sys.executable, "-c", HOST, str(place)], stderr=None)
+    try:
+        await until(lambda: pid.exists() and pid.read_text() != "")
+        host.kill()
+        await until(lambda: not is_running(int(pid.read_text())))
+    finally:
+        await host.aclose()
+
+
 async def test_a_server_that_was_killed_is_replaced(write, is_running, until):
     program = write("import os\nprint(os.getppid())")
     options = ExecOptions(protocol="oneshot", start_method="forkserver", preload=("decimal",))

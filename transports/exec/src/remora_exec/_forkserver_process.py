@@ -41,7 +41,11 @@ def main(host: int, backend: str, modules: Sequence[str]) -> None:
         SystemExit: It cannot be one, as standard error says; or, in a fork, the program wants to end so.
     """
     control = _taken_aside()
+    kernel.die_with_parent()  # which waits for it; what is loaded may hang
+    if os.getppid() != host:
+        raise SystemExit("its host is gone")
     _load(backend, modules)
+    kernel.outlive_parent()  # from now on it sees for itself when the host is gone
     kernel.rename_process(_NAME, [_NAME, sys.executable])
     try:
         keep(host, _NAME.encode(), _places(), control=control)

@@ -35,7 +35,7 @@ _FORKSERVER = (
     "main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split())"
 )
 _ROOM = 512  # for the command lines of its forks, which process lists show instead of its own
-_LOAD_TIMEOUT = 30.0
+_LOAD_TIMEOUT = 120.0  # no call waits that long if it does not want to (see `_hiring`)
 _MOST_WORDS = 65536
 _SILENCE = b"-"
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -84,7 +84,7 @@ def launch(interpreter: Interpreter | None) -> tuple[subprocess.Popen[bytes], so
         if word != READY:
             _kill(popen)
             raise _failure(interpreter, word, written)
-        _let_speak_no_more(popen)
+        _close_output(popen)
         ours.setblocking(False)  # from now on it has room, unless the keeper hangs
         stack.pop_all()
         return popen, ours, [os.fsdecode(each) for each in places]
@@ -120,10 +120,10 @@ def _kill(popen: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(popen.pid, signal.SIGKILL)  # with what it has started while it was loading
     popen.wait()
-    _let_speak_no_more(popen)
+    _close_output(popen)
 
 
-def _let_speak_no_more(popen: subprocess.Popen[bytes]) -> None:
+def _close_output(popen: subprocess.Popen[bytes]) -> None:
     if popen.stdout is not None:
         popen.stdout.close()
 

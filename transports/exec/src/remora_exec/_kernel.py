@@ -64,9 +64,17 @@ def _place_of_arguments() -> tuple[int, int]:
 
 def die_with_parent() -> None:
     """
-    Have this process killed when its parent ends. It stays so across exec, but not for forked children.
+    Have this process killed when the thread that has started it ends. It stays so across exec, but not for forked
+    children.
     """
     _done(_library.prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+
+
+def outlive_parent() -> None:
+    """
+    Take back `die_with_parent`.
+    """
+    _done(_library.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0))
 
 
 def gain_no_privileges() -> None:
