@@ -459,7 +459,7 @@ anyio.run(main, sys.argv[1])
 """
 
 
-@pytest.mark.fault(14)
+@pytest.mark.fault(15)
 async def test_a_server_that_is_not_ready_yet_ends_with_a_killed_host(write, place, until, is_running):
     """
     Also if it would never get ready.
