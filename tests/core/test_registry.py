@@ -167,6 +167,28 @@ def test_a_disabled_extension_is_not_even_imported(site: Site, name: str) -> Non
     assert "kafka disabled acme-one 1.0" in site.run(STATES, REMORA_DISABLE=name)
 
 
+def test_an_unknown_name_to_disable_is_a_warning_once_with_the_near_one(site: Site) -> None:
+    """
+    Both kinds of names count as known, and two managers of one process warn once.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+    program = """
+    import logging, sys
+    logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
+    from remora._registry import load_catalog
+    print(*load_catalog().disabled, *load_catalog().disabled)
+    """
+
+    said = site.run(program, REMORA_DISABLE="kafak,Acme_Oen,codecs,nothing-like-it,")
+
+    assert [
+        'WARNING REMORA_DISABLE names "kafak", but no installed extension has that name; did you mean "kafka"?',
+        'WARNING REMORA_DISABLE names "Acme_Oen", but no installed extension has that name; did you mean "acme-one"?',
+        'WARNING REMORA_DISABLE names "nothing-like-it", but no installed extension has that name',
+        "codecs codecs",
+    ] == said.splitlines()
+
+
 def test_a_disabled_extension_is_named_when_it_is_needed(site: Site) -> None:
     """
     Not: install it.

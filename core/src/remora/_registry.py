@@ -80,6 +80,7 @@ def load_catalog(extensions: Sequence[object] = ()) -> Catalog:
         raise problem
     for ignored in registry.catalog.broken.values():
         _log.warning("%s", ignored)
+    registry.warn_of_unknown()
     return registry.catalog
 
 
@@ -91,12 +92,14 @@ class Registry:
         catalog: The features of all extensions that loaded.
         extensions: All extensions, including the disabled and the broken ones.
         fatal: The problems that no manager may ignore: misspelt hooks and names claimed twice.
+        unknown: What is wrong with names in REMORA_DISABLE that no extension has.
     """
 
     def __init__(self, extensions: Sequence[object] = ()) -> None:
         self._registered: list[tuple[Origin, object]] = []
         self.extensions: list[Extension] = []
         self.fatal: list[ExtensionError] = []
+        self.unknown: list[str] = []
         self.catalog = Catalog()
         self._hooks: pluggy.PluginManager | None = None
         installed = list(self._installed())
@@ -109,18 +112,29 @@ class Registry:
             elif extension.state == "disabled":
                 self.catalog.disabled[extension.origin.entry_point] = extension.origin
 
+    def warn_of_unknown(self) -> None:
+        """
+        Log what is wrong with REMORA_DISABLE, once in the life of the process.
+        """
+        for problem in self.unknown:
+            _warn_once(problem)
+
     def _installed(self) -> Iterable[tuple[Origin, object]]:
         """
         The modules of the entry points that are neither disabled nor claimed twice nor broken.
         """
-        disabled = {_normal(name) for name in os.environ.get(DISABLE, "").split(",")} - {""}
+        disabled = {_normal(name): name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+        known: set[str] = set()
         claims: dict[str, list[tuple[Origin, EntryPoint]]] = defaultdict(list)
         for entry_point in _entry_points():
             origin = Origin(entry_point.name, partial(_distribution, entry_point))
-            if disabled and disabled & {_normal(origin.entry_point), _normal(origin.distribution)}:
+            names = {_normal(origin.entry_point), _normal(origin.distribution)} if disabled else set()
+            known |= names
+            if disabled.keys() & names:
                 self.extensions.append(Extension(origin, state="disabled"))
             else:
                 claims[entry_point.name].append((origin, entry_point))
+        self.unknown += [_unknown(disabled[name], known) for name in disabled if name not in known]
         for name in sorted(claims):
             yield from self._import(name, claims[name])
 
@@ -275,6 +289,22 @@ def _normal(name: str) -> str:
     A name normalised as package indexes do it: case and the kind of separator do not matter.
     """
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only messages need it
+
+    meant = get_close_matches(_normal(name), sorted(known), n=1)
+    hint = f'; did you mean "{meant[0]}"?' if meant else ""
+    return f'{DISABLE} names "{name}", but no installed extension has that name{hint}'
+
+
+@cache
+def _warn_once(problem: str) -> None:
+    """
+    Remembered for the life of the process: each manager reads the variable again.
+    """
+    _log.warning("%s", problem)
 
 
 def _one_line(error: Exception) -> str:
