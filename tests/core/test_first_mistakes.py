@@ -166,6 +166,26 @@ CALLS: dict[str, tuple[Act, str]] = {
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers={"x": 1}),  # type: ignore[dict-item]
         "InvalidRequest: plugin 'words': the value of header 'x' is not text that every wire can carry",
     ),
+    "headers as a list": (
+        lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers=[("x", "1")]),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': headers are a mapping of names to values, as a dict is, not a list",
+    ),
+    "a request id that is a number": (
+        lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), request_id=7),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': the request id is to be text, not 7",
+    ),
+    "a hash key that is a number": (
+        lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), hash_key=7),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': the hash key is to be text, not 7",
+    ),
+    "a method that is a number": (
+        lambda manager: manager.execute("words", Text("a"), Count, method=7),  # type: ignore[arg-type]
+        "InvalidRequest: the method name is to be text, not 7",
+    ),
+    "options as a dict": (
+        lambda manager: manager.execute("words", Text("a"), Count, options={"timeout": 5}),  # type: ignore[arg-type]
+        "TypeError: the options of a call are a CallOptions, not a dict",
+    ),
     "an argument too many": (
         lambda manager: manager.client("words", Words).count(Text("a"), 1),  # type: ignore[call-arg]
         "TypeError: count(request: 'Text'): too many positional arguments",
