@@ -37,6 +37,7 @@ class ExecTransport:
         except ValueError as error:
             raise ConfigError(f"limits.{error}") from error
         self._options = options
+        self._warnings: dict[str, str] = {}
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
@@ -44,7 +45,7 @@ class ExecTransport:
         """
         from remora_exec._launch import open_program
 
-        return open_program(endpoint, self._options)
+        return open_program(endpoint, self._options, self._warnings)
 
     def inspect(self, endpoint: Endpoint, /) -> Inspection:
         """
