@@ -214,6 +214,7 @@ async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask
         echo '{"id":1,"result":4}'; echo '{"id":1,"result":5}'
         read -r line; echo '{"id":2}'
         read -r line; echo '{"id":"3","result":6}'
+        read -r line; echo '{"id":true,"result":7}'; echo '{"id":4.0,"result":8}'
         cat > /dev/null
     """
     async with open_script(script(body), protocol="jsonl") as channel:
@@ -222,6 +223,7 @@ async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask
             await ask(channel, "m")
         with pytest.raises(InvalidReply, match='has the text "3" as its id, not the number 3'):
             await ask(channel, "m")
+        assert await ask(channel, "m") == 8
 
 
 @pytest.mark.fault(33)

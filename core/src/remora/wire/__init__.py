@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         encode_json_error,
         encode_json_reply,
         encode_json_request,
+        json_id,
         require_json,
     )
     from remora.wire._status import (
@@ -81,7 +82,7 @@ else:
             "remora.wire._jsonl": "JsonLines Noise Overlong dump_json load_json",
             "remora.wire._jsonl_messages": (
                 "JsonAnswer JsonCancel JsonRequest decode_json_answer decode_json_request encode_json_cancel "
-                "encode_json_error encode_json_reply encode_json_request require_json"
+                "encode_json_error encode_json_reply encode_json_request json_id require_json"
             ),
             "remora.wire._status": "STRUCT decode_status decode_struct encode_status encode_struct error_from_status",
             "remora.wire._streams": "StreamTable",
@@ -136,6 +137,7 @@ __all__ = [
     "error_from_status",
     "frame_parts",
     "health_call",
+    "json_id",
     "lift_from_request",
     "lift_from_response",
     "load_json",

@@ -23,6 +23,7 @@ from remora.wire import (
     decode_json_request,
     encode_json_error,
     encode_json_reply,
+    json_id,
     printable,
     quote,
 )
@@ -123,7 +124,7 @@ class _Server:
         try:
             message = decode_json_request(line)
         except ValueError as error:
-            self._refuse(line.get("id"), f"the payload cannot be read: {error}")
+            self._refuse(json_id(line.get("id")), f"the payload cannot be read: {error}")
             return
         if isinstance(message, JsonCancel):
             if request := self._requests.get(message.id):
@@ -135,8 +136,8 @@ class _Server:
         else:
             self._accept(message)
 
-    def _refuse(self, id_: object, reason: str) -> None:
-        if isinstance(id_, int | str):
+    def _refuse(self, id_: int | str | None, reason: str) -> None:
+        if id_ is not None:
             self._queue.add(encode_json_error(id_, InvalidRequest(reason)))
 
     def _accept(self, message: JsonRequest) -> None:
