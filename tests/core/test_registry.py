@@ -226,12 +226,12 @@ def test_a_broken_import_hurts_only_who_needs_it(site: Site, code: str, reason: 
     assert 1 == len(said.splitlines())
 
 
-@pytest.mark.parametrize("value", ["nowhere", "one:missing", "one:", "not a value", "one.two:three"])
+@pytest.mark.parametrize("value", ["nowhere", "one:missing", "one:nothing", "one:", "not a value", "one.two:three"])
 def test_a_wrong_entry_point_hurts_only_who_needs_it(site: Site, value: str) -> None:
     """
     Whatever the metadata says.
     """
-    site.install("acme-one", "1.0", {"kafka": value}, one="x = 1")
+    site.install("acme-one", "1.0", {"kafka": value}, one="nothing = None")
 
     assert "loaded" == site.run(LOAD)
 
@@ -277,11 +277,12 @@ def test_a_hook_that_raises_hurts_only_who_needs_it(site: Site) -> None:
         ),
         ("def remora_register_transports(manager):", "manager"),
         ("async def remora_register_transports():", "coroutine"),
+        ("def remora_event(event): return\ndef remora_register_codecs():", "remora_register_codecs is not marked with"),
     ],
 )
 def test_a_wrong_hook_is_fatal_and_named(site: Site, hook: str, reason: str) -> None:
     """
-    Misspelt, with an argument that there is not, or asynchronous: nothing of it would ever run.
+    Misspelt, with an argument that there is not, asynchronous, or without its mark: nothing of it would ever run.
     """
     site.install("acme-one", "1.0", {"kafka": "one"}, one=f"from remora import hookimpl\n@hookimpl\n{hook} return []")
 
@@ -361,6 +362,15 @@ def test_one_object_passed_twice_is_a_clear_error() -> None:
     twice = Carrier()
     with pytest.raises(ExtensionError, match="is registered already"):
         load_catalog([twice, twice])
+
+
+@pytest.mark.parametrize("extension", [None, "acme", ModuleType("acme"), carrier_spec("acme")])
+def test_what_is_passed_and_has_no_hooks_is_a_clear_error(extension: object) -> None:
+    """
+    Its features would be missing without a word.
+    """
+    with pytest.raises(ExtensionError, match=r"passed to the manager. has no hooks, which are .* `@hookimpl`"):
+        load_catalog([extension])
 
 
 def test_an_installed_extension_may_be_passed_as_well(site: Site) -> None:

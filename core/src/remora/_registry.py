@@ -103,8 +103,10 @@ class Registry:
         self.catalog = Catalog()
         self._hooks: pluggy.PluginManager | None = None
         installed = list(self._installed())
-        for origin, module in [*installed, *_passed(extensions, besides=[module for _, module in installed])]:
+        for origin, module in installed:
             self._register(origin, module)
+        for origin, module in _passed(extensions, besides=[module for _, module in installed]):
+            self._register(origin, module, is_passed=True)
         self.fatal += self.catalog.conflicts()
         for extension in self.extensions:
             if extension.problem is not None:
@@ -155,7 +157,7 @@ class Registry:
         else:
             yield origins[0], module
 
-    def _register(self, origin: Origin, module: object) -> None:
+    def _register(self, origin: Origin, module: object, *, is_passed: bool = False) -> None:
         """
         Check an extension's hooks, and add what they return to the catalogue.
         """
@@ -166,9 +168,13 @@ class Registry:
         plugins = self._hooks or _hooks()
         self._hooks = None
         try:
-            _hook_in(plugins, origin.entry_point, module)
+            is_hooked = _hook_in(plugins, origin.entry_point, module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
             self.fatal.append(self._broken(origin, f"has a wrong hook: {_one_line(error)}", error))
+            return
+        if not is_hooked and (is_passed or module is None):
+            problem = self._broken(origin, "has no hooks, which are functions marked with `@hookimpl`")
+            self.fatal += [problem] if is_passed else []
             return
         try:
             features = self._collect(origin, plugins)
@@ -257,21 +263,32 @@ def _passed_by(name: str) -> tuple[str, str]:
     return f"{name} (passed to the manager)", ""
 
 
-def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> None:
+def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
     """
     Register an extension's hooks.
+
+    Returns:
+        Whether it has any.
 
     Raises:
         PluginValidationError: One does not fit its specification.
         ValueError: The module was registered before.
-        TypeError: One has no specification, or is a coroutine function.
+        TypeError: One has no specification, is not marked as a hook, or is a coroutine function.
     """
     plugins.register(module, name=name)
-    for hook in plugins.get_hookcallers(module) or ():
+    hooks = plugins.get_hookcallers(module) or []
+    if unmarked := next((each for each in _hook_names(plugins) if _is_unmarked(plugins, module, each)), ""):
+        raise TypeError(f"{unmarked} is not marked with `@hookimpl`")
+    for hook in hooks:
         if not hook.has_spec() and not all(each.optionalhook for each in hook.get_hookimpls()):
             raise TypeError(f"there is no hook {hook.name!r}; there are: {', '.join(_hook_names(plugins))}")
         if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
             raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
+    return bool(hooks)
+
+
+def _is_unmarked(plugins: pluggy.PluginManager, module: object, hook: str) -> bool:
+    return inspect.isroutine(getattr(module, hook, None)) and plugins.parse_hookimpl_opts(module, hook) is None
 
 
 def _hook_names(plugins: pluggy.PluginManager) -> list[str]:
