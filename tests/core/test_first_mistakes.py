@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
@@ -323,8 +324,9 @@ def test_a_configuration_that_is_none_says_where_one_comes_from() -> None:
     """
     A path, and tables of plugins at the top.
     """
-    with pytest.raises(ConfigError, match="a file is read by `from_file`"):
-        Manager("remora.toml")  # type: ignore[arg-type]
+    for path in ("remora.toml", Path("remora.toml")):
+        with pytest.raises(ConfigError, match="a file is read by `from_file`"):
+            Manager(path)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"plugin: unknown key; did you mean \"plugins\"\?"):
         Manager({"plugin": {"words": {"endpoint": "exec:python"}}})
     with pytest.raises(ConfigError, match="No such file or directory"):
@@ -351,6 +353,29 @@ def test_what_cannot_be_served_says_what_can() -> None:
     }.items():
         with pytest.raises(ConfigError, match=expected):
             anyio.run(serve, what)
+
+
+async def test_options_of_serving_that_are_none_say_what_they_are_to_be() -> None:
+    """
+    At once, not where they are first looked at.
+    """
+    wrong: Any = {"max_concurrent_calls": 3}
+    with pytest.raises(TypeError, match=r"the options are to be ServeOptions\(\.\.\.\), not a dict"):
+        async with serving(Words(), listen="http://127.0.0.1:0", options=wrong):
+            pass
+
+
+def test_a_service_without_parentheses_says_how_it_is_written() -> None:
+    """
+    Otherwise the class would be a function.
+    """
+    bare: Any = service
+    with pytest.raises(ConfigError, match=r'@service takes a name, as in `@service\("text.v1.Words"\)`, or `@service'):
+
+        @bare
+        class Unnamed:
+            async def hi(self) -> str:
+                return "hi"
 
 
 @pytest.mark.parametrize(
