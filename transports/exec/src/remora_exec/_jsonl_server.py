@@ -26,6 +26,7 @@ from remora.wire import (
     json_id,
     printable,
     quote,
+    unsendable,
 )
 from remora_exec._lines import LineQueue
 
@@ -176,7 +177,15 @@ class _Server:
             reply = await self._answer(request.call, self._peer)
             return encode_json_reply(request.id, reply, max_size=self._max_size)
         except RemoraError as error:
-            return encode_json_error(request.id, error)
+            return _encode_error(request, error)
         except Exception:  # of the served plugin; its text belongs in the plugin's log, not in the answer
             _logger.exception("%s failed", printable(request.call.name, most=200))
             return encode_json_error(request.id, PluginError("internal error", code=Code.INTERNAL))
+
+
+def _encode_error(request: _Request, error: RemoraError) -> bytes:
+    try:
+        return encode_json_error(request.id, error)
+    except Exception:  # a handler may have put anything into its error
+        _logger.exception("the error of %s cannot be sent as it is", printable(request.call.name, most=200))
+        return encode_json_error(request.id, unsendable(error))
