@@ -23,6 +23,7 @@ from remora._frozen import dataclass
 from remora._guard import Guard
 from remora._interception import served_interceptors
 from remora._options import build_options
+from remora._preload import preload
 from remora._registry import load_catalog
 from remora.errors import ConfigError, ExtensionError, RemoraError
 from remora.types import Endpoint
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
     from remora.config import AccessConfig
     from remora.protocols import Listener
 
-__all__ = ["ServeOptions", "Served", "dispatcher_for", "require_backend", "serve", "serve_until_stopped", "serving"]
+__all__ = [
+    "ServeOptions",
+    "Served",
+    "dispatcher_for",
+    "preload",
+    "require_backend",
+    "serve",
+    "serve_until_stopped",
+    "serving",
+]
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.types import Call, Endpoint
-from remora_exec import _keeper
+from remora_exec import _starter
 
 pytestmark = pytest.mark.anyio
 
@@ -332,7 +332,7 @@ async def test_oneshot_where_no_keeper_runs(open_script, script, ask, monkeypatc
     """
     Its end is told by a descriptor of its own, or by a thread where the system has none.
     """
-    monkeypatch.setattr(_keeper, "KEEPS_DESCENDANTS", False)
+    monkeypatch.setattr(_starter, "KEEPS_DESCENDANTS", False)
     if system == "without one":
         monkeypatch.delattr(os, "pidfd_open", raising=False)
     before = sorted(children())
