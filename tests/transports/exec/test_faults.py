@@ -38,7 +38,14 @@ EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
     ("url", "message"),
     [
         ("exec:./no/such/program", "there is no program /.*/no/such/program"),
-        ("exec:no-such-program", "no program 'no-such-program' on PATH"),
+        ("exec:no-such-program", "no program 'no-such-program' on PATH$"),
+        (
+            "exec:sh -c x.sh",
+            r"no program 'sh -c x.sh' on PATH; arguments have a key of their own: args = ..-c., .x.sh..",
+        ),
+        ("exec:/bin/sh ./x.sh", r"no program /bin/sh ./x.sh; arguments have a key of their own: args = ..\./x.sh.."),
+        ("exec:./no such/x", "there is no program /.*/no such/x$"),
+        ("exec:~/x", r"there is no program /.*/~/x; no shell reads this: write \$\{HOME\} for"),
         ("exec:/tmp", "is a directory"),
         ("exec:", "no program is named"),
     ],
