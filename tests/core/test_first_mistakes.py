@@ -187,6 +187,10 @@ CALLS: dict[str, tuple[Act, str]] = {
         lambda manager: manager.execute("words", Text("a"), Count, options={"timeout": 5}),  # type: ignore[arg-type]
         "TypeError: the options of a call are a CallOptions, not a dict",
     ),
+    "a plugin's table as a dict": (
+        lambda manager: manager.register({"name": "more", "endpoint": "memory:more"}),  # type: ignore[arg-type]
+        "TypeError: a plugin is registered as PluginConfig(name=..., endpoint=...), not a dict",
+    ),
     "an argument too many": (
         lambda manager: manager.client("words", Words).count(Text("a"), 1),  # type: ignore[call-arg]
         "TypeError: count(request: 'Text'): too many positional arguments",
