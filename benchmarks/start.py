@@ -5,6 +5,9 @@ For comparison: an interpreter that does nothing, one that imports anyio, and on
 plugin can do without. A plugin is ready when it has answered a call that was written to it before it began. What counts
 is the CPU until then, which is the same on a busy machine. Programs are run one after the other, in a new order each
 time; the median counts.
+
+A forked plugin is one of `start_method = "forkserver"`, whose fork server runs already: what that and the plugin's
+parent spend on it counts too.
 """
 
 from __future__ import annotations
@@ -17,14 +20,26 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
 
 from benchmarks.rounds import environment, load
 from benchmarks.served import cpu_of
-from remora.types import Call
+from remora.types import Call, Endpoint
 from remora.wire import REQUEST, encode_frame, encode_request
+from remora_exec.plugin import ExecOptions, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from remora.protocols import Channel
 
 PLUGIN = """
+import os
 from dataclasses import dataclass
 from remora import serve, service
 
@@ -37,11 +52,14 @@ class Texts:
     async def upper(self, request: Text) -> Text:
         return Text(request.text.upper())
 
+    async def pid(self, request: Text) -> int:
+        return os.getpid()
+
 serve(Texts())
 """
 NOTHING = "import anyio, os\nasync def main(): os.write(1, b'ready')\nanyio.run(main, backend={!r})\n"
 SAY = "import os; os.write(1, b'ready')"
-CALL = Call(service="text.v1.Text", method="upper", payload=b'{"text":"a"}')
+CALL = Call(service="text.v1.Text", method="pid", payload=b'{"text":"a"}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,45 @@ class Program:
         return cpu
 
 
+@dataclass(frozen=True, slots=True)
+class ForkedPlugin:
+    """
+    A plugin whose start by a fork server is measured, while that runs.
+
+    Attributes:
+        name: Its name in the table.
+        plugin: Opens a channel to it.
+    """
+
+    name: str
+    plugin: Callable[[], AbstractAsyncContextManager[Channel]]
+
+    def run(self, python: str) -> float:
+        """
+        Seconds of CPU, of all processes, until it has answered.
+        """
+        return anyio.run(self._start_twice)
+
+    async def _start_twice(self) -> float:
+        async with self.plugin() as first:
+            server = parent_of(parent_of(await _pid(first)))
+            before = cpu_of(server)
+            async with self.plugin() as second:
+                pid = await _pid(second)
+                return cpu_of(pid) + cpu_of(parent_of(pid)) + cpu_of(server) - before
+
+
+async def _pid(channel: Channel) -> int:
+    return int((await channel.call(CALL)).payload)
+
+
+def parent_of(pid: int) -> int:
+    """
+    The parent of a process.
+    """
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def main() -> None:
     """
     Measure, and print a table.
@@ -86,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        programs = _programs(Path(folder))
+        programs = _programs(Path(folder), options.python)
         times: dict[str, list[float]] = {each.name: [] for each in programs}
         for each in programs:  # the first one may have to compile
             each.run(options.python)
@@ -96,13 +153,19 @@ def main() -> None:
     _report({name: statistics.median(each) for name, each in times.items()})
 
 
-def _programs(folder: Path) -> list[Program]:
+def _programs(folder: Path, python: str) -> list[Program | ForkedPlugin]:
     plugin = folder / "plugin.py"
     plugin.write_text(PLUGIN)
-    programs = [Program("python", ("-c", SAY)), Program("import anyio", ("-c", f"import anyio; {SAY}"))]
+    programs: list[Program | ForkedPlugin] = [
+        Program("python", ("-c", SAY)),
+        Program("import anyio", ("-c", f"import anyio; {SAY}")),
+    ]
     for backend in ("asyncio", "trio"):
         programs.append(Program(f"anyio.run on {backend}", ("-c", NOTHING.format(backend))))
         programs.append(Program(f"plugin on {backend}", (str(plugin),), backend))
+        options = ExecOptions(start_method="forkserver", args=(str(plugin),), env={"REMORA_BACKEND": backend})
+        opened = partial(build(options).open, Endpoint(f"exec:{python}"))
+        programs.append(ForkedPlugin(f"plugin, forked, on {backend}", opened))
     return programs
 
 

@@ -154,8 +154,10 @@ LAYERS = {
         "_log_fields _payloads",
         "anyio",
     ),
+    "_preload": Layer("_backend _registry"),
     "serve": Layer(
-        f"_backend _frozen {RECORDS} config _options _registry _methods _guard _interception _dispatch", "anyio"
+        f"_backend _frozen _preload {RECORDS} config _options _registry _methods _guard _interception _dispatch",
+        "anyio",
     ),
     # for the command line
     "extensions": Layer(f"{RECORDS} _catalog _registry"),

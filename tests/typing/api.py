@@ -32,6 +32,7 @@ from remora import (
     service,
     serving,
 )
+from remora.serve import preload
 from remora.types import Event
 
 
@@ -174,4 +175,5 @@ def program() -> None:
     The last line of a plugin.
     """
     serve(TextService(), listen="stdio:", backend="trio", options=ServeOptions(max_concurrent_calls=10))
+    preload("trio")
     serve(TextService(), listen=["unix:///run/a.sock", "http://127.0.0.1:0"])

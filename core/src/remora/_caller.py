@@ -13,7 +13,7 @@ import anyio
 from remora._draft import make_call
 from remora._faults import told
 from remora._handshake import check_methods, check_protocol, describe_call, is_dumb, read_description
-from remora._headers import checked_headers, checked_request_id, checked_word
+from remora._headers import checked_headers, checked_request_id, checked_text, checked_word
 from remora._payloads import Payloads
 from remora._probing import probe
 from remora._request_id import new_request_id
@@ -135,13 +135,17 @@ class Caller:
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
             RuntimeError: This is not the thread of the manager.
+            TypeError: The options are none.
         """
         if get_ident() != self._thread:  # it would wait forever for another thread's event loop
             raise RuntimeError(_ELSEWHERE)
+        if options is not NO_OPTIONS and not isinstance(options, CallOptions):
+            raise TypeError(f"the options of a call are a CallOptions, not a {type(options).__name__}")
         request_id = new_request_id() if options.request_id is None else options.request_id
         try:
-            if options.request_id is not None:
+            if options is not NO_OPTIONS:
                 checked_request_id(request_id)
+                checked_text("hash key", options.hash_key)
             call = make_call(
                 target.service,
                 target.method,

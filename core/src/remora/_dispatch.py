@@ -185,6 +185,8 @@ class Dispatcher:
             except SystemExit as error:  # one call ends neither the plugin nor the calls of others
                 raise _failed(error, call) from error
             except BaseExceptionGroup as group:
+                if group.split((Exception, SystemExit))[1] is None:
+                    raise _failed(group, call) from group
                 raise cancellation(group, call.name, of_served(call)) from None
             except anyio.get_cancelled_exc_class() as error:
                 if is_asked_to_end():

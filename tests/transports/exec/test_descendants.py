@@ -18,10 +18,10 @@ import pytest
 from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import PluginDied
 from remora.types import Call, Endpoint
-from remora_exec import _keeper
+from remora_exec import _keeper, _keeper_launch, _starter
 from remora_exec.plugin import ExecOptions, build
 
-pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _keeper.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
 
 HERE = Path(__file__).parent
 QUICK = {"protocol": "jsonl", "stop_grace": 0.05, "term_grace": 0.05}
@@ -365,9 +365,9 @@ async def test_where_no_keeper_runs_process_groups_are_kept(
     """
     With one warning where that could not be foreseen.
     """
-    monkeypatch.setattr(_keeper, "_is_warned", False)
+    monkeypatch.setattr(_starter, "_is_warned", False)
     if way == "another system":
-        monkeypatch.setattr(_keeper, "KEEPS_DESCENDANTS", False)
+        monkeypatch.setattr(_starter, "KEEPS_DESCENDANTS", False)
     elif way == "no interpreter":
         monkeypatch.setattr(sys, "executable", "/no/such/python")
     else:
@@ -390,7 +390,7 @@ def test_the_keeper_loads_nothing_heavy():
     It is waited for when a host starts its first program, and stays in memory.
     """
     code = "import sys; sys.path.append(sys.argv[1]); import remora_exec._keeper_process; print(*sys.modules)"
-    command = [sys.executable, "-I", "-S", "-c", code, _keeper._ROOT]
+    command = [sys.executable, "-I", "-S", "-c", code, _keeper_launch._ROOT]
     loaded = set(subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.split())
 
     assert loaded & {"asyncio", "dataclasses", "enum", "re", "signal", "socket", "subprocess", "typing"} == set()

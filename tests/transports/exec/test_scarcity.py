@@ -19,23 +19,23 @@ import pytest
 from remora.config import SecurityConfig
 from remora.errors import Unavailable
 from remora.types import Call
-from remora_exec import _keeper
+from remora_exec import _keeper, _starter
 
-pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _keeper.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
 
 Limit = Callable[[int], None]
 HOST = """
 import os, sys, anyio
 from remora.types import Call, Endpoint
-from remora_exec import _keeper
+from remora_exec import _keeper, _starter
 from remora_exec.plugin import ExecOptions, build
 
 async def main():
     async with build(ExecOptions(protocol="oneshot")).open(Endpoint(sys.argv[2])) as channel:
-        print((await channel.call(Call(payload=b'"fine"'))).payload.decode(), _keeper.KEEPS_DESCENDANTS, flush=True)
+        print((await channel.call(Call(payload=b'"fine"'))).payload.decode(), _starter.KEEPS_DESCENDANTS, flush=True)
 
 def forked():
-    _keeper._starting.acquire()  # as another thread may have done
+    _keeper._starting[None].acquire()  # as another thread may have done
     if child := os.fork():
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 

@@ -195,7 +195,7 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     from remora_exec._command import Command
     from remora_exec._confinement import Confinement
     from remora_exec._guard import Guard
-    from remora_exec._keeper import keeping
+    from remora_exec._starter import keeping
 
     right = program()
     if not interpreted:

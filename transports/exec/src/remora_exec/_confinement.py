@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
-from remora_exec._keeper import KEEPS_DESCENDANTS
+from remora_exec._keeper_launch import KEEPS_DESCENDANTS
 from remora_exec._limits import KNOWS_LIMITS, describe_limits, limiting_argv, system_limits
 from remora_exec._order import Order
 from remora_exec._privileges import KNOWS_NO_NEW_PRIVILEGES
 from remora_exec._program import EXECUTES_DESCRIPTORS
+from remora_exec._python import python_of
 from remora_exec._sandbox import find_bubblewrap, sandbox_argv
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from remora_exec._command import Command
     from remora_exec._guard import Verdict
+    from remora_exec._order import PythonMain
     from remora_exec._program import OpenProgram
+    from remora_exec._python import Interpreter
     from remora_exec.plugin import ExecOptions
 
 
@@ -39,17 +42,20 @@ class Confinement:
         self._is_sandboxed = (options.sandbox or security.sandbox) == "bwrap"
         self._paths = options.sandbox_paths
         self._network = options.sandbox_network
+        self._forks = options.start_method == "forkserver"
+        self._preload = options.preload
 
     def order(self, command: Command, verdict: Verdict) -> Order:
         """
         The order to start a program that may be started.
 
         Raises:
-            ConfigError: A measure needs a program that is not installed.
+            ConfigError: A measure needs a program that is not installed, or the program cannot be forked.
         """
         if self._is_sandboxed:
             return self._order_of_sandbox(command, verdict.file)
         file = verdict.file if EXECUTES_DESCRIPTORS else None
+        interpreter, main = self._python(command, file, verdict.sha256)
         return Order(
             command.argv,
             executable=file.address if file else command.program,
@@ -58,7 +64,14 @@ class Confinement:
             descriptors=[*command.descriptors, *([file.descriptor] if file else [])],
             limits=system_limits(self._limits),
             no_new_privileges=self._no_new_privileges,
+            main=main,
+            interpreter=interpreter,
         )
+
+    def _python(
+        self, command: Command, file: OpenProgram | None, sha256: str
+    ) -> tuple[Interpreter, PythonMain] | tuple[None, None]:
+        return python_of(command, self._preload, file=file, sha256=sha256) if self._forks else (None, None)
 
     def _order_of_sandbox(self, command: Command, file: OpenProgram | None) -> Order:
         inside = sandbox_argv(command, file, paths=self._paths, network=self._network)

@@ -18,98 +18,76 @@ considered (times on two cores):
 The keeper also sets limits and denies privileges before a program runs. It ends with the last channel of its host.
 When it is killed, the wardens continue without it, and the next start launches another keeper. Where it cannot run (a
 system other than Linux, a frozen application, no ctypes), `_groups` is used instead.
+
+A fork server is a keeper that the interpreter of the plugins runs (see `_forkserver_process`); a host has one for each
+interpreter that it needs.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import resource
 import socket
-import subprocess
-import sys
 import threading
-from contextlib import ExitStack, asynccontextmanager, suppress
-from functools import partial
-from importlib.util import find_spec
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from remora.errors import Unavailable
-from remora_exec._groups import wait_for_exit, watching_groups
-from remora_exec._kept import KeptChild, Line
-from remora_exec._pipes import having_room
-from remora_exec._words import KILL, READY, REAP
+from remora_exec._groups import wait_for_exit
+from remora_exec._keeper_launch import KeeperLost, launch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    import subprocess
+    from collections.abc import Sequence
 
-    from remora_exec._child import Starter
-    from remora_exec._order import Order
+    from remora_exec._python import Interpreter
 
-_logger = logging.getLogger(__name__.replace("_", ".", 1))
+END_TIMEOUT = 2.0
+"""Seconds that a keeper, or a warden, gets to end."""
 
-_PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); from remora_exec._keeper_process import main; main(int(sys.argv[2]))"
-)
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_VARIABLES = ("PATH", "LD_LIBRARY_PATH")
-_START_TIMEOUT = 10.0
-_END_TIMEOUT = 2.0
-_MOST_IDLE = 8
-_LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)
+_LOST = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF, errno.EAGAIN)
 _LIMITS = (
     resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
 )  # fmt: skip
 
 
-def _interpreter() -> str:
-    # In a frozen application, or one that embeds Python, this is the application itself.
-    path = sys.executable or ""
-    is_one = os.path.basename(path).startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
-    return path if is_one else ""
-
-
-KEEPS_DESCENDANTS = (
-    sys.platform == "linux"
-    and find_spec("_ctypes") is not None
-    and _interpreter() != ""
-    and os.path.exists("/proc/self/stat")  # descendants are found there
-)
-"""Whether all descendants can be found and ended, as far as can be told without trying."""
-
-
-class _KeeperLost(Exception):
-    """
-    The keeper has ended, or could not be used.
-    """
-
-
-class _Keeper:
+class Keeper:
     """
     A running keeper.
 
     Attributes:
+        interpreter: What its forks run programs with; None when it executes them.
         users: How many channels use it.
         is_lost: Whether it has failed to do what it was asked.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(
+        self,
+        popen: subprocess.Popen[bytes],
+        control: socket.socket,
+        places: Sequence[str],
+        interpreter: Interpreter | None,
+    ) -> None:
+        self.interpreter = interpreter
         self.users = 0
         self.is_lost = False
         self.popen = popen
         self.control = control
         self._host = _identity()
+        self._places = places
+        self._versions = _versions(places)
 
     @property
     def is_usable(self) -> bool:
         """
         Whether the programs that it starts would be the same as if this process had started them.
         """
-        return not self.is_lost and self._host == _identity() and self.popen.poll() is None
+        if self.is_lost or self._host != _identity() or self._versions != _versions(self._places):
+            return False
+        return self.popen.poll() is None
 
     def appoint(self, line: socket.socket) -> None:
         """
@@ -117,13 +95,13 @@ class _Keeper:
 
         Raises:
             OSError: The system lacks resources.
-            _KeeperLost: It has ended.
+            KeeperLost: It has ended, or has not done what it was asked for a long time.
         """
         try:
             socket.send_fds(self.control, [b"w"], [line.fileno()])
         except OSError as error:
-            if error.errno in _LOST or isinstance(error, TimeoutError):
-                raise _KeeperLost from error
+            if error.errno in _LOST:
+                raise KeeperLost from error
             raise
 
 
@@ -131,15 +109,23 @@ def _identity() -> tuple[object, ...]:
     return os.getpid(), os.getresuid(), os.getresgid(), os.getgroups(), *map(resource.getrlimit, _LIMITS)
 
 
+def _versions(places: Sequence[str]) -> list[int]:
+    """
+    Numbers that change when a package is installed or removed.
+    """
+    return [os.stat(each).st_mtime_ns for each in places if os.path.isdir(each)]
+
+
 _lock = threading.Lock()
-_starting = threading.Lock()  # held for milliseconds, and never in an event loop's thread
-_keepers: list[_Keeper] = []
+_starting: defaultdict[Interpreter | None, threading.Lock] = defaultdict(threading.Lock)  # never held by an event loop
+_keepers: list[Keeper] = []
 _ending: list[subprocess.Popen[bytes]] = []
 
 
 def _after_fork() -> None:
-    global _lock, _starting
-    _lock, _starting = threading.Lock(), threading.Lock()
+    global _lock
+    _lock = threading.Lock()
+    _starting.clear()
     for keeper in _keepers:
         keeper.control.close()
     _keepers.clear()
@@ -148,65 +134,47 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _shared() -> _Keeper | None:
+async def hired(interpreter: Interpreter | None = None) -> Keeper:
+    """
+    A keeper, to be released after use.
+
+    Raises:
+        KeeperLost: None can run here.
+        ConfigError: The interpreter cannot be a fork server.
+        Unavailable: The system lacks resources for another process.
+    """
+    if (keeper := _shared(interpreter)) is not None:
+        return keeper
+    return await anyio.to_thread.run_sync(_acquire, interpreter)
+
+
+def _shared(interpreter: Interpreter | None) -> Keeper | None:
     """
     The keeper that is running already; None when there is none.
     """
     with _lock:
-        keeper = next((each for each in _keepers if each.is_usable), None)
+        keeper = next((each for each in _keepers if each.interpreter == interpreter and each.is_usable), None)
         if keeper is not None:
             keeper.users += 1
         return keeper
 
 
-def _acquire() -> _Keeper:
-    with _starting:
-        if (keeper := _shared()) is None:
-            keeper = _launched()
+def _acquire(interpreter: Interpreter | None) -> Keeper:
+    with _lock:
+        starting = _starting[interpreter]
+    with starting:
+        if (keeper := _shared(interpreter)) is None:
+            keeper = Keeper(*launch(interpreter), interpreter)
             keeper.users = 1
             with _lock:
                 _keepers.append(keeper)
         return keeper
 
 
-def _launched() -> _Keeper:
-    with having_room():
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs, ExitStack() as stack:
-        stack.enter_context(ours)
-        popen = _run(theirs.fileno())
-        theirs.close()
-        ours.settimeout(_START_TIMEOUT)
-        if not _is_ready(ours):
-            popen.kill()
-            popen.wait()
-            raise _KeeperLost
-        stack.pop_all()
-        return _Keeper(popen, ours)
-
-
-def _is_ready(control: socket.socket) -> bool:
-    try:
-        return control.recv(len(READY)) == READY
-    except OSError:
-        return False
-
-
-def _run(control: int) -> subprocess.Popen[bytes]:
-    null = subprocess.DEVNULL
-    variables = {name: value for name in _VARIABLES if (value := os.environ.get(name)) is not None}
-    try:
-        return subprocess.Popen(
-            [_interpreter(), "-I", "-S", "-c", _PROGRAM, _ROOT, str(os.getpid()), "remora-keeper"],
-            stdin=control, stdout=null, stderr=null, cwd="/", env=variables, start_new_session=True,
-        )  # fmt: skip
-    except (FileNotFoundError, PermissionError) as error:
-        raise _KeeperLost from error
-    except OSError as error:
-        raise Unavailable(f"no process can be started: {error.strerror}", sent=False) from error
-
-
-async def _release(keeper: _Keeper) -> None:
+async def release(keeper: Keeper) -> None:
+    """
+    Give a keeper back; it ends when nobody else uses it.
+    """
     with _lock:
         keeper.users -= 1
         if keeper.users:
@@ -215,138 +183,7 @@ async def _release(keeper: _Keeper) -> None:
             _keepers.remove(keeper)
     keeper.control.close()
     if keeper.popen.poll() is None:
-        with anyio.move_on_after(_END_TIMEOUT, shield=True):
+        with anyio.move_on_after(END_TIMEOUT, shield=True):
             await wait_for_exit(keeper.popen.pid)
     with _lock:
         _ending[:] = [each for each in (*_ending, keeper.popen) if each.poll() is None]
-
-
-class _KeptStarter:
-    """
-    Starts programs, each with a warden of the keeper.
-    """
-
-    def __init__(self, keeper: _Keeper) -> None:
-        self.keeper = keeper
-        self._idle: list[Line] = []
-
-    async def start(self, order: Order, *, stdin: int, stdout: int) -> KeptChild:
-        """
-        A child process with these descriptors as its standard input and output.
-
-        Raises:
-            OSError: The program cannot be run.
-            Unavailable: The system lacks resources for another process.
-        """
-        while self._idle and self.keeper.is_usable:
-            with suppress(_KeeperLost):  # only this warden is lost
-                return await self._try(self._idle.pop, order, stdin, stdout)
-        for _ in range(2):
-            if not self.keeper.is_usable:
-                await self._replace()
-            keeper = self.keeper  # another start may replace it meanwhile
-            with suppress(_KeeperLost):
-                return await self._try(self._appoint, order, stdin, stdout)
-            keeper.is_lost = True
-        raise Unavailable("the keeper of processes was killed", sent=False)
-
-    def dismiss(self) -> None:
-        """
-        End the wardens that have no program.
-        """
-        while self._idle:
-            self._idle.pop().close()
-
-    async def _try(self, find: Callable[[], Line], order: Order, stdin: int, stdout: int) -> KeptChild:
-        reading, writing = os.pipe()
-        try:
-            line, keeper = find(), self.keeper
-            pid = await _started(line, order, (stdin, stdout, writing, *order.descriptors))
-            return KeptChild(pid, reading, line, partial(self._take_back, keeper))
-        except BaseException:
-            os.close(reading)
-            raise
-        finally:
-            os.close(writing)
-
-    def _take_back(self, keeper: _Keeper, line: Line) -> None:
-        if keeper is self.keeper and keeper.is_usable and len(self._idle) < _MOST_IDLE:
-            self._idle.append(line)
-        else:
-            line.close()
-
-    async def _replace(self) -> None:
-        self.dismiss()  # without the keeper nothing would adopt the orphans of these wardens
-        if (keeper := await _hired()) is None:
-            raise Unavailable("the keeper of processes cannot be started any more", sent=False)
-        before, self.keeper = self.keeper, keeper
-        await _release(before)
-
-    def _appoint(self) -> Line:
-        ours, theirs = socket.socketpair()
-        with theirs, ExitStack() as stack:
-            stack.enter_context(ours)
-            self.keeper.appoint(theirs)
-            stack.pop_all()
-            return Line(ours)
-
-
-async def _started(line: Line, order: Order, files: Sequence[int]) -> int:
-    try:
-        with anyio.move_on_after(_START_TIMEOUT):
-            await line.send(order, files)
-            word, number = await line.listen()
-            if word == "lost":
-                raise _KeeperLost
-            if word == "failed":
-                raise OSError(number, os.strerror(number))
-            return number
-        raise Unavailable("the keeper of processes does not answer", sent=False)
-    except BaseException:
-        line.tell(KILL + REAP)
-        line.hang_up()  # the rest of the order is not sent
-        with anyio.move_on_after(_END_TIMEOUT, shield=True):  # the program may have started nevertheless
-            while (await line.listen())[0] not in {"free", "lost"}:
-                pass
-        line.close()
-        raise
-
-
-_is_warned = False
-
-
-async def _hired() -> _Keeper | None:
-    """
-    A keeper; None when none can run.
-    """
-    global _is_warned
-    if (keeper := _shared()) is not None:
-        return keeper
-    try:
-        return await anyio.to_thread.run_sync(_acquire)
-    except _KeeperLost:
-        if not _is_warned:
-            _logger.warning("what leaves the process group of a plugin may outlive it: %s keeps none", sys.executable)
-        _is_warned = True
-        return None
-
-
-@asynccontextmanager
-async def keeping() -> AsyncIterator[Starter]:
-    """
-    A starter whose children end with this process; it can be used while the context lasts.
-
-    Raises:
-        Unavailable: The system lacks resources for another process.
-    """
-    keeper = await _hired() if KEEPS_DESCENDANTS and not _is_warned else None
-    if keeper is None:
-        with watching_groups() as groups:
-            yield groups
-        return
-    starter = _KeptStarter(keeper)
-    try:
-        yield starter
-    finally:
-        starter.dismiss()
-        await _release(starter.keeper)

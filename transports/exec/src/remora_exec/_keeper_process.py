@@ -16,27 +16,48 @@ import select
 from contextlib import suppress
 
 from remora_exec import _kernel as kernel
+from remora_exec._birth import Forked
 from remora_exec._strays import Strays, children, reap
 from remora_exec._warden import Warden
 from remora_exec._words import READY
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
 
-def main(host: int) -> None:
+
+def main(host: int) -> NoReturn:
     """
     Run the keeper of a host, which holds the other end of descriptor 0.
     """
+    keep(host, b"remora-keeper")
+    os._exit(0)
+
+
+def keep(host: int, name: bytes, places: Iterable[str] = ()) -> None:
+    """
+    Start programs until the host is gone or needs no more.
+
+    Args:
+        host: The PID of the host, which holds the other end of descriptor 0.
+        name: What this process is called in process lists.
+        places: The directories whose changes make what was loaded from them outdated.
+
+    Raises:
+        Forked: This process is a fork, and is to run a program.
+    """
     try:
         signals = kernel.hold_signals()
-        kernel.adopt_orphans(b"remora-keeper")
+        kernel.adopt_orphans(name)
         control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 0)
         children()  # raises if they cannot be listed
-        control.send(READY)
+        control.send(b"\0".join([READY, *map(os.fsencode, places)]))
     except OSError:
         os._exit(1)  # the host starts programs in another way
     gc.disable()
     gc.freeze()
     Keeper(control, _watch(host), signals).run()
-    os._exit(0)
 
 
 def _watch(host: int) -> int:
@@ -120,8 +141,11 @@ class Keeper:
             return
         try:
             self._be_warden(line)
-        finally:
-            os._exit(0)
+        except Forked:
+            raise
+        except BaseException:  # the keeper's own affairs must not go on in a fork
+            os._exit(1)
+        os._exit(0)
 
     def _be_warden(self, line: int) -> None:
         os.setsid()

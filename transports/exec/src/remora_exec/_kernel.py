@@ -9,6 +9,10 @@ from __future__ import annotations
 import ctypes
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -41,6 +45,23 @@ def adopt_orphans(name: bytes) -> None:
     _library.prctl(_PR_SET_NAME, name, 0, 0, 0)
 
 
+def rename_process(name: str, words: Iterable[str]) -> None:
+    """
+    Appear in process lists under this name and with this command line, of which as much is shown as there is room for.
+    """
+    _library.prctl(_PR_SET_NAME, os.fsencode(name), 0, 0, 0)
+    start, end = _place_of_arguments()
+    room = end - start - 2
+    if room > 0:  # what does not end with a NUL is one text up to the first, as if `setproctitle` had written it
+        ctypes.memmove(start, b" ".join(map(os.fsencode, words))[:room].ljust(room + 1, b"\0") + b".", room + 2)
+
+
+def _place_of_arguments() -> tuple[int, int]:
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[45]), int(fields[46])
+
+
 def die_with_parent() -> None:
     """
     Have this process killed when its parent ends. It stays so across exec, but not for forked children.
@@ -71,11 +92,17 @@ def hold_signals() -> Mask:
 
 def release_signals(before: Mask) -> None:
     """
-    Restore the signal mask, and the default actions that a program may expect, even of signals that Python ignores.
+    Restore the signal mask.
+    """
+    _done(_library.sigprocmask(_SET_MASK, ctypes.byref(before), None))
+
+
+def restore_actions() -> None:
+    """
+    Restore the default actions, which a program may expect, of the signals that Python ignores.
     """
     for number in (SIGPIPE, SIGXFSZ):
         _library.signal(number, _DEFAULT)
-    _done(_library.sigprocmask(_SET_MASK, ctypes.byref(before), None))
 
 
 def ends_of_children() -> int:

@@ -14,15 +14,16 @@ from remora_exec._command import command_for, require_descriptors, secrets_of
 from remora_exec._confinement import Confinement
 from remora_exec._guard import Guard
 from remora_exec._jsonl_channel import open_jsonl
-from remora_exec._keeper import keeping
 from remora_exec._launch_context import LaunchContext
 from remora_exec._oneshot_channel import OneshotChannel
 from remora_exec._output import Output
+from remora_exec._python import python_of
 from remora_exec._script import script_of, script_warning
+from remora_exec._starter import keeping
 from remora_exec._ttrpc_channel import open_ttrpc_child
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, MutableMapping
 
     from remora.protocols import Channel
     from remora.types import Endpoint
@@ -33,17 +34,26 @@ _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 @asynccontextmanager
-async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterator[Channel]:
+async def open_program(
+    endpoint: Endpoint, options: ExecOptions, warnings: MutableMapping[str, str]
+) -> AsyncIterator[Channel]:
     """
     Start the program of an endpoint; leaving the context ends it and all processes that it started.
+
+    Args:
+        endpoint: The endpoint.
+        options: How it is started.
+        warnings: The last warning about the script of each endpoint, which a restart does not log again.
     """
     command = command_for(endpoint, options)
     require_descriptors(command)
-    if warning := script_warning(command):
+    warning = script_warning(command)
+    if warning and warning != warnings.get(endpoint.url):
         level = logging.WARNING if "everybody" in warning else logging.INFO  # many groups have only one member
         _logger.log(level, "plugin %r: %s", options.name, warning)
+    warnings[endpoint.url] = warning
     async with AsyncExitStack() as stack:
-        starter = await stack.enter_async_context(keeping())
+        starter = await stack.enter_async_context(keeping(forks=options.start_method == "forkserver"))
         context = LaunchContext(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
         if options.protocol == "oneshot":
             await _admit(context, command)
@@ -69,7 +79,11 @@ def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
             size=verdict.size,
             outcome=verdict.decision.outcome,
             reasons=verdict.decision.reasons,
-            measures={**Confinement(options).measures(verdict), **_script_measure(command)},
+            measures={
+                **Confinement(options).measures(verdict),
+                **_script_measure(command),
+                **_start_measure(command, options),
+            },
             warnings=(warning,) if warning else (),
         )
 
@@ -77,6 +91,14 @@ def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
 def _script_measure(command: Command) -> dict[str, str]:
     script = script_of(command)
     return {"script": f"{script}, which is not hashed"} if script else {}
+
+
+def _start_measure(command: Command, options: ExecOptions) -> dict[str, str]:
+    if options.start_method != "forkserver":
+        return {}
+    interpreter, _ = python_of(command, options.preload)
+    more = f", which has loaded {', '.join(interpreter.preload)}" if interpreter.preload else ""
+    return {"start": f"forked from {' '.join(interpreter.argv)}{more}"}
 
 
 def _guard(endpoint: Endpoint, options: ExecOptions) -> Guard:

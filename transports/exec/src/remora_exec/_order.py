@@ -13,6 +13,42 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from remora_exec._python import Interpreter
+
+_FORMAT = 4  # of `marshal`, the same for all versions of Python that may be at the other end
+
+
+class PythonMain:
+    """
+    How a program of Python is run by a fork of its interpreter.
+
+    Attributes:
+        path: The file that is run; empty for a module.
+        words: The command line that the interpreter would have been started with.
+        count: How many of these words are the interpreter and its options.
+    """
+
+    __slots__ = ("count", "path", "words")
+
+    def __init__(self, path: str, words: Sequence[str], count: int) -> None:
+        self.path = path
+        self.words = tuple(words)
+        self.count = count
+
+    @property
+    def module(self) -> str:
+        """
+        The name of the module that is run; empty for a file.
+        """
+        return "" if self.path else self.words[self.count + 1]
+
+    @property
+    def argv(self) -> list[str]:
+        """
+        What the program finds in `sys.argv`.
+        """
+        return list(self.words[self.count :]) if self.path else ["-m", *self.words[self.count + 2 :]]
+
 
 class Order:
     """
@@ -26,9 +62,13 @@ class Order:
         descriptors: The descriptors that it gets in addition to its standard streams, under the same numbers.
         limits: The number, the soft and the hard value of each limit.
         no_new_privileges: Whether it gains no privileges from set-user-id files.
+        main: How a fork runs it; None when it is executed.
+        interpreter: What forks it, for whoever starts it; not among the bytes.
     """
 
-    __slots__ = ("argv", "descriptors", "directory", "env", "executable", "limits", "no_new_privileges")
+    __slots__ = (
+        "argv", "descriptors", "directory", "env", "executable", "interpreter", "limits", "main", "no_new_privileges",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -39,6 +79,8 @@ class Order:
         descriptors: Sequence[int],
         limits: Sequence[tuple[int, int, int]],
         no_new_privileges: bool,
+        main: PythonMain | None = None,
+        interpreter: Interpreter | None = None,
     ) -> None:
         self.argv = tuple(argv)
         self.executable = executable
@@ -47,15 +89,18 @@ class Order:
         self.descriptors = tuple(descriptors)
         self.limits = tuple(limits)
         self.no_new_privileges = no_new_privileges
+        self.main = main
+        self.interpreter = interpreter
 
     def pack(self) -> bytes:
         """
-        The order as bytes, with their length in front; only the same interpreter can read it back.
+        The order as bytes, with their length in front.
         """
-        argv = tuple(os.fsencode(each) for each in self.argv)
+        main = None if self.main is None else (os.fsencode(self.main.path), _encoded(self.main.words), self.main.count)
         env = {os.fsencode(name): os.fsencode(value) for name, value in self.env.items()}
-        files = (os.fsencode(self.executable), env, os.fsencode(self.directory))
-        data = marshal.dumps((argv, *files, self.descriptors, self.limits, self.no_new_privileges))
+        files = (os.fsencode(self.executable), env, os.fsencode(self.directory), self.descriptors)
+        order = (_encoded(self.argv), *files, self.limits, self.no_new_privileges, main)
+        data = marshal.dumps(order, _FORMAT)
         return len(data).to_bytes(4, "big") + data
 
 
@@ -63,13 +108,22 @@ def unpack(data: bytes) -> Order:
     """
     The order in packed bytes, without the length.
     """
-    argv, executable, env, directory, descriptors, limits, no_new_privileges = marshal.loads(data)
+    argv, executable, env, directory, descriptors, limits, no_new_privileges, main = marshal.loads(data)
     return Order(
-        [os.fsdecode(each) for each in argv],
+        _decoded(argv),
         os.fsdecode(executable),
         {os.fsdecode(name): os.fsdecode(value) for name, value in env.items()},
         os.fsdecode(directory),
         descriptors,
         limits,
         no_new_privileges,
+        main and PythonMain(os.fsdecode(main[0]), _decoded(main[1]), main[2]),
     )
+
+
+def _encoded(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(each) for each in texts)
+
+
+def _decoded(texts: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(os.fsdecode(each) for each in texts)

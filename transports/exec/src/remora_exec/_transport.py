@@ -26,7 +26,7 @@ class ExecTransport:
     Carries calls to child processes.
 
     Raises:
-        ConfigError: There is no such protocol, or a limit cannot be set.
+        ConfigError: There is no such protocol, a limit cannot be set, or two options exclude each other.
     """
 
     def __init__(self, options: ExecOptions) -> None:
@@ -36,7 +36,9 @@ class ExecTransport:
             check_limits(options.limits or options.security.limits)
         except ValueError as error:
             raise ConfigError(f"limits.{error}") from error
+        _require_harmony(options)
         self._options = options
+        self._warnings: dict[str, str] = {}
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
@@ -44,7 +46,7 @@ class ExecTransport:
         """
         from remora_exec._launch import open_program
 
-        return open_program(endpoint, self._options)
+        return open_program(endpoint, self._options, self._warnings)
 
     def inspect(self, endpoint: Endpoint, /) -> Inspection:
         """
@@ -61,3 +63,11 @@ class ExecTransport:
         from remora_exec._stdio import listen_stdio
 
         return listen_stdio(endpoint, dispatch, self._options)
+
+
+def _require_harmony(options: ExecOptions) -> None:
+    if options.start_method != "forkserver":
+        if options.preload:
+            raise ConfigError('preload: only with start_method = "forkserver"')
+    elif (options.sandbox or options.security.sandbox) == "bwrap":
+        raise ConfigError('start_method = "forkserver" cannot be combined with sandbox = "bwrap"')

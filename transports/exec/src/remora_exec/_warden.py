@@ -28,14 +28,14 @@ import time
 from contextlib import suppress
 
 from remora_exec import _kernel as kernel
-from remora_exec._birth import born
+from remora_exec._birth import Forked, born
 from remora_exec._order import unpack
 from remora_exec._strays import Strays, children, reap, signal_groups
 from remora_exec._words import KILL, REAP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from remora_exec._order import Order
 
@@ -102,18 +102,26 @@ class Warden:
         return bytes(data) if len(data) == size else b""
 
     def _start(self, order: Order, files: Sequence[int], signals: kernel.Mask) -> bool:
-        try:
-            self._pid = born(order, dict(zip((0, 1, 2, *order.descriptors), files, strict=True)), signals)
-        except OSError as error:
+        error = self._try(order, dict(zip((0, 1, 2, *order.descriptors), files, strict=True)), signals)
+        for file in files:
+            os.close(file)
+        if error is not None:
             self._say(f"failed {error.errno}")
             return False
-        finally:
-            for file in files:
-                os.close(file)
         self._has_ended = self._is_told = False
         self._kill_at = None
         self._say(f"started {self._pid}")
         return True
+
+    def _try(self, order: Order, files: Mapping[int, int], signals: kernel.Mask) -> OSError | None:
+        try:
+            self._pid = born(order, files, signals, [*self._outside, self._ends])
+        except OSError as error:
+            return error
+        except Forked:
+            self._line.detach()  # its number may be another file's by now
+            raise
+        return None
 
     def _say(self, words: str) -> None:
         with suppress(OSError):  # the host may be gone, which is noticed elsewhere

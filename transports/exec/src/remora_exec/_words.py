@@ -2,8 +2,11 @@
 Messages between a host, its keeper and a warden, apart from orders. The keeper loads this, so nothing heavy here.
 """
 
-READY = b"ready"
-"""The keeper takes orders from now on."""
+READY = b"ready 1"
+"""
+The keeper takes orders from now on. The number grows when they change: a fork server may be of another version. What
+follows, each after a NUL, are the directories that it has loaded packages from.
+"""
 
 REAP = b"r"
 """To a warden: the host sends the program no more signals."""

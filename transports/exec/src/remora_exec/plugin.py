@@ -45,6 +45,8 @@ class ExecOptions:
         sandbox: "bwrap" or "none", instead of what `[security]` says.
         sandbox_paths: Further paths that it can read inside the sandbox.
         sandbox_network: Whether the host's network is available inside the sandbox.
+        start_method: "spawn" to execute the program, or "forkserver" to have a fork of its Python interpreter run it.
+        preload: Modules that this interpreter imports before it forks.
     """
 
     name: str = "plugin"
@@ -64,6 +66,8 @@ class ExecOptions:
     sandbox: Literal["", "none", "bwrap"] = ""
     sandbox_paths: tuple[str, ...] = ()
     sandbox_network: bool = False
+    start_method: Literal["spawn", "forkserver"] = "spawn"
+    preload: tuple[str, ...] = ()
 
 
 def build(options: ExecOptions) -> Transport:

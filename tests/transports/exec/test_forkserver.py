@@ -1,0 +1,509 @@
+"""
+Programs of Python that are forked instead of executed: nothing else about them differs, and they are ready at once.
+
+One fork server serves all tests of this file that do not ask for their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import zipapp
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from remora import Manager
+from remora.config import LimitsConfig, SecurityConfig
+from remora.errors import ConfigError, ExecutableRefused, PluginDied, PluginError
+from remora.security import AllowEntry, AllowList, render_allow_list
+from remora.types import Call, Endpoint
+from remora_exec import _keeper, _starter
+from remora_exec.plugin import ExecOptions, build
+
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
+
+PYTHON = Path(sys.executable).resolve()
+Write = Callable[..., Path]
+
+FACTS = """
+import gc, json, os, resource, signal, sys, threading
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+json.dump({
+    "name": __name__, "module": sys.modules["__main__"].__dict__ is globals(), "file": __file__,
+    "package": __package__ or None,
+    "argv": sys.argv, "path": sys.path, "flags": repr(sys.flags), "prefix": sys.prefix, "executable": sys.executable,
+    "xoptions": sys._xoptions, "warnings": sys.warnoptions, "directory": os.getcwd(), "umask": os.umask(0o22),
+    "environ": {name: value for name, value in os.environ.items() if name != "REMORA_REQUEST_ID"},
+    "comm": open("/proc/self/comm").read(), "gc": gc.isenabled(), "descriptors": os.listdir("/proc/self/fd"),
+    "signals": [status[each] for each in ("SigBlk", "SigIgn", "SigCgt", "NoNewPrivs")],
+    "interrupt": repr(signal.getsignal(signal.SIGINT)), "limit": resource.getrlimit(resource.RLIMIT_NPROC)[0],
+    "session": os.getsid(0) == os.getpid() == os.getpgrp(), "input": sys.stdin.read(),
+    "thread": threading.current_thread() is threading.main_thread(),
+    "streams": [sys.stdout.line_buffering, sys.stderr.line_buffering, sys.stdout.encoding, sys.stdin.encoding],
+    "orig_argv": sys.orig_argv[1:],
+    "command": open("/proc/self/cmdline").read().replace("\\0", " ").strip().partition(" ")[2],
+}, sys.stdout)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """
+    A directory that is nobody else's.
+    """
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+@pytest.fixture
+def write(place: Path) -> Write:
+    """
+    Writes a program of Python.
+    """
+
+    def write_(code: str, name: str = "program.py", first: str = f"#!{sys.executable}") -> Path:
+        path = place / name
+        path.write_text(f"{first}\n{code}")
+        path.chmod(0o755)
+        return path
+
+    return write_
+
+
+async def run(program: Path | str, *args: str, **options: Any) -> Any:
+    """
+    What a program prints when it is run once.
+    """
+    transport = build(ExecOptions(protocol="oneshot", args=args, **options))
+    with anyio.fail_after(20):
+        async with transport.open(Endpoint(f"exec:{program}")) as channel:
+            return json.loads((await channel.call(Call(payload=b'"in"'))).payload)
+
+
+async def fork(program: Path | str, *args: str, **options: Any) -> Any:
+    """
+    The same, forked.
+    """
+    return await run(program, *args, start_method="forkserver", **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def server(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
+    """
+    A fork server that stays.
+    """
+    program = tmp_path_factory.mktemp("server") / "program.py"
+    program.write_text("print(1)")
+    transport = build(ExecOptions(protocol="oneshot", start_method="forkserver", args=(str(program),)))
+    async with transport.open(Endpoint(f"exec:{sys.executable}")) as channel:
+        await channel.call(Call(payload=b"null"))
+        yield servers()[0]
+
+
+def servers() -> list[int]:
+    """
+    The fork servers of this process.
+    """
+    return [each.popen.pid for each in _keeper._keepers if each.interpreter is not None]
+
+
+def known_of(pid: int, what: str) -> str:
+    """
+    What the system knows of a process.
+    """
+    return Path(f"/proc/{pid}/{what}").read_text()
+
+
+def parent_of(pid: int) -> int:
+    return int(known_of(pid, "stat").rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        (["FILE"], {}),
+        (["FILE", "-x", "a b"], {"env": {"LANG": "C.UTF-8", "MINE": "ä"}}),
+        (["-X", "utf8", "-Wdefault", "-sO", "FILE", "-c"], {}),
+        (["-I", "-W", "ignore", "FILE"], {}),
+        (["program.py"], {"work_dir": "HERE"}),
+        (["-m", "program", "x"], {"work_dir": "HERE"}),
+        (["-m", "program"], {"env": {"PYTHONPATH": "HERE", "PYTHONUNBUFFERED": "1", "TZ": "Asia/Tokyo"}}),
+        (["HERE/archive.pyz", "x"], {}),
+        (["HERE"], {}),
+        (["FILE"], {"security": SecurityConfig(limits=LimitsConfig(processes=77), no_new_privileges=True)}),
+        (["FILE"], {"security": SecurityConfig(no_new_privileges=False)}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+async def test_a_forked_program_finds_what_an_executed_one_finds(write, place, args, options):
+    """
+    From its arguments to its signals. An archive or a directory is run like a file.
+    """
+    program = write(FACTS)
+    write(FACTS, "__main__.py")
+    (place / "inside").mkdir()
+    write(FACTS, "inside/__main__.py")
+    zipapp.create_archive(place / "inside", place / "archive.pyz")
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(each) for name, each in value.items()}
+        return value.replace("FILE", str(program)).replace("HERE", str(place)) if isinstance(value, str) else value
+
+    words, more = [filled(each) for each in args], filled(options)
+    executed, forked = await run(sys.executable, *words, **more), await fork(sys.executable, *words, **more)
+
+    assert executed == forked
+
+
+@pytest.mark.parametrize(
+    "first",
+    [f"#!{sys.executable}", f"#! {sys.executable} -I", "#!/usr/bin/env python3", "#!/usr/bin/env -S python3 -s -u"],
+)
+async def test_a_script_is_run_by_what_its_first_line_names(write, place, first):
+    program = write(FACTS, first=first)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    options: dict[str, Any] = {"env": {"PATH": path}}
+    executed, forked = await run(program, "a", **options), await fork(program, "a", **options)
+
+    assert {**executed, "comm": "program.py\n"} == forked  # `env` would have it named after the interpreter
+
+
+FAILURES = {
+    "raise": "def f():\n    raise ValueError('no')\nf()",
+    "grammar": "x = = 1",
+    "words": "import sys\nsys.exit('words')",
+    "number": "import sys\nprint(sys.exit.__name__, file=sys.stderr)\nsys.exit(7)",
+    "interrupted": "raise KeyboardInterrupt",
+    "at exit": "import atexit, sys\natexit.register(lambda: print(__name__, file=sys.stderr))\nsys.exit(3)",
+    "last of all": "import sys, threading\n"
+    "def last():\n    threading.main_thread().join()\n    sys.stderr.write(str(sys.modules['__main__'].last is last))\n"
+    "threading.Thread(target=last).start()\nsys.exit(4)",
+    "hook": "import sys\nsys.excepthook = lambda *args: print('hooked', len(args), file=sys.stderr)\n1 / 0",
+    "killed": "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nsignal.pause()",
+}
+
+
+@pytest.mark.parametrize("way", FAILURES)
+async def test_a_forked_program_ends_as_an_executed_one(write, way):
+    """
+    With the same status and the same words, tracebacks included.
+    """
+    program, ends = write(FAILURES[way]), []
+    for runs in (run, fork):
+        with pytest.raises((PluginError, PluginDied)) as caught:
+            await runs(program)
+        ends.append((type(caught.value), caught.value.message))
+
+    assert ends[0] == ends[1]
+
+
+async def test_a_file_that_is_missing_ends_it_as_usual(place):
+    with pytest.raises(PluginError, match=r"status 2.*can't open file .*missing\.py"):
+        await fork(sys.executable, str(place / "missing.py"))
+
+
+LOADED = """
+from __future__ import annotations
+import random, sys
+before = set(sys.modules)
+from dataclasses import dataclass
+from remora import serve, service
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+@service("text.v1.Text")
+class Texts:
+    async def upper(self, request: Text) -> Text:
+        return Text(request.text.upper())
+
+    async def loaded(self, request: Text) -> list[str]:
+        return sorted(set(sys.modules) - before)
+
+    async def lucky(self, request: Text) -> float:
+        return random.random()
+
+serve(Texts())
+"""
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+@pytest.mark.parametrize("protocol", ["ttrpc", "jsonl", "oneshot"])
+async def test_a_forked_plugin_has_nothing_left_to_load(anyio_backend, write, protocol):
+    """
+    When it answers, all that serving needs was there before the fork.
+    """
+    plugin = {
+        "endpoint": f"exec:{write(LOADED)}",
+        "protocol": protocol,
+        "service": "text.v1.Text",
+        "env": {"REMORA_BACKEND": anyio_backend},
+        "options": {"start_method": "forkserver"},
+    }
+    async with Manager({"plugins": {"text": plugin}}) as manager:
+        with anyio.fail_after(20):
+            assert await manager.execute("text", Text("a"), Text, method="upper") == Text("A")
+            assert await manager.execute("text", Text("a"), list[str], method="loaded") == []
+
+
+async def test_forks_have_no_luck_in_common(write):
+    """
+    Nor do their modules: each is loaded by its program.
+    """
+    program = write("import json, random, uuid\nprint(json.dumps([random.random(), str(uuid.uuid4())]))")
+    first, second = await fork(program), await fork(program)
+
+    assert set(first) & set(second) == set()
+
+
+async def test_plugins_share_a_server_if_they_start_the_same_interpreter(write, server, is_running):
+    """
+    Others have one of their own, which ends with them.
+    """
+    program, others = write("import os\nprint(os.getppid())"), {}
+    transport = {"protocol": "oneshot", "start_method": "forkserver"}
+    async with AsyncExitStack() as stack:
+        for name, more in {"same": {}, "else": {"preload": ("decimal",)}, "utf8": {"env": {"PYTHONUTF8": "1"}}}.items():
+            opened = build(ExecOptions(**transport, **more)).open(Endpoint(f"exec:{program}"))
+            channel = await stack.enter_async_context(opened)
+            await channel.call(Call(payload=b"null"))
+            others[name] = servers()[-1]
+        running = servers()
+        assert len(running) == 3
+
+    assert others["same"] == server
+    assert servers() == [server]
+    assert not any(is_running(pid) for pid in {*running} - {server})
+
+
+async def test_what_is_preloaded_is_there(write):
+    program = write("import json, sys\nprint(json.dumps([each in sys.modules for each in ('decimal', 'wave')]))")
+
+    assert await fork(program, preload=("decimal", "wave")) == [True, True]
+    assert await fork(program) == [False, False]
+
+
+async def test_a_secret_reaches_only_its_own_program(write, server):
+    """
+    Neither the server, whose memory every fork has, nor its wardens.
+    """
+    program = write("import json, os\nprint(json.dumps([os.getppid(), dict(os.environ)]))")
+    async with build(
+        ExecOptions(protocol="oneshot", start_method="forkserver", env={"SECRET": "s3cret", "PYTHON_TOKEN": "s3cret"})
+    ).open(Endpoint(f"exec:{program}")) as channel:
+        warden, environ = json.loads((await channel.call(Call(payload=b"null"))).payload)
+        places = [known_of(pid, "environ") for pid in (server, warden)]
+
+    assert environ["SECRET"] == environ["PYTHON_TOKEN"] == "s3cret"
+    assert ["s3cret" in each for each in places] == [False, False]
+    assert "SECRET" not in (await fork(program))[1]
+
+
+STRAY = """
+import json, subprocess, sys
+stray = subprocess.Popen(["sleep", "600"], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+for line in sys.stdin:
+    print(json.dumps({"id": json.loads(line)["id"], "result": stray.pid}), flush=True)
+"""
+QUICK = {"protocol": "jsonl", "stop_grace": 0.05, "term_grace": 0.05, "start_method": "forkserver"}
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("end", ["stopped", "killed", "warden killed", "server killed"])
+async def test_what_leaves_the_session_ends_with_a_forked_program(open_script, write, ask, is_running, until, end):
+    async with open_script(Endpoint(f"exec:{write(STRAY)}"), **QUICK) as channel:
+        stray = await ask(channel, "m")
+        warden = parent_of(program := parent_of(stray))
+        if end == "server killed":
+            os.kill(servers()[0], signal.SIGKILL)
+            assert await ask(channel, "m") == stray
+        elif end != "stopped":
+            os.kill(program if end == "killed" else warden, signal.SIGKILL)
+            await until(lambda: not is_running(program))
+            with anyio.fail_after(5), pytest.raises(PluginDied, match="SIGKILL"):
+                await ask(channel, "m")
+    await until(lambda: not is_running(stray) and not is_running(program))
+
+
+@pytest.mark.fault(14, 15)
+async def test_a_forked_program_ends_with_a_killed_host(anyio_backend, write, until, is_running):
+    code = f"import os\nos.environ.get('X')\n{STRAY}"
+    here, endpoint = Path(__file__).parent, f"exec:{write(code)}"
+    command = [sys.executable, str(here / "host.py"), anyio_backend, "forkserver", endpoint, "jsonl"]
+    host = await anyio.open_process(command, stderr=None)
+    assert host.stdout is not None
+    try:
+        with anyio.fail_after(20):
+            stray = int(await host.stdout.receive())
+        host.kill()
+        await until(lambda: not is_running(stray))
+    finally:
+        await host.aclose()
+
+
+async def test_a_server_that_was_killed_is_replaced(write, is_running, until):
+    program = write("import os\nprint(os.getppid())")
+    options = ExecOptions(protocol="oneshot", start_method="forkserver", preload=("decimal",))
+    async with build(options).open(Endpoint(f"exec:{program}")) as channel:
+        first = json.loads((await channel.call(Call(payload=b"null"))).payload)
+        os.kill(killed := servers()[-1], signal.SIGKILL)
+        await until(lambda: not is_running(killed))
+        with anyio.fail_after(10):
+            second = json.loads((await channel.call(Call(payload=b"null"))).payload)
+        assert servers()[-1] != killed
+
+    assert first != second
+
+
+async def test_a_server_is_replaced_after_an_installation(write, place):
+    """
+    What it has loaded may be outdated: seen by the directories that packages are installed in.
+    """
+    (place / "site-packages").mkdir()
+    (place / "site-packages" / "grown.py").write_text("AGE = 1")
+    program = write("import grown, json\nprint(json.dumps(grown.AGE))")
+    env = {"PYTHONPATH": str(place / "site-packages"), "PYTHONDONTWRITEBYTECODE": "1"}
+    options = ExecOptions(protocol="oneshot", start_method="forkserver", preload=("grown",), env=env)
+    async with build(options).open(Endpoint(f"exec:{program}")) as channel:
+        ages = [(await channel.call(Call(payload=b"null"))).payload]
+        (place / "site-packages" / "grown.py").write_text("AGE = 2")
+        ages.append((await channel.call(Call(payload=b"null"))).payload)
+        (place / "site-packages" / "grown-2.dist-info").mkdir()
+        ages.append((await channel.call(Call(payload=b"null"))).payload)
+
+    assert ages == [b"1", b"1", b"2"]
+
+
+@pytest.mark.fault(74)
+@pytest.mark.parametrize("way", ["script", "interpreter"])
+async def test_a_pinned_program_is_forked_from_the_file_that_was_hashed(place, write, way):
+    """
+    Another one is refused, and its interpreter not even started.
+    """
+    program = write("import json, sys\nprint(json.dumps([sys.argv[1:], sys.executable, sys.path[0]]))")
+    hashed = PYTHON if way == "interpreter" else program
+    pinned = AllowEntry(sha256=(hashlib.sha256(hashed.read_bytes()).hexdigest(),))
+    (place / "list.toml").write_text(render_allow_list(AllowList({"p": pinned})))
+    (place / "list.toml").chmod(0o600)
+    security = SecurityConfig(policy="strict", allow_list=str(place / "list.toml"))
+    words = [sys.executable, str(program), "x"] if way == "interpreter" else [program, "x"]
+
+    assert await fork(*words, name="p", security=security) == [["x"], sys.executable, str(place)]
+    before = servers()
+    with pytest.raises(ExecutableRefused):
+        await fork(*words, name="other", security=security, preload=("wave",))
+    assert servers() == before
+
+
+@pytest.mark.parametrize(
+    ("program", "args", "options", "words"),
+    [
+        ("sh", [], {}, "Python does not run it"),
+        ("SHELL", [], {}, "Python does not run it"),
+        ("python3", ["-c", "1"], {}, "neither a file nor a module"),
+        ("python3", ["-Ic", "1"], {}, "neither a file nor a module"),
+        ("python3", ["-m"], {}, "neither a file nor a module"),
+        ("python3", ["-"], {}, "neither a file nor a module"),
+        ("python3", [], {}, "neither a file nor a module"),
+        ("PYTHON", ["x.py"], {"preload": ("no_such_module",)}, "No module named 'no_such_module'"),
+        ("PYTHON", ["-I", "-S", "x.py"], {}, "No module named 'remora"),
+        ("PYTHON", ["x.py"], {"preload": ("threads",), "env": {"PYTHONPATH": "HERE"}}, "threads starts threads"),
+        ("PYTHON", ["x.py"], {"env": {"REMORA_BACKEND": "curio"}}, 'there is no event loop "curio"'),
+        ("MISSING", [], {}, "No such file or directory"),
+        ("PYTHON", ["x.py"], {"sandbox": "bwrap"}, "cannot be combined with sandbox"),
+    ],
+)
+async def test_what_cannot_be_forked_is_a_mistake_in_the_configuration(write, place, program, args, options, words):
+    """
+    One clear error, at once.
+    """
+    write("import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()", "threads.py")
+    programs = {
+        "SHELL": str(write("", "script", first="#!/bin/sh")),
+        "MISSING": str(write("", "missing", first="#!/no/such/python3")),
+        "PYTHON": sys.executable,
+        "sh": shutil.which("sh"),
+        "python3": sys.executable,
+    }
+    filled = {**options, **({"env": {"PYTHONPATH": str(place)}} if "threads" in str(options) else {})}
+    with pytest.raises(ConfigError, match=words):
+        await fork(str(programs[program]), *args, **filled)
+
+
+def test_an_inspection_tells_what_forks_a_program(write):
+    options = ExecOptions(start_method="forkserver", preload=("decimal", "wave"))
+    program = write("", first=f"#!{sys.executable} -I")
+
+    measures = build(options).inspect(Endpoint(f"exec:{program}")).measures
+    assert measures["start"] == f"forked from {sys.executable} -I, which has loaded decimal, wave"
+
+
+async def test_preload_without_a_fork_server_is_a_mistake():
+    with pytest.raises(ConfigError, match="preload: only with start_method"):
+        build(ExecOptions(preload=("decimal",)))
+
+
+async def test_where_no_fork_server_can_run_programs_are_executed(write, monkeypatch, caplog):
+    monkeypatch.setattr(_starter, "KEEPS_DESCENDANTS", False)
+    program = write("import json, os\nprint(os.getppid())")
+
+    assert await fork(program) == os.getpid()
+    assert [each for each in caplog.messages if "no fork server can run here" in each]
+
+
+PLACED = """
+import json, os, random, sys
+from remora_exec import _kernel
+from remora_exec._birth import Forked, born
+from remora_exec._order import Order, PythonMain
+
+def opened(place, number):
+    os.dup2(file := os.open(f"{place}/{number}", os.O_RDWR | os.O_CREAT), number, inheritable=False)
+    os.close(file)
+
+place, before = sys.argv[1], _kernel.hold_signals()
+for number in range(20, 40):
+    opened(place, number)
+for round in range(60):
+    free = [*range(20, 40)]
+    random.Random(round).shuffle(free)
+    count, own = random.Random(round).randrange(9), free[:5]
+    files = dict(zip([0, 1, 2, *free[3 : 3 + count]], free[11:]))
+    order = Order(["x"], "x", {}, "", [*files][3:], [], False, PythonMain("x", ["python", "x"], 1))
+    report = os.pipe()
+    try:
+        os.waitpid(born(order, files, before, own), 0)
+    except Forked:
+        wrong = [each for each, file in files.items() if os.readlink(f"/proc/self/fd/{each}") != f"{place}/{file}"]
+        extra = [each for each in own if each not in files and os.path.exists(f"/proc/self/fd/{each}")]
+        os.write(report[1], json.dumps([wrong, extra]).encode())
+        os._exit(0)
+    os.write(report[1], b" ")
+    told = os.read(report[0], 1000)
+    assert told == b"[[], []] ", (round, files, own, told)
+    os.close(report[0]), os.close(report[1])
+"""
+
+
+def test_every_descriptor_of_a_fork_has_its_number(tmp_path):
+    """
+    Whatever number it had before, and whosesoever number it gets; what belongs to the warden is closed.
+    """
+    subprocess.run([sys.executable, "-c", PLACED, str(tmp_path)], check=True, timeout=60)
