@@ -404,6 +404,26 @@ def test_what_is_prepared_for_a_type_does_what_the_codec_does(type_: Any) -> Non
         assert expected == [_outcome(decode, each) for each in payloads]
 
 
+def test_subclass_that_writes_and_reads_in_another_way_is_asked() -> None:
+    """
+    However often a type has been used.
+    """
+
+    class Padded(JsonCodec):
+        def encode(self, value: object, /) -> bytes:
+            return super().encode(value) + b" "
+
+        def decode(self, payload: bytes, type_: type[Any], /) -> Any:
+            return [super().decode(payload, type_)]
+
+    encode, decode = Padded().encoder(Inner), Padded().decoder(Inner)
+    for _ in range(10):
+        payload = encode(Inner())
+
+        assert b'{"a":1,"b":"x"} ' == payload
+        assert [Inner()] == decode(payload)
+
+
 def _outcome(function: Callable[..., object], *arguments: Any) -> object:
     try:
         return function(*arguments)

@@ -153,8 +153,8 @@ class JsonCodec:
         """
         What `encode` does, quicker for records of a type. It takes all others too.
         """
-        if type_ is object or not isinstance(type_, type):
-            return self.encode
+        if type(self) is not JsonCodec or type_ is object or not isinstance(type_, type):
+            return self.encode  # which a subclass may have changed
         write: Callable[[Any], bytes] | None = None
 
         def encode(value: object) -> bytes:
@@ -173,6 +173,8 @@ class JsonCodec:
         """
         What `decode` does for a type.
         """
+        if type(self) is not JsonCodec:
+            return lambda payload: self.decode(payload, type_)
         read: Callable[[Any], T] | None = None
 
         def decode(payload: bytes) -> T:
