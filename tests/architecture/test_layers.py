@@ -73,6 +73,7 @@ LAYERS = {
     "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
+    "_payloads": Layer("protocols"),
     "_handshake": Layer("_describe _methods _plain _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
     "_interception": Layer("_frozen _catalog _conduct _log_fields protocols types errors"),
@@ -106,7 +107,9 @@ LAYERS = {
     ),
     "_owner": Layer("_instance _plain _route _probing _faults _handshake policy protocols types errors", "anyio"),
     "_supervisor": Layer("_owner policy errors", "anyio"),
-    "_caller": Layer("_draft _handshake _headers _faults _probing _request_id protocols types errors", "anyio"),
+    "_caller": Layer(
+        "_draft _handshake _headers _faults _payloads _probing _request_id protocols types errors", "anyio"
+    ),
     "client": Layer("_caller _methods types errors"),
     "_drain": Layer("_change_of _instance _route policy types", "anyio"),
     "_requirements": Layer("config types"),
@@ -148,7 +151,7 @@ LAYERS = {
     "_handlers": Layer("_frozen _methods errors", "anyio"),
     "_dispatch": Layer(
         "_draft protocols types errors io _faults _handlers _headers _methods _context _builtin _conduct _interception "
-        "_log_fields",
+        "_log_fields _payloads",
         "anyio",
     ),
     "_preload": Layer("_backend _registry"),

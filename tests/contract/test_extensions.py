@@ -4,6 +4,7 @@ Every installed balancer, auth method and codec keeps the contract of its kind; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from remora import (
     AccessConfig,
     AuthSpec,
     BalancerSpec,
+    CodecSpec,
     Endpoint,
     ExporterSpec,
     InterceptorSpec,
@@ -26,6 +28,7 @@ from remora import (
     Secret,
 )
 from remora._registry import load_catalog
+from remora.codecs import JsonCodec
 from remora.testing import (
     ContractViolation,
     check_auth_method,
@@ -59,7 +62,25 @@ async def test_every_codec_keeps_the_contract(spec: Any) -> None:
     """
     Those that claim their records are only asked what they refuse.
     """
-    assert 5 == len(await check_codec(spec))
+    assert 6 == len(await check_codec(spec))
+
+
+async def test_codec_that_is_prepared_in_a_different_way_is_named() -> None:
+    """
+    Be it what it writes for a type, or what it reads.
+    """
+
+    class Codec(JsonCodec):
+        def encoder(self, type_: type) -> Callable[[Any], bytes]:
+            return lambda value: self.encode(value) + b" "
+
+    class Reader(JsonCodec):
+        def decoder(self, type_: type[Any]) -> Callable[[bytes], Any]:
+            return lambda payload: self.decode(payload, dict)
+
+    for build in (Codec, Reader):
+        with pytest.raises(ContractViolation, match="what is prepared for a type does the same"):
+            await check_codec(CodecSpec("json", ("application/json",), build))
 
 
 KEY = Secret("k")

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, make_dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import attrs
 import pytest
@@ -386,6 +386,49 @@ def test_codec_gives_the_same_before_and_after(cls: type) -> None:
 
     assert 1 == len(payloads)
     assert [record] * 20 == records
+
+
+@pytest.mark.parametrize("type_", [Every, Inner, object, str | None, Annotated[Inner, []]], ids=str)
+def test_what_is_prepared_for_a_type_does_what_the_codec_does(type_: Any) -> None:
+    """
+    From the first time on, with records of its class and with others, with right ones and with wrong ones, also for
+    types that are no keys.
+    """
+    encode, decode = _CODEC.encoder(type_), _CODEC.decoder(type_)
+    values = [Every("x", 1), Inner(4, "é"), Every("x", 1, 1e300), "text", Every("x", object()), object()]  # type: ignore[arg-type]
+    payloads = [b'{"a":"x","b":1}', b'{"a":4,"b":"\xc3\xa9"}', b'{"other":"\xff"}', b'{"a":-1}', b'"text"', b"", b"[1"]
+    for _ in range(10):
+        assert [_outcome(_CODEC.encode, each) for each in values] == [_outcome(encode, each) for each in values]
+        expected = [_outcome(_CODEC.decode, each, type_) for each in payloads]
+
+        assert expected == [_outcome(decode, each) for each in payloads]
+
+
+def test_subclass_that_writes_and_reads_in_another_way_is_asked() -> None:
+    """
+    However often a type has been used.
+    """
+
+    class Padded(JsonCodec):
+        def encode(self, value: object, /) -> bytes:
+            return super().encode(value) + b" "
+
+        def decode(self, payload: bytes, type_: type[Any], /) -> Any:
+            return [super().decode(payload, type_)]
+
+    encode, decode = Padded().encoder(Inner), Padded().decoder(Inner)
+    for _ in range(10):
+        payload = encode(Inner())
+
+        assert b'{"a":1,"b":"x"} ' == payload
+        assert [Inner()] == decode(payload)
+
+
+def _outcome(function: Callable[..., object], *arguments: Any) -> object:
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        return str(error)
 
 
 def _no_function(value: Any) -> Any:

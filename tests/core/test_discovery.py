@@ -359,6 +359,27 @@ def test_what_is_wrong_with_a_manifest_is_told_with_its_place(content: str, prob
     assert found.rejected[f"{tmp_path}/b.toml"][0].startswith(f"{tmp_path}/b.toml{problem}")
 
 
+def test_a_manifest_without_a_usable_name_tells_the_rest_as_well(tmp_path: Path) -> None:
+    """
+    By the paths in the file: whoever copies a whole configuration there has no name, but a table that none knows.
+    """
+    (tmp_path / "a.toml").write_text('args = 3\n[plugins.words]\nendpoint = "a:"\n')
+    (tmp_path / "b.toml").write_text('name = "a b"\nenabled = true\n')
+    (tmp_path / "c.json").write_text("[]")
+    found = discover(structure_config({"discovery": {"directories": [str(tmp_path)]}}), variables={})
+    problems = [line.removeprefix(f"{tmp_path}/") for lines in found.rejected.values() for line in lines]
+    expected = [
+        "a.toml: name: missing",
+        "a.toml:1: args: expected list, got 3",
+        "a.toml:2: plugins: unknown key; known are endpoint",
+        "b.toml:1: name: a plugin's name is made of letters",
+        "b.toml: has no endpoint",
+        "c.json: expected the table of a plugin",
+    ]
+
+    assert expected == [line[: len(start)] for line, start in zip(problems, expected, strict=True)]
+
+
 def test_folders_are_looked_through_once_and_no_deeper_than_allowed(tmp_path: Path) -> None:
     """
     Links are followed, also in a circle; what is hidden is not there; what is missing is told.

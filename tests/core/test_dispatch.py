@@ -554,6 +554,26 @@ async def test_a_handler_that_exits_fails_its_call_only() -> None:
         assert Code.INTERNAL == error.code
 
 
+async def test_a_task_of_a_handler_that_exits_fails_its_call_only(anyio_backend: str) -> None:
+    """
+    Where it can be helped: asyncio ends its event loop for it.
+    """
+    if anyio_backend != "trio":
+        return
+
+    class Command:
+        async def run(self) -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._exit)
+
+        async def _exit(self) -> None:
+            raise SystemExit(2)
+
+    error = await failure(dispatcher(Command())(call("run", service="Command"), "test"))
+
+    assert ("Command/run failed with BaseExceptionGroup", Code.INTERNAL) == (str(error), error.code)
+
+
 async def test_health_is_answered_in_protobuf_and_json() -> None:
     """
     For the plugin as a whole, or for a service by name.

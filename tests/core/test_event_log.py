@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 
 import anyio
 import pytest
@@ -76,6 +77,7 @@ async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptur
     assert "on fire" in lines[0][1]
     assert "its circuit breaker is open for another " in refused
     assert "on fire" in refused, "who is refused is told why"
+    assert 1 == len(re.findall(r"\d+\.\d s\b", refused)), refused
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import ConfigError, ExporterSpec, ExtensionError, Manager, MetricsRegistry, NotInstalled, hookimpl
+from remora import (
+    ConfigError,
+    ExporterSpec,
+    ExtensionError,
+    Manager,
+    MetricsRegistry,
+    NotInstalled,
+    Unavailable,
+    hookimpl,
+)
 from remora.metrics import MetricBatch, MetricKind
 from remora.testing import ContractViolation, RecordingExporter, check_exporter
 from tests.core.scripts import stage, table
@@ -78,6 +87,27 @@ async def test_failing_exporter_is_tried_less_and_less_often_and_hurts_no_other(
         assert [10, 30, 70, 150] == pytest.approx(times)
         assert 10 == pytest.approx(anyio.current_time() - before)
         assert 32 == len(well.batches)
+
+
+async def test_a_failed_exporter_says_in_the_log_when_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Both kinds of exporters, with and without a traceback; after the last try of all there is no time to tell.
+    """
+    pushed, pulled = RecordingExporter(), Fetched(failures=1)
+    pushed.failure = iter([OSError("no route"), Unavailable("not now"), OSError("gone")]).__next__
+    registry = MetricsRegistry(export_interval=10)
+    registry.counter("c_total")
+    registry.add_exporter(pushed)
+    registry.add_exporter(pulled)
+    async with registry.exporting():
+        await pushed.wait_for(2)
+
+    assert [
+        "the exporter 'fetched' failed (next try in 20.0 s)",
+        "the exporter 'recording' failed (next try in 20.0 s)",
+        "the exporter 'recording' failed: not now (next try in 40.0 s)",
+        "the exporter 'recording' failed",
+    ] == caplog.messages
 
 
 async def test_hanging_exporter_is_cut_off_and_blamed_and_no_call_is_late() -> None:

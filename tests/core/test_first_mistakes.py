@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
@@ -166,6 +167,30 @@ CALLS: dict[str, tuple[Act, str]] = {
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers={"x": 1}),  # type: ignore[dict-item]
         "InvalidRequest: plugin 'words': the value of header 'x' is not text that every wire can carry",
     ),
+    "headers as a list": (
+        lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers=[("x", "1")]),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': headers are a mapping of names to values, as a dict is, not a list",
+    ),
+    "a request id that is a number": (
+        lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), request_id=7),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': the request id is to be text, not 7",
+    ),
+    "a hash key that is a number": (
+        lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), hash_key=7),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': the hash key is to be text, not 7",
+    ),
+    "a method that is a number": (
+        lambda manager: manager.execute("words", Text("a"), Count, method=7),  # type: ignore[arg-type]
+        "InvalidRequest: the method name is to be text, not 7",
+    ),
+    "options as a dict": (
+        lambda manager: manager.execute("words", Text("a"), Count, options={"timeout": 5}),  # type: ignore[arg-type]
+        "TypeError: the options of a call are a CallOptions, not a dict",
+    ),
+    "a plugin's table as a dict": (
+        lambda manager: manager.register({"name": "more", "endpoint": "memory:more"}),  # type: ignore[arg-type]
+        "TypeError: a plugin is registered as PluginConfig(name=..., endpoint=...), not a dict",
+    ),
     "an argument too many": (
         lambda manager: manager.client("words", Words).count(Text("a"), 1),  # type: ignore[call-arg]
         "TypeError: count(request: 'Text'): too many positional arguments",
@@ -276,6 +301,8 @@ FILES = {
     'endpont = "exec:python"': 'plugins.words.endpont: unknown key; did you mean "endpoint"?',
     'endpoint = "exec:python"\nargs = "words.py"': 'plugins.words.args: expected list, got "words.py"',
     'endpoint = "exec:python"\ncodec = "msgpac"': '(did you mean "msgpack"?)',
+    'endpoint = "exec:python"\ncodec = "JSON"': '(did you mean "json"?)',
+    'endpoint = "exec:python"\nmethod = "a.B/c"': "plugins.words.method: 'a.B/c' has a character that no",
     'endpoint = "exec:python"\ncodec = "yml"': 'codec "yml" is provided by no installed extension; installed: ',
     'endpoint = "exec:python"\ncodec = "yaml"': 'codec "yaml" is provided by no installed extension; installed: ',
     'endpoint = "exec:python"\nauth = { method = "oauth" }': '"oauth" is provided by no installed extension; in',
@@ -303,8 +330,9 @@ def test_a_configuration_that_is_none_says_where_one_comes_from() -> None:
     """
     A path, and tables of plugins at the top.
     """
-    with pytest.raises(ConfigError, match="a file is read by `from_file`"):
-        Manager("remora.toml")  # type: ignore[arg-type]
+    for path in ("remora.toml", Path("remora.toml")):
+        with pytest.raises(ConfigError, match="a file is read by `from_file`"):
+            Manager(path)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"plugin: unknown key; did you mean \"plugins\"\?"):
         Manager({"plugin": {"words": {"endpoint": "exec:python"}}})
     with pytest.raises(ConfigError, match="No such file or directory"):
@@ -331,6 +359,29 @@ def test_what_cannot_be_served_says_what_can() -> None:
     }.items():
         with pytest.raises(ConfigError, match=expected):
             anyio.run(serve, what)
+
+
+async def test_options_of_serving_that_are_none_say_what_they_are_to_be() -> None:
+    """
+    At once, not where they are first looked at.
+    """
+    wrong: Any = {"max_concurrent_calls": 3}
+    with pytest.raises(TypeError, match=r"the options are to be ServeOptions\(\.\.\.\), not a dict"):
+        async with serving(Words(), listen="http://127.0.0.1:0", options=wrong):
+            pass
+
+
+def test_a_service_without_parentheses_says_how_it_is_written() -> None:
+    """
+    Otherwise the class would be a function.
+    """
+    bare: Any = service
+    with pytest.raises(ConfigError, match=r'@service takes a name, as in `@service\("text.v1.Words"\)`, or `@service'):
+
+        @bare
+        class Unnamed:
+            async def hi(self) -> str:
+                return "hi"
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,28 @@ def test_a_disabled_extension_is_not_even_imported(site: Site, name: str) -> Non
     assert "kafka disabled acme-one 1.0" in site.run(STATES, REMORA_DISABLE=name)
 
 
+def test_an_unknown_name_to_disable_is_a_warning_once_with_the_near_one(site: Site) -> None:
+    """
+    Both kinds of names count as known, and two managers of one process warn once.
+    """
+    site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
+    program = """
+    import logging, sys
+    logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
+    from remora._registry import load_catalog
+    print(*load_catalog().disabled, *load_catalog().disabled)
+    """
+
+    said = site.run(program, REMORA_DISABLE="kafak,Acme_Oen,codecs,nothing-like-it,")
+
+    assert [
+        'WARNING REMORA_DISABLE names "kafak", but no installed extension has that name; did you mean "kafka"?',
+        'WARNING REMORA_DISABLE names "Acme_Oen", but no installed extension has that name; did you mean "acme-one"?',
+        'WARNING REMORA_DISABLE names "nothing-like-it", but no installed extension has that name',
+        "codecs codecs",
+    ] == said.splitlines()
+
+
 def test_a_disabled_extension_is_named_when_it_is_needed(site: Site) -> None:
     """
     Not: install it.
@@ -204,12 +226,12 @@ def test_a_broken_import_hurts_only_who_needs_it(site: Site, code: str, reason: 
     assert 1 == len(said.splitlines())
 
 
-@pytest.mark.parametrize("value", ["nowhere", "one:missing", "one:", "not a value", "one.two:three"])
+@pytest.mark.parametrize("value", ["nowhere", "one:missing", "one:nothing", "one:", "not a value", "one.two:three"])
 def test_a_wrong_entry_point_hurts_only_who_needs_it(site: Site, value: str) -> None:
     """
     Whatever the metadata says.
     """
-    site.install("acme-one", "1.0", {"kafka": value}, one="x = 1")
+    site.install("acme-one", "1.0", {"kafka": value}, one="nothing = None")
 
     assert "loaded" == site.run(LOAD)
 
@@ -255,11 +277,12 @@ def test_a_hook_that_raises_hurts_only_who_needs_it(site: Site) -> None:
         ),
         ("def remora_register_transports(manager):", "manager"),
         ("async def remora_register_transports():", "coroutine"),
+        ("def remora_event(event): return\ndef remora_register_codecs():", "remora_register_codecs is not marked with"),
     ],
 )
 def test_a_wrong_hook_is_fatal_and_named(site: Site, hook: str, reason: str) -> None:
     """
-    Misspelt, with an argument that there is not, or asynchronous: nothing of it would ever run.
+    Misspelt, with an argument that there is not, asynchronous, or without its mark: nothing of it would ever run.
     """
     site.install("acme-one", "1.0", {"kafka": "one"}, one=f"from remora import hookimpl\n@hookimpl\n{hook} return []")
 
@@ -339,6 +362,15 @@ def test_one_object_passed_twice_is_a_clear_error() -> None:
     twice = Carrier()
     with pytest.raises(ExtensionError, match="is registered already"):
         load_catalog([twice, twice])
+
+
+@pytest.mark.parametrize("extension", [None, "acme", ModuleType("acme"), carrier_spec("acme")])
+def test_what_is_passed_and_has_no_hooks_is_a_clear_error(extension: object) -> None:
+    """
+    Its features would be missing without a word.
+    """
+    with pytest.raises(ExtensionError, match=r"passed to the manager. has no hooks, which are .* `@hookimpl`"):
+        load_catalog([extension])
 
 
 def test_an_installed_extension_may_be_passed_as_well(site: Site) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import ConnectionLost, HealthStatus, Manager, RemoraError, Unavailable
+from remora import ConnectionLost, HealthStatus, Manager, ReloadOptions, RemoraError, Unavailable
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, bench, strange
 
@@ -190,6 +190,19 @@ async def test_a_plugin_that_dies_as_soon_as_it_is_up_is_a_crash_loop_too() -> N
         await anyio.sleep(200)
 
     assert (5, 4, 1) == (stranger.attempts, len(only(observer, InstanceLost)), len(only(observer, InstanceFailed)))
+
+
+async def test_a_reload_does_not_wait_for_what_is_left_alone() -> None:
+    """
+    No start comes any more in the time that it may wait.
+    """
+    observer, stranger = Observer(), Stranger(never, launches=True)
+    async with Manager({}, extensions=[stranger, observer]) as manager:
+        start = anyio.current_time()
+        report = await manager.reload(strange(), ReloadOptions(health_check_timeout=100))
+
+        assert (False, "plugin 'p': strange:p has failed: exits at once") == (report.applied, str(report.error))
+        assert (5, True) == (stranger.attempts, anyio.current_time() - start < 10)
 
 
 async def test_restart_wakes_what_was_left_alone() -> None:

@@ -33,6 +33,7 @@ from remora.protocols import (
     InspectableTransport,
     Interceptor,
     Listener,
+    PreparedCodec,
     Resolver,
     ReviewedChannel,
     Tracing,
@@ -43,6 +44,7 @@ from remora.values import dataclass as record
 from remora.wire import make_reply
 
 C = TypeVar("C", bound=Candidate)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,42 @@ def build_codec() -> Codec:
     Make a codec.
     """
     raise NotImplementedError
+
+
+class FastCodec:
+    """
+    A codec may be quicker for types that are known before any call.
+    """
+
+    content_type = "application/cbor"
+
+    def encode(self, value: object, /) -> bytes:
+        """
+        The payload.
+        """
+        return bytes(str(value), "ascii")
+
+    def decode(self, payload: bytes, type_: type[T], /) -> T:
+        """
+        The record.
+        """
+        raise NotImplementedError
+
+    def encoder(self, type_: type, /) -> Callable[[object], bytes]:
+        """
+        The same.
+        """
+        return self.encode
+
+    def decoder(self, type_: type[T], /) -> Callable[[bytes], T]:
+        """
+        The same.
+        """
+        return lambda payload: self.decode(payload, type_)
+
+
+prepared: PreparedCodec = FastCodec()
+plain: Codec = prepared
 
 
 def check(endpoint: Endpoint) -> None:

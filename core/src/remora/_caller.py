@@ -13,7 +13,8 @@ import anyio
 from remora._draft import make_call
 from remora._faults import told
 from remora._handshake import check_methods, check_protocol, describe_call, is_dumb, read_description
-from remora._headers import checked_headers, checked_request_id, checked_word
+from remora._headers import checked_headers, checked_request_id, checked_text, checked_word
+from remora._payloads import Payloads
 from remora._probing import probe
 from remora._request_id import new_request_id
 from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError, ServiceMismatch, VersionMismatch
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._pipeline import Pipeline
     from remora._route import Route
-    from remora.protocols import Codec
     from remora.types import Call, HealthStatus, Reply
 
 T = TypeVar("T")
@@ -62,13 +62,13 @@ NO_OPTIONS = CallOptions()
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    One method of a plugin with its record types and the codec between them.
+    One method of a plugin with what turns its records into payloads and back.
     """
 
     service: str
     method: str
     response: Any
-    codec: Codec
+    payloads: Payloads
     catalog: Catalog
     idempotent: bool = False
 
@@ -80,17 +80,18 @@ class Target:
             InvalidReply: It cannot be decoded; the message names the field.
         """
         try:
-            return self._reader(reply).decode(reply.payload, self.response)
+            if reply.content_type and reply.content_type != self.payloads.content_type:
+                return self._read_other(reply)
+            return self.payloads.decode(reply.payload)
         except Exception as error:  # a codec may be a stranger's code
             raise InvalidReply(f"the reply of {call.name} is wrong: {_reason(error)}") from error
 
-    def _reader(self, reply: Reply) -> Codec:
+    def _read_other(self, reply: Reply) -> Any:
         """
-        The codec of the reply's content type, or the configured one when it names none.
+        The record in a reply of another content type, by the codec for that, if there is one.
         """
-        if not reply.content_type or reply.content_type == self.codec.content_type:
-            return self.codec
-        return self.catalog.codec_for(reply.content_type) or self.codec
+        codec = self.catalog.codec_for(reply.content_type)
+        return self.payloads.decode(reply.payload) if codec is None else codec.decode(reply.payload, self.response)
 
 
 class Caller:
@@ -105,7 +106,7 @@ class Caller:
         self._thread = get_ident()
 
     def target(
-        self, *, service: str | None, method: str | None, request: object, response: object, idempotent: bool = False
+        self, *, service: str | None, method: str | None, request: Any, response: Any, idempotent: bool = False
     ) -> Target:
         """
         A method to call; a service or a method that is None is taken from the configuration.
@@ -120,7 +121,7 @@ class Caller:
             service=checked_word("service", config.service if service is None else service),
             method=checked_word("method", config.method if method is None else method),
             response=response,
-            codec=codec,
+            payloads=Payloads(codec, writes=request, reads=response),
             catalog=self._catalog,
             idempotent=idempotent,
         )
@@ -134,18 +135,22 @@ class Caller:
             InvalidReply: The reply is not such a record; the message names the field.
             RemoraError: The call has no reply.
             RuntimeError: This is not the thread of the manager.
+            TypeError: The options are none.
         """
         if get_ident() != self._thread:  # it would wait forever for another thread's event loop
             raise RuntimeError(_ELSEWHERE)
+        if options is not NO_OPTIONS and not isinstance(options, CallOptions):
+            raise TypeError(f"the options of a call are a CallOptions, not a {type(options).__name__}")
         request_id = new_request_id() if options.request_id is None else options.request_id
         try:
-            if options.request_id is not None:
+            if options is not NO_OPTIONS:
                 checked_request_id(request_id)
+                checked_text("hash key", options.hash_key)
             call = make_call(
                 target.service,
                 target.method,
                 self._encode(target, request),
-                target.codec.content_type,
+                target.payloads.content_type,
                 checked_headers(options.headers) if options.headers else {},
                 self.pipeline.deadline(options.timeout),
                 request_id,
@@ -203,7 +208,7 @@ class Caller:
 
     def _encode(self, target: Target, request: object) -> bytes:
         try:
-            return target.codec.encode(request)
+            return target.payloads.encode(request)
         except Exception as error:  # a codec may be a stranger's code
             raise InvalidRequest(f"the request cannot be encoded: {_reason(error)}") from error
 

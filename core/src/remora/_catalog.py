@@ -318,7 +318,7 @@ class Catalog:
         from difflib import get_close_matches  # only messages need it
 
         brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
-        meant = get_close_matches(name, [*known, *(_extras() - brought)], n=1)
+        meant = get_close_matches(name.lower(), [*known, *(_extras() - brought)], n=1)
         words = [name, name.removesuffix("s")]
         if not meant:  # an extra named after the kind may provide it
             words += [word for word in (f"{kind}s", kind.partition(" ")[0]) if word not in brought]

@@ -18,7 +18,7 @@ from remora._plan import plan
 from remora._resolution import Resolution
 from remora._transition import Transition
 from remora._turns import Turns
-from remora.config import dependants_of
+from remora.config import PluginConfig, dependants_of
 from remora.errors import ConfigError, ManagerClosed, RemoraError
 from remora.reload import ReloadOptions, ReloadReport
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from remora._exporting import Exporting
     from remora._fleet import Fleet
     from remora._metering import Metering
-    from remora.config import Discovered, ManagerConfig, PluginConfig
+    from remora.config import Discovered, ManagerConfig
     from remora.reload import ReloadPlan
 
 _log = logging.getLogger(__name__)
@@ -120,7 +120,13 @@ class Changes:
         Raises:
             ConfigError: There is already one of that name, or its table is wrong.
             ManagerClosed: The manager does not run, or has ended in the meantime.
+            TypeError: It is something else than a plugin's table.
         """
+        given: object = plugin
+        if not isinstance(given, PluginConfig):
+            raise TypeError(
+                f"a plugin is registered as PluginConfig(name=..., endpoint=...), not a {type(given).__name__}"
+            )
 
         def wanted() -> ManagerConfig:
             if plugin.name in self._fleet.config.plugins:

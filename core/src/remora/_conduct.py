@@ -71,15 +71,21 @@ class Conduct:
         """
         return dict(self._book.record)
 
-    def failed(self, culprit: str, error: BaseException) -> None:
+    def failed(self, culprit: str, error: BaseException, *, next_try: float | None = None) -> None:
         """
         Log and count an exception that third-party code has raised; one of Remora's says it all without a traceback.
+
+        Args:
+            culprit: Whose code it is.
+            error: The exception.
+            next_try: The seconds until it is tried again; None when nobody does, or nobody knows.
         """
         extra = {"culprit": culprit, **self._fields}
+        then = "" if next_try is None else f" (next try in {next_try:.1f} s)"
         if isinstance(error, RemoraError):
-            _log.error("%s failed: %s", culprit, error, extra=extra)
+            _log.error("%s failed: %s%s", culprit, error, then, extra=extra)
         else:
-            _log.error("%s failed", culprit, exc_info=error, extra=extra)
+            _log.error("%s failed%s", culprit, then, exc_info=error, extra=extra)
         self._count(culprit, error)
 
     def explain(self, culprit: str, error: Exception) -> NoReturn:

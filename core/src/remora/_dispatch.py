@@ -23,6 +23,7 @@ from remora._headers import checked_headers
 from remora._interception import nested
 from remora._log_fields import of_served
 from remora._methods import service_info, unknown_method
+from remora._payloads import Payloads
 from remora.errors import (
     Code,
     ConfigError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from remora._catalog import Catalog
     from remora._guard import Guard
     from remora._handlers import Handler
-    from remora._methods import Method, ServiceInfo
+    from remora._methods import ServiceInfo
     from remora.protocols import Codec, Interceptor
     from remora.types import Call, Reply
 
@@ -172,8 +173,8 @@ class Dispatcher:
             await self._slots.acquire()
         try:
             handler = self._find(call)
-            codec = handler.codecs.get(call.content_type) or self._codec(call, handler)
-            request = _decode(codec, call, handler.method)
+            payloads = handler.payloads.get(call.content_type) or self._payloads(call, handler)
+            request = _decode(payloads, call)
             current = CurrentCall.of(call, peer)
             token = handled_call.set(current)
             try:
@@ -184,6 +185,8 @@ class Dispatcher:
             except SystemExit as error:  # one call ends neither the plugin nor the calls of others
                 raise _failed(error, call) from error
             except BaseExceptionGroup as group:
+                if group.split((Exception, SystemExit))[1] is None:
+                    raise _failed(group, call) from group
                 raise cancellation(group, call.name, of_served(call)) from None
             except anyio.get_cancelled_exc_class() as error:
                 if is_asked_to_end():
@@ -191,7 +194,7 @@ class Dispatcher:
                 raise _stray(error, call) from error
             finally:
                 handled_call.reset(token)
-            return make_reply(_encode(codec, call, result), codec.content_type, headers)
+            return make_reply(_encode(payloads, call, result), payloads.content_type, headers)
         finally:
             self._slots.release()
 
@@ -201,12 +204,13 @@ class Dispatcher:
             raise PluginError(unknown_method(call.service, call.method, self._handlers), code=Code.UNIMPLEMENTED)
         return found
 
-    def _codec(self, call: Call, handler: Handler) -> Codec:
+    def _payloads(self, call: Call, handler: Handler) -> Payloads:
         """
-        The codec that the caller names, or else the one that suits the method's record types.
+        The format that the caller names, or else the one that suits the method's record types.
         """
+        method = handler.method
         if not call.content_type:
-            codec: Codec | None = self._catalog.codec_of(handler.method.request, handler.method.response)
+            codec: Codec | None = self._catalog.codec_of(method.request, method.response)
         else:
             codec = self._catalog.codec_for(call.content_type)
         if codec is None:
@@ -214,9 +218,10 @@ class Dispatcher:
                 f"the media type {call.content_type!r} is not understood; send application/json",
                 code=Code.INVALID_ARGUMENT,
             )
-        if len(handler.codecs) < _MOST_CODECS:
-            handler.codecs[call.content_type] = codec
-        return codec
+        payloads = Payloads(codec, writes=method.response, reads=method.request)
+        if len(handler.payloads) < _MOST_CODECS:
+            handler.payloads[call.content_type] = payloads
+        return payloads
 
 
 def _reply_headers(current: CurrentCall) -> dict[str, str]:
@@ -226,18 +231,18 @@ def _reply_headers(current: CurrentCall) -> dict[str, str]:
         raise ValueError(error.message) from error
 
 
-def _decode(codec: Codec, call: Call, method: Method) -> object:
+def _decode(payloads: Payloads, call: Call) -> object:
     try:
-        return codec.decode(call.payload, method.request)
+        return payloads.decode(call.payload)
     except ValueError as error:
         raise PluginError(f"the request of {call.name} is wrong: {error}", code=Code.INVALID_ARGUMENT) from error
     except Exception as error:  # a codec may be a stranger's code
         raise _answer_to(error, call) from error
 
 
-def _encode(codec: Codec, call: Call, result: object) -> bytes:
+def _encode(payloads: Payloads, call: Call, result: object) -> bytes:
     try:
-        return codec.encode(result)
+        return payloads.encode(result)
     except Exception as error:  # a codec may be a stranger's code
         _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra=of_served(call))
         raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error

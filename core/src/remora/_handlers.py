@@ -21,7 +21,7 @@ from remora.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from remora.protocols import Codec
+    from remora._payloads import Payloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Handler:
         function: The bound method.
         is_async: Whether it returns an awaitable.
         takes_request: Whether the request is passed as it is, as the only argument.
-        codecs: The codecs of the media types in which it has been called so far, by media type.
+        payloads: How it is called in each media type so far, by media type.
     """
 
     method: Method
     function: Callable[..., Any]
     is_async: bool
     takes_request: bool
-    codecs: dict[str, Codec] = field(default_factory=dict, compare=False, repr=False)
+    payloads: dict[str, Payloads] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, request: object) -> Awaitable[object]:
         """

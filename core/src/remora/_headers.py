@@ -23,10 +23,15 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     The headers with their names in lower case.
 
     Raises:
-        InvalidRequest: A name or a value cannot be sent; the value is not in the message, since it may be a secret.
+        InvalidRequest: They are no mapping, or a name or a value cannot be sent; the value is not in the message, since
+            it may be a secret.
     """
     lowered: dict[str, str] = {}
-    items: Iterable[tuple[object, object]] = (headers or {}).items()
+    try:
+        items: Iterable[tuple[object, object]] = (headers or {}).items()
+    except AttributeError:
+        kind = type(headers).__name__
+        raise InvalidRequest(f"headers are a mapping of names to values, as a dict is, not a {kind}") from None
     for given, value in items:
         name = given.lower() if isinstance(given, str) else ""
         if not _NAME.fullmatch(name):
@@ -44,8 +49,9 @@ def checked_request_id(request_id: str) -> str:
     The identifier of a call, unchanged.
 
     Raises:
-        InvalidRequest: It is empty, or has a character that cannot be sent or would break a line of a log.
+        InvalidRequest: It is no text or empty, or has a character that cannot be sent or would break a line of a log.
     """
+    checked_text("request id", request_id)
     if not _IDENTIFIER.fullmatch(request_id):
         raise InvalidRequest(f"the request id {request_id[:40]!r} has a character that no wire can carry")
     return request_id
@@ -56,8 +62,22 @@ def checked_word(kind: str, word: str) -> str:
     A service's or method's name, unchanged.
 
     Raises:
-        InvalidRequest: It has a character that could mean something else on a wire.
+        InvalidRequest: It is no text, or has a character that could mean something else on a wire.
     """
+    checked_text(f"{kind} name", word)
     if not _WORD.fullmatch(word):
         raise InvalidRequest(f"the {kind} name {word!r} has a character that no wire can carry")
     return word
+
+
+def checked_text(kind: str, text: str) -> str:
+    """
+    A text, unchanged.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    given: object = text
+    if not isinstance(given, str):
+        raise InvalidRequest(f"the {kind} is to be text, not {given!r:.40}")
+    return given

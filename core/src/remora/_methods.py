@@ -144,7 +144,13 @@ def service(
         author: Who wrote it.
         capabilities: What it can do, as words that a host can look for.
         metadata: Anything else about it, by name.
+
+    Raises:
+        ConfigError: The name is no text, as when the class itself stands there.
     """
+    given: object = name
+    if not (given is None or isinstance(given, str)):
+        raise ConfigError(f'@service takes a name, as in `@service("text.v1.Words")`, or `@service()`; not {given!r}')
 
     def mark(cls: C) -> C:
         info = ServiceInfo(

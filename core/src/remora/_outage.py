@@ -39,8 +39,11 @@ def outage(instances: Sequence[Instance], now: float) -> RemoraError:
     if wrong := _misconfigured(instances):
         return wrong  # without the time of the next try, which would not help
     retry_after = max(0.0, min(_back_in(each, now) for each in instances))
-    message = f"{why_out(instances)} (next try in {retry_after:.1f} s)"
-    if any(each.state is State.READY and each.breaker.refuses_for() > 0 for each in instances):
+    message = why_out(instances)
+    refusing = [each for each in instances if each.state is State.READY and each.breaker.refuses_for() > 0]
+    if len(instances) > 1 or not refusing or not refusing[0].condition.takes_calls:  # else it says so itself
+        message = f"{message} (next try in {retry_after:.1f} s)"
+    if refusing:
         return CircuitOpen(message, retry_after=retry_after)
     return Unavailable(message, retry_after=retry_after, sent=False)
 

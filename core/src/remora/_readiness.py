@@ -94,6 +94,8 @@ async def _until_ready(route: Route, instance: Instance) -> None:
             raise ManagerClosed("it has been stopped")
         if isinstance(instance.error, ConfigError):  # trying again would not help
             raise instance.error
+        if instance.state is State.FAILED:  # nobody tries again for minutes
+            raise Unavailable(f"{instance.name} has failed: {_why(instance)}", plugin=route.name, sent=False)
         await change_of(route)
 
 

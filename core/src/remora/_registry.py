@@ -80,6 +80,7 @@ def load_catalog(extensions: Sequence[object] = ()) -> Catalog:
         raise problem
     for ignored in registry.catalog.broken.values():
         _log.warning("%s", ignored)
+    registry.warn_of_unknown()
     return registry.catalog
 
 
@@ -91,17 +92,21 @@ class Registry:
         catalog: The features of all extensions that loaded.
         extensions: All extensions, including the disabled and the broken ones.
         fatal: The problems that no manager may ignore: misspelt hooks and names claimed twice.
+        unknown: What is wrong with names in REMORA_DISABLE that no extension has.
     """
 
     def __init__(self, extensions: Sequence[object] = ()) -> None:
         self._registered: list[tuple[Origin, object]] = []
         self.extensions: list[Extension] = []
         self.fatal: list[ExtensionError] = []
+        self.unknown: list[str] = []
         self.catalog = Catalog()
         self._hooks: pluggy.PluginManager | None = None
         installed = list(self._installed())
-        for origin, module in [*installed, *_passed(extensions, besides=[module for _, module in installed])]:
+        for origin, module in installed:
             self._register(origin, module)
+        for origin, module in _passed(extensions, besides=[module for _, module in installed]):
+            self._register(origin, module, is_passed=True)
         self.fatal += self.catalog.conflicts()
         for extension in self.extensions:
             if extension.problem is not None:
@@ -109,18 +114,29 @@ class Registry:
             elif extension.state == "disabled":
                 self.catalog.disabled[extension.origin.entry_point] = extension.origin
 
+    def warn_of_unknown(self) -> None:
+        """
+        Log what is wrong with REMORA_DISABLE, once in the life of the process.
+        """
+        for problem in self.unknown:
+            _warn_once(problem)
+
     def _installed(self) -> Iterable[tuple[Origin, object]]:
         """
         The modules of the entry points that are neither disabled nor claimed twice nor broken.
         """
-        disabled = {_normal(name) for name in os.environ.get(DISABLE, "").split(",")} - {""}
+        disabled = {_normal(name): name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+        known: set[str] = set()
         claims: dict[str, list[tuple[Origin, EntryPoint]]] = defaultdict(list)
         for entry_point in _entry_points():
             origin = Origin(entry_point.name, partial(_distribution, entry_point))
-            if disabled and disabled & {_normal(origin.entry_point), _normal(origin.distribution)}:
+            names = {_normal(origin.entry_point), _normal(origin.distribution)} if disabled else set()
+            known |= names
+            if disabled.keys() & names:
                 self.extensions.append(Extension(origin, state="disabled"))
             else:
                 claims[entry_point.name].append((origin, entry_point))
+        self.unknown += [_unknown(disabled[name], known) for name in disabled if name not in known]
         for name in sorted(claims):
             yield from self._import(name, claims[name])
 
@@ -141,7 +157,7 @@ class Registry:
         else:
             yield origins[0], module
 
-    def _register(self, origin: Origin, module: object) -> None:
+    def _register(self, origin: Origin, module: object, *, is_passed: bool = False) -> None:
         """
         Check an extension's hooks, and add what they return to the catalogue.
         """
@@ -152,9 +168,13 @@ class Registry:
         plugins = self._hooks or _hooks()
         self._hooks = None
         try:
-            _hook_in(plugins, origin.entry_point, module)
+            is_hooked = _hook_in(plugins, origin.entry_point, module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
             self.fatal.append(self._broken(origin, f"has a wrong hook: {_one_line(error)}", error))
+            return
+        if not is_hooked and (is_passed or module is None):
+            problem = self._broken(origin, "has no hooks, which are functions marked with `@hookimpl`")
+            self.fatal += [problem] if is_passed else []
             return
         try:
             features = self._collect(origin, plugins)
@@ -243,21 +263,32 @@ def _passed_by(name: str) -> tuple[str, str]:
     return f"{name} (passed to the manager)", ""
 
 
-def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> None:
+def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
     """
     Register an extension's hooks.
+
+    Returns:
+        Whether it has any.
 
     Raises:
         PluginValidationError: One does not fit its specification.
         ValueError: The module was registered before.
-        TypeError: One has no specification, or is a coroutine function.
+        TypeError: One has no specification, is not marked as a hook, or is a coroutine function.
     """
     plugins.register(module, name=name)
-    for hook in plugins.get_hookcallers(module) or ():
+    hooks = plugins.get_hookcallers(module) or []
+    if unmarked := next((each for each in _hook_names(plugins) if _is_unmarked(plugins, module, each)), ""):
+        raise TypeError(f"{unmarked} is not marked with `@hookimpl`")
+    for hook in hooks:
         if not hook.has_spec() and not all(each.optionalhook for each in hook.get_hookimpls()):
             raise TypeError(f"there is no hook {hook.name!r}; there are: {', '.join(_hook_names(plugins))}")
         if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
             raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
+    return bool(hooks)
+
+
+def _is_unmarked(plugins: pluggy.PluginManager, module: object, hook: str) -> bool:
+    return inspect.isroutine(getattr(module, hook, None)) and plugins.parse_hookimpl_opts(module, hook) is None
 
 
 def _hook_names(plugins: pluggy.PluginManager) -> list[str]:
@@ -275,6 +306,22 @@ def _normal(name: str) -> str:
     A name normalised as package indexes do it: case and the kind of separator do not matter.
     """
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only messages need it
+
+    meant = get_close_matches(_normal(name), sorted(known), n=1)
+    hint = f'; did you mean "{meant[0]}"?' if meant else ""
+    return f'{DISABLE} names "{name}", but no installed extension has that name{hint}'
+
+
+@cache
+def _warn_once(problem: str) -> None:
+    """
+    Remembered for the life of the process: each manager reads the variable again.
+    """
+    _log.warning("%s", problem)
 
 
 def _one_line(error: Exception) -> str:

@@ -155,7 +155,7 @@ class RemoraError(Exception):
         sent: bool | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = str(message)  # whoever raises it may have put another exception there
         self.plugin = plugin
         self.instance = instance
         self.request_id = request_id

@@ -49,6 +49,7 @@ def installed() -> list[InstalledExtension]:
     All installed extensions by name, the disabled and the broken ones too.
     """
     registry = Registry()
+    registry.warn_of_unknown()
     conflicts = [str(problem) for problem in registry.catalog.conflicts()]
     found = [_describe(extension, conflicts) for extension in registry.extensions]
     return sorted(found, key=lambda extension: (extension.name, extension.distribution))

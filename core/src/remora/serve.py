@@ -112,7 +112,7 @@ def serve(
         options: Limits and timeouts.
         auth: Who may call, instead of what the options say.
     """
-    options = options or ServeOptions()
+    options = _checked(options)
     options = options if auth is None else replace(options, auth=auth)
     addresses = [listen] if isinstance(listen, str) else list(listen)
     addresses = addresses or _addresses_from_outside()
@@ -155,7 +155,7 @@ async def serve_until_stopped(
     Raises:
         RemoraError: It cannot be served; the message says why.
     """
-    options = options or ServeOptions()
+    options = _checked(options)
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with serving(*services, listen=listen, options=options) as served:
             if announce is not None:
@@ -186,7 +186,7 @@ async def serving(
         ConfigError: An address makes no sense, or the objects have nothing to serve.
         Unavailable: An address is taken.
     """
-    options = options or ServeOptions()
+    options = _checked(options)
     addresses = [listen] if isinstance(listen, str) else list(listen)
     if not addresses:
         raise ConfigError(f"nowhere to listen: pass --listen ADDRESS, or let a host set {LISTEN}")
@@ -216,7 +216,14 @@ def dispatcher_for(
     Raises:
         ConfigError: The objects have nothing to serve.
     """
-    return _dispatcher(services, load_catalog(extensions), options or ServeOptions())
+    return _dispatcher(services, load_catalog(extensions), _checked(options))
+
+
+def _checked(options: ServeOptions | None) -> ServeOptions:
+    given: object = ServeOptions() if options is None else options
+    if not isinstance(given, ServeOptions):
+        raise TypeError(f"the options are to be ServeOptions(...), not a {type(given).__name__}")
+    return given
 
 
 def _dispatcher(services: Sequence[object], catalog: Catalog, options: ServeOptions) -> Dispatcher:

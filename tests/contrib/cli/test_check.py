@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contrib.cli.conftest import Run
+from tests.transports.tls import Authority
 
 GOOD = """
     [plugins.one]
@@ -73,6 +74,45 @@ def test_a_script_that_others_may_write_to_is_a_warning(remora: Run, place: Path
     fine = remora("check", "good.toml").out
     assert fine.endswith(f"; script: {script}, which is not hashed\nok\n")
     assert f"\n  program: {shutil.which('sh')}; hash: not pinned; " in fine
+
+
+def test_files_of_credentials_that_cannot_be_used_here_are_warnings(remora: Run, place: Path) -> None:
+    """
+    Each with its key, and only those of plugins that are enabled; as JSON the key is a whole path.
+    """
+    authority = Authority(place / "ca")
+    files = authority.issue("127.0.0.1")
+    Path(files["key_file"]).chmod(0o666)
+    (place / "rest.pem").write_text("garbage")
+    (place / "files.toml").write_text(f"""
+        [plugins.missing]
+        endpoint = "https://127.0.0.1:1"
+        auth = {{ method = "bearer", token_file = "token", ca_file = "none.pem", cert_file = "{files["cert_file"]}" }}
+        [plugins.open]
+        endpoint = "grpcs://127.0.0.1:1"
+        options = {{ cert_file = "{files["cert_file"]}", key_file = "{files["key_file"]}" }}
+        [plugins.garbage]
+        endpoint = "https://127.0.0.1:1"
+        auth.ca_file = "rest.pem"
+        [plugins.fine]
+        endpoint = "https://127.0.0.1:1"
+        auth.ca_file = "{authority.ca_file}"
+        [plugins.off]
+        endpoint = "https://127.0.0.1:1"
+        auth.ca_file = "none.pem"
+        enabled = false
+    """)
+    result = remora("check", "files.toml")
+    report = json.loads(remora("check", "files.toml", "--json").out)
+
+    assert (result.code, result.out.splitlines()[-1]) == (0, "ok, with warnings")
+    assert "\n  warning: auth.ca_file: 'none.pem' cannot be read here: No such file or directory\n" in result.out
+    assert [
+        "plugins.missing.auth.ca_file: 'none.pem' cannot be read here: No such file or directory",
+        "plugins.missing.auth.token_file: 'token' cannot be read here: No such file or directory",
+        f"plugins.open.options.key_file: '{files['key_file']}' cannot be read here: everybody may write to it",
+        "plugins.garbage.auth.ca_file: the files rest.pem cannot be used for TLS",
+    ] == [each.partition(": NO_")[0] for each in report["warnings"]]
 
 
 def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:

@@ -145,12 +145,13 @@ def test_broken_extension_is_a_warning_of_check(remora: Run, install: Install, p
 
 def test_disabled_extension_is_left_out(remora: Run, install: Install) -> None:
     """
-    REMORA_DISABLE takes the broken one out of the way.
+    REMORA_DISABLE takes the broken one out of the way, and a name in it that there is not is a warning.
     """
     install("acme", "import nosuchthing")
-    result = remora("extensions", "--json", REMORA_DISABLE="acme")
+    result = remora("extensions", "--json", REMORA_DISABLE="acme,ackme")
 
     assert result.code == 0
+    assert result.complaint.startswith('remora: warning: REMORA_DISABLE names "ackme", but no installed extension has')
     assert next(each["state"] for each in json.loads(result.out) if each["name"] == "acme") == "disabled"
 
 

@@ -18,6 +18,8 @@ import pytest
 
 from tests.contrib.cli.conftest import Run, Serve, spawned
 
+NO_TARGET = "Invalid value for 'MODULE:OBJECT...':"
+
 
 @pytest.mark.parametrize("target", ["Echo", "make", "instance"])
 def test_class_factory_and_instance_are_served(target: str, serve: Serve) -> None:
@@ -112,7 +114,8 @@ def test_standard_output_belongs_to_the_wire(remora: Run, anyio_backend: str) ->
         ("os:path", 3, "os:path is a module"),
         ("failing:Echo", 3, "the module 'failing' cannot be imported: ValueError: boom"),
         ("lacking:Echo", 3, "the module 'lacking' cannot be imported: No module named 'nosuchthing'"),
-        ("sample", 2, "Invalid value for 'MODULE:OBJECT...': 'sample' is not of the form MODULE:OBJECT"),
+        ("sample.py:Echo", 2, f"{NO_TARGET} 'sample.py:Echo' is not of the form MODULE:OBJECT, such as sample:Echo"),
+        ("sample", 2, f"{NO_TARGET} 'sample' is not of the form MODULE:OBJECT"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(target: str, code: int, complaint: str, remora: Run, place: Path) -> None:

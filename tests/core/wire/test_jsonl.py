@@ -81,7 +81,7 @@ def test_what_is_no_object_is_noise(line):
 @given(st.integers(0, 10**9), st.integers(200, 1400), st.lists(st.integers(0, 1400), max_size=5))
 def test_the_id_of_an_overlong_object_is_seen_first_or_last(number, size, cuts):
     first = b'{"id": %d, "result": "%b"}' % (number, b"x" * size)
-    last = b'{"result":{"id":5,"x":"%b"},"id":%d}' % (b"x" * size, number)
+    last = b'{"result":{"id":5,"x":"%b"},"id":%d.0}' % (b"x" * size, number)
 
     for line in (first, last):
         assert read(line + b"\n", *cuts, max_size=100) == [Overlong(number, len(line), line[:256])]
@@ -174,6 +174,23 @@ def test_foreign_forms_of_errors_are_understood(error, code, message):
 def test_cancel_is_one_word():
     assert encode_json_cancel(7) == b'{"cancel":7}\n'
     assert decode_json_request({"cancel": 7}) == JsonCancel(7)
+
+
+@pytest.mark.parametrize(("given", "id_"), [("1", 1), ("1.0", 1), ("1e2", 100), ('"a"', "a")])
+def test_a_whole_number_is_an_id_however_it_is_written(given, id_):
+    (message, cancel) = read(b'{"id":%b,"result":1}\n{"cancel":%b}\n' % (given.encode(), given.encode()))
+    answer, request = decode_json_answer(message), decode_json_request(message)
+
+    assert answer is not None
+    assert isinstance(request, JsonRequest)
+    assert (id_, id_, JsonCancel(id_)) == (answer.id, request.id, decode_json_request(cancel))
+    assert type(id_) is type(answer.id)
+
+
+@pytest.mark.parametrize("id_", [True, False, None, 1.5, float("inf"), [1], {}])
+def test_nothing_else_is_an_id(id_):
+    assert decode_json_answer({"id": id_, "result": 1}) is None
+    assert decode_json_request({"id": id_, "cancel": id_}) is None
 
 
 def test_what_cannot_be_sent_is_refused_before():

@@ -38,7 +38,14 @@ EVERY_ERROR_OF_GARBAGE = (PluginDied, WrongProtocol, WireError)
     ("url", "message"),
     [
         ("exec:./no/such/program", "there is no program /.*/no/such/program"),
-        ("exec:no-such-program", "no program 'no-such-program' on PATH"),
+        ("exec:no-such-program", "no program 'no-such-program' on PATH$"),
+        (
+            "exec:sh -c x.sh",
+            r"no program 'sh -c x.sh' on PATH; arguments have a key of their own: args = ..-c., .x.sh..",
+        ),
+        ("exec:/bin/sh ./x.sh", r"no program /bin/sh ./x.sh; arguments have a key of their own: args = ..\./x.sh.."),
+        ("exec:./no such/x", "there is no program /.*/no such/x$"),
+        ("exec:~/x", r"there is no program /.*/~/x; no shell reads this: write \$\{HOME\} for"),
         ("exec:/tmp", "is a directory"),
         ("exec:", "no program is named"),
     ],
@@ -214,6 +221,7 @@ async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask
         echo '{"id":1,"result":4}'; echo '{"id":1,"result":5}'
         read -r line; echo '{"id":2}'
         read -r line; echo '{"id":"3","result":6}'
+        read -r line; echo '{"id":true,"result":7}'; echo '{"id":4.0,"result":8}'
         cat > /dev/null
     """
     async with open_script(script(body), protocol="jsonl") as channel:
@@ -222,6 +230,7 @@ async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask
             await ask(channel, "m")
         with pytest.raises(InvalidReply, match='has the text "3" as its id, not the number 3'):
             await ask(channel, "m")
+        assert await ask(channel, "m") == 8
 
 
 @pytest.mark.fault(33)

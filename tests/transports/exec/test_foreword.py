@@ -130,6 +130,9 @@ async def test_a_child_that_prints_an_answer_and_ends_is_told_what_it_may_need(o
     """
     It may be one for another protocol.
     """
-    with anyio.fail_after(20), pytest.raises(PluginDied, match=f"exited with status 0.*{OTHERWISE}: {{}}$"):
+    with (
+        anyio.fail_after(20),
+        pytest.raises(PluginDied, match=rf"status 0; .* calls `serve\(...\)`; {OTHERWISE}: {{}}$"),
+    ):
         async with open_script(script("echo '{}'")):
             pass

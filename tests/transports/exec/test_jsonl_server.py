@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from remora import Call, Reply
+from remora import Call, Code, PluginError, Reply
 from remora_exec._jsonl_server import serve_jsonl
 from remora_exec._pipes import ReadPipe, WritePipe
 
@@ -87,6 +87,10 @@ async def act(call: Call, peer: str) -> Reply:
         other = asyncio.ensure_future(asyncio.sleep(60))
         other.cancel()
         await other
+    if call.method == "odd":
+        error = PluginError("no", code=Code.NOT_FOUND)
+        error.message = object()  # type: ignore[assignment]
+        raise error
     if call.method == "set":
         NAME.set("somebody")
     return Reply(payload=json.dumps(NAME.get()).encode() if call.method in ("get", "set") else call.payload)
@@ -125,6 +129,17 @@ async def test_what_a_handler_leaves_in_its_context_is_not_seen_by_the_next() ->
         answers.append(await end.answer())
 
     assert [(1, "somebody"), (2, "nobody"), (3, "nobody")] == sorted(answers, key=str)
+
+
+async def test_an_error_that_cannot_be_written_is_answered_with_its_code() -> None:
+    """
+    The next call is answered as ever.
+    """
+    async with host(act) as end:
+        await end.ask(request(1, "odd"), request(2, payload=2))
+        answers = [await end.answer() for _ in range(2)]
+
+    assert [(1, "NOT_FOUND"), (2, 2)] == sorted(answers, key=str)
 
 
 async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone(anyio_backend: str) -> None:

@@ -82,7 +82,7 @@ async def test_a_script_that_others_may_write_to_is_started_with_a_warning(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
-    Once for the channel; what it would be told by `remora check` is the same.
+    Once for the channel, and for all that follow it; what it would be told by `remora check` is the same.
     """
     script = place / "s.py"
     script.chmod(0o666)
@@ -92,9 +92,30 @@ async def test_a_script_that_others_may_write_to_is_started_with_a_warning(
         async with transport.open(endpoint) as channel:
             for _ in range(2):
                 assert (await channel.call(Call(payload=b"null"))).payload == b"1"
+        async with transport.open(endpoint):
+            pass
     inspection = transport.inspect(endpoint)  # type: ignore[attr-defined]
     (warning,) = inspection.warnings
 
     assert [f"plugin 'p': {warning}"] == [record.getMessage() for record in caplog.records]
     assert f"{script} can be written by everybody" in warning
     assert f"{script}, which is not hashed" == inspection.measures["script"]
+
+
+@pytest.mark.anyio
+async def test_a_restart_repeats_the_warning_only_if_it_was_mended_meanwhile(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    The number of warnings after each start.
+    """
+    script = place / "s.py"
+    transport = build(ExecOptions(name="p", protocol="oneshot", args=(str(script),)))
+    counts = []
+    with caplog.at_level(logging.INFO, "remora.exec"):
+        for mode in (0o666, 0o666, 0o664, 0o664, 0o644, 0o664):
+            script.chmod(mode)
+            async with transport.open(Endpoint(f"exec:{sys.executable}")):
+                counts.append(len(caplog.records))
+
+    assert counts == [1, 1, 2, 2, 2, 3]

@@ -65,6 +65,20 @@ def test_unavailable_without_a_connection_is_no_answer():
     assert ConnectionLost is type(error)
 
 
+def test_server_without_tls_is_told_so():
+    """
+    Not in the words of the library that grpcio uses.
+    """
+    words = (
+        "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:"
+        "WRONG_VERSION_NUMBER: Invalid certificate verification context: OK"
+    )
+    text = f"failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:8126: {words}"
+    error = error_from_rpc(_rpc_error(CODE.UNAVAILABLE, text), connected=False)
+
+    assert (WrongProtocol, "127.0.0.1:8126: the server does not speak TLS") == (type(error), error.message)
+
+
 def test_status_with_details_is_always_the_plugins():
     """
     Whatever words a plugin of Remora chooses.

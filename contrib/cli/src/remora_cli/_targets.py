@@ -31,7 +31,8 @@ def parse_targets(context: click.Context, param: click.Parameter, values: Sequen
     targets = []
     for value in values:
         module, _, path = value.partition(":")
-        if not all(word.isidentifier() for word in [*module.split("."), *path.split(".")]):
+        is_file = module.endswith(".py") and os.path.isfile(module)
+        if is_file or not all(word.isidentifier() for word in [*module.split("."), *path.split(".")]):
             message = f"{value!r} is not of the form MODULE:OBJECT, such as {_example(value)}"
             raise click.BadParameter(message, context, param)
         targets.append((module, path))

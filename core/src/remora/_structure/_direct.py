@@ -25,7 +25,7 @@ from remora._structure._fields import is_union, record_fields
 from remora._structure._quick import Function, Refused, quick_reader
 
 _LISTS = {list: "list", tuple: "tuple"}
-_FLOAT = "type({0}) is float and (1e-4 <= {0} < 1e16 or {0} == 0.0 or -1e16 < {0} <= -1e-4)"
+_FLOAT = "type({0}) is float and (1e-4 <= {0} and {0} < 1e16 or {0} == 0.0 or -1e16 < {0} and {0} <= -1e-4)"
 _CONDITIONS: dict[object, str] = {
     str: "type({0}) is str",
     int: "type({0}) is int",

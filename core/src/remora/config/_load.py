@@ -205,7 +205,7 @@ def _whole(tables: object, places: Places, problems: list[str]) -> ManagerConfig
     The configuration in expanded tables, without the parts that have problems; each part is looked at.
     """
     if not isinstance(tables, dict) or not all(isinstance(key, str) for key in tables):
-        hint = "; a file is read by `from_file`" if isinstance(tables, str) else ""
+        hint = "; a file is read by `from_file`" if isinstance(tables, str | os.PathLike) else ""
         problems.append(f"the configuration must be a table whose keys are text{hint}")
         return ManagerConfig()
     rest = {key: value for key, value in tables.items() if key not in ("defaults", "plugins", "exporters")}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from remora.config._records import DiscoveryConfig, ManagerConfig
 
 _MOST = 1000
+_ANY = "x"  # a name in place of one that cannot be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,36 +188,50 @@ class _Reader:
             raise Rejection(*error.problems) from error
         missing: list[str] = []
         table = expand(source.tables, self._variables, missing)
-        if missing or not isinstance(table, dict):
-            problem = "expected the table of a plugin"
-            raise Rejection(*(placed(line, source.places, file) for line in missing or [f": {problem}"]))
+        if not isinstance(table, dict):
+            raise Rejection(f"{file}: expected the table of a plugin")
+        if missing:
+            raise Rejection(*(placed(line, source.places, file) for line in missing))
         table.pop("$schema", None)
-        name = self._name(table.pop("name", None), source.places, file)
+        name = table.pop("name", None)
+        if problem := self._misnamed(name):
+            raise Rejection(placed(problem, source.places, file), *self._beside_name(table, source.places, file))
         where = f"plugins.{name}"
         places = {f"{where}.{path}": place for path, place in source.places.items() if path != "name"}
         places.setdefault(where, source.places.get("name", Place(file)))
         return self._structured(name, anchored(table, os.path.dirname(file)), places, file), places
 
-    def _name(self, name: Any, places: Places, file: str) -> str:
-        problem = ""
+    def _misnamed(self, name: Any) -> str:
+        """
+        What is wrong with the name; empty when nothing is.
+        """
         if name is None:
-            problem = "missing"
-        elif not is_name(name):
-            problem = "a plugin's name is made of letters, digits, '.', '_' and '-'"
-        elif name in self._config.plugins:
-            problem = f"{name!r} is the name of a plugin that is configured"
-        elif name in self._names:
-            problem = f"{name!r} is the name of the plugin in {self._names[name]}"
-        if problem:
-            raise Rejection(placed(f"name: {problem}", places, file))
-        return str(name)
+            return "name: missing"
+        if not is_name(name):
+            return "name: a plugin's name is made of letters, digits, '.', '_' and '-'"
+        if name in self._config.plugins:
+            return f"name: {name!r} is the name of a plugin that is configured"
+        if name in self._names:
+            return f"name: {name!r} is the name of the plugin in {self._names[name]}"
+        return ""
+
+    def _beside_name(self, table: dict[str, Any], places: Places, file: str) -> Iterator[str]:
+        """
+        What else is wrong with a manifest whose name is, by the paths that its keys have in the file.
+        """
+        where = f"plugins.{_ANY}"
+        for line in self._problems(_ANY, table)[1]:
+            path, _, reason = line.removeprefix(where).removeprefix(".").partition(": ")
+            yield placed(f"{path}: {reason}", places, file) if path else f"{file}: {reason}"
 
     def _structured(self, name: str, table: dict[str, Any], places: Places, file: str) -> PluginConfig:
-        problems: list[str] = []
-        merged = with_defaults(name, table, self._defaults, {})
-        plugin: PluginConfig | None = structured(PluginConfig, merged, f"plugins.{name}", problems)
-        if plugin is not None:
-            problems += check(plugin)
+        plugin, problems = self._problems(name, table)
         if plugin is None or problems:
             raise Rejection(*(placed(line, places, file) for line in problems))
         return plugin
+
+    def _problems(self, name: str, table: dict[str, Any]) -> tuple[PluginConfig | None, list[str]]:
+        problems: list[str] = []
+        merged = with_defaults(name, table, self._defaults, {})
+        plugin: PluginConfig | None = structured(PluginConfig, merged, f"plugins.{name}", problems)
+        return plugin, problems if plugin is None else [*problems, *check(plugin)]

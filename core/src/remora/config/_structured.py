@@ -20,6 +20,7 @@ from remora.config._records import OBJECT, PluginConfig, ResolverConfig
 _CONVERTER = make_config_converter()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_WORD = re.compile(r"[A-Za-z0-9_.$-]*")
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
 _KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
 _FIRST_KEY = re.compile(r"\.([A-Za-z_]+)")
@@ -96,7 +97,7 @@ def check(plugin: PluginConfig) -> list[str]:
         problems.append(f"{where}.auth.token_source: expected, in code, a callable")
     if problem := problem_of(plugin.version):
         problems.append(f"{where}.version: {problem}")
-    return problems + _bad_addresses(plugin, where)
+    return problems + _bad_addresses(plugin, where) + _bad_words(plugin, where)
 
 
 def _has_address(plugin: PluginConfig) -> bool:
@@ -110,6 +111,14 @@ def _bad_addresses(plugin: PluginConfig, where: str) -> list[str]:
         f"{where}.{key}: {url!r} has no scheme such as http:, grpc:, unix: or exec:"
         for key, url in addresses
         if not _SCHEME.match(url)
+    ]
+
+
+def _bad_words(plugin: PluginConfig, where: str) -> list[str]:
+    return [
+        f"{where}.{key}: {word!r} has a character that no wire can carry"
+        for key, word in (("service", plugin.service), ("method", plugin.method))
+        if not _WORD.fullmatch(word)
     ]
 
 

@@ -29,6 +29,7 @@ from remora.io._lone import lone_reading
 from remora.io._loop import loop_clock, waiters
 from remora.io._outbox import Outbox
 from remora.io._outcome import outcome, tell
+from remora.io._parts import size_of
 from remora.io._pipe import pump
 from remora.io._probe import probe_health
 from remora.io._tasks import background_tasks
@@ -168,7 +169,7 @@ class TtrpcChannel:
 
     def _parts(self, call: Call, now: float) -> tuple[bytes, bytes, bytes]:
         parts = request_parts(call, now)
-        if (size := sum(map(len, parts))) > self._limit:
+        if (size := size_of(parts)) > self._limit:
             raise MessageTooLarge(f"the request has {size} bytes; {self._limit} are allowed", sent=False)
         return parts
 

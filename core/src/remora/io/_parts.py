@@ -17,7 +17,10 @@ def size_of(frame: Bytes) -> int:
     """
     The number of bytes of a frame.
     """
-    return len(frame) if isinstance(frame, bytes) else sum(map(len, frame))
+    if isinstance(frame, bytes):
+        return len(frame)
+    head, payload, tail = frame
+    return len(head) + len(payload) + len(tail)
 
 
 def parts_of(frame: Bytes) -> Sequence[bytes]:
@@ -33,6 +36,8 @@ def pieces_of(frames: Sequence[Bytes]) -> Sequence[bytes]:
     """
     if not frames:
         return ()
+    if not isinstance(frames[0], bytes):  # a large one is seldom alone
+        return _apart(frames)
     try:
         return (b"".join(frames),)  # type: ignore[arg-type]
     except TypeError:  # some are in parts

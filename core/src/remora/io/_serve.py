@@ -33,6 +33,7 @@ from remora.wire import (
     frame_parts,
     lift_from_request,
     reply_parts,
+    unsendable,
 )
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class _Connection:
             reply = await self._answer(call, self._peer)
             message = encode_reply(reply) if len(reply.payload) < LARGE else reply_parts(reply)
         except RemoraError as error:
-            message = _encode_error(error)
+            message = _encode_error(error, call)
         except Exception:  # of the served plugin; its text belongs in the plugin's log, not in the answer
             _log.exception("%s failed", printable(call.name, most=_MOST_WORDS))
             message = encode_error(PluginError("internal error", code=Code.INTERNAL))
@@ -189,8 +190,11 @@ class _Connection:
             self._outbox.put(frame_parts(number, RESPONSE, message))
 
 
-def _encode_error(error: RemoraError) -> bytes:
+def _encode_error(error: RemoraError, call: Call) -> bytes:
     try:
         return encode_error(error)
-    except ValueError:  # its text is not valid Unicode
+    except UnicodeEncodeError:
         return encode_error(PluginError(ascii(error.message), code=error.code))
+    except Exception:  # a handler may have put anything into its error
+        _log.exception("the error of %s cannot be sent as it is", printable(call.name, most=_MOST_WORDS))
+        return encode_error(unsendable(error))

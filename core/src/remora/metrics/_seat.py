@@ -124,17 +124,20 @@ class Seat:
         Wait for the next turn.
         """
         began = anyio.current_time()
-        while not self._stopping.is_set() and (left := began + self._interval() - anyio.current_time()) > 0:
+        while not self._stopping.is_set():
+            left = began + self._interval(self._failures) - anyio.current_time()
+            if left <= 0:
+                return
             self._retuned = anyio.Event()
             with anyio.move_on_after(left):
                 await self._retuned.wait()
 
-    def _interval(self) -> float:
+    def _interval(self, failures: int) -> float:
         """
         Seconds between two turns, more after every failure in a row.
         """
         longest = max(_LONGEST_PAUSE, self._terms.interval)
-        return min(longest, self._terms.interval * 2.0 ** min(self._failures, 30))
+        return min(longest, self._terms.interval * 2.0 ** min(failures, 30))
 
     async def _contained(self, act: Callable[..., Awaitable[None]], *arguments: object) -> bool:
         """
@@ -143,7 +146,8 @@ class Seat:
         try:
             await act(*arguments)
         except Exception as error:  # an exporter may be a stranger's code
-            self._conduct.failed(self._culprit, error)
+            next_try = None if self._stopping.is_set() else self._interval(self._failures + 1)
+            self._conduct.failed(self._culprit, error, next_try=next_try)
             return False
         except BaseExceptionGroup as group:
             raise self._conduct.cancelled(self._culprit, group) from None

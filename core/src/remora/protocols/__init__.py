@@ -11,7 +11,7 @@ from remora._lazy import lazily
 if TYPE_CHECKING:
     from remora.protocols._auth import AuthMethod, Verifier
     from remora.protocols._balancers import Balancer, Candidate
-    from remora.protocols._codecs import Codec
+    from remora.protocols._codecs import Codec, PreparedCodec
     from remora.protocols._exporters import MetricExporter, PullExporter
     from remora.protocols._interceptors import AttemptInterceptor, Interceptor, Tracing
     from remora.protocols._resolvers import Resolver
@@ -30,7 +30,7 @@ else:
         {
             "remora.protocols._auth": "AuthMethod Verifier",
             "remora.protocols._balancers": "Balancer Candidate",
-            "remora.protocols._codecs": "Codec",
+            "remora.protocols._codecs": "Codec PreparedCodec",
             "remora.protocols._exporters": "MetricExporter PullExporter",
             "remora.protocols._interceptors": "AttemptInterceptor Interceptor Tracing",
             "remora.protocols._resolvers": "Resolver",
@@ -52,6 +52,7 @@ __all__ = [
     "Interceptor",
     "Listener",
     "MetricExporter",
+    "PreparedCodec",
     "PullExporter",
     "Resolver",
     "ReviewedChannel",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from remora.protocols import PreparedCodec
 from remora.testing._claims import Claim, keeps, named
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def codec_claims(spec: CodecSpec, samples: Sequence[object] = ()) -> list[Claim]
     chosen = tuple(samples) or (() if spec.claims else _SAMPLES)
     subject = _Subject(spec, spec.build(), chosen)
     return [Claim(named(check), partial(check, subject)) for check in _CHECKS]
+
+
+_OFTEN = 20
+"""What is prepared may become quicker in the course of time, and must stay the same."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,21 @@ def _what_is_no_payload_is_a_value_error(subject: _Subject) -> None:
             _refuses(lambda broken=broken, sample=sample: subject.codec.decode(broken, type(sample)))  # type: ignore[misc]
 
 
+def _what_is_prepared_for_a_type_does_the_same(subject: _Subject) -> None:
+    codec = subject.codec
+    if not isinstance(codec, PreparedCodec):
+        return
+    for sample in subject.samples:
+        encode, decode = codec.encoder(type(sample)), codec.decoder(type(sample))
+        payload = codec.encode(sample)
+        for _ in range(_OFTEN):
+            assert encode(sample) == payload
+            assert codec.encoder(type(subject))(sample) == payload, "a record of another type is written in another way"
+            assert decode(payload) == sample
+        _refuses(partial(encode, object()))
+        _refuses(partial(decode, payload + b"\xff" * 11))
+
+
 def _refuses(act: Callable[[], object]) -> None:
     try:
         result = act()
@@ -128,4 +148,5 @@ _CHECKS: tuple[Callable[[_Subject], None], ...] = (
     _one_call_leaves_nothing_for_the_next,
     _what_it_cannot_write_is_a_value_error,
     _what_is_no_payload_is_a_value_error,
+    _what_is_prepared_for_a_type_does_the_same,
 )

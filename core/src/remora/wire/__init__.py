@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         encode_json_error,
         encode_json_reply,
         encode_json_request,
+        json_id,
         require_json,
     )
     from remora.wire._status import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         encode_status,
         encode_struct,
         error_from_status,
+        unsendable,
     )
     from remora.wire._streams import StreamTable
     from remora.wire._ttrpc import (
@@ -81,9 +83,11 @@ else:
             "remora.wire._jsonl": "JsonLines Noise Overlong dump_json load_json",
             "remora.wire._jsonl_messages": (
                 "JsonAnswer JsonCancel JsonRequest decode_json_answer decode_json_request encode_json_cancel "
-                "encode_json_error encode_json_reply encode_json_request require_json"
+                "encode_json_error encode_json_reply encode_json_request json_id require_json"
             ),
-            "remora.wire._status": "STRUCT decode_status decode_struct encode_status encode_struct error_from_status",
+            "remora.wire._status": (
+                "STRUCT decode_status decode_struct encode_status encode_struct error_from_status unsendable"
+            ),
             "remora.wire._streams": "StreamTable",
             "remora.wire._ttrpc": (
                 "PROTOBUF decode_request decode_response encode_error encode_reply encode_request lift_from_request "
@@ -136,6 +140,7 @@ __all__ = [
     "error_from_status",
     "frame_parts",
     "health_call",
+    "json_id",
     "lift_from_request",
     "lift_from_response",
     "load_json",
@@ -146,4 +151,5 @@ __all__ = [
     "reply_parts",
     "request_parts",
     "require_json",
+    "unsendable",
 ]

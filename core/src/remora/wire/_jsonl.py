@@ -22,8 +22,8 @@ DEFAULT_MAX_SIZE = 4 * 1024 * 1024
 
 _KEPT = 256
 _ENDLESS = 16
-_ID_FIRST = re.compile(rb'\s*\{\s*"id"\s*:\s*(?:(\d{1,18})|"([^"\\]{1,64})")\s*,')
-_ID_LAST = re.compile(rb',\s*"id"\s*:\s*(?:(\d{1,18})|"([^"\\]{1,64})")\s*\}\s*\Z')
+_ID_FIRST = re.compile(rb'\s*\{\s*"id"\s*:\s*(?:(\d{1,18})(?:\.0{1,18})?|"([^"\\]{1,64})")\s*,')
+_ID_LAST = re.compile(rb',\s*"id"\s*:\s*(?:(\d{1,18})(?:\.0{1,18})?|"([^"\\]{1,64})")\s*\}\s*\Z')
 
 Id = int | str
 """What identifies a call on the wire. The host chooses it; Remora counts upwards."""

@@ -143,10 +143,10 @@ def decode_json_request(message: Mapping[str, object]) -> JsonRequest | JsonCanc
     Raises:
         ValueError: The payload holds a number that is too large to be encoded again.
     """
-    if isinstance(cancel := message.get("cancel"), int | str):
+    if (cancel := json_id(message.get("cancel"))) is not None:
         return JsonCancel(cancel)
-    id_ = message.get("id")
-    if not isinstance(id_, int | str):
+    id_ = json_id(message.get("id"))
+    if id_ is None:
         return None
     context = message.get("context")
     context = context if isinstance(context, dict) else {}
@@ -157,14 +157,23 @@ def decode_json_answer(message: Mapping[str, object]) -> JsonAnswer | None:
     """
     The answer in a plugin's object; None when it does not name a call.
     """
-    id_ = message.get("id")
-    if not isinstance(id_, int | str):
+    id_ = json_id(message.get("id"))
+    if id_ is None:
         return None
     if message.get("error") is not None:
         return JsonAnswer(id_, _error(message["error"]))
     if "result" not in message:
         return JsonAnswer(id_, InvalidReply("the answer has neither a result nor an error"))
     return JsonAnswer(id_, _reply(message["result"], _headers(message.get("headers"))))
+
+
+def json_id(value: object) -> Id | None:
+    """
+    What identifies a call, from a message; None when it cannot. JSON has one type of numbers: `1.0` is the number 1.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
 def _one_line(payload: bytes) -> bytes:

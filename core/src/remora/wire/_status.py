@@ -73,6 +73,14 @@ def error_from_status(
     return PluginError(message, code=code, details=details, headers=headers)
 
 
+def unsendable(error: RemoraError) -> PluginError:
+    """
+    What to answer in place of an error whose facts cannot be encoded: a handler may have put anything into it.
+    """
+    code: object = error.code
+    return PluginError("the plugin's error cannot be sent", code=code if isinstance(code, Code) else Code.INTERNAL)
+
+
 def _decode_detail(data: bytes) -> dict[str, object]:
     url, value = "", b""
     for field, content in fields(data):

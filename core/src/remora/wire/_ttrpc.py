@@ -122,7 +122,8 @@ def _lift(message: memoryview, start: int, key: int) -> tuple[bytes, bytes]:
     if message[start] == key:
         size, begin = decode_varint(message, start + 1)
         if (end := begin + size) <= len(message):
-            return bytes(message[:start]) + bytes(message[end:]), bytes(message[begin:end])
+            rest = bytes(message[end:])
+            return bytes(message[:start]) + rest if start else rest, bytes(message[begin:end])
     return bytes(message), b""
 
 

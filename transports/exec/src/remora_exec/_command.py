@@ -11,6 +11,7 @@ REMORA_PLUGIN, and REMORA_HOST_PID, since the program's parent is not the host (
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -135,7 +136,7 @@ def _program(name: str, env: Mapping[str, str]) -> str:
         return _search(name, env)
     path = os.path.abspath(name)
     if not os.path.exists(path):
-        raise ConfigError(f"there is no program {path}")
+        raise ConfigError(f"there is no program {path}{_meant(name, env)}")
     _require_executable(path)
     return path
 
@@ -143,7 +144,19 @@ def _program(name: str, env: Mapping[str, str]) -> str:
 def _search(name: str, env: Mapping[str, str]) -> str:
     if found := shutil.which(name, path=env.get("PATH", os.defpath)):
         return os.path.abspath(found)
-    raise ConfigError(f"there is no program {name!r} on PATH{_nearby(name)}")
+    raise ConfigError(f"there is no program {name!r} on PATH{_meant(name, env) or _nearby(name)}")
+
+
+def _meant(name: str, env: Mapping[str, str]) -> str:
+    """
+    What a line of a shell would be here; empty when the name does not look like one.
+    """
+    program, _, rest = name.partition(" ")
+    if rest and shutil.which(program, path=env.get("PATH", os.defpath)):
+        return f"; arguments have a key of their own: args = {json.dumps(rest.split())}"
+    if name.startswith(("~", "$")):
+        return "; no shell reads this: write ${HOME} for the home directory"
+    return ""
 
 
 def _nearby(name: str) -> str:

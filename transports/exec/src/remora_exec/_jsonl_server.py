@@ -23,8 +23,10 @@ from remora.wire import (
     decode_json_request,
     encode_json_error,
     encode_json_reply,
+    json_id,
     printable,
     quote,
+    unsendable,
 )
 from remora_exec._lines import LineQueue
 
@@ -123,7 +125,7 @@ class _Server:
         try:
             message = decode_json_request(line)
         except ValueError as error:
-            self._refuse(line.get("id"), f"the payload cannot be read: {error}")
+            self._refuse(json_id(line.get("id")), f"the payload cannot be read: {error}")
             return
         if isinstance(message, JsonCancel):
             if request := self._requests.get(message.id):
@@ -135,8 +137,8 @@ class _Server:
         else:
             self._accept(message)
 
-    def _refuse(self, id_: object, reason: str) -> None:
-        if isinstance(id_, int | str):
+    def _refuse(self, id_: int | str | None, reason: str) -> None:
+        if id_ is not None:
             self._queue.add(encode_json_error(id_, InvalidRequest(reason)))
 
     def _accept(self, message: JsonRequest) -> None:
@@ -175,7 +177,15 @@ class _Server:
             reply = await self._answer(request.call, self._peer)
             return encode_json_reply(request.id, reply, max_size=self._max_size)
         except RemoraError as error:
-            return encode_json_error(request.id, error)
+            return _encode_error(request, error)
         except Exception:  # of the served plugin; its text belongs in the plugin's log, not in the answer
             _logger.exception("%s failed", printable(request.call.name, most=200))
             return encode_json_error(request.id, PluginError("internal error", code=Code.INTERNAL))
+
+
+def _encode_error(request: _Request, error: RemoraError) -> bytes:
+    try:
+        return encode_json_error(request.id, error)
+    except Exception:  # a handler may have put anything into its error
+        _logger.exception("the error of %s cannot be sent as it is", printable(request.call.name, most=200))
+        return encode_json_error(request.id, unsendable(error))

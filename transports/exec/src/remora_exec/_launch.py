@@ -23,7 +23,7 @@ from remora_exec._starter import keeping
 from remora_exec._ttrpc_channel import open_ttrpc_child
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, MutableMapping
 
     from remora.protocols import Channel
     from remora.types import Endpoint
@@ -34,15 +34,24 @@ _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 @asynccontextmanager
-async def open_program(endpoint: Endpoint, options: ExecOptions) -> AsyncIterator[Channel]:
+async def open_program(
+    endpoint: Endpoint, options: ExecOptions, warnings: MutableMapping[str, str]
+) -> AsyncIterator[Channel]:
     """
     Start the program of an endpoint; leaving the context ends it and all processes that it started.
+
+    Args:
+        endpoint: The endpoint.
+        options: How it is started.
+        warnings: The last warning about the script of each endpoint, which a restart does not log again.
     """
     command = command_for(endpoint, options)
     require_descriptors(command)
-    if warning := script_warning(command):
+    warning = script_warning(command)
+    if warning and warning != warnings.get(endpoint.url):
         level = logging.WARNING if "everybody" in warning else logging.INFO  # many groups have only one member
         _logger.log(level, "plugin %r: %s", options.name, warning)
+    warnings[endpoint.url] = warning
     async with AsyncExitStack() as stack:
         starter = await stack.enter_async_context(keeping(forks=options.start_method == "forkserver"))
         context = LaunchContext(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))

@@ -38,6 +38,7 @@ class ExecTransport:
             raise ConfigError(f"limits.{error}") from error
         _require_harmony(options)
         self._options = options
+        self._warnings: dict[str, str] = {}
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
@@ -45,7 +46,7 @@ class ExecTransport:
         """
         from remora_exec._launch import open_program
 
-        return open_program(endpoint, self._options)
+        return open_program(endpoint, self._options, self._warnings)
 
     def inspect(self, endpoint: Endpoint, /) -> Inspection:
         """

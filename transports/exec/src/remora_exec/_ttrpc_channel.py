@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _EXIT_AFTER_LOSS = 0.5
 _REPLIES_AFTER_EXIT = 0.25
 _OTHER_WAYS = '; a program that does not speak ttrpc needs protocol = "jsonl" or "oneshot"'
+_NOT_SERVED = f"; a plugin in Python calls `serve(...)`{_OTHER_WAYS}"
 
 
 @asynccontextmanager
@@ -143,6 +144,6 @@ class ChildChannel:
 
     async def _explain(self, error: RemoraError | None) -> RemoraError:
         if await self._process.ends_within(_EXIT_AFTER_LOSS):
-            hint = _OTHER_WAYS if self._process.exit_status == 0 else self._doubt
+            hint = _NOT_SERVED if self._process.exit_status == 0 else self._doubt
             return self._process.died(sent=error is None or error.sent, hint="" if self.is_ready else hint)
         return error or ConnectionLost("the process closed its standard output")

@@ -19,7 +19,7 @@ import grpc.aio
 
 from remora.errors import Code, InvalidRequest, PluginError, RemoraError, Unavailable
 from remora.types import Call
-from remora.wire import HEALTH_SERVICE
+from remora.wire import HEALTH_SERVICE, unsendable
 from remora_grpc._bridge import Bridge, open_bridge
 from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
@@ -186,7 +186,7 @@ class Handler(grpc.GenericRpcHandler):
             reply = await self._dispatch(call, unquote(peer.partition(":")[2]))
             return self._answer_of(call, reply)
         except RemoraError as error:
-            return _Answer(b"", *rejection(error))
+            return _Answer(b"", *_rejection(error, call))
         except Exception:  # the served plugin's code; its caller must not see more than that it failed
             _LOG.exception("%s failed", call.name)
             return _Answer(b"", *rejection(PluginError("the plugin failed", code=Code.INTERNAL)))
@@ -199,6 +199,14 @@ class Handler(grpc.GenericRpcHandler):
             return _Answer(reply.payload, trailing=_trailing(call, reply))
         except InvalidRequest as error:
             return _Answer(b"", *rejection(PluginError(f"the reply: {error.message}", code=Code.INTERNAL)))
+
+
+def _rejection(error: RemoraError, call: Call) -> tuple[grpc.StatusCode, str, tuple[Pair, ...]]:
+    try:
+        return rejection(error)
+    except Exception:  # a handler may have put anything into its error
+        _LOG.exception("the error of %s cannot be sent as it is", call.name)
+        return rejection(unsendable(error))
 
 
 def _write(context: Context, answer: _Answer) -> None:

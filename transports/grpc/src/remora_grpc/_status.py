@@ -48,6 +48,7 @@ _FOREIGN = re.compile(
     r"Failed parsing HTTP/2|Expected SETTINGS frame|WRONG_VERSION_NUMBER|HTTP_REQUEST|"
     r"Cannot check peer: missing selected ALPN property"
 )
+_NO_TLS = re.compile(r"Tls handshake failed.*WRONG_VERSION_NUMBER.*")
 _HTTP_STATUS = re.compile(r"Received http2 header with status: (\d+)")
 _OF_STRANGERS = frozenset({Code.INTERNAL, Code.UNIMPLEMENTED, Code.UNKNOWN})  # others may be a gateway's
 _REFUSED = re.compile(r"RST_STREAM with error code 7\b")
@@ -139,7 +140,7 @@ def _rejected_certificate(message: str) -> CertificateRejected | None:
 def _not_connected(message: str) -> RemoraError:
     if rejected := _rejected_certificate(message):
         return rejected
-    text = _PREAMBLE.sub("", message) or "no connection"
+    text = _NO_TLS.sub("the server does not speak TLS", _PREAMBLE.sub("", message)) or "no connection"
     error: RemoraError = WrongProtocol(text) if _FOREIGN.search(message) else Unavailable(text)
     error.sent = False
     return error

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
-from remora.wire import printable
+from remora.wire import printable, unsendable
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
 from remora_http._response import Response, failure, success
 
@@ -98,10 +98,9 @@ def stopped() -> Response:
 def _failure(error: RemoraError, call: Call) -> Response:
     try:
         return failure(error)
-    except (ValueError, TypeError, RecursionError):
-        # The details or the headers of the plugin's error cannot be encoded.
+    except Exception:  # a handler may have put anything into its error
         _log.exception("the error of %s cannot be sent as it is (request %s)", *_words(call))
-        return failure(PluginError("the plugin's error cannot be sent", code=error.code))
+        return failure(unsendable(error))
 
 
 def _words(call: Call) -> tuple[str, str]:

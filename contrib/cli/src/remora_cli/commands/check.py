@@ -11,12 +11,13 @@ import click
 from remora import Manager
 from remora.config import summary, trace_config, without_credentials
 from remora.errors import ConfigError
+from remora_cli._files import problems_of_files
 from remora_cli._host import make_manager
 from remora_cli._logs import heard
 from remora_cli._options import command as remora_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from remora.config import ManagerConfig, PluginConfig
     from remora.inspection import Inspected
@@ -29,7 +30,8 @@ CONFIG is a file in TOML, JSON or YAML, or a directory of such files. All
 problems are reported at once, with file, line and key. Extensions that are
 installed but broken are warnings, unless the configuration needs them. For
 every program that would be started, a line says what protects the host from
-it.
+it. Programs and files of certificates or tokens that are missing here are no
+errors, since the configuration may be meant for another machine.
 
 \b
   remora check remora.toml
@@ -49,22 +51,32 @@ def command(output: Output, config: str) -> None:
     if problems:
         raise ConfigError(summary(problems), problems=problems)
     programs = manager.inspect()
+    files = {each.name: problems_of_files(each) for each in loaded.config.plugins.values() if each.enabled}
+    warnings += [f"plugins.{name}.{problem}" for name, problems in files.items() for problem in problems]
     if output.as_json:
         output.document(_report(loaded.config, programs, warnings))
         return
     for plugin in loaded.config.plugins.values():
         output.line(_describe(plugin))
-        for each in programs:
-            if each.plugin == plugin.name:
-                output.line(f"  {_protection(each)}")
-                for warning in _warnings(each):
-                    output.line(f"  warning: {warning}")
+        for line in _details(plugin.name, programs, files):
+            output.line(f"  {line}")
     output.line(_verdict(programs, warnings))
+
+
+def _details(plugin: str, programs: Sequence[Inspected], files: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """
+    What is found about the programs and the files of a plugin.
+    """
+    for each in programs:
+        if each.plugin == plugin:
+            yield _protection(each)
+            yield from (f"warning: {warning}" for warning in _warnings(each))
+    yield from (f"warning: {problem}" for problem in files.get(plugin, ()))
 
 
 def _verdict(programs: Sequence[Inspected], warnings: Sequence[str]) -> str:
     """
-    The last line; a program may well be missing only here, so that is no error of the configuration.
+    The last line; what is missing here may well be there where the host runs, so that is no error of the configuration.
     """
     out = sum(each.inspection is None or each.inspection.outcome == "refused" for each in programs)
     if out:

@@ -1,0 +1,56 @@
+"""
+The files of certificates and tokens that a plugin's table names, and whether they can be used on this machine.
+
+What lives here: a look at them. What must not: a verdict on the configuration, which may be meant for another machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remora.config import read_credentials
+from remora.errors import ConfigError
+from remora.tls import CertificateFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remora.config import PluginConfig
+
+_CERTIFICATES = ("ca_file", "cert_file", "key_file")
+
+
+def problems_of_files(plugin: PluginConfig) -> list[str]:
+    """
+    What is wrong with the files here, a line each, which begins with the key in the plugin's table.
+    """
+    problems = [f"{key}: {problem}" for key, path in _named(plugin) if (problem := _unreadable(path))]
+    if not problems and (problem := _unusable(plugin)):
+        problems.append(problem)
+    return problems
+
+
+def _named(plugin: PluginConfig) -> Iterator[tuple[str, str]]:
+    for key in (*_CERTIFICATES, "token_file"):
+        if path := getattr(plugin.auth, key):
+            yield f"auth.{key}", path
+    for key in _CERTIFICATES:
+        if isinstance(path := plugin.options.get(key), str) and path:
+            yield f"options.{key}", path
+
+
+def _unreadable(path: str) -> str:
+    try:
+        read_credentials(path)
+    except OSError as error:
+        return f"{path!r} cannot be read here: {error.strerror or error}"
+    return ""
+
+
+def _unusable(plugin: PluginConfig) -> str:
+    paths = {key: path for key, path in _named(plugin) if not key.endswith("token_file")}
+    try:
+        CertificateFiles(**{key.partition(".")[2]: path for key, path in paths.items()}).check()
+    except ConfigError as error:
+        return f"{', '.join(paths)}: {error.message}"
+    return ""

@@ -1,0 +1,41 @@
+"""
+A method's records as payloads: the format in which it is called, for the types that it has.
+
+What lives here: how a codec is prepared for types that are known before any call. What must not: the choice of a codec.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    from remora.protocols import Codec, PreparedCodec
+
+
+class Payloads:
+    """
+    How one side of a method writes its records and reads those of the other.
+
+    Args:
+        codec: The format.
+        writes: The type that is usually written.
+        reads: The type that is read.
+
+    Attributes:
+        content_type: The media type of what is written.
+        encode: Makes the payload of a record.
+        decode: Makes the record of a payload.
+    """
+
+    __slots__ = ("content_type", "decode", "encode")
+
+    def __init__(self, codec: Codec, *, writes: Any, reads: Any) -> None:
+        self.content_type = codec.content_type
+        if _is_prepared(codec):
+            self.encode, self.decode = codec.encoder(writes), codec.decoder(reads)
+        else:
+            self.encode, self.decode = codec.encode, lambda payload: codec.decode(payload, reads)
+
+
+def _is_prepared(codec: Codec) -> TypeGuard[PreparedCodec]:
+    return hasattr(codec, "encoder")  # `isinstance` would load the protocol, and a plugin is to be ready soon
