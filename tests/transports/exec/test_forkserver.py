@@ -31,6 +31,8 @@ from remora.errors import ConfigError, DeadlineExceeded, ExecutableRefused, Plug
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec import _keeper, _starter
+from remora_exec._command import Command
+from remora_exec._python import python_of
 from remora_exec.plugin import ExecOptions, build
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
@@ -403,6 +405,17 @@ async def test_a_server_that_cannot_be_one_leaves_nothing_behind(write, place, i
         await fork(sys.executable, "x.py", preload=("failing",), env={"PYTHONPATH": str(place)})
 
     await until(lambda: not is_running(int(caught.value.message.rpartition(" ")[2])))
+
+
+def test_only_what_an_interpreter_reads_reaches_the_server():
+    """
+    As the interpreter would find it in the program's directory, and nothing that looks like a secret.
+    """
+    read = {"PATH": "/bin", "LC_ALL": "C", "OPENSSL_CONF": "/c", "REMORA_DISABLE": "x", "PYTHONPATH": "a::/b"}
+    others = {"PYTHON_TOKEN": "s", "OPENSSL_KEY": "s", "USER": "u", "REMORA_PLUGIN": "p", "PATHS": "s", "ORIGINAL": "o"}
+
+    interpreter, _ = python_of(Command((sys.executable, "x.py"), {**others, **read}, "/w"))
+    assert dict(interpreter.env) == {**read, "PYTHONPATH": "/w/a:/w/:/b"}
 
 
 STRAY = """

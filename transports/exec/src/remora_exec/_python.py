@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from remora_exec._program import OpenProgram
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*t?")
-_SHARED = re.compile(r"PATH|HOME|LANG|LANGUAGE|TZ|REMORA_BACKEND|(LC_|LD_|PYTHON|MALLOC_|GLIBC_|OPENSSL_).*")
+_SHARED = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|TZ|REMORA_BACKEND|REMORA_DISABLE|(LC_|LD_|PYTHON|MALLOC_|GLIBC_|OPENSSL_).*"
+)
 
 
 @dataclass(frozen=True, slots=True)
