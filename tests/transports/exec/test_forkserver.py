@@ -331,6 +331,30 @@ async def test_a_forked_plugin_has_nothing_left_to_load(anyio_backend, write, pr
             assert await manager.execute("text", Text("a"), list[str], method="loaded") == []
 
 
+async def test_no_call_is_lost_when_the_way_to_start_changes(anyio_backend, write):
+    """
+    Nor when what is preloaded changes, which needs another server.
+    """
+    program = write(LOADED)
+
+    def config(**options: Any) -> dict[str, Any]:
+        plugin = {"endpoint": f"exec:{program}", "service": "text.v1.Text", "env": {"REMORA_BACKEND": anyio_backend}}
+        return {"plugins": {"text": {**plugin, "options": options}}}
+
+    async def call_on() -> None:
+        while not is_over.is_set():
+            assert await manager.execute("text", Text("a"), Text, method="upper") == Text("A")
+
+    is_over = anyio.Event()
+    async with Manager(config()) as manager, anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(call_on)
+        with anyio.fail_after(20):
+            for options in ({"preload": ()}, {"preload": ("calendar",)}, {"start_method": "spawn"}):
+                await manager.reload(config(**{"start_method": "forkserver", **options}))
+        is_over.set()
+
+
 async def test_forks_have_no_luck_in_common(write):
     """
     Nor do their modules: each is loaded by its program.
