@@ -577,9 +577,9 @@ async def test_no_call_waits_for_a_server_longer_than_it_wants(write, place, unt
     assert "slow" not in {name for each in _keeper._keepers if each.interpreter for name in each.interpreter.preload}
 
 
-async def test_a_server_is_replaced_after_an_installation(write, place):
+async def test_a_server_is_replaced_after_an_installation(write, place, until):
     """
-    What it has loaded may be outdated: seen by the directories that packages are installed in.
+    What it has loaded may be outdated: seen by the directories that packages are installed in. Nothing is left of it.
     """
     (place / "site-packages").mkdir()
     (place / "site-packages" / "grown.py").write_text("AGE = 1")
@@ -591,7 +591,9 @@ async def test_a_server_is_replaced_after_an_installation(write, place):
         (place / "site-packages" / "grown.py").write_text("AGE = 2")
         ages.append((await channel.call(Call(payload=b"null"))).payload)
         (place / "site-packages" / "grown-2.dist-info").mkdir()
+        outdated = servers()[-1]
         ages.append((await channel.call(Call(payload=b"null"))).payload)
+        await until(lambda: not Path(f"/proc/{outdated}").exists())
 
     assert ages == [b"1", b"1", b"2"]
 

@@ -31,6 +31,7 @@ import resource
 import socket
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -118,7 +119,6 @@ def _versions(places: Sequence[str]) -> list[int]:
 _lock = threading.Lock()
 _starting: defaultdict[Interpreter | None, threading.Lock] = defaultdict(threading.Lock)  # never held by an event loop
 _keepers: list[Keeper] = []
-_ending: list[subprocess.Popen[bytes]] = []
 
 
 def _after_fork() -> None:
@@ -164,26 +164,39 @@ def acquire(interpreter: Interpreter | None) -> Keeper:
         return keeper
 
 
-def let_go(keeper: Keeper) -> bool:
+def let_go(keeper: Keeper) -> None:
     """
-    Give a keeper back; it ends when nobody else uses it, which is returned.
+    Give a keeper back; it ends when nobody else uses it.
     """
-    with _lock:
-        keeper.users -= 1
-        if keeper.users:
-            return False
-        if keeper in _keepers:
-            _keepers.remove(keeper)
-        _ending[:] = [each for each in (*_ending, keeper.popen) if each.poll() is None]
-    keeper.control.close()
-    return True
+    if _is_last_use(keeper):
+        _await_end(keeper.popen)
 
 
 async def release(keeper: Keeper) -> None:
     """
     The same, and wait a little until it has ended.
     """
-    if let_go(keeper) and keeper.popen.poll() is None:
+    if _is_last_use(keeper) and keeper.popen.poll() is None:
         with anyio.move_on_after(END_TIMEOUT, shield=True):
             await wait_for_exit(keeper.popen.pid)
-        keeper.popen.poll()
+        _await_end(keeper.popen)
+
+
+def _is_last_use(keeper: Keeper) -> bool:
+    with _lock:
+        keeper.users -= 1
+        if keeper.users:
+            return False
+        if keeper in _keepers:
+            _keepers.remove(keeper)
+    keeper.control.close()
+    return True
+
+
+def _await_end(popen: subprocess.Popen[bytes]) -> None:
+    """
+    Reap a process, in a thread if it has not ended yet: its programs may run for long.
+    """
+    if popen.poll() is None:
+        with suppress(RuntimeError):  # too many threads; `subprocess` reaps it before it starts another process
+            threading.Thread(target=popen.wait, name="remora-reaper", daemon=True).start()

@@ -35,7 +35,7 @@ _FORKSERVER = (
     "main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split())"
 )
 _ROOM = 512  # for the command lines of its forks, which process lists show instead of its own
-_LOAD_TIMEOUT = 120.0  # no call waits that long if it does not want to (see `_hiring`)
+_LOAD_TIMEOUT = 60.0  # no call waits that long if it does not want to (see `_hiring`)
 _MOST_WORDS = 65536
 _SILENCE = b"-"
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
