@@ -451,6 +451,42 @@ for line in sys.stdin:
 QUICK = {"protocol": "jsonl", "stop_grace": 0.05, "term_grace": 0.05, "start_method": "forkserver"}
 
 
+ECHO = """
+import json, os, sys
+for line in sys.stdin:
+    print(json.dumps({"id": json.loads(line)["id"], "result": os.getpid()}), flush=True)
+"""
+
+
+async def test_no_secret_is_in_the_memory_of_another_fork(open_script, write, server, ask):
+    """
+    Nor in that of the server, from which the next ones are forked.
+    """
+    endpoint, secret = Endpoint(f"exec:{write(ECHO)}"), b"s3cret-" * 3
+    async with (
+        open_script(endpoint, env={"SECRET": secret.decode()}, **QUICK) as channel,
+        open_script(endpoint, **QUICK) as other,
+    ):
+        holder, stranger = await ask(channel, "m"), await ask(other, "m")
+        found = [secret in memory_of(pid) for pid in (holder, server, stranger, parent_of(stranger))]
+
+    assert found == [True, False, False, False]
+
+
+def memory_of(pid: int) -> bytes:
+    """
+    All that a process may write to.
+    """
+    found = bytearray()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in known_of(pid, "maps").splitlines():
+            if (words := line.split())[1].startswith("rw"):
+                start, end = (int(each, 16) for each in words[0].split("-"))
+                memory.seek(start)
+                found += memory.read(end - start)
+    return bytes(found)
+
+
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("end", ["stopped", "killed", "warden killed", "server killed"])
 async def test_what_leaves_the_session_ends_with_a_forked_program(open_script, write, ask, is_running, until, end):
@@ -632,6 +668,7 @@ async def test_a_pinned_program_is_forked_from_the_file_that_was_hashed(place, w
         ("PYTHON", ["x.py"], {"preload": ("no_such_module",)}, "No module named 'no_such_module'"),
         ("PYTHON", ["-I", "-S", "x.py"], {}, "No module named 'remora"),
         ("PYTHON", ["x.py"], {"preload": ("threads",), "env": {"PYTHONPATH": "HERE"}}, "threads starts threads"),
+        ("PYTHON", ["x.py"], {"env": {"PYTHONHASHSEED": "x"}}, "Fatal Python error: .*PYTHONHASHSEED must be"),
         ("PYTHON", ["x.py"], {"env": {"REMORA_BACKEND": "curio"}}, 'there is no event loop "curio"'),
         ("MISSING", [], {}, "No such file or directory"),
         ("PYTHON", ["x.py"], {"sandbox": "bwrap"}, "cannot be combined with sandbox"),

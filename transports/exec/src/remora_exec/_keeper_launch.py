@@ -158,8 +158,9 @@ def _fork_server(interpreter: Interpreter, control: int) -> subprocess.Popen[byt
 def _failure(interpreter: Interpreter | None, word: bytes, written: bytes) -> Exception:
     if interpreter is not None and word == _SILENCE:
         return Unavailable(f"{interpreter.argv[0]} is not ready to fork after {_LOAD_TIMEOUT:g} s", sent=False)
-    lines = written.decode(errors="replace").strip().splitlines()
-    return _unusable(interpreter, lines[-1] if lines else "its remora-exec is another version")
+    lines = written.decode(errors="replace").strip().splitlines() or ["its remora-exec is another version"]
+    fatal = [each for each in lines if each.startswith("Fatal Python error")]  # lines about its state follow
+    return _unusable(interpreter, (fatal or lines)[-1])
 
 
 def _unusable(interpreter: Interpreter | None, why: str) -> Exception:
