@@ -32,6 +32,7 @@ from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec import _keeper, _starter
 from remora_exec._command import Command
+from remora_exec._program import opened
 from remora_exec._python import python_of
 from remora_exec.plugin import ExecOptions, build
 
@@ -440,6 +441,23 @@ def test_only_what_an_interpreter_reads_reaches_the_server():
 
     interpreter, _ = python_of(Command((sys.executable, "x.py"), {**others, **read}, "/w"))
     assert dict(interpreter.env) == {**read, "PYTHONPATH": "/w/a:/w/:/b"}
+
+
+def test_a_pinned_script_is_read_from_its_open_file_if_it_is_what_runs(write):
+    """
+    Its first line may name another one, to which it is an argument.
+    """
+    python = f"#!/usr/bin/env -S {sys.executable}"
+    for first, name in {
+        python: "",
+        f"{python} -u": "",
+        f"{python} other.py": "other.py",
+        f"{python} -m x": "x",
+    }.items():
+        with opened(str(write("", first=python + words))) as file:
+            _, main = python_of(Command((file.real, "a"), {}), file=file)
+            assert (main.path or main.module) == (name or file.address)
+            assert main.argv[-1] == "a"
 
 
 STRAY = """

@@ -84,7 +84,8 @@ def python_of(
     except ValueError as error:
         raise _unsuitable(command, str(error)) from None
     count = read.count + 1
-    path = "" if read.module else words[count - 1] if is_own or file is None else file.address
+    runs_itself = not is_own and not read.module and count - 1 == len(before)
+    path = file.address if runs_itself and file is not None else "" if read.module else words[count - 1]
     interpreter = Interpreter((_inside(command, words[0]), *read.options), _shared(command), tuple(preload))
     if is_own and file is not None:
         interpreter = replace(interpreter, sha256=sha256, file=file)
