@@ -88,11 +88,11 @@ async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
         yield caller
 
 
-def child(kind: str) -> str:
+def child(kind: str, *arguments: str) -> str:
     """
     The endpoint of a server of this kind as a child process, with its arguments.
     """
-    return f"exec:{sys.executable} -m benchmarks.servers {kind}"
+    return " ".join([f"exec:{sys.executable} -m benchmarks.servers {kind}", *arguments])
 
 
 def program() -> str:

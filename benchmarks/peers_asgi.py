@@ -17,6 +17,8 @@ import anyio
 import hypercorn
 import uvicorn
 
+from benchmarks.placement import obeyed
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -74,4 +76,4 @@ def main(server: str, backend: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*obeyed(sys.argv[1:]))

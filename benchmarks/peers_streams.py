@@ -53,14 +53,14 @@ async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
             await asyncio.sleep(0.001)
 
 
-def child_and_lock(_: str, payload: bytes, callers: int) -> Contender:
+def child_and_lock(argument: str, payload: bytes, callers: int) -> Contender:
     """
-    One child process, and a lock around each request and its reply.
+    One child process, which has this argument, and a lock around each request and its reply.
     """
 
     async def contender(seconds: float) -> Slice:
         pipe = asyncio.subprocess.PIPE
-        command = [sys.executable, "-m", "benchmarks.servers", "child"]
+        command = [sys.executable, "-m", "benchmarks.servers", "child", argument]
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=_LIMIT)
         assert process.stdin is not None
         assert process.stdout is not None

@@ -115,7 +115,7 @@ class Result:
         )
 
 
-def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str], shares_cpu: bool) -> str:
+def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str], placement: str) -> str:
     """
     Write `results.json`, `results.md` and `results.svg` to a folder, and return the table.
     """
@@ -123,7 +123,7 @@ def write(results: Sequence[Result], folder: Path, *, loads: tuple[str, str], sh
     about = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(*_DISTRIBUTIONS),
-        "servers": "on the same CPU" if shares_cpu else "on any CPU",
+        "servers": placement,
         "load before": loads[0],
         "load after": loads[1],
     }

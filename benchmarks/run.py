@@ -8,7 +8,6 @@ rounds. A round in which the two slices of the peer differ by more than a quarte
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import tempfile
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import ours, servers
 from benchmarks.pairs import BACKENDS, CALLERS, PAIRS, SIZES, Pair
+from benchmarks.placement import Placement, placements
 from benchmarks.report import Result, write
 from benchmarks.rounds import Round, load, run_round
 
@@ -39,13 +39,15 @@ class Addresses:
     The addresses of the servers; each is started when it is first needed.
     """
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, placement: Placement) -> None:
         self._stack = stack
+        self._placement = placement
         self._folder = stack.enter_context(tempfile.TemporaryDirectory())
         self._known: dict[str, str] = {
             "": "",
-            "exec": ours.child("ttrpc-child"),
-            "exec-plugin": ours.child("remora stdio:"),
+            "exec": ours.child("ttrpc-child", placement.argument),
+            "exec-plugin": ours.child("remora stdio:", placement.argument),
+            "child": placement.argument,
             "oneshot": ours.program(),
         }
 
@@ -65,10 +67,13 @@ class Addresses:
                 "bare-http": "http:",
                 "served-unix": f"unix://{self._folder}/{backend}",
             }
-            return self._stack.enter_context(servers.running(kind.split("-")[0], addresses.get(kind, ""), backend))
+            return self._run(kind.split("-")[0], addresses.get(kind, ""), backend)
         if kind == "unix-plugin":
-            return self._stack.enter_context(servers.running("remora", f"unix://{self._folder}/remora"))
-        return self._stack.enter_context(servers.running(kind, f"{self._folder}/{kind}"))
+            return self._run("remora", f"unix://{self._folder}/remora")
+        return self._run(kind, f"{self._folder}/{kind}")
+
+    def _run(self, *arguments: str) -> str:
+        return self._stack.enter_context(servers.running(*arguments, placement=self._placement))
 
 
 def main(arguments: list[str]) -> int:
@@ -76,18 +81,18 @@ def main(arguments: list[str]) -> int:
     Measure and report; returns the exit status.
     """
     options = _parser().parse_args(arguments)
-    if options.one_cpu:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # of the servers too, which inherit it
+    placement = placements()[options.cpus]
+    placement.take()
     cells = [cell for pair in PAIRS for cell in _cells(pair, options)]
     before = load()
     with ExitStack() as stack:
-        addresses = Addresses(stack)
+        addresses = Addresses(stack, placement)
         for number in range(options.rounds):
             for cell in random.sample(cells, len(cells)):
                 cell.rounds.append(_round(cell, addresses, options.seconds))
             print(f"round {number + 1} of {options.rounds} done; load {load()}", flush=True)
     results = [Result.of(cell.pair, cell.backend, cell.callers, cell.size, cell.rounds) for cell in cells]
-    print(write(results, options.output, loads=(before, load()), shares_cpu=options.one_cpu))
+    print(write(results, options.output, loads=(before, load()), placement=placement.words))
     return 0
 
 
@@ -148,7 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=0.2, help="the length of a slice")
     parser.add_argument("--quick", action="store_true", help="only small payloads, at most 32 callers")
     parser.add_argument(
-        "--one-cpu", action="store_true", help="share one CPU with the servers, so that none has to be woken"
+        "--cpus",
+        default="apart",
+        choices=placements(),
+        help="where the client and the servers run, as seen by each other",
     )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="where the report goes")
     return parser

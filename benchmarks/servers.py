@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 import grpc.aio
 
+from benchmarks.placement import obeyed
 from benchmarks.ttrpc_echo import listen_at, serve_as_child
 from remora import service
 from remora.serve import serve_until_stopped
@@ -28,6 +29,7 @@ from remora_http.plugin import Options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.placement import Placement
     from remora.serve import Served
     from remora.types import Call
 
@@ -182,13 +184,13 @@ def _say(address: str) -> None:
 
 
 @contextmanager
-def running(kind: str, address: str = "", backend: str = "asyncio") -> Iterator[str]:
+def running(kind: str, address: str = "", backend: str = "asyncio", *, placement: Placement) -> Iterator[str]:
     """
     The address of a server in its own process, as the server prints it; it runs while the context lasts.
     """
-    command = [sys.executable, "-m", "benchmarks.servers", kind, address, backend]
+    command = [sys.executable, "-m", "benchmarks.servers", kind, address, backend, placement.argument]
     if kind in ("uvicorn", "hypercorn"):
-        command = [sys.executable, "-m", "benchmarks.peers_asgi", kind, backend]
+        command = [sys.executable, "-m", "benchmarks.peers_asgi", kind, backend, placement.argument]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -210,13 +212,14 @@ if __name__ == "__main__":
         "bare": _bare,
     }
     children = {"child": _child, "ttrpc-child": serve_as_child}
-    if sys.argv[1] in children:
-        children[sys.argv[1]]()
+    chosen, *others = obeyed(sys.argv[1:])
+    if chosen in children:
+        children[chosen]()
     else:
-        loop = sys.argv[3] if len(sys.argv) > 3 else "asyncio"
+        loop = others[1] if len(others) > 1 else "asyncio"
         anyio.run(
-            kinds[sys.argv[1]],
-            sys.argv[2],
+            kinds[chosen],
+            others[0],
             backend="trio" if loop == "trio" else "asyncio",
             backend_options={"use_uvloop": True} if loop == "uvloop" else {},
         )

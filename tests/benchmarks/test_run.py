@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.pairs import PAIRS
+from benchmarks.placement import placements
 from tests.architecture.sources import ROOT
 
 
@@ -19,7 +22,7 @@ def test_a_quick_run_writes_figures_table_and_plot(tmp_path: Path) -> None:
     """
     families = ["overhead", "codec", "unix", "serve"]
     options = [*(word for family in families for word in ("--only", family)), "--backend", "asyncio", "--quick"]
-    sizes = ["--one-cpu", "--rounds", "1", "--seconds", "0.005", "--output", str(tmp_path)]
+    sizes = ["--cpus", "together", "--rounds", "1", "--seconds", "0.005", "--output", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", "run", *options, *sizes]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=90)
 
@@ -31,6 +34,21 @@ def test_a_quick_run_writes_figures_table_and_plot(tmp_path: Path) -> None:
     assert all(each["rounds"] == 1 for each in document["results"])
     assert "| pair | backend |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "results.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("name", placements())
+def test_a_server_moves_to_its_place(name: str) -> None:
+    """
+    Which its arguments say, since it would be where the client is otherwise.
+    """
+    place = placements()[name]
+    code = (
+        "import os, sys; from benchmarks.placement import obeyed; print(obeyed(sys.argv[1:]), os.sched_getaffinity(0))"
+    )
+    command = [sys.executable, "-c", code, "http", place.argument]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=20).stdout
+
+    assert said == f"{['http']} {set(place.servers)}\n"
 
 
 def test_each_place_has_its_own_target() -> None:
