@@ -448,12 +448,7 @@ def test_a_pinned_script_is_read_from_its_open_file_if_it_is_what_runs(write):
     Its first line may name another one, to which it is an argument.
     """
     python = f"#!/usr/bin/env -S {sys.executable}"
-    for first, name in {
-        python: "",
-        f"{python} -u": "",
-        f"{python} other.py": "other.py",
-        f"{python} -m x": "x",
-    }.items():
+    for words, name in {"": "", " -u": "", " other.py": "other.py", " -m x": "x"}.items():
         with opened(str(write("", first=python + words))) as file:
             _, main = python_of(Command((file.real, "a"), {}), file=file)
             assert (main.path or main.module) == (name or file.address)
