@@ -186,7 +186,7 @@ LATE |= {
     "remora._structure._direct",
     "remora._entry_points",
     "remora_exec._transport",
-    "remora_exec._stdio",
+    "remora_exec._wires._stdio",
 }
 LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""

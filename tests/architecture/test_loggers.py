@@ -35,7 +35,12 @@ def test_loggers_are_found_by_their_modules() -> None:
     """
     found = {name for item in OURS for module in item.modules for name in _loggers(module)}
 
-    assert {"remora._pipeline", "remora.exec._guard", "remora.http._connection", "remora.auth._tokens"} <= found
+    assert {
+        "remora._pipeline",
+        "remora.exec._security._guard",
+        "remora.http._connection",
+        "remora.auth._tokens",
+    } <= found
 
 
 @pytest.mark.parametrize("level", ["debug", "error"])

@@ -15,7 +15,7 @@ from typing import Literal
 import anyio
 
 from remora.types import Call, Endpoint
-from remora_exec import _starter
+from remora_exec._keeping import _starter
 from remora_exec.plugin import ExecOptions, build
 
 

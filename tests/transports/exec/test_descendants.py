@@ -18,7 +18,7 @@ import pytest
 from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import PluginDied
 from remora.types import Call, Endpoint
-from remora_exec import _keeper, _keeper_launch, _starter
+from remora_exec._keeping import _keeper, _keeper_launch, _starter
 from remora_exec.plugin import ExecOptions, build
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
@@ -389,15 +389,16 @@ def test_the_keeper_loads_nothing_heavy():
     """
     It is waited for when a host starts its first program, and stays in memory.
     """
-    code = "import sys; sys.path.append(sys.argv[1]); import remora_exec._keeper_process; print(*sys.modules)"
+    code = "import sys; sys.path.append(sys.argv[1]); import remora_exec._keeping._keeper_process; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", code, _keeper_launch._ROOT]
     loaded = set(subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.split())
 
     assert loaded & {"asyncio", "dataclasses", "enum", "re", "signal", "socket", "subprocess", "typing"} == set()
     assert {each for each in loaded if each.startswith("remora")} == {
         "remora_exec",
+        "remora_exec._keeping",
         *(
-            f"remora_exec._{each}"
+            f"remora_exec._keeping._{each}"
             for each in ["birth", "keeper_process", "kernel", "order", "strays", "warden", "words"]
         ),
     }

@@ -26,7 +26,7 @@ from remora.errors import (
     WrongProtocol,
 )
 from remora.types import Call, Endpoint
-from remora_exec import _starter
+from remora_exec._keeping import _starter
 
 pytestmark = pytest.mark.anyio
 

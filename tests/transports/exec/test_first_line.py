@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from remora_exec._first_line import words_before
+from remora_exec._keeping._first_line import words_before
 
 
 @pytest.mark.parametrize(

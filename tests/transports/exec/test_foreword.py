@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import Endpoint, PluginDied, Unavailable, WrongProtocol
-from remora_exec._foreword import ChildPipe, Foreword
+from remora_exec._wires._foreword import ChildPipe, Foreword
 
 OTHERWISE = 'a program that does not speak ttrpc needs protocol = "jsonl" or "oneshot"'
 FRAME = b"\0\0\0\0\0\0\0\1\2\0"

@@ -30,10 +30,10 @@ from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import ConfigError, DeadlineExceeded, ExecutableRefused, PluginDied, PluginError, Unavailable
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
-from remora_exec import _keeper, _starter
 from remora_exec._command import Command
-from remora_exec._program import opened
-from remora_exec._python import python_of
+from remora_exec._keeping import _keeper, _starter
+from remora_exec._keeping._python import python_of
+from remora_exec._security._program import opened
 from remora_exec.plugin import ExecOptions, build
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
@@ -727,9 +727,9 @@ async def test_where_no_fork_server_can_run_programs_are_executed(write, monkeyp
 
 PLACED = """
 import json, os, random, sys
-from remora_exec import _kernel
-from remora_exec._birth import Forked, born
-from remora_exec._order import Order, PythonMain
+from remora_exec._keeping import _kernel
+from remora_exec._keeping._birth import Forked, born
+from remora_exec._keeping._order import Order, PythonMain
 
 def opened(place, number):
     os.dup2(file := os.open(f"{place}/{number}", os.O_RDWR | os.O_CREAT), number, inheritable=False)

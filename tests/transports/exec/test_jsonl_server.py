@@ -16,8 +16,8 @@ import anyio.lowlevel
 import pytest
 
 from remora import Call, Code, PluginError, Reply
-from remora_exec._jsonl_server import serve_jsonl
 from remora_exec._pipes import ReadPipe, WritePipe
+from remora_exec._wires._jsonl_server import serve_jsonl
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 
 from remora import Secret
 from remora.testing import ManualClock
-from remora_exec._output import Output
+from remora_exec._wires._output import Output
 
 
 def test_flood_of_lines_is_cut_and_the_log_says_how_many_are_missing(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remora_exec._python_words import python_words
+from remora_exec._keeping._python_words import python_words
 
 FACTS = """
 import json, sys

@@ -19,7 +19,7 @@ import pytest
 from remora.config import SecurityConfig
 from remora.errors import Unavailable
 from remora.types import Call
-from remora_exec import _keeper, _starter
+from remora_exec._keeping import _keeper, _starter
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not _starter.KEEPS_DESCENDANTS, reason="needs Linux and ctypes")]
 
@@ -27,7 +27,7 @@ Limit = Callable[[int], None]
 HOST = """
 import os, sys, anyio
 from remora.types import Call, Endpoint
-from remora_exec import _keeper, _starter
+from remora_exec._keeping import _keeper, _starter
 from remora_exec.plugin import ExecOptions, build
 
 async def main():

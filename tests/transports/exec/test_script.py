@@ -12,7 +12,7 @@ import pytest
 
 from remora.types import Call, Endpoint
 from remora_exec._command import Command
-from remora_exec._script import script_of, script_warning
+from remora_exec._security._script import script_of, script_warning
 from remora_exec.plugin import ExecOptions, build
 
 

@@ -29,8 +29,8 @@ from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import Code, ConfigError, ExecutableRefused, PluginError
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint, InstanceLost, InstanceReady, ProgramReadmitted, ProgramRevoked
-from remora_exec import _admission
-from remora_exec._audit import AuditLog
+from remora_exec._security import _admission
+from remora_exec._security._audit import AuditLog
 from remora_exec.plugin import ExecOptions, build
 from tests.core.hosts import next_of
 
@@ -194,8 +194,8 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     """
     from remora_exec._command import Command
     from remora_exec._confinement import Confinement
-    from remora_exec._guard import Guard
-    from remora_exec._starter import keeping
+    from remora_exec._keeping._starter import keeping
+    from remora_exec._security._guard import Guard
 
     right = program()
     if not interpreted:
@@ -554,7 +554,7 @@ async def test_a_full_disk_leaves_no_half_line_in_the_audit_log(place):
     """
     code = (
         "import json, resource, signal, sys\n"
-        "from remora_exec._audit import AuditLog\n"
+        "from remora_exec._security._audit import AuditLog\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "log = AuditLog(sys.argv[1], max_bytes=10**6, kept=1)\n"

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
 from remora_exec._command import current_directory
-from remora_exec._keeper_launch import KEEPS_DESCENDANTS
-from remora_exec._limits import KNOWS_LIMITS, describe_limits, limiting_argv, system_limits
-from remora_exec._order import Order
-from remora_exec._privileges import KNOWS_NO_NEW_PRIVILEGES
-from remora_exec._program import EXECUTES_DESCRIPTORS
-from remora_exec._python import python_of
-from remora_exec._sandbox import find_bubblewrap, sandbox_argv
+from remora_exec._keeping._keeper_launch import KEEPS_DESCENDANTS
+from remora_exec._keeping._limits import KNOWS_LIMITS, describe_limits, limiting_argv, system_limits
+from remora_exec._keeping._order import Order
+from remora_exec._keeping._privileges import KNOWS_NO_NEW_PRIVILEGES
+from remora_exec._keeping._python import python_of
+from remora_exec._security._program import EXECUTES_DESCRIPTORS
+from remora_exec._security._sandbox import find_bubblewrap, sandbox_argv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remora_exec._command import Command
-    from remora_exec._guard import Verdict
-    from remora_exec._order import PythonMain
-    from remora_exec._program import OpenProgram
-    from remora_exec._python import Interpreter
+    from remora_exec._keeping._order import PythonMain
+    from remora_exec._keeping._python import Interpreter
+    from remora_exec._security._guard import Verdict
+    from remora_exec._security._program import OpenProgram
     from remora_exec.plugin import ExecOptions
 
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from remora.types import Inspection
 from remora_exec._command import command_for, require_descriptors, secrets_of
 from remora_exec._confinement import Confinement
-from remora_exec._guard import Guard
-from remora_exec._jsonl_channel import open_jsonl
+from remora_exec._keeping._python import python_of
+from remora_exec._keeping._starter import keeping
 from remora_exec._launch_context import LaunchContext
-from remora_exec._oneshot_channel import OneshotChannel
-from remora_exec._output import Output
-from remora_exec._python import python_of
-from remora_exec._script import script_of, script_warning
-from remora_exec._starter import keeping
-from remora_exec._ttrpc_channel import open_ttrpc_child
+from remora_exec._security._guard import Guard
+from remora_exec._security._script import script_of, script_warning
+from remora_exec._wires._jsonl_channel import open_jsonl
+from remora_exec._wires._oneshot_channel import OneshotChannel
+from remora_exec._wires._output import Output
+from remora_exec._wires._ttrpc_channel import open_ttrpc_child
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, MutableMapping

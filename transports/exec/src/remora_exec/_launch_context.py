@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remora import Secret
-    from remora_exec._child import Starter
     from remora_exec._confinement import Confinement
-    from remora_exec._guard import Guard
+    from remora_exec._keeping._child import Starter
+    from remora_exec._security._guard import Guard
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class ExecTransport:
         """
         Serve this process's own standard input and output.
         """
-        from remora_exec._stdio import listen_stdio
+        from remora_exec._wires._stdio import listen_stdio
 
         return listen_stdio(endpoint, dispatch, self._options)
 

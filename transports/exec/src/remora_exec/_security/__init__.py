@@ -1,0 +1,3 @@
+"""
+Which programs may be started, and what is known about their files.
+"""

@@ -1,0 +1,3 @@
+"""
+What goes over the pipes of a program, on both sides, while it runs.
+"""
