@@ -32,11 +32,11 @@ from remora.wire import (
     lift_from_request,
 )
 from remora_grpc._status import error_from_rpc
-from remora_http._answer_reader import AnswerReader
 from remora_http._body import BadEncoding, Body, BodyTooLarge
+from remora_http._client._answer_reader import AnswerReader
+from remora_http._client._known_heads import KnownHeads
 from remora_http._failure import Answer, read_failure
-from remora_http._known_heads import KnownHeads
-from remora_http._request_reader import RequestReader
+from remora_http._server._request_reader import RequestReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -188,8 +188,16 @@ LATE |= {
     "remora_exec._transport",
     "remora_exec._wires._stdio",
 }
-LATE |= {"remora_http._engine", "remora_http._lines", "remora_http._wires"} | {wheel.package for wheel in WHEELS}
+LATE |= {"remora_http._client._engine", "remora_http._client._lines", "remora_http._server._wires"}
+LATE |= {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""
+
+FOLDERS = {
+    "remora_exec": {"_wires": {"_keeping", "_security"}, "_keeping": {"_security"}, "_security": set[str]()},
+    "remora_http": {"_client": set[str](), "_server": set[str]()},
+}
+"""Of the extensions that have folders, which others of them each may import. What stands beside them serves all."""
+FOLDED = [module for wheel in WHEELS if wheel.package in FOLDERS for module in wheel.modules]
 
 
 @pytest.mark.parametrize("module", LAYERED, ids=lambda module: module.name)
@@ -257,6 +265,18 @@ def test_extension_imports_no_other_extension(wheel: Distribution, module: Modul
     assert [_shown(item) for item in foreign if item.top not in declared or "._" in item.target] == []
 
 
+@pytest.mark.parametrize("module", FOLDED, ids=lambda module: module.name)
+def test_folders_of_an_extension_import_one_way(module: Module) -> None:
+    """
+    As the table of folders says.
+    """
+    package, folder, *_ = f"{module.name}.".split(".")
+    others = FOLDERS[package].keys() - FOLDERS[package].get(folder, FOLDERS[package].keys()) - {folder}
+    wrong = {f"{package}.{other}" for other in others}
+
+    assert [_shown(item) for item in _running(module) if _rank_in(item) in wrong] == []
+
+
 @pytest.mark.parametrize("wheel", WHEELS, ids=lambda wheel: wheel.name)
 def test_plugin_module_imports_nothing_heavy(wheel: Distribution) -> None:
     """
@@ -298,7 +318,11 @@ def _running(module: Module) -> Iterator[Import]:
 
 
 def _rank(item: Import) -> str:
-    return ".".join(item.target.split(".")[:2]) if item.top == "remora" else item.top
+    return _rank_in(item) if item.top == "remora" else item.top
+
+
+def _rank_in(item: Import) -> str:
+    return ".".join(item.target.split(".")[:2])
 
 
 def _edges(module: Module, names: set[str]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def test_loggers_are_found_by_their_modules() -> None:
     assert {
         "remora._pipeline",
         "remora.exec._security._guard",
-        "remora.http._connection",
+        "remora.http._server._connection",
         "remora.auth._tokens",
     } <= found
 

@@ -304,7 +304,7 @@ async def test_a_client_that_never_shakes_hands_is_left(
     """
     monkeypatch.setattr(_transport, "_HANDSHAKE_MS", 200)
     library = sniffio.current_async_library()
-    monkeypatch.setattr(import_module(f"remora_http._wires_{library}"), "HANDSHAKE", 0.2)
+    monkeypatch.setattr(import_module(f"remora_http._server._wires_{library}"), "HANDSHAKE", 0.2)
     files = Authority(tmp_path / "ca").issue("127.0.0.1") if scheme.endswith("s") else {}
     options = ServeOptions(auth={"method": "none", **files})
     with anyio.fail_after(10):

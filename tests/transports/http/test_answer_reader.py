@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, RemoraError, WireError, WrongProtocol
-from remora_http._answer_reader import AnswerReader
+from remora_http._client._answer_reader import AnswerReader
 from remora_http._failure import Answer
 
 LIMIT = 100

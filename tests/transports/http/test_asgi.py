@@ -16,7 +16,7 @@ from remora.errors import Code, PluginError
 from remora.protocols import Transport
 from remora.types import Call, Endpoint, Reply
 from remora_http import asgi
-from remora_http._asgi import Application
+from remora_http._server._asgi import Application
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora.errors import RemoraError
-from remora_http._answer_reader import AnswerReader
-from remora_http._known_heads import KnownHeads
+from remora_http._client._answer_reader import AnswerReader
+from remora_http._client._known_heads import KnownHeads
 
 LENGTHS = [b"content-length: 3", b"content-length: 0", b"transfer-encoding: chunked", b"x-none: 1"]
 OTHERS = [b"content-type: text/plain", b"connection: close", b"content-encoding: gzip", b"x-a: 1", b"x-request-id: 1"]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from remora.errors import ConnectionLost
 from remora.protocols import Transport
 from remora.types import Call, Endpoint, Reply
-from remora_http._answer_reader import AnswerReader
-from remora_http._request_reader import RequestReader
+from remora_http._client._answer_reader import AnswerReader
+from remora_http._server._request_reader import RequestReader
 from remora_http.plugin import Options, build
 
 SIZES = (16 * 1024 - 1, 16 * 1024, 64 * 1024, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 3 * 1024 * 1024)

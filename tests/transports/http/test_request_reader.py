@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
-from remora_http._request_reader import BadRequest, Request, RequestReader
+from remora_http._server._request_reader import BadRequest, Request, RequestReader
 
 LIMIT = 100
 POST = b"POST /a.B/c%20d?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"

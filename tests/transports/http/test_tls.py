@@ -17,7 +17,7 @@ from anyio.abc import SocketAttribute
 from remora.errors import ConfigError, WrongProtocol
 from remora.types import Call, Endpoint, Reply
 from remora_http._address import parse_address
-from remora_http._engine import open_engine
+from remora_http._client._engine import open_engine
 from remora_http._tls import client_context
 from remora_http.plugin import Options, build
 

@@ -28,7 +28,7 @@ from remora.protocols import Dispatch, Listener, Transport
 from remora.testing import check_transport
 from remora.types import Call, Endpoint, Status
 from remora_http._address import parse_address, parse_local_address
-from remora_http._engine import open_engine
+from remora_http._client._engine import open_engine
 from remora_http.plugin import Options, build, remora_register_transports
 
 pytestmark = pytest.mark.anyio

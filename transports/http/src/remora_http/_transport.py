@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora_http._address import parse_address
-from remora_http._channel import open_channel
-from remora_http._redirect import parse_origins
-from remora_http._server import serve
+from remora_http._client._channel import open_channel
+from remora_http._client._redirect import parse_origins
+from remora_http._server._server import serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

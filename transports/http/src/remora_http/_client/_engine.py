@@ -67,12 +67,12 @@ async def open_engine(
     if options.engine == "direct" and proxy is not None:
         raise ConfigError('engine = "direct" knows no proxies; "auto" uses httpx where there is one')
     if options.engine == "httpx" or proxy is not None:
-        from remora_http._httpx import open_httpx
+        from remora_http._client._httpx import open_httpx
 
         async with open_httpx(address, options, tls=tls, proxy=proxy) as engine:
             yield engine
     else:
-        from remora_http._direct import open_direct
+        from remora_http._client._direct import open_direct
 
         async with open_direct(address, options, tls=tls) as direct:
             yield direct

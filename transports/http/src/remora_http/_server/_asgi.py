@@ -13,11 +13,11 @@ import anyio
 
 from remora.serve import ServeOptions, dispatcher_for
 from remora.tls import peer_identity
-from remora_http._answering import REFUSALS, Responder
 from remora_http._body import Body, BodyTooLarge
-from remora_http._call import read_call
 from remora_http._headers import decode_headers
-from remora_http._response import Response, not_allowed
+from remora_http._server._answering import REFUSALS, Responder
+from remora_http._server._call import read_call
+from remora_http._server._response import Response, not_allowed
 
 if TYPE_CHECKING:
     from remora.config import AccessConfig

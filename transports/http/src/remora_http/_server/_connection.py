@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora.errors import DeadlineExceeded
-from remora_http._answering import REFUSALS, stopped
-from remora_http._call import read_call
-from remora_http._request_reader import BadRequest
-from remora_http._response import Response, failure, not_allowed
-from remora_http._written import encode, encode_reply
+from remora_http._server._answering import REFUSALS, stopped
+from remora_http._server._call import read_call
+from remora_http._server._request_reader import BadRequest
+from remora_http._server._response import Response, failure, not_allowed
+from remora_http._server._written import encode, encode_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from remora.io import Deadlines, WorkerPool
     from remora.types import Call
-    from remora_http._answering import Responder
-    from remora_http._request_reader import Request
-    from remora_http._wires import Wire
-    from remora_http._written import Message
+    from remora_http._server._answering import Responder
+    from remora_http._server._request_reader import Request
+    from remora_http._server._wires import Wire
+    from remora_http._server._written import Message
 
 _log = logging.getLogger(__name__.replace("_", ".", 1))
 

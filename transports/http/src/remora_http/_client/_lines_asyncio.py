@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from remora.errors import RemoraError
 from remora.io import landing
-from remora_http._lines import failure_of, readiness
+from remora_http._client._lines import failure_of, readiness
 from remora_http._sending import Sender
 from remora_http._unix import connect_unix
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
 
     from remora_http._address import Address
-    from remora_http._answer_reader import AnswerReader
+    from remora_http._client._answer_reader import AnswerReader
 
 
 async def connect(address: Address, tls: ssl.SSLContext | None, reader: AnswerReader) -> ProtocolLine:

@@ -17,8 +17,8 @@ from remora_http._headers import encode_headers, encode_value
 
 if TYPE_CHECKING:
     from remora.types import Reply
-    from remora_http._request_reader import Request
-    from remora_http._response import Response
+    from remora_http._server._request_reader import Request
+    from remora_http._server._response import Response
 
 
 Message = tuple[bytes, bytes]

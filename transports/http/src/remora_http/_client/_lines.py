@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from remora.errors import RemoraError
     from remora_http._address import Address
-    from remora_http._answer_reader import AnswerReader
+    from remora_http._client._answer_reader import AnswerReader
 
     Connect = Callable[[Address, ssl.SSLContext | None, AnswerReader], Awaitable["Line"]]
 
@@ -76,10 +76,10 @@ def connector() -> Connect:
     It raises OSError when no connection can be made.
     """
     if sniffio.current_async_library() == "trio":
-        from remora_http._lines_trio import connect as connect_trio
+        from remora_http._client._lines_trio import connect as connect_trio
 
         return connect_trio
-    from remora_http._lines_asyncio import connect as connect_asyncio
+    from remora_http._client._lines_asyncio import connect as connect_asyncio
 
     return connect_asyncio
 

@@ -17,7 +17,7 @@ import httpcore
 import httpx
 
 from remora.io import SocketPipe
-from remora_http._lines import readiness
+from remora_http._client._lines import readiness
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from remora.io import landing
-from remora_http._lines import failure_of, readiness
+from remora_http._client._lines import failure_of, readiness
 from remora_http._sending import APART
 from remora_http._unix import connect_unix
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from remora.errors import RemoraError
     from remora_http._address import Address
-    from remora_http._answer_reader import AnswerReader
+    from remora_http._client._answer_reader import AnswerReader
 
 T = TypeVar("T")
 _CHUNK = 64 * 1024

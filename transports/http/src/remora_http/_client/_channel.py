@@ -28,12 +28,12 @@ from remora.errors import (
 from remora.io import probe_health
 from remora.types import Endpoint, HealthStatus, Status
 from remora_http._address import parse_address
-from remora_http._engine import open_engine
+from remora_http._client._engine import open_engine
+from remora_http._client._follower import open_following
+from remora_http._client._greeting import greet
+from remora_http._client._reply import read_reply
 from remora_http._failure import is_serving, read_connect_failure, read_failure
-from remora_http._follower import open_following
-from remora_http._greeting import greet
 from remora_http._headers import media_type
-from remora_http._reply import read_reply
 from remora_http._status import SUCCESS
 from remora_http._tls import client_context
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from remora.types import Call, Reply
     from remora_http._address import Address
-    from remora_http._engine import Engine
+    from remora_http._client._engine import Engine
     from remora_http._failure import Answer
     from remora_http.plugin import Options
 

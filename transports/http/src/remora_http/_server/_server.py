@@ -20,10 +20,10 @@ import anyio
 from remora.errors import ConfigError, Unavailable
 from remora.io import Deadlines, WorkerPool, background_tasks, loop_clock
 from remora_http._address import parse_local_address
-from remora_http._answering import Responder
-from remora_http._connection import Connection, Shared
+from remora_http._server._answering import Responder
+from remora_http._server._connection import Connection, Shared
+from remora_http._server._wires import BACKLOG, Terms, listener
 from remora_http._tls import server_context
-from remora_http._wires import BACKLOG, Terms, listener
 
 if TYPE_CHECKING:
     import ssl
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from remora.protocols import Dispatch
     from remora.types import Endpoint
     from remora_http._address import Address
-    from remora_http._wires import Wire
+    from remora_http._server._wires import Wire
     from remora_http.plugin import Options
 
 _GRACE = 2.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
 from remora.wire import printable, unsendable
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
-from remora_http._response import Response, failure, success
+from remora_http._server._response import Response, failure, success
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,16 +12,16 @@ import anyio
 
 from remora.io import landing
 from remora.tls import identity_of
-from remora_http._request_reader import RequestReader
 from remora_http._sending import Sender
-from remora_http._wires import BACKLOG, CONTINUE, HANDSHAKE, PATIENCE, place
+from remora_http._server._request_reader import RequestReader
+from remora_http._server._wires import BACKLOG, CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from remora_http._request_reader import Request
-    from remora_http._wires import Answerer, Begin, Terms
+    from remora_http._server._request_reader import Request
+    from remora_http._server._wires import Answerer, Begin, Terms
 
 
 async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Terms, begin: Begin) -> None:

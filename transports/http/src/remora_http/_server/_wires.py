@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
-    from remora_http._request_reader import Request
+    from remora_http._server._request_reader import Request
 
     Begin = Callable[["Wire"], "Answerer"]
     Listen = Callable[[socket.socket, ssl.SSLContext | None, "Terms", Begin], Awaitable[None]]
@@ -130,10 +130,10 @@ def listener() -> Listen:
     The function that accepts connections on the running event loop.
     """
     if sniffio.current_async_library() == "trio":
-        from remora_http._wires_trio import listen as listen_trio
+        from remora_http._server._wires_trio import listen as listen_trio
 
         return listen_trio
-    from remora_http._wires_asyncio import listen as listen_asyncio
+    from remora_http._server._wires_asyncio import listen as listen_asyncio
 
     return listen_asyncio
 

@@ -29,12 +29,12 @@ from remora.errors import (
 )
 from remora.tls import tls_failure
 from remora_http._body import BadEncoding, Body, BodyTooLarge
+from remora_http._client._greeting import unreachable
+from remora_http._client._httpx_heard import HearingBackend, HearingStream
+from remora_http._client._httpx_unix import UnixTransport
+from remora_http._client._request import call_headers, connection_headers
 from remora_http._failure import Answer
-from remora_http._greeting import unreachable
 from remora_http._headers import HeaderReader
-from remora_http._httpx_heard import HearingBackend, HearingStream
-from remora_http._httpx_unix import UnixTransport
-from remora_http._request import call_headers, connection_headers
 from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from anyio.lowlevel import checkpoint
 
 from remora.errors import ConnectionLost, DeadlineExceeded, Unavailable
 from remora.io import Deadlines, background_tasks, loop_clock
-from remora_http._answer_reader import AnswerReader
-from remora_http._greeting import unreachable
-from remora_http._known_heads import KnownHeads
-from remora_http._lines import connector
-from remora_http._request import HeadWriter
+from remora_http._client._answer_reader import AnswerReader
+from remora_http._client._greeting import unreachable
+from remora_http._client._known_heads import KnownHeads
+from remora_http._client._lines import connector
+from remora_http._client._request import HeadWriter
 
 if TYPE_CHECKING:
     import ssl
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from remora.types import Call
     from remora_http._address import Address
+    from remora_http._client._lines import Line
     from remora_http._failure import Answer
-    from remora_http._lines import Line
     from remora_http.plugin import Options
 
 _SWEEP = 0

@@ -16,8 +16,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireError, WrongProtocol
 from remora_http._body import BadEncoding, Body, BodyTooLarge
+from remora_http._client._known_heads import KnownHeads
 from remora_http._failure import Answer
-from remora_http._known_heads import KnownHeads
 from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:

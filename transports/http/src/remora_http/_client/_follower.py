@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from remora_http._redirect import REDIRECTS, NotFollowed, Rules, Stop, parse_origins
+from remora_http._client._redirect import REDIRECTS, NotFollowed, Rules, Stop, parse_origins
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from remora.types import Call
     from remora_http._address import Address
-    from remora_http._engine import Engine
+    from remora_http._client._engine import Engine
     from remora_http._failure import Answer
     from remora_http.plugin import Options
 

@@ -16,15 +16,15 @@ import trio
 
 from remora.io import landing
 from remora.tls import identity_of
-from remora_http._request_reader import RequestReader
 from remora_http._sending import APART
-from remora_http._wires import CONTINUE, HANDSHAKE, PATIENCE, place
+from remora_http._server._request_reader import RequestReader
+from remora_http._server._wires import CONTINUE, HANDSHAKE, PATIENCE, place
 
 if TYPE_CHECKING:
     import ssl
 
-    from remora_http._request_reader import Request
-    from remora_http._wires import Answerer, Begin, Terms
+    from remora_http._server._request_reader import Request
+    from remora_http._server._wires import Answerer, Begin, Terms
 
 _CHUNK = 64 * 1024
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)

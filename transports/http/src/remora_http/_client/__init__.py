@@ -1,0 +1,3 @@
+"""
+Calling plugins over HTTP: the channel of a host and its two engines.
+"""

@@ -1,0 +1,3 @@
+"""
+Serving a plugin over HTTP: an own server, and an ASGI application for others.
+"""
