@@ -20,19 +20,21 @@ class Placement:
 
     Attributes:
         client: Those of this process.
-        servers: Those of the servers and of child processes.
+        crew: Those of this process while it has threads, or starts processes.
+        servers: Those of the servers and of child processes that stay.
         words: The same in words.
     """
 
     client: frozenset[int]
+    crew: frozenset[int]
     servers: frozenset[int]
     words: str
 
-    def take(self) -> None:
+    def take(self, *, is_crew: bool = False) -> None:
         """
         Move this process there, and all that it starts, unless it moves itself.
         """
-        os.sched_setaffinity(0, self.client)
+        os.sched_setaffinity(0, self.crew if is_crew else self.client)
 
     @property
     def argument(self) -> str:
@@ -49,9 +51,9 @@ def placements() -> dict[str, Placement]:
     every = frozenset(os.sched_getaffinity(0))
     first = frozenset({min(every)})
     return {
-        "apart": Placement(first, every - first or first, "the client on one CPU, the servers on the others"),
-        "together": Placement(first, first, "on the same CPU"),
-        "anywhere": Placement(every, every, "on any CPU"),
+        "apart": Placement(first, every, every - first or first, "the client on one CPU, the servers on the others"),
+        "together": Placement(first, first, first, "on the same CPU"),
+        "anywhere": Placement(every, every, every, "on any CPU"),
     }
 
 

@@ -82,13 +82,13 @@ def main(arguments: list[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     placement = placements()[options.cpus]
-    placement.take()
     cells = [cell for pair in PAIRS for cell in _cells(pair, options)]
     before = load()
     with ExitStack() as stack:
         addresses = Addresses(stack, placement)
         for number in range(options.rounds):
             for cell in random.sample(cells, len(cells)):
+                placement.take(is_crew=cell.pair.has_crew)
                 cell.rounds.append(_round(cell, addresses, options.seconds))
             print(f"round {number + 1} of {options.rounds} done; load {load()}", flush=True)
     results = [Result.of(cell.pair, cell.backend, cell.callers, cell.size, cell.rounds) for cell in cells]

@@ -20,6 +20,7 @@ from remora.config import ConnectionConfig
 from remora.protocols import Channel
 from remora.types import Call, Endpoint
 from remora_exec.plugin import ExecOptions, build
+from tests.transports.exec.forks import servers
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -143,3 +144,40 @@ def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
                 await anyio.sleep(0.01)
 
     return until_
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """
+    A directory that is nobody else's.
+    """
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+@pytest.fixture
+def write(place: Path) -> Callable[..., Path]:
+    """
+    Writes a program of Python.
+    """
+
+    def write_(code: str, name: str = "program.py", first: str = f"#!{sys.executable}") -> Path:
+        path = place / name
+        path.write_text(f"{first}\n{code}")
+        path.chmod(0o755)
+        return path
+
+    return write_
+
+
+@pytest.fixture(scope="module")
+async def server(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
+    """
+    A fork server that stays while the tests of a file run.
+    """
+    program = tmp_path_factory.mktemp("server") / "program.py"
+    program.write_text("print(1)")
+    transport = build(ExecOptions(protocol="oneshot", start_method="forkserver", args=(str(program),)))
+    async with transport.open(Endpoint(f"exec:{sys.executable}")) as channel:
+        await channel.call(Call(payload=b"null"))
+        yield servers()[0]
