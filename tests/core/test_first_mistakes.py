@@ -159,6 +159,14 @@ CALLS: dict[str, tuple[Act, str]] = {
         lambda manager: manager.execute("words", Text("a"), Text, method="count"),
         "InvalidReply: plugin 'words': the reply of text.v1.Words/count is wrong: $.text: missing",
     ),
+    "records instead of their types": (
+        lambda manager: manager.plugin("words", Text("a"), Count(1)).execute(Text("a")),  # type: ignore[arg-type]
+        "TypeError: a method is called by the types of its records: write Text, not Text(...)",
+    ),
+    "a record instead of the reply's type": (
+        lambda manager: manager.execute("words", Text("a"), Count(1), method="count"),  # type: ignore[arg-type]
+        "TypeError: a method is called by the types of its records: write Count, not Count(...)",
+    ),
     "a timeout as text": (
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), timeout="5s"),  # type: ignore[arg-type]
         "InvalidRequest: plugin 'words': a timeout is a positive number of seconds, not '5s'",

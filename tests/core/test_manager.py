@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import pytest
@@ -19,9 +19,11 @@ from remora import (
     Endpoint,
     ExtensionError,
     InterceptorSpec,
+    InvalidReply,
     Manager,
     ManagerClosed,
     PluginConfig,
+    PluginError,
     PluginNotFound,
     RemoraError,
     Status,
@@ -330,6 +332,28 @@ async def test_a_transport_that_fails_when_it_closes_hurts_nobody(caplog: pytest
         await manager.plugin("p", Text, Text).execute(Text())
 
     assert "the transport of Stranger (passed to the manager) failed" in caplog.text
+
+
+async def test_a_call_by_name_goes_where_the_configuration_says_now() -> None:
+    """
+    Although what it has found out about a method is remembered.
+    """
+    async with bench(method="echo") as b:
+        for _ in range(2):
+            assert Text("x") == await b.manager.execute("p", Text("x"), Text)
+        await b.manager.reload({"plugins": {"p": {"endpoint": "memory:p", "method": "nothing"}}})
+        with pytest.raises(PluginError, match="there is no method nothing"):
+            await b.manager.execute("p", Text("x"), Text)
+        assert Text("x") == await b.manager.execute("p", Text("x"), Text, method="echo")
+
+
+async def test_a_type_that_cannot_be_remembered_is_refused_by_the_codec() -> None:
+    """
+    As in every other call, and not by whatever wanted to remember it.
+    """
+    async with bench(method="echo") as b:
+        with pytest.raises(InvalidReply, match="unhashable"):
+            await b.manager.execute("p", Text("x"), Annotated[Text, ["a list"]])  # type: ignore[arg-type]
 
 
 async def test_a_plugin_can_be_added_and_taken_out() -> None:

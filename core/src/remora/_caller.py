@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MOST_TARGETS = 256
 _ELSEWHERE = (
     "the manager belongs to the event loop of another thread: call it there with `anyio.from_thread.run`,"
     " or use `remora.sync.Manager`, which is for threads"
@@ -104,6 +105,26 @@ class Caller:
         self.pipeline = pipeline
         self._catalog = catalog
         self._thread = get_ident()
+        self._config = route.config
+        self._targets: dict[tuple[Any, ...], Target] = {}
+
+    def known_target(self, service: str | None, method: str | None, request: Any, response: Any) -> Target:
+        """
+        What `target` makes, for callers that ask anew for each call; it is remembered while the configuration stays.
+        """
+        if self._config is not self.route.config:
+            self._config = self.route.config
+            self._targets.clear()
+        key = (service, method, request, response)
+        try:
+            found = self._targets.get(key)
+        except TypeError:  # of types, a few cannot be keys
+            return self.target(service=service, method=method, request=request, response=response)
+        if found is None:
+            found = self.target(service=service, method=method, request=request, response=response)
+            if len(self._targets) < _MOST_TARGETS:
+                self._targets[key] = found
+        return found
 
     def target(
         self, *, service: str | None, method: str | None, request: Any, response: Any, idempotent: bool = False
@@ -114,7 +135,12 @@ class Caller:
         Raises:
             InvalidRequest: A name cannot be sent.
             NotInstalled: The configured codec is not installed.
+            TypeError: A record stands where its type is expected.
         """
+        for each in (request, response):
+            if hasattr(each, "__dataclass_fields__") and not isinstance(each, type):
+                name = type(each).__name__
+                raise TypeError(f"a method is called by the types of its records: write {name}, not {name}(...)")
         config = self.route.config
         codec = self._catalog.codec(config.codec) if config.codec else self._catalog.codec_of(request, response)
         return Target(

@@ -223,6 +223,7 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
+            TypeError: A record stands where its type is expected.
         """
         handle = self._handle(name)
         return Plugin(handle, handle.aim(service=service, method=method, request=request_type, response=response_type))
@@ -269,7 +270,7 @@ class Manager:
             RemoraError: As `Plugin.execute`, and PluginNotFound, PluginDisabled.
         """
         caller = self._fleet.caller(name)
-        target = caller.target(service=service, method=method, request=type(request), response=response_type)
+        target = caller.known_target(service, method, type(request), response_type)
         response: Response = await caller.call(target, request, options or NO_OPTIONS)
         return response
 
