@@ -51,7 +51,7 @@ class Pair:
         backends: The event loops on which Remora runs.
         peer_knows_trio: Whether the peer runs on trio when Remora does; otherwise it stays on asyncio.
         is_of_servers: Whether event loop and CPU are those of the servers, which the same client calls.
-        has_crew: Whether the clients have threads, or start a process for each call.
+        roams: Whether the clients may use any CPU, because they have threads, or start a process for each call.
     """
 
     family: str
@@ -66,7 +66,7 @@ class Pair:
     backends: tuple[str, ...] = BACKENDS
     peer_knows_trio: bool = False
     is_of_servers: bool = False
-    has_crew: bool = False
+    roams: bool = False
 
     def target(self, backend: str, callers: int) -> float | None:
         """
@@ -152,16 +152,16 @@ PAIRS = (
          targets=(Target(0.083, callers=(1,)), Target(0.04)), callers=(1, 32), sizes=(100,), peer_knows_trio=True),
     _over_channel("unix", "ttrpc"),
     Pair("grpc", "grpc: framework / grpc.aio", ours.through_pipeline, peers_grpc.bare_grpc, "grpc", "grpc",
-         targets=(Target(1.1, backends=("asyncio", "uvloop")), Target(1.6, callers=(32, 256))), has_crew=True),
+         targets=(Target(1.1, backends=("asyncio", "uvloop")), Target(1.6, callers=(32, 256))), roams=True),
     Pair("grpc", "grpc: framework / blocking grpc in trio's threads", ours.through_pipeline, peers_grpc.grpc_in_threads,
          "grpc", "grpc", targets=(Target(0.7, callers=(32, 256)),), backends=("trio",), peer_knows_trio=True,
-         has_crew=True),
+         roams=True),
     Pair("exec", "exec: framework / asyncio subprocess with a lock", ours.through_pipeline,
          peers_streams.child_and_lock, "exec", "child", targets=(Target(0.6, callers=(32, 256)),)),
     Pair("exec", "exec: framework, to a whole plugin / asyncio subprocess with a lock", ours.through_pipeline,
          peers_streams.child_and_lock, "exec-plugin", "child", callers=(1, 32)),
     Pair("oneshot", "oneshot: framework / anyio.run_process", ours.through_pipeline, peers_streams.process_per_call,
-         "oneshot", "", targets=(Target(1.1),), callers=(1, 32), sizes=(100,), peer_knows_trio=True, has_crew=True),
+         "oneshot", "", targets=(Target(1.1),), callers=(1, 32), sizes=(100,), peer_knows_trio=True, roams=True),
     _served("http", "uvicorn"),
     _bare_server(),
     _served("http", "hypercorn", callers=(32,), knows_trio=True),

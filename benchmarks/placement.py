@@ -20,21 +20,21 @@ class Placement:
 
     Attributes:
         client: Those of this process.
-        crew: Those of this process while it has threads, or starts processes.
+        roaming: Those of this process while it may use more: it has threads, or starts processes.
         servers: Those of the servers and of child processes that stay.
         words: The same in words.
     """
 
     client: frozenset[int]
-    crew: frozenset[int]
+    roaming: frozenset[int]
     servers: frozenset[int]
     words: str
 
-    def take(self, *, is_crew: bool = False) -> None:
+    def take(self, *, roams: bool = False) -> None:
         """
         Move this process there, and all that it starts, unless it moves itself.
         """
-        os.sched_setaffinity(0, self.crew if is_crew else self.client)
+        os.sched_setaffinity(0, self.roaming if roams else self.client)
 
     @property
     def argument(self) -> str:

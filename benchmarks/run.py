@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         addresses = Addresses(stack, placement)
         for number in range(options.rounds):
             for cell in random.sample(cells, len(cells)):
-                placement.take(is_crew=cell.pair.has_crew)
+                placement.take(roams=cell.pair.roams)
                 cell.rounds.append(_round(cell, addresses, options.seconds))
             print(f"round {number + 1} of {options.rounds} done; load {load()}", flush=True)
     results = [Result.of(cell.pair, cell.backend, cell.callers, cell.size, cell.rounds) for cell in cells]

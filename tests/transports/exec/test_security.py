@@ -42,15 +42,6 @@ LASTING = pytest.mark.parametrize("protocol", ["jsonl", "oneshot"])
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """
-    A directory that is nobody else's.
-    """
-    tmp_path.chmod(0o700)
-    return tmp_path
-
-
-@pytest.fixture
 def program(place: Path) -> Callable[..., Path]:
     """
     Writes a script that answers one call with one value.
