@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -113,6 +116,72 @@ def test_files_of_credentials_that_cannot_be_used_here_are_warnings(remora: Run,
         f"plugins.open.options.key_file: '{files['key_file']}' cannot be read here: everybody may write to it",
         "plugins.garbage.auth.ca_file: the files rest.pem cannot be used for TLS",
     ] == [each.partition(": NO_")[0] for each in report["warnings"]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "path", "words"),
+    [
+        ("strict", "none/audit.jsonl", "there is no directory PLACE/none; no program starts then"),
+        ("permissive", "none/audit.jsonl", "there is no directory PLACE/none; nothing is recorded then"),
+        ("permissive", "folder", "it is a directory; nothing is recorded then"),
+        ("permissive", "link", "it is a symbolic link, which is not followed; nothing is recorded then"),
+    ],
+)
+def test_an_audit_log_that_cannot_be_written_here_is_a_warning(
+    remora: Run, place: Path, policy: str, path: str, words: str
+) -> None:
+    """
+    One, however many programs there are, and none if there are none; one that can be written is not created.
+    """
+    (place / "folder").mkdir()
+    (place / "link").symlink_to(place / "audit.jsonl")
+    security = f'[security]\npolicy = "{policy}"\naudit_log = "{path}"\n'
+    programs = "".join(f'[plugins.{each}]\nendpoint = "exec:sh"\n' for each in ("one", "two"))
+    (place / "log.toml").write_text(security + programs)
+    (place / "good.toml").write_text(security.replace(path, "audit.jsonl") + programs)
+    (place / "none.toml").write_text(security + '[plugins.one]\nendpoint = "unix:x"\n')
+    result = remora("check", "log.toml")
+    report = json.loads(remora("check", "log.toml", "--json").out)
+
+    warning = f"security.audit_log: '{path}' cannot be written here: {words.replace('PLACE', str(place))}"
+    assert (result.code, report["warnings"]) == (0, [warning])
+    assert result.out.splitlines().count(f"warning: {warning}") == 1
+    assert remora("check", "log.toml").out.endswith(
+        "cannot be started here\n" if policy == "strict" else "\nok, with warnings\n"
+    )
+    assert "audit_log" not in remora("check", "good.toml").out + remora("check", "none.toml").out
+    assert not (place / "audit.jsonl").exists()
+
+
+def test_rights_decide_whether_an_audit_log_can_be_written() -> None:
+    """
+    Those of the user who asks; root, who may do anything, becomes a nobody first.
+    """
+    code = (
+        "import os, sys\n"
+        "from remora_cli._files import problem_of_audit_log\n"
+        "os.chdir(sys.argv[1])\n"
+        "if os.getuid() == 0: os.setgroups([]); os.setgid(64999); os.setuid(64999)\n"
+        "for path in sys.argv[2:]: print(problem_of_audit_log(path))\n"
+    )
+    with tempfile.TemporaryDirectory() as name:  # not below a directory of this user only
+        folders = {each: Path(name, each) for each in ("shut", "closed", "open")}
+        for folder in folders.values():
+            folder.mkdir()
+            (folder / "old.jsonl").touch(0o400)
+        Path(name).chmod(0o755)
+        folders["closed"].chmod(0o555)
+        folders["open"].chmod(0o777)
+        folders["shut"].chmod(0o600)
+        paths = ["open/old.jsonl", "open/new.jsonl", "closed/new.jsonl", "shut/new.jsonl"]
+        done = subprocess.run([sys.executable, "-c", code, name, *paths], capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.splitlines() == [
+        "this user may not write to it",
+        "",
+        f"this user may not create files in {folders['closed']}",
+        "Permission denied",
+    ], done.stderr
 
 
 def test_good_configuration_is_listed_as_json(remora: Run, place: Path) -> None:

@@ -1,11 +1,13 @@
 """
-The files of certificates and tokens that a plugin's table names, and whether they can be used on this machine.
+The files that a configuration names, and whether they can be used on this machine.
 
 What lives here: a look at them. What must not: a verdict on the configuration, which may be meant for another machine.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from remora.config import read_credentials
@@ -28,6 +30,30 @@ def problems_of_files(plugin: PluginConfig) -> list[str]:
     if not problems and (problem := _unusable(plugin)):
         problems.append(problem)
     return problems
+
+
+def problem_of_audit_log(path: str) -> str:
+    """
+    What keeps lines from being appended to an audit log here; empty if nothing does. The file is not created.
+    """
+    whole = os.path.abspath(path)
+    try:
+        mode = os.lstat(whole).st_mode
+    except FileNotFoundError:
+        return _uncreatable(os.path.dirname(whole))
+    except OSError as error:
+        return error.strerror or str(error)
+    if stat.S_ISLNK(mode):
+        return "it is a symbolic link, which is not followed"
+    if stat.S_ISDIR(mode):
+        return "it is a directory"
+    return "" if os.access(whole, os.W_OK) else "this user may not write to it"
+
+
+def _uncreatable(folder: str) -> str:
+    if not os.path.isdir(folder):
+        return f"there is no directory {folder}"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"this user may not create files in {folder}"
 
 
 def _named(plugin: PluginConfig) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import click
 from remora import Manager
 from remora.config import summary, trace_config, without_credentials
 from remora.errors import ConfigError
-from remora_cli._files import problems_of_files
+from remora_cli._files import problem_of_audit_log, problems_of_files
 from remora_cli._host import make_manager
 from remora_cli._logs import heard
 from remora_cli._options import command as remora_command
@@ -19,7 +19,7 @@ from remora_cli._options import command as remora_command
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from remora.config import ManagerConfig, PluginConfig
+    from remora.config import ManagerConfig, PluginConfig, SecurityConfig
     from remora.inspection import Inspected
     from remora_cli._output import Output
 
@@ -30,8 +30,9 @@ CONFIG is a file in TOML, JSON or YAML, or a directory of such files. All
 problems are reported at once, with file, line and key. Extensions that are
 installed but broken are warnings, unless the configuration needs them. For
 every program that would be started, a line says what protects the host from
-it. Programs and files of certificates or tokens that are missing here are no
-errors, since the configuration may be meant for another machine.
+it. Programs and files of certificates or tokens that are missing here, and an
+audit log that cannot be written, are no errors, since the configuration may be
+meant for another machine.
 
 \b
   remora check remora.toml
@@ -52,6 +53,8 @@ def command(output: Output, config: str) -> None:
         raise ConfigError(summary(problems), problems=problems)
     programs = manager.inspect()
     files = {each.name: problems_of_files(each) for each in loaded.config.plugins.values() if each.enabled}
+    of_security = _warnings_of_log(loaded.config.security) if programs else []
+    warnings += of_security
     warnings += [f"plugins.{name}.{problem}" for name, problems in files.items() for problem in problems]
     if output.as_json:
         output.document(_report(loaded.config, programs, warnings))
@@ -60,7 +63,19 @@ def command(output: Output, config: str) -> None:
         output.line(_describe(plugin))
         for line in _details(plugin.name, programs, files):
             output.line(f"  {line}")
+    for warning in of_security:
+        output.line(f"warning: {warning}")
     output.line(_verdict(programs, warnings))
+
+
+def _warnings_of_log(security: SecurityConfig) -> list[str]:
+    """
+    Whether decisions about programs could be recorded here.
+    """
+    if not security.audit_log or not (problem := problem_of_audit_log(security.audit_log)):
+        return []
+    effect = "no program starts then" if security.policy == "strict" else "nothing is recorded then"
+    return [f"security.audit_log: {security.audit_log!r} cannot be written here: {problem}; {effect}"]
 
 
 def _details(plugin: str, programs: Sequence[Inspected], files: Mapping[str, Sequence[str]]) -> Iterator[str]:
