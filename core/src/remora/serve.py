@@ -265,7 +265,11 @@ def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:
         raise
     except ConfigError as error:
         raise ConfigError(f"auth: {error.message}") from error
-    return None if verifier is None else Guard(verifier, access, feature.named("auth method"))
+    if verifier is not None:
+        return Guard(verifier, access, feature.named("auth method"))
+    if access.allow:
+        raise ConfigError(f"auth.allow: the method {access.method!r} lets everybody call, and knows nobody's name")
+    return None
 
 
 def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:

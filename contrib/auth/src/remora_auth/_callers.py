@@ -66,6 +66,12 @@ class Callers:
             is_right |= hmac.compare_digest(digest(name), name_given) & hmac.compare_digest(known, given)
         return is_right
 
+    def names(self) -> set[str]:
+        """
+        The names that credentials belong to now.
+        """
+        return {name for name, _ in self._all()}
+
     def _all(self) -> Known:
         return [*self._given, *(pair for file in self._files for pair in file.known())]
 
