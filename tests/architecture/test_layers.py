@@ -34,7 +34,8 @@ LAYERS = {
     "_plain": Layer(),
     "errors": Layer(),
     "types": Layer("_frozen _lazy errors"),
-    "values": Layer("_frozen"),
+    "_numbers": Layer(),
+    "values": Layer("_frozen _numbers"),
     "secret": Layer(),
     "tls": Layer("_lazy config errors"),
     "policy": Layer("_frozen _lazy types errors values"),
@@ -77,7 +78,7 @@ LAYERS = {
     "_handshake": Layer("_describe _methods _plain _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
     "_interception": Layer("_frozen _catalog _conduct _log_fields protocols types errors"),
-    "metrics": Layer("_conduct protocols types errors", "anyio"),
+    "metrics": Layer("_conduct _numbers protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _options"),
     "_metric_table": Layer("metrics"),
     "_no_meter": Layer("types errors"),
@@ -121,7 +122,7 @@ LAYERS = {
         "config errors types io _assembly _drain _generation _holding _no_meter _requirements _supervisor", "anyio"
     ),
     "_fleet_health": Layer("types _fleet", "anyio"),
-    "_closing": Layer("config errors _assembly _fleet _generation _owner", "anyio"),
+    "_closing": Layer("config errors _assembly _fleet _generation _numbers _owner", "anyio"),
     "_plan": Layer("config reload _assembly"),
     "_readiness": Layer("errors types _assembly _change_of _instance _probing _generation _fleet _route", "anyio"),
     "_departures": Layer("_assembly _closing _instance _generation _fleet", "anyio"),
@@ -156,7 +157,8 @@ LAYERS = {
     ),
     "_preload": Layer("_backend _registry"),
     "serve": Layer(
-        f"_backend _frozen _preload {RECORDS} config _options _registry _methods _guard _interception _dispatch",
+        f"_backend _frozen _numbers _preload {RECORDS} config _options _registry _methods _guard _interception"
+        " _dispatch",
         "anyio",
     ),
     # for the command line

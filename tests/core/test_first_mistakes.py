@@ -17,7 +17,19 @@ import anyio.to_thread
 import pytest
 
 import remora.sync
-from remora import ConfigError, Manager, PluginError, service, serving
+from remora import (
+    ConfigError,
+    HealthMonitor,
+    InvalidRequest,
+    Manager,
+    MetricsRegistry,
+    PluginConfig,
+    PluginError,
+    ReloadOptions,
+    ServeOptions,
+    service,
+    serving,
+)
 from remora.config import load_config
 from remora.testing import MemoryTransport
 
@@ -171,6 +183,22 @@ CALLS: dict[str, tuple[Act, str]] = {
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), timeout="5s"),  # type: ignore[arg-type]
         "InvalidRequest: plugin 'words': a timeout is a positive number of seconds, not '5s'",
     ),
+    "a drain's timeout as text": (
+        lambda manager: manager.drain("words", timeout="5"),  # type: ignore[arg-type]
+        "InvalidRequest: plugin 'words': a timeout is a number of seconds, not '5'",
+    ),
+    "a drain's timeout that is not a number": (
+        lambda manager: manager.drain("words", timeout=float("nan")),
+        "InvalidRequest: plugin 'words': a timeout is a number of seconds, not nan",
+    ),
+    "options of a reload as a dict": (
+        lambda manager: manager.reload(manager.config, {"drain_timeout": 5}),  # type: ignore[arg-type]
+        "TypeError: the options of a reload are ReloadOptions, not a dict",
+    ),
+    "options of a registration as seconds": (
+        lambda manager: manager.register(PluginConfig(name="more", endpoint="memory:words"), 5.0),  # type: ignore[arg-type]
+        "TypeError: the options of a reload are ReloadOptions, not a float",
+    ),
     "a header that is no text": (
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers={"x": 1}),  # type: ignore[dict-item]
         "InvalidRequest: plugin 'words': the value of header 'x' is not text that every wire can carry",
@@ -255,6 +283,59 @@ async def test_a_wrong_call_says_what_is_wrong(mistake: str) -> None:
                 await act(manager)
 
     assert expected == told(caught.value)
+
+
+async def test_a_drain_that_is_refused_changes_nothing() -> None:
+    """
+    Calls are still taken; what has no time limit at all is infinite.
+    """
+    with anyio.fail_after(5):
+        async with entered() as manager:
+            with pytest.raises(InvalidRequest):
+                await manager.drain("words", "5s")  # type: ignore[arg-type]
+            assert await manager.execute("words", Text("a"), Count, method="count") == Count(1)
+            await manager.drain("words", float("inf"))
+
+
+def test_a_synchronous_manager_says_the_same_of_seconds() -> None:
+    with remora.sync.Manager({"plugins": {"words": {"endpoint": "http://127.0.0.1:1"}}}) as manager:
+        with pytest.raises(InvalidRequest, match="a timeout is a number of seconds, not '5'"):
+            manager.drain("words", timeout="5")  # type: ignore[arg-type]
+        with pytest.raises(InvalidRequest, match="a timeout is a positive number of seconds, not '5'"):
+            manager.plugin("words", Text, Count, method="count").execute(Text("a"), timeout="5")  # type: ignore[arg-type]
+
+
+async def healthy() -> bool:
+    """
+    A checker.
+    """
+    return True
+
+
+SECONDS: dict[str, Callable[[Any], object]] = {
+    "drain_timeout": lambda seconds: ReloadOptions(drain_timeout=seconds),
+    "health_check_timeout": lambda seconds: ReloadOptions(health_check_timeout=seconds),
+    "drain_timeout of a plugin": lambda seconds: ServeOptions(drain_timeout=seconds),
+    "checker 'x': interval": lambda seconds: HealthMonitor().add("x", healthy, interval=seconds),
+    "checker 'x': timeout": lambda seconds: HealthMonitor().add("x", healthy, timeout=seconds),
+}
+
+
+@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("seconds", ["5s", None, [5]])
+def test_seconds_that_are_none_are_refused_where_they_are_given(name: str, seconds: object) -> None:
+    """
+    By name, and not when they are used, which may be long after.
+    """
+    with pytest.raises((ValueError, ConfigError)) as caught:
+        SECONDS[name](seconds)
+
+    assert f"{name.removesuffix(' of a plugin')}: expected a number of seconds, got {seconds!r}" == str(caught.value)
+
+
+def test_seconds_of_the_export_are_numbers() -> None:
+    with pytest.raises(ConfigError, match="export_timeout must be numbers of more than 0"):
+        MetricsRegistry(export_interval="5s")  # type: ignore[arg-type]
 
 
 def test_a_manager_is_entered_in_its_own_way() -> None:

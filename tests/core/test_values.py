@@ -36,6 +36,26 @@ def test_record_within_its_limits_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        ("count", "3", "a number"),
+        ("count", None, "a number"),
+        ("duration", "5s", "a number of seconds"),
+        ("duration", None, "a number of seconds"),
+        ("share", [], "a number"),
+    ],
+)
+def test_value_that_is_no_number_is_named(name: str, value: object, expected: str) -> None:
+    """
+    Only a file may write a duration as text.
+    """
+    with pytest.raises(ValueError, match="expected") as caught:
+        check_limits(Record(**{name: value}))  # type: ignore[arg-type]
+
+    assert str(caught.value) == f"{name}: expected {expected}, got {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
         ("count", 0, "a number of at least 1"),
         ("duration", 0.0, 'a duration of more than 0 s, such as 30, "100ms", "1m30s"'),
         ("number", -1, "a number of at least 0"),

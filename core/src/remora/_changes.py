@@ -106,6 +106,7 @@ class Changes:
         Raises:
             ConfigError: It is wrong, and nothing changes.
             ManagerClosed: The manager does not run, or has ended in the meantime.
+            TypeError: The options are none.
         """
         self._fleet.running()
         found = await self._discovery.look_aside(wanted)
@@ -161,6 +162,7 @@ class Changes:
         self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, *, number: int | None = None
     ) -> ReloadReport:
         assert self._group is not None
+        options = checked_options(options)
         return await Detached(partial(self._move, wanted, options, cause, number)).done_in(self._group)
 
     async def _move(
@@ -219,6 +221,19 @@ class Changes:
             found = await self._discovery.look_aside(asked)
             if asked is self.asked:
                 return found
+
+
+def checked_options(options: ReloadOptions) -> ReloadOptions:
+    """
+    The options of a reload, unchanged.
+
+    Raises:
+        TypeError: They are none.
+    """
+    given: object = options
+    if not isinstance(given, ReloadOptions):
+        raise TypeError(f"the options of a reload are ReloadOptions, not a {type(given).__name__}")
+    return given
 
 
 def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._numbers import is_number
 from remora._owner import SHUT_DOWN, UNNEEDED
 from remora.config import start_order
-from remora.errors import DrainTimeout
+from remora.errors import DrainTimeout, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,8 +111,11 @@ async def drain(fleet: Fleet, name: str, timeout: float, tell: Tell, *, force: b
 
     Raises:
         DrainTimeout: Calls were still under way when the time was over, or when new ones were admitted again.
+        InvalidRequest: The timeout is no number; nothing changes.
     """
     plugged = fleet[name]
+    if not is_number(timeout):
+        raise InvalidRequest(f"a timeout is a number of seconds, not {timeout!r:.40}", plugin=name)
     plugged.route.calls.drain()
     remaining = await fleet.drains.run(plugged.route, None, timeout, tell, cause="it was asked for")
     if not remaining:

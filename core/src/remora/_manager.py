@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from remora._caller import NO_OPTIONS, CallOptions
-from remora._changes import Changes
+from remora._changes import Changes, checked_options
 from remora._closing import drain, end_all
 from remora._conduct import Conduct
 from remora._discovery import Discovery
@@ -144,7 +144,7 @@ class Manager:
             loaded.locate(error)
             raise
         manager._follower = follower
-        manager._changes.options = reload_options or ReloadOptions()
+        manager._changes.options = checked_options(reload_options or ReloadOptions())
         return manager
 
     async def __aenter__(self) -> Self:
@@ -345,6 +345,7 @@ class Manager:
         Raises:
             DrainTimeout: Calls were still under way when the time was over, or when a restart ended the drain; it says
                 how many, and how many of them were cancelled.
+            InvalidRequest: The timeout is no number.
             PluginNotFound: No plugin of that name is configured.
         """
         await drain(self._fleet, name, timeout, progress or _keep_to_oneself, force=force)

@@ -22,6 +22,7 @@ from remora._dispatch import Dispatcher
 from remora._frozen import dataclass
 from remora._guard import Guard
 from remora._interception import served_interceptors
+from remora._numbers import is_number
 from remora._options import build_options
 from remora._preload import preload
 from remora._registry import load_catalog
@@ -68,6 +69,10 @@ class ServeOptions:
     drain_timeout: float = 30.0
     transport: Mapping[str, object] = field(default_factory=dict)
     auth: AccessConfig | Mapping[str, object] | str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_number(self.drain_timeout):  # or it would be noticed when the plugin is stopped
+            raise ValueError(f"drain_timeout: expected a number of seconds, got {self.drain_timeout!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)

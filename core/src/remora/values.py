@@ -13,6 +13,7 @@ from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 from remora._frozen import dataclass
+from remora._numbers import is_number
 
 __all__ = [
     "Count",
@@ -89,9 +90,13 @@ def check_limits(record: object) -> None:
         ValueError: A value is outside its limits; the message names the field and the range.
     """
     kind: Any = type(record)
-    for name, limits in _limited(kind):
+    for name, limits, is_optional in _limited(kind):
         value = getattr(record, name)
-        if value is not None and not limits.allow(value):
+        if value is None and is_optional:
+            continue
+        if not isinstance(value, float) and not is_number(value):  # only a file may say "5s"
+            raise ValueError(f"{name}: expected a number{' of seconds' * limits.is_duration}, got {value!r:.40}")
+        if not limits.allow(value):
             raise ValueError(f"{name}: expected {limits}, got {value!r}")
 
 
@@ -112,14 +117,20 @@ def parse_duration(text: str) -> float:
 
 
 @cache
-def _limited(record: type) -> tuple[tuple[str, Limits], ...]:
+def _limited(record: type) -> tuple[tuple[str, Limits, bool], ...]:
     """
-    The fields that have limits; those of an optional field hold unless it is None.
+    The fields that have limits, and whether these hold only unless the value is None.
     """
     hints = get_type_hints(record, include_extras=True)
-    return tuple((name, limits) for name, hint in hints.items() for limits in _limits_of(hint))
+    return tuple(
+        (name, limits, type(None) in _parts_of(hint)) for name, hint in hints.items() for limits in _limits_of(hint)
+    )
+
+
+def _parts_of(hint: object) -> tuple[object, ...]:
+    return getattr(hint, "__args__", ())
 
 
 def _limits_of(hint: object) -> list[Limits]:
-    parts = [hint, *getattr(hint, "__args__", ())]
+    parts = [hint, *_parts_of(hint)]
     return [each for part in parts for each in getattr(part, "__metadata__", ()) if isinstance(each, Limits)]

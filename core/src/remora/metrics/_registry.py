@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from remora._conduct import Conduct
+from remora._numbers import is_number
 from remora.errors import ConfigError
 from remora.metrics._exports import Exports
 from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
@@ -182,8 +183,8 @@ class MetricsRegistry:
 
 
 def _check_numbers(*numbers: float) -> None:
-    if not min(numbers) > 0:
-        raise ConfigError("export_interval, batch_size, max_series and export_timeout must be more than 0")
+    if not (all(map(is_number, numbers)) and min(numbers) > 0):
+        raise ConfigError("export_interval, batch_size, max_series and export_timeout must be numbers of more than 0")
 
 
 def _checked(name: str, description: str, labels: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:

@@ -252,6 +252,7 @@ class Manager:
 
         Raises:
             DrainTimeout: Calls were still under way after `timeout` seconds, or when `restart` ended the drain.
+            InvalidRequest: The timeout is no number.
             PluginNotFound: No plugin of that name is configured.
         """
         self._loop.call(self._manager.drain, name, timeout, force=force, progress=progress)
