@@ -29,6 +29,7 @@ from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import Code, ConfigError, ExecutableRefused, PluginError
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint, InstanceLost, InstanceReady, ProgramReadmitted, ProgramRevoked
+from remora_exec._notices import Notices
 from remora_exec._security import _admission
 from remora_exec._security._audit import AuditLog
 from remora_exec.plugin import ExecOptions, build
@@ -142,6 +143,55 @@ async def test_audit_only_checks_everything_and_blocks_nothing(place, program):
     assert [f"{path} can be written by everybody", "there is no allow-list"] == record["reasons"]
 
 
+async def test_audit_only_warns_of_a_program_once_and_again_when_something_has_changed(place, program, caplog):
+    """
+    The number of warnings after each start, of one call or of a restart; the audit log has them all.
+    """
+    path, log, counts = program(), place / "audit.jsonl", []
+    allow_list = pins(place / "list.toml", program("other", "other"))
+    security = SecurityConfig(policy="audit-only", allow_list=allow_list, audit_log=str(log))
+    transport = build(ExecOptions(name="p", protocol="oneshot", security=security))
+
+    async def start() -> None:
+        async with transport.open(Endpoint(f"exec:{path}")) as channel:
+            for _ in range(2):
+                assert (await channel.call(Call(payload=b"null"))).payload == b'"right"'
+        counts.append(len([each for each in caplog.messages if f"{path} would be refused" in each]))
+
+    with anyio.fail_after(20):
+        for mode in (0o700, 0o700, 0o777, 0o777):
+            path.chmod(mode)
+            await start()
+        path.chmod(0o700)
+        for listed in (path, place / "other"):
+            pins(Path(allow_list), listed)
+            await start()
+
+    assert counts == [1, 1, 2, 2, 2, 3]
+    assert len(log.read_text().splitlines()) == 6 * 3
+
+
+@pytest.mark.fault(51)
+async def test_an_audit_log_that_cannot_be_written_is_a_warning_until_it_can_be(place, program, caplog):
+    """
+    The number of warnings after each call.
+    """
+    folder, counts = place / "log", []
+    security = SecurityConfig(audit_log=str(folder / "audit.jsonl"))
+    transport = build(ExecOptions(name="p", protocol="oneshot", security=security))
+    with anyio.fail_after(20):
+        async with transport.open(Endpoint(f"exec:{program()}")) as channel:
+            for there in (False, False, True, False):
+                if there:
+                    folder.mkdir()
+                elif folder.exists():
+                    shutil.rmtree(folder)
+                await channel.call(Call(payload=b"null"))
+                counts.append(len([each for each in caplog.messages if "cannot be written" in each]))
+
+    assert counts == [1, 1, 1, 2]
+
+
 @pytest.mark.fault(74)
 @LASTING
 async def test_a_swapped_program_never_runs(place, program, anyio_backend, protocol):
@@ -194,7 +244,7 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
         right.chmod(0o755)
     wrong = program("wrong", "other")
     options = ExecOptions(security=SecurityConfig(policy="strict", allow_list=pins(place / "list.toml", right)))
-    guard = Guard(options.security, plugin="p", endpoint="exec:x")
+    guard = Guard(options.security, plugin="p", endpoint="exec:x", notices=Notices())
     reading, writing = os.pipe()
     with open(os.devnull) as null:
         async with keeping() as starter, guard.admitted(str(right)) as verdict:

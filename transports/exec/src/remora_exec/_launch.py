@@ -15,6 +15,7 @@ from remora_exec._confinement import Confinement
 from remora_exec._keeping._python import python_of
 from remora_exec._keeping._starter import keeping
 from remora_exec._launch_context import LaunchContext
+from remora_exec._notices import Notices
 from remora_exec._security._guard import Guard
 from remora_exec._security._script import script_of, script_warning
 from remora_exec._wires._jsonl_channel import open_jsonl
@@ -23,7 +24,7 @@ from remora_exec._wires._output import Output
 from remora_exec._wires._ttrpc_channel import open_ttrpc_child
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, MutableMapping
+    from collections.abc import AsyncIterator
 
     from remora.protocols import Channel
     from remora.types import Endpoint
@@ -34,27 +35,24 @@ _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 @asynccontextmanager
-async def open_program(
-    endpoint: Endpoint, options: ExecOptions, warnings: MutableMapping[str, str]
-) -> AsyncIterator[Channel]:
+async def open_program(endpoint: Endpoint, options: ExecOptions, notices: Notices) -> AsyncIterator[Channel]:
     """
     Start the program of an endpoint; leaving the context ends it and all processes that it started.
 
     Args:
         endpoint: The endpoint.
         options: How it is started.
-        warnings: The last warning about the script of each endpoint, which a restart does not log again.
+        notices: What was said in the log before, which a restart does not say again.
     """
     command = command_for(endpoint, options)
     require_descriptors(command)
     warning = script_warning(command)
-    if warning and warning != warnings.get(endpoint.url):
+    if notices.is_news(("script", endpoint.url), warning):
         level = logging.WARNING if "everybody" in warning else logging.INFO  # many groups have only one member
         _logger.log(level, "plugin %r: %s", options.name, warning)
-    warnings[endpoint.url] = warning
     async with AsyncExitStack() as stack:
         starter = await stack.enter_async_context(keeping(forks=options.start_method == "forkserver"))
-        context = LaunchContext(starter, _guard(endpoint, options), Confinement(options), secrets_of(command))
+        context = LaunchContext(starter, _guard(endpoint, options, notices), Confinement(options), secrets_of(command))
         if options.protocol == "oneshot":
             await _admit(context, command)
             yield OneshotChannel(command, context, endpoint.url, options)
@@ -72,7 +70,7 @@ def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
     """
     command = command_for(endpoint, options)
     warning = script_warning(command)
-    with _guard(endpoint, options).examined(command.program) as verdict:
+    with _guard(endpoint, options, Notices()).examined(command.program) as verdict:
         return Inspection(
             program=command.program,
             sha256=verdict.sha256,
@@ -101,8 +99,8 @@ def _start_measure(command: Command, options: ExecOptions) -> dict[str, str]:
     return {"start": f"forked from {' '.join(interpreter.argv)}{more}"}
 
 
-def _guard(endpoint: Endpoint, options: ExecOptions) -> Guard:
-    return Guard(options.security, plugin=options.name, endpoint=endpoint.url)
+def _guard(endpoint: Endpoint, options: ExecOptions, notices: Notices) -> Guard:
+    return Guard(options.security, plugin=options.name, endpoint=endpoint.url, notices=notices)
 
 
 async def _admit(context: LaunchContext, command: Command) -> None:

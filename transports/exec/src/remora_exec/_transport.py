@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from remora.protocols import Channel, Dispatch, Listener
     from remora.types import Endpoint, Inspection
+    from remora_exec._notices import Notices
     from remora_exec.plugin import ExecOptions
 
 PROTOCOLS = ("ttrpc", "jsonl", "oneshot")
@@ -38,15 +39,17 @@ class ExecTransport:
             raise ConfigError(f"limits.{error}") from error
         _require_harmony(options)
         self._options = options
-        self._warnings: dict[str, str] = {}
+        self._notices: Notices | None = None
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
         Start the program of an endpoint; leaving the context ends it and all processes that it started.
         """
         from remora_exec._launch import open_program
+        from remora_exec._notices import Notices
 
-        return open_program(endpoint, self._options, self._warnings)
+        self._notices = self._notices or Notices()
+        return open_program(endpoint, self._options, self._notices)
 
     def inspect(self, endpoint: Endpoint, /) -> Inspection:
         """

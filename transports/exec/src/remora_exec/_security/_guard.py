@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from remora.config import SecurityConfig
+    from remora_exec._notices import Notices
     from remora_exec._security._program import OpenProgram
 
 _logger = logging.getLogger(__name__.replace("_", ".", 1))
@@ -65,10 +66,17 @@ class Guard:
 
     Attributes:
         plugin: The plugin's configured name.
+
+    Args:
+        security: The `[security]` table.
+        plugin: The plugin's configured name.
+        endpoint: The endpoint.
+        notices: What was said in the log before, which is not said again as long as nothing about it has changed.
     """
 
-    def __init__(self, security: SecurityConfig, *, plugin: str, endpoint: str) -> None:
+    def __init__(self, security: SecurityConfig, *, plugin: str, endpoint: str, notices: Notices) -> None:
         self.plugin = plugin
+        self._notices = notices
         self._security = security
         self._endpoint = endpoint
         self._list = allow_file(os.path.abspath(security.allow_list)) if security.allow_list else None
@@ -132,19 +140,23 @@ class Guard:
         Record a later decision on a running program.
         """
         record = {**self._record(verdict), "outcome": outcome, "reasons": list(reasons)}
+        if self._log is None:
+            return
         try:
-            if self._log is not None:
-                self._log.write(record)
+            self._log.write(record)
         except OSError as error:
-            _logger.warning("%s", self._unwritten(error))
+            self._complain(self._unwritten(error))
+        else:
+            self._complain("")
 
     def _admit(self, path: str, files: ExitStack) -> Verdict:
         verdict = self._examine(path, files, reads=self.reads)
         self._write_down(verdict)
         if verdict.decision.outcome == "refused":
             raise _refusal(verdict)
-        if verdict.decision.reasons:
-            _logger.warning("plugin %r: %s would be refused: %s", self.plugin, path, _words(verdict.decision.reasons))
+        words = _words(verdict.decision.reasons)
+        if self._notices.is_news((self._endpoint, path), words):
+            _logger.warning("plugin %r: %s would be refused: %s", self.plugin, path, words)
         return verdict
 
     def _examine(self, path: str, files: ExitStack, *, reads: bool) -> Verdict:
@@ -196,6 +208,15 @@ class Guard:
             problem = self._unwritten(error)
             if self._security.policy == "strict":
                 raise _refusal(verdict, problem) from error
+            self._complain(problem)
+        else:
+            self._complain("")
+
+    def _complain(self, problem: str) -> None:
+        """
+        Say what is wrong with the audit log; empty when nothing is.
+        """
+        if self._notices.is_news("audit log", problem):
             _logger.warning("%s", problem)
 
     def _unwritten(self, error: OSError) -> str:
