@@ -23,7 +23,7 @@ from remora.errors import ConfigError, DeadlineExceeded, ExecutableRefused, Plug
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec._command import Command
-from remora_exec._keeping import _keeper, _starter
+from remora_exec._keeping import _keeper, _kept_starter, _starter
 from remora_exec._keeping._python import python_of
 from remora_exec._security._program import opened
 from remora_exec.plugin import ExecOptions, build
@@ -247,8 +247,8 @@ async def test_a_server_that_hangs_is_replaced(write, monkeypatch):
         stack.callback(os.kill, stopped, signal.SIGCONT)
         os.kill(warden, signal.SIGKILL)
         with monkeypatch.context() as quick:
-            quick.setattr(_starter, "START_TIMEOUT", 0.1)
-            quick.setattr(_starter, "END_TIMEOUT", 0.1)
+            quick.setattr(_kept_starter, "START_TIMEOUT", 0.1)
+            quick.setattr(_kept_starter, "END_TIMEOUT", 0.1)
             with anyio.fail_after(5), pytest.raises(Unavailable, match="does not answer"):
                 await channel.call(Call(payload=b"null"))
         with anyio.fail_after(10):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remora_exec._keeping._python_words import python_words
+from remora_exec._keeping._python_words import StartNeeded, python_words
 
 FACTS = """
 import json, sys
@@ -107,5 +107,10 @@ def test_other_words_are_refused_or_name_what_is_run(words: list[str]):
     ],
 )
 def test_what_only_a_start_can_do_is_refused(line: str, why: str):
-    with pytest.raises(ValueError, match=why):
+    """
+    With another error if an interpreter that is started so would run the program.
+    """
+    with pytest.raises(ValueError, match=why) as caught:
         python_words(line.split())
+
+    assert isinstance(caught.value, StartNeeded) == ("option x" in why or "option i" in why)

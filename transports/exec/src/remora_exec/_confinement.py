@@ -6,6 +6,7 @@ What lives here: the measures, combined in the order in which they apply. What m
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from remora_exec._keeping._limits import KNOWS_LIMITS, describe_limits, limiting
 from remora_exec._keeping._order import Order
 from remora_exec._keeping._privileges import KNOWS_NO_NEW_PRIVILEGES
 from remora_exec._keeping._python import python_of
+from remora_exec._keeping._python_words import StartNeeded
 from remora_exec._security._program import EXECUTES_DESCRIPTORS
 from remora_exec._security._sandbox import find_bubblewrap, sandbox_argv
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from remora_exec._security._guard import Verdict
     from remora_exec._security._program import OpenProgram
     from remora_exec.plugin import ExecOptions
+
+
+_logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 
 class Confinement:
@@ -44,6 +49,7 @@ class Confinement:
         self._network = options.sandbox_network
         self._forks = options.start_method == "forkserver"
         self._preload = options.preload
+        self._is_said = False  # why no program is forked
 
     def order(self, command: Command, verdict: Verdict) -> Order:
         """
@@ -71,7 +77,15 @@ class Confinement:
     def _python(
         self, command: Command, file: OpenProgram | None, sha256: str
     ) -> tuple[Interpreter, PythonMain] | tuple[None, None]:
-        return python_of(command, self._preload, file=file, sha256=sha256) if self._forks else (None, None)
+        if not self._forks:
+            return None, None
+        try:
+            return python_of(command, self._preload, file=file, sha256=sha256)
+        except StartNeeded as error:
+            if not self._is_said:
+                _logger.info("%s is executed, not forked: %s", command.program, error)
+            self._is_said = True
+            return None, None
 
     def _order_of_sandbox(self, command: Command, file: OpenProgram | None) -> Order:
         inside = sandbox_argv(command, file, paths=self._paths, network=self._network)

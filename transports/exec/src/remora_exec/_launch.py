@@ -13,6 +13,7 @@ from remora.types import Inspection
 from remora_exec._command import command_for, require_descriptors, secrets_of
 from remora_exec._confinement import Confinement
 from remora_exec._keeping._python import python_of
+from remora_exec._keeping._python_words import StartNeeded
 from remora_exec._keeping._starter import keeping
 from remora_exec._launch_context import LaunchContext
 from remora_exec._notices import Notices
@@ -25,10 +26,12 @@ from remora_exec._wires._ttrpc_channel import open_ttrpc_child
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from remora.protocols import Channel
     from remora.types import Endpoint
     from remora_exec._command import Command
+    from remora_exec._keeping._child import Starter
     from remora_exec.plugin import ExecOptions
 
 _logger = logging.getLogger(__name__.replace("_", ".", 1))
@@ -51,7 +54,7 @@ async def open_program(endpoint: Endpoint, options: ExecOptions, notices: Notice
         level = logging.WARNING if "everybody" in warning else logging.INFO  # many groups have only one member
         _logger.log(level, "plugin %r: %s", options.name, warning)
     async with AsyncExitStack() as stack:
-        starter = await stack.enter_async_context(keeping(forks=options.start_method == "forkserver"))
+        starter = await stack.enter_async_context(_keeping(options))
         context = LaunchContext(starter, _guard(endpoint, options, notices), Confinement(options), secrets_of(command))
         if options.protocol == "oneshot":
             await _admit(context, command)
@@ -62,6 +65,11 @@ async def open_program(endpoint: Endpoint, options: ExecOptions, notices: Notice
             yield await stack.enter_async_context(open_jsonl(command, context, output, options))
         else:
             yield await stack.enter_async_context(open_ttrpc_child(command, context, output, options))
+
+
+def _keeping(options: ExecOptions) -> AbstractAsyncContextManager[Starter]:
+    forks, is_lasting = options.start_method == "forkserver", options.protocol != "oneshot"
+    return keeping(forks=forks, patience=options.connection.connection_timeout, is_lasting=is_lasting)
 
 
 def inspect_program(endpoint: Endpoint, options: ExecOptions) -> Inspection:
@@ -94,7 +102,10 @@ def _script_measure(command: Command) -> dict[str, str]:
 def _start_measure(command: Command, options: ExecOptions) -> dict[str, str]:
     if options.start_method != "forkserver":
         return {}
-    interpreter, _ = python_of(command, options.preload)
+    try:
+        interpreter, _ = python_of(command, options.preload)
+    except StartNeeded as error:
+        return {"start": f"executed, not forked: {error}"}
     more = f", which has loaded {', '.join(interpreter.preload)}" if interpreter.preload else ""
     return {"start": f"forked from {' '.join(interpreter.argv)}{more}"}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,18 @@ from remora.serve import preload
 from remora_exec._keeping import _kernel as kernel
 from remora_exec._keeping._birth import Forked
 from remora_exec._keeping._keeper_process import keep
+from remora_exec._keeping._namesakes import Namesakes
 from remora_exec._keeping._python_main import run_main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NAME = "remora-forks"
+_STREAMS = 3
 _LATE = ("_transport", *(f"_wires.{each}" for each in ("_host_log", "_jsonl_server", "_oneshot_server", "_stdio")))
 
 
-def main(host: int, backend: str, modules: Sequence[str]) -> None:
+def main(host: int, backend: str, modules: Sequence[str], before: Sequence[str]) -> None:
     """
     Run the fork server of a host, which holds the other end of descriptor 0. A fork returns when its program has ended.
 
@@ -36,6 +39,7 @@ def main(host: int, backend: str, modules: Sequence[str]) -> None:
         host: The PID of the host.
         backend: The event loop of the programs.
         modules: What else they will import.
+        before: The modules that the interpreter had loaded when it had started.
 
     Raises:
         SystemExit: It cannot be one, as standard error says; or, in a fork, the program wants to end so.
@@ -48,7 +52,7 @@ def main(host: int, backend: str, modules: Sequence[str]) -> None:
     kernel.outlive_parent()  # from now on it sees for itself when the host is gone
     kernel.rename_process(_NAME, [_NAME, sys.executable])
     try:
-        keep(host, _NAME.encode(), _places(), control=control)
+        keep(host, _NAME.encode(), _places(), control=control, namesake=Namesakes(before).of)
         os._exit(0)
     except Forked as forked:
         fork = forked
@@ -59,8 +63,12 @@ def main(host: int, backend: str, modules: Sequence[str]) -> None:
 
 def _taken_aside() -> int:
     """
-    The control socket under another number, so that nothing that is loaded reads from it or leaves it to a child.
+    The control socket under another number, so that nothing that is loaded reads from it or leaves it to a child. The
+    file of a pinned interpreter is not left to children either.
     """
+    for each in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):  # that of the listing
+            os.set_inheritable(each, each < _STREAMS)  # a program that is executed nevertheless gets no other
     control, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,6 +27,9 @@ class Hiring:
     """
     A keeper that is wanted by one channel, whose calls may all wait for it. It starts also if none of them still does.
 
+    Attributes:
+        begun: When the search began, as `time.monotonic` says.
+
     Args:
         interpreter: What its forks run programs with; None when it executes them.
 
@@ -35,6 +39,7 @@ class Hiring:
 
     def __init__(self, interpreter: Interpreter | None) -> None:
         self.interpreter = interpreter
+        self.begun = time.monotonic()
         self._lock = threading.Lock()
         self._turn = anyio.Lock()  # only one task may wait for a descriptor
         self._outcome: Keeper | Exception | None = shared(interpreter)
@@ -65,6 +70,13 @@ class Hiring:
         os.close(end)
         if not is_wanted:
             _refuse(outcome)
+
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether the keeper is there, or it is known why not.
+        """
+        return self._outcome is not None
 
     async def keeper(self) -> Keeper:
         """

@@ -144,6 +144,14 @@ def shared(interpreter: Interpreter | None) -> Keeper | None:
         return keeper
 
 
+def is_running(interpreter: Interpreter | None) -> bool:
+    """
+    Whether there is a keeper that `shared` would bring.
+    """
+    with _lock:
+        return any(each.interpreter == interpreter and each.is_usable for each in _keepers)
+
+
 def acquire(interpreter: Interpreter | None) -> Keeper:
     """
     A keeper, to be let go or released after use. It may take long until it is ready.

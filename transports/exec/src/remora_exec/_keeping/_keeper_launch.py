@@ -32,8 +32,9 @@ _PROGRAM = (
     "main(int(sys.argv[2]))"
 )
 _FORKSERVER = (
-    "import sys; sys.path[:] = filter(None, sys.path); from remora_exec._keeping._forkserver_process import main; "
-    "main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split())"
+    "import sys; before = [*sys.modules]; sys.path[:] = filter(None, sys.path); "
+    "from remora_exec._keeping._forkserver_process import main; "
+    "main(int(sys.argv[1]), sys.argv[2], sys.argv[3].split(), before)"
 )
 _ROOM = 512  # for the command lines of its forks, which process lists show instead of its own
 _LOAD_TIMEOUT = 60.0  # no call waits that long if it does not want to (see `_hiring`)
@@ -62,6 +63,12 @@ KEEPS_DESCENDANTS = (
 class KeeperLost(Exception):
     """
     The keeper has ended, or could not be used.
+    """
+
+
+class KeeperLate(Unavailable):
+    """
+    The keeper was not ready in time.
     """
 
 
@@ -158,7 +165,7 @@ def _fork_server(interpreter: Interpreter, control: int) -> subprocess.Popen[byt
 
 def _failure(interpreter: Interpreter | None, word: bytes, written: bytes) -> Exception:
     if interpreter is not None and word == _SILENCE:
-        return Unavailable(f"{interpreter.argv[0]} is not ready to fork after {_LOAD_TIMEOUT:g} s", sent=False)
+        return KeeperLate(f"{interpreter.argv[0]} is not ready to fork after {_LOAD_TIMEOUT:g} s", sent=False)
     lines = written.decode(errors="replace").strip().splitlines() or ["its remora-exec is another version"]
     fatal = [each for each in lines if each.startswith("Fatal Python error")]  # lines about its state follow
     return _unusable(interpreter, (fatal or lines)[-1])

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NoReturn
 
+    from remora_exec._keeping._warden import Namesake
+
 
 def main(host: int) -> NoReturn:
     """
@@ -35,7 +37,9 @@ def main(host: int) -> NoReturn:
     os._exit(0)
 
 
-def keep(host: int, name: bytes, places: Iterable[str] = (), *, control: int = 0) -> None:
+def keep(
+    host: int, name: bytes, places: Iterable[str] = (), *, control: int = 0, namesake: Namesake = lambda _: ""
+) -> None:
     """
     Start programs until the host is gone or needs no more.
 
@@ -44,6 +48,7 @@ def keep(host: int, name: bytes, places: Iterable[str] = (), *, control: int = 0
         name: What this process is called in process lists.
         places: The directories whose changes make what was loaded from them outdated.
         control: The descriptor of the socket whose other end the host holds.
+        namesake: Finds in a program of Python a module that keeps it from being forked, and returns its name.
 
     Raises:
         Forked: This process is a fork, and is to run a program.
@@ -58,7 +63,7 @@ def keep(host: int, name: bytes, places: Iterable[str] = (), *, control: int = 0
         os._exit(1)  # the host starts programs in another way
     gc.disable()
     gc.freeze()
-    Keeper(orders, _watch(host), signals).run()
+    Keeper(orders, _watch(host), signals, namesake).run()
 
 
 def _watch(host: int) -> int:
@@ -81,12 +86,14 @@ class Keeper:
         control: The socket on which the host asks for wardens: each message carries the socket to talk to one.
         host: A descriptor that is readable when the host is gone; -1 when there is none.
         signals: The signals that programs block.
+        namesake: As for `keep`.
     """
 
-    def __init__(self, control: _socket.socket, host: int, signals: kernel.Mask) -> None:
+    def __init__(self, control: _socket.socket, host: int, signals: kernel.Mask, namesake: Namesake) -> None:
         self._control = control
         self._host = host
         self._signals = signals
+        self._namesake = namesake
         self._is_open = True
         self._wardens: set[int] = set()
         self._strays = Strays()
@@ -153,7 +160,8 @@ class Keeper:
         kernel.adopt_orphans(b"remora-warden")
         self._control.close()
         os.close(self._ends)
-        Warden(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, line), self._host).run(self._signals)
+        connected = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, line)
+        Warden(connected, self._host, self._namesake).run(self._signals)
 
     def _close(self) -> None:
         self._is_open = False

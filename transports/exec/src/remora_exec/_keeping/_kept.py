@@ -90,7 +90,7 @@ class Line:
         if not end:
             return None
         self._heard = rest
-        word, _, number = line.decode().partition(" ")
+        word, _, number = line.decode().rpartition(" ")
         return word, int(number)
 
     def close(self) -> None:
@@ -103,10 +103,16 @@ class Line:
 class KeptChild:
     """
     A running program that has a warden.
+
+    Attributes:
+        namesake: The module of its own for which it was not forked, but executed; empty if there is none.
     """
 
-    def __init__(self, pid: int, stderr: int, line: Line, give_back: Callable[[Line], None]) -> None:
+    def __init__(
+        self, pid: int, stderr: int, line: Line, give_back: Callable[[Line], None], *, namesake: str = ""
+    ) -> None:
         self.pid = pid
+        self.namesake = namesake
         self.stderr = stderr
         self._line = line
         self._give_back = give_back

@@ -93,6 +93,20 @@ class Order:
         self.main = main
         self.interpreter = interpreter
 
+    def to_execute(self) -> Order:
+        """
+        The same order for a program that is executed, not forked.
+        """
+        return Order(
+            self.argv,
+            self.executable,
+            self.env,
+            self.directory,
+            self.descriptors,
+            self.limits,
+            self.no_new_privileges,
+        )
+
     def pack(self) -> bytes:
         """
         The order as bytes, with their length in front.

@@ -20,7 +20,7 @@ from remora.errors import ConfigError
 from remora_exec._command import current_directory
 from remora_exec._keeping._first_line import words_before
 from remora_exec._keeping._order import PythonMain
-from remora_exec._keeping._python_words import python_words
+from remora_exec._keeping._python_words import StartNeeded, python_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,6 +74,7 @@ def python_of(
         sha256: The hash.
 
     Raises:
+        StartNeeded: It has to be executed.
         ConfigError: Python does not run it, or not a file or a module.
     """
     is_own = _is_python(command.program)
@@ -81,6 +82,8 @@ def python_of(
     words = [*before, *command.argv]
     try:
         read = python_words(words[1:])
+    except StartNeeded:
+        raise
     except ValueError as error:
         raise _unsuitable(command, str(error)) from None
     count = read.count + 1

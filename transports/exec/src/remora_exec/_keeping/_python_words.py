@@ -18,6 +18,15 @@ _OPTION = re.compile(r"-([bBdEIOPqRsStuv]*)(?:([mWX])(.*)|(.?).*)", re.DOTALL)
 _LONG = "--check-hash-based-pycs"
 
 
+_OF_START = "ix"
+
+
+class StartNeeded(ValueError):
+    """
+    An option has no effect in an interpreter that runs already, but a program may be executed with it.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class PythonWords:
     """
@@ -39,7 +48,8 @@ def python_words(words: Sequence[str]) -> PythonWords:
     Read the words after the interpreter's name.
 
     Raises:
-        ValueError: They name neither a file nor a module, or have an option that needs a start.
+        StartNeeded: They have an option that is for the start of an interpreter.
+        ValueError: They name neither a file nor a module, or have an option that runs none.
     """
     left, options = deque(words), list[str]()
     while left and left[0].startswith("-") and left[0] not in {"-", "--"}:
@@ -69,8 +79,15 @@ def _parts(word: str) -> tuple[Sequence[str], str, str]:
     assert found is not None  # every word that begins with a hyphen is one
     flags, letter, value, unknown = found.groups(default="")
     if unknown:
-        raise ValueError(_NOTHING if unknown == "c" else f"a fork cannot have the option {unknown} in {word}")
+        raise _refusal(unknown, word)
     return [f"-{flags}"] if flags else [], letter and f"-{letter}", value
+
+
+def _refusal(letter: str, word: str) -> ValueError:
+    if letter == "c":
+        return ValueError(_NOTHING)
+    kind = StartNeeded if letter in _OF_START else ValueError
+    return kind(f"a fork cannot have the option {letter} in {word}")
 
 
 def _next(left: deque[str]) -> str:

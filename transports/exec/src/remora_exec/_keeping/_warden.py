@@ -8,8 +8,9 @@ What a host and a warden send each other over the `line`, a socket that nothing 
 ====================  ===============================================================================================
 host to warden        an order with its length, and with the descriptors of the program; later `REAP`, after which the
                       host sends the program no more signals, or `KILL`
-warden to host        `started PID` or `failed ERRNO`; later `ended STATUS`, and `free 0` when no descendant is left:
-                      then the next order may be sent
+warden to host        `started PID` or `failed ERRNO`, or `executed:NAME PID` instead of a fork that would get another
+                      module NAME than its own; later `ended STATUS`, and `free 0` when no descendant is left: then
+                      the next order may be sent
 ====================  ===============================================================================================
 
 When the line ends before the program does, the host is gone: the program, which then reads the end of its input, has
@@ -35,9 +36,11 @@ from remora_exec._keeping._words import KILL, REAP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from remora_exec._keeping._order import Order
+
+    Namesake = Callable[[Order], str]
 
 _GRACE = 0.5
 _MOST_FILES = 253  # the system's limit for one message
@@ -50,10 +53,12 @@ class Warden:
     Args:
         line: The connection to the host.
         host: A descriptor that is readable when the host is gone; -1 when there is none.
+        namesake: Finds in a program of Python a module that keeps it from being forked, and returns its name.
     """
 
-    def __init__(self, line: _socket.socket, host: int) -> None:
+    def __init__(self, line: _socket.socket, host: int, namesake: Namesake) -> None:
         self._line = line
+        self._namesake = namesake
         self._outside = {each for each in (line.fileno(), host) if each >= 0}
         self._pid = 0
         self._has_ended = False
@@ -102,6 +107,8 @@ class Warden:
         return bytes(data) if len(data) == size else b""
 
     def _start(self, order: Order, files: Sequence[int], signals: kernel.Mask) -> bool:
+        if namesake := self._namesake(order):
+            order.main = None
         error = self._try(order, dict(zip((0, 1, 2, *order.descriptors), files, strict=True)), signals)
         for file in files:
             os.close(file)
@@ -110,7 +117,7 @@ class Warden:
             return False
         self._has_ended = self._is_told = False
         self._kill_at = None
-        self._say(f"started {self._pid}")
+        self._say(f"executed:{namesake} {self._pid}" if namesake else f"started {self._pid}")
         return True
 
     def _try(self, order: Order, files: Mapping[int, int], signals: kernel.Mask) -> OSError | None:
