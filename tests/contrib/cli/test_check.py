@@ -299,7 +299,7 @@ def test_discovered_plugins_and_resolvers_are_counted_in(remora: Run, place: Pat
     assert (checked.code, checked.out) == (0, f"p  resolver  by dns\nfound  unix  unix:{place}/plugins/s\nok\n")
     assert f"{place}/plugins/found.toml:3" == shown["origins"]["plugins.found.retry.max_retries"]
     assert "Calls go where the resolver 'dns' says" in " ".join(explained.split())
-    assert "found.toml:2" in told
+    assert "found.toml:2" in "".join(told.split())  # where a line ends depends on the directory
     assert ("added", "unchanged") == tuple(planned["plugins"][name]["action"] for name in ("found", "p"))
     assert wrong.code == 3
     assert "found.toml:3: plugins.found.instances: expected a number of at least 1, got 0" in wrong.err

@@ -23,6 +23,7 @@ import pytest
 
 from remora import Manager
 from remora.config import ConnectionConfig, SecurityConfig
+from remora.errors import ConfigError
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec._keeping import _forking, _keeper_launch, _starter
@@ -166,7 +167,7 @@ async def test_such_a_program_is_the_file_that_was_hashed(write: Write, place: P
     write("OWN = 'own'", "dataclasses.py")
     program = write(f"{FACTS}\nimport dataclasses\nprint(' ', dataclasses.OWN, file=sys.stderr)")
     options = pinned(place, PYTHON if way == "interpreter" else program)
-    words = [sys.executable, str(program)] if way == "interpreter" else [program]
+    words = [sys.executable, str(program)] if way == "interpreter" else [str(program)]
     executed, forked = await run(*words, **options), await fork(*words, **options)
 
     assert len(executed.pop("descriptors")) == len(forked.pop("descriptors")) == 4
@@ -307,6 +308,34 @@ async def test_calls_are_forked_again_when_a_late_server_is_ready(write: Write, 
         after = [await is_forked() for _ in range(2)]
 
     assert (before, after) == ([False] * 3, [True] * 2)
+    assert _forking._late == {}
+
+
+async def test_a_late_server_that_cannot_be_one_is_a_mistake_as_any_other(
+    write: Write, place: Path, until: Any
+) -> None:
+    """
+    From the moment that it is known; whoever comes then waits again, to be told the same.
+    """
+    os.mkfifo(place / "go")
+    write(f"{SLOW}\nraise ImportError('no library')", "slow.py")
+    options = ExecOptions(
+        protocol="oneshot",
+        start_method="forkserver",
+        preload=("slow",),
+        env={"PYTHONPATH": str(place)},
+        connection=ConnectionConfig(connection_timeout=0.2),
+    )
+    async with build(options).open(Endpoint(f"exec:{write(MEET)}")) as channel:
+        try:
+            with anyio.fail_after(20):
+                await channel.call(Call(payload=b"null"))
+        finally:
+            (place / "go").write_text("")
+        await until(lambda: "remora-hiring" not in {each.name for each in threading.enumerate()})
+        with anyio.fail_after(20), pytest.raises(ConfigError, match="no library"):
+            await channel.call(Call(payload=b"null"))
+
     assert _forking._late == {}
 
 

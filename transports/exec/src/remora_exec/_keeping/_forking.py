@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora.errors import ConfigError
 from remora_exec._keeping._keeper_launch import KeeperLate
 from remora_exec._keeping._kept_starter import KeptStarter
 
@@ -93,6 +94,9 @@ class ForkingStarter:
         except KeeperLate as error:
             self._is_late(order.interpreter, error.message)
             return False
+        except ConfigError:
+            _late.pop(order.interpreter, None)  # whoever comes next is told it as well
+            raise
         _late.pop(order.interpreter, None)
         return True
 
