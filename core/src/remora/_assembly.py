@@ -52,7 +52,10 @@ class Place:
     Where an instance is wanted: at an endpoint, as the first, second and so on there.
 
     Attributes:
+        endpoint: The endpoint.
+        number: The place among the instances at that endpoint, from 1.
         name: The name of the instance.
+        feature: The transport that reaches it.
         recipe: Everything that is built into the instance; when it differs, the instance must be built anew.
     """
 

@@ -1,5 +1,5 @@
 """
-From a plugin's table to the options records of its transport and its auth method.
+From the tables of a configuration to the options records of transports, auth methods, exporters and resolvers.
 """
 
 from __future__ import annotations
