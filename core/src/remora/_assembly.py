@@ -256,6 +256,13 @@ def endpoints_of(config: PluginConfig) -> list[Endpoint]:
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
 
 
+def has_resolver(config: PluginConfig) -> bool:
+    """
+    Whether a resolver finds the endpoints of a plugin.
+    """
+    return config.enabled and bool(config.resolver.method)
+
+
 def options_of(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
     """
     The options that a plugin's table gives to its transport.

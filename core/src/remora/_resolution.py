@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora._adoption import Adoption
-from remora._assembly import endpoints_of
+from remora._assembly import endpoints_of, has_resolver
 from remora._closing import retire
 from remora._resolver import Watch
 from remora.config import is_same
@@ -63,7 +63,8 @@ class Resolution:
         Run the resolvers that a configuration names, and no others, by tasks in a group.
         """
         self._group = group
-        wanted = {name: plugin for name, plugin in config.plugins.items() if _is_asked(plugin) and name in self._fleet}
+        plugins = config.plugins.items()
+        wanted = {name: plugin for name, plugin in plugins if has_resolver(plugin) and name in self._fleet}
         for name, watch in list(self._watches.items()):
             if name not in wanted or not watch.is_about(wanted[name]):
                 watch.end()
@@ -152,7 +153,7 @@ class Resolution:
         A table with the endpoints in force, if they come from a resolver.
         """
         before = self._fleet.config.plugins.get(plugin.name)
-        if not _is_asked(plugin) or before is None or not before.enabled:
+        if not has_resolver(plugin) or before is None or not before.enabled:
             return plugin
         watch = self._watches.get(plugin.name)
         has_own = bool(plugin.endpoint or plugin.endpoints)
@@ -160,7 +161,3 @@ class Resolution:
             return plugin
         known = endpoints_of(before)
         return replace(plugin, endpoint="", endpoints=tuple(known)) if known else plugin
-
-
-def _is_asked(plugin: PluginConfig) -> bool:
-    return plugin.enabled and bool(plugin.resolver.method)
