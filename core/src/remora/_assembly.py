@@ -19,7 +19,7 @@ from remora._fallback import Fallback
 from remora._instance import Instance
 from remora._options import SECURITY, build_auth_options, build_options, used_keys
 from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at, without_credentials
-from remora.errors import ConfigError, ExtensionError
+from remora.errors import ConfigError
 from remora.policy import Dice, RestartConfig
 from remora.types import Endpoint
 
@@ -237,12 +237,7 @@ def transports(
 
 def _build(feature: Feature[TransportSpec[Any]], config: PluginConfig, security: SecurityConfig) -> Transport:
     options = options_of(feature.spec, config, security)
-    try:
-        made: Transport = feature.build("transport", options)
-    except ExtensionError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"plugins.{config.name}.options: {error.message}") from error
+    made: Transport = feature.build("transport", options, where=f"plugins.{config.name}.options")
     return made
 
 
@@ -305,12 +300,7 @@ def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | 
         return None
     feature = catalog.auth_method(config.auth.method)
     options = build_auth_options(feature.spec, where=where, config=config.auth)
-    try:
-        method = feature.build("auth method", options)
-    except ExtensionError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error.message}") from error
+    method = feature.build("auth method", options, where=where)
     return None if method is None else Authenticator(method, feature.named("auth method"), conduct)
 
 
