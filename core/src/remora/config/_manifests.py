@@ -12,12 +12,13 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from remora.config._anchor import anchored
+from remora.config._checks import NAME_RULE, check, is_name
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._places import Place, placed
 from remora.config._records import PluginConfig
 from remora.config._sources import read_source
-from remora.config._structured import as_table, check, is_name, structured
+from remora.config._structured import as_table, structured
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class _Reader:
         if name is None:
             return "name: missing"
         if not is_name(name):
-            return "name: a plugin's name is made of letters, digits, '.', '_' and '-'"
+            return f"name: {NAME_RULE}"
         if name in self._config.plugins:
             return f"name: {name!r} is the name of a plugin that is configured"
         if name in self._names:
