@@ -12,26 +12,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import random
 import shutil
-import sys
-import tempfile
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from benchmarks.long_run import run_through, until_ready, usage
 from benchmarks.reload import Books, Edits, at_work, musts_of
-from benchmarks.soak import until_ready, usage
 from benchmarks.soak_chaos import serving
 from remora import Manager, ReloadOptions, RemoraError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 PAUSES = [0.0, 0.02, 0.15, 0.15, 0.4]
 """Seconds between two edits: less than, as much as and more than a change needs to be noticed."""
@@ -255,7 +252,7 @@ def report(
     }
 
 
-def main() -> int:
+def main() -> None:
     """
     Run with the options of the command line, and print the report.
     """
@@ -264,14 +261,8 @@ def main() -> int:
     parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options = parser.parse_args()
-    logging.getLogger("remora").addHandler(logging.NullHandler())
-    logging.getLogger("remora").propagate = False
-    with tempfile.TemporaryDirectory(prefix="remora-edits-") as folder:
-        job = partial(run, seed=options.seed, folder=Path(folder))
-        result = anyio.run(job, options.seconds, options.backend, backend=options.backend)
-    print(json.dumps(result, indent=2))
-    return 1 if result["broken"] else 0
+    run_through("edits", partial(run, options.seconds, options.backend, seed=options.seed), backend=options.backend)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,28 +11,25 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import logging
 import os
 import random
 import sys
-import tempfile
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from benchmarks.soak import until_ready, usage
+from benchmarks.long_run import run_through, until_ready, usage
 from benchmarks.soak_chaos import Server, free_port, serving
 from benchmarks.soak_plugin import Done
 from remora import Manager, Plugin, ReloadOptions, ReloadReport, RemoraError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
 
 WORKERS = 3
 """Callers per plugin."""
@@ -272,13 +269,8 @@ def main() -> None:
     parser.add_argument("--strategy", choices=["graceful", "rolling", "recreate"], default="graceful")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options = parser.parse_args()
-    logging.getLogger("remora").addHandler(logging.NullHandler())
-    logging.getLogger("remora").propagate = False
-    with tempfile.TemporaryDirectory(prefix="remora-reload-") as folder:
-        job = partial(run, seed=options.seed, folder=Path(folder), strategy=options.strategy)
-        result = anyio.run(job, options.reloads, options.backend, backend=options.backend)
-    print(json.dumps(result, indent=2))
-    sys.exit(1 if result["broken"] else 0)
+    job = partial(run, options.reloads, options.backend, seed=options.seed, strategy=options.strategy)
+    run_through("reload", job, backend=options.backend)
 
 
 if __name__ == "__main__":

@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import logging
 import os
 import random
 import sys
-import tempfile
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 
+from benchmarks.long_run import run_through, until_ready, usage
 from benchmarks.soak_chaos import Chaos, Server, free_port, serving
 from benchmarks.soak_plugin import Done
 from remora import Manager, Plugin, RemoraError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORKERS = 4
 """Callers per plugin."""
@@ -104,23 +103,6 @@ async def soak(seconds: float, backend: str, *, seed: int, folder: Path, pause: 
     return report(books, chaos, folder, before, usage(), seed=seed)
 
 
-async def until_ready(manager: Manager) -> None:
-    """
-    Wait until every plugin has answered once.
-    """
-    with anyio.fail_after(30):
-        for name in manager.list_plugins():
-            await _until_answered(manager.plugin(name, int, Done, method="look"))
-
-
-async def _until_answered(plugin: Plugin[int, Done]) -> None:
-    while True:
-        with suppress(RemoraError):
-            await plugin.execute(0)
-            return
-        await anyio.sleep(0.1)
-
-
 async def load(manager: Manager, names: list[str], books: Books, chaos: Chaos, seconds: float) -> None:
     """
     Call all plugins for `seconds`; returns when every call has ended.
@@ -166,20 +148,6 @@ async def watch(books: Books) -> None:
         books.most_descriptors = max(books.most_descriptors, now["descriptors"])
         books.most_tasks = max(books.most_tasks, now["tasks"])
         await anyio.sleep(1)
-
-
-def usage() -> dict[str, int]:
-    """
-    The memory in bytes, and the numbers of descriptors, tasks and child processes.
-    """
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return {
-        "memory": pages * os.sysconf("SC_PAGE_SIZE"),
-        "descriptors": len(os.listdir("/proc/self/fd")),
-        "tasks": len(anyio.get_running_tasks()),
-        "children": len(children),
-    }
 
 
 def slope(samples: list[tuple[float, int]]) -> float:
@@ -235,13 +203,8 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two acts of chaos")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options = parser.parse_args()
-    logging.getLogger("remora").addHandler(logging.NullHandler())
-    logging.getLogger("remora").propagate = False
-    with tempfile.TemporaryDirectory(prefix="remora-soak-") as folder:
-        run = partial(soak, seed=options.seed, folder=Path(folder), pause=options.pause)
-        result = anyio.run(run, options.minutes * 60, options.backend, backend=options.backend)
-    print(json.dumps(result, indent=2))
-    sys.exit(1 if result["broken"] else 0)
+    job = partial(soak, options.minutes * 60, options.backend, seed=options.seed, pause=options.pause)
+    run_through("soak", job, backend=options.backend)
 
 
 if __name__ == "__main__":

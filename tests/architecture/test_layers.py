@@ -79,7 +79,7 @@ LAYERS = {
     "_conduct": Layer("_faults types errors"),
     "_interception": Layer("_frozen _catalog _conduct _log_fields protocols types errors"),
     "metrics": Layer("_conduct _numbers protocols types errors", "anyio"),
-    "_exporting": Layer(f"{RECORDS} config _options"),
+    "_exporting": Layer(f"{RECORDS} config _catalog _options"),
     "_metric_table": Layer("metrics"),
     "_no_meter": Layer("types errors"),
     "reload": Layer("values errors"),
@@ -115,7 +115,7 @@ LAYERS = {
     "_drain": Layer("_change_of _instance _route policy types", "anyio"),
     "_requirements": Layer("config types"),
     "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
-    "_admission": Layer(f"{RECORDS} config _faults _options _assembly _exporting"),
+    "_admission": Layer(f"{RECORDS} config _catalog _faults _options _assembly _exporting"),
     "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
     "_holding": Layer("errors _change_of _generation", "anyio"),
     "_fleet": Layer(

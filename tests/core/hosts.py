@@ -4,18 +4,20 @@ Hosts and plugins in one process, for the tests of core: what they all start wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
+import pytest
 
 from remora import (
     Call,
     CurrentCall,
     HealthStatus,
     Manager,
+    RemoraError,
     Reply,
     Status,
     TransportSpec,
@@ -227,3 +229,12 @@ def strange(**table: object) -> dict[str, object]:
     A configuration with the plugin `p` over the stranger's transport.
     """
     return {"plugins": {"p": {"endpoint": "strange:p", **table}}}
+
+
+async def failure(attempt: Awaitable[object]) -> RemoraError:
+    """
+    The error of an attempt.
+    """
+    with pytest.raises(RemoraError) as caught:
+        await attempt
+    return caught.value

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from remora import Call, Manager, RemoraError, Reply, hookimpl
+from remora import Call, Manager, RemoraError, Reply, Unavailable, hookimpl
 from remora.testing import ScriptedPlugin, ScriptedTransport
 from remora.types import BreakerChanged, Event
 
@@ -24,6 +24,13 @@ QUIET: dict[str, Any] = {
     "health_check": {"enabled": False},
 }
 """Settings under which nothing happens by itself; a test switches on what it is about."""
+
+
+def ouch() -> RemoraError:
+    """
+    The plugin cannot be reached.
+    """
+    return Unavailable("ouch")
 
 
 @dataclass(frozen=True)

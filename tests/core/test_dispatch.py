@@ -9,7 +9,6 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,6 @@ from remora import (
     DeadlineExceeded,
     Draining,
     PluginError,
-    RemoraError,
     Unavailable,
     current_call,
     idempotent,
@@ -35,7 +33,7 @@ from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
 from remora.types import Status
 from remora.wire import decode_health, health_call
-from tests.core.hosts import Text
+from tests.core.hosts import Text, failure
 
 pytestmark = pytest.mark.anyio
 
@@ -221,15 +219,6 @@ async def ask(things: Dispatcher, *args: Any, **facts: Any) -> Any:
     with anyio.fail_after(5):
         reply = await things(call(*args, **facts), "test")
     return json.loads(reply.payload)
-
-
-async def failure(attempt: Awaitable[object]) -> RemoraError:
-    """
-    The error of an attempt.
-    """
-    with pytest.raises(RemoraError) as caught:
-        await attempt
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from remora import Code, Manager, ObservabilityMetrics, PluginError, RemoraError
 from remora.metrics import Distribution, MetricBatch
 from remora.testing import RecordingExporter
 from remora_prometheus import RemoraCollector
-from tests.core.scripts import endpoint, stage, table
+from tests.core.scripts import Stage, endpoint, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
@@ -51,45 +51,51 @@ def _scraped(manager: Manager) -> dict[str, float]:
     return {each.labels["code"]: each.value for each in samples if each.name == "remora_requests_total"}
 
 
-async def test_ten_thousand_calls_are_counted_the_same_everywhere() -> None:
+async def _ten_thousand_calls(host: Stage) -> Counter[str]:
     """
-    With failures, the plugin's own errors, retries, time-outs, a rate limit, cancelled calls and full queues.
+    Calls that end in all ways, the last hundred of them cancelled; how often which code came of them.
     """
-    exporter = RecordingExporter()
     seen: Counter[str] = Counter()
     chance = random.Random(3)
-    rate_limit = {"enabled": True, "requests_per_second": 3000, "burst_size": 9000}
-    settings: dict[str, Any] = {
-        "retry": {"max_retries": 2},
-        "rate_limit": rate_limit,
-        "connection": {"max_pending": 3000},
-    }
 
     def fail() -> RemoraError:
         code = chance.choice([Code.UNAVAILABLE, Code.NOT_FOUND, Code.INTERNAL, Code.DEADLINE_EXCEEDED])
         return PluginError("injected", code=code)
 
+    async def call(number: int) -> None:
+        outcome = str(Code.CANCELLED)
+        try:
+            error = await host.outcome(timeout=10 if number % 2 else 20, idempotent=number % 3 == 0)
+            outcome = "OK" if error is None else str(error.code)
+        finally:
+            seen[outcome] += 1
+
+    host["a"].latency = host["b"].latency = 0.05
+    host["a"].failure = fail
+    host["c"].latency = 30
+    async with anyio.create_task_group() as group:
+        for number in range(9_900):
+            group.start_soon(call, number)
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            group.start_soon(call, number)
+        await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    return seen
+
+
+async def test_ten_thousand_calls_are_counted_the_same_everywhere() -> None:
+    """
+    With failures, the plugin's own errors, retries, time-outs, a rate limit, cancelled calls and full queues.
+    """
+    exporter = RecordingExporter()
+    settings: dict[str, Any] = {
+        "retry": {"max_retries": 2},
+        "rate_limit": {"enabled": True, "requests_per_second": 3000, "burst_size": 9000},
+        "connection": {"max_pending": 3000},
+    }
     async with stage(table("abc", **settings), extensions=[exporter], config={"exporters": {"recording": {}}}) as host:
-        host["a"].latency = host["b"].latency = 0.05
-        host["a"].failure = fail
-        host["c"].latency = 30
-
-        async def one(number: int) -> None:
-            outcome = str(Code.CANCELLED)
-            try:
-                error = await host.outcome(timeout=10 if number % 2 else 20, idempotent=number % 3 == 0)
-                outcome = "OK" if error is None else str(error.code)
-            finally:
-                seen[outcome] += 1
-
-        async with anyio.create_task_group() as group:
-            for number in range(9_900):
-                group.start_soon(one, number)
-        async with anyio.create_task_group() as group:
-            for number in range(100):
-                group.start_soon(one, number)
-            await anyio.sleep(0.01)
-            group.cancel_scope.cancel()
+        seen = await _ten_thousand_calls(host)
         said = host.manager.observability()
         counted = _requests(host.manager.metrics.snapshot())
         scraped = _scraped(host.manager)

@@ -37,7 +37,7 @@ from remora import (
     serving,
 )
 from remora.testing import MemoryTransport
-from tests.core.hosts import Echo, Observer, PlainChannel, Stranger, Text, bench, strange
+from tests.core.hosts import Echo, Observer, PlainChannel, Stranger, Text, bench, failure, strange
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
@@ -64,15 +64,6 @@ def intercepting(interceptor: Any) -> Interceptors:
     An extension with one interceptor.
     """
     return Interceptors({"tenant": (0, interceptor)})
-
-
-async def failure(attempt: Awaitable[object]) -> RemoraError:
-    """
-    The error of an attempt.
-    """
-    with pytest.raises(RemoraError) as caught:
-        await attempt
-    return caught.value
 
 
 async def test_a_call_gets_its_own_answer() -> None:

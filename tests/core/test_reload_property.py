@@ -20,6 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remora import ExporterSpec, Manager, ManagerConfig, ReloadOptions, hookimpl
+from remora._assembly import Part
+from remora._generation import Plugged
+from remora._instance import Instance
 from remora.config import RECIPE, PluginConfig, is_same, structure_config, value_at
 from remora.policy import TokenBucket
 from remora.testing import RecordingExporter, ScriptedTransport, virtual_backends
@@ -188,53 +191,46 @@ def state_of(manager: Manager, stale: Collection[str]) -> dict[str, Any]:
         "terms": [getattr(registry.exports._terms, each) for each in ("interval", "batch_size", "timeout")],
         "metrics": [each.name for each in registry.snapshot().metrics],
         "discovered": sorted(each.name for each in manager._changes._discovery._known.plugins.values()),
-    } | {
-        plugged.config.name: {
-            "config": plugged.config,
-            "instances": [
-                (
-                    each.name,
-                    each.endpoint,
-                    each.weight,
-                    each.priority,
-                    each.state,
-                    each.config,
-                    each.limit.limit,
-                    each.limit._max_pending,
-                    each.breaker._config,
-                    each.breaker.state,
-                    each.condition._config,
-                    each._gradient and each._gradient._config,
-                    each.authenticate is None,
-                    type(each.meter),
-                )
-                for each in plugged.route.instances
-            ],
-            "parts": [
-                (
-                    part.place.name,
-                    part.place.endpoint,
-                    part.place.feature.spec.name,
-                    part.place.recipe,
-                    _built(part.transport),
-                )
-                for part in plugged.parts
-                if plugged.config.name not in stale
-            ],
-            "meter": type(plugged.route.meter),
-            "route": (
-                plugged.route.choice._is_flat,
-                plugged.route.choice._only is None,
-                _filling(plugged.route.bucket),
-            ),
-            "calls": (plugged.route.calls.state, plugged.route.is_closed, plugged.route.is_cut),
-            "balancer": plugged.route.balancing and plugged.route.balancing._name,
-            "pipeline": (pipeline._allowed, pipeline._is_limited, pipeline._retry._retries, pipeline._hash_header),
-            "fallback": plugged.fallback and plugged.fallback._config,
-        }
-        for plugged in manager._fleet
-        for route, pipeline in ((plugged.route, plugged.caller.pipeline),)
+    } | {each.config.name: _plugin(each, is_stale=each.config.name in stale) for each in manager._fleet}
+
+
+def _plugin(plugged: Plugged, *, is_stale: bool) -> dict[str, Any]:
+    """
+    All that decides about the calls of one plugin.
+    """
+    route, pipeline = plugged.route, plugged.caller.pipeline
+    return {
+        "config": plugged.config,
+        "instances": list(map(_instance, route.instances)),
+        "parts": [] if is_stale else list(map(_part, plugged.parts)),
+        "meter": type(route.meter),
+        "route": (route.choice._is_flat, route.choice._only is None, _filling(route.bucket)),
+        "calls": (route.calls.state, route.is_closed, route.is_cut),
+        "balancer": route.balancing and route.balancing._name,
+        "pipeline": (pipeline._allowed, pipeline._is_limited, pipeline._retry._retries, pipeline._hash_header),
+        "fallback": plugged.fallback and plugged.fallback._config,
     }
+
+
+def _instance(instance: Instance) -> tuple[object, ...]:
+    """
+    What an instance is, and how it is limited and watched.
+    """
+    return (
+        (instance.name, instance.endpoint, instance.weight, instance.priority, instance.state, instance.config),
+        (instance.limit.limit, instance.limit._max_pending),
+        (instance.breaker._config, instance.breaker.state),
+        (instance.condition._config, instance._gradient and instance._gradient._config),
+        (instance.authenticate is None, type(instance.meter)),
+    )
+
+
+def _part(part: Part) -> tuple[object, ...]:
+    """
+    Where an instance is wanted, and what it was built from.
+    """
+    place = part.place
+    return place.name, place.endpoint, place.feature.spec.name, place.recipe, _built(part.transport)
 
 
 def _filling(bucket: TokenBucket) -> tuple[object, ...]:

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import Code, ConfigError, DeadlineExceeded, Manager, PluginError, RemoraError, Unavailable
+from remora import Code, ConfigError, DeadlineExceeded, Manager, PluginError, Unavailable
 from remora.config import PluginConfig
 from remora.types import FallbackUsed
-from tests.core.scripts import Stage, stage, table
+from tests.core.scripts import Stage, ouch, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
@@ -24,13 +24,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "plugin": {"plugin": "q"},
 }
 ANSWERS = {"value": "nobody there", "last_good": "hello", "plugin": "hello"}
-
-
-def ouch() -> RemoraError:
-    """
-    The plugin cannot be reached.
-    """
-    return Unavailable("ouch")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import HealthStatus, RemoraError, Status, Unavailable
+from remora import HealthStatus, Status
 from remora.types import HealthChanged
 from tests.core.hosts import PlainChannel, Stranger
-from tests.core.scripts import Stage, endpoint, stage, table
+from tests.core.scripts import Stage, endpoint, ouch, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
@@ -23,13 +23,6 @@ CHECK = {"enabled": True, "interval": 10, "timeout": 2}
 WELL = HealthStatus(status=Status.HEALTHY)
 WEAK = HealthStatus(status=Status.DEGRADED, message="the cache is cold")
 ILL = HealthStatus(status=Status.UNHEALTHY, message="the disk is full")
-
-
-def ouch() -> RemoraError:
-    """
-    The plugin cannot be reached.
-    """
-    return Unavailable("ouch")
 
 
 def statuses(host: Stage, instance: str = "script:a") -> list[str]:

@@ -13,19 +13,12 @@ import pytest
 from remora import CircuitOpen, DeadlineExceeded, Overloaded, RateLimited, RemoraError, Unavailable
 from remora.policy import BreakerState
 from remora.types import BreakerChanged
-from tests.core.scripts import Stage, endpoint, stage, table
+from tests.core.scripts import Stage, endpoint, ouch, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
 
 TRIGGER = {"failure_threshold": 2, "min_request_threshold": 1}
-
-
-def ouch() -> RemoraError:
-    """
-    The plugin cannot be reached.
-    """
-    return Unavailable("ouch")
 
 
 async def _opened(host: Stage) -> None:

@@ -14,19 +14,12 @@ from remora import CircuitOpen, Draining, DrainTimeout, RemoraError, Unavailable
 from remora.config import structure_config
 from remora.policy import BreakerState
 from remora.types import BreakerChanged, DrainLifted, InstanceReady, Status
-from tests.core.scripts import Stage, stage, table
+from tests.core.scripts import Stage, ouch, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
 
 TRIGGER: dict[str, Any] = {"enabled": True, "failure_threshold": 1, "min_request_threshold": 1, "success_threshold": 2}
-
-
-def ouch() -> RemoraError:
-    """
-    A failure that counts.
-    """
-    return Unavailable("ouch")
 
 
 def states(host: Stage) -> list[str]:

@@ -51,18 +51,6 @@ async def whose(call: Call, peer: str) -> Reply:
     return Reply(payload=call.identity.encode(), content_type=call.content_type)
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """An authority that nobody trusts by default."""
-    return Authority(tmp_path / "one")
-
-
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
-    """Another one."""
-    return Authority(tmp_path / "two")
-
-
 async def ask(transport: Transport, endpoint: Endpoint) -> str:
     """
     The answer to one call on a connection of its own.

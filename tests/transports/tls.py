@@ -16,19 +16,23 @@ DAY = timedelta(days=1)
 class Authority:
     """
     A certificate authority, and files with what it has issued.
+
+    Attributes:
+        ca: The authority, for what needs no files.
+        ca_file: The file with its own certificate.
     """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
-        self._ca = trustme.CA()
+        self.ca = trustme.CA()
         self._directory = directory
         self.ca_file = str(directory / "ca.pem")
-        self._ca.cert_pem.write_to_path(self.ca_file)
+        self.ca.cert_pem.write_to_path(self.ca_file)
 
     @property
     def ca_pem(self) -> bytes:
         """The authority's own certificate."""
-        return self._ca.cert_pem.bytes()
+        return self.ca.cert_pem.bytes()
 
     def pem(self, *, into: str) -> bytes:
         """A certificate for this machine, and nothing that belongs to its key."""
@@ -37,7 +41,7 @@ class Authority:
     def issue(self, *names: str, days: tuple[int, int] = (-1, 30), into: str = "") -> dict[str, str]:
         """The files of a certificate for these names, which is good between these days from now."""
         now = datetime.now(UTC)
-        issued = self._ca.issue_cert(*names, not_before=now + days[0] * DAY, not_after=now + days[1] * DAY)
+        issued = self.ca.issue_cert(*names, not_before=now + days[0] * DAY, not_after=now + days[1] * DAY)
         stem = self._directory / (into or names[0])
         chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
         replace_file(Path(f"{stem}.pem"), chain)

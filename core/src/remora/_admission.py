@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from remora._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
+from remora._catalog import located
 from remora._exporting import errors_of_exporters
 from remora._faults import told
 from remora._options import build_resolver_options, given_keys, used_keys
@@ -88,9 +89,7 @@ def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig)
         try:
             check()
         except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
-            located = type(error)(f"plugins.{config.name}.{key}: {error.message}")
-            located.__cause__ = error
-            errors.setdefault(error.message, located)
+            errors.setdefault(error.message, located(error, f"plugins.{config.name}.{key}"))
         except ConfigError as error:
             errors[error.message] = error
     return list(errors.values())
@@ -147,12 +146,7 @@ def _check_address(feature: Feature[TransportSpec[Any]], config: PluginConfig, e
 def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
     feature = catalog.resolver(config.resolver.method)
     options = build_resolver_options(feature.spec, config=config)
-    try:
-        feature.build("resolver", options)
-    except ExtensionError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"plugins.{config.name}.resolver: {error.message}") from error
+    feature.build("resolver", options, where=f"plugins.{config.name}.resolver")
 
 
 def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:

@@ -16,7 +16,7 @@ import anyio
 
 from remora._closing import discard
 from remora._instance import State
-from remora._readiness import until_good
+from remora._readiness import is_ready, until_good
 from remora.errors import RemoraError, Unavailable
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Adoption:
             Unavailable: None of them can be reached; everything is as it was.
         """
         draft = self._draft
-        if self._is_open and draft.gone and draft.new and not any(map(_is_ready, (*draft.new, *draft.kept))):
+        if self._is_open and draft.gone and draft.new and not _is_any_ready(*draft.new, *draft.kept):
             await self._undo(draft)
         draft.settle()
         if not self._is_open and not self._fleet.is_held(self._former):
@@ -137,5 +137,5 @@ def _let_go(part: Part) -> bool:
     return is_there
 
 
-def _is_ready(part: Part) -> bool:
-    return part.instance.state is State.READY
+def _is_any_ready(*parts: Part) -> bool:
+    return any(is_ready(part.instance) for part in parts)

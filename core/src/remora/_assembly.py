@@ -19,7 +19,7 @@ from remora._fallback import Fallback
 from remora._instance import Instance
 from remora._options import SECURITY, build_auth_options, build_options, used_keys
 from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at, without_credentials
-from remora.errors import ConfigError, ExtensionError
+from remora.errors import ConfigError
 from remora.policy import Dice, RestartConfig
 from remora.types import Endpoint
 
@@ -52,7 +52,10 @@ class Place:
     Where an instance is wanted: at an endpoint, as the first, second and so on there.
 
     Attributes:
+        endpoint: The endpoint.
+        number: The place among the instances at that endpoint, from 1.
         name: The name of the instance.
+        feature: The transport that reaches it.
         recipe: Everything that is built into the instance; when it differs, the instance must be built anew.
     """
 
@@ -234,12 +237,7 @@ def transports(
 
 def _build(feature: Feature[TransportSpec[Any]], config: PluginConfig, security: SecurityConfig) -> Transport:
     options = options_of(feature.spec, config, security)
-    try:
-        made: Transport = feature.build("transport", options)
-    except ExtensionError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"plugins.{config.name}.options: {error.message}") from error
+    made: Transport = feature.build("transport", options, where=f"plugins.{config.name}.options")
     return made
 
 
@@ -251,6 +249,13 @@ def endpoints_of(config: PluginConfig) -> list[Endpoint]:
         return list(config.endpoints)
     url = config.endpoint or f"{config.transport or 'exec'}:"
     return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
+
+
+def has_resolver(config: PluginConfig) -> bool:
+    """
+    Whether a resolver finds the endpoints of a plugin.
+    """
+    return config.enabled and bool(config.resolver.method)
 
 
 def options_of(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:
@@ -295,12 +300,7 @@ def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | 
         return None
     feature = catalog.auth_method(config.auth.method)
     options = build_auth_options(feature.spec, where=where, config=config.auth)
-    try:
-        method = feature.build("auth method", options)
-    except ExtensionError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error.message}") from error
+    method = feature.build("auth method", options, where=where)
     return None if method is None else Authenticator(method, feature.named("auth method"), conduct)
 
 

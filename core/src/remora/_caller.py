@@ -12,7 +12,7 @@ import anyio
 
 from remora._draft import make_call
 from remora._faults import told
-from remora._handshake import check_methods, check_protocol, describe_call, is_dumb, read_description
+from remora._handshake import check_methods, check_protocol, describe_call, means_no_description, read_description
 from remora._headers import checked_headers, checked_request_id, checked_text, checked_word
 from remora._payloads import Payloads
 from remora._probing import probe
@@ -215,7 +215,7 @@ class Caller:
             info = read_description(await self.pipeline(describe_call(), None))
             check_protocol(info)
         except PluginError as error:
-            if not is_dumb(error):
+            if not means_no_description(error):
                 raise
             return None
         except VersionMismatch as error:

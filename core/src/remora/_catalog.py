@@ -16,7 +16,7 @@ from remora._frozen import dataclass
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from remora.protocols import Codec
     from remora.specs import (
@@ -111,9 +111,15 @@ class Feature(Generic[Spec]):
         """
         return f"the {kind} {self.spec.name!r} of {self.origin}"
 
-    def build(self, kind: str, *arguments: object, by: str = "build") -> Any:
+    def build(self, kind: str, *arguments: object, by: str = "build", where: str = "") -> Any:
         """
-        The feature itself, built by the spec's callable named `by`.
+        The feature itself.
+
+        Args:
+            kind: Its kind, for messages.
+            *arguments: What its builder gets.
+            by: The name of the spec's callable that builds it.
+            where: The path of the table that the arguments come from, for messages; empty for none.
 
         Raises:
             ConfigError: Its builder rejects the arguments, and says why.
@@ -121,7 +127,11 @@ class Feature(Generic[Spec]):
         """
         try:
             return getattr(self.spec, by)(*arguments)
-        except ConfigError:
+        except ExtensionError:
+            raise
+        except ConfigError as error:
+            if where:
+                raise ConfigError(f"{where}: {error.message}") from error
             raise
         except Exception as error:  # a builder of an extension may raise anything
             raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
@@ -192,7 +202,7 @@ class Catalog:
         One error for each name that more than one extension claims.
         """
         return [
-            _conflict(f"the {kind} {name!r}", claims)
+            conflict(f"the {kind} {name!r}", _origins(claims))
             for kind, shelf in self._shelves()
             for name, claims in shelf.items()
             if len(claims) > 1
@@ -217,7 +227,7 @@ class Catalog:
             schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]
             raise self._missing("transport", scheme, self.transports, schemes)
         if len(claims) > 1:
-            raise _conflict(f"the scheme {scheme!r}", claims, 'choose one with `transport = "..."`, or ')
+            raise conflict(f"the scheme {scheme!r}", _origins(claims), 'choose one with `transport = "..."`, or ')
         return claims[0]
 
     def codec(self, name: str) -> Codec:
@@ -291,7 +301,7 @@ class Catalog:
         if not claims:
             raise self._missing(kind, name, shelf, list(shelf))
         if len(claims) > 1:
-            raise _conflict(f"the {kind} {name!r}", claims)
+            raise conflict(f"the {kind} {name!r}", _origins(claims))
         return claims[0]
 
     def _shelves(self) -> list[tuple[str, dict[str, list[Feature[Any]]]]]:
@@ -345,11 +355,32 @@ class Catalog:
         return ""
 
 
-def _conflict(what: str, claims: Sequence[Feature[Any]], remedy: str = "") -> ExtensionConflict:
-    origins = " and ".join(str(claim.origin) for claim in claims)
+def conflict(what: str, origins: Iterable[Origin], remedy: str = "") -> ExtensionConflict:
+    """
+    The error for a name that more than one extension claims.
+
+    Args:
+        what: The name, with its kind.
+        origins: The distributions that claim it.
+        remedy: What else can be done about it than to leave one of them out.
+    """
     return ExtensionConflict(
-        f"{what} is claimed by {origins}: {remedy}uninstall one of them, or name its distribution in REMORA_DISABLE"
+        f"{what} is claimed by {' and '.join(map(str, origins))}: "
+        f"{remedy}uninstall one of them, or name its distribution in REMORA_DISABLE"
     )
+
+
+def located(error: NotInstalled | ExtensionError, where: str) -> ConfigError:
+    """
+    An error of an installation, which does not know who needs the feature, with the path of the key that names it.
+    """
+    copy = type(error)(f"{where}: {error.message}")
+    copy.__cause__ = error
+    return copy
+
+
+def _origins(claims: Iterable[Feature[Any]]) -> list[Origin]:
+    return [claim.origin for claim in claims]
 
 
 @cache

@@ -1,7 +1,7 @@
 """
 Waiting for a plugin to change.
 
-What lives here: the wait. What must not: its purpose.
+What lives here: the wait. What must not: what it is for (see `_readiness`, `_holding`, `_drain`).
 """
 
 from __future__ import annotations

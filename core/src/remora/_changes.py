@@ -16,7 +16,7 @@ from remora._detached import Detached
 from remora._discovery import require_watching_of
 from remora._plan import plan
 from remora._resolution import Resolution
-from remora._transition import Transition
+from remora._transition import Transition, in_force
 from remora._turns import Turns
 from remora.config import PluginConfig, dependants_of
 from remora.errors import ConfigError, ManagerClosed, RemoraError
@@ -188,9 +188,9 @@ class Changes:
         Bring everything else in line with the plugins that are in force now.
         """
         assert self._group is not None
-        self.asked = _in_force(self.asked, asked, report)
-        self._resolution.follow(_in_force(self._fleet.config, found.added_to(asked), report), self._group)
         failed = {name: each.error.message for name, each in report.plugins.items() if each.error is not None}
+        self.asked = in_force(self.asked, asked, failed)
+        self._resolution.follow(in_force(self._fleet.config, found.added_to(asked), failed), self._group)
         self._discovery.accept(found, failed)
         self._discovery.follow(asked.discovery, self._rediscover, self._group)
         self._metering.follow(asked.metrics)
@@ -234,13 +234,3 @@ def checked_options(options: ReloadOptions) -> ReloadOptions:
     if not isinstance(given, ReloadOptions):
         raise TypeError(f"the options of a reload are ReloadOptions, not a {type(given).__name__}")
     return given
-
-
-def _in_force(former: ManagerConfig, wanted: ManagerConfig, report: ReloadReport) -> ManagerConfig:
-    """
-    The part of a configuration that is in force after a reload.
-    """
-    failed = {name for name, each in report.plugins.items() if each.error is not None}
-    before = {name: former.plugins[name] for name in failed if name in former.plugins}
-    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
-    return replace(wanted, plugins={**plugins, **before})

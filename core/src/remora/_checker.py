@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Watch:
+class Check:
     """
     A checker, and what is known about the health that it checks.
     """
@@ -57,19 +57,19 @@ class Watch:
         return replace(self._known, status=self.state.status, message=self._known.message or self.state.cause)
 
 
-async def ask(watch: Watch, judge: Callable[[HealthStatus, float | None], None]) -> None:
+async def ask(check: Check, judge: Callable[[HealthStatus, float | None], None]) -> None:
     """
     Make one check. It fails at its timeout, even when the checker cannot be stopped: then its end is waited for, and
     each further timeout counts as another failure, so that no old verdict is taken for a new one.
     """
-    answer = _Answer(watch)
+    answer = _Answer(check)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(answer.get)
             while not await answer.arrives():
-                judge(_failure(f"no answer within {watch.timeout:g} s"), None)
+                judge(_failure(f"no answer within {check.timeout:g} s"), None)
     except BaseExceptionGroup as errors:
-        raise cancellation(errors, watch.culprit) from None
+        raise cancellation(errors, check.culprit) from None
     if answer.health is not None:
         judge(answer.health, answer.seconds)
 
@@ -79,10 +79,10 @@ class _Answer:
     The answer of a checker to one check.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, check: Check) -> None:
         self.health: HealthStatus | None = None
         self.seconds: float | None = None
-        self._watch = watch
+        self._check = check
         self._scope = anyio.CancelScope()
         self._done = anyio.Event()
 
@@ -100,7 +100,7 @@ class _Answer:
         """
         Whether it arrives in time; if not, the checker is cancelled.
         """
-        with anyio.move_on_after(self._watch.timeout):
+        with anyio.move_on_after(self._check.timeout):
             await self._done.wait()
         if not self._done.is_set():
             self._scope.cancel()
@@ -108,14 +108,14 @@ class _Answer:
 
     async def _asked(self) -> HealthStatus:
         try:
-            return _read(await self._watch.checker())
+            return _read(await self._check.checker())
         except RemoraError as error:
             return _failure(error.message)
         except Exception as error:  # the application's checker may raise anything
-            _log.debug("%s failed", self._watch.culprit, exc_info=error)
+            _log.debug("%s failed", self._check.culprit, exc_info=error)
             return _failure(told(innermost(error)))
         except BaseExceptionGroup as group:
-            raise cancellation(group, self._watch.culprit) from None
+            raise cancellation(group, self._check.culprit) from None
 
 
 def _read(answer: object) -> HealthStatus:

@@ -30,8 +30,8 @@ class CurrentCall:
         request_id: The identifier of the call in all logs.
         deadline: In seconds on the clock of `anyio.current_time`; None for no limit.
         peer: The caller's address, as far as the transport knows it.
-        identity: The caller's identity, as its credentials prove it; empty when none are required.
         reply_headers: Headers to send with the reply; the handler may add its own.
+        identity: The caller's identity, as its credentials prove it; empty when none are required.
     """
 
     service: str

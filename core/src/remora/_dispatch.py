@@ -191,7 +191,7 @@ class Dispatcher:
             except anyio.get_cancelled_exc_class() as error:
                 if is_asked_to_end():
                     raise
-                raise _stray(error, call) from error
+                raise _failed(error, call) from error  # something of its own, for which it waited, was cancelled
             finally:
                 handled_call.reset(token)
             return make_reply(_encode(payloads, call, result), payloads.content_type, headers)
@@ -248,14 +248,10 @@ def _encode(payloads: Payloads, call: Call, result: object) -> bytes:
         raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error
 
 
-def _stray(error: BaseException, call: Call) -> PluginError:
-    """
-    The error for the caller when something of the handler's own, for which it waited, was cancelled.
-    """
-    return _failed(error, call)
-
-
 def _failed(error: BaseException, call: Call) -> PluginError:
+    """
+    The error for the caller that hides what the handler has failed with; the log has it.
+    """
     _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
     return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
 
@@ -270,5 +266,4 @@ def _answer_to(error: Exception, call: Call) -> RemoraError:
     if isinstance(error, RemoraError):  # of a call that the handler made itself; the caller must not learn where
         details = error.details if isinstance(error, PluginError) else None
         return PluginError(error.message, code=error.code, details=details, retry_after=error.retry_after)
-    _log.error("%s failed", call.name, exc_info=error, extra=of_served(call))
-    return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
+    return _failed(error, call)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from remora._catalog import located
 from remora._options import build_exporter_options
 from remora.config import ExporterConfig
 from remora.errors import ConfigError, ExtensionError, NotInstalled
@@ -39,9 +40,7 @@ def _error_of(catalog: Catalog, name: str, exporter: ExporterConfig) -> ConfigEr
     try:
         _options(catalog, name, exporter)
     except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
-        located = type(error)(f"exporters.{name}: {error.message}")
-        located.__cause__ = error
-        return located
+        return located(error, f"exporters.{name}")
     except ConfigError as error:
         return error
     return None
@@ -87,12 +86,7 @@ class Exporting:
 
     def _build(self, name: str, wanted: ExporterConfig) -> tuple[MetricExporter | PullExporter, str]:
         feature = self._catalog.exporter(name)
-        try:
-            built = feature.build("exporter", _options(self._catalog, name, wanted))
-        except ExtensionError:
-            raise
-        except ConfigError as error:
-            raise ConfigError(f"exporters.{name}: {error.message}") from error
+        built = feature.build("exporter", _options(self._catalog, name, wanted), where=f"exporters.{name}")
         return built, feature.named("exporter")
 
 

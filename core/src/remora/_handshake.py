@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     Send = Callable[[Call], Awaitable[Reply]]
 
-_DUMB = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.UNKNOWN, Code.INTERNAL})
-"""The answers of plugins that do not know the question."""
+_NO_DESCRIPTION = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.UNKNOWN, Code.INTERNAL})
+"""The answers of plugins that cannot describe themselves."""
 
 
 def describe_call(deadline: float | None = None) -> Call:
@@ -62,11 +62,11 @@ def read_description(reply: Reply) -> PluginInfo | None:
     return info
 
 
-def is_dumb(error: PluginError) -> bool:
+def means_no_description(error: PluginError) -> bool:
     """
-    Whether an error is the answer of a plugin that does not know the question.
+    Whether an error is the answer of a plugin that cannot describe itself.
     """
-    return error.code in _DUMB
+    return error.code in _NO_DESCRIPTION
 
 
 async def shake_hands(send: Send, config: PluginConfig) -> None:
@@ -138,7 +138,7 @@ async def _ask(send: Send, timeout: float) -> PluginInfo | None:
     except PluginError as error:
         if error.code is Code.FAILED_PRECONDITION:
             raise VersionMismatch(error.message, required=_listed(PROTOCOL_VERSIONS)) from error
-        if not is_dumb(error):
+        if not means_no_description(error):
             raise
         return None
     except TimeoutError as error:

@@ -348,7 +348,7 @@ class Manager:
             InvalidRequest: The timeout is no number.
             PluginNotFound: No plugin of that name is configured.
         """
-        await drain(self._fleet, name, timeout, progress or _keep_to_oneself, force=force)
+        await drain(self._fleet, name, timeout, progress or _ignore, force=force)
 
     def active_requests(self, name: str | None = None) -> int:
         """
@@ -473,9 +473,9 @@ class Manager:
         return Handle(partial(self._fleet.caller, name))
 
 
-def _keep_to_oneself(progress: DrainProgress) -> None:
+def _ignore(progress: DrainProgress) -> None:
     """
-    The default `progress` of a drain: ignores it.
+    The default of `progress`.
     """
 
 

@@ -1,5 +1,5 @@
 """
-From a plugin's table to the options records of its transport and its auth method.
+From the tables of a configuration to the options records of transports, auth methods, exporters and resolvers.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from remora.config import AccessConfig, AuthConfig, PluginConfig, SecurityConfig
     from remora.specs import AuthSpec, ExporterSpec, ResolverSpec, TransportSpec
 
+_ANY = re.compile("")
 _SECRET = re.compile(r"(?i)auth|header|key|passw|secret|token|credential")
 SECURITY = "security"
 """The table of the whole configuration that a transport may get."""
@@ -53,10 +54,8 @@ def build_options(
     Raises:
         ConfigError: An option is unknown or has a wrong value.
     """
-    if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of transport {spec.name!r} are not a dataclass")
-    names = {each.name for each in fields(spec.options)}
-    record = _structured(spec, where, own)
+    names = _names(spec.options, f"transport {spec.name!r}", where)
+    record = _structured(spec.options, own, f"{where}.options")
     auth = config.auth if config is not None else access
     record = replace(record, **_certificates(names, where, own, auth)) if auth is not None else record
     if config is None:
@@ -79,16 +78,9 @@ def build_auth_options(spec: AuthSpec[Any], *, where: str, config: AuthConfig) -
     Raises:
         ConfigError: An option is unknown or has a wrong value, or the table has a key that the method does not use.
     """
-    if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of auth method {spec.name!r} are not a dataclass")
-    names = {each.name for each in fields(spec.options)}
+    names = _names(spec.options, f"auth method {spec.name!r}", where)
     given = [each for each in fields(records.AuthConfig) if each.name not in ("method", "options")]
-    try:
-        record = _converter().structure(dict(config.options), spec.options)
-    except Exception as error:  # cattrs raises groups of whatever it meets
-        found = _structure.describe_errors(error, root=f"{where}.options")
-        problems = [line.partition(", got ")[0] for line in found]  # any value here may be a secret
-        raise ConfigError("; ".join(problems), problems=problems) from None
+    record = _structured(spec.options, config.options, f"{where}.options", secret=_ANY)
     problems = [f"{where}.options.{each.name}: belongs in {where}" for each in given if each.name in config.options]
     problems += [
         f"{where}.{each.name}: the auth method {spec.name!r} does not use it"
@@ -122,14 +114,8 @@ def structure_options(what: str, options: type[Any], *, where: str, own: Mapping
     Raises:
         ConfigError: An option is unknown or has a wrong value.
     """
-    if not is_dataclass(options):
-        raise ConfigError(f"{where}: the options of {what} are not a dataclass")
-    try:
-        return _converter().structure(dict(own), options)
-    except Exception as error:  # cattrs raises groups of whatever it meets
-        found = _structure.describe_errors(error, root=where)
-        problems = [line.partition(", got ")[0] if _SECRET.search(line) else line for line in found]
-        raise ConfigError("; ".join(problems), problems=problems) from None
+    _names(options, what, where)
+    return _structured(options, own, where, secret=_SECRET)
 
 
 def build_resolver_options(spec: ResolverSpec[Any], *, config: PluginConfig) -> Any:
@@ -144,29 +130,48 @@ def build_resolver_options(spec: ResolverSpec[Any], *, config: PluginConfig) -> 
         ConfigError: An option is unknown or has a wrong value.
     """
     where, own = f"plugins.{config.name}.resolver", config.resolver.options
-    if not is_dataclass(spec.options):
-        raise ConfigError(f"{where}: the options of resolver {spec.name!r} are not a dataclass")
-    shared = {each.name for each in fields(spec.options)} & _plugin_keys()
-    try:
-        record = _converter().structure(dict(own), spec.options)
-    except Exception as error:  # cattrs raises groups of whatever it meets
-        problems = _structure.describe_errors(error, root=where)
-        raise ConfigError("; ".join(problems), problems=problems) from error
+    shared = _names(spec.options, f"resolver {spec.name!r}", where) & _plugin_keys()
+    record = _structured(spec.options, own, where)
     if problems := [f"{where}.{key}: belongs in plugins.{config.name}" for key in own if key in shared]:
         raise ConfigError("; ".join(problems), problems=problems)
     return replace(record, **{name: getattr(config, name) for name in shared})
 
 
-def _structured(spec: TransportSpec[Any], where: str, own: Mapping[str, object]) -> Any:
+def _names(options: type[Any], what: str, where: str) -> set[str]:
+    """
+    The names of the options that a feature has.
+
+    Raises:
+        ConfigError: Its options are not a dataclass.
+    """
+    if not is_dataclass(options):
+        raise ConfigError(f"{where}: the options of {what} are not a dataclass")
+    return {each.name for each in fields(options)}
+
+
+def _structured(
+    options: type[Any], own: Mapping[str, object], where: str, *, secret: re.Pattern[str] | None = None
+) -> Any:
+    """
+    A record from a table.
+
+    Args:
+        options: The class of the record.
+        own: The table.
+        where: The path of the table, for messages.
+        secret: What a problem says whose value must not be shown; the value is in no traceback either.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
     try:
-        return (
-            spec.options()
-            if not own and _has_defaults(spec.options)
-            else _converter().structure(dict(own), spec.options)
-        )
+        return options() if not own and _has_defaults(options) else _converter().structure(dict(own), options)
     except Exception as error:  # cattrs raises groups of whatever it meets
-        problems = _structure.describe_errors(error, root=f"{where}.options")
-        raise ConfigError("; ".join(problems), problems=problems) from error
+        problems = _structure.describe_errors(error, root=where)
+        if secret is None:
+            raise ConfigError("; ".join(problems), problems=problems) from error
+        problems = [line.partition(", got ")[0] if secret.search(line) else line for line in problems]
+        raise ConfigError("; ".join(problems), problems=problems) from None
 
 
 def _has_defaults(options: type[Any]) -> bool:

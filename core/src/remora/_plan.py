@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remora._assembly import places_of
+from remora._assembly import has_resolver, places_of
 from remora.config import Effect, Kind, compare, effect_of
 from remora.reload import Action, PluginPlan, ReloadPlan
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from remora._assembly import Place
     from remora._catalog import Catalog
-    from remora.config import ManagerConfig, PluginConfig, PluginDiff
+    from remora.config import ManagerConfig, PluginDiff
 
 
 def plan(catalog: Catalog, old: ManagerConfig, new: ManagerConfig) -> ReloadPlan:
@@ -35,7 +35,7 @@ def plan(catalog: Catalog, old: ManagerConfig, new: ManagerConfig) -> ReloadPlan
         closed = [place for place in before if not any(other.is_taken_by(place) for other in after)]
         opened = [place for place in after if place not in kept]
         names = [tuple(place.name for place in places) for places in (opened, kept, closed)]
-        plugins[name] = plan_of(each, *names, is_resolved=_is_resolved(name, old, new))
+        plugins[name] = plan_of(each, *names, is_resolved=is_resolved(name, old, new))
     return ReloadPlan(keys=diff.keys, plugins=plugins)
 
 
@@ -68,15 +68,11 @@ def _action(diff: PluginDiff, *, is_served: bool, is_replaced: bool) -> Action:
     return Action.NOTED if diff.keys else Action.UNCHANGED
 
 
-def _is_resolved(name: str, *configs: ManagerConfig) -> bool:
-    return any(is_resolved(config.plugins.get(name)) for config in configs)
-
-
-def is_resolved(plugin: PluginConfig | None) -> bool:
+def is_resolved(name: str, *configs: ManagerConfig) -> bool:
     """
-    Whether a plugin gets its endpoints from a resolver.
+    Whether one of several configurations has a resolver find the endpoints of a plugin.
     """
-    return plugin is not None and plugin.enabled and bool(plugin.resolver.method)
+    return any(has_resolver(config.plugins[name]) for config in configs if name in config.plugins)
 
 
 def _places(catalog: Catalog, name: str, config: ManagerConfig) -> Sequence[Place]:

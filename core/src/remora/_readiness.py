@@ -63,7 +63,7 @@ def are_ready(parts: Iterable[Part]) -> bool:
     """
     Whether all of them are open.
     """
-    return all(_is_ready(part.instance) for part in parts)
+    return all(is_ready(part.instance) for part in parts)
 
 
 async def _good(route: Route, instance: Instance, limit: float) -> None:
@@ -83,7 +83,7 @@ async def until_good(route: Route, instance: Instance) -> None:
         if not instance.config.health_check.enabled:
             return
         await probe(route, instance)
-        if _is_ready(instance) and instance.condition.status not in _ILL:
+        if is_ready(instance) and instance.condition.status not in _ILL:
             return
         await anyio.sleep(instance.condition.soonest_check())
 
@@ -99,9 +99,12 @@ async def _until_ready(route: Route, instance: Instance) -> None:
         await change_of(route)
 
 
-def _is_ready(instance: Instance) -> bool:
+def is_ready(instance: Instance) -> bool:
+    """
+    Whether an instance is open.
+    """
     return instance.state is State.READY
 
 
 def _why(instance: Instance) -> str:
-    return instance.condition.cause if _is_ready(instance) else instance.why_out()
+    return instance.condition.cause if is_ready(instance) else instance.why_out()

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import pluggy
 
 from remora import hookspecs
-from remora._catalog import Catalog, Origin
+from remora._catalog import Catalog, Origin, conflict
 from remora._entry_points import entry_points
 from remora._faults import told
-from remora.errors import ExtensionConflict, ExtensionError
+from remora.errors import ExtensionError
 from remora.specs import (
     AuthSpec,
     BalancerSpec,
@@ -143,10 +143,7 @@ class Registry:
     def _import(self, name: str, claims: list[tuple[Origin, EntryPoint]]) -> Iterable[tuple[Origin, object]]:
         origins = [origin for origin, _ in claims]
         if len(claims) > 1:
-            problem = ExtensionConflict(
-                f"the entry point {name!r} is claimed by {' and '.join(map(str, origins))}: "
-                f"uninstall one of them, or name its distribution in {DISABLE}"
-            )
+            problem = conflict(f"the entry point {name!r}", origins)
             self.fatal.append(problem)
             self.extensions += [Extension(origin, "broken", problem) for origin in origins]
             return

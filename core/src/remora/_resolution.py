@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora._adoption import Adoption
-from remora._assembly import endpoints_of
+from remora._assembly import endpoints_of, has_resolver
 from remora._closing import retire
-from remora._resolver import Watch
+from remora._resolver import RunningResolver
 from remora.config import is_same
 from remora.types import EndpointsChanged
 
@@ -47,7 +47,7 @@ class Resolution:
         self._fleet = fleet
         self._turns = turns
         self._conduct = conduct
-        self._watches: dict[str, Watch] = {}
+        self._running: dict[str, RunningResolver] = {}
         self._adoptions: dict[str, Adoption] = {}
         self._group: TaskGroup | None = None
 
@@ -63,15 +63,16 @@ class Resolution:
         Run the resolvers that a configuration names, and no others, by tasks in a group.
         """
         self._group = group
-        wanted = {name: plugin for name, plugin in config.plugins.items() if _is_asked(plugin) and name in self._fleet}
-        for name, watch in list(self._watches.items()):
-            if name not in wanted or not watch.is_about(wanted[name]):
-                watch.end()
-                del self._watches[name]
+        plugins = config.plugins.items()
+        wanted = {name: plugin for name, plugin in plugins if has_resolver(plugin) and name in self._fleet}
+        for name, resolver in list(self._running.items()):
+            if name not in wanted or not resolver.is_about(wanted[name]):
+                resolver.end()
+                del self._running[name]
         for name, plugin in wanted.items():
-            if name not in self._watches:
-                watch = self._watches[name] = Watch(plugin, self._fleet, self._conduct, self._adopt)
-                group.start_soon(watch.run, name=f"remora resolver of {name}")
+            if name not in self._running:
+                resolver = self._running[name] = RunningResolver(plugin, self._fleet, self._conduct, self._adopt)
+                group.start_soon(resolver.run, name=f"remora resolver of {name}")
 
     def give_way(self, config: ManagerConfig) -> Collection[str]:
         """
@@ -93,38 +94,38 @@ class Resolution:
         """
         Stop all resolvers.
         """
-        for watch in self._watches.values():
-            watch.end()
-        self._watches.clear()
+        for resolver in self._running.values():
+            resolver.end()
+        self._running.clear()
 
-    async def _adopt(self, watch: Watch, endpoints: Sequence[Endpoint]) -> None:
+    async def _adopt(self, resolver: RunningResolver, endpoints: Sequence[Endpoint]) -> None:
         """
         Put endpoints in force, unless the resolver was stopped in the meantime.
 
         Raises:
             RemoraError: They cannot be used.
         """
-        while not await self._is_adopted(watch, endpoints):
+        while not await self._is_adopted(resolver, endpoints):
             pass  # another change was first
 
-    async def _is_adopted(self, watch: Watch, endpoints: Sequence[Endpoint]) -> bool:
+    async def _is_adopted(self, resolver: RunningResolver, endpoints: Sequence[Endpoint]) -> bool:
         async with self._turns.take():
-            if self._watches.get(watch.name) is not watch or watch.name not in self._fleet:
+            if self._running.get(resolver.name) is not resolver or resolver.name not in self._fleet:
                 return True
-            adoption = Adoption(self._fleet, watch.name, endpoints)
+            adoption = Adoption(self._fleet, resolver.name, endpoints)
             if not adoption.begin():
-                await self._finish(watch.name, adoption, endpoints)
+                await self._finish(resolver.name, adoption, endpoints)
                 return True
-            self._adoptions[watch.name] = adoption
+            self._adoptions[resolver.name] = adoption
         try:
             with adoption.scope:
                 await adoption.until_ready()
                 async with self._turns.take():
-                    self._forget(watch.name, adoption)
-                    await self._finish(watch.name, adoption, endpoints)
+                    self._forget(resolver.name, adoption)
+                    await self._finish(resolver.name, adoption, endpoints)
                     return True
         finally:
-            self._forget(watch.name, adoption)
+            self._forget(resolver.name, adoption)
         return False
 
     def _forget(self, name: str, adoption: Adoption) -> None:
@@ -152,15 +153,11 @@ class Resolution:
         A table with the endpoints in force, if they come from a resolver.
         """
         before = self._fleet.config.plugins.get(plugin.name)
-        if not _is_asked(plugin) or before is None or not before.enabled:
+        if not has_resolver(plugin) or before is None or not before.enabled:
             return plugin
-        watch = self._watches.get(plugin.name)
+        resolver = self._running.get(plugin.name)
         has_own = bool(plugin.endpoint or plugin.endpoints)
-        if has_own and (watch is None or not watch.has_told):
+        if has_own and (resolver is None or not resolver.has_told):
             return plugin
         known = endpoints_of(before)
         return replace(plugin, endpoint="", endpoints=tuple(known)) if known else plugin
-
-
-def _is_asked(plugin: PluginConfig) -> bool:
-    return plugin.enabled and bool(plugin.resolver.method)

@@ -37,7 +37,7 @@ _PATIENCE = RestartConfig(initial=1.0, maximum=30.0, limit=None)
 """How long to wait before a resolver that has failed is run again."""
 
 
-class Watch:
+class RunningResolver:
     """
     One running resolver.
 
@@ -51,7 +51,7 @@ class Watch:
         plugin: PluginConfig,
         fleet: Fleet,
         conduct: Conduct,
-        adopt: Callable[[Watch, Sequence[Endpoint]], Awaitable[None]],
+        adopt: Callable[[RunningResolver, Sequence[Endpoint]], Awaitable[None]],
     ) -> None:
         self.name = plugin.name
         self.has_told = False

@@ -113,8 +113,8 @@ class Transition:
             if _is_served(name, self._config) and name not in self._left_alone:
                 self._draft(name)
             names = [tuple(part.place.name for part in parts) for parts in self._moves(name)]
-            is_told = any(is_resolved(config.plugins.get(name)) for config in (self._config, self._former))
-            self._plans[name] = plan_of(diff, *names, is_resolved=is_told)
+            has_resolver = is_resolved(name, self._former, self._config)
+            self._plans[name] = plan_of(diff, *names, is_resolved=has_resolver)
 
     def _draft(self, name: str) -> None:
         try:
@@ -192,9 +192,7 @@ class Transition:
             return self._config
         if self._options.rollback_on_failure:
             return None
-        before = {name: self._former.plugins[name] for name in self._errors if name in self._former.plugins}
-        plugins = {name: each for name, each in self._config.plugins.items() if name not in self._errors}
-        merged = replace(self._config, plugins={**plugins, **before})
+        merged = in_force(self._former, self._config, self._errors)
         return None if problems_of_order(merged.plugins) else merged
 
     def _switch(self, wanted: ManagerConfig) -> None:
@@ -284,6 +282,15 @@ class Transition:
         if is_undone or error is not None:
             return PluginReload(action=Action.UNCHANGED, keys=plan.keys, error=error)
         return PluginReload(action=plan.action, keys=plan.keys, opened=plan.opened, kept=plan.kept, closed=plan.closed)
+
+
+def in_force(former: ManagerConfig, wanted: ManagerConfig, failed: Collection[str]) -> ManagerConfig:
+    """
+    The part of a configuration that is in force after a move to it: plugins that have failed are what they were.
+    """
+    before = {name: former.plugins[name] for name in failed if name in former.plugins}
+    plugins = {name: each for name, each in wanted.plugins.items() if name not in failed}
+    return replace(wanted, plugins={**plugins, **before})
 
 
 def _is_served(name: str, config: ManagerConfig) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from remora._catalog import conflict
 from remora._registry import Registry
 from remora.errors import ExtensionConflict, ExtensionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from remora._catalog import Feature
+    from remora._catalog import Feature, Origin, Spec
     from remora._registry import Extension
     from remora.specs import CommandSpec, ExporterSpec, ResolverSpec, TransportSpec
 
@@ -68,23 +69,27 @@ def transports() -> list[TransportSpec[Any]]:
     """
     The transports that the installed extensions add, by name; those that two extensions claim are left out.
     """
-    shelf = Registry().catalog.transports
-    return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
+    return _uncontested(Registry().catalog.transports)
 
 
 def exporters() -> list[ExporterSpec[Any]]:
     """
     The exporters of metrics that the installed extensions add, by name; those that two extensions claim are left out.
     """
-    shelf = Registry().catalog.exporters
-    return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
+    return _uncontested(Registry().catalog.exporters)
 
 
 def resolvers() -> list[ResolverSpec[Any]]:
     """
     The resolvers that the installed extensions add, by name; those that two extensions claim are left out.
     """
-    shelf = Registry().catalog.resolvers
+    return _uncontested(Registry().catalog.resolvers)
+
+
+def _uncontested(shelf: Mapping[str, Sequence[Feature[Spec]]]) -> list[Spec]:
+    """
+    The specs that only one extension claims.
+    """
     return [claims[0].spec for _, claims in sorted(shelf.items()) if len(claims) == 1]
 
 
@@ -112,19 +117,18 @@ def _claim(feature: str) -> str:
 
 
 def _command(claims: Sequence[Feature[CommandSpec]]) -> CommandSpec:
-    spec = claims[0].spec
-    origins = " and ".join(str(claim.origin) for claim in claims)
+    spec, origins = claims[0].spec, [claim.origin for claim in claims]
     if len(claims) > 1:
-        return replace(spec, help=f"(claimed by {origins})", build=lambda: _refuse(spec.name, origins))
-    return replace(spec, build=lambda: _build(spec, origins))
+        claimants = " and ".join(map(str, origins))
+        return replace(spec, help=f"(claimed by {claimants})", build=lambda: _refuse(spec.name, origins))
+    return replace(spec, build=lambda: _build(spec, origins[0]))
 
 
-def _refuse(name: str, origins: str) -> object:
-    remedy = "uninstall one of them, or name its distribution in REMORA_DISABLE"
-    raise ExtensionConflict(f"the command {name!r} is claimed by {origins}: {remedy}")
+def _refuse(name: str, origins: Iterable[Origin]) -> object:
+    raise conflict(f"the command {name!r}", origins)
 
 
-def _build(spec: CommandSpec, origin: str) -> object:
+def _build(spec: CommandSpec, origin: Origin) -> object:
     try:
         return spec.build()
     except Exception as error:  # a stranger's code may raise anything

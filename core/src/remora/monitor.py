@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from remora._checker import Watch, ask
+from remora._checker import Check, ask
 from remora.errors import ConfigError
 from remora.policy import HealthCheckConfig, HealthState
 from remora.types import Event, HealthStatus, Status
@@ -63,7 +63,7 @@ class HealthMonitor:
 
     def __init__(self, *, rng: random.Random | None = None) -> None:
         self._rng = rng or random.Random()
-        self._watches: dict[str, Watch] = {}
+        self._checks: dict[str, Check] = {}
         self._observers: list[Callable[[CheckChanged], object]] = []
         self._group: TaskGroup | None = None
         self._is_running = False
@@ -74,8 +74,8 @@ class HealthMonitor:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._is_running = True
-        for watch in self._watches.values():
-            self._group.start_soon(self._keep_checking, watch)
+        for check in self._checks.values():
+            self._group.start_soon(self._keep_checking, check)
         return self
 
     async def __aexit__(
@@ -104,15 +104,15 @@ class HealthMonitor:
         Raises:
             ConfigError: The name is taken, or a number makes no sense.
         """
-        if name in self._watches:
+        if name in self._checks:
             raise ConfigError(f"a checker {name!r} has been added already; remove it first")
         try:
             config = HealthCheckConfig(interval=interval, timeout=timeout, failure_limit=failure_limit)
         except ValueError as error:
             raise ConfigError(f"checker {name!r}: {error}") from error
-        watch = self._watches[name] = Watch(name, checker, timeout, HealthState(config, rng=self._rng))
+        check = self._checks[name] = Check(name, checker, timeout, HealthState(config, rng=self._rng))
         if self._group is not None and self._is_running:
-            self._group.start_soon(self._keep_checking, watch)
+            self._group.start_soon(self._keep_checking, check)
 
     def remove(self, name: str) -> None:
         """
@@ -121,10 +121,10 @@ class HealthMonitor:
         Raises:
             ConfigError: There is none of that name.
         """
-        watch = self._watch(name)
-        del self._watches[name]
-        if watch.scope is not None:
-            watch.scope.cancel()
+        check = self._find(name)
+        del self._checks[name]
+        if check.scope is not None:
+            check.scope.cancel()
 
     def on_change(self, observer: Callable[[CheckChanged], object]) -> None:
         """
@@ -136,7 +136,7 @@ class HealthMonitor:
         """
         What is known, by name.
         """
-        return {name: watch.health() for name, watch in self._watches.items()}
+        return {name: check.health() for name, check in self._checks.items()}
 
     def overall(self) -> HealthStatus:
         """
@@ -155,28 +155,28 @@ class HealthMonitor:
         Raises:
             ConfigError: There is none of that name.
         """
-        watch = self._watch(name)
-        await self._ask(watch)
-        return watch.health()
+        check = self._find(name)
+        await self._ask(check)
+        return check.health()
 
-    async def _keep_checking(self, watch: Watch) -> None:
-        with anyio.CancelScope() as watch.scope:
-            while self._watches.get(watch.name) is watch:
-                await self._ask(watch)
-                await anyio.sleep(watch.state.next_check())
+    async def _keep_checking(self, check: Check) -> None:
+        with anyio.CancelScope() as check.scope:
+            while self._checks.get(check.name) is check:
+                await self._ask(check)
+                await anyio.sleep(check.state.next_check())
 
-    async def _ask(self, watch: Watch) -> None:
-        async with watch.lock:
-            await ask(watch, partial(self._judge, watch))
+    async def _ask(self, check: Check) -> None:
+        async with check.lock:
+            await ask(check, partial(self._judge, check))
 
-    def _judge(self, watch: Watch, health: HealthStatus, seconds: float | None = None) -> None:
-        if self._watches.get(watch.name) is not watch:
+    def _judge(self, check: Check, health: HealthStatus, seconds: float | None = None) -> None:
+        if self._checks.get(check.name) is not check:
             return
-        change = watch.judge(health, seconds)
+        change = check.judge(health, seconds)
         if change is None:
             return
         event = CheckChanged(
-            time=time.time(), name=watch.name, before=change.before, after=change.after, cause=change.cause
+            time=time.time(), name=check.name, before=change.before, after=change.after, cause=change.cause
         )
         for observer in tuple(self._observers):
             try:
@@ -184,11 +184,11 @@ class HealthMonitor:
             except Exception:  # the application's observer may raise anything
                 _log.exception("an observer of the health monitor failed")
 
-    def _watch(self, name: str) -> Watch:
+    def _find(self, name: str) -> Check:
         try:
-            return self._watches[name]
+            return self._checks[name]
         except KeyError:
-            known = ", ".join(map(repr, self._watches)) or "none"
+            known = ", ".join(map(repr, self._checks)) or "none"
             raise ConfigError(f"no checker {name!r} has been added; there are: {known}") from None
 
 

@@ -26,7 +26,7 @@ from remora._numbers import is_number
 from remora._options import build_options
 from remora._preload import preload
 from remora._registry import load_catalog
-from remora.errors import ConfigError, ExtensionError, RemoraError
+from remora.errors import ConfigError, RemoraError
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
@@ -264,12 +264,7 @@ def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:
     feature = catalog.auth_method(access.method)
     if feature.spec.accept is None:
         raise ConfigError(f"auth.method: {feature.named('auth method')} cannot verify callers")
-    try:
-        verifier = feature.build("auth method", access, by="accept")
-    except ExtensionError:
-        raise
-    except ConfigError as error:
-        raise ConfigError(f"auth: {error.message}") from error
+    verifier = feature.build("auth method", access, by="accept", where="auth")
     if verifier is not None:
         return Guard(verifier, access, feature.named("auth method"))
     if access.allow:

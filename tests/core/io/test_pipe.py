@@ -23,16 +23,9 @@ from remora.io import BytePipe, SocketPipe, TtrpcChannel, open_ttrpc, serve_ttrp
 from remora.io._parts import rest_of
 from remora.protocols import WatchedChannel
 from remora.wire import LARGE
+from tests.core.io.pipes import socket_pair
 
 pytestmark = pytest.mark.anyio
-
-
-def socket_pair() -> tuple[SocketPipe, SocketPipe]:
-    """
-    Two connected pipes.
-    """
-    ours, theirs = socket.socketpair()
-    return SocketPipe(ours), SocketPipe(theirs)
 
 
 def open_descriptors() -> int:

@@ -5,7 +5,6 @@ Calls over a ttrpc connection between two ends of a socket pair.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -40,16 +39,9 @@ from remora.wire import (
     encode_reply,
     encode_request,
 )
+from tests.core.io.pipes import socket_pair
 
 pytestmark = pytest.mark.anyio
-
-
-def socket_pair() -> tuple[SocketPipe, SocketPipe]:
-    """
-    Two connected pipes.
-    """
-    ours, theirs = socket.socketpair()
-    return SocketPipe(ours), SocketPipe(theirs)
 
 
 @asynccontextmanager

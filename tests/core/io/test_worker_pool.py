@@ -408,76 +408,107 @@ def test_an_end_of_the_program_that_a_job_asks_for_is_not_held_back(anyio_backen
     assert isinstance(caught.value, SystemExit) or caught.group_contains(SystemExit)
 
 
+class Mix:
+    """
+    Jobs that end at once, take their time, change their context, leave scopes open, are called off, add others.
+
+    Attributes:
+        jobs: All of them.
+        called_off: The numbers of those that were called off.
+        begun: How often each began, by its number.
+        ended: How often each ended.
+        wrong: What must not have happened.
+    """
+
+    def __init__(self, pool: WorkerPool[Job], chance: random.Random) -> None:
+        self.jobs: list[Job] = []
+        self.called_off: set[int] = set()
+        self.begun: Counter[int] = Counter()
+        self.ended: Counter[int] = Counter()
+        self.wrong: list[str] = []
+        self._pool = pool
+        self._chance = chance
+        self._limit = anyio.current_effective_deadline()
+        self._release = anyio.Event()
+        self._acts = [
+            nothing,
+            self._pause,
+            self._pause,
+            self._release.wait,
+            self._set_name,
+            leave_a_scope_open,
+            self._add_another,
+        ]
+
+    def add(self) -> None:
+        """
+        Add a job.
+        """
+        number = len(self.jobs)
+        self.jobs.append(Job(partial(self._do, number, self._chance.choice(self._acts))))
+        self._pool.add(self.jobs[number])
+
+    def call_one_off(self) -> None:
+        """
+        Call a job off, if it runs.
+        """
+        number = self._chance.randrange(len(self.jobs))
+        if (scope := self.jobs[number].scope) is not None:
+            self.called_off.add(number)
+            scope.cancel()
+
+    def release(self) -> None:
+        """
+        Let those that wait end.
+        """
+        self._release.set()
+
+    async def _do(self, number: int, act: Callable[[], Awaitable[object]]) -> None:
+        self.begun[number] += 1
+        if NAME.get() != "nobody" or anyio.current_effective_deadline() != self._limit:
+            self.wrong.append(f"{number} did not begin as new")
+        try:
+            await act()
+        except anyio.get_cancelled_exc_class():
+            if number not in self.called_off:
+                self.wrong.append(f"{number} was cancelled")
+            raise
+        finally:
+            self.ended[number] += 1
+
+    async def _pause(self) -> None:
+        for _ in range(self._chance.randrange(1, 6)):
+            await anyio.lowlevel.checkpoint()
+
+    async def _set_name(self) -> None:
+        NAME.set("somebody")
+        await self._pause()
+
+    async def _add_another(self) -> None:
+        await self._set_name()
+        if len(self.jobs) < 300:
+            self.add()
+
+
 @pytest.mark.usefixtures("kept_generators")
 @pytest.mark.parametrize("seed", range(8))
 async def test_in_any_mix_every_job_is_done_once_and_only_those_called_off_are_cancelled(seed: int) -> None:
     """
-    Jobs that end at once, take their time, change their context, leave scopes open, are called off, add others.
+    Whatever the jobs before it have done.
     """
     chance = random.Random(seed)
-    begun: Counter[int] = Counter()
-    ended: Counter[int] = Counter()
-    wrong: list[str] = []
-    jobs: list[Job] = []
-    off: set[int] = set()
-    limit = anyio.current_effective_deadline()
-
-    def add() -> None:
-        number = len(jobs)
-        kind = chance.choice(["quick", "pause", "pause", "wait", "set", "open", "add"])
-        jobs.append(Job(partial(do, number, kind)))
-        pool.add(jobs[number])
-
-    async def do(number: int, kind: str) -> None:
-        begun[number] += 1
-        if NAME.get() != "nobody" or anyio.current_effective_deadline() != limit:
-            wrong.append(f"{number} did not begin as new")
-        try:
-            await acts[kind]()
-        except anyio.get_cancelled_exc_class():
-            if number not in off:
-                wrong.append(f"{number} was cancelled")
-            raise
-        finally:
-            ended[number] += 1
-
-    async def quick() -> None:
-        pass
-
-    async def pause() -> None:
-        for _ in range(chance.randrange(1, 6)):
-            await anyio.lowlevel.checkpoint()
-
-    async def set_name() -> None:
-        NAME.set("somebody")
-        await pause()
-
-    async def add_another() -> None:
-        await set_name()
-        if len(jobs) < 300:
-            add()
-
-    async def wait() -> None:
-        await release.wait()
-
-    release = anyio.Event()
-    acts: dict[str, Callable[[], Awaitable[None]]] = {
-        "quick": quick, "pause": pause, "wait": wait, "set": set_name, "open": leave_a_scope_open, "add": add_another
-    }  # fmt: skip
     async with anyio.create_task_group() as tasks:
-        pool = WorkerPool(tasks, perform)
+        mix = Mix(WorkerPool(tasks, perform), chance)
         for _ in range(200):
-            add()
+            mix.add()
             if chance.random() < 0.3:
                 await anyio.lowlevel.checkpoint()
-            number = chance.randrange(len(jobs))
-            if chance.random() < 0.2 and (scope := jobs[number].scope) is not None:
-                off.add(number)
-                scope.cancel()
-        release.set()
+            if chance.random() < 0.2:
+                mix.call_one_off()
+        mix.release()
         with anyio.fail_after(5):
             await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
 
-    assert [] == wrong
-    assert begun == ended == Counter(range(len(jobs)))
+    assert [] == mix.wrong
+    assert mix.begun == mix.ended == Counter(range(len(mix.jobs)))

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import anyio
 import pytest
-import trustme
 from anyio.abc import SocketAttribute
 
 from remora.errors import ConfigError, WrongProtocol
@@ -20,6 +19,7 @@ from remora_http._address import parse_address
 from remora_http._client._engine import open_engine
 from remora_http._tls import client_context
 from remora_http.plugin import Options, build
+from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -27,40 +27,6 @@ pytestmark = pytest.mark.anyio
 async def echo(call: Call, peer: str) -> Reply:
     """Answer with what was asked."""
     return Reply(payload=call.payload)
-
-
-class Authority:
-    """
-    A certificate authority, and files with what it has issued.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.ca = trustme.CA()
-        self._directory = directory
-        directory.mkdir()
-        self.ca_file = str(directory / "ca.pem")
-        self.ca.cert_pem.write_to_path(self.ca_file)
-
-    def issue(self, *names: str) -> dict[str, Any]:
-        """The options that show a certificate for these names."""
-        certificate = self.ca.issue_cert(*names)
-        cert_file, key_file = self._directory / f"{names[0]}.pem", self._directory / f"{names[0]}.key"
-        for blob in certificate.cert_chain_pems:
-            blob.write_to_path(str(cert_file), append=True)
-        certificate.private_key_pem.write_to_path(str(key_file))
-        return {"cert_file": str(cert_file), "key_file": str(key_file)}
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """An authority that nobody trusts by default."""
-    return Authority(tmp_path / "one")
-
-
-@pytest.fixture
-def stranger(tmp_path: Path) -> Authority:
-    """Another one."""
-    return Authority(tmp_path / "two")
 
 
 async def test_a_named_authority_is_trusted(authority: Authority) -> None:

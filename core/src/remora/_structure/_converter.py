@@ -25,9 +25,9 @@ def make_converter(
 
     Args:
         detailed: Collect all errors, for `describe_errors`; without it the first one ends the work, which is faster.
-        most_errors: Of how many items of one collection the errors are collected; None for all. To tell on each of
-            millions takes minutes, which whoever sends them must not be able to have.
         forbid_extra_keys: Make unknown keys an error instead of ignoring them.
+        most_errors: Of how many items of one collection the errors are collected; None for all. Who sends millions of
+            wrong items must not be able to have minutes spent on describing each of them.
     """
     converter = Converter(
         detailed_validation=detailed,

@@ -19,10 +19,13 @@ import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MemberDescriptorType, NoneType
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin
 
 from remora._structure._fields import is_union, record_fields
-from remora._structure._quick import Function, Refused, quick_reader
+from remora._structure._quick import Refused, quick_reader
+
+if TYPE_CHECKING:
+    from remora._structure._written import Function
 
 _LISTS = {list: "list", tuple: "tuple"}
 _FLOAT = "type({0}) is float and (1e-4 <= {0} and {0} < 1e16 or {0} == 0.0 or -1e16 < {0} and {0} <= -1e-4)"
@@ -118,6 +121,8 @@ class _Check(NamedTuple):
 
 class _Source(NamedTuple):
     """
+    Source that looks at one value.
+
     Attributes:
         condition: What must be true; empty for nothing.
         steps: What is to be done then.
@@ -137,6 +142,8 @@ def _lines(sources: Sequence[_Source]) -> list[str]:
 
 def _check(type_: Any) -> _Check:
     """
+    How a value of a type is looked at.
+
     Raises:
         Refused: msgspec would make something else of it.
     """

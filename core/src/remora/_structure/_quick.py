@@ -18,9 +18,7 @@ from types import NoneType
 from typing import Any, Protocol, get_args, get_origin, is_typeddict
 
 from remora._structure._fields import is_named_tuple, is_union, record_fields, record_type
-from remora._structure._written import Part, write_reader, write_writer
-
-Function = Callable[[Any], Any]
+from remora._structure._written import Function, Part, write_reader, write_writer
 
 _MAKERS: dict[object, Callable[[list[Any]], Any]] = {list: list, tuple: tuple, Sequence: tuple}
 _MAPPINGS = (dict, Mapping)

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from remora.config._checks import bad_name, check, missing_fallbacks
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._exporters import exporters_in
@@ -21,7 +22,7 @@ from remora.config._places import is_below, nearest, placed
 from remora.config._problems import add, summary
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.config._sources import Source, read_source
-from remora.config._structured import bad_name, check, missing_fallbacks, plugin_in, structured
+from remora.config._structured import plugin_in, structured
 from remora.config._switches import switched_off
 from remora.errors import ConfigError
 

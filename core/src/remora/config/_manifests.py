@@ -12,12 +12,13 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from remora.config._anchor import anchored
+from remora.config._checks import NAME_RULE, check, is_name
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand
 from remora.config._places import Place, placed
 from remora.config._records import PluginConfig
 from remora.config._sources import read_source
-from remora.config._structured import as_table, check, is_name, structured
+from remora.config._structured import as_table, structured
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ def manifests(discovery: DiscoveryConfig) -> tuple[list[str], dict[str, str]]:
     Names that begin with a dot are left out. Links are followed, each folder is looked through once.
     """
     walk = _Walk(discovery)
-    for directory in discovery.directories:
-        walk.through(os.path.abspath(directory))
     return walk.found, walk.problems
 
 
@@ -79,10 +78,7 @@ def folders(discovery: DiscoveryConfig) -> list[str]:
     """
     The folders that are looked through.
     """
-    walk = _Walk(discovery)
-    for directory in discovery.directories:
-        walk.through(os.path.abspath(directory))
-    return walk.folders
+    return _Walk(discovery).folders
 
 
 def discover(config: ManagerConfig, variables: Mapping[str, str] | None = None) -> Discovered:
@@ -106,7 +102,12 @@ def discover(config: ManagerConfig, variables: Mapping[str, str] | None = None) 
 
 class _Walk:
     """
-    A way through folders, as deep as is allowed.
+    A way through the directories of `[discovery]`, as deep as is allowed.
+
+    Attributes:
+        found: The files that are meant.
+        folders: The folders that were looked through.
+        problems: What is wrong with folders, by their paths.
     """
 
     def __init__(self, discovery: DiscoveryConfig) -> None:
@@ -115,11 +116,10 @@ class _Walk:
         self.found: list[str] = []
         self.folders: list[str] = []
         self.problems: dict[str, str] = {}
+        for directory in discovery.directories:
+            self._go_through(os.path.abspath(directory))
 
-    def through(self, top: str) -> None:
-        """
-        Look through a folder and those in it.
-        """
+    def _go_through(self, top: str) -> None:
         for file in self._files(top, top, self._discovery.max_depth):
             if file in self.found:
                 continue
@@ -208,7 +208,7 @@ class _Reader:
         if name is None:
             return "name: missing"
         if not is_name(name):
-            return "name: a plugin's name is made of letters, digits, '.', '_' and '-'"
+            return f"name: {NAME_RULE}"
         if name in self._config.plugins:
             return f"name: {name!r} is the name of a plugin that is configured"
         if name in self._names:

@@ -113,6 +113,7 @@ class Permit:
 
     Attributes:
         change: The change of state that the admission caused: the first probe makes the breaker half-open.
+        lapses: When a probe without a verdict no longer counts, on the breaker's clock.
     """
 
     __slots__ = ("change", "lapses")

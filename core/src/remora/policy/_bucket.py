@@ -55,6 +55,7 @@ class Turn:
         is_granted: Whether the call may be made, after `wait`.
         wait: Seconds until it may be made; when it is refused, until it is worth asking again.
         due: When it may be made, on the bucket's clock.
+        is_vacant: Whether the caller has given it back.
     """
 
     __slots__ = ("due", "is_granted", "is_vacant", "wait")

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartConfig:
     """
+    How soon a lost instance is started again, and after how many failures it is left alone.
+
     Attributes:
         initial: Seconds before the first restart.
         maximum: The longest wait before a restart, in seconds.
         stable: Seconds after which a run counts as stable.
         limit: Failures within `window` that end in giving up; None to try forever.
-        window: Seconds.
+        window: Seconds over which the failures are counted.
         cooldown: Seconds before an instance that was given up is tried again.
     """
 

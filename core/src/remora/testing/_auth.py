@@ -5,11 +5,10 @@ The contract of auth methods.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from remora.errors import Code, ConnectionLost, PluginError, RemoraError
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import claims_of, keeps
 from remora.types import Call, Refresh, Reply
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from remora.config import AccessConfig
     from remora.specs import AuthSpec
+    from remora.testing._claims import Claim
 
 __all__ = ["check_auth_method"]
 
@@ -49,7 +49,7 @@ def auth_claims(spec: AuthSpec[Any], options: object = None, access: AccessConfi
     The contract of auth methods, for one of them.
     """
     subject = _Subject(spec, options if options is not None else spec.options(), access)
-    return [Claim(named(check), partial(check, subject)) for check in _CHECKS]
+    return claims_of(_CHECKS, subject)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import claims_of, keeps
 from remora.testing._clock import ManualClock
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from remora.protocols import Balancer
     from remora.specs import BalancerSpec
+    from remora.testing._claims import Claim
 
 __all__ = ["check_balancer"]
 
@@ -41,7 +41,7 @@ def balancer_claims(spec: BalancerSpec) -> list[Claim]:
     """
     The contract of balancers, for one of them.
     """
-    return [Claim(named(check), partial(check, spec)) for check in _CHECKS]
+    return claims_of(_CHECKS, spec)
 
 
 @dataclass

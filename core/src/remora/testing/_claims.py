@@ -7,13 +7,16 @@ What lives here: running claims. What must not: any claim.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+T = TypeVar("T")
 
 _BOUND = 10.0
 
@@ -46,6 +49,13 @@ class Finding:
 
     claim: str
     problem: str = ""
+
+
+def claims_of(checks: Iterable[Callable[[T], Awaitable[None] | None]], subject: T) -> list[Claim]:
+    """
+    One claim for each check of a subject.
+    """
+    return [Claim(named(check), partial(check, subject)) for check in checks]
 
 
 def named(check: Callable[..., object]) -> str:

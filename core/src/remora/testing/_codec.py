@@ -9,13 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from remora.protocols import PreparedCodec
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import claims_of, keeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remora.protocols import Codec
     from remora.specs import CodecSpec
+    from remora.testing._claims import Claim
 
 __all__ = ["check_codec"]
 
@@ -43,7 +44,7 @@ def codec_claims(spec: CodecSpec, samples: Sequence[object] = ()) -> list[Claim]
     """
     chosen = tuple(samples) or (() if spec.claims else _SAMPLES)
     subject = _Subject(spec, spec.build(), chosen)
-    return [Claim(named(check), partial(check, subject)) for check in _CHECKS]
+    return claims_of(_CHECKS, subject)
 
 
 _OFTEN = 20

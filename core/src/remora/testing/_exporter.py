@@ -5,7 +5,6 @@ The contract of exporters, as a function that puts any exporter through it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,13 +12,14 @@ import anyio.lowlevel
 
 from remora.metrics import Distribution, Exemplar, Metric, MetricBatch, MetricKind, MetricsRegistry, Point
 from remora.protocols import PullExporter
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import claims_of, keeps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remora.protocols import MetricExporter
     from remora.specs import ExporterSpec
+    from remora.testing._claims import Claim
 
 __all__ = ["check_exporter"]
 
@@ -54,7 +54,7 @@ async def exporter_claims(spec: ExporterSpec[Any], options: object = None) -> li
     first = bench.build()
     await first.close()
     checks = [*_CHECKS, *(_PULLED if isinstance(first, PullExporter) else _PUSHED)]
-    return [Claim(named(check), partial(check, bench)) for check in checks]
+    return claims_of(checks, bench)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import anyio.lowlevel
 from remora.errors import ConnectionLost, Unavailable
 from remora.io import probe_health
 from remora.specs import TransportSpec
+from remora.testing._registration import NoOptions, TransportExtension
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from remora.types import Call, Endpoint, HealthStatus, Reply
 
 __all__ = ["MemoryTransport"]
-
-
-@dataclass(frozen=True)
-class _Options:
-    pass
 
 
 class MemoryTransport:
@@ -44,18 +40,18 @@ class MemoryTransport:
         self._numbers = count(1)
 
     @property
-    def spec(self) -> TransportSpec[_Options]:
+    def spec(self) -> TransportSpec[NoOptions]:
         """
         A spec whose `build` always returns this object.
         """
-        return TransportSpec(name="memory", schemes=("memory",), options=_Options, build=lambda _: self)
+        return TransportSpec(name="memory", schemes=("memory",), options=NoOptions, build=lambda _: self)
 
     @property
     def extension(self) -> object:
         """
         An extension that registers it.
         """
-        return _Extension(self)
+        return TransportExtension(self.spec)
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, /) -> AsyncIterator[_MemoryChannel]:
@@ -102,13 +98,6 @@ class MemoryTransport:
         self._served.pop(address, None)
         for channel in self._channels.pop(address, set()):
             channel.lose()
-
-
-class _Extension:
-    def __init__(self, transport: MemoryTransport) -> None:
-        from remora.hookspecs import hookimpl
-
-        self.remora_register_transports = hookimpl(lambda: [transport.spec])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ An exporter that keeps what it is given, and fails or hangs when a test wants th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,6 +11,7 @@ import anyio
 from remora.hookspecs import hookimpl
 from remora.metrics import MetricKind
 from remora.specs import ExporterSpec
+from remora.testing._registration import NoOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from remora.metrics import Distribution, MetricBatch
 
 __all__ = ["RecordingExporter"]
-
-
-@dataclass(frozen=True)
-class _Options:
-    pass
 
 
 class RecordingExporter:
@@ -53,11 +48,11 @@ class RecordingExporter:
         self._changed = anyio.Event()
 
     @hookimpl
-    def remora_register_metric_exporters(self) -> list[ExporterSpec[_Options]]:
+    def remora_register_metric_exporters(self) -> list[ExporterSpec[NoOptions]]:
         """
         The hook: a spec whose `build` always returns this object.
         """
-        return [ExporterSpec(self.name, _Options, lambda _: self)]
+        return [ExporterSpec(self.name, NoOptions, lambda _: self)]
 
     def supports(self, kind: MetricKind, /) -> bool:
         """

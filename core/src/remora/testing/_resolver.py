@@ -5,12 +5,11 @@ The contract of resolvers, as a function that puts any resolver through it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import claims_of, keeps
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from remora.protocols import Resolver
     from remora.specs import ResolverSpec
+    from remora.testing._claims import Claim
 
 __all__ = ["check_resolver"]
 
@@ -55,7 +55,7 @@ def resolver_claims(
     """
     bench = _Bench(spec, options if options is not None else spec.options(), change)
     checks = [*_CHECKS, *([_tells_of_a_change] if change is not None else [])]
-    return [Claim(named(check), partial(check, bench)) for check in checks]
+    return claims_of(checks, bench)
 
 
 @dataclass(frozen=True)

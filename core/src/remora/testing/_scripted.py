@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +14,7 @@ import anyio.lowlevel
 from remora.codecs import JsonCodec
 from remora.errors import ConnectionLost, RemoraError, Unavailable
 from remora.specs import TransportSpec
+from remora.testing._registration import NoOptions, TransportExtension
 from remora.testing._script import Script
 from remora.testing._steps import Answer, Crash, Drop, Fail, Hang
 from remora.types import HealthStatus, Reply, Status
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from remora.types import Call, Endpoint
 
 __all__ = ["ScriptedPlugin", "ScriptedTransport"]
-
-
-@dataclass(frozen=True)
-class _Options:
-    pass
 
 
 class ScriptedPlugin:
@@ -204,14 +199,14 @@ class ScriptedTransport:
         """
         An extension that registers it.
         """
-        return _Extension(self)
+        return TransportExtension(self.spec)
 
     @property
-    def spec(self) -> TransportSpec[_Options]:
+    def spec(self) -> TransportSpec[NoOptions]:
         """
         A spec whose `build` always returns this object.
         """
-        return TransportSpec(name="script", schemes=("script",), options=_Options, build=lambda _: self)
+        return TransportSpec(name="script", schemes=("script",), options=NoOptions, build=lambda _: self)
 
     def plugin(self, address: str) -> ScriptedPlugin:
         """
@@ -233,10 +228,3 @@ class ScriptedTransport:
             Unavailable: Always.
         """
         raise Unavailable("scripted plugins are not served", sent=False)
-
-
-class _Extension:
-    def __init__(self, transport: ScriptedTransport) -> None:
-        from remora.hookspecs import hookimpl
-
-        self.remora_register_transports = hookimpl(lambda: [transport.spec])

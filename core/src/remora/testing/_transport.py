@@ -7,7 +7,6 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -16,7 +15,7 @@ from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
 from remora.codecs import JsonCodec
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import claims_of, keeps
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
 from remora.types import Call, Endpoint, Status
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from remora.protocols import Channel, Transport
     from remora.specs import TransportSpec
+    from remora.testing._claims import Claim
     from remora.types import Reply
 
 __all__ = ["check_transport"]
@@ -61,7 +61,7 @@ def transport_claims(spec: TransportSpec[Any], options: object = None) -> list[C
     The contract of transports, for one of them.
     """
     bench = _Bench(spec, options if options is not None else spec.options())
-    return [Claim(named(check), partial(check, bench)) for check in _CHECKS]
+    return claims_of(_CHECKS, bench)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LaunchContext:
     """
-    The guard, the confinement and the starter of a channel's processes.
+    What a channel's processes are started with.
 
     Attributes:
+        starter: Starts them.
+        guard: Looks at the program before each start.
+        confinement: The measures that keep them within bounds.
         secrets: The secrets that they get. Holding them here has them removed from whatever the processes write.
     """
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
 from remora.values import check_limits
+from remora_exec._wires import PROTOCOLS
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from remora.types import Endpoint, Inspection
     from remora_exec._notices import Notices
     from remora_exec.plugin import ExecOptions
-
-PROTOCOLS = ("ttrpc", "jsonl", "oneshot")
 
 
 class ExecTransport:

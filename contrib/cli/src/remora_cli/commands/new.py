@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from remora_cli._extension_kinds import KINDS
 from remora_cli._options import command as remora_command
 from remora_cli._scaffold import names, write
 
@@ -37,68 +37,6 @@ _ENDPOINTS = {
 }
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """
-    What an extension of one kind adds, and how that is used once it is installed.
-    """
-
-    hook: str
-    article: str
-    usage: str
-    needs: str = "remora"
-
-
-_KINDS = {
-    "auth": _Kind(
-        "remora_register_auth_methods",
-        "a way to prove who calls",
-        'Use it with `auth = { method = "$", token = "..." }` in a plugin\'s table.',
-    ),
-    "balancer": _Kind(
-        "remora_register_balancers",
-        "a way to choose among the instances of a plugin",
-        'Use it with `balancer = "$"` in a plugin\'s table.',
-    ),
-    "codec": _Kind(
-        "remora_register_codecs",
-        "a format for requests and replies",
-        'Use it with `codec = "$"` in a plugin\'s table; it is to be installed on both sides.',
-    ),
-    "command": _Kind(
-        "remora_register_commands",
-        "a command of the command line",
-        "Use it as `remora $`.",
-        needs="remora[cli]",
-    ),
-    "event": _Kind(
-        "remora_event",
-        "an observer of what happens to plugins",
-        "It is told of every start, loss and change of health.",
-    ),
-    "exporter": _Kind(
-        "remora_register_metric_exporters",
-        "a way to take metrics out of the process",
-        "Use it with a table `[exporters.$]` in a host's configuration.",
-    ),
-    "interceptor": _Kind(
-        "remora_register_interceptors",
-        "something that wraps calls",
-        "It wraps every call of every plugin.",
-    ),
-    "resolver": _Kind(
-        "remora_register_resolvers",
-        "a way to find out where a plugin is",
-        'Use it with `resolver = { method = "$" }` in a plugin\'s table, in place of `endpoint`.',
-    ),
-    "transport": _Kind(
-        "remora_register_transports",
-        "a way to carry calls",
-        "Use it with an endpoint such as `$://127.0.0.1:7000`.",
-    ),
-}
-
-
 @remora_command("new", help=_HELP)
 @click.argument("what", type=click.Choice(["plugin", "host", "extension"]))
 @click.argument("name")
@@ -112,11 +50,11 @@ _KINDS = {
 )
 @click.option(
     "--kind",
-    type=click.Choice(list(_KINDS)),
+    type=click.Choice(list(KINDS)),
     metavar="KIND",
     default="interceptor",
     show_default=True,
-    help=f"What an extension adds: {', '.join(_KINDS)}.",
+    help=f"What an extension adds: {', '.join(KINDS)}.",
 )
 @click.option("--into", type=click.Path(path_type=Path), metavar="FOLDER", help="The folder to write, if not NAME.")
 def command(output: Output, what: str, name: str, transport: str, kind: str, into: Path | None) -> None:
@@ -129,7 +67,7 @@ def command(output: Output, what: str, name: str, transport: str, kind: str, int
         values |= {"transport": transport, "endpoint": _ENDPOINTS[transport]}
         templates += ["plugin-exec"] if transport == "exec" else []
     if what == "extension":
-        chosen = _KINDS[kind]
+        chosen = KINDS[kind]
         values |= {"hook": chosen.hook, "article": chosen.article, "needs": chosen.needs}
         values |= {"usage": chosen.usage.replace("$", name)}
         templates += [f"extension-{kind}"]

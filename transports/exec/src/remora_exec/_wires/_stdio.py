@@ -23,6 +23,7 @@ from remora.io import SocketPipe, serve_ttrpc
 from remora.types import Endpoint
 from remora_exec._pipes import ReadPipe, WritePipe
 from remora_exec._tasks import background
+from remora_exec._wires import PROTOCOLS
 from remora_exec._wires._host_log import logging_for_the_host
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ async def listen_stdio(endpoint: Endpoint, dispatch: Dispatch, options: ExecOpti
     protocol = os.environ.get("REMORA_PROTOCOL") or options.protocol
     if endpoint.address:
         raise ConfigError(f"a process can only serve its own pipes: write stdio:, not {endpoint.url}")
-    if protocol not in ("ttrpc", "jsonl", "oneshot"):
-        raise ConfigError(f"REMORA_PROTOCOL={protocol} is none of ttrpc, jsonl, oneshot")
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"REMORA_PROTOCOL={protocol} is none of {', '.join(PROTOCOLS)}")
     listener = StdioListener()
     stdin, stdout = claim_stdio()
     with logging_for_the_host():

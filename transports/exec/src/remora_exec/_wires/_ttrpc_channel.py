@@ -82,13 +82,13 @@ class ChildChannel:
     """
     A channel to a child that speaks ttrpc; it reports a lost connection as the end of the process that has caused it.
 
-    Attributes:
-        is_ready: Whether it has answered once, so that it is known to speak ttrpc.
-
     Args:
         process: The child.
         inner: The channel over its standard input and output.
         doubt: What may be the reason if it fails before it is ready.
+
+    Attributes:
+        is_ready: Whether it has answered once, so that it is known to speak ttrpc.
     """
 
     def __init__(self, process: Process, inner: TtrpcChannel, *, doubt: str = "") -> None:

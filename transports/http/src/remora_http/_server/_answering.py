@@ -30,12 +30,14 @@ class Responder:
     """
     Has a plugin answer calls, and turns replies and errors into responses.
 
-    Attributes:
-        limit: The limit of a request or a reply, in bytes after decoding.
-        ask: Has the plugin answer a call whose deadline the caller of `ask` enforces.
-
     Args:
+        dispatch: Has the plugin answer a call.
+        limit: The limit of a request or a reply, in bytes after decoding.
         origins: The origins of web pages that may call; `*` allows all.
+
+    Attributes:
+        limit: The same limit.
+        ask: Has the plugin answer a call whose deadline the caller of `ask` enforces.
     """
 
     def __init__(self, dispatch: Dispatch, limit: int, origins: Iterable[str] = ("*",)) -> None:

@@ -80,7 +80,7 @@ class Connection:
         "_shared",
         "scope",
         "wire",
-    )  # fmt: skip
+    )
 
     def __init__(self, number: int, wire: Wire, shared: Shared) -> None:
         self.wire = wire
@@ -230,6 +230,9 @@ class Connection:
         return encode(response, self._request, is_last=self._is_last())
 
     def _has_expired(self) -> bool:
+        """
+        Whether the deadline has passed; a method, since type checkers take it that `_is_late` stays what it was.
+        """
         return self._is_late
 
     def _is_last(self) -> bool:
