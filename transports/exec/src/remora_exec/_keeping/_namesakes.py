@@ -58,7 +58,7 @@ class Namesakes:
         """
         if order.main is None:
             return ""
-        with suppress(OSError):  # the program will see for itself what is wrong with its directory
+        with suppress(OSError, ImportError, ValueError):  # the program will see what is wrong with its directory
             return self._in_place(_first_place(order.main, order.directory))
         return ""
 
