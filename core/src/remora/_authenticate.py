@@ -65,7 +65,7 @@ class Authenticator:
         except Exception as error:  # a method may be a stranger's code
             self._explain(self._culprit, error)
         if not isinstance(flow, Generator):
-            self._blame("its flow is not a generator")
+            self._reject("its flow is not a generator")
         return flow
 
     async def _drive(self, flow: Flow, call: Call, send: Send) -> Reply:
@@ -79,13 +79,13 @@ class Authenticator:
                 elif isinstance(step, Refresh):
                     result = await self._refreshed(step, call)
                 else:
-                    self._blame(f"its flow yielded a {type(step).__name__}")
+                    self._reject(f"its flow yielded a {type(step).__name__}")
             except RemoraError as error:
                 resume = partial(flow.throw, error)
             else:
                 resume = partial(flow.send, result)
         if reply is None:
-            self._blame("its flow ended without a reply")
+            self._reject("its flow ended without a reply")
         return reply
 
     def _step(self, resume: Callable[[], object]) -> object | None:
@@ -115,7 +115,7 @@ class Authenticator:
             self._explain(self._culprit, error)
         raise DeadlineExceeded("new credentials did not arrive in time", sent=False)
 
-    def _blame(self, reason: str) -> NoReturn:
+    def _reject(self, reason: str) -> NoReturn:
         raise ExtensionError(f"{self._culprit}: {reason}")
 
 

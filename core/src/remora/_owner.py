@@ -82,7 +82,7 @@ class Owner:
         self._why_stopped = SHUT_DOWN
         self._was_ready = False
         self.is_stopping = False
-        self._is_relieved = False
+        self._is_succeeded = False
         self._is_retired = False
         self._is_interrupted = False
         self._wake = anyio.Event()
@@ -101,11 +101,11 @@ class Owner:
         self.is_stopping = True
         self._interrupt()
 
-    def relieve(self) -> None:
+    def give_over(self) -> None:
         """
         Another owner follows and opens the instance again: calls wait for that.
         """
-        self._is_relieved = True
+        self._is_succeeded = True
         self.instance.start()
         self._route.changed()
 
@@ -160,7 +160,7 @@ class Owner:
                 if not self.is_stopping:
                     await self._pause(error)
         finally:
-            if not self._is_relieved:
+            if not self._is_succeeded:
                 self.instance.stop()
             self._route.changed()
             self._tell(InstanceStopped, cause=self._why_stopped)
@@ -178,7 +178,7 @@ class Owner:
             self._holding.cancel()
 
     def _refuse_calls(self) -> None:
-        if self.is_stopping and not self._is_relieved:
+        if self.is_stopping and not self._is_succeeded:
             self.instance.stop()
         else:
             self.instance.close()

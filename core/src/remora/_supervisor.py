@@ -69,10 +69,10 @@ class Supervisor:
         owner = Owner(route, part, policy=policy, publish=self._publish, turn=turn)
         self._owners[part.instance] = owner
         if former is not None:
-            former.relieve()
-        self._group.start_soon(self._employ, owner, former, name=f"remora owner of {part.instance.name}")
+            former.give_over()
+        self._group.start_soon(self._run, owner, former, name=f"remora owner of {part.instance.name}")
 
-    async def _employ(self, owner: Owner, former: Owner | None) -> None:
+    async def _run(self, owner: Owner, former: Owner | None) -> None:
         """
         Run an owner, once the former one has ended.
         """

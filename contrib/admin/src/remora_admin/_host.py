@@ -62,7 +62,7 @@ class Host:
         errors: list[Exception] = []
         with anyio.open_signal_receiver(*_SIGNALS) as signals:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._obey, signals, group)
+                group.start_soon(self._follow_signals, signals, group)
                 try:
                     await self._serve(announce)
                 except Exception as error:  # raised again below, so that it leaves as it is and not in a group
@@ -103,7 +103,7 @@ class Host:
             await self._stopping.wait()
             _log.info("stopping; %d calls under way", manager.active_requests())
 
-    async def _obey(self, signals: AsyncIterator[signal.Signals], group: TaskGroup) -> None:
+    async def _follow_signals(self, signals: AsyncIterator[signal.Signals], group: TaskGroup) -> None:
         async for each in signals:
             if each is signal.SIGHUP:
                 group.start_soon(self._reload_or_say_why)  # a signal to stop does not wait for it

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from remora.protocols import Candidate
 
 
-class Unlearning:
+class BaseBalancer:
     """
     Takes note of nothing. A strategy overrides what it wants to know.
     """

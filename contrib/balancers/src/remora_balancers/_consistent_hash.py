@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
-from remora_balancers._base import Unlearning
+from remora_balancers._base import BaseBalancer
 from remora_balancers._share import eligible, share
 from remora_balancers._turns import Turns
 
@@ -37,7 +37,7 @@ _BITS = 52
 """As many as a float can tell apart from 1."""
 
 
-class ConsistentHash(Unlearning):
+class ConsistentHash(BaseBalancer):
     """
     The same candidate for the same key, as far as its load allows.
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
-from remora_balancers._base import Unlearning
+from remora_balancers._base import BaseBalancer
 from remora_balancers._share import draw_two, eligible, share
 from remora_balancers._turns import Turns
 
@@ -27,7 +27,7 @@ FEW = 4
 """Up to so many candidates, all are compared."""
 
 
-class LeastConnections(Unlearning):
+class LeastConnections(BaseBalancer):
     """
     The candidate with the least load.
     """

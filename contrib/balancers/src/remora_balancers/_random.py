@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
-from remora_balancers._base import Unlearning
+from remora_balancers._base import BaseBalancer
 from remora_balancers._share import draw, eligible, share, warmth
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Candidate)
 
 
-class Random(Unlearning):
+class Random(BaseBalancer):
     """
     Any candidate, all as likely once they are warm.
     """
@@ -32,7 +32,7 @@ class Random(Unlearning):
         return draw(eligible(candidates), warmth, self._rng)
 
 
-class WeightedRandom(Unlearning):
+class WeightedRandom(BaseBalancer):
     """
     Any candidate, each as likely as its weight says.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
-from remora_balancers._base import Unlearning
+from remora_balancers._base import BaseBalancer
 from remora_balancers._share import eligible
 from remora_balancers._turns import Turns
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Candidate)
 
 
-class RoundRobin(Unlearning):
+class RoundRobin(BaseBalancer):
     """
     Candidates take turns, in proportion to their weights.
     """

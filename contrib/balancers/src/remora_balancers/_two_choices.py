@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
-from remora_balancers._base import Unlearning
+from remora_balancers._base import BaseBalancer
 from remora_balancers._share import draw, draw_two, eligible, share
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Candidate)
 
 
-class TwoChoices(Unlearning):
+class TwoChoices(BaseBalancer):
     """
     The less loaded one of two that are drawn.
     """

@@ -14,8 +14,8 @@ import click
 from remora.errors import ConfigError, PluginError, RemoraError
 
 FAILED = 1
-USAGE = 2
 CONFIGURATION = 3
+"""2 is left out: click gives it for wrong usage."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 """A disk is full, also that of the file to which standard output goes."""

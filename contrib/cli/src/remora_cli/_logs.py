@@ -31,7 +31,7 @@ def heard() -> Iterator[list[str]]:
     The warnings that Remora logs while the context lasts, each once; they are shown as well.
     """
     warnings: list[str] = []
-    handler = _Ear(warnings)
+    handler = _Collector(warnings)
     logger = logging.getLogger("remora")
     logger.addHandler(handler)
     try:
@@ -81,7 +81,7 @@ def _whose(record: logging.LogRecord) -> str:
     return "" if name == record.name else f"{name}: "
 
 
-class _Ear(logging.Handler):
+class _Collector(logging.Handler):
     def __init__(self, warnings: list[str]) -> None:
         super().__init__(logging.WARNING)
         self._warnings = warnings

@@ -100,13 +100,13 @@ class Deadlines:
         Stop watching a call.
         """
         if self._new.pop(number, None) is None and self._old.pop(number, None) is not None:
-            self._bury()
+            self._compact()
 
     def take_expired(self, now: float) -> list[int]:
         """
         The calls whose deadlines have passed. They are not watched any more.
         """
-        self._grow_old()
+        self._take_new()
         expired: list[int] = []
         while self._heap and self._heap[0][0] <= now:
             deadline, number = heappop(self._heap)
@@ -119,16 +119,16 @@ class Deadlines:
         """
         When to ask for them next: not later than the first deadline.
         """
-        self._grow_old()
+        self._take_new()
         return self._heap[0][0] if self._heap else math.inf
 
-    def _grow_old(self) -> None:
+    def _take_new(self) -> None:
         for number, deadline in self._new.items():
             heappush(self._heap, (deadline, number))
         self._old |= self._new
         self._new.clear()
 
-    def _bury(self) -> None:
+    def _compact(self) -> None:
         if len(self._heap) > 2 * len(self._old) + _DEAD_ENTRIES:
             self._heap = [(deadline, number) for number, deadline in self._old.items()]
             heapify(self._heap)

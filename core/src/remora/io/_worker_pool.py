@@ -72,9 +72,9 @@ class WorkerPool(Generic[J]):
         Have a job done soon.
         """
         self._jobs.append(job)
-        self._summon()
+        self._provide_worker()
 
-    def _summon(self) -> None:
+    def _provide_worker(self) -> None:
         """
         Wake or start a worker for the queue, unless one is already on its way.
         """
@@ -109,7 +109,7 @@ class WorkerPool(Generic[J]):
         finally:
             if self._coming is waiter:  # it was on its way, and has not arrived
                 self._coming = None
-            self._summon()
+            self._provide_worker()
 
     async def _work_off(self, scope: anyio.CancelScope, stands: Standing, as_new: Context) -> bool:
         """
@@ -121,7 +121,7 @@ class WorkerPool(Generic[J]):
         self._coming = None
         while self._jobs:
             job = self._jobs.popleft()
-            self._summon()
+            self._provide_worker()
             job.scope = scope
             try:
                 await self._work(job)

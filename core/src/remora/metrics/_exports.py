@@ -1,7 +1,7 @@
 """
 The export loop: every exporter gets what is recorded, in a task of its own, in its own time.
 
-What lives here: who exports, from when until when. What must not: when one of them has its turn (see `_seat`).
+What lives here: who exports, from when until when. What must not: when one of them has its turn (see `_exporter_task`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.metrics._seat import Seat, Terms
+from remora.metrics._exporter_task import ExporterTask, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ class Exports:
         """
         self._terms = replace(self._terms, interval=interval, batch_size=batch_size, timeout=timeout)
         for turn in self._turns:
-            turn.seat.retune(self._terms)
+            turn.task.retune(self._terms)
 
     async def remove(self, exporter: MetricExporter | PullExporter) -> None:
         """
@@ -93,7 +93,7 @@ class Exports:
 
     async def _end(self, turns: Sequence[_Turn]) -> None:
         for turn in turns:
-            turn.seat.stop()
+            turn.task.stop()
         with anyio.move_on_after(min(_FLUSH, self._terms.timeout)):
             for turn in turns:
                 await turn.ended.wait()
@@ -103,14 +103,14 @@ class Exports:
     def _begin(self, culprit: str, exporter: MetricExporter | PullExporter) -> None:
         assert self._group is not None
         assert self._conduct is not None
-        turn = _Turn(exporter, Seat(culprit, exporter, self._terms, self._conduct))
+        turn = _Turn(exporter, ExporterTask(culprit, exporter, self._terms, self._conduct))
         self._turns.append(turn)
         self._group.start_soon(self._keep, turn, name=f"remora {culprit}")
 
     async def _keep(self, turn: _Turn) -> None:
         with turn.scope:
-            await turn.seat.run()
-        await turn.seat.close()
+            await turn.task.run()
+        await turn.task.close()
         self._turns.remove(turn)
         turn.ended.set()
 
@@ -120,8 +120,8 @@ class _Turn:
     The time of one exporter, and when it has ended.
     """
 
-    def __init__(self, exporter: MetricExporter | PullExporter, seat: Seat) -> None:
+    def __init__(self, exporter: MetricExporter | PullExporter, task: ExporterTask) -> None:
         self.exporter = exporter
-        self.seat = seat
+        self.task = task
         self.ended = anyio.Event()
         self.scope = anyio.CancelScope()

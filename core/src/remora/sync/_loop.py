@@ -174,9 +174,9 @@ class Loop:
             with anyio.CancelScope() as scope:
                 leaving = anyio.Event()
                 running.set_result(_Inside(portal, leaving, scope))
-                await self._inhabit(context, leaving)
+                await self._hold_open(context, leaving)
 
-    async def _inhabit(self, context: AbstractAsyncContextManager[object], leaving: anyio.Event) -> None:
+    async def _hold_open(self, context: AbstractAsyncContextManager[object], leaving: anyio.Event) -> None:
         if not await _settled(self._opened, context.__aenter__):
             return
         try:

@@ -107,13 +107,13 @@ async def _lasting(span: Span, proceed: Proceed, call: Call) -> Reply:
         span.set_attribute(_CODE, "OK")
         return reply
     except BaseException as error:
-        _blame(span, error)
+        _note_failure(span, error)
         raise
     finally:
         span.end()
 
 
-def _blame(span: Span, error: BaseException) -> None:
+def _note_failure(span: Span, error: BaseException) -> None:
     """
     Write into a span what has ended it. A cancellation is no error of the call.
     """

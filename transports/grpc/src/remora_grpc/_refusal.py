@@ -30,7 +30,7 @@ async def why_refused(address: Address, options: GrpcOptions, timeout: float) ->
     try:
         context = await anyio.to_thread.run_sync(_context, options)
         with anyio.move_on_after(timeout):
-            return await _shaken_hands(address, context, is_showing=bool(options.cert_file))
+            return await _try_handshake(address, context, is_showing=bool(options.cert_file))
     except ConfigError:
         return None
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
@@ -44,13 +44,13 @@ def _context(options: GrpcOptions) -> ssl.SSLContext:
     return context
 
 
-async def _shaken_hands(address: Address, context: ssl.SSLContext, *, is_showing: bool) -> CertificateRejected | None:
+async def _try_handshake(address: Address, context: ssl.SSLContext, *, is_showing: bool) -> CertificateRejected | None:
     async with await anyio.connect_tcp(address.host, address.port) as stream:
         tls = await TLSStream.wrap(stream, hostname=address.host, ssl_context=context, standard_compatible=False)
         try:
             await tls.receive(1)  # what the server thinks of our certificate comes after the handshake
         except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-            return _certificate_failure(error) or _hung_up(is_showing=is_showing)
+            return _certificate_failure(error) or _refused_certificate(is_showing=is_showing)
     return None
 
 
@@ -59,7 +59,7 @@ def _certificate_failure(error: BaseException) -> CertificateRejected | None:
     return failure if isinstance(failure, CertificateRejected) else None
 
 
-def _hung_up(*, is_showing: bool) -> CertificateRejected:
+def _refused_certificate(*, is_showing: bool) -> CertificateRejected:
     """
     What it means that a server hangs up after the handshake: servers of grpcio say no more than that.
     """

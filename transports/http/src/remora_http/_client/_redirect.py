@@ -90,7 +90,7 @@ class Rules:
         stop = Stop(found.origin, found.target("", ""))
         self._check_origin(stop.origin, way[-1].origin)
         if stop.origin != self.home:
-            self._check_luggage(headers)
+            self._check_credentials(headers)
         if stop in way:
             raise NotFollowed("it leads round in a circle")
         if len(way) > self.most:
@@ -103,7 +103,7 @@ class Rules:
         if origin != self.home and origin not in self.others:
             raise NotFollowed("it leads to another origin, which redirect_origins does not name")
 
-    def _check_luggage(self, headers: Iterable[str]) -> None:
+    def _check_credentials(self, headers: Iterable[str]) -> None:
         if self.shows_certificate:
             raise NotFollowed("it leads to another origin, and a client certificate is for one origin only")
         carried = (name.lower() for name in headers)

@@ -53,9 +53,9 @@ class Responder:
         try:
             return success(await self._dispatch(call, peer), limit=self.limit)
         except Exception as error:  # the plugin's own code
-            return self.blame(error, call)
+            return self.fail(error, call)
 
-    def blame(self, error: Exception, call: Call) -> Response:
+    def fail(self, error: Exception, call: Call) -> Response:
         """
         The response for an exception of a plugin, whose details are logged but not sent.
         """
@@ -64,7 +64,7 @@ class Responder:
         _log.error("%s failed unexpectedly (request %s)", *_words(call), exc_info=error)
         return failure(PluginError("the plugin failed unexpectedly", code=Code.INTERNAL))
 
-    def turn_away(self, page: str) -> Response | None:
+    def refuse_origin(self, page: str) -> Response | None:
         """
         The response to a call of a web page, by its header `Origin`, that may not call; None when it may.
         """

@@ -173,7 +173,7 @@ class Connection:
             response = Response(request.problem.status, [(b"content-type", b"text/plain")], text)
         elif request.method != "POST":
             response = not_allowed()
-        elif (page := request.headers.get("origin")) and (found := self._shared.responder.turn_away(page)):
+        elif (page := request.headers.get("origin")) and (found := self._shared.responder.refuse_origin(page)):
             response = found
         else:
             try:
@@ -212,7 +212,7 @@ class Connection:
         try:
             data = encode_reply(await responder.ask(call, self.wire.peer), request, limit=responder.limit)
         except Exception as error:  # the plugin's own code
-            data = encode(responder.blame(error, call), request, is_last=request.is_last)
+            data = encode(responder.fail(error, call), request, is_last=request.is_last)
         return self._last_words() if self._has_expired() else data
 
     def _last_words(self) -> Message:
@@ -226,7 +226,7 @@ class Connection:
         elif self._is_late:
             response = failure(DeadlineExceeded(f"{self._call.name} ran out of time"))
         else:
-            response = self._shared.responder.blame(RuntimeError("cancelled by the plugin itself"), self._call)
+            response = self._shared.responder.fail(RuntimeError("cancelled by the plugin itself"), self._call)
         return encode(response, self._request, is_last=self._is_last())
 
     def _has_expired(self) -> bool:

@@ -148,7 +148,7 @@ class ProtocolWire(asyncio.BufferedProtocol):
                 self._is_held = True
                 self._transport.pause_reading()
         elif self._is_resting and reader.wants_continue:
-            self._encourage()
+            self._send_continue()
 
     def eof_received(self) -> None:
         self._leave()
@@ -168,9 +168,9 @@ class ProtocolWire(asyncio.BufferedProtocol):
     def _rest(self) -> None:
         self._is_resting = True
         self.due = self._loop.time() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
-        self._encourage()
+        self._send_continue()
 
-    def _encourage(self) -> None:
+    def _send_continue(self) -> None:
         if self._reader.wants_continue:
             self._reader.wants_continue = False
             self._transport.write(CONTINUE)

@@ -177,7 +177,7 @@ class SocketWire:
                     self._room = trio.Event()
                     await self._room.wait()
             elif self._is_resting and reader.wants_continue:
-                self._encourage()
+                self._send_continue()
 
     async def _receive(self) -> bytes | memoryview:
         if self._may_hold_more:
@@ -218,9 +218,9 @@ class SocketWire:
     def _rest(self) -> None:
         self._is_resting = True
         self.due = self._clock() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
-        self._encourage()
+        self._send_continue()
 
-    def _encourage(self) -> None:
+    def _send_continue(self) -> None:
         if self._reader.wants_continue:
             self._reader.wants_continue = False
             self.write(CONTINUE)
@@ -267,8 +267,8 @@ class TlsWire(SocketWire):
     def _finish(self) -> None:
         pass  # half a connection cannot be closed under TLS
 
-    def _encourage(self) -> None:
-        super()._encourage()
+    def _send_continue(self) -> None:
+        super()._send_continue()
         if self._unsent:
             self._nursery.start_soon(self.flush)
 

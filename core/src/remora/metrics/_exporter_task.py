@@ -44,7 +44,7 @@ class Terms:
     timeout: float
 
 
-class Seat:
+class ExporterTask:
     """
     An exporter, with its failures in a row.
     """
