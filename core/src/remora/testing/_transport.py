@@ -16,16 +16,17 @@ from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
 from remora.codecs import JsonCodec
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import Claim, NotChecked, keeps, named
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
-from remora.types import Call, Endpoint, Status
+from remora.types import Call, Endpoint, Reply, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from remora.protocols import Channel, Transport
+    from anyio.abc import TaskStatus
+
+    from remora.protocols import Channel, Dispatch, Transport
     from remora.specs import TransportSpec
-    from remora.types import Reply
 
 __all__ = ["check_transport"]
 
@@ -33,7 +34,9 @@ T = TypeVar("T")
 
 _SERVICE = "remora.testing.v1.Contract"
 _BOUND = 10.0
+_SOON = 5.0
 _JSON = JsonCodec()
+_BYTES = "application/octet-stream"
 
 
 async def check_transport(spec: TransportSpec[Any], options: object = None) -> list[str]:
@@ -76,6 +79,13 @@ class _Bench:
         """
         return hasattr(self.options, "max_message_size")
 
+    def needs_listeners(self) -> None:
+        """
+        Leave out a claim about plugins that the transport does not start itself.
+        """
+        if self.spec.launches:
+            raise NotChecked("it starts its plugins itself")
+
     def build(self, **changes: object) -> Transport:
         """
         The transport, with some of its options changed.
@@ -95,6 +105,31 @@ class _Bench:
         dispatcher = Dispatcher([Contract()], catalog=load_catalog())
         async with transport.listen(Endpoint(f"{self.spec.schemes[0]}:"), dispatcher) as listener:
             yield transport, listener.endpoint
+
+    @asynccontextmanager
+    async def listening(self, dispatch: Dispatch) -> AsyncIterator[tuple[Transport, Endpoint]]:
+        """
+        The transport, and where it serves a plugin that is made for a claim.
+        """
+        self.needs_listeners()
+        transport = self.build()
+        async with transport.listen(Endpoint(f"{self.spec.schemes[0]}:"), dispatch) as listener:
+            yield transport, listener.endpoint
+
+    @asynccontextmanager
+    async def mirrored(self) -> AsyncIterator[tuple[Channel, list[Call]]]:
+        """
+        A channel to a plugin that answers with the request, and the calls that it has got.
+        """
+        calls: list[Call] = []
+
+        async def mirror(call: Call, peer: str) -> Reply:
+            if call.method == "mirror":
+                calls.append(call)
+            return Reply(payload=call.payload, content_type=call.content_type)
+
+        async with self.listening(mirror) as (transport, endpoint), transport.open(endpoint) as channel:
+            yield channel, calls
 
     @asynccontextmanager
     async def connected(self, **changes: object) -> AsyncIterator[_Peer]:
@@ -123,21 +158,24 @@ class _Peer:
         """
         return _JSON.decode((await self.reply(method, request, **facts)).payload, type_)
 
+    async def echo(self, text: str) -> None:
+        """
+        Send a text, and see that it comes back.
+        """
+        answer = await self.call("echo", Text(text), Text)
+        assert answer == Text(text), f"the answer to {text[:40]!r} is {answer.text[:40]!r}"
+
 
 async def _a_reply_is_the_answer_to_its_own_request(bench: _Bench) -> None:
     async with bench.connected() as peer:
         for text in ("", "hello", "ü\u2028\U0001f41f\x00", "x" * 100_000):
-            assert await peer.call("echo", Text(text), Text) == Text(text)
+            await peer.echo(text)
 
 
 async def _many_calls_are_in_flight_at_once(bench: _Bench) -> None:
     async with bench.connected() as peer, anyio.create_task_group() as group:
-
-        async def echo(number: int) -> None:
-            assert await peer.call("echo", Text(str(number)), Text) == Text(str(number))
-
         for number in range(50):
-            group.start_soon(echo, number)
+            group.start_soon(peer.echo, str(number))
 
 
 async def _a_slow_call_holds_up_no_other(bench: _Bench) -> None:
@@ -183,6 +221,24 @@ async def _request_id_and_headers_travel_both_ways(bench: _Bench) -> None:
         assert reply.headers.get("x-answer") == "over here", f"the host sees the headers {dict(reply.headers)}"
 
 
+async def _any_bytes_travel_with_their_content_type(bench: _Bench) -> None:
+    payload = bytes(range(256))
+    async with bench.mirrored() as (channel, calls):
+        reply = await channel.call(_call("mirror", payload=payload, content_type=_BYTES))
+    (seen,) = calls
+    assert seen.payload == payload, f"the plugin sees the payload {seen.payload[:40]!r}, and so on"
+    assert seen.content_type == _BYTES, f"the plugin sees the content type {seen.content_type!r}"
+    assert reply.payload == payload, f"the host sees the payload {reply.payload[:40]!r}, and so on"
+    assert reply.content_type == _BYTES, f"the host sees the content type {reply.content_type!r}"
+
+
+async def _nobody_can_give_himself_an_identity(bench: _Bench) -> None:
+    async with bench.mirrored() as (channel, calls):
+        await channel.call(_call("mirror", payload=b"{}", identity="somebody else"))
+    (seen,) = calls
+    assert not seen.identity, f"the plugin takes the caller for {seen.identity!r}, as the caller itself says"
+
+
 async def _the_plugin_sees_the_remaining_time(bench: _Bench) -> None:
     async with bench.connected() as peer:
         seen = await peer.call("look", Text(), Seen, deadline=anyio.current_time() + 5)
@@ -193,7 +249,7 @@ async def _the_plugin_sees_the_remaining_time(bench: _Bench) -> None:
 
 async def _a_native_deadline_ends_the_call(bench: _Bench) -> None:
     if not bench.spec.native_deadline:
-        return
+        raise NotChecked("it promises no `native_deadline`")
     async with bench.connected() as peer:
         started = anyio.current_time()
         error = await _error(peer.reply("sleep", Number(3600), deadline=started + 0.2))
@@ -206,13 +262,16 @@ async def _cancellation_reaches_the_plugin(bench: _Bench) -> None:
         await peer.call("echo", Text(), Text)
         with anyio.move_on_after(0.1):
             await peer.reply("sleep", Number(3600))
-        while (await peer.call("cancelled", Text(), Number)).number < 1:
-            pass
+        with anyio.move_on_after(_SOON):
+            while (await peer.call("cancelled", Text(), Number)).number < 1:
+                pass
+            return
+    raise AssertionError(f"the handler of a cancelled call is still at work after {_SOON:g} s")
 
 
 async def _closing_a_channel_ends_its_calls_at_once(bench: _Bench) -> None:
     if not bench.spec.native_deadline:  # the pipeline ends calls over other ones by itself
-        return
+        raise NotChecked("it promises no `native_deadline`")
     errors: list[RemoraError] = []
 
     async def sleep(peer: _Peer) -> None:
@@ -227,17 +286,60 @@ async def _closing_a_channel_ends_its_calls_at_once(bench: _Bench) -> None:
     assert isinstance(errors[0], Unavailable), f"expected Unavailable, got {errors[0]!r}"
 
 
+async def _a_plugin_that_goes_away_ends_its_calls(bench: _Bench) -> None:
+    bench.needs_listeners()
+    gone, errors = anyio.Event(), list[RemoraError]()
+
+    async def call(channel: Channel) -> None:
+        errors.append(await _error(channel.call(_call("wait", payload=b"{}", deadline=anyio.current_time() + 3600))))
+        gone.set()
+
+    async with anyio.create_task_group() as group:
+        leave, begun = anyio.Event(), anyio.Event()
+        transport, endpoint = await group.start(_serve_waiting, bench, begun, leave)
+        async with transport.open(endpoint) as channel:
+            group.start_soon(call, channel)
+            with anyio.move_on_after(_SOON):
+                await begun.wait()
+                leave.set()
+                await gone.wait()
+            assert begun.is_set(), f"the call has not reached the plugin after {_SOON:g} s"
+            assert errors, f"the call goes on {_SOON:g} s after its plugin has gone"
+    (error,) = errors
+    assert error.code in (Code.UNAVAILABLE, Code.CANCELLED), f"expected ConnectionLost, got {error!r}"
+    assert error.sent is not False, "the plugin was at work, but `sent` is False: it would be called twice"
+
+
+async def _serve_waiting(
+    bench: _Bench, begun: anyio.Event, leave: anyio.Event, *, task_status: TaskStatus[tuple[Transport, Endpoint]]
+) -> None:
+    """
+    Serve a plugin that begins to answer and does not end, until it is to go away.
+    """
+
+    async def wait(call: Call, peer: str) -> Reply:
+        if call.method != "wait":
+            return Reply(payload=b"{}")
+        begun.set()
+        await anyio.sleep_forever()
+        raise AssertionError("nobody waits for ever")
+
+    async with bench.listening(wait) as (transport, endpoint):
+        task_status.started((transport, endpoint))
+        await leave.wait()
+
+
 async def _a_late_reply_reaches_nobody(bench: _Bench) -> None:
     async with bench.connected() as peer:
         for number in range(5):
             with anyio.move_on_after(0.02):
                 await peer.reply("sleep", Number(0.03))
-            assert await peer.call("echo", Text(str(number)), Text) == Text(str(number))
+            await peer.echo(str(number))
 
 
 async def _an_oversize_request_fails_alone(bench: _Bench) -> None:
     if not bench.is_limited:
-        return
+        raise NotChecked("its options have no `max_message_size`")
     async with bench.connected(max_message_size=50_000) as peer, anyio.create_task_group() as group:
         group.start_soon(peer.call, "echo", Text("beside it"), Text)
         error = await _error(peer.reply("echo", Text("x" * 100_000)))
@@ -247,7 +349,7 @@ async def _an_oversize_request_fails_alone(bench: _Bench) -> None:
 
 async def _an_oversize_reply_fails_alone(bench: _Bench) -> None:
     if not bench.is_limited:
-        return
+        raise NotChecked("its options have no `max_message_size`")
     async with bench.connected(max_message_size=50_000) as peer, anyio.create_task_group() as group:
         group.start_soon(peer.call, "echo", Text("beside it"), Text)
         error = await _error(peer.reply("repeat", Number(100_000)))
@@ -262,8 +364,7 @@ async def _a_served_plugin_is_healthy(bench: _Bench) -> None:
 
 
 async def _where_nothing_answers_the_plugin_is_unavailable(bench: _Bench) -> None:
-    if bench.spec.launches:
-        return
+    bench.needs_listeners()
     async with bench.served() as (transport, endpoint):
         pass
 
@@ -275,9 +376,20 @@ async def _where_nothing_answers_the_plugin_is_unavailable(bench: _Bench) -> Non
     assert isinstance(error, Unavailable), f"expected Unavailable, got {error!r}"
 
 
+async def _an_address_that_is_taken_is_unavailable(bench: _Bench) -> None:
+    bench.needs_listeners()
+    async with bench.served() as (transport, endpoint):
+
+        async def attempt() -> None:
+            async with transport.listen(endpoint, Dispatcher([Contract()], catalog=load_catalog())):
+                pass
+
+        error = await _error(attempt())
+        assert isinstance(error, Unavailable), f"expected Unavailable, got {error!r}"
+
+
 async def _a_left_listener_frees_its_address(bench: _Bench) -> None:
-    if bench.spec.launches:
-        return
+    bench.needs_listeners()
     async with bench.served() as (transport, endpoint):
         pass
     dispatcher = Dispatcher([Contract()], catalog=load_catalog())
@@ -293,17 +405,25 @@ _CHECKS: tuple[Callable[[_Bench], Awaitable[None]], ...] = (
     _an_unexpected_exception_is_internal_and_keeps_its_secrets,
     _an_unknown_method_is_unimplemented,
     _request_id_and_headers_travel_both_ways,
+    _any_bytes_travel_with_their_content_type,
+    _nobody_can_give_himself_an_identity,
     _the_plugin_sees_the_remaining_time,
     _a_native_deadline_ends_the_call,
     _cancellation_reaches_the_plugin,
     _closing_a_channel_ends_its_calls_at_once,
+    _a_plugin_that_goes_away_ends_its_calls,
     _a_late_reply_reaches_nobody,
     _an_oversize_request_fails_alone,
     _an_oversize_reply_fails_alone,
     _a_served_plugin_is_healthy,
     _where_nothing_answers_the_plugin_is_unavailable,
+    _an_address_that_is_taken_is_unavailable,
     _a_left_listener_frees_its_address,
 )
+
+
+def _call(method: str, *, deadline: float | None = None, **facts: Any) -> Call:
+    return Call(service=_SERVICE, method=method, deadline=deadline or anyio.current_time() + _BOUND, **facts)
 
 
 async def _error(attempt: Awaitable[object]) -> RemoraError:
