@@ -208,6 +208,7 @@ def test_a_disabled_extension_is_named_when_it_is_needed(site: Site) -> None:
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def (", "SyntaxError: "),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("class Panic(BaseException): pass\nraise Panic('index out of bounds')", "Panic: index out of bounds"),
         ("import warnings; warnings.warn('old')", "UserWarning: old"),
     ],
 )

@@ -121,9 +121,9 @@ class Feature(Generic[Spec]):
         """
         try:
             return getattr(self.spec, by)(*arguments)
-        except ConfigError:
+        except (ConfigError, KeyboardInterrupt):
             raise
-        except Exception as error:  # a builder of an extension may raise anything
+        except BaseException as error:  # a builder of an extension may raise anything, and `sys.exit` does
             raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
 
 

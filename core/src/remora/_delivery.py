@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._faults import is_fault
 from remora._instance import CUT, State
 from remora._interception import nested_attempt
 from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
@@ -113,22 +114,22 @@ class Delivery:
                 instance.scopes.pop(scope, None)
         raise DeadlineExceeded("no reply in time")
 
-    def explained(self, instance: Instance, error: Exception) -> RemoraError:
+    def explained(self, instance: Instance, error: BaseException) -> RemoraError:
         """
         The error to raise for an exception of a transport, which may be third-party code.
+
+        Raises:
+            BaseException: It is a cancellation or an interruption.
         """
         if isinstance(error, RemoraError):
             return _cut(error) if instance.is_cut and not isinstance(error, GiveUp) else error
+        conduct, culprit = self._route.conduct.about(instance=instance.name), f"the transport of {instance.origin}"
+        if not is_fault(error):
+            raise conduct.cancelled(culprit, error) from None
         try:
-            self._route.conduct.about(instance=instance.name).explain(f"the transport of {instance.origin}", error)
+            conduct.explain(culprit, error)
         except RemoraError as failure:
             return failure
-
-    def cancelled(self, instance: Instance, group: BaseExceptionGroup[BaseException]) -> BaseException:
-        """
-        The cancellation in a group that a transport has raised.
-        """
-        return self._route.conduct.about(instance=instance.name).cancelled(f"the transport of {instance.origin}", group)
 
     def end(
         self,

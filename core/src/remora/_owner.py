@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from remora._faults import innermost, told
+from remora._faults import innermost, is_fault, told
 from remora._handshake import shake_hands
 from remora._instance import State
 from remora._plain import shortened
@@ -208,10 +208,8 @@ class Owner:
         try:
             channel = await self._open(stack, scope)
             outcome.append(await self._until_ended(channel))
-        except Exception as error:  # a transport may be a stranger's code
+        except BaseException as error:  # a transport may be a stranger's code
             outcome.append(self._explain(error))
-        except BaseExceptionGroup as group:
-            raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
         finally:
             if self._is_late(scope):
                 outcome.insert(0, Unavailable(f"not ready after {self._limit:g} s", sent=False))
@@ -252,10 +250,8 @@ class Owner:
         """
         try:
             await stack.aclose()
-        except Exception as error:  # a transport may fail while it is cancelled
+        except BaseException as error:  # a transport may fail while it is cancelled
             outcome.append(self._explain(error))
-        except BaseExceptionGroup as group:
-            raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
 
     def _begin_closing(self) -> None:
         """
@@ -300,7 +296,9 @@ class Owner:
                 else:
                     self._tell(ProgramReadmitted, program=found.program)
                 await checkpoint()
-        except Exception as error:  # a transport may be a stranger's code
+        except BaseException as error:  # a transport may be a stranger's code
+            if not is_fault(error):
+                raise
             self._conduct.failed(f"the transport of {self._origin}", error)
 
     async def _keep_probing(self) -> None:
@@ -361,10 +359,15 @@ class Owner:
         self._route.changed()
         self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
 
-    def _explain(self, error: Exception) -> RemoraError:
+    def _explain(self, error: BaseException) -> RemoraError:
         """
         The Remora error in an exception of a transport; any other exception is logged as the transport's fault.
+
+        Raises:
+            BaseException: It is a cancellation or an interruption.
         """
+        if not is_fault(error):
+            raise self._conduct.cancelled(f"the transport of {self._origin}", error) from None
         inner = innermost(error)
         if isinstance(inner, RemoraError):
             return inner

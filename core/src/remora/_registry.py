@@ -152,7 +152,9 @@ class Registry:
             return
         try:
             module = claims[0][1].load()
-        except (Exception, SystemExit) as error:  # a third-party module may raise anything while it is imported
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a third-party module may raise anything while it is imported
             self._broken(origins[0], f"cannot be imported: {told(error)}", error)
         else:
             yield origins[0], module
@@ -178,7 +180,9 @@ class Registry:
             return
         try:
             features = self._collect(origin, plugins)
-        except Exception as error:  # a third-party hook may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a third-party hook may raise anything, and `sys.exit` does
             self._broken(origin, f"failed to register its features: {told(error)}", error)
             return
         self.extensions.append(Extension(origin, features=features))

@@ -108,7 +108,7 @@ async def _check(claim: Claim) -> tuple[Finding, Exception | None]:
     return Finding(claim.sentence), None
 
 
-def _problem(error: Exception) -> str:
+def _problem(error: BaseException) -> str:
     """
     What the claims say themselves, or what a stranger's code has raised.
     """
