@@ -106,6 +106,14 @@ class Conduct:
             self._count(culprit, errors)
         return cancellation(error, culprit, self._fields)
 
+    def lingers(self, culprit: str, seconds: float) -> None:
+        """
+        Log that third-party code is still waited for although it is to close what it has opened.
+        """
+        what = self._fields.get("instance", "what it has opened")
+        extra = {"culprit": culprit, **self._fields}
+        _log.warning("%s has not closed %s within %g s; it is waited for", culprit, what, seconds, extra=extra)
+
     @contextmanager
     def watching(self, culprit: str) -> Iterator[None]:
         """

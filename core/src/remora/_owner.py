@@ -6,11 +6,12 @@ What lives here: the life of an instance, as messages to its owner. What must no
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
@@ -47,6 +48,7 @@ UNNEEDED = "it is no longer configured, or another one has taken its place"
 """Reasons for which instances are closed."""
 
 _CLOSING_TIME = 30.0
+_PATIENCE = 10.0  # a child process that ignores signals is dead by then
 _SLACK = 1.0  # a transport's own start limit gives the better message, so let it expire first
 
 
@@ -111,10 +113,15 @@ class Owner:
 
     async def wait_stopped(self) -> None:
         """
-        Wait until the task has ended.
+        Wait until the task has ended. If that takes long, the log says whose transport it is.
         """
+        if self._has_ended:
+            return
+        self._ended = self._ended or anyio.Event()
+        with anyio.move_on_after(_PATIENCE):
+            await self._ended.wait()
         if not self._has_ended:
-            self._ended = self._ended or anyio.Event()
+            self._conduct.lingers(f"the transport of {self._origin}", _PATIENCE)
             await self._ended.wait()
 
     def restart(self) -> None:
@@ -223,7 +230,7 @@ class Owner:
         async with self._turn:
             started = anyio.current_time()
             scope.deadline = started + self._limit
-            channel = await stack.enter_async_context(self._transport.open(self.instance.endpoint))
+            channel = _channel(await stack.enter_async_context(_context(self._transport.open(self.instance.endpoint))))
             await shake_hands(self.instance.sender(channel), self.instance.config)
             scope.deadline = math.inf
             await checkpoint_if_cancelled()  # a transport may have ignored that its time is over
@@ -376,3 +383,26 @@ class Owner:
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
         self._publish(event(time=time.time(), plugin=self._route.name, instance=self.instance.name, **facts))
+
+
+def _context(opened: object) -> AbstractAsyncContextManager[Channel]:
+    """
+    What a transport's `open` has returned, if it is what it should be.
+    """
+    if hasattr(opened, "__aenter__"):
+        return cast("AbstractAsyncContextManager[Channel]", opened)
+    if inspect.iscoroutine(opened):
+        opened.close()
+    kind = type(opened).__name__
+    hint = "; is `@asynccontextmanager` missing?" if kind in ("coroutine", "async_generator") else ""
+    raise TypeError(f"`open` returned a {kind}, instead of an async context manager{hint}")
+
+
+def _channel(opened: Channel) -> Channel:
+    """
+    What the context of a transport's `open` has given, likewise.
+    """
+    for method in ("call", "probe"):
+        if not hasattr(opened, method):
+            raise TypeError(f"the context of `open` gave a {type(opened).__name__}, which has no `{method}`")
+    return opened
