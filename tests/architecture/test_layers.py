@@ -105,7 +105,10 @@ LAYERS = {
         " policy types errors",
         "anyio",
     ),
-    "_owner": Layer("_instance _plain _route _probing _faults _handshake policy protocols types errors", "anyio"),
+    "_opened": Layer("protocols"),
+    "_owner": Layer(
+        "_instance _opened _plain _route _probing _faults _handshake policy protocols types errors", "anyio"
+    ),
     "_supervisor": Layer("_owner policy errors", "anyio"),
     "_caller": Layer(
         "_draft _handshake _headers _faults _payloads _probing _request_id protocols types errors", "anyio"

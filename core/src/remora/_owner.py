@@ -6,12 +6,11 @@ What lives here: the life of an instance, as messages to its owner. What must no
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
@@ -19,6 +18,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from remora._faults import innermost, is_fault, told
 from remora._handshake import shake_hands
 from remora._instance import State
+from remora._opened import channel_of, context_of
 from remora._plain import shortened
 from remora._probing import probe
 from remora.errors import RemoraError, Unavailable, VersionMismatch
@@ -230,7 +230,8 @@ class Owner:
         async with self._turn:
             started = anyio.current_time()
             scope.deadline = started + self._limit
-            channel = _channel(await stack.enter_async_context(_context(self._transport.open(self.instance.endpoint))))
+            context = context_of(self._transport.open(self.instance.endpoint))
+            channel = channel_of(await stack.enter_async_context(context))
             await shake_hands(self.instance.sender(channel), self.instance.config)
             scope.deadline = math.inf
             await checkpoint_if_cancelled()  # a transport may have ignored that its time is over
@@ -383,26 +384,3 @@ class Owner:
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
         self._publish(event(time=time.time(), plugin=self._route.name, instance=self.instance.name, **facts))
-
-
-def _context(opened: object) -> AbstractAsyncContextManager[Channel]:
-    """
-    What a transport's `open` has returned, if it is what it should be.
-    """
-    if hasattr(opened, "__aenter__"):
-        return cast("AbstractAsyncContextManager[Channel]", opened)
-    if inspect.iscoroutine(opened):
-        opened.close()
-    kind = type(opened).__name__
-    hint = "; is `@asynccontextmanager` missing?" if kind in ("coroutine", "async_generator") else ""
-    raise TypeError(f"`open` returned a {kind}, instead of an async context manager{hint}")
-
-
-def _channel(opened: Channel) -> Channel:
-    """
-    What the context of a transport's `open` has given, likewise.
-    """
-    for method in ("call", "probe"):
-        if not hasattr(opened, method):
-            raise TypeError(f"the context of `open` gave a {type(opened).__name__}, which has no `{method}`")
-    return opened
