@@ -12,7 +12,8 @@ import anyio
 import importlib_metadata
 import pytest
 
-from remora.errors import ConnectionLost, Unavailable
+from remora.errors import ConnectionLost, RemoraError, Unavailable
+from remora.protocols import WatchedChannel
 from remora.specs import TransportSpec
 from remora.testing import ContractViolation, MemoryTransport, check_transport, examine
 
@@ -139,13 +140,21 @@ class _Faulty:
                 call = dataclasses.replace(call, headers={**call.headers, "x-identity": call.identity})
             reply = await self._channel.call(call)
         except ConnectionLost as error:
-            if self._fault == "hanging":
+            if self._fault == "hanging" and error.sent is not False:
                 await anyio.sleep_forever()
+            if self._fault == "leaking" and error.sent is False:
+                raise anyio.EndOfStream from error
             raise ConnectionLost("gone", sent=False if self._fault == "unsent" else None) from error
         return dataclasses.replace(reply, content_type="application/json") if self._fault == "json" else reply
 
     async def probe(self) -> HealthStatus:
         return await self._channel.probe()
+
+    async def wait_closed(self) -> RemoraError | None:
+        if self._fault == "deaf":
+            await anyio.sleep_forever()
+        assert isinstance(self._channel, WatchedChannel)
+        return await self._channel.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -155,6 +164,8 @@ class _Faulty:
         ("trusting", "nobody can give himself an identity", "the plugin takes the caller for 'somebody else'"),
         ("hanging", "a plugin that goes away ends its calls", "the call goes on 5 s after its plugin has gone"),
         ("unsent", "a plugin that goes away ends its calls", "the plugin was at work, but `sent` is False"),
+        ("deaf", "a channel whose plugin has gone says so", "`wait_closed` waits 5 s after the plugin has gone"),
+        ("leaking", "a channel whose plugin has gone says so", "EndOfStream"),
         ("foreign", "an address that is taken is unavailable", "OSError: address in use"),
     ],
 )

@@ -11,7 +11,8 @@ import anyio
 
 from remora._dispatch import Dispatcher
 from remora._registry import load_catalog
-from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, Unavailable
+from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, TryLater, Unavailable
+from remora.protocols import WatchedChannel
 from remora.testing._claims import Claim, NotChecked, keeps, named
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
 from remora.testing._transport_bench import BOUND, JSON, SERVICE, Bench, Peer, call_of, error_of
@@ -205,6 +206,29 @@ async def _a_plugin_that_goes_away_ends_its_calls(bench: Bench) -> None:
     assert error.sent is not False, "the plugin was at work, but `sent` is False: it would be called twice"
 
 
+async def _a_channel_whose_plugin_has_gone_says_so(bench: Bench) -> None:
+    bench.needs_listeners()
+    leave, gone = anyio.Event(), anyio.Event()
+
+    async def serve(*, task_status: TaskStatus[tuple[Transport, Endpoint]]) -> None:
+        await _serve_waiting(bench, anyio.Event(), leave, task_status=task_status)
+        gone.set()
+
+    async with anyio.create_task_group() as group:
+        transport, endpoint = await group.start(serve)
+        async with transport.open(endpoint) as channel:
+            await channel.call(call_of("echo", payload=b"{}"))
+            leave.set()
+            await gone.wait()
+            if isinstance(channel, WatchedChannel):
+                with anyio.move_on_after(_SOON) as scope:
+                    await channel.wait_closed()
+                assert not scope.cancelled_caught, f"`wait_closed` waits {_SOON:g} s after the plugin has gone"
+            error = await error_of(channel.call(call_of("echo", payload=b"{}", deadline=anyio.current_time() + _SOON)))
+            assert isinstance(error, TryLater), f"expected Unavailable from the next call, got {error!r}"
+            await error_of(channel.probe())
+
+
 async def _serve_waiting(
     bench: Bench, begun: anyio.Event, leave: anyio.Event, *, task_status: TaskStatus[tuple[Transport, Endpoint]]
 ) -> None:
@@ -307,6 +331,7 @@ _CHECKS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
     _cancellation_reaches_the_plugin,
     _closing_a_channel_ends_its_calls_at_once,
     _a_plugin_that_goes_away_ends_its_calls,
+    _a_channel_whose_plugin_has_gone_says_so,
     _a_late_reply_reaches_nobody,
     _an_oversize_request_fails_alone,
     _an_oversize_reply_fails_alone,
