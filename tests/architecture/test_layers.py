@@ -49,7 +49,7 @@ LAYERS = {
     "_draft": Layer("types"),
     "_request_id": Layer(),
     "_headers": Layer("errors"),
-    "_faults": Layer("errors"),
+    "_faults": Layer("errors", "anyio"),
     "_generics": Layer(),
     "_methods": Layer("_frozen _generics types errors"),
     "codecs": Layer("_structure errors"),
@@ -69,7 +69,7 @@ LAYERS = {
     "_context": Layer("_frozen types errors", "anyio"),
     "_log_fields": Layer("types errors"),
     "_event_log": Layer("_log_fields types wire"),
-    "_events": Layer("_event_log types", "anyio"),
+    "_events": Layer("_event_log _faults types", "anyio"),
     "_watch": Layer("config errors", "anyio watchfiles"),
     "watching": Layer("_watch config"),
     "_follow": Layer("_watch config types errors", "anyio"),
@@ -77,8 +77,8 @@ LAYERS = {
     "_payloads": Layer("protocols"),
     "_handshake": Layer("_describe _methods _plain _requirement codecs types errors", "anyio"),
     "_conduct": Layer("_faults types errors"),
-    "_interception": Layer("_frozen _catalog _conduct _log_fields protocols types errors"),
-    "metrics": Layer("_conduct _numbers protocols types errors", "anyio"),
+    "_interception": Layer("_frozen _catalog _conduct _faults _log_fields protocols types errors"),
+    "metrics": Layer("_conduct _faults _numbers protocols types errors", "anyio"),
     "_exporting": Layer(f"{RECORDS} config _catalog _options"),
     "_metric_table": Layer("metrics"),
     "_no_meter": Layer("types errors"),
@@ -99,14 +99,17 @@ LAYERS = {
     "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
     "_checker": Layer("_faults policy types errors", "anyio"),
     "monitor": Layer("_checker policy types errors", "anyio"),
-    "_delivery": Layer("_interception _instance _route policy types errors", "anyio"),
+    "_delivery": Layer("_faults _interception _instance _route policy types errors", "anyio"),
     "_fallback": Layer("config types errors"),
     "_pipeline": Layer(
         "_change_of _context _delivery _draft _fallback _instance _interception _log_fields _plain _route"
         " policy types errors",
         "anyio",
     ),
-    "_owner": Layer("_instance _plain _route _probing _faults _handshake policy protocols types errors", "anyio"),
+    "_opened": Layer("protocols"),
+    "_owner": Layer(
+        "_instance _opened _plain _route _probing _faults _handshake policy protocols types errors", "anyio"
+    ),
     "_supervisor": Layer("_owner policy errors", "anyio"),
     "_caller": Layer(
         "_draft _handshake _headers _faults _payloads _probing _request_id protocols types errors", "anyio"
@@ -165,7 +168,8 @@ LAYERS = {
     "extensions": Layer(f"{RECORDS} _catalog _registry"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _headers _manager _methods _options _registry _dispatch",
+        f"{RECORDS} hookspecs codecs io serve metrics _context _faults _headers _manager _methods _options _registry"
+        " _dispatch",
         "anyio trio",
     ),
 }

@@ -4,16 +4,20 @@ Every installed balancer, auth method and codec keeps the contract of its kind; 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
+import remora.testing
 from remora import (
     AccessConfig,
     AuthSpec,
@@ -29,6 +33,7 @@ from remora import (
 )
 from remora._registry import load_catalog
 from remora.codecs import JsonCodec
+from remora.protocols import PreparedCodec
 from remora.testing import (
     ContractViolation,
     check_auth_method,
@@ -39,6 +44,7 @@ from remora.testing import (
     check_resolver,
     examine,
 )
+from remora_otel._spans import attempt_spans, call_spans, served_spans
 
 CATALOG = load_catalog()
 VIRTUAL_TIME = True
@@ -62,7 +68,7 @@ async def test_every_codec_keeps_the_contract(spec: Any) -> None:
     """
     Those that claim their records are only asked what they refuse.
     """
-    assert 6 == len(await check_codec(spec))
+    assert 5 + isinstance(spec.build(), PreparedCodec) == len(await check_codec(spec))
 
 
 async def test_codec_that_is_prepared_in_a_different_way_is_named() -> None:
@@ -84,6 +90,8 @@ async def test_codec_that_is_prepared_in_a_different_way_is_named() -> None:
 
 
 KEY = Secret("k")
+OTHERS = ("_scripted", "_steps", "_host", "_recorder", "_recording", "_memory", "_clock", "_script", "_kinds")
+"""Modules of `remora.testing` without claims."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "api-key": {"api_key": KEY},
     "bearer": {"token": KEY},
@@ -104,7 +112,8 @@ async def test_every_auth_method_keeps_the_contract(spec: Any) -> None:
     With credentials where it needs them.
     """
     options = replace(spec.options(), **OPTIONS.get(spec.name, {}))
-    assert 7 == len(await check_auth_method(spec, options, access=ACCESS.get(spec.name)))
+    access = ACCESS.get(spec.name)
+    assert (8 if access else 6) == len(await check_auth_method(spec, options, access=access))
 
 
 @pytest.mark.parametrize("spec", _specs("interceptors"), ids=lambda spec: spec.name)
@@ -112,7 +121,15 @@ async def test_every_interceptor_keeps_the_contract(spec: InterceptorSpec) -> No
     """
     Of calls, of attempts, of answers.
     """
-    assert 6 == len(await check_interceptor(spec))
+    if spec.name == "otel":  # it makes nothing where nobody wants spans
+        tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+        spec = replace(
+            spec,
+            build=partial(call_spans, tracer),
+            attempt=partial(attempt_spans, tracer),
+            serve=lambda: served_spans(tracer),
+        )
+    assert 5 + (not spec.waits) == len(await check_interceptor(spec))
 
 
 async def _swallow(call: Any, proceed: Any) -> Any:
@@ -201,11 +218,16 @@ async def test_an_interceptor_that_breaks_a_claim_is_told_which(interceptor: Any
         await check_interceptor(InterceptorSpec("odd", lambda plugin: interceptor, waits=False))
 
 
-async def test_an_interceptor_that_leaves_calls_alone_keeps_every_claim() -> None:
+async def test_an_interceptor_that_leaves_calls_alone_is_not_praised_for_that() -> None:
     """
-    There is nothing to be said against it.
+    There is nothing to be said against it, and nothing for it.
     """
-    assert 6 == len(await check_interceptor(InterceptorSpec("idle", lambda plugin: None)))
+    spec = InterceptorSpec("idle", lambda plugin: None)
+
+    assert [] == await check_interceptor(spec)
+    assert {"it leaves the calls of the plugin 'p' alone"} == {
+        finding.skipped for finding in await examine("interceptor", spec)
+    }
 
 
 class Swallower:
@@ -228,6 +250,52 @@ async def test_an_auth_method_that_swallows_an_error_is_named() -> None:
     claim = "an error comes through or is tried again a few times"
     with pytest.raises(ContractViolation, match=f"odd: {claim}: .*swallows PluginError"):
         await check_auth_method(AuthSpec("odd", Where, lambda _: Swallower()))
+
+
+async def test_a_served_side_that_nobody_describes_is_not_taken_for_checked() -> None:
+    """
+    `access` says whom it accepts; without it two claims are left out, and the reason is given.
+    """
+    spec = next(spec for spec in _specs("auth_methods") if spec.name == "bearer")
+    findings = await examine("auth", spec, {"token": "k"})
+
+    assert {"check the served side in a test: `check_auth_method(spec, options, access=...)`"} == {
+        finding.skipped for finding in findings[-2:]
+    }
+
+
+async def test_a_served_side_that_refuses_its_own_proof_is_named() -> None:
+    """
+    Here, since the two sides do not have the same secret.
+    """
+    spec = next(spec for spec in _specs("auth_methods") if spec.name == "bearer")
+
+    with pytest.raises(ContractViolation, match="bearer: a caller with the proof of this method is known"):
+        await check_auth_method(spec, spec.options(token=KEY), access=AccessConfig(token=Secret("other")))
+
+
+@pytest.mark.parametrize("path", sorted(Path(remora.testing.__file__).parent.glob("_*.py")), ids=lambda path: path.stem)
+def test_every_claim_says_what_is_wrong(path: Path) -> None:
+    """
+    A bare AssertionError tells the author of an extension nothing.
+    """
+    asserts = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
+
+    assert [] == [node.lineno for node in asserts if node.msg is None and path.stem not in OTHERS]
+
+
+async def test_an_error_in_a_group_is_told_as_itself() -> None:
+    """
+    Not as an ExceptionGroup with one sub-exception.
+    """
+
+    class Picky(Favourite):
+        def pick(self, candidates: Any, key: str) -> Any:
+            raise ExceptionGroup("in a group", [LookupError("nobody is good enough")])
+
+    findings = await examine("balancer", BalancerSpec("picky", lambda clock, rng: Picky()))
+
+    assert "LookupError: nobody is good enough" == findings[0].problem
 
 
 @dataclass
@@ -348,7 +416,9 @@ async def test_who_breaks_a_contract_is_told_which_claim() -> None:
     The check stops at the first; the examination goes on.
     """
     spec = BalancerSpec("favourite", lambda clock, rng: Favourite())
-    with pytest.raises(ContractViolation, match="favourite: every candidate gets calls: AssertionError"):
+    with pytest.raises(
+        ContractViolation, match="favourite: every candidate gets calls: of 300 calls .* all go to \\['a'\\]"
+    ):
         await check_balancer(spec)
     findings = await examine("balancer", spec)
 

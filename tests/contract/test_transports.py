@@ -5,12 +5,23 @@ Every installed transport keeps the contract, over its real wire; the stranger's
 from __future__ import annotations
 
 import dataclasses
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import importlib_metadata
 import pytest
 
+from remora.errors import ConnectionLost, RemoraError, Unavailable
+from remora.protocols import WatchedChannel
 from remora.specs import TransportSpec
-from remora.testing import ContractViolation, MemoryTransport, check_transport
+from remora.testing import ContractViolation, MemoryTransport, check_transport, examine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from remora.protocols import Channel, Dispatch, Listener
+    from remora.types import Call, Endpoint, HealthStatus, Reply
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +97,99 @@ class _Forgetting:
 
     async def probe(self) -> object:
         return await self._channel.probe()
+
+
+class _Changed:
+    """
+    The memory transport, with a fault.
+    """
+
+    def __init__(self, fault: str) -> None:
+        self._memory, self._fault = MemoryTransport(), fault
+
+    @property
+    def spec(self) -> TransportSpec[Any]:
+        return dataclasses.replace(self._memory.spec, build=lambda _: self)
+
+    @asynccontextmanager
+    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:
+        async with self._memory.open(endpoint) as channel:
+            yield _Faulty(channel, self._fault)
+
+    @asynccontextmanager
+    async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncIterator[Listener]:
+        async def trusting(call: Call, peer: str, /) -> Reply:
+            return await dispatch(dataclasses.replace(call, identity=call.headers.get("x-identity", "")), peer)
+
+        try:
+            async with self._memory.listen(endpoint, trusting) as listener:
+                yield listener
+        except Unavailable as error:
+            if self._fault == "foreign":
+                raise OSError("address in use") from error
+            raise
+
+
+class _Faulty:
+    def __init__(self, channel: Channel, fault: str) -> None:
+        self._channel, self._fault = channel, fault
+
+    async def call(self, call: Call, /) -> Reply:
+        try:
+            if self._fault == "trusting":
+                call = dataclasses.replace(call, headers={**call.headers, "x-identity": call.identity})
+            reply = await self._channel.call(call)
+        except ConnectionLost as error:
+            if self._fault == "hanging" and error.sent is not False:
+                await anyio.sleep_forever()
+            if self._fault == "leaking" and error.sent is False:
+                raise anyio.EndOfStream from error
+            raise ConnectionLost("gone", sent=False if self._fault == "unsent" else None) from error
+        return dataclasses.replace(reply, content_type="application/json") if self._fault == "json" else reply
+
+    async def probe(self) -> HealthStatus:
+        return await self._channel.probe()
+
+    async def wait_closed(self) -> RemoraError | None:
+        if self._fault == "deaf":
+            await anyio.sleep_forever()
+        assert isinstance(self._channel, WatchedChannel)
+        return await self._channel.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("fault", "claim", "problem"),
+    [
+        ("json", "any bytes travel with their content type", "the host sees the content type 'application/json'"),
+        ("trusting", "nobody can give himself an identity", "the plugin takes the caller for 'somebody else'"),
+        ("hanging", "a plugin that goes away ends its calls", "the call goes on 5 s after its plugin has gone"),
+        ("unsent", "a plugin that goes away ends its calls", "the plugin was at work, but `sent` is False"),
+        ("deaf", "a channel whose plugin has gone says so", "`wait_closed` waits 5 s after the plugin has gone"),
+        ("leaking", "a channel whose plugin has gone says so", "EndOfStream"),
+        ("foreign", "an address that is taken is unavailable", "OSError: address in use"),
+    ],
+)
+async def test_faults_that_only_show_in_production_are_found(
+    fault: str, claim: str, problem: str, anyio_backend: str
+) -> None:
+    """
+    Each is named by one claim, and by no other.
+    """
+    findings = {each.claim: each.problem for each in await examine("transport", _Changed(fault).spec) if each.problem}
+
+    assert [claim] == list(findings)
+    assert findings[claim].startswith(problem)
+
+
+async def test_claims_about_what_is_not_promised_are_left_out(anyio_backend: str) -> None:
+    """
+    They are neither kept nor broken, and the reason is given.
+    """
+    spec = MemoryTransport().spec
+    skipped = {each.claim: each.skipped for each in await examine("transport", spec) if each.skipped}
+
+    assert "it promises no `native_deadline`" == skipped["a native deadline ends the call"]
+    assert not skipped.keys() & set(await check_transport(spec))
 
 
 def test_entry_points_belong_to_their_distributions() -> None:

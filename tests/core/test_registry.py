@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -208,6 +209,7 @@ def test_a_disabled_extension_is_named_when_it_is_needed(site: Site) -> None:
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def (", "SyntaxError: "),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("class Panic(BaseException): pass\nraise Panic('index out of bounds')", "Panic: index out of bounds"),
         ("import warnings; warnings.warn('old')", "UserWarning: old"),
     ],
 )
@@ -275,7 +277,11 @@ def test_a_hook_that_raises_hurts_only_who_needs_it(site: Site) -> None:
             "def remora_register_transport():",
             "no hook 'remora_register_transport'; there are: remora_event, remora_register_",
         ),
-        ("def remora_register_transports(manager):", "manager"),
+        (
+            "def remora_register_transports(manager):",
+            "hook 'remora_register_transports' has no argument 'manager'; it has none",
+        ),
+        ("def remora_event(evnt):", "hook 'remora_event' has no argument 'evnt'; it has: event"),
         ("async def remora_register_transports():", "coroutine"),
         ("def remora_event(event): return\ndef remora_register_codecs():", "remora_register_codecs is not marked with"),
     ],
@@ -466,9 +472,45 @@ def test_a_hook_that_returns_junk_adds_nothing() -> None:
     registry = Registry([Junk("kafka")])
 
     broken = [str(each.problem) for each in registry.extensions if each.state == "broken"]
-    assert "remora_register_interceptors returned a str, not a InterceptorSpec" in broken[0]
+    assert "remora_register_interceptors returned str in its list, instead of InterceptorSpec" in broken[0]
     with pytest.raises(NotInstalled):
         registry.catalog.transport("kafka")
+
+
+TCP: dict[str, Any] = {"schemes": ("tcp",), "options": object, "build": object}
+
+
+@pytest.mark.parametrize(
+    ("returned", "problem"),
+    [
+        (None, "returned nothing, instead of a list; is there a `return` in it?"),
+        ("tcp", "returned a str, instead of a list with TransportSpec in it"),
+        (TransportSpec(name="tcp", **TCP), "returned a TransportSpec, instead of a list with TransportSpec in it"),
+        ([TransportSpec(name="", **TCP)], "returned a TransportSpec whose name is '', which no configuration can have"),
+        ([TransportSpec(name=3, **TCP)], "returned a TransportSpec whose name is 3, which no configuration can have"),  # type: ignore[arg-type]
+        (
+            [TransportSpec(name="tcp", **{**TCP, "schemes": "tcp"})],
+            "the schemes of the transport 'tcp' are 'tcp', instead of a tuple of texts",
+        ),
+        (
+            [TransportSpec(name="tcp", **{**TCP, "schemes": ("TCP",)})],
+            "the transport 'tcp' has the scheme 'TCP'; a scheme is like 'acme-tcp'",
+        ),
+    ],
+)
+def test_what_a_hook_returned_is_told_before_anybody_needs_it(returned: object, problem: str) -> None:
+    """
+    A spec that no configuration can name would be listed as if it could.
+    """
+
+    class Junk:
+        @hookimpl
+        def remora_register_transports(self) -> object:
+            return returned
+
+    (broken,) = [str(each.problem) for each in Registry([Junk()]).extensions if each.state == "broken"]
+
+    assert problem in broken
 
 
 @pytest.mark.every_cell

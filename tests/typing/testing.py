@@ -36,6 +36,7 @@ async def scripted(remora_host: TestHost) -> None:
     assert_type(await remora_host.start(), Manager)
     assert_type(await remora_host.events.wait_for(InstanceReady, plugin="pay"), InstanceReady)
     assert_type(await examine("balancer", object()), list[Finding])
+    assert_type([each.problem or each.skipped for each in await examine("codec", object())], list[str])
     assert_type(await check_interceptor(InterceptorSpec("idle", lambda plugin: None)), list[str])
     assert_type(await examine("resolver", object(), {"path": "where.json"}), list[Finding])
 

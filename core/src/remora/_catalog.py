@@ -127,13 +127,13 @@ class Feature(Generic[Spec]):
         """
         try:
             return getattr(self.spec, by)(*arguments)
-        except ExtensionError:
+        except (ExtensionError, KeyboardInterrupt):
             raise
         except ConfigError as error:
             if where:
                 raise ConfigError(f"{where}: {error.message}") from error
             raise
-        except Exception as error:  # a builder of an extension may raise anything
+        except BaseException as error:  # a builder of an extension may raise anything, and `sys.exit` does
             raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
 
 

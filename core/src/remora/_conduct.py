@@ -13,7 +13,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from remora._faults import cancellation, innermost, raise_explained, told
+from remora._faults import cancellation, innermost, parted, raise_explained, told
 from remora.errors import RemoraError
 from remora.types import ExtensionFaults
 
@@ -88,7 +88,7 @@ class Conduct:
             _log.error("%s failed%s", culprit, then, exc_info=error, extra=extra)
         self._count(culprit, error)
 
-    def explain(self, culprit: str, error: Exception) -> NoReturn:
+    def explain(self, culprit: str, error: BaseException) -> NoReturn:
         """
         Raise the Remora error in an exception of a call; any other is logged and counted (see `raise_explained`).
         """
@@ -97,14 +97,22 @@ class Conduct:
             self._count(culprit, inner)
         raise_explained(culprit, error, self._fields)
 
-    def cancelled(self, culprit: str, group: BaseExceptionGroup[BaseException]) -> BaseException:
+    def cancelled(self, culprit: str, error: BaseException) -> BaseException:
         """
-        The cancellation out of a group; the errors in it are logged and counted (see `cancellation`).
+        The cancellation, be it out of a group; the errors in it are logged and counted (see `cancellation`).
         """
-        errors, _ = group.split(Exception)
+        errors, _ = parted(error)
         if errors is not None:
             self._count(culprit, errors)
-        return cancellation(group, culprit, self._fields)
+        return cancellation(error, culprit, self._fields)
+
+    def lingers(self, culprit: str, seconds: float) -> None:
+        """
+        Log that third-party code is still waited for although it is to close what it has opened.
+        """
+        what = self._fields.get("instance", "what it has opened")
+        extra = {"culprit": culprit, **self._fields}
+        _log.warning("%s has not closed %s within %g s; it is waited for", culprit, what, seconds, extra=extra)
 
     @contextmanager
     def watching(self, culprit: str) -> Iterator[None]:

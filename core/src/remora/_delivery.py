@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._faults import is_fault
 from remora._instance import CUT, State
 from remora._interception import nested_attempt
-from remora.errors import Cancelled, DeadlineExceeded, GiveUp, Overloaded, RemoraError, Unavailable
+from remora.errors import Cancelled, DeadlineExceeded, ExtensionError, GiveUp, Overloaded, RemoraError, Unavailable
 from remora.policy import Permit, verdict_of
 from remora.types import Attempt
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from remora.types import Call, Reply
 
 _READY = State.READY  # a global name is found faster than a member
+
+_PATIENCE = 1.0
+"""Seconds in which third-party code may let go of a call that was cancelled."""
 
 ABANDONED = Cancelled("the call was cancelled", sent=False)
 """The failure of an attempt that was cancelled. It is never raised."""
@@ -111,24 +115,36 @@ class Delivery:
                 return await send(call)
             finally:
                 instance.scopes.pop(scope, None)
+                if scope.cancel_called and anyio.current_time() > scope.deadline + _PATIENCE:
+                    self._stayed(instance, anyio.current_time() - scope.deadline)
         raise DeadlineExceeded("no reply in time")
 
-    def explained(self, instance: Instance, error: Exception) -> RemoraError:
+    def _stayed(self, instance: Instance, seconds: float) -> None:
+        """
+        Hold it against the transport that it has not let go of a call.
+        """
+        culprit = f"the transport of {instance.origin}"
+        if self._interceptors:
+            culprit += " or an interceptor"
+        ignored = ExtensionError(f"it went on with a call for {seconds:.1f} s after the call was cancelled")
+        self._route.conduct.about(instance=instance.name).failed(culprit, ignored)
+
+    def explained(self, instance: Instance, error: BaseException) -> RemoraError:
         """
         The error to raise for an exception of a transport, which may be third-party code.
+
+        Raises:
+            BaseException: It is a cancellation or an interruption.
         """
         if isinstance(error, RemoraError):
             return _cut(error) if instance.is_cut and not isinstance(error, GiveUp) else error
+        conduct, culprit = self._route.conduct.about(instance=instance.name), f"the transport of {instance.origin}"
+        if not is_fault(error):
+            raise conduct.cancelled(culprit, error) from None
         try:
-            self._route.conduct.about(instance=instance.name).explain(f"the transport of {instance.origin}", error)
+            conduct.explain(culprit, error)
         except RemoraError as failure:
             return failure
-
-    def cancelled(self, instance: Instance, group: BaseExceptionGroup[BaseException]) -> BaseException:
-        """
-        The cancellation in a group that a transport has raised.
-        """
-        return self._route.conduct.about(instance=instance.name).cancelled(f"the transport of {instance.origin}", group)
 
     def end(
         self,

@@ -256,7 +256,7 @@ def _failed(error: BaseException, call: Call) -> PluginError:
     return PluginError(f"{call.name} failed with {type(error).__name__}", code=Code.INTERNAL)
 
 
-def _answer_to(error: Exception, call: Call) -> RemoraError:
+def _answer_to(error: BaseException, call: Call) -> RemoraError:
     """
     The error for the caller after an exception of the handler: the handler's own status, or INTERNAL without details.
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._event_log import log_event
+from remora._faults import is_fault
 from remora.types import Event
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class EventBus:
             with self._conduct.watching(culprit):
                 try:
                     observe(event)
-                except Exception as error:  # a third-party observer may raise anything
+                except BaseException as error:  # a third-party observer may raise anything
+                    if not is_fault(error):
+                        raise
                     self._conduct.failed(culprit, error)
         for subscriber in self._subscribers:
             try:

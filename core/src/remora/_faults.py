@@ -10,6 +10,8 @@ import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import anyio
+
 from remora.errors import Code, ExtensionError, RemoraError
 
 if TYPE_CHECKING:
@@ -24,11 +26,22 @@ NOTHING: Fields = MappingProxyType({})
 """The fields of a log record of which no more is known than the culprit."""
 
 
-def innermost(error: Exception) -> Exception:
+def is_fault(error: BaseException) -> bool:
+    """
+    Whether third-party code has raised an exception of its own accord, on a running event loop. That is any but a
+    cancellation and an interruption: `sys.exit` in an extension, or the panic of a library in another language, ends
+    what the extension was asked for, and not the host.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_fault(each) for each in error.exceptions)
+    return not isinstance(error, (KeyboardInterrupt, GeneratorExit, anyio.get_cancelled_exc_class()))
+
+
+def innermost(error: BaseException) -> BaseException:
     """
     The error inside exception groups, as far as each holds only one.
     """
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
@@ -41,7 +54,7 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def raise_explained(culprit: str, error: Exception, fields: Fields = NOTHING) -> NoReturn:
+def raise_explained(culprit: str, error: BaseException, fields: Fields = NOTHING) -> NoReturn:
     """
     Raise the Remora error in an exception that an extension raised while a call was under way.
 
@@ -62,14 +75,23 @@ def raise_explained(culprit: str, error: Exception, fields: Fields = NOTHING) ->
     raise failure from error
 
 
-def cancellation(group: BaseExceptionGroup[BaseException], culprit: str, fields: Fields = NOTHING) -> BaseException:
+def cancellation(error: BaseException, culprit: str, fields: Fields = NOTHING) -> BaseException:
     """
-    The cancellation in a group that also holds errors of cancelled third-party code; those are logged.
+    The cancellation, be it in a group that also holds errors of cancelled third-party code; those are logged.
 
     Raise what it returns, so that no errors travel on inside of a cancellation.
     """
-    errors, others = group.split(Exception)
+    errors, others = parted(error)
     if errors is not None:
         extra = {"culprit": culprit, **fields}
         _log.error("%s failed while it was cancelled", culprit, exc_info=errors, extra=extra)
-    return others if others is not None else group
+    return others if others is not None else error
+
+
+def parted(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """
+    What third-party code did of its own accord, and the rest.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(is_fault)
+    return (error, None) if is_fault(error) else (None, error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from remora._faults import is_fault
 from remora._frozen import dataclass
 from remora._log_fields import of_served
 from remora.errors import RemoraError
@@ -134,9 +135,9 @@ def _around(culprit: str, interceptor: Around, conduct: Conduct, proceed: Procee
             return reply
         except RemoraError:
             raise
-        except Exception as error:  # an interceptor of an extension may raise anything
+        except BaseException as error:  # an interceptor of an extension may raise anything
+            if not is_fault(error):
+                raise conduct.about(**of_served(call)).cancelled(culprit, error) from None
             conduct.about(**of_served(call)).explain(culprit, error)
-        except BaseExceptionGroup as group:
-            raise conduct.about(**of_served(call)).cancelled(culprit, group) from None
 
     return call_through

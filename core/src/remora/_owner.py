@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from remora._faults import innermost, told
+from remora._faults import innermost, is_fault, told
 from remora._handshake import shake_hands
 from remora._instance import State
+from remora._opened import channel_of, context_of
 from remora._plain import shortened
 from remora._probing import probe
 from remora.errors import RemoraError, Unavailable, VersionMismatch
@@ -47,6 +48,7 @@ UNNEEDED = "it is no longer configured, or another one has taken its place"
 """Reasons for which instances are closed."""
 
 _CLOSING_TIME = 30.0
+_PATIENCE = 10.0  # a child process that ignores signals is dead by then
 _SLACK = 1.0  # a transport's own start limit gives the better message, so let it expire first
 
 
@@ -111,10 +113,15 @@ class Owner:
 
     async def wait_stopped(self) -> None:
         """
-        Wait until the task has ended.
+        Wait until the task has ended. If that takes long, the log says whose transport it is.
         """
+        if self._has_ended:
+            return
+        self._ended = self._ended or anyio.Event()
+        with anyio.move_on_after(_PATIENCE):
+            await self._ended.wait()
         if not self._has_ended:
-            self._ended = self._ended or anyio.Event()
+            self._conduct.lingers(f"the transport of {self._origin}", _PATIENCE)
             await self._ended.wait()
 
     def restart(self) -> None:
@@ -208,10 +215,8 @@ class Owner:
         try:
             channel = await self._open(stack, scope)
             outcome.append(await self._until_ended(channel))
-        except Exception as error:  # a transport may be a stranger's code
+        except BaseException as error:  # a transport may be a stranger's code
             outcome.append(self._explain(error))
-        except BaseExceptionGroup as group:
-            raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
         finally:
             if self._is_late(scope):
                 outcome.insert(0, Unavailable(f"not ready after {self._limit:g} s", sent=False))
@@ -225,7 +230,8 @@ class Owner:
         async with self._turn:
             started = anyio.current_time()
             scope.deadline = started + self._limit
-            channel = await stack.enter_async_context(self._transport.open(self.instance.endpoint))
+            context = context_of(self._transport.open(self.instance.endpoint))
+            channel = channel_of(await stack.enter_async_context(context))
             await shake_hands(self.instance.sender(channel), self.instance.config)
             scope.deadline = math.inf
             await checkpoint_if_cancelled()  # a transport may have ignored that its time is over
@@ -252,10 +258,8 @@ class Owner:
         """
         try:
             await stack.aclose()
-        except Exception as error:  # a transport may fail while it is cancelled
+        except BaseException as error:  # a transport may fail while it is cancelled
             outcome.append(self._explain(error))
-        except BaseExceptionGroup as group:
-            raise self._conduct.cancelled(f"the transport of {self._origin}", group) from None
 
     def _begin_closing(self) -> None:
         """
@@ -300,7 +304,9 @@ class Owner:
                 else:
                     self._tell(ProgramReadmitted, program=found.program)
                 await checkpoint()
-        except Exception as error:  # a transport may be a stranger's code
+        except BaseException as error:  # a transport may be a stranger's code
+            if not is_fault(error):
+                raise
             self._conduct.failed(f"the transport of {self._origin}", error)
 
     async def _keep_probing(self) -> None:
@@ -361,10 +367,15 @@ class Owner:
         self._route.changed()
         self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
 
-    def _explain(self, error: Exception) -> RemoraError:
+    def _explain(self, error: BaseException) -> RemoraError:
         """
         The Remora error in an exception of a transport; any other exception is logged as the transport's fault.
+
+        Raises:
+            BaseException: It is a cancellation or an interruption.
         """
+        if not is_fault(error):
+            raise self._conduct.cancelled(f"the transport of {self._origin}", error) from None
         inner = innermost(error)
         if isinstance(inner, RemoraError):
             return inner

@@ -262,13 +262,11 @@ class Pipeline:
                         raise TypeError(f"expected a Reply, got {type(reply).__name__}")
                     failure = None
                     return reply
-                except Exception as error:  # a transport may be a stranger's code
+                except BaseException as error:  # a transport may be a stranger's code
                     failure = delivery.explained(instance, error)
                     if failure is error:
                         raise
                     raise failure from failure.__cause__
-                except BaseExceptionGroup as group:
-                    raise delivery.cancelled(instance, group) from None
                 finally:
                     delivery.end(call, instance, ticket, permit, failure, started)  # 10 record
             except RemoraError as error:

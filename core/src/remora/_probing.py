@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._faults import innermost, told
+from remora._faults import innermost, is_fault, told
 from remora._plain import shortened
 from remora.errors import RemoraError
 from remora.types import HealthStatus
@@ -51,11 +51,11 @@ async def _ask(channel: Channel, route: Route, instance: Instance) -> HealthStat
             return _checked(await channel.probe())
     except RemoraError as error:
         return shortened(error.message)
-    except Exception as error:  # a transport may be a stranger's code
+    except BaseException as error:  # a transport may be a stranger's code
+        if not is_fault(error):
+            raise conduct.cancelled(culprit, error) from None
         conduct.failed(culprit, error)
         return f"{culprit} failed with {told(innermost(error))}"
-    except BaseExceptionGroup as group:
-        raise conduct.cancelled(culprit, group) from None
     return f"no answer within {timeout:g} s"
 
 

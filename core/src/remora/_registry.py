@@ -11,9 +11,10 @@ import logging
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
 
@@ -34,8 +35,6 @@ from remora.specs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from remora._entry_points import EntryPoint
     from remora.types import Event
 
@@ -45,6 +44,11 @@ _log = logging.getLogger(__name__)
 
 GROUP = "remora"
 DISABLE = "REMORA_DISABLE"
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+"""The schemes of URLs, in the form in which they are compared."""
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 S = TypeVar("S")
 State = Literal["loaded", "disabled", "broken"]
@@ -149,7 +153,9 @@ class Registry:
             return
         try:
             module = claims[0][1].load()
-        except (Exception, SystemExit) as error:  # a third-party module may raise anything while it is imported
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a third-party module may raise anything while it is imported
             self._broken(origins[0], f"cannot be imported: {told(error)}", error)
         else:
             yield origins[0], module
@@ -175,7 +181,9 @@ class Registry:
             return
         try:
             features = self._collect(origin, plugins)
-        except Exception as error:  # a third-party hook may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a third-party hook may raise anything, and `sys.exit` does
             self._broken(origin, f"failed to register its features: {told(error)}", error)
             return
         self.extensions.append(Extension(origin, features=features))
@@ -185,7 +193,11 @@ class Registry:
 
     def _collect(self, origin: Origin, plugins: pluggy.PluginManager) -> list[str]:
         def collect(hook: str, kind: type[S]) -> list[S]:
-            return [_checked(spec, hook, kind) for specs in getattr(plugins.hook, hook)() for spec in specs]
+            caller = getattr(plugins.hook, hook)
+            returned = caller()
+            if caller.get_hookimpls() and not returned:
+                raise TypeError(f"{hook} returned nothing, instead of a list; is there a `return` in it?")
+            return [_checked(spec, hook, kind) for specs in returned for spec in _listed(specs, hook, kind)]
 
         added = self.catalog.add(
             origin,
@@ -272,6 +284,8 @@ def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
         ValueError: The module was registered before.
         TypeError: One has no specification, is not marked as a hook, or is a coroutine function.
     """
+    for each in _hook_names(plugins):
+        _check_arguments(plugins, module, each)
     plugins.register(module, name=name)
     hooks = plugins.get_hookcallers(module) or []
     if unmarked := next((each for each in _hook_names(plugins) if _is_unmarked(plugins, module, each)), ""):
@@ -284,6 +298,24 @@ def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
     return bool(hooks)
 
 
+def _check_arguments(plugins: pluggy.PluginManager, module: object, hook: str) -> None:
+    """
+    Say what is wrong with arguments in the words of the hook.
+
+    Raises:
+        TypeError: There are some that the hook does not have.
+    """
+    function = getattr(module, hook, None)
+    if not inspect.isroutine(function) or plugins.parse_hookimpl_opts(module, hook) is None:
+        return
+    known = inspect.signature(getattr(hookspecs, hook)).parameters
+    given = [each for each in inspect.signature(function).parameters.values() if each.kind in _POSITIONAL]
+    wrong = [each.name for each in given if each.name not in known and each.default is each.empty]
+    if wrong:
+        there_are = f"it has: {', '.join(known)}" if known else "it has none"
+        raise TypeError(f"hook {hook!r} has no argument {wrong[0]!r}; {there_are}")
+
+
 def _is_unmarked(plugins: pluggy.PluginManager, module: object, hook: str) -> bool:
     return inspect.isroutine(getattr(module, hook, None)) and plugins.parse_hookimpl_opts(module, hook) is None
 
@@ -292,10 +324,33 @@ def _hook_names(plugins: pluggy.PluginManager) -> list[str]:
     return sorted(name for name, hook in vars(plugins.hook).items() if name.startswith("remora_") and hook.has_spec())
 
 
+def _listed(specs: object, hook: str, kind: type[S]) -> Iterable[object]:
+    if isinstance(specs, str) or not isinstance(specs, Iterable):
+        raise TypeError(f"{hook} returned a {type(specs).__name__}, instead of a list with {kind.__name__} in it")
+    return specs
+
+
 def _checked(spec: object, hook: str, kind: type[S]) -> S:
+    """
+    A spec that a configuration can name. What it builds is seen when that is needed.
+    """
     if not isinstance(spec, kind):
-        raise TypeError(f"{hook} returned a {type(spec).__name__}, not a {kind.__name__}")
+        raise TypeError(f"{hook} returned {type(spec).__name__} in its list, instead of {kind.__name__}")
+    name: object = getattr(spec, "name")  # noqa: B009 - of every kind of spec
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{hook} returned a {kind.__name__} whose name is {name!r}, which no configuration can have")
+    if isinstance(spec, TransportSpec):
+        _check_schemes(spec)
     return spec
+
+
+def _check_schemes(spec: TransportSpec[Any]) -> None:
+    schemes: object = spec.schemes
+    if not isinstance(schemes, Sequence) or isinstance(schemes, str):
+        raise TypeError(f"the schemes of the transport {spec.name!r} are {schemes!r}, instead of a tuple of texts")
+    for scheme in schemes:
+        if not isinstance(scheme, str) or _SCHEME.fullmatch(scheme) is None:
+            raise TypeError(f"the transport {spec.name!r} has the scheme {scheme!r}; a scheme is like 'acme-tcp'")
 
 
 def _normal(name: str) -> str:

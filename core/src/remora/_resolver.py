@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._admission import check_endpoints
-from remora._faults import innermost, told
+from remora._faults import innermost, is_fault, told
 from remora._options import build_resolver_options
 from remora.config import is_same
 from remora.errors import ManagerClosed, RemoraError
@@ -100,11 +100,11 @@ class RunningResolver:
                 return
             except RemoraError as error:
                 cause, soon = error.message, error.retry_after
-            except Exception as error:  # a resolver may be third-party code
+            except BaseException as error:  # a resolver may be third-party code
+                if not is_fault(error):
+                    raise self._conduct.cancelled(self._culprit, error) from None
                 self._conduct.failed(self._culprit, error)
                 cause = f"{self._culprit} failed with {told(innermost(error))}"
-            except BaseExceptionGroup as group:
-                raise self._conduct.cancelled(self._culprit, group) from None
             delay = self._policy.failed().delay if soon is None else soon
             self._failed(cause, delay)
             await anyio.sleep(delay)

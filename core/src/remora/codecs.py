@@ -55,10 +55,11 @@ class RecordConverter:
 
     def unstructure(self, value: object) -> Any:
         """
-        The plain value of a record.
+        The plain value of a record. What is of no type that it knows stays as it is; a codec whose format cannot hold
+        it raises the `refusal`.
 
         Raises:
-            ValueError: Something in it has no plain value.
+            ValueError: A record in it fails to give its values.
         """
         try:
             return self._fast.unstructure(value)
@@ -67,7 +68,7 @@ class RecordConverter:
 
     def refusal(self, value: object, exc: Exception) -> ValueError:
         """
-        The error for a record that cannot be written.
+        The error for a record that cannot be written, for the reason in `exc`.
         """
         reason = "it is nested too deeply, or contains itself" if isinstance(exc, RecursionError) else str(exc)
         return ValueError(f"{type(value).__qualname__} cannot be written as {self._format}: {reason}")

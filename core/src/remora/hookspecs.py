@@ -85,15 +85,37 @@ def remora_register_codecs() -> Iterable[CodecSpec]:
         that a codec claims for itself.
 
     Example:
-        >>> from remora import CodecSpec, hookimpl
+        >>> import ast
         >>>
-        >>> def build():
-        ...     from acme_cbor._codec import CborCodec
-        ...     return CborCodec()
+        >>> from remora import CodecSpec, hookimpl
+        >>> from remora.codecs import RecordConverter
+        >>>
+        >>> WRONG = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
+        >>>
+        >>> class LiteralCodec:
+        ...     content_type = "text/x-python-literal"
+        ...
+        ...     def __init__(self):
+        ...         self._records = RecordConverter("a Python literal")
+        ...
+        ...     def encode(self, value):
+        ...         text = repr(self._records.unstructure(value))
+        ...         try:
+        ...             ast.literal_eval(text)
+        ...         except WRONG as error:
+        ...             raise self._records.refusal(value, error) from error
+        ...         return text.encode()
+        ...
+        ...     def decode(self, payload, type_):
+        ...         try:
+        ...             plain = ast.literal_eval(payload.decode()) if payload else None
+        ...         except WRONG as error:
+        ...             raise ValueError(f"not a Python literal: {error}") from error
+        ...         return self._records.structure(plain, type_)
         >>>
         >>> @hookimpl
         ... def remora_register_codecs():
-        ...     return [CodecSpec(name="cbor", content_types=("application/cbor",), build=build)]
+        ...     return [CodecSpec(name="literal", content_types=("text/x-python-literal",), build=LiteralCodec)]
     """
     yield from ()
 
@@ -111,9 +133,14 @@ def remora_register_balancers() -> Iterable[BalancerSpec]:
     Example:
         >>> from remora import BalancerSpec, hookimpl
         >>>
-        >>> class Stickiest:
+        >>> class LeastBusy:
+        ...     def __init__(self, rng):
+        ...         self._rng = rng
+        ...
         ...     def pick(self, candidates, key):
-        ...         return candidates[0]
+        ...         wanted = [each for each in candidates if each.weight] or candidates
+        ...         fewest = min(each.in_flight for each in wanted)
+        ...         return self._rng.choice([each for each in wanted if each.in_flight == fewest])
         ...
         ...     def started(self, candidate):
         ...         pass
@@ -125,11 +152,11 @@ def remora_register_balancers() -> Iterable[BalancerSpec]:
         ...         pass
         >>>
         >>> def build(clock, rng):
-        ...     return Stickiest()
+        ...     return LeastBusy(rng)
         >>>
         >>> @hookimpl
         ... def remora_register_balancers():
-        ...     return [BalancerSpec(name="stickiest", build=build)]
+        ...     return [BalancerSpec(name="least-busy", build=build, learns=False)]
     """
     yield from ()
 
@@ -147,7 +174,7 @@ def remora_register_auth_methods() -> Iterable[AuthSpec[Any]]:
     Example:
         >>> from dataclasses import dataclass, replace
         >>> from hmac import compare_digest
-        >>> from remora import AuthSpec, Code, PluginError, Secret, hookimpl
+        >>> from remora import AuthSpec, Code, ConfigError, PluginError, Secret, hookimpl
         >>>
         >>> @dataclass(frozen=True)
         ... class Options:
@@ -167,6 +194,8 @@ def remora_register_auth_methods() -> Iterable[AuthSpec[Any]]:
         ...         return "ticket holder"
         >>>
         >>> def build(options):
+        ...     if not options.token:  # an empty one would let everybody in
+        ...         raise ConfigError("the method ticket needs a token")
         ...     return Ticket(options.token)
         >>>
         >>> @hookimpl

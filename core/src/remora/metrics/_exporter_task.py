@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._faults import is_fault
 from remora.metrics._batches import batches
 from remora.protocols import PullExporter
 
@@ -145,10 +146,10 @@ class ExporterTask:
         """
         try:
             await act(*arguments)
-        except Exception as error:  # an exporter may be a stranger's code
+        except BaseException as error:  # an exporter may be a stranger's code
+            if not is_fault(error):
+                raise self._conduct.cancelled(self._culprit, error) from None
             next_try = None if self._stopping.is_set() else self._interval(self._failures + 1)
             self._conduct.failed(self._culprit, error, next_try=next_try)
             return False
-        except BaseExceptionGroup as group:
-            raise self._conduct.cancelled(self._culprit, group) from None
         return True

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from remora.errors import Code, ConnectionLost, PluginError, RemoraError
-from remora.testing._claims import claims_of, keeps
+from remora.testing._claims import NotChecked, claims_of, keeps
 from remora.types import Call, Refresh, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from remora.config import AccessConfig
+    from remora.protocols import Verifier
     from remora.specs import AuthSpec
     from remora.testing._claims import Claim
 
@@ -84,7 +85,8 @@ class _Subject:
 
 
 async def _a_good_reply_ends_the_flow(subject: _Subject) -> None:
-    assert len(await subject.sent(Reply())) == 1
+    sent = await subject.sent(Reply())
+    assert len(sent) == 1, f"after a good reply the call is sent again: {len(sent)} times in all"
 
 
 async def _nothing_but_headers_is_added_to_a_call(subject: _Subject) -> None:
@@ -126,15 +128,13 @@ async def _flows_of_two_calls_do_not_mix(subject: _Subject) -> None:
     calls = [replace(_CALL, request_id=name) for name in ("one", "two")]
     flows = [method.flow(call) for call in calls]
     for call, step in zip(calls, [next(flow) for flow in flows], strict=True):
-        assert isinstance(step, Refresh) or step.request_id == call.request_id
+        assert isinstance(step, Refresh) or step.request_id == call.request_id, (
+            f"the flow of call {call.request_id!r} sends call {step.request_id!r}"
+        )
 
 
 async def _a_caller_without_proof_is_turned_away(subject: _Subject) -> None:
-    if subject.spec.accept is None or subject.access is None:
-        return
-    verifier = subject.spec.accept(subject.access)
-    if verifier is None:
-        return
+    verifier = _verifier(subject)
     try:
         name = verifier.verify(_CALL, "nobody")
     except PluginError as error:
@@ -142,6 +142,30 @@ async def _a_caller_without_proof_is_turned_away(subject: _Subject) -> None:
             return
         raise
     raise AssertionError(f"it is taken for {name!r}")
+
+
+async def _a_caller_with_the_proof_of_this_method_is_known(subject: _Subject) -> None:
+    verifier = _verifier(subject)
+    if subject.spec.needs_tls:
+        raise NotChecked("its proof is part of TLS")
+    for number in range(2):
+        (call,) = await subject.sent(Reply(), replace(_CALL, request_id=str(number)))
+        name = verifier.verify(call, "somebody")
+        assert name, f"`verify` returns {name!r} instead of a name"
+
+
+def _verifier(subject: _Subject) -> Verifier:
+    """
+    The served side.
+    """
+    if subject.spec.accept is None:
+        raise NotChecked("it has no served side")
+    if subject.access is None:
+        raise NotChecked("check the served side in a test: `check_auth_method(spec, options, access=...)`")
+    verifier = subject.spec.accept(subject.access)
+    if verifier is None:
+        raise NotChecked("its served side lets everybody call")
+    return verifier
 
 
 _CHECKS: tuple[Callable[[_Subject], Awaitable[None]], ...] = (
@@ -152,4 +176,5 @@ _CHECKS: tuple[Callable[[_Subject], Awaitable[None]], ...] = (
     _an_abandoned_flow_can_be_closed,
     _flows_of_two_calls_do_not_mix,
     _a_caller_without_proof_is_turned_away,
+    _a_caller_with_the_proof_of_this_method_is_known,
 )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from remora._faults import innermost, told
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -24,6 +26,12 @@ _BOUND = 10.0
 class ContractViolation(AssertionError):
     """
     An extension does not keep the contract of its kind; the message names the claim that failed.
+    """
+
+
+class NotChecked(Exception):
+    """
+    A claim is not about this extension, or cannot be checked with what is given; the message says why.
     """
 
 
@@ -45,10 +53,12 @@ class Finding:
     Attributes:
         claim: The sentence.
         problem: Why it does not hold; empty when it does.
+        skipped: Why it was not checked; empty when it was.
     """
 
     claim: str
     problem: str = ""
+    skipped: str = ""
 
 
 def claims_of(checks: Iterable[Callable[[T], Awaitable[None] | None]], subject: T) -> list[Claim]:
@@ -76,22 +86,40 @@ async def keeps(name: str, claims: Sequence[Claim]) -> list[str]:
     """
     Check claims up to the first that does not hold.
 
+    Returns:
+        The claims that were checked.
+
     Raises:
         ContractViolation: It does not hold.
     """
+    checked = []
     for claim in claims:
         finding, error = await _check(claim)
         if error is not None:
             raise ContractViolation(f"{name}: {claim.sentence}: {finding.problem}") from error
-    return [claim.sentence for claim in claims]
+        if not finding.skipped:
+            checked.append(claim.sentence)
+    return checked
 
 
 async def _check(claim: Claim) -> tuple[Finding, Exception | None]:
     try:
-        with anyio.fail_after(_BOUND):
+        with anyio.move_on_after(_BOUND) as scope:
             waiting = claim.check()
             if isawaitable(waiting):
                 await waiting
+    except NotChecked as reason:
+        return Finding(claim.sentence, skipped=str(reason)), None
     except Exception as error:  # a stranger's code may raise anything
-        return Finding(claim.sentence, f"{type(error).__name__}: {error}".rstrip(": ")), error
+        return Finding(claim.sentence, _problem(innermost(error))), error
+    if scope.cancelled_caught:
+        overdue = TimeoutError(f"it is not done after {_BOUND:g} s")
+        return Finding(claim.sentence, str(overdue)), overdue
     return Finding(claim.sentence), None
+
+
+def _problem(error: BaseException) -> str:
+    """
+    What the claims say themselves, or what a stranger's code has raised.
+    """
+    return str(error) if isinstance(error, AssertionError) and str(error) else told(error)

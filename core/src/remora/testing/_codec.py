@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from remora.protocols import PreparedCodec
-from remora.testing._claims import claims_of, keeps
+from remora.testing._claims import NotChecked, claims_of, keeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +93,8 @@ class _Subject:
 
 
 def _it_writes_the_first_of_its_content_types(subject: _Subject) -> None:
-    assert subject.codec.content_type == subject.spec.content_types[0]
+    written, first = subject.codec.content_type, subject.spec.content_types[0]
+    assert written == first, f"the codec writes {written!r}, and the spec says {first!r}"
 
 
 def _a_record_is_read_as_it_was_written(subject: _Subject) -> None:
@@ -106,7 +107,8 @@ def _a_record_is_read_as_it_was_written(subject: _Subject) -> None:
 
 def _one_call_leaves_nothing_for_the_next(subject: _Subject) -> None:
     for sample in subject.samples:
-        assert subject.codec.encode(sample) == subject.codec.encode(sample)
+        first, second = subject.codec.encode(sample), subject.codec.encode(sample)
+        assert first == second, f"the same record becomes {first[:40]!r}, and then {second[:40]!r}"
 
 
 def _what_it_cannot_write_is_a_value_error(subject: _Subject) -> None:
@@ -123,14 +125,14 @@ def _what_is_no_payload_is_a_value_error(subject: _Subject) -> None:
 def _what_is_prepared_for_a_type_does_the_same(subject: _Subject) -> None:
     codec = subject.codec
     if not isinstance(codec, PreparedCodec):
-        return
+        raise NotChecked("it has no `encoder` and no `decoder`")
     for sample in subject.samples:
         encode, decode = codec.encoder(type(sample)), codec.decoder(type(sample))
         payload = codec.encode(sample)
         for _ in range(_OFTEN):
-            assert encode(sample) == payload
+            assert encode(sample) == payload, "a prepared encoder writes something else than `encode`"
             assert codec.encoder(type(subject))(sample) == payload, "a record of another type is written in another way"
-            assert decode(payload) == sample
+            assert decode(payload) == sample, "a prepared decoder reads something else than `decode`"
         _refuses(partial(encode, object()))
         _refuses(partial(decode, payload + b"\xff" * 11))
 

@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from remora._headers import checked_headers
 from remora.errors import Code, ConnectionLost, PluginError, RemoraError
-from remora.testing._claims import Claim, keeps, named
+from remora.testing._claims import Claim, NotChecked, keeps, named
 from remora.types import Attempt, Call, Endpoint, Reply
 
 if TYPE_CHECKING:
@@ -68,11 +68,17 @@ async def _of_each(check: Callable[[_Subject], Awaitable[None]], spec: Intercept
     """
     Check everything that a spec makes; what leaves calls alone keeps every contract.
     """
-    for name, subject in _subjects(spec):
+    reasons = []
+    subjects = _subjects(spec)
+    for name, subject in subjects:
         try:
             await check(subject)
+        except NotChecked as reason:
+            reasons.append(str(reason))
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from error
+    if len(reasons) == len(subjects):
+        raise NotChecked(reasons[0] if reasons else "it leaves the calls of the plugin 'p' alone")
 
 
 def _subjects(spec: InterceptorSpec) -> list[tuple[str, _Subject]]:
@@ -139,7 +145,7 @@ async def _a_cancelled_call_ends_without_an_answer(subject: _Subject) -> None:
     async def proceed(call: Call) -> Reply:
         begun.set()
         await anyio.sleep_forever()
-        raise AssertionError
+        raise AssertionError("nobody waits for ever")
 
     async def carry() -> None:
         answers.append(await subject.carry(_CALL, proceed))
@@ -177,7 +183,7 @@ async def _calls_under_way_at_once_do_not_mix(subject: _Subject) -> None:
 
 async def _one_that_does_not_wait_awaits_nothing_but_the_call(subject: _Subject) -> None:
     if subject.may_wait:
-        return
+        raise NotChecked("it may wait; `waits=False` in its spec promises that it does not")
 
     async def proceed(call: Call) -> Reply:
         return Reply()

@@ -120,7 +120,7 @@ class _MemoryChannel:
         with anyio.CancelScope() as scope:
             self._calls.add(scope)
             try:
-                return await self._dispatch(call, "memory")
+                return await self._dispatch(replace(call, hash_key="", identity=""), "memory")  # neither is sent
             finally:
                 self._calls.discard(scope)
         raise ConnectionLost("the plugin is gone")

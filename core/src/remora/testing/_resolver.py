@@ -127,7 +127,8 @@ async def _ends_when_it_is_cancelled(bench: _Bench) -> None:
 async def _tells_the_same_when_it_is_asked_again(bench: _Bench) -> None:
     resolver = bench.build()
     (first,), (second,) = await _first(resolver), await _first(resolver)
-    assert {each.url for each in first} == {each.url for each in second}
+    before, after = {each.url for each in first}, {each.url for each in second}
+    assert before == after, f"it tells of {sorted(before)}, and then of {sorted(after)}"
 
 
 async def _tells_two_who_ask_at_the_same_time(bench: _Bench) -> None:
@@ -141,7 +142,7 @@ async def _tells_of_a_change(bench: _Bench) -> None:
         group.start_soon(resolver.watch, listener)
         await listener.until(1)
         before, known = listener.urls(), len(listener.told)
-        assert bench.change is not None
+        assert bench.change is not None, "there is nothing that changes"
         await bench.change()
         while listener.urls() == before:
             known += 1

@@ -34,8 +34,9 @@ Check an extension against the contract of its kind.
 TARGET is MODULE:OBJECT: a spec, a function that returns specs (a hook), or
 the class of a transport that is made without arguments. The extension is
 built with its default options and those that --option gives; a VALUE is
-written as in TOML, but text needs no quotes. The exit code is 1 when a claim
-of the contract does not hold.
+written as in TOML, but text needs no quotes. A claim that is not about this
+extension has a dash and the reason. The exit code is 1 when a claim of the
+contract does not hold.
 
 \b
   remora conformance transport acme_tcp.plugin:remora_register_transports
@@ -89,11 +90,17 @@ def _print(output: Output, kind: str, found: dict[str, list[Finding]]) -> None:
     for name, findings in found.items():
         output.line(f"{kind} {name}")
         for finding in findings:
-            output.line(f"  {'FAILED' if finding.problem else 'ok    '}  {finding.claim}")
-            if finding.problem:
-                output.line(f"          {finding.problem}")
-        kept = sum(not finding.problem for finding in findings)
-        output.line(f"{kept} of {len(findings)} claims hold")
+            output.line(f"  {_verdict(finding)}  {finding.claim}")
+            if why := finding.problem or finding.skipped:
+                output.line(f"          {why}")
+        checked = [finding for finding in findings if not finding.skipped]
+        kept = sum(not finding.problem for finding in checked)
+        skipped = len(findings) - len(checked)
+        output.line(f"{kept} of {len(checked)} claims hold{f'; {skipped} not checked' if skipped else ''}")
+
+
+def _verdict(finding: Finding) -> str:
+    return "FAILED" if finding.problem else "-     " if finding.skipped else "ok    "
 
 
 def _value(text: str) -> tuple[str, object]:

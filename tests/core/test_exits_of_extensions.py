@@ -1,0 +1,224 @@
+"""
+An extension that calls `sys.exit`, or whose library panics, ends what it was asked for, and not the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from remora import (
+    Endpoint,
+    ExporterSpec,
+    ExtensionError,
+    HealthStatus,
+    InterceptorSpec,
+    Manager,
+    RemoraError,
+    Reply,
+    ResolverSpec,
+    TransportSpec,
+    hookimpl,
+    serving,
+)
+from remora.testing import MemoryTransport
+from remora.types import Status
+
+pytestmark = pytest.mark.anyio
+
+
+class Panic(BaseException):
+    """
+    As raised by libraries in other languages: no `Exception`, and no wish to end the program.
+    """
+
+
+EXITS: dict[str, Callable[[], BaseException]] = {
+    "exit": lambda: SystemExit("bye"),
+    "panic": lambda: Panic("index out of bounds"),
+    "group": lambda: BaseExceptionGroup("several", [SystemExit("bye"), ValueError("and this")]),
+}
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """
+    Nothing can be configured.
+    """
+
+
+class Echo:
+    async def echo(self, text: str) -> str:
+        return text
+
+
+class Leaving:
+    """
+    An extension that leaves at one place.
+    """
+
+    def __init__(self, place: str, leave: Callable[[], BaseException]) -> None:
+        self._place, self._leave = place, leave
+
+    def at(self, place: str) -> None:
+        if place == self._place:
+            raise self._leave()
+
+    @hookimpl
+    def remora_register_transports(self) -> list[TransportSpec[Any]]:
+        return [TransportSpec(name="odd", schemes=("odd",), options=NoOptions, build=lambda options: self)]  # type: ignore[arg-type, return-value]
+
+    @hookimpl
+    def remora_register_interceptors(self) -> list[InterceptorSpec]:
+        return [InterceptorSpec(name="odd", build=lambda plugin: self.intercept if plugin == "odd" else None)]
+
+    @hookimpl
+    def remora_register_metric_exporters(self) -> list[ExporterSpec[Any]]:
+        return [ExporterSpec(name="odd", options=NoOptions, build=lambda options: self)]  # type: ignore[arg-type, return-value]
+
+    @hookimpl
+    def remora_register_resolvers(self) -> list[ResolverSpec[Any]]:
+        return [ResolverSpec(name="odd", options=NoOptions, build=lambda options: self)]
+
+    @hookimpl
+    def remora_event(self, event: object) -> None:
+        self.at("event")
+
+    async def intercept(self, call: Any, proceed: Any, /) -> Reply:
+        self.at("interceptor")
+        return await proceed(call)  # type: ignore[no-any-return]
+
+    @asynccontextmanager
+    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Leaving]:
+        self.at("open")
+        yield self
+        self.at("close")
+
+    async def call(self, call: Any, /) -> Reply:
+        self.at("call")
+        return Reply(payload=call.payload)
+
+    async def probe(self) -> HealthStatus:
+        self.at("probe")
+        return HealthStatus(status=Status.HEALTHY)
+
+    async def watch(self, report: Any, /) -> None:
+        report([Endpoint("odd:found")])
+        self.at("watch")
+        await anyio.sleep_forever()
+
+    name = "odd"
+
+    def supports(self, kind: object, /) -> bool:
+        return True
+
+    async def export(self, batch: object, /) -> None:
+        self.at("export")
+
+    async def close(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    def listen(self, endpoint: object, dispatch: object, /) -> Any:
+        raise NotImplementedError
+
+
+PLACES = {
+    "open": "the transport of",
+    "call": "the transport of",
+    "probe": "the transport of",
+    "close": "the transport of",
+    "interceptor": "the interceptor",
+    "event": "the observer of extension",
+    "watch": "the resolver",
+    "export": "the exporter",
+}
+
+
+@pytest.mark.parametrize("leave", EXITS)
+@pytest.mark.parametrize("place", PLACES)
+async def test_the_host_stays_and_the_extension_is_named(place: str, leave: str, anyio_backend: str) -> None:
+    """
+    Calls of another plugin succeed, and the fault is in the books; the caller gets an error of Remora.
+    """
+    memory, odd = MemoryTransport(), Leaving(place, EXITS[leave])
+    config = {
+        "plugins": {
+            "echo": {"endpoint": "memory:echo"},
+            "odd": {"resolver": {"method": "odd"}, "retry": {"max_retries": 0}},
+        },
+        "exporters": {"odd": {}},
+        "metrics": {"export_interval": 0.01},
+    }
+    extensions = [memory.extension, odd]
+    with anyio.fail_after(10):
+        async with serving(Echo(), listen="memory:echo", extensions=[memory.extension]):
+            async with Manager(config, extensions=extensions) as manager:
+                try:
+                    await manager.execute("odd", "x", str, method="echo", service="Echo")
+                except RemoraError as error:
+                    assert place in ("open", "call", "interceptor", "watch")
+                    assert "passed-2:Leaving" in str(error) or "Leaving (passed to the manager)" in str(error)
+                while place != "close" and not manager.extension_faults():
+                    await anyio.lowlevel.checkpoint()
+                assert await manager.client("echo", Echo).echo("x") == "x"
+    faults = manager.extension_faults()
+
+    assert any(culprit.startswith(PLACES[place]) for culprit in faults), faults
+
+
+@pytest.mark.parametrize("leave", ["exit", "panic"])
+def test_a_builder_that_leaves_is_an_error_of_its_extension(leave: str) -> None:
+    """
+    Also when it is only built to be checked.
+    """
+
+    class Building:
+        @hookimpl
+        def remora_register_transports(self) -> list[TransportSpec[Any]]:
+            return [TransportSpec(name="odd", schemes=("odd",), options=NoOptions, build=_build)]
+
+    def _build(options: object) -> Any:
+        raise EXITS[leave]()
+
+    manager = Manager({"plugins": {"odd": {"endpoint": "odd:x"}}}, extensions=[Building()])
+
+    async def enter() -> None:
+        async with manager:
+            raise AssertionError("it was built")
+
+    with pytest.raises(ExtensionError, match="the transport 'odd' of .*Building .* cannot be built: "):
+        anyio.run(enter)
+
+
+async def test_a_hook_that_leaves_breaks_its_extension_only(anyio_backend: str) -> None:
+    """
+    The manager says so and goes on.
+    """
+
+    class Registering:
+        @hookimpl
+        def remora_register_codecs(self) -> None:
+            raise SystemExit("no licence")
+
+    with anyio.fail_after(10):
+        async with Manager({}, extensions=[Registering()]) as manager:
+            assert manager.list_plugins() == []
+
+
+async def test_an_interruption_is_no_fault(anyio_backend: str) -> None:
+    """
+    Ctrl-C ends the program wherever it arrives.
+    """
+    odd = Leaving("event", lambda: KeyboardInterrupt())
+
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - on trio in a group
+        async with Manager({}, extensions=[odd]):
+            pass
+
+    assert "KeyboardInterrupt" in repr(caught.value)
