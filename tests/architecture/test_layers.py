@@ -144,7 +144,7 @@ LAYERS = {
     ),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability policy _caller _changes _conduct"
-        " _closing _discovery _events _exporting _fleet _fleet_health _follow _interception _metering _registry",
+        " _closing _discovery _events _exporting _faults _fleet _fleet_health _follow _interception _metering _registry",
         "anyio",
     ),
     "sync": Layer("_backend _manager _context client types errors", "anyio"),

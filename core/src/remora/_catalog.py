@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from remora._faults import told
+from remora._faults import is_interruption, told
 from remora._frozen import dataclass
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
 
@@ -127,13 +127,15 @@ class Feature(Generic[Spec]):
         """
         try:
             return getattr(self.spec, by)(*arguments)
-        except (ExtensionError, KeyboardInterrupt):
+        except ExtensionError:
             raise
         except ConfigError as error:
             if where:
                 raise ConfigError(f"{where}: {error.message}") from error
             raise
         except BaseException as error:  # a builder of an extension may raise anything, and `sys.exit` does
+            if is_interruption(error):
+                raise
             raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
 
 

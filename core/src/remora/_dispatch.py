@@ -17,7 +17,7 @@ from remora._builtin import Builtin
 from remora._conduct import Conduct
 from remora._context import CurrentCall, handled_call
 from remora._draft import make_reply
-from remora._faults import cancellation, innermost
+from remora._faults import cancellation, innermost, is_interruption
 from remora._handlers import by_name, handlers_of
 from remora._headers import checked_headers
 from remora._interception import nested
@@ -183,6 +183,8 @@ class Dispatcher:
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
             except SystemExit as error:  # one call ends neither the plugin nor the calls of others
+                if is_interruption(error):
+                    raise
                 raise _failed(error, call) from error
             except BaseExceptionGroup as group:
                 if group.split((Exception, SystemExit))[1] is None:

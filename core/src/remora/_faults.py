@@ -7,15 +7,19 @@ What lives here: taking exceptions apart. What must not: deciding what happens n
 from __future__ import annotations
 
 import logging
+import signal
+from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from remora.errors import Code, ExtensionError, RemoraError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from types import CodeType, TracebackType
     from typing import NoReturn
 
     Fields = Mapping[str, object]
@@ -34,7 +38,54 @@ def is_fault(error: BaseException) -> bool:
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_fault(each) for each in error.exceptions)
-    return not isinstance(error, (KeyboardInterrupt, GeneratorExit, anyio.get_cancelled_exc_class()))
+    return not (isinstance(error, (GeneratorExit, anyio.get_cancelled_exc_class())) or is_interruption(error))
+
+
+def is_interruption(error: BaseException) -> bool:
+    """
+    Whether the application itself is to end: by Ctrl-C, or because one of its signal handlers has called `sys.exit` or
+    the like. Python runs a signal handler in the middle of whatever the main thread does, third-party code included.
+    """
+    if isinstance(error, Exception):
+        return False
+    return isinstance(error, KeyboardInterrupt) or not _handler_codes().isdisjoint(_codes_in(error.__traceback__))
+
+
+@contextmanager
+def bare_interruption() -> Iterator[None]:
+    """
+    Let an interruption out of the group in which it arrives where a task of Remora's own was interrupted.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        found, _ = group.split(is_interruption)
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        if found is None:
+            raise
+        raise found from None
+
+
+def _codes_in(traceback: TracebackType | None) -> Iterator[CodeType]:
+    while traceback is not None:
+        yield traceback.tb_frame.f_code
+        traceback = traceback.tb_next
+
+
+def _handler_codes() -> set[CodeType]:
+    """
+    The code of the signal handlers that are written in Python.
+    """
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    return {code for handler in handlers if callable(handler) and (code := _code_of(handler)) is not None}
+
+
+def _code_of(function: Any) -> CodeType | None:
+    while isinstance(function, partial):
+        function = function.func
+    written = function if hasattr(function, "__code__") else type(function).__call__
+    return getattr(written, "__code__", None)
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -19,6 +19,7 @@ from remora._conduct import Conduct
 from remora._discovery import Discovery
 from remora._events import EventBus
 from remora._exporting import Exporting
+from remora._faults import bare_interruption
 from remora._fleet import Fleet
 from remora._fleet_health import health_of, overall_health_of
 from remora._follow import Follower, follow
@@ -176,8 +177,9 @@ class Manager:
                 await self._metrics.exports.stop()
         finally:
             self._group.cancel_scope.cancel()
-            # without the body's exception, so that it leaves as it is and not in a group
-            await self._group.__aexit__(None, None, None)
+            with bare_interruption():
+                # without the body's exception, so that it leaves as it is and not in a group
+                await self._group.__aexit__(None, None, None)
             self._bus.publish(ManagerStopped(time=time.time()))
             self._bus.close()
 

@@ -21,7 +21,7 @@ import pluggy
 from remora import hookspecs
 from remora._catalog import Catalog, Origin, conflict
 from remora._entry_points import entry_points
-from remora._faults import told
+from remora._faults import is_interruption, told
 from remora.errors import ExtensionError
 from remora.specs import (
     AuthSpec,
@@ -153,9 +153,9 @@ class Registry:
             return
         try:
             module = claims[0][1].load()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a third-party module may raise anything while it is imported
+            if is_interruption(error):
+                raise
             self._broken(origins[0], f"cannot be imported: {told(error)}", error)
         else:
             yield origins[0], module
@@ -181,9 +181,9 @@ class Registry:
             return
         try:
             features = self._collect(origin, plugins)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a third-party hook may raise anything, and `sys.exit` does
+            if is_interruption(error):
+                raise
             self._broken(origin, f"failed to register its features: {told(error)}", error)
             return
         self.extensions.append(Extension(origin, features=features))
