@@ -155,8 +155,10 @@ LAYERS = {
         "anyio",
     ),
     "_preload": Layer("_backend _registry"),
+    "_process": Layer(),
     "serve": Layer(
-        f"_backend _frozen _preload {RECORDS} config _options _registry _methods _guard _interception _dispatch",
+        f"_backend _frozen _preload _process {RECORDS} config _options _registry _methods _guard _interception"
+        " _dispatch",
         "anyio",
     ),
     # for the command line

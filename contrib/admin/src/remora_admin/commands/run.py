@@ -93,7 +93,8 @@ def _address(listen: str) -> tuple[str, int]:
 
 
 def _announce(output: Output, url: str, plugins: list[str]) -> None:
-    if output.as_json:
-        output.document({"url": url, "plugins": plugins})
-    else:
-        output.line(f"{len(plugins)} plugin{'' if len(plugins) == 1 else 's'}; see {url}")
+    with output.announcing():
+        if output.as_json:
+            output.document({"url": url, "plugins": plugins})
+        else:
+            output.line(f"{len(plugins)} plugin{'' if len(plugins) == 1 else 's'}; see {url}")
