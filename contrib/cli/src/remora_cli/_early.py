@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
+    Handler = Callable[[int, FrameType | None], None]
+
 _RELOADING = "run"
 """The command that SIGHUP tells to read its configuration again, which it has not read yet."""
 
@@ -47,10 +49,10 @@ def early_signals(args: Sequence[str] | None) -> Iterator[None]:
             signal.signal(number, former)
 
 
-def _handlers(name: str) -> dict[signal.Signals, Callable[[int, FrameType | None], None]]:
+def _handlers(name: str) -> dict[signal.Signals, Handler]:
     if name not in _LASTING:
         return {}
-    handlers = {signal.SIGTERM: _end}
+    handlers: dict[signal.Signals, Handler] = {signal.SIGTERM: _end}
     if hasattr(signal, "SIGHUP"):
         handlers[signal.SIGHUP] = _ignore if name == _RELOADING else _end
     return handlers
