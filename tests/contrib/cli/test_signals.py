@@ -121,6 +121,37 @@ def test_an_end_that_comes_while_a_command_is_loading_is_no_failure(words: list[
     assert (0, "", "") == (process.returncode, out, err)
 
 
+@pytest.mark.fault(22)
+def test_a_signal_that_comes_while_the_interpreter_ends_is_no_failure(config: str, anyio_backend: str) -> None:
+    """
+    Nor is a reload that is asked for while the host stops.
+    """
+    program = (
+        "import atexit, os, signal, sys; from remora_cli import main; "
+        "[atexit.register(os.kill, os.getpid(), each) for each in (signal.SIGHUP, signal.SIGTERM)]; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", program, "run", config, "--listen", "127.0.0.1:0", "--backend", anyio_backend]
+    pipe = subprocess.PIPE
+    with (
+        disposed(signal.SIGHUP, signal.SIG_DFL),
+        subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.terminate()
+            said = next(line for line in process.stderr if "stopping" in line)
+            process.send_signal(signal.SIGHUP)
+            rest = process.stderr.read()
+
+            assert (0, "remora: stopping; 0 calls under way\n") == (process.wait(20), said)
+            assert "error" not in rest
+        finally:
+            process.kill()
+
+
 @pytest.mark.fault(51)
 @pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])

@@ -46,7 +46,10 @@ def early_signals(args: Sequence[str] | None) -> Iterator[None]:
         yield
     finally:
         for number, former in before.items():
-            signal.signal(number, former)
+            if (
+                signal.getsignal(number) is not signal.SIG_IGN
+            ):  # as a command has left it for what is left of the process
+                signal.signal(number, former)
 
 
 def _handlers(name: str) -> dict[signal.Signals, Handler]:
