@@ -144,7 +144,8 @@ LAYERS = {
     ),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability policy _caller _changes _conduct"
-        " _closing _discovery _events _exporting _faults _fleet _fleet_health _follow _interception _metering _registry",
+        " _closing _discovery _events _exporting _faults _fleet _fleet_health _follow _interception _metering"
+        " _registry",
         "anyio",
     ),
     "sync": Layer("_backend _manager _context client types errors", "anyio"),
@@ -159,8 +160,9 @@ LAYERS = {
         "anyio",
     ),
     "_preload": Layer("_backend _registry"),
+    "_process": Layer(),
     "serve": Layer(
-        f"_backend _frozen _numbers _preload {RECORDS} config _options _registry _methods _guard _interception"
+        f"_backend _frozen _numbers _preload _process {RECORDS} config _options _registry _methods _guard _interception"
         " _dispatch",
         "anyio",
     ),

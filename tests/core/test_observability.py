@@ -206,6 +206,24 @@ async def test_events_are_counted() -> None:
     assert (batch.value("remora_retries_total", "p"), {"OK": 1, "RESOURCE_EXHAUSTED": 2}) == (2, _requests(batch, "q"))
 
 
+async def test_an_instance_that_a_reload_tries_in_vain_hides_not_the_one_that_is_called() -> None:
+    """
+    Both have the same address; an alert would call somebody for a plugin that answers.
+    """
+    async with stage(table("a")) as host, anyio.create_task_group() as group:
+        host["a"].is_refusing = True
+        config = host.manager._fleet.config
+        changed = replace(config, plugins={"p": replace(config.plugins["p"], version="2")})
+        group.start_soon(host.manager.reload, changed)
+        await anyio.sleep(1)
+        batch, answer = host.manager.metrics.snapshot(), await host.outcome()
+
+    assert answer is None
+    assert (batch.value("remora_instance_losses_total", "p", "script:a") or 0) > 0  # of the one that is tried
+    assert 1 == batch.value("remora_instance_up", "p", "script:a")
+    assert 0 == _by_last_label(batch, "remora_instance_health", "p", "script:a")["offline"]
+
+
 async def test_retries_without_budget_are_counted() -> None:
     """
     The floor of the budget pays for some.

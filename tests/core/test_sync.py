@@ -453,3 +453,38 @@ def test_what_many_threads_do_is_counted_exactly() -> None:
     assert 400 == said.total_requests == batch.value("remora_requests_total", "p", "(default method)", "OK")
     assert 0 == batch.value("remora_requests_in_flight", "p")
     assert max(each for each in snapshots if isinstance(each, int)) <= 400
+
+
+def test_managers_that_are_opened_after_a_fork_share_no_luck() -> None:
+    """
+    As in the workers of a server that has loaded the application before it forked them.
+    """
+    program = """
+import os
+from remora import hookimpl, sync, BalancerSpec
+from remora.testing import ScriptedTransport
+
+class Told:
+    @hookimpl
+    def remora_register_balancers(self):
+        return [BalancerSpec(name="told", build=tell)]
+
+def tell(clock, rng):
+    print(rng.random(), flush=True)
+    return First()
+
+class First:
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+config = {"plugins": {"p": {"endpoint": "script:p", "balancer": "told"}}}
+manager = sync.Manager(config, extensions=[ScriptedTransport().extension, Told()])
+for _ in range(2):
+    if os.fork() == 0:
+        manager.open().close()
+        os._exit(0)
+    os.wait()
+"""
+    first, second = _run(program).stdout.splitlines()
+
+    assert first != second

@@ -7,6 +7,7 @@ What lives here: the set, and its start. What must not: its end (see `_closing`)
 from __future__ import annotations
 
 import logging
+import random
 import time
 from functools import partial
 from itertools import chain
@@ -27,7 +28,6 @@ from remora.io import loop_clock
 from remora.types import DrainLifted
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Iterable, Iterator
 
     from anyio.abc import TaskGroup
@@ -61,7 +61,7 @@ class Fleet:
         *,
         publish: Callable[[Event], None],
         conduct: Conduct,
-        rng: random.Random,
+        rng: random.Random | None,
     ) -> None:
         self.config = config
         self.catalog = catalog
@@ -70,7 +70,7 @@ class Fleet:
         self.meters: Meters | None = None
         self._tell = publish
         self._conduct = conduct
-        self._rng = rng
+        self._rng = rng  # else made when the fleet is entered: processes that are forked before share no luck
         self._plugged: dict[str, Plugged] = {}
         self._holding = Holding(self)
         self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
@@ -166,6 +166,7 @@ class Fleet:
         Run the tasks that own instances in a group from now on.
         """
         self._group = group
+        self._rng = self._rng or random.Random()
         self._supervisor = Supervisor(group, publish=self.publish, rng=self._rng)
 
     def start(self) -> None:
@@ -191,6 +192,7 @@ class Fleet:
         Raises:
             ConfigError: It cannot be made.
         """
+        assert self._rng is not None  # since it has been entered
         lent = Surroundings(
             publish=self.publish,
             ask=self._ask,

@@ -5,7 +5,6 @@ The entry point of the framework: a manager holds the configured plugins and han
 from __future__ import annotations
 
 import logging
-import random
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -36,6 +35,7 @@ from remora.types import HealthStatus, ManagerStarted, ManagerStopped
 
 if TYPE_CHECKING:
     import os
+    import random
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -97,7 +97,7 @@ class Manager:
             self._catalog,
             publish=self._bus.publish,
             conduct=self._conduct,
-            rng=rng or random.Random(),
+            rng=rng,
         )
         self._metering = Metering(wanted.metrics, self._fleet, self._bus, self._conduct)
         self._metrics = self._metering.registry

@@ -136,11 +136,12 @@ class Meters:
 
     def _watch_instance(self, key: tuple[str, str], peers: list[Instance]) -> None:
         self._attempts_in_flight.watch(lambda: sum(each.in_flight for each in peers), *key)
-        self._up.watch(lambda: peers[-1].state is State.READY, *key)
+        routes = self._routes[key[0]]
+        self._up.watch(lambda: _called(peers, routes).state is State.READY, *key)
         for status in Status:
-            self._health.watch(_Shows(peers, status), *key, status.value)
+            self._health.watch(_Shows(peers, routes, status), *key, status.value)
         for state in BreakerState:
-            self._breaker.watch(_Shows(peers, state), *key, state.value)
+            self._breaker.watch(_Shows(peers, routes, state), *key, state.value)
 
     def _unwatch(self, key: tuple[str, str]) -> None:
         for gauge in (self._attempts_in_flight, self._up):
@@ -207,7 +208,8 @@ class Meters:
 
 class Peers(NamedTuple):
     """
-    The instances of one name, which share a meter: those that are leaving, and then the one that is called.
+    The instances of one name, which share a meter: those that are leaving, the one that is called, and then one that a
+    reload tries, which may never be called.
     """
 
     meter: InstanceMeter
@@ -221,16 +223,24 @@ def _drop(metrics: Iterable[Instrument], key: tuple[str, ...]) -> None:
                 metric.remove(*labels)
 
 
+def _called(peers: list[Instance], routes: list[Route]) -> Instance:
+    """
+    The one of these that is called; the newest when none is.
+    """
+    in_force = [each for each in peers if any(each in route.instances for route in routes)]
+    return (in_force or peers)[-1]
+
+
 class _Shows:
     """
     Reads whether the instance among these that is called has a certain health or circuit breaker state.
     """
 
-    __slots__ = ("_peers", "_wanted")
+    __slots__ = ("_peers", "_routes", "_wanted")
 
-    def __init__(self, peers: list[Instance], wanted: Status | BreakerState) -> None:
-        self._peers, self._wanted = peers, wanted
+    def __init__(self, peers: list[Instance], routes: list[Route], wanted: Status | BreakerState) -> None:
+        self._peers, self._routes, self._wanted = peers, routes, wanted
 
     def __call__(self) -> bool:
-        instance = self._peers[-1]
+        instance = _called(self._peers, self._routes)
         return self._wanted is instance.condition.status or self._wanted is instance.breaker.state

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +24,13 @@ from remora._interception import served_interceptors
 from remora._numbers import is_number
 from remora._options import build_options
 from remora._preload import preload
+from remora._process import occupy_standard_streams, stopping_signals
 from remora._registry import load_catalog
 from remora.errors import ConfigError, RemoraError
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from remora._catalog import Catalog
@@ -40,11 +41,13 @@ __all__ = [
     "ServeOptions",
     "Served",
     "dispatcher_for",
+    "occupy_standard_streams",
     "preload",
     "require_backend",
     "serve",
     "serve_until_stopped",
     "serving",
+    "stopping_signals",
 ]
 
 _log = logging.getLogger(__name__)
@@ -105,7 +108,8 @@ def serve(
     auth: AccessConfig | Mapping[str, object] | str | None = None,
 ) -> None:
     """
-    Serve one or more objects until the host, or SIGTERM or SIGINT, ends it. The last line of a plugin's program.
+    Serve one or more objects until the host, or a signal (SIGTERM, SIGINT, SIGHUP), ends it. The last line of a
+    plugin's program.
 
     The address is `listen`, or what the host has set, or what stands on the command line after `--listen`.
     A plugin that cannot be served ends the program with one line on standard error and the status 2.
@@ -117,6 +121,7 @@ def serve(
         options: Limits and timeouts.
         auth: Who may call, instead of what the options say.
     """
+    occupy_standard_streams()
     options = _checked(options)
     options = options if auth is None else replace(options, auth=auth)
     addresses = [listen] if isinstance(listen, str) else list(listen)
@@ -161,7 +166,7 @@ async def serve_until_stopped(
         RemoraError: It cannot be served; the message says why.
     """
     options = _checked(options)
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(*stopping_signals()) as signals:
         async with serving(*services, listen=listen, options=options) as served:
             if announce is not None:
                 announce(served)
@@ -323,7 +328,8 @@ def _announce(served: Served) -> None:
     for endpoint in served.endpoints:
         if endpoint.scheme == "stdio":  # the host knows, and its log has better things to show
             continue
-        print(f"remora: serving {names} at {endpoint.url}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # it is served all the same where its words go to a full disk
+            print(f"remora: serving {names} at {endpoint.url}", file=sys.stderr, flush=True)
 
 
 def _complain(error: RemoraError) -> int:

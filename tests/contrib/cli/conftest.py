@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,6 +207,18 @@ def spawned(place: Path, *args: str, **variables: str) -> Iterator[subprocess.Po
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def disposed(number: signal.Signals, handler: Any) -> Iterator[None]:
+    """
+    What children inherit for a signal while the context lasts.
+    """
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def environment(**variables: str) -> dict[str, str]:

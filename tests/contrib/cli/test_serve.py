@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contrib.cli.conftest import Run, Serve, spawned
+from tests.contrib.cli.conftest import Run, Serve, disposed, spawned
 
 NO_TARGET = "Invalid value for 'MODULE:OBJECT...':"
 
@@ -44,14 +44,15 @@ def test_every_address_is_served(serve: Serve, anyio_backend: str, place: Path) 
 
 
 @pytest.mark.fault(22)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_lets_calls_under_way_end(number: signal.Signals, serve: Serve, anyio_backend: str, place: Path) -> None:
     """
     New calls are refused meanwhile, and the exit code is 0.
     """
     os.mkfifo(place / "entered")
     os.mkfifo(place / "go")
-    server = serve("http://127.0.0.1:0", backend=anyio_backend)
+    with disposed(number, signal.SIG_DFL):
+        server = serve("http://127.0.0.1:0", backend=anyio_backend)
     with ThreadPoolExecutor() as pool:
         call = pool.submit(_post, server.urls[0], "wait", {"text": "done"})
         (place / "entered").read_text()

@@ -4,6 +4,7 @@ The exporter `prometheus`: what a scrape gets, in which format, and that it leav
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 
@@ -197,9 +198,31 @@ async def test_port_that_is_taken_is_said_and_hurts_no_call(caplog: pytest.LogCa
             (fault,) = manager.extension_faults().values()
 
     (line,) = [each for each in caplog.records if each.levelname == "ERROR"]
-    assert "in use" in fault.last
+    assert "in use; for several processes, raise `ports`" in fault.last
     assert "failed: cannot listen at http://127.0.0.1:" in line.getMessage()
     assert line.exc_info is None
+
+
+async def test_each_process_of_an_application_takes_a_port_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    The first one that is free, so that a server can scrape all of them.
+    """
+    caplog.set_level(logging.INFO, "remora")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with Manager({"exporters": {"prometheus": {"port": port, "ports": 50}}}) as manager:
+            with anyio.fail_after(5):
+                while not (found := [each for each in caplog.messages if "can be scraped" in each]):
+                    await anyio.lowlevel.checkpoint()
+            url = found[0].split()[-1]
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.get(url)
+
+            assert 200 == answer.status_code
+            assert {} == manager.extension_faults()
+    assert port < httpx.URL(url).port < port + 50
 
 
 def test_default_port_is_not_that_of_the_prometheus_server() -> None:

@@ -244,3 +244,13 @@ async def test_a_place_that_takes_no_files_is_named(path):
     with pytest.raises(Unavailable, match=f"cannot listen at {path}"):
         async with build(Options()).listen(Endpoint(f"unix://{path}"), echo):
             pass
+
+
+def test_a_system_without_a_place_for_temporary_files_is_told(monkeypatch):
+    """
+    As on a read-only system where TMPDIR leads nowhere.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent/place")
+
+    with pytest.raises(Unavailable, match="cannot listen at a free path: No such file"), listening_socket(""):
+        pass

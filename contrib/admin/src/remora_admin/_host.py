@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from remora import Secret
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _log = logging.getLogger("remora.run")  # below the logger whose level is `log_level`
 
@@ -60,7 +60,7 @@ class Host:
             RemoraError: It cannot be started; the message says why.
         """
         errors: list[Exception] = []
-        with anyio.open_signal_receiver(*_SIGNALS) as signals:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._follow_signals, signals, group)
                 try:
@@ -105,7 +105,9 @@ class Host:
 
     async def _follow_signals(self, signals: AsyncIterator[signal.Signals], group: TaskGroup) -> None:
         async for each in signals:
-            if each is signal.SIGHUP:
+            if each is signal.SIGHUP and self._stopping.is_set():
+                _log.info("the configuration is not read again: the host is stopping")
+            elif each is signal.SIGHUP:
                 group.start_soon(self._reload_or_say_why)  # a signal to stop does not wait for it
             elif self._stopping.is_set():
                 self._manager.hurry()

@@ -22,6 +22,9 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code (see `remora --help`).
     """
-    from remora_cli._main import run
+    from remora_cli._early import early_signals
 
-    return run(args)
+    with early_signals(args):
+        from remora_cli._main import run
+
+        return run(args)

@@ -17,8 +17,8 @@ FAILED = 1
 CONFIGURATION = 3
 """2 is left out: click gives it for wrong usage."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-"""A disk is full, also that of the file to which standard output goes."""
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}
+"""A disk is full, also that of the file to which standard output goes, or standard output is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def explain(error: Exception) -> Failure:
         return _of_click(error)
     if isinstance(error, RemoraError):
         return _of_remora(error)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return Failure(f"cannot write: {error.strerror}", FAILED, {"message": str(error)})
     text = f"{type(error).__name__}: {error}".rstrip(": ")
     return Failure(f"unexpected {_one_line(text)} (--debug shows where)", FAILED, {"message": text})

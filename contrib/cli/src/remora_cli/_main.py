@@ -12,7 +12,7 @@ import click
 from remora_cli._errors import explain
 from remora_cli._group import cli
 from remora_cli._logs import configure_logs
-from remora_cli._output import Output
+from remora_cli._output import Output, replace_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ def run(args: Sequence[str] | None) -> int:
     """
     The exit code of a command line.
     """
+    replace_closed_streams()
     output = Output()
     configure_logs()
     try:

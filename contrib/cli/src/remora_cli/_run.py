@@ -4,19 +4,17 @@ Running a coroutine from the command line: on the chosen event loop, and stopped
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from remora.serve import require_backend
+from remora.serve import require_backend, stopping_signals
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 T = TypeVar("T")
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(main: Callable[[], Awaitable[T]], *, backend: str = "asyncio") -> T:
@@ -34,7 +32,7 @@ def run(main: Callable[[], Awaitable[T]], *, backend: str = "asyncio") -> T:
 async def _until_signal(main: Callable[[], Awaitable[T]]) -> T:
     results: list[T] = []
     errors: list[Exception] = []
-    with anyio.open_signal_receiver(*_SIGNALS) as signals:
+    with anyio.open_signal_receiver(*stopping_signals()) as signals:
         async with anyio.create_task_group() as group:
             group.start_soon(_cancel_on_signal, signals, group.cancel_scope)
             try:

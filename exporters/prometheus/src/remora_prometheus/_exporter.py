@@ -4,6 +4,7 @@ The exporter: `/metrics` at a port, for a Prometheus server to scrape.
 
 from __future__ import annotations
 
+import errno
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__.replace("_", ".", 1))
 
 PATH = "/metrics"
+_LAST_PORT = 65535
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,13 +42,16 @@ class PrometheusExporter:
     Args:
         port: The port; 0 for any that is free.
         host: The address to listen at; by default only this machine is answered.
+        ports: How many ports may be tried, from `port` on, for the first one that is free.
     """
 
     name = "prometheus"
 
-    def __init__(self, *, port: int = 9464, host: str = "127.0.0.1") -> None:
+    def __init__(self, *, port: int = 9464, host: str = "127.0.0.1", ports: int = 1) -> None:
         self.host = host
         self.port = port
+        self._first = port
+        self._ports = ports
 
     @property
     def url(self) -> str:
@@ -66,10 +71,7 @@ class PrometheusExporter:
         """
         registry = CollectorRegistry(auto_describe=False)
         registry.register(RemoraCollector(read))
-        try:
-            server = Server(self.host, self.port, _only_at_path(make_wsgi_app(registry), self.host))
-        except OSError as error:
-            raise Unavailable(f"cannot listen at {self.url}: {error.strerror or error}", sent=False) from error
+        server = self._listen(_only_at_path(make_wsgi_app(registry), self.host))
         self.port = server.server_port
         _log.info("metrics can be scraped at %s", self.url)
         try:
@@ -78,10 +80,31 @@ class PrometheusExporter:
             with CancelScope(shield=True):
                 await to_thread.run_sync(server.end)
 
+    def _listen(self, app: App) -> Server:
+        first = self._first if self._ports > 1 else self.port  # the one that it had before, where that was any
+        last = min(first + self._ports - 1, _LAST_PORT)
+        for self.port in range(first, last + 1):
+            try:
+                return Server(self.host, self.port, app)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or self.port == last:
+                    reason = _reason(error, first, last)
+                    raise Unavailable(f"cannot listen at {self.url}: {reason}", sent=False) from error
+        raise AssertionError("there is at least one port")
+
     async def close(self) -> None:
         """
         Nothing is left when the context has been left.
         """
+
+
+def _reason(error: OSError, first: int, last: int) -> str:
+    said = error.strerror or str(error)
+    if error.errno != errno.EADDRINUSE:
+        return said
+    if last > first:
+        return f"{said}, and so are all from {first} on; raise `ports`"
+    return f"{said}; for several processes, raise `ports`"
 
 
 def _only_at_path(app: App, host: str) -> App:

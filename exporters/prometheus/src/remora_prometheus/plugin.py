@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from remora.hookspecs import hookimpl
 from remora.specs import ExporterSpec
-from remora.values import Port, dataclass
+from remora.values import Count, Port, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,10 +26,12 @@ class Options:
     Attributes:
         port: The port of `/metrics`; by default that of OpenTelemetry's Prometheus exporters.
         host: The address to listen at; by default only this machine is answered.
+        ports: How many ports may be tried, from `port` on. Each process of an application takes the first free one.
     """
 
     port: Port = 9464
     host: str = "127.0.0.1"
+    ports: Count = 1
 
 
 def build(options: Options) -> PullExporter:
@@ -38,7 +40,7 @@ def build(options: Options) -> PullExporter:
     """
     from remora_prometheus._exporter import PrometheusExporter
 
-    return PrometheusExporter(port=options.port, host=options.host)
+    return PrometheusExporter(port=options.port, host=options.host, ports=options.ports)
 
 
 @hookimpl

@@ -10,6 +10,8 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from remora_grpc._forks import uses
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from typing import Any
@@ -51,14 +53,18 @@ class _Direct:
 async def open_bridge(*, serving: bool = False) -> AsyncIterator[Bridge]:
     """
     The bridge for the running loop; `answer` works only on one that is `serving`.
-    """
-    if not _on_trio():
-        yield _Direct()
-        return
-    from remora_grpc._trio import open_trio_bridge
 
-    async with open_trio_bridge(serving=serving) as bridge:
-        yield bridge
+    Raises:
+        ConfigError: gRPC cannot be used in this process.
+    """
+    with uses.one():
+        if not _on_trio():
+            yield _Direct()
+            return
+        from remora_grpc._trio import open_trio_bridge
+
+        async with open_trio_bridge(serving=serving) as bridge:
+            yield bridge
 
 
 def _on_trio() -> bool:

@@ -55,7 +55,8 @@ def _place(path: str) -> Iterator[tuple[str, int]]:
     """
     The path, and its directory held open.
     """
-    private = "" if path else tempfile.mkdtemp(prefix="remora-")
+    with _mapped("a free path"):
+        private = "" if path else tempfile.mkdtemp(prefix="remora-")
     taken = path or os.path.join(private, "plugin.sock")
     try:
         with _mapped(taken):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import click
 from remora import Secret
 from remora.config import read_credentials
 from remora.errors import ConfigError
-from remora_admin._host import Host
+from remora_admin._host import SIGNALS, Host
 from remora_admin._journal import JournalHandler, is_read_by_the_journal
 from remora_cli.toolkit import backend as backend_option
 from remora_cli.toolkit import command as remora_command
@@ -71,6 +72,15 @@ def command(output: Output, config: str, listen: str, watch: bool, admin_token_f
     token = None if admin_token_file is None else _secret_in(Path(admin_token_file))
     process = Host(config, host=host, port=port, watch=watch, admin_token=token)
     anyio.run(partial(process.run, partial(_announce, output)), backend=backend)
+    _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    """
+    Let no signal make a failure of what has ended well, while the interpreter ends.
+    """
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
 
 
 def _secret_in(file: Path) -> Secret:
@@ -93,7 +103,8 @@ def _address(listen: str) -> tuple[str, int]:
 
 
 def _announce(output: Output, url: str, plugins: list[str]) -> None:
-    if output.as_json:
-        output.document({"url": url, "plugins": plugins})
-    else:
-        output.line(f"{len(plugins)} plugin{'' if len(plugins) == 1 else 's'}; see {url}")
+    with output.announcing():
+        if output.as_json:
+            output.document({"url": url, "plugins": plugins})
+        else:
+            output.line(f"{len(plugins)} plugin{'' if len(plugins) == 1 else 's'}; see {url}")

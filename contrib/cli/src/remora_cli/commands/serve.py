@@ -110,7 +110,9 @@ def _announce(output: Output, stdout_is_wire: bool, served: Served) -> None:
         if stdout_is_wire:  # and standard error is the host's log, unless a person is trying it out
             if sys.stderr.isatty():
                 output.note(f"remora: serving {', '.join(names)} at {endpoint.url}")
-        elif output.as_json:
-            output.document({"serving": names, "url": endpoint.url})
-        else:
-            output.line(f"serving {', '.join(names)} at {endpoint.url}")
+            continue
+        with output.announcing():
+            if output.as_json:
+                output.document({"serving": names, "url": endpoint.url})
+            else:
+                output.line(f"serving {', '.join(names)} at {endpoint.url}")
