@@ -168,12 +168,16 @@ class Relayed:
     def __init__(self, inner: Transport, path: Callable[[], str]) -> None:
         self._path = path
         self._inner = inner
+        self._taken: set[str] = set()
         self.open = inner.open
 
     @asynccontextmanager
     async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncIterator[Listener]:
         """Serve at a port, and relay a socket to it."""
         path = self._path() if endpoint.url == "http:" else endpoint.address
+        if path in self._taken:
+            raise Unavailable(f"{path} is taken", sent=False)
+        self._taken.add(path)
         async with self._inner.listen(Endpoint("http:"), dispatch) as behind:
             port = int(behind.endpoint.url.rpartition(":")[2])
             async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as tasks:
@@ -181,6 +185,7 @@ class Relayed:
                 yield Relay(Endpoint(f"http+unix://{path}"), behind.wait_closed)
                 await anyio.wait_all_tasks_blocked()
                 tasks.cancel_scope.cancel()
+        self._taken.remove(path)
 
 
 @dataclass
