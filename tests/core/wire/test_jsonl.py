@@ -137,14 +137,35 @@ def test_a_reply_arrives_as_it_was(number, result):
     assert (number, result) == (answer.id, json.loads(answer.outcome.payload))
 
 
-@given(st.sampled_from([code for code in Code if code is not Code.DEADLINE_EXCEEDED]), st.text(), objects)
-def test_an_error_arrives_as_it_was(code, text, details):
-    (message,) = read(encode_json_error(1, PluginError(text, code=code, details=details)), max_size=10**6)
+@given(
+    st.sampled_from([code for code in Code if code is not Code.DEADLINE_EXCEEDED]),
+    st.text(),
+    objects,
+    st.none() | st.floats(0, 1e12),
+)
+def test_an_error_arrives_as_it_was(code, text, details, retry_after):
+    sent = PluginError(text, code=code, details=details, retry_after=retry_after)
+    (message,) = read(encode_json_error(1, sent), max_size=10**6)
     answer = decode_json_answer(message)
 
     assert isinstance(answer, JsonAnswer)
     assert isinstance(answer.outcome, PluginError)
     assert (code, text, details) == (answer.outcome.code, answer.outcome.message, answer.outcome.details)
+    assert retry_after == answer.outcome.retry_after
+
+
+@pytest.mark.parametrize("odd", ["soon", True, [1], float("nan"), float("inf"), None])
+def test_seconds_that_are_no_number_are_left_out(odd):
+    """
+    On both sides: a handler may have put anything there, and so may a plugin in another language.
+    """
+    (message,) = read(encode_json_error(1, PluginError("no", retry_after=odd)), max_size=10**6)
+
+    assert {"code": "UNKNOWN", "message": "no"} == message["error"]
+    if odd != odd or odd == float("inf"):  # JSON has no such number
+        return
+    answer = decode_json_answer({"id": 1, "error": {"message": "no", "retry_after": odd}})
+    assert answer.outcome.retry_after is None
 
 
 @given(objects)

@@ -7,9 +7,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,10 +27,12 @@ from remora.wire import (
     _ttrpc,
     decode_request,
     decode_response,
+    decode_status,
     encode_error,
     encode_frame,
     encode_reply,
     encode_request,
+    encode_status,
     lift_from_request,
     lift_from_response,
     reply_parts,
@@ -192,17 +197,50 @@ def test_a_reply_is_read_as_it_was_written(payload: bytes, content_type: str, wi
     assert reply == decode_response(encode_reply(reply), "text/other")
 
 
-@given(st.sampled_from(list(Code)), text, headers)
-def test_an_error_keeps_its_code_and_message(code: Code, message: str, with_headers: dict[str, str]) -> None:
+@given(st.sampled_from(list(Code)), text, headers, st.none() | st.floats(0, 1e9))
+def test_an_error_keeps_its_code_and_message(
+    code: Code, message: str, with_headers: dict[str, str], retry_after: float | None
+) -> None:
     """
-    Whichever it is.
+    Whichever it is; and when to try again, to the microsecond.
     """
-    error = decode_response(encode_error(PluginError(message, code=code, headers=with_headers)), "")
+    sent = PluginError(message, code=code, headers=with_headers, retry_after=retry_after)
+    error = decode_response(encode_error(sent), "")
 
     assert isinstance(error, RemoraError)
     assert code is error.code
+    assert error.retry_after == (None if retry_after is None else pytest.approx(retry_after, abs=1e-6))
     if isinstance(error, PluginError):
         assert (message, with_headers) == (error.message, error.headers)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meant"), [(0.0, 0.0), (1.5, 1.5), (-3.0, 0.0), (math.inf, 1e9), (math.nan, 0.0)]
+)
+def test_when_to_try_again_is_what_googles_libraries_read(seconds: float, meant: float) -> None:
+    """
+    A google.rpc.RetryInfo among the details.
+    """
+    status = Status.FromString(encode_status(PluginError("not now", details={"a": 1}, retry_after=seconds)))
+    info = RetryInfo()
+
+    assert ["google.protobuf.Struct", "google.rpc.RetryInfo"] == [each.TypeName() for each in status.details]
+    assert status.details[1].Unpack(info)
+    assert meant == info.retry_delay.ToTimedelta().total_seconds()
+
+
+def test_when_to_try_again_is_read_as_googles_libraries_write_it() -> None:
+    """
+    Also where it is negative, which asks for no other try.
+    """
+    for seconds in (2.25, -1.0):
+        status, info = Status(code=14, message="not now"), RetryInfo()
+        info.retry_delay.FromTimedelta(timedelta(seconds=seconds))
+        status.details.add().Pack(info)
+        error = decode_status(status.SerializeToString())
+
+        assert error is not None
+        assert seconds == pytest.approx(error.retry_after)
 
 
 def test_the_deadline_travels_as_what_is_left_of_it() -> None:

@@ -31,6 +31,7 @@ class Failure:
     code: Code
     message: str
     details: dict[str, object] = field(default_factory=dict)
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ class Contract:
         """
         Answer with an error.
         """
-        raise PluginError(request.message, code=request.code, details=request.details)
+        raise PluginError(
+            request.message, code=request.code, details=request.details, retry_after=request.retry_after
+        )
 
     async def crash(self, request: Text) -> Text:
         """

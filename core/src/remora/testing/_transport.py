@@ -91,6 +91,13 @@ async def _every_code_comes_back_with_message_and_details(bench: Bench) -> None:
                 assert error.details == details, f"the details are {error.details!r}"
 
 
+async def _a_refusal_says_when_to_try_again(bench: Bench) -> None:
+    async with bench.connected() as peer:
+        for seconds in (None, 0.0, 2.0):
+            error = await error_of(peer.reply("fail", Failure(Code.UNAVAILABLE, "not now", retry_after=seconds)))
+            assert error.retry_after == seconds, f"expected retry_after={seconds}, got {error.retry_after!r}"
+
+
 async def _an_unexpected_exception_is_internal_and_keeps_its_secrets(bench: Bench) -> None:
     async with bench.connected() as peer:
         error = await error_of(peer.reply("crash", Text("swordfish")))
@@ -321,6 +328,7 @@ _CHECKS: tuple[Callable[[Bench], Awaitable[None]], ...] = (
     _many_calls_are_in_flight_at_once,
     _a_slow_call_holds_up_no_other,
     _every_code_comes_back_with_message_and_details,
+    _a_refusal_says_when_to_try_again,
     _an_unexpected_exception_is_internal_and_keeps_its_secrets,
     _an_unknown_method_is_unimplemented,
     _request_id_and_headers_travel_both_ways,

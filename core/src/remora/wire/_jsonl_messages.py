@@ -2,7 +2,7 @@
 The messages of the `jsonl` protocol, in both roles.
 
 A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
-off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details"}}`;
+off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details","retry_after"}}`;
 next to a result there may be `"headers"`, an object of texts.
 
 What lives here: messages and their lines. What must not: I/O, and which calls are in flight.
@@ -10,6 +10,7 @@ What lives here: messages and their lines. What must not: I/O, and which calls a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,8 @@ def encode_json_error(id_: Id, error: RemoraError) -> bytes:
     body: dict[str, object] = {"code": str(error.code), "message": error.message}
     if isinstance(error, PluginError) and error.details:
         body["details"] = error.details
+    if (after := _number(error.retry_after)) is not None and math.isfinite(after):
+        body["retry_after"] = after
     try:
         return dump_json({"id": id_, "error": body}) + b"\n"
     except (TypeError, ValueError):
@@ -200,7 +203,12 @@ def _text(value: object) -> str:
 
 
 def _timeout(value: object) -> float | None:
-    return max(value, 0) / 1000 if isinstance(value, int | float) and not isinstance(value, bool) else None
+    milliseconds = _number(value)
+    return None if milliseconds is None else max(milliseconds, 0) / 1000
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _reply(result: object, headers: Mapping[str, str]) -> Reply | RemoraError:
@@ -216,4 +224,6 @@ def _error(error: object) -> RemoraError:
     details = error.get("details")
     name = str(error.get("code", "")).upper()
     code = Code(name) if name in Code.__members__ else Code.UNKNOWN
-    return error_from_status(code, str(error.get("message", "")), details if isinstance(details, dict) else None)
+    made = error_from_status(code, str(error.get("message", "")), details if isinstance(details, dict) else None)
+    made.retry_after = _number(error.get("retry_after"))
+    return made

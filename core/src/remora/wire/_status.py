@@ -1,5 +1,6 @@
 """
-The message google.rpc.Status, in which gRPC and ttrpc carry an error; its details are a google.protobuf.Struct.
+The message google.rpc.Status, in which gRPC and ttrpc carry an error. Its details are a google.protobuf.Struct, and a
+google.rpc.RetryInfo where the seconds until another try are known.
 
 What lives here: status, struct and their bytes. What must not: what a status means (see `remora.errors`).
 """
@@ -27,7 +28,8 @@ from remora.wire._protobuf import (
 STRUCT = "google.protobuf.Struct"
 """The full name of the message that carries `PluginError.details`."""
 
-_STRUCT_URL = f"type.googleapis.com/{STRUCT}"
+_RETRY_INFO = "google.rpc.RetryInfo"
+_LONGEST = 1e9  # seconds; more is never waited for
 _MAX_DEPTH = 100
 
 
@@ -36,11 +38,12 @@ def encode_status(error: RemoraError) -> bytes:
     An error as the bytes of a google.rpc.Status.
     """
     details = error.details if isinstance(error, PluginError) else {}
-    packed = encode_text(1, _STRUCT_URL) + encode_bytes(2, encode_struct(details))
+    after = error.retry_after
     return (
         encode_integer(1, error.code.number)
         + encode_text(2, error.message)
-        + (encode_message(3, packed) if details else b"")
+        + (_packed(STRUCT, encode_struct(details)) if details else b"")
+        + (_packed(_RETRY_INFO, encode_message(1, _encode_duration(after))) if after is not None else b"")
     )
 
 
@@ -51,15 +54,23 @@ def decode_status(data: bytes) -> RemoraError | None:
     Raises:
         ValueError: The bytes are not such a message.
     """
-    number, message, details = 0, "", dict[str, object]()
+    number, message, details, after = 0, "", dict[str, object](), None
     for field, value in fields(data):
         if field == 1:
             number = decode_signed(value)
         elif field == 2:
             message = decode_text(value)
         elif field == 3:
-            details |= _decode_detail(decode_bytes(value))
-    return error_from_status(Code.from_number(number), message, details) if number else None
+            kind, content = _unpacked(decode_bytes(value))
+            if kind == STRUCT:
+                details |= decode_struct(content)
+            elif kind == _RETRY_INFO:
+                after = _decode_delay(content)
+    if not number:
+        return None
+    error = error_from_status(Code.from_number(number), message, details)
+    error.retry_after = after
+    return error
 
 
 def error_from_status(
@@ -81,14 +92,40 @@ def unsendable(error: RemoraError) -> PluginError:
     return PluginError("the plugin's error cannot be sent", code=code if isinstance(code, Code) else Code.INTERNAL)
 
 
-def _decode_detail(data: bytes) -> dict[str, object]:
-    url, value = "", b""
+def _packed(kind: str, message: bytes) -> bytes:
+    """
+    A detail: a message in a google.protobuf.Any.
+    """
+    return encode_message(3, encode_text(1, f"type.googleapis.com/{kind}") + encode_bytes(2, message))
+
+
+def _unpacked(data: bytes) -> tuple[str, bytes]:
+    """
+    The full name of the message in a detail, and its bytes.
+    """
+    url, message = "", b""
     for field, content in fields(data):
         if field == 1:
             url = decode_text(content)
         elif field == 2:
-            value = decode_bytes(content)
-    return decode_struct(value) if url.rpartition("/")[2] == STRUCT else {}
+            message = decode_bytes(content)
+    return url.rpartition("/")[2], message
+
+
+def _encode_duration(seconds: float) -> bytes:
+    nanoseconds = round(min(max(0.0, seconds), _LONGEST) * 1e9)
+    return encode_integer(1, nanoseconds // 10**9) + encode_integer(2, nanoseconds % 10**9)
+
+
+def _decode_delay(data: bytes) -> float:
+    """
+    The seconds in a google.rpc.RetryInfo.
+    """
+    delay = 0.0
+    for _, duration in fields(data):
+        for field, value in fields(decode_bytes(duration)):
+            delay += decode_signed(value) * {1: 1.0, 2: 1e-9}.get(field, 0.0)
+    return delay
 
 
 def encode_struct(values: Mapping[str, object]) -> bytes:

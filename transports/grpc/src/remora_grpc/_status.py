@@ -32,7 +32,7 @@ from remora.wire import decode_status, encode_status, error_from_status
 from remora_grpc._metadata import Pair, find, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 DETAILS = "grpc-status-details-bin"
 _PUSHBACK = "grpc-retry-pushback-ms"
@@ -175,17 +175,21 @@ def _local_cancellation(message: str) -> RemoraError | None:
 
 def _sent_error(code: Code, message: str, data: str | bytes | None, metadata: Sequence[Pair]) -> RemoraError:
     headers, _ = unpack(metadata)
-    error = error_from_status(code, message, _details(data), headers)
-    error.retry_after = _pushback(find(metadata, _PUSHBACK))
+    rich = _rich(data)
+    error = error_from_status(code, message, rich.details if isinstance(rich, PluginError) else {}, headers)
+    pushback = _pushback(find(metadata, _PUSHBACK))
+    error.retry_after = rich.retry_after if pushback is None and rich is not None else pushback
     return error
 
 
-def _details(data: str | bytes | None) -> Mapping[str, object]:
+def _rich(data: str | bytes | None) -> RemoraError | None:
+    """
+    The error with its details, which come beside code and message.
+    """
     try:
-        error = decode_status(data) if isinstance(data, bytes) else None
+        return decode_status(data) if isinstance(data, bytes) else None
     except ValueError:  # a foreign server's details are not worth the error that they belong to
-        return {}
-    return error.details if isinstance(error, PluginError) else {}
+        return None
 
 
 def _pushback(value: str | bytes | None) -> float | None:
