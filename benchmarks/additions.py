@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from benchmarks import overhead
+from benchmarks.null import CALL, NullTransport, host_of
 from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
 from remora import Manager, Reply
 
@@ -31,12 +31,12 @@ def calls(*, counted: bool = True, extensions: Sequence[object] = ()) -> Contend
     """
 
     async def contender(seconds: float) -> Slice:
-        config = {**overhead._config("least-connections"), "metrics": {"enabled": counted}}
-        async with Manager(config, extensions=[overhead._Extension(), *extensions]) as manager:
+        config = {**host_of("least-connections"), "metrics": {"enabled": counted}}
+        async with Manager(config, extensions=[NullTransport(), *extensions]) as manager:
             pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:
-                return await pipeline(overhead._CALL, _TIMEOUT)
+                return await pipeline(CALL, _TIMEOUT)
 
             await anyio.wait_all_tasks_blocked()  # until every instance is ready
             return await measure(call, seconds)

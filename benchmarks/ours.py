@@ -35,11 +35,11 @@ def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
     """
 
     async def contender(seconds: float) -> Slice:
-        async with _calling(endpoint, callers) as caller:
+        async with calling(endpoint, callers) as caller:
             pipeline = caller.pipeline
 
             async def call() -> Reply:
-                return await pipeline.carry(_call(caller, payload))
+                return await pipeline.carry(call_of(caller, payload))
 
             return await measure(call, seconds, callers=callers, batch=1)
 
@@ -52,22 +52,28 @@ def over_channel(endpoint: str, payload: bytes, callers: int) -> Contender:
     """
 
     async def contender(seconds: float) -> Slice:
-        async with _calling(endpoint, callers) as caller:
+        async with calling(endpoint, callers) as caller:
             channel = caller.route.instances[0].channel
             assert channel is not None
-            return await measure(lambda: channel.call(_call(caller, payload)), seconds, callers=callers, batch=1)
+            return await measure(lambda: channel.call(call_of(caller, payload)), seconds, callers=callers, batch=1)
 
     return contender
 
 
-def _call(caller: Caller, payload: bytes) -> Call:
+def call_of(caller: Caller, payload: bytes, method: str = METHOD) -> Call:
+    """
+    An encoded call.
+    """
     config = caller.route.config
     deadline = caller.pipeline.deadline(TIMEOUT)
-    return make_call(config.service, config.method, payload, JSON, {}, deadline, "0" * 32, False, "", "")
+    return make_call(config.service, method, payload, JSON, {}, deadline, "0" * 32, False, "", "")
 
 
 @asynccontextmanager
-async def _calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
+async def calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
+    """
+    The way into an open plugin that takes as many calls at once.
+    """
     url, *arguments = endpoint.split()
     table: dict[str, object] = {
         "endpoint": url,

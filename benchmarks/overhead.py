@@ -15,8 +15,6 @@ import asyncio
 import random
 import statistics
 import sys
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,71 +22,22 @@ from aiolimiter import AsyncLimiter
 from purgatory import AsyncCircuitBreakerFactory
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from benchmarks.null import CALL, PAYLOAD, PLENTY, REPLY, NullTransport, host_of
 from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
-from remora import Call, HealthStatus, Manager, Reply, Status, TransportSpec, hookimpl
+from remora import Manager
 from remora._draft import make_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
-
     from benchmarks.rounds import Contender, Slice
+    from remora import Call, Reply
     from remora._pipeline import Pipeline
-    from remora.protocols import Channel, Dispatch, Listener
-    from remora.types import Endpoint
 
 RATIO = 0.12
 MICROSECONDS = 15.0
 SLACK = 1.25
 
 _TIMEOUT = 5.0
-_PLENTY = 10**9
-_REPLY = Reply(payload=b"x" * 100)
-_PAYLOAD = b"x" * 100
 _JSON, _REQUEST_ID = "application/json", "0" * 32
-_CALL = Call(service="bench.v1.Null", method="Call", payload=_PAYLOAD)
-
-
-@dataclass(frozen=True)
-class _Options:
-    pass
-
-
-class _NullChannel:
-    async def call(self, call: Call, /) -> Reply:
-        return _REPLY
-
-    async def probe(self) -> HealthStatus:
-        return HealthStatus(status=Status.HEALTHY)
-
-
-class _NullTransport:
-    @asynccontextmanager
-    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:
-        yield _NullChannel()
-
-    def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
-        raise NotImplementedError
-
-
-class _Extension:
-    @hookimpl
-    def remora_register_transports(self) -> list[TransportSpec[_Options]]:
-        return [TransportSpec("null", ("null",), _Options, lambda _: _NullTransport(), native_deadline=True)]
-
-
-def _config(balancer: str, *, instances: int = 3) -> dict[str, object]:
-    return {
-        "log_level": "warning",
-        "plugins": {
-            "null": {
-                "endpoints": [{"url": f"null:{number}", "weight": 100} for number in range(instances)],
-                "balancer": balancer,
-                "connection": {"max_connections": 1000},
-                "rate_limit": {"enabled": True, "requests_per_second": _PLENTY, "burst_size": _PLENTY},
-            }
-        },
-    }
 
 
 def remora_calls(balancer: str) -> Contender:
@@ -97,13 +46,13 @@ def remora_calls(balancer: str) -> Contender:
     """
 
     async def contender(seconds: float) -> Slice:
-        async with Manager(_config(balancer), extensions=[_Extension()]) as manager:
+        async with Manager(host_of(balancer), extensions=[NullTransport()]) as manager:
             pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:  # a typed call without encoding and decoding
                 deadline = pipeline.deadline(_TIMEOUT)
                 return await pipeline.carry(
-                    make_call("bench.v1.Null", "Call", _PAYLOAD, _JSON, {}, deadline, _REQUEST_ID, False, "", "")
+                    make_call("bench.v1.Null", "Call", PAYLOAD, _JSON, {}, deadline, _REQUEST_ID, False, "", "")
                 )
 
             await anyio.wait_all_tasks_blocked()  # until every instance is ready
@@ -117,7 +66,7 @@ async def hand_wired(seconds: float) -> Slice:
     Calls through the policies of four libraries, used as their documentation shows.
     """
     breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=30)
-    limiter = AsyncLimiter(_PLENTY, 1)
+    limiter = AsyncLimiter(PLENTY, 1)
 
     @retry(
         stop=stop_after_attempt(4),
@@ -127,7 +76,7 @@ async def hand_wired(seconds: float) -> Slice:
     )
     async def call() -> Reply:
         async with limiter, await breakers.get_breaker("null"), asyncio.timeout(_TIMEOUT):
-            return await _nothing(_CALL)
+            return await _nothing(CALL)
 
     return await measure(call, seconds)
 
@@ -139,13 +88,13 @@ async def one_fail_after(seconds: float) -> Slice:
 
     async def call() -> Reply:
         with anyio.fail_after(_TIMEOUT):
-            return await _nothing(_CALL)
+            return await _nothing(CALL)
 
     return await measure(call, seconds)
 
 
 async def _nothing(call: Call) -> Reply:
-    return _REPLY
+    return REPLY
 
 
 def main() -> int:

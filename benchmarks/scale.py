@@ -1,12 +1,14 @@
 """
-How the cost of a call, memory and start grow with the number of plugins and calls, over a transport that does nothing.
+How the cost of a call, memory and start grow with the number of plugins and calls.
 
     python -m benchmarks.scale [--rounds N] [--seconds S] [--plugins N] [--calls N] [--check]
 
-Calls with many plugins configured are compared with calls of a single one: to one of them, and to all in turn. Many
-concurrent calls are compared with a hundred: each waits for the next step of the event loop, and is followed by another
-one; so are bare tasks that do only this, since their extra cost is not due to the calls. Then the memory of an idle
-plugin and of a waiting call, and the time until a hundred plugins are ready whose connections are slow to open.
+Nearly all of it is measured over a transport that does nothing. Calls with many plugins configured are compared with
+calls of a single one: to one of them, and to all in turn. Many concurrent calls are compared with a single one and with
+a hundred: each waits for the next step of the event loop, and is followed by another one; so are bare tasks that do
+only this, since their extra cost is not due to the calls. Over a Unix socket, calls one after the other are compared
+with the same while the plugin holds one call, and many. Then the memory of an idle plugin and of a waiting call, and
+the time until a hundred plugins are ready whose connections are slow to open.
 """
 
 from __future__ import annotations
@@ -18,105 +20,54 @@ import itertools
 import math
 import statistics
 import sys
+import tempfile
 import time
 import tracemalloc
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
-from benchmarks.rounds import Round, Slice, environment, load, measure, run_round, spread, steady_of
-from remora import Call, HealthStatus, Manager, Reply, Status, TransportSpec, hookimpl
-from remora.types import HealthChanged
+from benchmarks.held import calls_beside
+from benchmarks.null import CALL, NullTransport
+from benchmarks.placement import placements
+from benchmarks.rounds import Slice, environment, load, measure, run_round, spread, steady_of, verdict
+from benchmarks.servers import running
+from remora import Manager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from benchmarks.placement import Placement
     from benchmarks.rounds import Contender
+    from remora import Reply
     from remora._pipeline import Pipeline
-    from remora.protocols import Channel, Dispatch, Listener
-    from remora.types import Endpoint
 
 FLAT = 1.25
 """The largest allowed ratio between the cost of a call among many and among few."""
 
 FEW = 100
-"""Concurrent calls to compare many with; with only one, the step of the event loop would be most of the cost."""
+"""Concurrent calls that share the step of the event loop; a single one has it for itself, which is most of its cost."""
 
 _TIMEOUT = 60.0
 _A_SECOND = 200_000
 _OPENING = 0.2
 _STARTED = 100
-_REPLY = Reply(payload=b"x" * 100)
-_CALL = Call(service="bench.v1.Null", method="Call", payload=b"x" * 100, request_id="0" * 32)
-
-
-@dataclass(frozen=True)
-class _Options:
-    pass
-
-
-async def _at_once() -> None:
-    pass
-
-
-class _Channel:
-    def __init__(self, wait: Callable[[], Awaitable[object]]) -> None:
-        self._wait = wait
-
-    async def call(self, call: Call, /) -> Reply:
-        await self._wait()
-        return _REPLY
-
-    async def probe(self) -> HealthStatus:
-        return HealthStatus(status=Status.HEALTHY)
-
-
-class _Extension:
-    """
-    A transport on which calls take as long as `wait`, and opening takes `opening` seconds.
-    """
-
-    def __init__(self, wait: Callable[[], Awaitable[object]] = _at_once, opening: float = 0.0) -> None:
-        self._wait = wait
-        self._opening = opening
-        self.waiting: set[str] = set()
-        self.all_healthy = anyio.Event()
-
-    @hookimpl
-    def remora_event(self, event: object) -> None:
-        if isinstance(event, HealthChanged) and event.after is Status.HEALTHY:
-            self.waiting.discard(event.plugin)
-            if not self.waiting:
-                self.all_healthy.set()
-
-    @hookimpl
-    def remora_register_transports(self) -> list[TransportSpec[_Options]]:
-        build: Any = lambda _: self  # noqa: E731
-        return [TransportSpec("null", ("null",), _Options, build, native_deadline=True)]
-
-    @asynccontextmanager
-    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:
-        await anyio.sleep(self._opening)
-        yield _Channel(self._wait)
-
-    def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
-        raise NotImplementedError
 
 
 @asynccontextmanager
-async def _ready(plugins: int, extension: _Extension) -> AsyncIterator[list[Pipeline]]:
+async def _ready(plugins: int, extension: NullTransport) -> AsyncIterator[list[Pipeline]]:
     table = {"connection": {"max_connections": 1_000_000}}
     names = [f"p{number}" for number in range(plugins)]
     config = {
         "metrics": {"max_series": 100_000},
         "plugins": {name: {"endpoint": f"null:{name}", **table} for name in names},
     }
-    extension.waiting = set(names)
+    extension.expect(set(names))
     async with Manager(config, extensions=[extension]) as manager:
-        await extension.all_healthy.wait()
+        await extension.until_healthy()
         yield [manager._fleet.caller(name).pipeline for name in names]
 
 
@@ -126,13 +77,13 @@ def calls_among(plugins: int, called: int) -> Contender:
     """
 
     async def contender(seconds: float) -> Slice:
-        async with _ready(plugins, _Extension()) as pipelines:
+        async with _ready(plugins, NullTransport()) as pipelines:
             for pipeline in pipelines:  # the first call of a method creates its metrics
-                await pipeline(_CALL, _TIMEOUT)
+                await pipeline(CALL, _TIMEOUT)
             turns = itertools.cycle(pipelines[:called])
 
             def call() -> Awaitable[Reply]:
-                return next(turns)(_CALL, _TIMEOUT)
+                return next(turns)(CALL, _TIMEOUT)
 
             return await measure(call, seconds)
 
@@ -145,8 +96,8 @@ def calls_under_way(callers: int) -> Contender:
     """
 
     async def contender(seconds: float) -> Slice:
-        async with _ready(1, _Extension(lambda: asyncio.sleep(0))) as (pipeline,):
-            return await _keep_under_way(callers, round(seconds * _A_SECOND), lambda: pipeline(_CALL, _TIMEOUT))
+        async with _ready(1, NullTransport(lambda: asyncio.sleep(0))) as (pipeline,):
+            return await _keep_under_way(callers, round(seconds * _A_SECOND), lambda: pipeline(CALL, _TIMEOUT))
 
     return contender
 
@@ -182,14 +133,45 @@ async def _keep_under_way(callers: int, calls: int, call: Callable[[], Awaitable
     return Slice(callers * each, time.process_time() - cpu, time.perf_counter() - wall)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """
+    Two contenders, and how much more the first may cost.
+    """
+
+    name: str
+    ours: Contender
+    peer: Contender
+    target: float = math.inf
+    backend: str = "asyncio"
+
+    def report(self, rounds: int, seconds: float) -> bool:
+        """
+        Measure and print; returns whether the target is missed.
+        """
+        print(self.name)
+        loops = {"backend": self.backend, "peer_backend": self.backend}
+        steady = steady_of([run_round(self.ours, self.peer, seconds, **loops) for _ in range(rounds)])
+        if not steady:
+            return True
+        ratio = statistics.median(each.ratio for each in steady)
+        print(f"us of CPU per call: {spread([each.ours.cost for each in steady], 1)}")
+        print(f"       of the peer: {spread([each.peer_cost for each in steady], 1)}")
+        print(f"ratio:              {spread([each.ratio for each in steady], 2)}")
+        if self.target < math.inf:
+            print(f"{verdict(ratio, self.target)}: at most {self.target:g}")
+        print()
+        return ratio > self.target
+
+
 async def memory_of_plugins(count: int) -> float:
     """
     Bytes per plugin, for `count` open and idle plugins.
     """
-    async with _ready(1, _Extension()):  # leaves out what exists only once
+    async with _ready(1, NullTransport()):  # leaves out what exists only once
         gc.collect()
     before, _ = tracemalloc.get_traced_memory()
-    async with _ready(count, _Extension()):
+    async with _ready(count, NullTransport()):
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
     return (after - before) / count
@@ -201,9 +183,9 @@ async def memory_of_calls(count: int) -> tuple[float, float]:
     """
     release = anyio.Event()
     alone = whole = 0.0
-    async with _ready(1, _Extension(release.wait)) as (pipeline,), anyio.create_task_group() as group:
+    async with _ready(1, NullTransport(release.wait)) as (pipeline,), anyio.create_task_group() as group:
         alone = await _taken(group, release.wait, count)
-        whole = await _taken(group, lambda: pipeline(_CALL, _TIMEOUT), count)
+        whole = await _taken(group, lambda: pipeline(CALL, _TIMEOUT), count)
         release.set()
     return whole - alone, alone
 
@@ -227,7 +209,7 @@ async def start_up(count: int) -> float:
     Seconds until `count` plugins are ready, each of which is slow to open.
     """
     began = time.perf_counter()
-    async with _ready(count, _Extension(opening=_OPENING)):
+    async with _ready(count, NullTransport(opening=_OPENING)):
         return time.perf_counter() - began
 
 
@@ -238,10 +220,13 @@ def main() -> int:
     options = _arguments()
     print(environment("remora", "anyio"))
     print(f"load before: {load()}\n")
+    placement = placements()["apart"]
+    placement.take()
     missed = False
-    for name, (contender, peer, target) in _pairs(options.plugins, options.calls).items():
-        rounds = [run_round(contender, peer, options.seconds) for _ in range(options.rounds)]
-        missed |= _report(name, rounds, target)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
+        beside = _over_unix(Path(folder), servers, placement, options.calls)
+        for pair in [*_alone(options.plugins, options.calls), *beside]:
+            missed |= pair.report(options.rounds, options.seconds)
     tracemalloc.start()
     plugin = anyio.run(memory_of_plugins, options.plugins)
     call, task = anyio.run(memory_of_calls, options.calls)
@@ -254,28 +239,27 @@ def main() -> int:
     return 1 if options.check and missed else 0
 
 
-def _pairs(plugins: int, calls: int) -> dict[str, tuple[Contender, Contender, float]]:
+def _alone(plugins: int, calls: int) -> list[_Pair]:
     lonely = calls_among(1, 1)
-    return {
-        f"one of {plugins} plugins is called / the only one": (calls_among(plugins, 1), lonely, FLAT),
-        f"{plugins} plugins are called in turn / the only one": (calls_among(plugins, plugins), lonely, math.inf),
-        f"{calls} calls under way / {FEW}": (calls_under_way(calls), calls_under_way(FEW), math.inf),
-        f"{calls} tasks without a call / {FEW}": (tasks_under_way(calls), tasks_under_way(FEW), math.inf),
-    }
+    many = calls_under_way(calls)
+    return [
+        _Pair(f"one of {plugins} plugins is called / the only one", calls_among(plugins, 1), lonely, FLAT),
+        _Pair(f"{plugins} plugins are called in turn / the only one", calls_among(plugins, plugins), lonely),
+        _Pair(f"{calls} calls under way / a single one", many, calls_under_way(1), FLAT),
+        _Pair(f"{calls} calls under way / {FEW}", many, calls_under_way(FEW)),
+        _Pair(f"{calls} tasks without a call / {FEW}", tasks_under_way(calls), tasks_under_way(FEW)),
+    ]
 
 
-def _report(name: str, rounds: list[Round], target: float) -> bool:
-    print(name)
-    if not (steady := steady_of(rounds)):
-        return True
-    ratio = statistics.median(each.ratio for each in steady)
-    print(f"us of CPU per call: {spread([each.ours.cost for each in steady], 1)}")
-    print(f"       of the peer: {spread([each.peer_cost for each in steady], 1)}")
-    print(f"ratio:              {spread([each.ratio for each in steady], 2)}")
-    if target < math.inf:
-        print(f"{'met' if ratio <= target else 'MISSED'}: at most {target:g}")
-    print()
-    return ratio > target
+def _over_unix(folder: Path, servers: ExitStack, placement: Placement, held: int) -> Iterator[_Pair]:
+    """
+    Compared with one other call, because a lone caller on trio reads its reply itself.
+    """
+    for backend in ("asyncio", "trio"):
+        address = f"unix://{folder}/{backend}"
+        servers.enter_context(running("remora", address, backend, placement=placement))
+        name = f"a call over a Unix socket on {backend} while {held} others wait / while one does"
+        yield _Pair(name, calls_beside(address, held), calls_beside(address, 1), FLAT, backend)
 
 
 def _arguments() -> argparse.Namespace:

@@ -21,7 +21,7 @@ import grpc.aio
 from benchmarks.placement import obeyed
 from benchmarks.ttrpc_echo import listen_at, serve_as_child
 from remora import service
-from remora.serve import serve_until_stopped
+from remora.serve import ServeOptions, serve_until_stopped
 from remora.types import Endpoint, Reply
 from remora_http._transport import HttpTransport
 from remora_http.plugin import Options
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 SIZE = struct.Struct(">I")
 """The header of a frame of the peers: the number of bytes that follow."""
 
+MANY = 100_000
+"""More calls at once than any client makes."""
+
 
 @service("bench.v1.Echo")
 class Echo:
@@ -47,6 +50,13 @@ class Echo:
         """
         Return `text`.
         """
+        return text
+
+    async def hold(self, text: str) -> str:
+        """
+        Do not return.
+        """
+        await anyio.sleep_forever()
         return text
 
 
@@ -138,7 +148,8 @@ async def _remora(address: str) -> None:
         if address != "stdio:":
             _say(served.endpoints[0].url)
 
-    await serve_until_stopped(Echo(), listen=[address], announce=announce)
+    options = ServeOptions(max_concurrent_calls=MANY)
+    await serve_until_stopped(Echo(), listen=[address], options=options, announce=announce)
 
 
 async def _served(address: str) -> None:

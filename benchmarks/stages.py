@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from benchmarks import overhead
+from benchmarks.null import CALL, NullTransport, host_of
 from benchmarks.rounds import environment
 from remora import Manager
 
@@ -40,12 +40,12 @@ async def instructions(config: dict[str, object], name: Name) -> Counter[str]:
     """
     The instructions of one call, as an average over several calls.
     """
-    async with Manager(config, extensions=[overhead._Extension()]) as manager:
+    async with Manager(config, extensions=[NullTransport()]) as manager:
         pipeline: Pipeline = manager._fleet.caller("null").pipeline
         await anyio.wait_all_tasks_blocked()  # until every instance is ready
 
         def call() -> Awaitable[Reply]:
-            return pipeline(overhead._CALL, 5.0)
+            return pipeline(CALL, 5.0)
 
         for _ in range(_WARM):
             await call()
@@ -90,8 +90,8 @@ def main() -> None:
     name = _function if parser.parse_args().functions else _module
     print(environment("remora"))
     configs = {
-        "one instance": overhead._config("", instances=1),
-        "three instances and a balancer": overhead._config("least-connections"),
+        "one instance": host_of("", instances=1),
+        "three instances and a balancer": host_of("least-connections"),
     }
     for what, config in configs.items():
         found = anyio.run(instructions, config, name)

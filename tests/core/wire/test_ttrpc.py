@@ -214,9 +214,7 @@ def test_an_error_keeps_its_code_and_message(
         assert (message, with_headers) == (error.message, error.headers)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "meant"), [(0.0, 0.0), (1.5, 1.5), (-3.0, 0.0), (math.inf, 1e9), (math.nan, 0.0)]
-)
+@pytest.mark.parametrize(("seconds", "meant"), [(0.0, 0.0), (1.5, 1.5), (-3.0, 0.0), (math.inf, 1e9), (math.nan, 0.0)])
 def test_when_to_try_again_is_what_googles_libraries_read(seconds: float, meant: float) -> None:
     """
     A google.rpc.RetryInfo among the details.

@@ -83,9 +83,7 @@ class Contract:
         """
         Answer with an error.
         """
-        raise PluginError(
-            request.message, code=request.code, details=request.details, retry_after=request.retry_after
-        )
+        raise PluginError(request.message, code=request.code, details=request.details, retry_after=request.retry_after)
 
     async def crash(self, request: Text) -> Text:
         """

@@ -2,8 +2,9 @@
 The messages of the `jsonl` protocol, in both roles.
 
 A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
-off, `{"cancel": id}`. A plugin answers `{"id","result"}` or `{"id","error":{"code","message","details","retry_after"}}`;
-next to a result there may be `"headers"`, an object of texts.
+off, `{"cancel": id}`. A plugin answers `{"id","result"}` or
+`{"id","error":{"code","message","details","retry_after"}}`; next to a result there may be `"headers"`, an object of
+texts.
 
 What lives here: messages and their lines. What must not: I/O, and which calls are in flight.
 """
