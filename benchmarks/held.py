@@ -40,6 +40,6 @@ def calls_beside(endpoint: str, held: int) -> Contender:
             found = await measure(call, seconds)
             assert caller.route.calls.active == held
             group.cancel_scope.cancel()
-        return found
+            return found
 
     return contender

@@ -164,7 +164,7 @@ def test_rights_decide_whether_an_audit_log_can_be_written() -> None:
         "if os.getuid() == 0: os.setgroups([]); os.setgid(64999); os.setuid(64999)\n"
         "for path in sys.argv[2:]: print(problem_of_audit_log(path))\n"
     )
-    with tempfile.TemporaryDirectory() as name:  # not below a directory of this user only
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # others can get there, wherever TMPDIR is
         folders = {each: Path(name, each) for each in ("shut", "closed", "open")}
         for folder in folders.values():
             folder.mkdir()

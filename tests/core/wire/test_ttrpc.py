@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 import pytest
@@ -195,6 +196,19 @@ def test_a_reply_is_read_as_it_was_written(payload: bytes, content_type: str, wi
     reply = Reply(payload=payload, content_type=content_type, headers=with_headers)
 
     assert reply == decode_response(encode_reply(reply), "text/other")
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "content-type", "x-tenant"])
+def test_an_entry_that_is_cut_off_is_no_message(name: str) -> None:
+    """
+    Wherever it is cut: the length of the entry is right, and what is in it ends too soon.
+    """
+    entry = b"\n%c%b\x12\x01r" % (len(name), name.encode())
+    for end in range(len(entry)):
+        message = b"*%c%b" % (end, entry[:end])
+        for read in (partial(decode_request, message, 0.0), partial(decode_response, message, "")):
+            with suppress(ValueError):
+                read()
 
 
 @given(st.sampled_from(list(Code)), text, headers, st.none() | st.floats(0, 1e9))

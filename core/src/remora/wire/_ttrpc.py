@@ -354,7 +354,8 @@ def _entry(key: str, value: str) -> bytes:
 
 
 def _add_entry(metadata: dict[str, str], data: bytes) -> None:
-    if data.startswith(_IDENTIFIER_AND_KEY) and data[len(_IDENTIFIER_AND_KEY)] == len(data) - _IDENTIFIER_START:
+    size = len(data) - _IDENTIFIER_START
+    if data.startswith(_IDENTIFIER_AND_KEY) and size >= 0 and data[_IDENTIFIER_START - 1] == size:
         metadata[_REQUEST_ID] = data[_IDENTIFIER_START:].decode()  # nearly always new, so not cached
         return
     key, text = _usual_entry(data) if len(data) < _USUAL else _entry_in(data)
