@@ -52,6 +52,19 @@ print(json.dumps([is_forked, *(getattr(each, "OWN", "theirs") for each in (datac
 """Whether it was forked, and whose the modules are. One of both is there in any case, the other one with `preload`."""
 
 
+def preloading_slowly(place: Path) -> ExecOptions:
+    """
+    The options of a program whose fork server loads `slow.py`, and is late.
+    """
+    return ExecOptions(
+        protocol="oneshot",
+        start_method="forkserver",
+        preload=("slow",),
+        env={"PYTHONPATH": str(place)},
+        connection=ConnectionConfig(connection_timeout=0.2),
+    )
+
+
 @pytest.fixture(autouse=True)
 def forgetful() -> Iterator[None]:
     """
@@ -311,14 +324,7 @@ async def test_calls_are_forked_again_when_a_late_server_is_ready(
     Calls that come while it loads wait for it only at first.
     """
     write(SLOW, "slow.py")
-    options = ExecOptions(
-        protocol="oneshot",
-        start_method="forkserver",
-        preload=("slow",),
-        env={"PYTHONPATH": str(place)},
-        connection=ConnectionConfig(connection_timeout=0.2),
-    )
-    async with build(options).open(Endpoint(f"exec:{write(MEET)}")) as channel:
+    async with build(preloading_slowly(place)).open(Endpoint(f"exec:{write(MEET)}")) as channel:
 
         async def is_forked() -> bool:
             return bool(json.loads((await channel.call(Call(payload=b"null"))).payload)[0])
@@ -340,14 +346,7 @@ async def test_a_late_server_that_cannot_be_one_is_a_mistake_as_any_other(
     From the moment that it is known; whoever comes then waits again, to be told the same.
     """
     write(f"{SLOW}\nraise ImportError('no library')", "slow.py")
-    options = ExecOptions(
-        protocol="oneshot",
-        start_method="forkserver",
-        preload=("slow",),
-        env={"PYTHONPATH": str(place)},
-        connection=ConnectionConfig(connection_timeout=0.2),
-    )
-    async with build(options).open(Endpoint(f"exec:{write(MEET)}")) as channel:
+    async with build(preloading_slowly(place)).open(Endpoint(f"exec:{write(MEET)}")) as channel:
         with anyio.fail_after(20):
             await channel.call(Call(payload=b"null"))
         open_gate()
