@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.rounds import Contender, Slice
-    from remora._pipeline import Pipeline
+    from remora._calls._pipeline import Pipeline
 
 _TIMEOUT = 5.0
 

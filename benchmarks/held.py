@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from benchmarks.rounds import Contender, Slice
-    from remora._caller import Caller
+    from remora._calls._caller import Caller
     from remora.types import Reply
 
 HOLD = "hold"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from benchmarks.rounds import Contender, Slice
-    from remora._caller import Caller
+    from remora._calls._caller import Caller
     from remora.types import Call, Reply
 
 SERVICE, METHOD, JSON = "bench.v1.Echo", "echo", "application/json"

@@ -30,7 +30,7 @@ from remora._draft import make_call
 if TYPE_CHECKING:
     from benchmarks.rounds import Contender, Slice
     from remora import Call, Reply
-    from remora._pipeline import Pipeline
+    from remora._calls._pipeline import Pipeline
 
 RATIO = 0.12
 MICROSECONDS = 15.0

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from benchmarks.placement import Placement
     from benchmarks.rounds import Contender
     from remora import Reply
-    from remora._pipeline import Pipeline
+    from remora._calls._pipeline import Pipeline
 
 FLAT = 1.25
 """The largest allowed ratio between the cost of a call among many and among few."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from remora import Reply
-    from remora._pipeline import Pipeline
+    from remora._calls._pipeline import Pipeline
 
     Name = Callable[[CodeType], str]
     """What the instructions of a function are counted under."""

@@ -8,7 +8,7 @@ Write the table of docs/metrics.md from the table of built-in metrics.
 from __future__ import annotations
 
 from pages import main, table
-from remora._metric_table import BUILT_IN
+from remora._telemetry._metric_table import BUILT_IN
 
 
 def built_in() -> str:

@@ -32,152 +32,86 @@ LAYERS = {
     "_lazy": Layer(),
     "_frozen": Layer(),
     "_plain": Layer(),
-    "errors": Layer(),
-    "types": Layer("_frozen _lazy errors"),
     "_numbers": Layer(),
-    "values": Layer("_frozen _numbers"),
+    "errors": Layer(),
     "secret": Layer(),
-    "tls": Layer("_lazy config errors"),
-    "policy": Layer("_frozen _lazy types errors values"),
+    "types": Layer("_frozen _lazy errors"),
+    "values": Layer("_frozen _numbers"),
+    "reload": Layer("values errors"),
     "security": Layer("errors"),
+    "policy": Layer("_frozen _lazy types errors values"),
     "protocols": Layer("_lazy types errors"),
     "specs": Layer("_frozen types protocols"),
     "hookspecs": Layer("types protocols specs", "pluggy"),
     "wire": Layer("_frozen _lazy _draft _plain types errors"),
     # records from and to something else
-    "_structure": Layer("_frozen _lazy secret", "cattrs msgspec"),
     "_draft": Layer("types"),
-    "_request_id": Layer(),
     "_headers": Layer("errors"),
-    "_faults": Layer("errors", "anyio"),
+    "_log_fields": Layer("types errors"),
     "_generics": Layer(),
     "_methods": Layer("_frozen _generics types errors"),
-    "codecs": Layer("_structure errors"),
-    "_schema": Layer("_structure codecs"),
-    "_requirement": Layer("", "packaging"),
-    "config": Layer("_frozen _lazy _structure _requirement policy secret types values specs errors", "yaml"),
-    "_options": Layer("_structure config specs errors"),
-    "_backend": Layer("errors"),
-    # extensions
-    "_catalog": Layer("_frozen specs errors _faults", "importlib_metadata"),
-    "_entry_points": Layer("", "importlib_metadata"),
-    "_registry": Layer(f"{RECORDS} hookspecs _catalog _entry_points _faults", "pluggy"),
-    "_static": Layer("types errors"),
-    "plugin": Layer("_frozen hookspecs specs codecs types _static"),
-    # the host
-    "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
-    "_context": Layer("_frozen types errors", "anyio"),
-    "_log_fields": Layer("types errors"),
-    "_event_log": Layer("_log_fields types wire"),
-    "_events": Layer("_event_log _faults types", "anyio"),
-    "_watch": Layer("config errors", "anyio watchfiles"),
-    "watching": Layer("_watch config"),
-    "_follow": Layer("_watch config types errors", "anyio"),
     "_describe": Layer(),
     "_payloads": Layer("protocols"),
-    "_handshake": Layer("_describe _methods _plain _requirement codecs types errors", "anyio"),
-    "_conduct": Layer("_faults types errors"),
-    "_interception": Layer("_frozen _catalog _conduct _faults _log_fields protocols types errors"),
-    "metrics": Layer("_conduct _faults _numbers protocols types errors", "anyio"),
-    "_exporting": Layer(f"{RECORDS} config _catalog _options"),
-    "_metric_table": Layer("metrics"),
-    "_no_meter": Layer("types errors"),
-    "reload": Layer("values errors"),
-    "_turns": Layer("", "anyio"),
-    "_detached": Layer("errors", "anyio"),
-    "_instance": Layer("_no_meter policy protocols types errors"),
-    "_balancing": Layer("_conduct _instance protocols"),
-    "_outage": Layer("_instance errors"),
-    "_choice": Layer("_balancing _instance types"),
-    "_route": Layer("_balancing _choice _conduct _instance _no_meter _outage policy types errors"),
-    "_call_meters": Layer("_plain metrics types errors"),
-    "_meters": Layer("_metric_table _call_meters _no_meter _instance _route metrics policy types"),
-    "_metering": Layer("_metric_table _conduct _events _fleet _meters config metrics"),
-    "observability": Layer("_metric_table _call_meters _meters _instance _route metrics policy types errors"),
-    "_change_of": Layer("_route", "anyio"),
-    "_probing": Layer("_instance _plain _route _faults types errors", "anyio"),
-    "_authenticate": Layer("_faults _headers secret protocols types errors", "anyio"),
-    "_checker": Layer("_faults policy types errors", "anyio"),
-    "monitor": Layer("_checker policy types errors", "anyio"),
-    "_delivery": Layer("_faults _interception _instance _route policy types errors", "anyio"),
-    "_fallback": Layer("config types errors"),
-    "_pipeline": Layer(
-        "_change_of _context _delivery _draft _fallback _instance _interception _log_fields _plain _route"
-        " policy types errors",
+    "_requirement": Layer("", "packaging"),
+    "_structure": Layer("_frozen _lazy secret", "cattrs msgspec"),
+    "codecs": Layer("_structure errors"),
+    "_schema": Layer("_structure codecs"),
+    "config": Layer("_frozen _lazy _structure _requirement policy secret types values specs errors", "yaml"),
+    "tls": Layer("_lazy config errors"),
+    # what both sides need
+    "_backend": Layer("errors"),
+    "_context": Layer("_frozen types errors", "anyio"),
+    "_watch": Layer("config errors", "anyio watchfiles"),
+    "watching": Layer("_watch config"),
+    "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
+    "_extensions": Layer(
+        f"{RECORDS} _frozen _log_fields _structure hookspecs config", "anyio importlib_metadata pluggy"
+    ),
+    "extensions": Layer(f"{RECORDS} _extensions"),
+    "_static": Layer("types errors"),
+    "plugin": Layer("_frozen hookspecs specs codecs types _static"),
+    "metrics": Layer("_extensions _numbers protocols types errors", "anyio"),
+    # the host
+    "_calls": Layer(
+        "_context _describe _draft _extensions _headers _log_fields _methods _payloads _plain _requirement codecs"
+        " config errors policy protocols secret types",
         "anyio",
     ),
-    "_opened": Layer("protocols"),
-    "_owner": Layer(
-        "_instance _opened _plain _route _probing _faults _handshake policy protocols types errors", "anyio"
+    "_fleet": Layer("_calls _extensions _numbers _plain config errors io policy protocols types", "anyio"),
+    "_telemetry": Layer(
+        "_calls _extensions _fleet _log_fields _plain config errors metrics policy types wire", "anyio"
     ),
-    "_supervisor": Layer("_owner policy errors", "anyio"),
-    "_caller": Layer(
-        "_draft _handshake _headers _faults _payloads _probing _request_id protocols types errors", "anyio"
+    "_reload": Layer(
+        "_calls _extensions _fleet _telemetry _watch config errors policy protocols reload types", "anyio"
     ),
-    "client": Layer("_caller _methods types errors"),
-    "_drain": Layer("_change_of _instance _route policy types", "anyio"),
-    "_requirements": Layer("config types"),
-    "_assembly": Layer(f"{RECORDS} config policy _authenticate _balancing _options _fallback _instance"),
-    "_admission": Layer(f"{RECORDS} config _catalog _faults _options _assembly _exporting"),
-    "_generation": Layer("_assembly _fallback _caller _interception _pipeline _route"),
-    "_holding": Layer("errors _change_of _generation", "anyio"),
-    "_fleet": Layer(
-        "config errors types io _assembly _drain _generation _holding _no_meter _requirements _supervisor", "anyio"
-    ),
-    "_fleet_health": Layer("types _fleet", "anyio"),
-    "_closing": Layer("config errors _assembly _fleet _generation _numbers _owner", "anyio"),
-    "_plan": Layer("config reload _assembly"),
-    "_readiness": Layer("errors types _assembly _change_of _instance _probing _generation _fleet _route", "anyio"),
-    "_departures": Layer("_assembly _closing _instance _generation _fleet", "anyio"),
-    "_strategy": Layer("errors _assembly _departures _fleet _generation _readiness", "anyio"),
-    "_transition": Layer(
-        "config errors types reload _closing _plan _generation _fleet _readiness _departures _strategy", "anyio"
-    ),
-    "_adoption": Layer("config errors types _closing _instance _readiness _fleet", "anyio"),
-    "_resolver": Layer("_admission _faults _options _fleet config policy types errors", "anyio"),
-    "_resolution": Layer("_adoption _assembly _closing _fleet _resolver _turns config types"),
-    "_discovery": Layer("_admission _watch config errors types", "anyio"),
-    "inspection": Layer(f"{RECORDS} _assembly"),
-    "_changes": Layer(
-        "config errors reload _admission _conduct _detached _discovery _exporting _fleet _metering _plan _resolution"
-        " _transition _turns"
-    ),
+    "client": Layer("_calls _methods types errors"),
+    "inspection": Layer(f"{RECORDS} _fleet"),
+    "observability": Layer("_calls _telemetry metrics policy types errors"),
+    "_checker": Layer("_extensions policy types errors", "anyio"),
+    "monitor": Layer("_checker policy types errors", "anyio"),
     "_manager": Layer(
-        f"{RECORDS} io config reload client inspection metrics observability policy _caller _changes _conduct"
-        " _closing _discovery _events _exporting _faults _fleet _fleet_health _follow _interception _metering"
-        " _registry",
+        f"{RECORDS} io config reload client inspection metrics observability policy _calls _extensions _fleet _reload"
+        " _telemetry",
         "anyio",
     ),
     "sync": Layer("_backend _manager _context client types errors", "anyio"),
     # the plugin author's side
-    "_builtin": Layer("_describe types errors wire _schema _methods"),
-    "schema": Layer("_builtin _methods codecs types errors"),
-    "_guard": Layer("_plain config protocols types errors wire _describe"),
-    "_handlers": Layer("_frozen _methods errors", "anyio"),
-    "_dispatch": Layer(
-        "_draft protocols types errors io _faults _handlers _headers _methods _context _builtin _conduct _interception "
-        "_log_fields _payloads",
+    "_serving": Layer(
+        "_backend _context _describe _draft _extensions _frozen _headers _log_fields _methods _payloads _plain _schema"
+        " config errors io protocols types wire",
         "anyio",
     ),
-    "_preload": Layer("_backend _registry"),
-    "_process": Layer(),
-    "serve": Layer(
-        f"_backend _frozen _numbers _preload _process {RECORDS} config _options _registry _methods _guard _interception"
-        " _dispatch",
-        "anyio",
-    ),
-    # for the command line
-    "extensions": Layer(f"{RECORDS} _catalog _registry"),
+    "serve": Layer(f"{RECORDS} _backend _extensions _frozen _methods _numbers _serving config", "anyio"),
+    "schema": Layer("_methods _serving codecs types errors"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _faults _headers _manager _methods _options _registry"
-        " _dispatch",
+        f"{RECORDS} hookspecs codecs io serve metrics _context _extensions _headers _manager _methods _serving",
         "anyio trio",
     ),
 }
 """
-The table of the design, with `config`, `client`, `service` and `_manager` taken apart into the nouns that they hold:
-`_structure` is where cattrs is, `_assembly` makes a plugin's parts, `_dispatch` answers calls. A module that is added
+The table of the design, with a folder for what belongs together: `_calls` holds the pipeline and the route, `_fleet`
+the supervisor, `_serving` what answers calls, and `_structure` is where cattrs is. A module or folder that is added
 gets a row. `remora` itself only re-exports.
 """
 
@@ -188,17 +122,20 @@ LAYERED = [module for module in CORE.modules if module.name.startswith("remora."
 STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
 LATE |= {
-    "remora._builtin",
-    "remora._catalog",
+    "remora._serving._builtin",
+    "remora._extensions._catalog",
     "remora._context",
     "remora._structure._direct",
-    "remora._entry_points",
+    "remora._extensions._entry_points",
     "remora_exec._transport",
     "remora_exec._wires._stdio",
 }
 LATE |= {"remora_http._client._engine", "remora_http._client._lines", "remora_http._server._wires"}
 LATE |= {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""
+
+STATE = {f"remora._calls.{name}" for name in ("_balancing", "_choice", "_instance", "_no_meter", "_outage", "_route")}
+"""What the stages of a call look at and change: it decides and remembers, and never waits."""
 
 FOLDERS = {
     "remora_exec": {"_wires": {"_keeping", "_security"}, "_keeping": {"_security"}, "_security": set[str]()},
@@ -219,6 +156,17 @@ def test_module_imports_only_what_its_layer_may(module: Module) -> None:
     allowed = {f"remora.{name}" for name in [part, *layer.project.split()]} | set(layer.foreign.split())
 
     assert [_shown(item) for item in _running(module) if _rank(item) not in allowed] == []
+
+
+def test_state_of_a_call_does_no_io() -> None:
+    """
+    It needs neither an event loop nor another library.
+    """
+    modules = [module for module in LAYERED if module.name in STATE]
+    foreign = [item for module in modules for item in _running(module) if item.top != "remora"]
+
+    assert {module.name for module in modules} == STATE
+    assert [_shown(item) for item in foreign] == []
 
 
 def test_table_has_no_row_without_a_module() -> None:

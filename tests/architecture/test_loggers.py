@@ -36,7 +36,7 @@ def test_loggers_are_found_by_their_modules() -> None:
     found = {name for item in OURS for module in item.modules for name in _loggers(module)}
 
     assert {
-        "remora._pipeline",
+        "remora._calls._pipeline",
         "remora.exec._security._guard",
         "remora.http._server._connection",
         "remora.auth._tokens",

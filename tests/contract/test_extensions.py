@@ -31,7 +31,7 @@ from remora import (
     ResolverSpec,
     Secret,
 )
-from remora._registry import load_catalog
+from remora._extensions._registry import load_catalog
 from remora.codecs import JsonCodec
 from remora.protocols import PreparedCodec
 from remora.testing import (

@@ -97,7 +97,7 @@ async def test_deadline_of_a_warm_call_takes_no_cancel_scope(way: str, anyio_bac
     async with _warm(way) as call:
         names = await _ran(call)
 
-    assert any("remora/_pipeline.py" in name for name in names)
+    assert any("remora/_calls/_pipeline.py" in name for name in names)
     assert [] == _matching(SCOPES, names)
 
 
@@ -109,7 +109,7 @@ async def test_warm_call_meets_no_hook_no_context_manager_and_no_task_group(way:
     async with _warm(way) as call:
         names = await _ran(call)
 
-    assert any("remora/_pipeline.py" in name for name in names)
+    assert any("remora/_calls/_pipeline.py" in name for name in names)
     assert [] == _matching(MACHINERY, names)
 
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import NotInstalled
-from remora._catalog import Catalog
-from remora._registry import load_catalog
+from remora._extensions._catalog import Catalog
+from remora._extensions._registry import load_catalog
 from remora.protocols import Balancer
 from remora.testing import ManualClock
 

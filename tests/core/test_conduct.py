@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from remora import BalancerSpec, ExtensionError, InterceptorSpec, Manager, hookimpl, serving
-from remora._conduct import Conduct
+from remora._extensions._conduct import Conduct
 from remora.testing import MemoryTransport
 
 pytestmark = pytest.mark.anyio

@@ -29,8 +29,8 @@ from remora import (
     service,
     serving,
 )
-from remora._dispatch import Dispatcher
-from remora._registry import load_catalog
+from remora._extensions._registry import load_catalog
+from remora._serving._dispatch import Dispatcher
 from remora.types import Status
 from remora.wire import decode_health, health_call
 from tests.core.hosts import Text, failure

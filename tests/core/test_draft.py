@@ -10,8 +10,8 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from remora import Call, Reply
+from remora._calls._request_id import new_request_id
 from remora._draft import make_call, make_reply
-from remora._request_id import new_request_id
 
 MADE_QUICKLY = make_call("a.B", "C", b"{}", "application/json", {"x": "y"}, 1.5, "id", True, "key", "me")
 MADE_SLOWLY = Call(

@@ -11,7 +11,7 @@ from pathlib import Path
 import importlib_metadata
 import pytest
 
-from remora._entry_points import FoundEntryPoint, entry_points
+from remora._extensions._entry_points import FoundEntryPoint, entry_points
 
 pytestmark = pytest.mark.every_cell
 

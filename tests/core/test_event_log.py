@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from remora import Unavailable
-from remora._event_log import log_event
+from remora._telemetry._event_log import log_event
 from remora.types import DrainEnded, Event, FallbackUsed, InstanceFailed, InstanceLost, RequirementLost, RequirementMet
 from tests.core.scripts import stage, table
 
@@ -24,7 +24,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     """
     Levels and texts of the lines about events.
     """
-    return [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "remora._events"]
+    return [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "remora._telemetry._events"]
 
 
 async def test_a_crash_and_the_recovery_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from remora import ConfigError, ManagerClosed, ManagerConfig, ReloadReport, Unavailable
-from remora._follow import Follower
+from remora._reload._follow import Follower
 from remora._watch import content_of
 from remora.types import ConfigRejected, Event
 

@@ -62,7 +62,7 @@ async def test_records_say_which_plugin_instance_call_and_trace(lines: StringIO)
 
     assert error is not None
     assert {
-        "logger": "remora._pipeline",
+        "logger": "remora._calls._pipeline",
         "plugin": "p",
         "instance": "script:a",
         "request_id": "r-1",
@@ -109,7 +109,7 @@ async def test_calls_are_not_logged_unless_somebody_wants_that(caplog: pytest.Lo
         host["a"].failure = lambda: Unavailable("on fire")
         await host.outcome()
 
-    assert [] == [each for each in caplog.records if each.name == "remora._pipeline"]
+    assert [] == [each for each in caplog.records if each.name == "remora._calls._pipeline"]
 
 
 def test_header_that_is_no_trace_context_is_no_trace() -> None:
@@ -176,6 +176,6 @@ async def test_what_a_served_handler_does_wrong_says_in_which_call_and_trace(cap
         plugin = manager.plugin("b", str, str, service="Broken", method="ask")
         with pytest.raises(RemoraError):
             await plugin.execute("x", headers=HEADERS, request_id="r-3")
-    (record,) = [each for each in caplog.records if each.name == "remora._dispatch"]
+    (record,) = [each for each in caplog.records if each.name == "remora._serving._dispatch"]
 
     assert ("Broken/ask", "r-3", TRACE) == tuple(_of(record, name) for name in ("method", "request_id", "trace_id"))

@@ -68,7 +68,7 @@ async def test_an_edited_file_is_put_in_force_and_a_bad_one_changes_nothing(
     assert unknown.problems[0].startswith(
         f'{file}:4: plugins.p.balancer: balancer "nosuch" is provided by no installed'
     )
-    followed = [each for each in caplog.records if each.name in ("remora._follow", "watchfiles.main")]
+    followed = [each for each in caplog.records if each.name in ("remora._reload._follow", "watchfiles.main")]
     assert ["ERROR", "ERROR", "INFO"] == [each.levelname for each in followed]
     assert "the changed configuration is in force: p replaced" == followed[2].getMessage()
 

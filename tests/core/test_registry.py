@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from remora import CodecSpec, ExtensionConflict, ExtensionError, InterceptorSpec, NotInstalled, TransportSpec, hookimpl
-from remora._catalog import Catalog, Origin
-from remora._registry import Registry, load_catalog
+from remora._extensions._catalog import Catalog, Origin
+from remora._extensions._registry import Registry, load_catalog
 from remora.codecs import JsonCodec
 from tests.core.site import Site
 
@@ -33,7 +33,7 @@ LOAD = """
     import logging
     logging.disable()
     from remora import ConfigError
-    from remora._registry import load_catalog
+    from remora._extensions._registry import load_catalog
     try:
         load_catalog()
         print("loaded")
@@ -55,7 +55,7 @@ USE = """
 STATES = """
     import logging
     logging.disable()
-    from remora._registry import Registry
+    from remora._extensions._registry import Registry
     for each in Registry().extensions:
         print(each.origin.entry_point, each.state, each.origin, *each.features)
 """
@@ -176,7 +176,7 @@ def test_an_unknown_name_to_disable_is_a_warning_once_with_the_near_one(site: Si
     program = """
     import logging, sys
     logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
-    from remora._registry import load_catalog
+    from remora._extensions._registry import load_catalog
     print(*load_catalog().disabled, *load_catalog().disabled)
     """
 
@@ -316,7 +316,7 @@ def test_the_metadata_is_scanned_once(site: Site) -> None:
     import logging
     logging.disable()
     from pathlib import Path
-    from remora._registry import load_catalog
+    from remora._extensions._registry import load_catalog
     load_catalog()
     info = Path({str(site.path)!r}) / "late-1.dist-info"
     info.mkdir()
@@ -384,9 +384,8 @@ def test_an_installed_extension_may_be_passed_as_well(site: Site) -> None:
     Its own tests do so, and are run before and after it is installed.
     """
     site.install("acme-one", "1.0", {"kafka": "one"}, one=carrier())
-    program = (
-        "import one; from remora._registry import load_catalog; print(load_catalog([one]).transport('kafka').origin)"
-    )
+    load = "from remora._extensions._registry import load_catalog"
+    program = f"import one; {load}; print(load_catalog([one]).transport('kafka').origin)"
 
     assert "acme-one 1.0" == site.run(program)
 
@@ -408,7 +407,7 @@ def test_what_is_not_installed_names_its_extra(site: Site, scheme: str, extra: s
     """
     program = f"""
     from remora import NotInstalled
-    from remora._catalog import Catalog
+    from remora._extensions._catalog import Catalog
     try:
         Catalog().transport({scheme!r})
     except NotInstalled as error:
@@ -521,7 +520,7 @@ def test_import_remora_loads_nothing_heavy(site: Site) -> None:
     program = """
     import sys
     import remora
-    from remora._registry import load_catalog
+    from remora._extensions._registry import load_catalog
     load_catalog()
     print([name for name in ("httpx", "grpc", "trio", "opentelemetry", "hypercorn", "google") if name in sys.modules])
     """

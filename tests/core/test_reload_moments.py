@@ -27,7 +27,7 @@ from remora import (
     Status,
     Unavailable,
 )
-from remora._detached import Detached
+from remora._reload._detached import Detached
 from remora.config import structure_config
 from remora.testing import ScriptedTransport
 from tests.core.hosts import Stranger, Text, strange

@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remora import ExporterSpec, Manager, ManagerConfig, ReloadOptions, hookimpl
-from remora._assembly import Part
-from remora._generation import Plugged
-from remora._instance import Instance
+from remora._calls._instance import Instance
+from remora._fleet._assembly import Part
+from remora._fleet._generation import Plugged
 from remora.config import RECIPE, PluginConfig, is_same, structure_config, value_at
 from remora.policy import TokenBucket
 from remora.testing import RecordingExporter, ScriptedTransport, virtual_backends

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from remora import Endpoint, ManagerClosed, PluginConfig, Status, Unavailable
-from remora._instance import Instance, State
-from remora._route import Route
+from remora._calls._instance import Instance, State
+from remora._calls._route import Route
 from remora.policy import BreakerState, CircuitBreakerConfig, Permit
 from remora.testing import ManualClock
 from tests.core.hosts import PlainChannel

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from remora import Manager
-from remora._supervisor import LAUNCHES
+from remora._fleet._supervisor import LAUNCHES
 from remora.types import InstanceReady
 from tests.core.hosts import Observer, PlainChannel, Stranger
 

@@ -8,7 +8,7 @@ from remora._lazy import lazily as _lazily
 from remora.serve import ServeOptions, serve, serving
 
 if TYPE_CHECKING:
-    from remora._caller import CallOptions
+    from remora._calls._caller import CallOptions
     from remora._context import CurrentCall, current_call
     from remora._manager import Manager
     from remora._methods import idempotent, method, service
@@ -78,7 +78,7 @@ else:
     __getattr__, __dir__ = _lazily(
         __name__,
         {
-            "remora._caller": "CallOptions",
+            "remora._calls._caller": "CallOptions",
             "remora._context": "CurrentCall current_call",
             "remora._manager": "Manager",
             "remora._methods": "idempotent method service",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._faults import cancellation, innermost, told
+from remora._extensions._faults import cancellation, innermost, told
 from remora.errors import RemoraError
 from remora.types import HealthStatus, Status
 

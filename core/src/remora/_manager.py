@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from remora._caller import NO_OPTIONS, CallOptions
-from remora._changes import Changes, checked_options
-from remora._closing import drain, end_all
-from remora._conduct import Conduct
-from remora._discovery import Discovery
-from remora._events import EventBus
-from remora._exporting import Exporting
-from remora._faults import bare_interruption
-from remora._fleet import Fleet
-from remora._fleet_health import health_of, overall_health_of
-from remora._follow import Follower, follow
-from remora._interception import tracing_of
-from remora._metering import Metering
-from remora._registry import load_catalog
+from remora._calls._caller import NO_OPTIONS, CallOptions
+from remora._extensions._conduct import Conduct
+from remora._extensions._faults import bare_interruption
+from remora._extensions._interception import tracing_of
+from remora._extensions._registry import load_catalog
+from remora._fleet._closing import drain, end_all
+from remora._fleet._fleet import Fleet
+from remora._fleet._health import health_of, overall_health_of
+from remora._reload._changes import Changes, checked_options
+from remora._reload._discovery import Discovery
+from remora._reload._follow import Follower, follow
+from remora._telemetry._events import EventBus
+from remora._telemetry._exporting import Exporting
+from remora._telemetry._metering import Metering
 from remora.client import Handle, Plugin, make_client, service_of
 from remora.config import ManagerConfig, structure_config, trace_config
 from remora.errors import ConfigError, ManagerClosed
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from remora._drain import Tell
+    from remora._fleet._drain import Tell
     from remora.config import PluginConfig
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry

@@ -1,7 +1,7 @@
 """
 What a configuration requires of a plugin's own version, such as `version = ">=1.2,<2"`.
 
-What lives here: the comparison of versions. What must not: asking for one (see `_handshake`).
+What lives here: the comparison of versions. What must not: asking for one (see `_calls._handshake`).
 """
 
 from __future__ import annotations

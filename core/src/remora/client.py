@@ -7,14 +7,14 @@ from __future__ import annotations
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_origin
 
-from remora._caller import NO_OPTIONS, Caller, CallOptions
+from remora._calls._caller import NO_OPTIONS, Caller, CallOptions
 from remora._methods import Method, methods_of, service_info
 from remora.errors import ConfigError, ManagerClosed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from remora._caller import Target
+    from remora._calls._caller import Target
     from remora.config import PluginConfig
     from remora.types import HealthStatus, PluginInfo
 

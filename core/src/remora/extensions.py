@@ -1,7 +1,7 @@
 """
 What is installed: every extension with what it adds and what is wrong with it, the commands and the transports.
 
-What lives here: the public view of the registry. What must not: loading (see `_registry`).
+What lives here: the public view of the registry. What must not: loading (see `_extensions._registry`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from remora._catalog import conflict
-from remora._registry import Registry
+from remora._extensions._catalog import conflict
+from remora._extensions._registry import Registry
 from remora.errors import ExtensionConflict, ExtensionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from remora._catalog import Feature, Origin, Spec
-    from remora._registry import Extension
+    from remora._extensions._catalog import Feature, Origin, Spec
+    from remora._extensions._registry import Extension
     from remora.specs import CommandSpec, ExporterSpec, ResolverSpec, TransportSpec
 
 __all__ = ["InstalledExtension", "commands", "exporters", "installed", "resolvers", "transports"]

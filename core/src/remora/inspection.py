@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remora._assembly import transports
+from remora._fleet._assembly import transports
 from remora.errors import ConfigError
 from remora.protocols import InspectableTransport
 from remora.types import Inspection  # noqa: TC001, codecs look the field's type up
 
 if TYPE_CHECKING:
-    from remora._catalog import Catalog
+    from remora._extensions._catalog import Catalog
     from remora.config import ManagerConfig
     from remora.types import Endpoint
 

@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remora import _metric_table as table
-from remora._call_meters import OK, InstanceMeter, PluginMeter
+from remora._telemetry import _metric_table as table
+from remora._telemetry._call_meters import OK, InstanceMeter, PluginMeter
 from remora.metrics import Distribution
 from remora.policy import BreakerState, DrainState
 from remora.types import HealthStatus  # noqa: TC001, codecs look the field's type up
@@ -19,9 +19,9 @@ from remora.types import HealthStatus  # noqa: TC001, codecs look the field's ty
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from remora._call_meters import Failure
-    from remora._instance import Instance
-    from remora._route import Route
+    from remora._calls._instance import Instance
+    from remora._calls._route import Route
+    from remora._telemetry._call_meters import Failure
     from remora.metrics import MetricBatch, MetricsRegistry
 
 __all__ = ["InstanceMetrics", "LastError", "Latencies", "ObservabilityMetrics", "PluginMetrics"]

@@ -1,7 +1,7 @@
 """
 Reloads as records: how one is to be done, what it would do, what it has done.
 
-What lives here: records. What must not: doing it (see `_transition`).
+What lives here: records. What must not: doing it (see `_reload._transition`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 The plugin author's side: objects with methods become a served plugin.
 
-What lives here: where to listen, how to stop. What must not: how a call is answered (see `_dispatch`).
+What lives here: where to listen, how to stop. What must not: how a call is answered (see `_serving._dispatch`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import anyio
 
 from remora import config
 from remora._backend import require_backend
-from remora._dispatch import Dispatcher
+from remora._extensions._interception import served_interceptors
+from remora._extensions._options import build_options
+from remora._extensions._registry import load_catalog
 from remora._frozen import dataclass
-from remora._guard import Guard
-from remora._interception import served_interceptors
 from remora._numbers import is_number
-from remora._options import build_options
-from remora._preload import preload
-from remora._process import occupy_standard_streams, stopping_signals
-from remora._registry import load_catalog
+from remora._serving._dispatch import Dispatcher
+from remora._serving._guard import Guard
+from remora._serving._preload import preload
+from remora._serving._process import occupy_standard_streams, stopping_signals
 from remora.errors import ConfigError, RemoraError
 from remora.types import Endpoint
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from remora._catalog import Catalog
+    from remora._extensions._catalog import Catalog
     from remora.config import AccessConfig
     from remora.protocols import Listener
 

@@ -14,7 +14,7 @@ from types import FrameType
 import pytest
 
 from remora import AccessConfig, Call, PluginError, Secret
-from remora._registry import load_catalog
+from remora._extensions._registry import load_catalog
 from remora.protocols import Verifier
 from remora_auth._header import write_basic
 

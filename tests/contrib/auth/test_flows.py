@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from remora import AuthConfig, Call, Code, ConfigError, PluginError, Reply, Secret, Unavailable
-from remora._catalog import Catalog
-from remora._options import build_auth_options
-from remora._registry import load_catalog
+from remora._extensions._catalog import Catalog
+from remora._extensions._options import build_auth_options
+from remora._extensions._registry import load_catalog
 from remora.types import Refresh
 from remora_auth._bearer import RefreshingBearer
 

@@ -23,7 +23,7 @@ from anyio.lowlevel import current_token
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from remora import Manager, PluginError, serving
-from remora._metric_table import BUILT_IN
+from remora._telemetry._metric_table import BUILT_IN
 from remora.testing import MemoryTransport
 from remora_prometheus import PrometheusExporter
 from tests.architecture.sources import ROOT

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora._faults import is_fault
+from remora._extensions._faults import is_fault
 from remora.metrics._batches import batches
 from remora.protocols import PullExporter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from remora._conduct import Conduct
+    from remora._extensions._conduct import Conduct
     from remora.metrics._records import MetricBatch
     from remora.protocols import MetricExporter
 

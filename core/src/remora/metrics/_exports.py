@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from remora._conduct import Conduct
+    from remora._extensions._conduct import Conduct
     from remora.metrics._records import MetricBatch
     from remora.protocols import MetricExporter, PullExporter
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from remora._conduct import Conduct
+from remora._extensions._conduct import Conduct
 from remora._numbers import is_number
 from remora.errors import ConfigError
 from remora.metrics._exports import Exports

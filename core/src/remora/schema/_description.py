@@ -4,8 +4,8 @@ The description of services, from their classes or from a file.
 
 from __future__ import annotations
 
-from remora._builtin import Builtin
 from remora._methods import methods_of, service_info
+from remora._serving._builtin import Builtin
 from remora.codecs import JsonCodec
 from remora.errors import ConfigError
 from remora.types import PluginInfo

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal
 
-    from remora._caller import CallOptions
-    from remora._drain import Tell
+    from remora._calls._caller import CallOptions
+    from remora._fleet._drain import Tell
     from remora.config import ManagerConfig, PluginConfig
     from remora.inspection import Inspected
     from remora.metrics import MetricsRegistry

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from remora._options import structure_options
+from remora._extensions._options import structure_options
 from remora.errors import ConfigError
 from remora.specs import AuthSpec, BalancerSpec, CodecSpec, ExporterSpec, InterceptorSpec, ResolverSpec, TransportSpec
 from remora.testing._auth import auth_claims

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora._dispatch import Dispatcher
-from remora._registry import load_catalog
+from remora._extensions._registry import load_catalog
+from remora._serving._dispatch import Dispatcher
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, TryLater, Unavailable
 from remora.protocols import WatchedChannel
 from remora.testing._claims import NotChecked, claims_of, keeps

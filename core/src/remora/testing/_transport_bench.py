@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from remora._dispatch import Dispatcher
-from remora._registry import load_catalog
+from remora._extensions._registry import load_catalog
+from remora._serving._dispatch import Dispatcher
 from remora.codecs import JsonCodec
 from remora.errors import RemoraError
 from remora.testing._claims import NotChecked

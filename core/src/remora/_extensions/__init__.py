@@ -1,0 +1,3 @@
+"""
+Extensions: found, put into a catalogue, given their options, and contained when they misbehave.
+"""

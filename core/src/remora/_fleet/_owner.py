@@ -1,0 +1,386 @@
+"""
+The owner of an instance: the one task that opens it, keeps it, closes it and opens it again.
+
+What lives here: the life of an instance, as messages to its owner. What must not: calls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+
+from remora._calls._handshake import shake_hands
+from remora._calls._instance import State
+from remora._calls._probing import probe
+from remora._extensions._faults import innermost, is_fault, told
+from remora._fleet._opened import channel_of, context_of
+from remora._plain import shortened
+from remora.errors import RemoraError, Unavailable, VersionMismatch
+from remora.protocols import ReviewedChannel, WatchedChannel
+from remora.types import (
+    InstanceFailed,
+    InstanceLost,
+    InstanceReady,
+    InstanceStopped,
+    ProgramReadmitted,
+    ProgramRevoked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from remora._calls._route import Route
+    from remora._extensions._conduct import Conduct
+    from remora._fleet._assembly import Part
+    from remora.policy import RestartPolicy
+    from remora.protocols import Channel
+    from remora.types import Event
+
+SHUT_DOWN = "the manager is shut down"
+UNNEEDED = "it is no longer configured, or another one has taken its place"
+"""Reasons for which instances are closed."""
+
+_CLOSING_TIME = 30.0
+_PATIENCE = 10.0  # a child process that ignores signals is dead by then
+_SLACK = 1.0  # a transport's own start limit gives the better message, so let it expire first
+
+
+class Owner:
+    """
+    The task that owns one instance, and the messages that it understands.
+
+    Attributes:
+        instance: The instance.
+        has_begun: Whether the task is at work.
+        is_stopping: Whether it has been told to end.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        part: Part,
+        *,
+        policy: RestartPolicy,
+        publish: Callable[[Event], None],
+        turn: AbstractAsyncContextManager[object],
+    ) -> None:
+        self._route = route
+        self.instance = part.instance
+        self._transport = part.transport
+        self._origin = part.origin
+        self._policy = policy
+        self._publish = publish
+        self._turn = turn
+        self.has_begun = False
+        self._starts = 0
+        self._why_started = "it is configured"
+        self._why_stopped = SHUT_DOWN
+        self._was_ready = False
+        self.is_stopping = False
+        self._is_succeeded = False
+        self._is_retired = False
+        self._is_interrupted = False
+        self._wake = anyio.Event()
+        self._holding: anyio.CancelScope | None = None
+        self._probing: anyio.CancelScope | None = None
+        self._is_open = False
+        self._has_ended = False
+        self._ended: anyio.Event | None = None
+
+    def stop(self, cause: str) -> None:
+        """
+        Tell the task to close the instance and to end. Of several causes the first one counts.
+        """
+        if not self.is_stopping:
+            self._why_stopped = cause
+        self.is_stopping = True
+        self._interrupt()
+
+    def give_over(self) -> None:
+        """
+        Another owner follows and opens the instance again: calls wait for that.
+        """
+        self._is_succeeded = True
+        self.instance.start()
+        self._route.changed()
+
+    async def wait_stopped(self) -> None:
+        """
+        Wait until the task has ended. If that takes long, the log says whose transport it is.
+        """
+        if self._has_ended:
+            return
+        self._ended = self._ended or anyio.Event()
+        with anyio.move_on_after(_PATIENCE):
+            await self._ended.wait()
+        if not self._has_ended:
+            self._conduct.lingers(f"the transport of {self._origin}", _PATIENCE)
+            await self._ended.wait()
+
+    def restart(self) -> None:
+        """
+        Tell the task to close the instance and to open it again at once.
+        """
+        self._policy.reset()
+        self._why_started = "a restart was asked for"
+        self._interrupt()
+
+    def retire(self) -> None:
+        """
+        Tell the task to end when the open channel ends; one that is still being opened is given up.
+        """
+        self._is_retired = True
+        self._why_stopped = UNNEEDED
+        if not self._is_open:
+            self.stop(UNNEEDED)
+
+    def hurry(self) -> None:
+        """
+        Do not wait for the instance to close in its own time.
+        """
+        if self.is_stopping and self._holding is not None:
+            self._holding.cancel()
+
+    @property
+    def _conduct(self) -> Conduct:
+        return self._route.conduct.about(instance=self.instance.name)
+
+    async def run(self) -> None:
+        """
+        Keep the instance open until the task is told to stop.
+        """
+        self.has_begun = True
+        try:
+            while not self.is_stopping:
+                self.instance.start()
+                self._was_ready = self._is_interrupted = False
+                error = await self._hold()
+                if self._is_retired:
+                    break
+                if not self.is_stopping:
+                    await self._pause(error)
+        finally:
+            if not self._is_succeeded:
+                self.instance.stop()
+            self._route.changed()
+            self._tell(InstanceStopped, cause=self._why_stopped)
+            self._has_ended = True
+            if self._ended is not None:
+                self._ended.set()
+
+    def _interrupt(self) -> None:
+        self._is_interrupted = True
+        self._wake.set()
+        self._refuse_calls()
+        if self._probing is not None:
+            self._probing.cancel()
+        if self._holding is not None and not self._is_open:
+            self._holding.cancel()
+
+    def _refuse_calls(self) -> None:
+        if self.is_stopping and not self._is_succeeded:
+            self.instance.stop()
+        else:
+            self.instance.close()
+        self._route.changed()
+
+    async def _hold(self) -> RemoraError | None:
+        """
+        Open the instance and keep it until it ends.
+
+        Returns:
+            Why it ended; None when it was asked to.
+        """
+        outcome: list[RemoraError | None] = []
+        try:
+            # shielded: when the manager is cancelled, it closes instances itself, in order
+            with anyio.CancelScope(shield=True) as self._holding:
+                await self._keep(self._holding, outcome)
+        finally:
+            self._holding, self._is_open = None, False
+        return outcome[0] if outcome else None
+
+    async def _keep(self, scope: anyio.CancelScope, outcome: list[RemoraError | None]) -> None:
+        """
+        Open the channel and keep it; an error becomes the outcome, never an exception.
+        """
+        stack = AsyncExitStack()
+        try:
+            channel = await self._open(stack, scope)
+            outcome.append(await self._until_ended(channel))
+        except BaseException as error:  # a transport may be a stranger's code
+            outcome.append(self._explain(error))
+        finally:
+            if self._is_late(scope):
+                outcome.insert(0, Unavailable(f"not ready after {self._limit:g} s", sent=False))
+            self._begin_closing()
+            await self._close(stack, outcome)
+
+    async def _open(self, stack: AsyncExitStack, scope: anyio.CancelScope) -> Channel:
+        """
+        Open the channel when its turn has come, within the time limit.
+        """
+        async with self._turn:
+            started = anyio.current_time()
+            scope.deadline = started + self._limit
+            context = context_of(self._transport.open(self.instance.endpoint))
+            channel = channel_of(await stack.enter_async_context(context))
+            await shake_hands(self.instance.sender(channel), self.instance.config)
+            scope.deadline = math.inf
+            await checkpoint_if_cancelled()  # a transport may have ignored that its time is over
+        self._is_open = True
+        self._is_ready(channel, anyio.current_time() - started)
+        return channel
+
+    @property
+    def _limit(self) -> float:
+        """
+        The seconds within which the instance must be ready.
+        """
+        return self.instance.config.connection.connection_timeout + _SLACK
+
+    def _is_late(self, scope: anyio.CancelScope) -> bool:
+        """
+        Whether opening was given up because it took too long.
+        """
+        return scope.cancel_called and not (self._was_ready or self._is_interrupted)
+
+    async def _close(self, stack: AsyncExitStack, outcome: list[RemoraError | None]) -> None:
+        """
+        Close the channel, if it is open, in the same way after success and after an error.
+        """
+        try:
+            await stack.aclose()
+        except BaseException as error:  # a transport may fail while it is cancelled
+            outcome.append(self._explain(error))
+
+    def _begin_closing(self) -> None:
+        """
+        Refuse new calls, and limit the time that closing may take.
+        """
+        self._refuse_calls()
+        if self._holding is not None:
+            self._holding.deadline = anyio.current_time() + _CLOSING_TIME
+
+    async def _until_ended(self, channel: Channel) -> RemoraError | None:
+        """
+        Wait until the channel has ended by itself, or is to be closed.
+        """
+        if not isinstance(channel, WatchedChannel | ReviewedChannel):
+            await self._keep_probing()
+            return None
+        reason: list[RemoraError | None] = []
+
+        async def watch(watched: WatchedChannel) -> None:
+            ended = await watched.wait_closed()
+            reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            if isinstance(channel, WatchedChannel):
+                group.start_soon(watch, channel)
+            if isinstance(channel, ReviewedChannel):
+                group.start_soon(self._tell_reviews, channel)
+            await self._keep_probing()
+            group.cancel_scope.cancel()
+        return reason[0] if reason else None
+
+    async def _tell_reviews(self, channel: ReviewedChannel) -> None:
+        """
+        Publish when the running program would no longer be allowed to start, and when it is allowed again.
+        """
+        try:
+            while True:
+                found = await channel.next_review()
+                if found.reasons:
+                    self._tell(ProgramRevoked, program=found.program, cause=shortened("; ".join(found.reasons)))
+                else:
+                    self._tell(ProgramReadmitted, program=found.program)
+                await checkpoint()
+        except BaseException as error:  # a transport may be a stranger's code
+            if not is_fault(error):
+                raise
+            self._conduct.failed(f"the transport of {self._origin}", error)
+
+    async def _keep_probing(self) -> None:
+        """
+        Probe the instance at intervals, and at once when calls give reason to doubt it, until it is to be closed.
+        """
+        instance = self.instance
+        while not self._is_interrupted:
+            now, wait = anyio.current_time(), math.inf
+            if instance.config.health_check.enabled:
+                with anyio.CancelScope() as self._probing:
+                    await probe(self._route, instance)
+                self._probing = None
+                now, wait = anyio.current_time(), instance.condition.next_check()
+                instance.next_try = now + wait
+            await self._rest(wait, is_wary=True)
+            if self._wake.is_set():
+                soonest = now + min(wait, instance.condition.soonest_check())
+                await self._rest(soonest - anyio.current_time())
+
+    async def _rest(self, seconds: float, *, is_wary: bool = False) -> None:
+        """
+        Wait for some seconds, or until the instance is to be closed, or, if `is_wary`, to be probed.
+        """
+        if self._is_interrupted:
+            return
+        self._wake = wake = anyio.Event()
+        self.instance.doubt = wake if is_wary else None  # also woken when the configuration of the probes changes
+        with anyio.move_on_after(seconds):
+            await wake.wait()
+
+    async def _pause(self, error: RemoraError | None) -> None:
+        """
+        Wait before the next start. Meanwhile calls wait if the instance was up until now, and fail if it was not.
+        """
+        if error is None:
+            return
+        self._why_started = error.message
+        decision = self._policy.failed()
+        is_final = isinstance(error, VersionMismatch)  # the next start would end in the same way
+        delay = math.inf if is_final else decision.delay
+        has_failed = is_final or decision.gave_up
+        state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
+        self.instance.lost(error, state, anyio.current_time() + delay)
+        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(error.message)))
+        self._route.changed()
+        event = InstanceFailed if has_failed else partial(InstanceLost, was_ready=self._was_ready)
+        self._tell(event, cause=shortened(error.message), retry_in=delay)
+        await self._rest(delay)
+
+    def _is_ready(self, channel: Channel, start_time: float) -> None:
+        self._starts += 1
+        self._was_ready = True
+        self._policy.ready()
+        self.instance.ready(channel)
+        self._route.health_changed(self.instance, self.instance.condition.reset())
+        self._route.breaker_changed(self.instance, self.instance.breaker.reset("the instance was started anew"))
+        self._route.changed()
+        self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
+
+    def _explain(self, error: BaseException) -> RemoraError:
+        """
+        The Remora error in an exception of a transport; any other exception is logged as the transport's fault.
+
+        Raises:
+            BaseException: It is a cancellation or an interruption.
+        """
+        if not is_fault(error):
+            raise self._conduct.cancelled(f"the transport of {self._origin}", error) from None
+        inner = innermost(error)
+        if isinstance(inner, RemoraError):
+            return inner
+        self._conduct.failed(f"the transport of {self._origin}", error)
+        return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
+
+    def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
+        self._publish(event(time=time.time(), plugin=self._route.name, instance=self.instance.name, **facts))
