@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.run import main
+if __name__ == "__main__":  # the processes of contenders import this module, too, and nothing that they do not need
+    from benchmarks.run import main
 
-if __name__ == "__main__":
     if sys.argv[1:2] != ["run"]:
         sys.exit("usage: python -m benchmarks run [--only FAMILY] [--quick]")
     sys.exit(main(sys.argv[2:]))

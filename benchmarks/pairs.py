@@ -146,6 +146,8 @@ PAIRS = (
     _over_channel("http", "http"),
     Pair("unix", "unix: framework / pool of asyncio streams", ours.through_pipeline, peers_streams.unix_pool, "ttrpc",
          "frames", targets=(Target(1.6, callers=(1,)), Target(1.5, backends=("trio",)), Target(1.0))),
+    Pair("unix", "unix: framework / pool of asyncio streams that keeps its memory", ours.through_pipeline,
+         peers_streams.unix_pool_with_memory, "ttrpc", "frames", callers=(1, 32)),
     Pair("unix", "unix: framework, to a whole plugin / pool of asyncio streams", ours.through_pipeline,
          peers_streams.unix_pool, "unix-plugin", "frames", callers=(1, 32)),
     Pair("unix", "unix: framework / httpx over TCP", ours.through_pipeline, peers_http.bare_httpx, "ttrpc", "http",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contender, Slice
 
 _LIMIT = 1 << 20
+_LARGE = 8 << 20
 
 
 def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
@@ -40,6 +41,17 @@ def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
         return result
 
     return contender
+
+
+def unix_pool_with_memory(path: str, payload: bytes, callers: int) -> Contender:
+    """
+    The same in a process that keeps the memory of large buffers, as every one does in which Remora has read something.
+
+    asyncio reads into a new buffer of 256 KiB each time. glibc takes the memory of each from the system, and gives it
+    back, until the process has once freed a larger block (see `remora.io._landing`).
+    """
+    bytes(_LARGE)
+    return unix_pool(path, payload, callers)
 
 
 async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,5 +1,5 @@
 """
-Peers side by side: slices of each, interleaved in one process, and the ratio in each round.
+Peers side by side: slices of each, interleaved, and the ratio in each round.
 
 What lives here: the order of slices, their cost, and the figures. What must not: what is measured.
 """

@@ -1,8 +1,9 @@
 """
 The main program: measures each pair in its cells, round by round, and writes the report.
 
-A round is a slice of the peer, one of ours, one of the peer, each on a new event loop; the cells are shuffled between
-rounds. A round in which the two slices of the peer differ by more than a quarter does not count.
+A round is a slice of the peer, one of ours, one of the peer, each on a new event loop, and each contender in a process
+of its own; the cells are shuffled between rounds. A round in which the two slices of the peer differ by more than a
+quarter does not count.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pathlib import Path
 from benchmarks import ours, servers
 from benchmarks.pairs import BACKENDS, CALLERS, PAIRS, SIZES, Pair
 from benchmarks.placement import Placement, placements
+from benchmarks.processes import Entry, Processes
 from benchmarks.report import Result, write
-from benchmarks.rounds import Round, load, run_round
+from benchmarks.rounds import Round, load
 
 
 @dataclass(slots=True)
@@ -85,21 +87,29 @@ def main(arguments: list[str]) -> int:
     cells = [cell for pair in PAIRS for cell in _cells(pair, options)]
     before = load()
     with ExitStack() as stack:
-        addresses = Addresses(stack, placement)
+        addresses, processes = Addresses(stack, placement), Processes(stack, placement)
         for number in range(options.rounds):
             for cell in random.sample(cells, len(cells)):
-                placement.take(roams=cell.pair.roams)
-                cell.rounds.append(_round(cell, addresses, options.seconds))
+                cell.rounds.append(_round(cell, addresses, processes, options.seconds))
             print(f"round {number + 1} of {options.rounds} done; load {load()}", flush=True)
     results = [Result.of(cell.pair, cell.backend, cell.callers, cell.size, cell.rounds) for cell in cells]
     print(write(results, options.output, loads=(before, load()), placement=placement.words))
     return 0
 
 
-def _round(cell: Cell, addresses: Addresses, seconds: float) -> Round:
-    pair, payload = cell.pair, b'"' + b"x" * (cell.size - 2) + b'"'
-    if pair.is_of_servers:
-        return _round_of_servers(cell, addresses, payload, seconds)
+def _round(cell: Cell, addresses: Addresses, processes: Processes, seconds: float) -> Round:
+    """
+    A round: a slice of the peer, one of ours, one of the peer.
+    """
+    roams = cell.pair.roams
+    our, peer = _of_servers(cell, addresses) if cell.pair.is_of_servers else _of_clients(cell, addresses)
+    before = processes.run(peer, seconds, roams=roams)
+    middle = processes.run(our, seconds, roams=roams)
+    return Round(before, middle, processes.run(peer, seconds, roams=roams))
+
+
+def _of_clients(cell: Cell, addresses: Addresses) -> tuple[Entry, Entry]:
+    pair, payload = cell.pair, _payload(cell.size)
     our_address, peer_address = addresses.of(pair.our_server), addresses.of(pair.peer_server)
     if pair.peer_server == "http":
         peer_address = (
@@ -107,26 +117,31 @@ def _round(cell: Cell, addresses: Addresses, seconds: float) -> Round:
         )
     if pair.our_server == "grpc":
         our_address = f"grpc://{our_address}"
-    return run_round(
-        pair.ours(our_address, payload, cell.callers),
-        pair.peer(peer_address, payload, cell.callers),
-        seconds,
-        backend=cell.backend,
-        peer_backend=cell.backend if cell.backend != "trio" or pair.peer_knows_trio else "asyncio",
+    return (
+        Entry(pair.ours, our_address, payload, cell.callers, cell.backend),
+        Entry(pair.peer, peer_address, payload, cell.callers, _peer_backend(cell)),
     )
 
 
-def _round_of_servers(cell: Cell, addresses: Addresses, payload: bytes, seconds: float) -> Round:
+def _of_servers(cell: Cell, addresses: Addresses) -> tuple[Entry, Entry]:
     """
-    A round of two servers. The client uses the same event loop for both, whatever the servers' are.
+    Two servers. The client uses the same event loop for both, whatever the servers' are.
     """
-    pair, backend = cell.pair, cell.backend
-    peer_backend = backend if backend != "trio" or pair.peer_knows_trio else "asyncio"
-    return run_round(
-        pair.ours(addresses.of(pair.our_server, backend), payload, cell.callers),
-        pair.peer(addresses.of(pair.peer_server, peer_backend), payload, cell.callers),
-        seconds,
+    pair, payload = cell.pair, _payload(cell.size)
+    our_address = addresses.of(pair.our_server, cell.backend)
+    peer_address = addresses.of(pair.peer_server, _peer_backend(cell))
+    return (
+        Entry(pair.ours, our_address, payload, cell.callers, "asyncio"),
+        Entry(pair.peer, peer_address, payload, cell.callers, "asyncio"),
     )
+
+
+def _payload(size: int) -> bytes:
+    return b'"' + b"x" * (size - 2) + b'"'
+
+
+def _peer_backend(cell: Cell) -> str:
+    return cell.backend if cell.backend != "trio" or cell.pair.peer_knows_trio else "asyncio"
 
 
 def _cells(pair: Pair, options: argparse.Namespace) -> list[Cell]:
