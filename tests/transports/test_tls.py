@@ -5,6 +5,7 @@ TLS as every transport that encrypts has it: the same errors, the same care with
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import socket
 import ssl
@@ -20,7 +21,7 @@ import anyio.to_thread
 import pytest
 from anyio.abc import TaskStatus
 
-from remora import Call, CertificateRejected, Endpoint, Manager, RemoraError, Reply, WrongProtocol
+from remora import Call, CertificateRejected, ConfigError, Endpoint, Manager, RemoraError, Reply, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
 from remora.tls import CertificateFiles, Watched, client_context, identity_of, server_context
@@ -263,6 +264,45 @@ async def test_client_reads_its_files_again_when_it_connects_again(
                     assert b"" == (await patiently(channel)).payload
 
 
+@pytest.mark.fault(45)
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_what_is_opened_while_a_pair_is_replaced_begins_with_the_old_one(
+    scheme: str, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Between the writing of the key and that of the certificate.
+    """
+    server = make(scheme, **authority.issue(HOST, into="server"), ca_file=authority.ca_file)
+    files = authority.issue("host.example", into="client")
+    renewed = authority.contents("renewed.example")
+    with anyio.fail_after(20):
+        async with server.listen(Endpoint(f"{scheme}://{HOST}:0"), whose) as listener:
+            callers = [await ask(make(scheme, **files, ca_file=authority.ca_file), listener.endpoint)]
+            for kind in ("key_file", "cert_file"):
+                replace_file(Path(files[kind]), renewed[kind])
+                callers.append(await ask(make(scheme, **files, ca_file=authority.ca_file), listener.endpoint))
+
+    assert ["host.example", "host.example", "renewed.example"] == callers
+    assert 1 == len([each for each in caplog.records if "stays" in each.message])
+
+
+def test_what_one_user_of_files_negotiates_is_not_the_next_ones(authority: Authority) -> None:
+    """
+    Although both use the same files.
+    """
+    files = CertificateFiles(ca_file=authority.ca_file)
+    first, second = client_context(files), client_context(files)
+    first.set_alpn_protocols(["h2"])
+    greetings = []
+    for context in (first, second):
+        outgoing = ssl.MemoryBIO()
+        with suppress(ssl.SSLWantReadError):
+            context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="a.example").do_handshake()
+        greetings.append(outgoing.read())
+
+    assert [True, False] == [b"\x02h2" in each for each in greetings]
+
+
 async def patiently(channel: Any) -> Reply:
     """
     The reply to a call, made again while the connection is not there yet.
@@ -442,6 +482,7 @@ def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path) ->
         content = path.read_text()
         if content == "half":
             replace_file(path, b"whole")
+            os.utime(path, (0, 0))  # its inode may be that of the first file
         return content
 
     path.write_text("first")
@@ -449,3 +490,54 @@ def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path) ->
     replace_file(path, b"half")
 
     assert ["first", "whole"] == [watched.current(), watched.current()]
+
+
+@pytest.mark.fault(45)
+def test_files_that_are_being_written_in_place_are_left_alone(tmp_path: Path) -> None:
+    """
+    Half of a bundle can be used as well, but says something else.
+    """
+    path = tmp_path / "bundle"
+    path.write_text("one two")
+    watched = Watched([str(path)], path.read_text)
+    path.write_text("one")
+    answers = [watched.current()]
+    os.utime(path, ns=(0, os.stat(path).st_mtime_ns - 10**9))  # a second later
+
+    assert ["one two", "one"] == [*answers, watched.current()]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "there is no certificate in it"),
+        (b"WHOLE-----BEGIN CERTIFICATE-----\nMII", "is cut off"),
+        (b"WHOLE-----BEG", "is cut off"),
+        (b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n", "cannot be read as PEM"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(content: bytes, words: str, authority: Authority) -> None:
+    """
+    And no other one.
+    """
+    files = authority.issue(HOST)
+    Path(authority.ca_file).write_bytes(content.replace(b"WHOLE", authority.ca_pem))
+
+    with pytest.raises(ConfigError, match=words) as caught:
+        CertificateFiles(**files, ca_file=authority.ca_file).check()
+
+    assert f"ca_file {authority.ca_file!r}" in str(caught.value)
+    assert files["cert_file"] not in str(caught.value)
+
+
+def test_a_key_of_another_certificate_is_named(authority: Authority) -> None:
+    """
+    With both files, but not the authorities'.
+    """
+    files = authority.issue(HOST) | {"key_file": authority.issue("other.example")["key_file"]}
+
+    with pytest.raises(ConfigError, match="the key does not belong to the certificate") as caught:
+        CertificateFiles(**files, ca_file=authority.ca_file).check()
+
+    assert all(path in str(caught.value) for path in files.values())
+    assert authority.ca_file not in str(caught.value)

@@ -36,7 +36,11 @@ class Authority:
 
     def pem(self, *, into: str) -> bytes:
         """A certificate for this machine, and nothing that belongs to its key."""
-        return Path(self.issue("127.0.0.1", into=into)["cert_file"]).read_bytes()
+        return self.contents("127.0.0.1", into=into)["cert_file"]
+
+    def contents(self, *names: str, into: str = "new") -> dict[str, bytes]:
+        """What is in the files of a certificate for these names."""
+        return {kind: Path(path).read_bytes() for kind, path in self.issue(*names, into=into).items()}
 
     def issue(self, *names: str, days: tuple[int, int] = (-1, 30), into: str = "") -> dict[str, str]:
         """The files of a certificate for these names, which is good between these days from now."""

@@ -5,6 +5,7 @@ The contexts of both sides, which look at their files at every handshake.
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from remora.errors import ConfigError
@@ -27,20 +28,11 @@ def client_context(files: CertificateFiles, *, verify: bool = True, server_name:
         server_name: The name that it must carry, when it is not the host's.
 
     Raises:
-        ConfigError: A file cannot be used.
+        ConfigError: A file cannot be used, and never could.
     """
-
-    def load() -> ssl.SSLContext:
-        context = _context(ssl.PROTOCOL_TLS_CLIENT)
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif not files.ca_file:
-            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        files.load_into(context)
-        return context
-
-    return _WatchingContext(Watched(files.paths, load), server_name=server_name)
+    context = _WatchingContext(_client_side(files, verify), server_name=server_name)
+    context.set_alpn_protocols([])
+    return context
 
 
 def server_context(files: CertificateFiles, *, alpn: Sequence[str] = ()) -> ssl.SSLContext:
@@ -64,6 +56,26 @@ def server_context(files: CertificateFiles, *, alpn: Sequence[str] = ()) -> ssl.
         return context
 
     return _WatchingContext(Watched(files.paths, load))
+
+
+@lru_cache(maxsize=64)
+def _client_side(files: CertificateFiles, verify: bool) -> Watched[ssl.SSLContext]:
+    """
+    One for all that use these files, so that what is opened while they are being replaced begins with the last good
+    ones.
+    """
+
+    def load() -> ssl.SSLContext:
+        context = _context(ssl.PROTOCOL_TLS_CLIENT)
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif not files.ca_file:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        files.load_into(context)
+        return context
+
+    return Watched(files.paths, load)
 
 
 def _context(side: ssl._SSLMethod) -> ssl.SSLContext:

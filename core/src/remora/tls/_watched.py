@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Generic, TypeVar
+import time
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from remora.errors import ConfigError
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_SETTLED = 100_000_000
+"""Nanoseconds for which a file that was written in place must stay as it is: half of one may be usable, too."""
 
 
 class Watched(Generic[T]):
@@ -38,7 +42,7 @@ class Watched(Generic[T]):
         What the files say now.
         """
         marks = self._look()
-        if marks == self._marks:
+        if marks == self._marks or self._are_being_written(marks):
             return self._value
         try:
             value = self._load()
@@ -50,19 +54,29 @@ class Watched(Generic[T]):
                 self._marks, self._value = marks, value
         return self._value
 
-    def has_changed(self) -> bool:
-        """
-        Whether the files are others than when they were last looked at.
-        """
-        return self._look() != self._marks
-
-    def _look(self) -> list[tuple[int, int, int] | None]:
+    def _look(self) -> list[_Mark | None]:
         return [_mark(path) for path in self._paths]
 
+    def _are_being_written(self, marks: list[_Mark | None]) -> bool:
+        """
+        Whether a file was written to just now; one that was put into the place of another is complete.
+        """
+        since = time.time_ns() - _SETTLED
+        return any(
+            new is not None and old is not None and new != old and new.inode == old.inode and new.modified > since
+            for new, old in zip(marks, self._marks, strict=True)
+        )
 
-def _mark(path: str) -> tuple[int, int, int] | None:
+
+class _Mark(NamedTuple):
+    modified: int
+    size: int
+    inode: int
+
+
+def _mark(path: str) -> _Mark | None:
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return _Mark(found.st_mtime_ns, found.st_size, found.st_ino)

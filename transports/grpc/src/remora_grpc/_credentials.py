@@ -6,6 +6,7 @@ What lives here: files to credentials. What must not: channels and servers.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import grpc
@@ -47,9 +48,17 @@ def watch(options: GrpcOptions) -> Watched[Pems]:
     The content of the files, as long as they can be used.
 
     Raises:
-        ConfigError: A file cannot be used, or one of certificate and key is missing.
+        ConfigError: A file cannot be used and never could, or one of certificate and key is missing.
     """
-    files = files_of(options)
+    return _watched(files_of(options))
+
+
+@lru_cache(maxsize=64)
+def _watched(files: CertificateFiles) -> Watched[Pems]:
+    """
+    One for all that use these files, so that what is opened while they are being replaced begins with the last good
+    ones.
+    """
 
     def load() -> Pems:
         files.check()
@@ -58,11 +67,27 @@ def watch(options: GrpcOptions) -> Watched[Pems]:
     return Watched(files.paths, load)
 
 
-def channel_credentials(pems: Pems) -> grpc.ChannelCredentials:
+class ChannelCredentials:
     """
-    What a caller trusts, and what it shows.
+    What one caller trusts, and what it shows, with each of its channels.
     """
-    return grpc.ssl_channel_credentials(pems.roots, pems.key, pems.chain)
+
+    def __init__(self, watched: Watched[Pems]) -> None:
+        self._watched = watched
+        self._used = watched.current()
+
+    def current(self) -> grpc.ChannelCredentials:
+        """
+        Those for a new channel.
+        """
+        self._used = used = self._watched.current()
+        return grpc.ssl_channel_credentials(used.roots, used.key, used.chain)
+
+    def are_stale(self) -> bool:
+        """
+        Whether a new channel would get others than the last one.
+        """
+        return self._watched.current() is not self._used
 
 
 def server_credentials(options: GrpcOptions) -> grpc.ServerCredentials:

@@ -16,7 +16,7 @@ import grpc.aio
 from remora_grpc._address import Address, is_secure, local_address, remote_address, with_address
 from remora_grpc._channel import GrpcChannel, open_channel
 from remora_grpc._client import Client
-from remora_grpc._credentials import Pems, channel_credentials, server_credentials, watch
+from remora_grpc._credentials import ChannelCredentials, server_credentials, watch
 from remora_grpc._refusal import why_refused
 from remora_grpc._server import GrpcListener, Server, open_server
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from remora.protocols import Dispatch
-    from remora.tls import Watched
     from remora.types import Endpoint
     from remora_grpc.plugin import GrpcOptions
 
@@ -55,12 +54,12 @@ class GrpcTransport:
             ConfigError: The endpoint cannot be used, or a certificate cannot be read.
         """
         address = remote_address(endpoint)
-        pems = watch(self._options) if is_secure(endpoint) else None
-        make_channel = partial(_channel, f"dns:///{address}", pems, self._client_settings())
-        is_stale = None if pems is None else pems.has_changed
+        credentials = ChannelCredentials(watch(self._options)) if is_secure(endpoint) else None
+        make_channel = partial(_channel, f"dns:///{address}", credentials, self._client_settings())
+        is_stale = None if credentials is None else credentials.are_stale
         client = Client(make_channel, self._options.max_message_size, is_stale)
         timeout = self._options.connection.connection_timeout
-        explain = None if pems is None else partial(why_refused, address, self._options, timeout)
+        explain = None if credentials is None else partial(why_refused, address, self._options, timeout)
         async with open_channel(client, timeout, explain) as channel:
             yield channel
 
@@ -116,7 +115,7 @@ class GrpcTransport:
         )
 
 
-def _channel(target: str, pems: Watched[Pems] | None, settings: tuple[Setting, ...]) -> grpc.aio.Channel:
-    if pems is None:
+def _channel(target: str, credentials: ChannelCredentials | None, settings: tuple[Setting, ...]) -> grpc.aio.Channel:
+    if credentials is None:
         return grpc.aio.insecure_channel(target, options=settings)
-    return grpc.aio.secure_channel(target, channel_credentials(pems.current()), options=settings)
+    return grpc.aio.secure_channel(target, credentials.current(), options=settings)
