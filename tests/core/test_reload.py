@@ -16,6 +16,8 @@ from remora import (
     Cancelled,
     ConfigError,
     DrainTimeout,
+    Endpoint,
+    Manager,
     ManagerClosed,
     PluginConfig,
     PluginDisabled,
@@ -23,7 +25,9 @@ from remora import (
     ReloadOptions,
     ReloadReport,
     RemoraError,
+    TransportSpec,
     Unavailable,
+    hookimpl,
 )
 from remora.reload import Action
 from remora.types import (
@@ -38,7 +42,7 @@ from remora.types import (
     RequirementLost,
     RequirementMet,
 )
-from tests.core.hosts import PlainChannel, Stranger, Text, bench
+from tests.core.hosts import NoOptions, PlainChannel, Stranger, Text, bench
 from tests.core.scripts import Stage, endpoint, stage, table
 
 VIRTUAL_TIME = True
@@ -577,3 +581,33 @@ async def test_a_strangers_transport_is_told_of_the_keys_that_it_looks_at(anyio_
 
         assert {"p": "unchanged", "l": "replaced"} == actions(report)
         assert 2 == stranger.attempts
+
+
+async def test_plugins_that_stay_the_same_are_not_checked_again() -> None:
+    """
+    So what a reload costs depends on what it changes.
+    """
+    checked: list[str] = []
+
+    class Counted:
+        @hookimpl
+        def remora_register_transports(self) -> list[TransportSpec[Any]]:
+            return [TransportSpec("counted", ("counted",), NoOptions, Stranger, check=self._check)]
+
+        def _check(self, endpoint: Endpoint) -> None:
+            checked.append(endpoint.address)
+
+    def tables(**labels: str) -> dict[str, Any]:
+        return {
+            name: {"endpoint": f"counted:{name}", "start": "lazy", "labels": {"is": labels.get(name, "old")}}
+            for name in ("one", "two", "three")
+        }
+
+    async with Manager({"plugins": tables()}, extensions=[Counted()]) as manager:
+        checked.clear()
+        await manager.reload({"plugins": tables(two="new")})
+        once = list(checked)
+        await manager.reload({"plugins": tables(two="new"), "security": {"policy": "strict"}})
+
+    assert {"two"} == set(once)
+    assert {"one", "two", "three"} == set(checked)

@@ -79,6 +79,19 @@ def test_a_script_that_others_may_write_to_is_a_warning(remora: Run, place: Path
     assert f"\n  program: {shutil.which('sh')}; hash: not pinned; " in fine
 
 
+@pytest.mark.parametrize("endpoint", ["http://me:hunter2@h:99999/x", "grpc://me:hunter2@h", "unix://me:hunter2@h/x"])
+def test_passwords_in_addresses_are_not_repeated(endpoint: str, remora: Run, place: Path) -> None:
+    """
+    Whatever else is wrong with the address.
+    """
+    (place / "bad.toml").write_text(f'[plugins.one]\nendpoint = "{endpoint}"\n')
+    result = remora("check", "bad.toml")
+
+    assert (result.code, result.out) == (3, "")
+    assert "plugins.one.endpoint: " in result.err
+    assert "hunter2" not in result.err
+
+
 def test_files_of_credentials_that_cannot_be_used_here_are_warnings(remora: Run, place: Path) -> None:
     """
     Each with its key, and only those of plugins that are enabled; as JSON the key is a whole path.

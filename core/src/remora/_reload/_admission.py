@@ -15,7 +15,7 @@ from remora._extensions._faults import told
 from remora._extensions._options import build_resolver_options, given_keys, used_keys
 from remora._fleet._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
 from remora._telemetry._exporting import errors_of_exporters
-from remora.config import problems_of_order, problems_of_plugin, summary, without_credentials
+from remora.config import is_same, problems_of_order, problems_of_plugin, summary, without_credentials
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
@@ -29,15 +29,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def check_config(catalog: Catalog, config: ManagerConfig) -> None:
+def check_config(catalog: Catalog, config: ManagerConfig, in_force: ManagerConfig | None = None) -> None:
     """
     Check a whole configuration.
+
+    Args:
+        catalog: What is installed.
+        config: The configuration.
+        in_force: One that has been checked; the plugins that are the same in both are not checked again.
 
     Raises:
         NotInstalled: It names features that are not installed.
         ConfigError: It is wrong; every problem is named, with the path of its key.
     """
     wanted = [each for each in config.plugins.values() if each.enabled]
+    if in_force is not None and is_same(in_force.security, config.security):
+        wanted = [each for each in wanted if not is_same(each, in_force.plugins.get(each.name))]
     errors = [error for each in wanted for error in _errors_of(catalog, each, config.security)]
     if problems := problems_of_order(config.plugins):
         errors.append(ConfigError(summary(problems), problems=problems))
@@ -137,7 +144,8 @@ def _check_address(feature: Feature[TransportSpec[Any]], config: PluginConfig, e
     try:
         feature.spec.check(endpoint)
     except ConfigError as error:
-        raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {error.message}") from error
+        problem = without_credentials(error.message)
+        raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {problem}") from None  # it may quote them
     except Exception as error:  # an extension may raise anything
         address = without_credentials(endpoint.url)
         raise ExtensionError(f"{feature.named('transport')} cannot check {address!r}: {told(error)}") from error

@@ -96,7 +96,7 @@ class Changes:
             ConfigError: The configuration is wrong.
         """
         whole = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
-        check_config(self._catalog, whole)
+        check_config(self._catalog, whole, self._fleet.config)
         return plan(self._catalog, self._fleet.config, whole)
 
     async def reload(self, wanted: ManagerConfig, options: ReloadOptions, cause: str) -> ReloadReport:
@@ -111,7 +111,7 @@ class Changes:
         self._fleet.running()
         found = await self._discovery.look_aside(wanted)
         require_watching_of(wanted)
-        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)))
+        check_config(self._catalog, self._resolution.complete(found.added_to(wanted)), self._fleet.config)
         return await self._change(lambda: wanted, options, cause, number=self._turns.number())
 
     async def add(self, plugin: PluginConfig, options: ReloadOptions) -> ReloadReport:
@@ -133,7 +133,7 @@ class Changes:
             if plugin.name in self._fleet.config.plugins:
                 raise ConfigError(f"a plugin named {plugin.name!r} is there already", plugin=plugin.name)
             more = replace(self.asked, plugins={**self.asked.plugins, plugin.name: plugin})
-            check_config(self._catalog, more)
+            check_config(self._catalog, more, self._fleet.config)
             return more
 
         self._fleet.running()

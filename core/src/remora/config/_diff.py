@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from remora.config._records import ManagerConfig, PluginConfig
     from remora.types import Endpoint
+
+
+_PLAIN = frozenset({str, int, float, bool})
 
 
 class Kind(StrEnum):
@@ -88,12 +92,16 @@ def changed_keys(old: object, new: object, path: str = "") -> Iterator[str]:
     """
     The paths of the values in two records that are not the same.
     """
+    kind: Any = type(old)
+    if old is new:
+        return
     if path == "endpoints":
         yield from _changed_endpoints(_endpoints(old), _endpoints(new))
-    elif is_dataclass(old) and is_dataclass(new) and type(old) is type(new):
-        for each in fields(old):
-            inner = f"{path}.{each.name}" if path else each.name
-            yield from changed_keys(getattr(old, each.name), getattr(new, each.name), inner)
+    elif (names := _names_in(kind)) is not None and kind is type(new):
+        for name in names:
+            before, after = getattr(old, name), getattr(new, name)
+            if before is not after:
+                yield from changed_keys(before, after, f"{path}.{name}" if path else name)
     elif not is_same(old, new):
         yield path
 
@@ -102,13 +110,26 @@ def is_same(old: object, new: object) -> bool:
     """
     Whether two values mean the same; `true` and `1` do not.
     """
+    kind: Any = type(old)
+    if old is new:
+        return True
+    if kind in _PLAIN and kind is type(new):
+        return bool(old == new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return old.keys() == new.keys() and all(is_same(old[key], new[key]) for key in old)
     if isinstance(old, list | tuple) and isinstance(new, list | tuple):
         return len(old) == len(new) and all(map(is_same, old, new))
-    if is_dataclass(old) and is_dataclass(new):
-        return type(old) is type(new) and not any(changed_keys(old, new))
-    return old is new or (type(old) is type(new) and bool(old == new))
+    if _names_in(kind) is not None:
+        return kind is type(new) and not any(changed_keys(old, new))
+    return kind is type(new) and bool(old == new)
+
+
+@cache
+def _names_in(kind: Any) -> tuple[str, ...] | None:
+    """
+    The names of a record's fields; None for what is no record.
+    """
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else None
 
 
 def value_at(record: Any, path: str) -> object:

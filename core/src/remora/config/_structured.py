@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from remora._structure import describe_errors
@@ -68,14 +69,23 @@ def as_table(record: Any) -> Any:
     """
     if isinstance(record, ResolverConfig):
         return {**record.options, "method": record.method}
-    if is_dataclass(record):
+    kind: Any = type(record)
+    if (objects := _objects_in(kind)) is not None:
         return {
-            each.name: getattr(record, each.name) if each.metadata == OBJECT else as_table(getattr(record, each.name))
-            for each in fields(record)
+            name: getattr(record, name) if is_object else as_table(getattr(record, name))
+            for name, is_object in objects.items()
         }
     if isinstance(record, tuple):
         return [as_table(each) for each in record]
     return dict(record) if isinstance(record, Mapping) else record
+
+
+@cache
+def _objects_in(kind: Any) -> dict[str, bool] | None:
+    """
+    The names of a record's fields, each with whether it holds an object of the program; None for what is no record.
+    """
+    return {each.name: each.metadata == OBJECT for each in fields(kind)} if is_dataclass(kind) else None
 
 
 def _with_key(line: str) -> str:
