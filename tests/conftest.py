@@ -2,7 +2,9 @@
 What all tests share: every async test runs on every backend that is installed, or on the one that `--backend` names.
 
 A test that needs no event loop has the same outcome in both cells of a Python, so the trio cell leaves it out with
-`--needs-backend`. Where CI is set nothing may be skipped, since everything that a test needs is installed there.
+`--needs-backend`. Properties are tried with their full number of examples on Python 3.11 only; the other cells ask for
+the profile `fewer`, which tries a quarter of them where a test does not say its own number. Where CI is set nothing may
+be skipped, since everything that a test needs is installed there.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ import importlib.util
 import os
 
 import pytest
+from hypothesis import settings
 
 from remora.testing import virtual_backends
 
 BACKENDS = ("asyncio", "trio")
+
+settings.register_profile("fewer", max_examples=25)  # a child of what Hypothesis has loaded: in CI, of its own `ci`
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
