@@ -115,6 +115,7 @@ async def test_keys_of_processes_do_not_stand_in_the_way(
         ("grpc://host", "needs the form grpc://HOST:PORT"),
         ("unix:", "the path of the socket is missing"),
         ("unix://run/x.sock", "write the path after three slashes"),
+        ("unix:@x", "abstract sockets are not supported"),
     ],
 )
 async def test_an_endpoint_that_can_never_be_called_is_refused_before_anything_starts(

@@ -37,6 +37,11 @@ def path_of(endpoint: Endpoint) -> str:
     path = endpoint.address
     if "\0" in path or path.endswith("/"):
         raise ConfigError(f"{endpoint.url!r} does not name a file")
+    if path.startswith("@"):
+        raise ConfigError(
+            f"{endpoint.url}: abstract sockets are not supported, since everybody may connect to one; for a file of"
+            f" that name write unix:./{path}"
+        )
     return os.path.abspath(path) if path else ""
 
 
