@@ -13,7 +13,7 @@ import click
 
 from remora import config
 from remora.errors import ConfigError
-from remora.serve import ServeOptions, require_backend, serve_until_stopped
+from remora.serve import ServeOptions, leave_threads_behind, require_backend, serve_until_stopped
 from remora_cli._logs import leave_logs_to_the_host
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
@@ -98,6 +98,7 @@ def command(
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
     anyio.run(main, backend=backend)
+    leave_threads_behind(0)
 
 
 def _is_wire(listen: Sequence[str]) -> bool:
