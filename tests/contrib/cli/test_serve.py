@@ -291,3 +291,19 @@ def _asked(url: str, method: str, request: object) -> Iterator[None]:
     connection.request("POST", f"/sample.v1.Echo/{method}", json.dumps(request), {"content-type": "application/json"})
     yield
     connection.close()
+
+
+@pytest.mark.parametrize(("level", "is_shown"), [("info", True), ("warning", False)])
+def test_refused_calls_are_shown_from_level_info_on(level: str, is_shown: bool, place: Path) -> None:
+    """
+    Each with its reason.
+    """
+    (place / "right").write_text("abcdefgh")
+    words = ("--listen", "http://127.0.0.1:0", "--auth", f"bearer:token_file={place}/right", "--log-level", level)
+    with spawned(place, "serve", "sample:Echo", *words) as process:
+        assert process.stdout is not None
+        assert 401 == _post(process.stdout.readline().split()[-1], "echo", {"text": "x"})[0]
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=20)[1]
+
+    assert is_shown == ("refused a call of 'sample.v1.Echo/echo'" in err)
