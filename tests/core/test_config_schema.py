@@ -179,7 +179,7 @@ def test_effective_values_hide_secrets_and_make_the_same_configuration() -> None
     assert secret not in str(values)
     assert secret not in repr(structure_config({"exporters": tables["exporters"]}))
     assert {"enabled": True, "headers": {"x-team": "***"}, "endpoint": "http://c:4317"} == values["exporters"]["otel"]
-    assert ("http://user:***@h/x", "***", {"x": "***"}) == (
+    assert ("http://***@h/x", "***", {"x": "***"}) == (
         found["endpoint"], found["auth"]["token"], found["auth"]["headers"])  # fmt: skip
     assert ({"API_KEY": "***", "LANG": "C"}, ["--api-token=***", "--fast"]) == (found["env"], found["args"])
     assert {"proxy": {"password": "***", "port": 3}} == found["options"]

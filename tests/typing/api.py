@@ -32,7 +32,7 @@ from remora import (
     service,
     serving,
 )
-from remora.serve import preload
+from remora.serve import leave_threads_behind, preload
 from remora.types import Event
 
 
@@ -176,4 +176,5 @@ def program() -> None:
     """
     serve(TextService(), listen="stdio:", backend="trio", options=ServeOptions(max_concurrent_calls=10))
     preload("trio")
+    leave_threads_behind(0)
     serve(TextService(), listen=["unix:///run/a.sock", "http://127.0.0.1:0"])

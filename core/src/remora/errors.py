@@ -44,6 +44,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from remora._hidden import without_users
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -130,7 +132,7 @@ class RemoraError(Exception):
     The root of all errors of Remora.
 
     Attributes:
-        message: What went wrong, without the names of plugin and instance.
+        message: What went wrong, without the names of plugin and instance, and without the users and passwords of URLs.
         code: The canonical status code.
         plugin: The configured name of the plugin, where one is concerned.
         instance: The instance of it that took the call, by its address.
@@ -154,8 +156,9 @@ class RemoraError(Exception):
         retry_after: float | None = None,
         sent: bool | None = None,
     ) -> None:
+        message = without_users(str(message))  # whoever raises it may have put another exception there
         super().__init__(message)
-        self.message = str(message)  # whoever raises it may have put another exception there
+        self.message = message
         self.plugin = plugin
         self.instance = instance
         self.request_id = request_id
@@ -195,7 +198,7 @@ class ConfigError(RemoraError):
         self, message: str, *, problems: Sequence[str] = (), source: str | None = None, plugin: str | None = None
     ) -> None:
         super().__init__(message, plugin=plugin)
-        self.problems = tuple(problems) or (message,)
+        self.problems = tuple(without_users(each) for each in problems) or (self.message,)
         self.source = source
 
     def found_in(self, source: str, *, message: str = "", problems: Sequence[str] = ()) -> None:
@@ -209,8 +212,8 @@ class ConfigError(RemoraError):
         """
         if self.source is None:
             self.source = source
-            self.problems = tuple(problems) or self.problems
-            self.message = message or f"{source}: {self.message}"
+            self.problems = tuple(without_users(each) for each in problems) or self.problems
+            self.message = without_users(message) or f"{source}: {self.message}"
             self.args = (self.message,)
 
 

@@ -25,7 +25,7 @@ from remora._numbers import is_number
 from remora._serving._dispatch import Dispatcher
 from remora._serving._guard import Guard
 from remora._serving._preload import preload
-from remora._serving._process import occupy_standard_streams, stopping_signals
+from remora._serving._process import leave_threads_behind, occupy_standard_streams, stopping_signals
 from remora.errors import ConfigError, RemoraError
 from remora.types import Endpoint
 
@@ -41,6 +41,7 @@ __all__ = [
     "ServeOptions",
     "Served",
     "dispatcher_for",
+    "leave_threads_behind",
     "occupy_standard_streams",
     "preload",
     "require_backend",
@@ -112,7 +113,8 @@ def serve(
     plugin's program.
 
     The address is `listen`, or what the host has set, or what stands on the command line after `--listen`.
-    A plugin that cannot be served ends the program with one line on standard error and the status 2.
+    A plugin that cannot be served ends the program with one line on standard error and the status 2. If a synchronous
+    handler still runs after the time for draining, or at a second signal, the process ends here, without its thread.
 
     Args:
         *services: Instances of classes with public, annotated methods.
@@ -133,6 +135,7 @@ def serve(
         anyio.run(_serve, services, addresses, options, backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
+    leave_threads_behind(0)
 
 
 def _require_no_loop() -> None:

@@ -207,6 +207,24 @@ async def test_caller_may_call_only_what_it_is_allowed(address: str) -> None:
                 assert Code.PERMISSION_DENIED == caught.value.code
 
 
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_who_may_call_anything_may_ask_for_the_description(address: str) -> None:
+    """
+    A host asks when it wants a version. Who may call nothing learns nothing but why.
+    """
+    access = AccessConfig(
+        method="bearer", callers={"bob": Secret("b"), "eve": Secret("e")}, allow={"bob": ("Who/am_*",)}
+    )
+    with anyio.fail_after(10):
+        async with serving(Who(), listen=address, options=ServeOptions(auth=access)) as served:
+            bob, eve = (AuthConfig(method="bearer", token=Secret(token)) for token in "be")
+            async with manager_for(served.endpoints[0].url, bob) as manager:
+                assert "Who" == (await manager.info("who")).name
+            async with manager_for(served.endpoints[0].url, eve) as manager:
+                with pytest.raises(PluginError, match=r"auth\.allow is for eve, and auth\.open_describe is false"):
+                    await manager.info("who")
+
+
 @pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
 async def test_child_process_asks_for_a_token_too(protocol: str, tmp_path: Path) -> None:
     """

@@ -37,6 +37,15 @@ endpoint = "unix://{place}/nobody.sock"
 [plugins.off]
 endpoint = "{url}"
 enabled = false
+[plugins.needy]
+endpoint = "{url}"
+service = "sample.v1.Echo"
+requires = ["away"]
+[plugins.helped]
+endpoint = "unix://{place}/nobody.sock"
+service = "sample.v1.Echo"
+retry = {{ max_retries = 0 }}
+fallback = {{ plugin = "needy" }}
 """
 
 
@@ -49,6 +58,25 @@ def test_reply_is_printed_as_json(value: object, config: str, remora: Run, anyio
 
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out) == value
+
+
+@pytest.mark.parametrize("plugin", ["needy", "helped"])
+def test_a_plugin_is_called_alone_but_for_what_answers_in_its_place(plugin: str, config: str, remora: Run) -> None:
+    """
+    What it requires is not started, and is no reason to refuse the call.
+    """
+    result = remora("call", config, plugin, "echo", '{"text": "x"}', "--json")
+
+    assert (0, {"text": "x"}) == (result.code, json.loads(result.out or result.err))
+
+
+def test_a_plugin_that_requires_others_is_described(config: str, remora: Run) -> None:
+    """
+    As any other.
+    """
+    result = remora("describe", config, "needy")
+
+    assert (0, "") == (result.code, result.err)
 
 
 def test_request_may_come_from_standard_input(config: str, remora: Run) -> None:

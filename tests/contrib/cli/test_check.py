@@ -316,3 +316,28 @@ def test_discovered_plugins_and_resolvers_are_counted_in(remora: Run, place: Pat
     assert ("added", "unchanged") == tuple(planned["plugins"][name]["action"] for name in ("found", "p"))
     assert wrong.code == 3
     assert "found.toml:3: plugins.found.instances: expected a number of at least 1, got 0" in wrong.err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:hunter2password@h:99999/x",
+        "http://user:hunter2password/x@h",
+        "grpc://user:hunter2password@h",
+        "grpc:user:hunter2password@h",
+        "grpc://hunter2password@h",
+        "unix://user:hunter2password@h",
+        "//user:hunter2password@h",
+        "nosuch://user:hunter2@password@h",
+    ],
+)
+def test_a_wrong_address_is_quoted_without_its_password(remora: Run, place: Path, address: str) -> None:
+    """
+    Whoever reads the message may not be who is to know it, neither for people nor for programs.
+    """
+    (place / "wrong.toml").write_text(f'[plugins.one]\nendpoint = "{address}"\n')
+    told, facts = remora("check", "wrong.toml"), remora("check", "wrong.toml", "--json")
+
+    assert (3, 3) == (told.code, facts.code)
+    assert "plugins.one.endpoint" in told.err
+    assert "hunter2" not in told.err + told.out + facts.err + facts.out

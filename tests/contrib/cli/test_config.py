@@ -104,7 +104,7 @@ def test_explanation_says_what_is_off_and_why(remora: Run, place: Path) -> None:
         "state: It is switched on.",
         "rate limit: Off: calls are let through as they come. (built-in default)",
         "retry: Off, by max_retries = 0: every call is tried once. (x.toml:4 [defaults.retry])",
-        "target: Calls go to http://user:***@pay/x over the transport 'http', by its scheme. (x.toml:6)",
+        "target: Calls go to http://***@pay/x over the transport 'http', by its scheme. (x.toml:6)",
         "circuit breaker: Off: instances that fail are called on and on. (x.toml:9)",
         "auth: The host proves who it is by 'bearer'. (x.toml:7)",
     ]:

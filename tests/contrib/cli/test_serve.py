@@ -9,14 +9,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contrib.cli.conftest import Run, Serve, disposed, spawned
+from tests.contrib.cli.conftest import COMMAND, Run, Serve, disposed, environment, spawned
 
 NO_TARGET = "Invalid value for 'MODULE:OBJECT...':"
 
@@ -247,3 +250,60 @@ def test_secret_on_the_command_line_is_refused(remora: Run) -> None:
     assert done.code == 3
     assert "no place for a secret" in done.err
     assert "canary" not in done.err
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("program", ["serve", "remora serve"])
+def test_a_second_signal_ends_a_plugin_whose_handler_sits_in_a_thread(
+    program: str, place: Path, anyio_backend: str
+) -> None:
+    """
+    What it has written by then is there, and what `atexit` knows is done.
+    """
+    os.mkfifo(place / "entered")
+    os.mkfifo(place / "go")
+    with (place / "sample.py").open("a") as file:
+        file.write("\nimport atexit, sys\natexit.register(print, 'left', file=sys.stderr)\n")
+    (place / "main.py").write_text("import remora, sample\nremora.serve(sample.Echo())\n")
+    words = [sys.executable, "main.py"] if program == "serve" else [*COMMAND, "serve", "sample:Echo"]
+    variables = environment(REMORA_LISTEN="http://127.0.0.1:0", REMORA_BACKEND=anyio_backend)
+    with subprocess.Popen(words, cwd=place, env=variables, stdout=PIPE, stderr=STDOUT, text=True) as process:
+        try:
+            assert process.stdout is not None
+            while "serving sample.v1.Echo" not in (said := process.stdout.readline()):
+                assert said, "it has ended"
+            with _asked(said.split()[-1], "wait", {"text": "x"}):
+                (place / "entered").read_text()
+                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGINT)
+                out = process.communicate(timeout=20)[0]
+        finally:
+            process.kill()
+
+    assert 0 == process.returncode
+    assert out.endswith("left\n")
+    assert "Traceback" not in out
+
+
+@contextmanager
+def _asked(url: str, method: str, request: object) -> Iterator[None]:
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection.request("POST", f"/sample.v1.Echo/{method}", json.dumps(request), {"content-type": "application/json"})
+    yield
+    connection.close()
+
+
+@pytest.mark.parametrize(("level", "is_shown"), [("info", True), ("warning", False)])
+def test_refused_calls_are_shown_from_level_info_on(level: str, is_shown: bool, place: Path) -> None:
+    """
+    Each with its reason.
+    """
+    (place / "right").write_text("abcdefgh")
+    words = ("--listen", "http://127.0.0.1:0", "--auth", f"bearer:token_file={place}/right", "--log-level", level)
+    with spawned(place, "serve", "sample:Echo", *words) as process:
+        assert process.stdout is not None
+        assert 401 == _post(process.stdout.readline().split()[-1], "echo", {"text": "x"})[0]
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=20)[1]
+
+    assert is_shown == ("refused a call of 'sample.v1.Echo/echo'" in err)

@@ -61,12 +61,18 @@ def only_plugin(config: ManagerConfig, name: str) -> ManagerConfig:
 
 def for_one_call(config: ManagerConfig, name: str) -> ManagerConfig:
     """
-    The same without exporters: the port of metrics belongs to the host, which may be running.
+    The plugin with those that may answer in its place, which start only when they are asked to, and without those that
+    it requires. There are no exporters: the port of metrics belongs to the host, which may be running.
 
     Raises:
         PluginNotFound: It has no plugin of that name.
     """
-    return replace(only_plugin(config, name), exporters={}, metrics_port=None)
+    plugins = {name: replace(find_plugin(config, name), requires=())}
+    fallback = plugins[name].fallback
+    while fallback is not None and fallback.plugin and fallback.plugin not in plugins:
+        one = replace(find_plugin(config, fallback.plugin), requires=(), start="lazy")
+        plugins[one.name], fallback = one, one.fallback
+    return replace(config, plugins=plugins, discovery=DiscoveryConfig(), exporters={}, metrics_port=None)
 
 
 def find_plugin(config: ManagerConfig, name: str) -> PluginConfig:

@@ -49,6 +49,14 @@ def show_all() -> None:
         handler.removeFilter(_is_of_the_command)
 
 
+def show_from(level: str) -> None:
+    """
+    Show what is logged from a level on, for a served plugin.
+    """
+    show_all()
+    logging.getLogger().setLevel(level.upper())
+
+
 def leave_logs_to_the_host() -> None:
     """
     Let the transport write the logs of a served plugin that a Remora host has started; the plugin may set up its own.

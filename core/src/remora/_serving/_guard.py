@@ -55,14 +55,19 @@ class Guard:
     def _admitted(self, call: Call, peer: str) -> str:
         identity = self._identity(call, peer)
         patterns = self._access.allow.get(identity, ())
-        if self._access.allow and not any(fnmatchcase(call.name, pattern) for pattern in patterns):
+        if not self._access.allow or any(fnmatchcase(call.name, pattern) for pattern in patterns):
+            return identity
+        if not _asks_what_there_is(call):
             raise PluginError(f"{identity} may not call {call.name}", code=Code.PERMISSION_DENIED)
-        return identity
+        if not patterns:
+            remedy = f"nothing under auth.allow is for {identity}, and auth.open_describe is false"
+            raise PluginError(f"{identity} may not call {call.name}: {remedy}", code=Code.PERMISSION_DENIED)
+        return identity  # who may call anything may ask what there is, as hosts do that want a version
 
     def _is_open(self, call: Call) -> bool:
         if call.service == HEALTH_SERVICE:
             return self._access.open_health
-        return (call.service, call.method) == (PLUGIN_SERVICE, DESCRIBE_METHOD) and self._access.open_describe
+        return _asks_what_there_is(call) and self._access.open_describe
 
     def _identity(self, call: Call, peer: str) -> str:
         try:
@@ -75,3 +80,7 @@ class Guard:
             _log.error("%s failed with %s", self._culprit, type(error).__name__)
             raise PluginError("the caller cannot be verified", code=Code.INTERNAL) from None
         return identity
+
+
+def _asks_what_there_is(call: Call) -> bool:
+    return (call.service, call.method) == (PLUGIN_SERVICE, DESCRIBE_METHOD)

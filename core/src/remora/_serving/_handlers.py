@@ -7,6 +7,7 @@ What lives here: how a handler is called, and by which names it is found. What m
 from __future__ import annotations
 
 import inspect
+import threading
 from dataclasses import field
 from functools import partial
 from types import CoroutineType
@@ -122,11 +123,26 @@ async def _given(result: object) -> object:
     return result
 
 
+_busy: set[int] = set()
+"""The threads in which handlers run now. They outlive a call that is cancelled or whose time is over."""
+
+
+def has_busy_threads() -> bool:
+    """
+    Whether a synchronous handler still runs.
+    """
+    return bool(_busy)
+
+
 def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    thread = threading.get_ident()
+    _busy.add(thread)
     try:
         result = function(*args, **kwargs)
     except StopIteration as error:  # futures and coroutines cannot raise it
         raise RuntimeError("the handler raised StopIteration") from error
+    finally:
+        _busy.discard(thread)
     if inspect.iscoroutine(result):
         result.close()
         raise TypeError("a handler without `async` has returned a coroutine: an `await` is missing")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from remora._lazy import lazily
 
 if TYPE_CHECKING:
+    from remora._hidden import names_secret, without_credentials
     from remora.config._access import load_access, read_access
     from remora.config._connection import ConnectionConfig
     from remora.config._content import read_content, read_credentials
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from remora.config._effective import effective_values
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
     from remora.config._formats import FORMATS
-    from remora.config._hidden import names_secret, without_credentials
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
     from remora.config._manifests import Discovered, discover, folders, manifests
     from remora.config._order import dependants_of, problems_of_order, start_order
@@ -59,7 +59,7 @@ else:
             "remora.config._effective": "effective_values",
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
             "remora.config._formats": "FORMATS",
-            "remora.config._hidden": "names_secret without_credentials",
+            "remora._hidden": "names_secret without_credentials",
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
             "remora.config._manifests": "Discovered discover folders manifests",
             "remora.config._order": "dependants_of problems_of_order start_order",

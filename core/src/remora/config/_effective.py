@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from remora.config._hidden import HIDDEN, names_secret, without_credentials
+from remora._hidden import HIDDEN, names_secret, without_credentials
 from remora.config._records import OBJECT, ExporterConfig, ManagerConfig, PluginConfig, ResolverConfig
 from remora.secret import Secret
 

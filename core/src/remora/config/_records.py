@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from remora._hidden import discreet
 from remora.config._connection import ConnectionConfig
-from remora.config._hidden import discreet
 from remora.config._security import SecurityConfig
 from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
 from remora.secret import Secret

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from remora._frozen import dataclass
+from remora._hidden import discreet
 
 
+@discreet
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """

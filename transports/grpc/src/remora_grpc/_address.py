@@ -82,6 +82,8 @@ def _split(endpoint: Endpoint) -> SplitResult:
         has_rest = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
         _ = parts.port
     except ValueError as error:
+        if "@" in endpoint.url:  # the reason may quote a part of a password
+            raise ConfigError(f"endpoint {endpoint.url!r} is malformed") from None
         raise ConfigError(f"endpoint {endpoint.url!r}: {error}") from error
     if has_rest:
         raise ConfigError(

@@ -141,6 +141,8 @@ def _parse(endpoint: Endpoint) -> Address:
         parts = urlsplit(endpoint.url)
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
+        if "@" in endpoint.url:  # the reason may quote a part of a password
+            raise ConfigError(f"the address {endpoint.url!r} is malformed") from None
         raise ConfigError(f"the address {endpoint.url!r} is malformed: {exc}") from exc
     if parts.username is not None or parts.password is not None:
         raise ConfigError(f"the address of {host!r} holds credentials, which belong in the table `auth`")

@@ -27,7 +27,8 @@ _HELP = """
 Call a method of a plugin and print its reply.
 
 CONFIG is the host's configuration, PLUGIN a name in it. JSON is the request,
-or - to read it from standard input. Only that plugin is started.
+or - to read it from standard input. Only that plugin is started, and if it
+cannot answer, the plugin that its fallback names; what it requires is not.
 If the method's only parameter is not a record, JSON is its value: "fish", not
 {"title": "fish"}. With --debug, what the plugin logs is shown.
 

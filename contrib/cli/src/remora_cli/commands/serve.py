@@ -13,8 +13,8 @@ import click
 
 from remora import config
 from remora.errors import ConfigError
-from remora.serve import ServeOptions, require_backend, serve_until_stopped
-from remora_cli._logs import leave_logs_to_the_host
+from remora.serve import ServeOptions, leave_threads_behind, require_backend, serve_until_stopped
+from remora_cli._logs import leave_logs_to_the_host, show_from
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._targets import load_target, parse_targets
@@ -71,6 +71,13 @@ SIGTERM and SIGINT end it after the calls under way, a second one at once.
     help="Seconds that calls under way get to end when it is asked to stop.",
 )
 @click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="From which level on lines are logged to standard error; refused calls are at info.",
+)
+@click.option(
     "--auth",
     metavar="FILE|SPEC",
     help="Who may call: a file with a table [auth], or METHOD:KEY=VALUE,... such as bearer:token_file=/run/token.",
@@ -82,6 +89,7 @@ def command(
     backend: str,
     max_concurrent_calls: int,
     drain_timeout: float,
+    log_level: str,
     auth: str | None,
 ) -> None:
     """
@@ -90,6 +98,7 @@ def command(
     if not listen:
         raise ConfigError("nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN")
     require_backend(backend)
+    show_from(log_level)
     if _is_wire(listen):
         leave_logs_to_the_host()
     access = None if auth is None else config.read_access(auth)  # loaded only here: most plugins ask nobody who calls
@@ -98,6 +107,7 @@ def command(
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
     anyio.run(main, backend=backend)
+    leave_threads_behind(0)
 
 
 def _is_wire(listen: Sequence[str]) -> bool:

@@ -16,7 +16,12 @@ C = TypeVar("C", bound=type)
 
 HIDDEN = "***"
 _NAME = re.compile(r"(?i)auth|key|passw|secret|token|credential")
-_CREDENTIALS = re.compile(r"(//[^/@\s:]*:)[^/@\s]+(?=@)")
+_CREDENTIALS = re.compile(
+    r"(//)(?:[^/\s?#]*|[^/@\s:\[]*:(?!\d*[/?#])[^@\s]+)@"  # an unquoted password may even have slashes
+    r"|(?<=[a-z0-9]:)(?!//)[^/@\s:]+:[^/@\s]+@",  # without the slashes of a URL
+    re.IGNORECASE,
+)
+"""What stands before the host of a URL."""
 _PARAMETER = re.compile(r"(?i)([?&][\w-]*(?:key|passw|secret|token|credential)[\w-]*=)[^&#\s'\"]+")
 
 
@@ -29,9 +34,16 @@ def names_secret(key: str) -> bool:
 
 def without_credentials(text: str) -> str:
     """
-    A text with `***` for the passwords of URLs in it, and for their parameters that sound like one.
+    A text with `***` for the users and passwords of URLs in it, and for their parameters that sound like one.
     """
-    return _PARAMETER.sub(rf"\1{HIDDEN}", _CREDENTIALS.sub(rf"\1{HIDDEN}", text))
+    return _PARAMETER.sub(rf"\1{HIDDEN}", without_users(text))
+
+
+def without_users(text: str) -> str:
+    """
+    A text with `***` for the users and passwords of URLs in it.
+    """
+    return _CREDENTIALS.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
 
 
 def discreet(cls: C) -> C:
