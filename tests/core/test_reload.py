@@ -423,6 +423,18 @@ async def test_dependants_are_told_when_what_they_require_is_away(anyio_backend:
         assert [("p", "db")] == [(each.plugin, each.requirement) for each in met]
 
 
+async def test_shutdown_takes_nothing_away_from_dependants(anyio_backend: object) -> None:
+    """
+    They have been closed before.
+    """
+    async with stage(table("a", requires=["db"]), db=table(["db"])) as host:
+        await host.call()
+        recorder = host.recorder
+
+    assert [each.plugin for each in recorder.events if isinstance(each, InstanceStopped)] == ["p", "db"]
+    assert not any(isinstance(each, RequirementLost) for each in recorder.events)
+
+
 @pytest.mark.parametrize(
     ("requires", "problem"),
     [

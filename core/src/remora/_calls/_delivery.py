@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._calls._instance import CUT, State
+from remora._calls._outage import cause_of
 from remora._extensions._faults import is_fault
 from remora._extensions._interception import nested_attempt
 from remora.errors import Cancelled, DeadlineExceeded, ExtensionError, GiveUp, Overloaded, RemoraError, Unavailable
@@ -178,9 +179,9 @@ class Delivery:
                 instance.has_failed = False
                 self._route.health_changed(instance, instance.condition.call_succeeded())
         elif failure is not None and verdict is False:
-            self._route.breaker_changed(instance, breaker.failed(permit, failure.message))
+            self._route.breaker_changed(instance, breaker.failed(permit, cause_of(failure)))
             instance.has_failed = True
-            self._route.health_changed(instance, instance.condition.call_failed(failure.message))
+            self._route.health_changed(instance, instance.condition.call_failed(cause_of(failure)))
         else:
             breaker.abandoned(permit)
         if instance.is_adaptive and verdict is not None:

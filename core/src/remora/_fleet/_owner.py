@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from remora._calls._handshake import shake_hands
 from remora._calls._instance import State
+from remora._calls._outage import cause_of
 from remora._calls._probing import probe
 from remora._extensions._faults import innermost, is_fault, told
 from remora._fleet._opened import channel_of, context_of
@@ -344,14 +345,14 @@ class Owner:
         """
         if error is None:
             return
-        self._why_started = error.message
+        self._why_started = cause_of(error)
         decision = self._policy.failed()
         is_final = isinstance(error, VersionMismatch)  # the next start would end in the same way
         delay = math.inf if is_final else decision.delay
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
         self.instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(error.message)))
+        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(cause_of(error))))
         self._route.changed()
         event = InstanceFailed if has_failed else partial(InstanceLost, was_ready=self._was_ready)
         self._tell(event, cause=shortened(error.message), retry_in=delay)
