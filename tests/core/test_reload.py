@@ -277,6 +277,20 @@ async def test_of_waiting_reloads_only_the_newest_is_done(anyio_backend: object)
         }
         assert "script:e" == host.route().instances[0].name
         assert (0, 0) == (host["c"].opened, host["d"].opened)
+        assert "nothing: a newer reload came while it waited for its turn" == reports["c"].summary
+
+
+async def test_reload_whose_time_is_over_says_what_it_waited_for(anyio_backend: object) -> None:
+    """
+    In the error, and in the summary.
+    """
+    async with stage(table("a")) as host:
+        host["b"].is_refusing = True
+        report = await host.manager.reload({"plugins": {"p": table("b")}}, ReloadOptions(graceful_timeout=1))
+
+        assert report.rolled_back
+        assert "not in force within 1 s: connection refused" in str(report.error)
+        assert f"nothing, since it was rolled back: {report.error}" == report.summary
 
 
 async def test_a_reload_goes_on_when_its_caller_is_cancelled(anyio_backend: object) -> None:
