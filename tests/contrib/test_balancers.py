@@ -156,7 +156,7 @@ def test_chance_is_fair(name: str) -> None:
     assert shares(make(name), trio()) == pytest.approx(dict.fromkeys("abc", 1 / 3), rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["round-robin", "weighted-random", "least-connections"])
+@pytest.mark.parametrize("name", ["round-robin", "random", "weighted-random", "least-connections"])
 def test_shares_follow_the_weights(name: str) -> None:
     """
     Ten percent at most beside them.

@@ -281,6 +281,20 @@ async def test_of_waiting_reloads_only_the_newest_is_done(anyio_backend: object)
         }
         assert "script:e" == host.route().instances[0].name
         assert (0, 0) == (host["c"].opened, host["d"].opened)
+        assert "nothing: a newer reload came while it waited for its turn" == reports["c"].summary
+
+
+async def test_reload_whose_time_is_over_says_what_it_waited_for(anyio_backend: object) -> None:
+    """
+    In the error, and in the summary.
+    """
+    async with stage(table("a")) as host:
+        host["b"].is_refusing = True
+        report = await host.manager.reload({"plugins": {"p": table("b")}}, ReloadOptions(graceful_timeout=1))
+
+        assert report.rolled_back
+        assert "not in force within 1 s: connection refused" in str(report.error)
+        assert f"nothing, since it was rolled back: {report.error}" == report.summary
 
 
 async def test_a_reload_goes_on_when_its_caller_is_cancelled(anyio_backend: object) -> None:
@@ -425,6 +439,18 @@ async def test_dependants_are_told_when_what_they_require_is_away(anyio_backend:
         lost, met = host.events(RequirementLost), host.events(RequirementMet)
         assert [("p", "db", "the plugin is gone")] == [(each.plugin, each.requirement, each.cause) for each in lost]
         assert [("p", "db")] == [(each.plugin, each.requirement) for each in met]
+
+
+async def test_shutdown_takes_nothing_away_from_dependants(anyio_backend: object) -> None:
+    """
+    They have been closed before.
+    """
+    async with stage(table("a", requires=["db"]), db=table(["db"])) as host:
+        await host.call()
+        recorder = host.recorder
+
+    assert [each.plugin for each in recorder.events if isinstance(each, InstanceStopped)] == ["p", "db"]
+    assert not any(isinstance(each, RequirementLost) for each in recorder.events)
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,9 @@ class Manager:
         Close and start every instance of a plugin, including those that were given up after too many failures, and
         admit calls again after `drain`.
 
+        An instance that is well is closed when its calls have ended, after `request_timeout` at the latest, and new
+        calls wait for the next one. One that is not is closed at once; to have that for all, call it again.
+
         Raises:
             PluginNotFound: No plugin of that name is configured.
         """

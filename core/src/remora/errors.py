@@ -384,12 +384,20 @@ class PluginDied(Unavailable):
     Attributes:
         exit_status: The process's exit status, negative for a signal, None when it is not known.
         stderr: The last lines that it wrote to its standard error.
+        ending: How it ended: the message without what it wrote.
     """
 
     def __init__(
-        self, message: str, *, exit_status: int | None = None, stderr: Sequence[str] = (), sent: bool | None = None
+        self,
+        message: str,
+        *,
+        exit_status: int | None = None,
+        stderr: Sequence[str] = (),
+        quoted: str = "",
+        sent: bool | None = None,
     ) -> None:
-        super().__init__(message, sent=sent)
+        super().__init__(f"{message}: {quoted}" if quoted else message, sent=sent)
+        self.ending = str(message)
         self.exit_status = exit_status
         self.stderr = tuple(stderr)
 

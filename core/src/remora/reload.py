@@ -139,7 +139,11 @@ class ReloadReport:
     @property
     def summary(self) -> str:
         """
-        What has changed, in one line for a log.
+        What has changed, or why nothing has, in one line for a log.
         """
+        if self.superseded:
+            return "nothing: a newer reload came while it waited for its turn"
+        if self.rolled_back:
+            return f"nothing, since it was rolled back: {self.error}"
         changed = [f"{name} {each.action}" for name, each in self.plugins.items() if each.action != "unchanged"]
         return ", ".join([*changed, *self.keys]) or "nothing else than before"

@@ -25,7 +25,8 @@ from remora.errors import (
     WireError,
     WrongProtocol,
 )
-from remora.types import Call, Endpoint
+from remora.testing import EventRecorder
+from remora.types import Call, Endpoint, HealthChanged, InstanceLost, InstanceReady, RequirementLost, Status
 from remora_exec._keeping import _starter
 
 pytestmark = pytest.mark.anyio
@@ -393,3 +394,27 @@ async def test_a_cancelled_oneshot_leaves_no_process(open_script, script, ask, g
             tasks.cancel_scope.cancel()
 
         assert group_members(int(pid_file.read_text())) == []
+
+
+async def test_last_words_are_told_with_the_end_and_not_with_what_follows_from_it(script):
+    """
+    What follows says how the process ended.
+    """
+    endpoint = script("read -r line; echo last words >&2; exit 7").url
+    recorder = EventRecorder()
+    dying = {"endpoint": endpoint, "protocol": "jsonl"}
+    plugins = {"p": dying, "q": {**dying, "requires": ["p"]}}
+    async with Manager({"plugins": plugins}, extensions=[recorder]) as manager:
+        with anyio.fail_after(20):
+            await recorder.wait_for(InstanceReady, plugin="p")
+            with pytest.raises(PluginDied, match="exited with status 7: last words") as caught:
+                await manager.execute("p", 1, int, method="m")
+            await recorder.wait_for(InstanceReady, plugin="p", count=2)
+        lost = recorder.of(InstanceLost, plugin="p")
+        following = recorder.of(RequirementLost) + recorder.of(HealthChanged, plugin="p", after=Status.OFFLINE)
+        again = recorder.of(InstanceReady, plugin="p")[1]
+
+    assert caught.value.ending == "the process exited with status 7"
+    assert [each.cause for each in lost] == ["the process exited with status 7: last words"]
+    assert {each.cause for each in [*following, again]} == {"the process exited with status 7"}
+    assert len(following) == 2

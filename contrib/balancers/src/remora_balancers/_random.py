@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
-from remora_balancers._share import draw, eligible, share, warmth
+from remora_balancers._share import draw, eligible, share
 
 if TYPE_CHECKING:
     import random
@@ -18,21 +18,6 @@ C = TypeVar("C", bound=Candidate)
 
 
 class Random(BaseBalancer):
-    """
-    Any candidate, all as likely once they are warm.
-    """
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-
-    def pick(self, candidates: Sequence[C], key: str, /) -> C:
-        """
-        Draw one.
-        """
-        return draw(eligible(candidates), warmth, self._rng)
-
-
-class WeightedRandom(BaseBalancer):
     """
     Any candidate, each as likely as its weight says.
     """

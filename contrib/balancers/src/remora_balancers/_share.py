@@ -25,14 +25,6 @@ def share(candidate: Candidate) -> float:
     return (weight if weight > 0 else 1) * (warm if warm > _COLDEST else _COLDEST)
 
 
-def warmth(candidate: Candidate) -> float:
-    """
-    The warmth of a candidate; always more than 0.
-    """
-    warm = candidate.warmth
-    return warm if warm > _COLDEST else _COLDEST
-
-
 def eligible(candidates: Sequence[C]) -> Sequence[C]:
     """
     The candidates that have some weight; all when none has.

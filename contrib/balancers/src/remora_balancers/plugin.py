@@ -26,20 +26,11 @@ def build_round_robin(clock: Callable[[], float], rng: random.Random) -> Balance
 
 def build_random(clock: Callable[[], float], rng: random.Random) -> Balancer:
     """
-    Make the balancer that draws any.
+    Make the balancer that draws by weight.
     """
     from remora_balancers._random import Random
 
     return Random(rng)
-
-
-def build_weighted_random(clock: Callable[[], float], rng: random.Random) -> Balancer:
-    """
-    Make the balancer that draws by weight.
-    """
-    from remora_balancers._random import WeightedRandom
-
-    return WeightedRandom(rng)
 
 
 def build_least_connections(clock: Callable[[], float], rng: random.Random) -> Balancer:
@@ -95,7 +86,7 @@ def remora_register_balancers() -> list[BalancerSpec]:
     return [
         BalancerSpec("round-robin", build_round_robin, learns=False),
         BalancerSpec("random", build_random, learns=False),
-        BalancerSpec("weighted-random", build_weighted_random, learns=False),
+        BalancerSpec("weighted-random", build_random, learns=False),
         BalancerSpec("least-connections", build_least_connections, learns=False),
         BalancerSpec("least-latency", build_least_latency),
         BalancerSpec("consistent-hash", build_consistent_hash, learns=False),

@@ -55,7 +55,15 @@ COMMON = [
 ]
 """The options of every built-in command."""
 
-backend = click.option(
+
+def backend(function: Callable[..., None]) -> Callable[..., None]:
+    """
+    Give a command the option `--backend`, which names the event loop: "asyncio" or "trio", as its argument `backend`.
+    """
+    return _BACKEND(function)
+
+
+_BACKEND = click.option(
     "--backend",
     type=click.Choice(["asyncio", "trio"]),
     envvar="REMORA_BACKEND",
@@ -64,4 +72,3 @@ backend = click.option(
     show_default=True,
     help="The event loop to run on.",
 )
-"""The option that names the event loop."""

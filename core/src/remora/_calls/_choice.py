@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from remora._calls._turns import Turns
 from remora.types import Status
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ class Choice:
 
     Args:
         nobody: Called when none takes calls; it raises the reason, or returns when that may soon be over.
+
+    Attributes:
+        instances: Those that it chooses among: all that have some weight, or all when none has.
     """
 
-    __slots__ = ("_among", "_instances", "_is_flat", "_nobody", "_only", "_turn", "_warmer_at")
+    __slots__ = ("_among", "_is_flat", "_nobody", "_only", "_turn", "_warmer_at", "instances")
 
     def __init__(self, nobody: Callable[[], None]) -> None:
         self._nobody = nobody
@@ -40,12 +44,12 @@ class Choice:
 
     def arrange(self, instances: Sequence[Instance], balancing: Balancing | None) -> None:
         """
-        Choose among these instances from now on, with this balancer; without one, they take turns.
+        Choose among these instances from now on, with this balancer; without one, they take turns by their weights.
         """
-        self._instances = instances
+        self.instances = instances = [each for each in instances if each.weight > 0] or instances
         self._is_flat = len({each.priority for each in instances}) == 1
         self._only = instances[0] if len(instances) == 1 else None
-        self._among = self._next if balancing is None or len(instances) == 1 else balancing.pick
+        self._among = self._turns() if balancing is None or len(instances) == 1 else balancing.pick
         self._warmer_at = -math.inf
 
     def changed(self) -> None:
@@ -74,7 +78,7 @@ class Choice:
             return only
         if now >= self._warmer_at:
             self._warm_up(now)
-        instances = self._instances
+        instances = self.instances
         if self._is_flat and not tried:
             for each in instances:
                 if not (each.is_prime and each.limit.has_room):
@@ -93,11 +97,17 @@ class Choice:
         """
         Raise the shares of instances that were started recently, while any of them still warms up.
         """
-        are_warming = [each.warm_up(now) for each in self._instances]
+        are_warming = [each.warm_up(now) for each in self.instances]
         self._warmer_at = now + _WARMING if any(are_warming) else math.inf
 
     def _choose(self, preferred: Sequence[Instance], key: str) -> Instance:
         return preferred[0] if len(preferred) == 1 else self._among(preferred, key)
+
+    def _turns(self) -> Callable[[Sequence[Instance], str], Instance]:
+        """
+        How they take turns: those of the same weight simply one after the other.
+        """
+        return self._next if len({max(0, each.weight) for each in self.instances}) <= 1 else Turns().next
 
     def _next(self, preferred: Sequence[Instance], key: str) -> Instance:
         turn, self._turn = self._turn, self._turn + 1

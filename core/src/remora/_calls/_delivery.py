@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._calls._instance import CUT, State
+from remora._calls._outage import cause_of
 from remora._extensions._faults import is_fault
 from remora._extensions._interception import nested_attempt
-from remora.errors import Cancelled, DeadlineExceeded, ExtensionError, GiveUp, Overloaded, RemoraError, Unavailable
+from remora.errors import (
+    Cancelled,
+    ConnectionLost,
+    DeadlineExceeded,
+    ExtensionError,
+    GiveUp,
+    Overloaded,
+    RemoraError,
+    Unavailable,
+)
 from remora.policy import Permit, verdict_of
 from remora.types import Attempt
 
@@ -137,7 +147,9 @@ class Delivery:
             BaseException: It is a cancellation or an interruption.
         """
         if isinstance(error, RemoraError):
-            return _cut(error) if instance.is_cut and not isinstance(error, GiveUp) else error
+            if instance.is_cut and not isinstance(error, GiveUp):
+                return _cut(error)
+            return _closed(error, instance.why_closed) if instance.why_closed else error
         conduct, culprit = self._route.conduct.about(instance=instance.name), f"the transport of {instance.origin}"
         if not is_fault(error):
             raise conduct.cancelled(culprit, error) from None
@@ -178,9 +190,9 @@ class Delivery:
                 instance.has_failed = False
                 self._route.health_changed(instance, instance.condition.call_succeeded())
         elif failure is not None and verdict is False:
-            self._route.breaker_changed(instance, breaker.failed(permit, failure.message))
+            self._route.breaker_changed(instance, breaker.failed(permit, cause_of(failure)))
             instance.has_failed = True
-            self._route.health_changed(instance, instance.condition.call_failed(failure.message))
+            self._route.health_changed(instance, instance.condition.call_failed(cause_of(failure)))
         else:
             breaker.abandoned(permit)
         if instance.is_adaptive and verdict is not None:
@@ -203,7 +215,7 @@ class Delivery:
             self._left(instance)
 
     def _left(self, instance: Instance) -> None:
-        if instance.state is State.RETIRED or instance.state is State.STOPPED:
+        if instance.state is not _READY:  # somebody may wait for the last one
             self._route.changed()
 
 
@@ -226,6 +238,17 @@ def _cut(error: RemoraError) -> Cancelled:
     cut.retryable = True
     cut.__cause__ = error
     return cut
+
+
+def _closed(error: RemoraError, why: str) -> RemoraError:
+    """
+    The error of a call whose connection this side has closed, for a reason; it is retried like any other lost one.
+    """
+    if type(error) is not ConnectionLost:
+        return error
+    closed = ConnectionLost(f"{why}, and the call had not ended: {error.message}", sent=error.sent)
+    closed.__cause__ = error
+    return closed
 
 
 def _wake(ticket: Ticket) -> None:

@@ -105,6 +105,7 @@ class Instance:
         meter: Counts the attempts at it.
         scopes: The cancel scopes of calls to it, if the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
+        why_closed: Why this side closes the connection; empty while it does not.
         is_prime: Whether it is fit for calls in every way, except that its places may all be taken.
         has_failed: Whether a call has failed since the last one that succeeded.
     """
@@ -144,6 +145,7 @@ class Instance:
         "state",
         "warmth",
         "weight",
+        "why_closed",
     )
 
     def __init__(
@@ -184,6 +186,7 @@ class Instance:
         self.meter: InstanceMeter | NoMeter = NO_METER
         self.scopes: dict[Scope, None] = {}
         self.is_cut = False
+        self.why_closed = ""
         self.is_prime = False
         self.has_failed = False
         self._clock = clock
@@ -304,6 +307,7 @@ class Instance:
         It is ready, and takes calls.
         """
         self.channel, self.send, self.prepared, self.error = channel, self.sender(channel), None, None
+        self.why_closed = ""
         self._ready_since = self._clock()
         self.warm_up(self._ready_since)
         self._become(State.READY)

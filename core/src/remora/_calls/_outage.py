@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from remora._calls._instance import State
-from remora.errors import CircuitOpen, ConfigError, ManagerClosed, RemoraError, Unavailable
+from remora.errors import CircuitOpen, ConfigError, ManagerClosed, PluginDied, RemoraError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,14 @@ def why_out(instances: Sequence[Instance]) -> str:
     if len(instances) == 1:
         return instances[0].why_out()
     return "; ".join(f"{each.name}: {each.why_out()}" for each in instances)
+
+
+def cause_of(error: RemoraError) -> str:
+    """
+    Why an instance is out, for those who are told more than once: without the output of a program that has ended, which
+    is told with its end.
+    """
+    return error.ending if isinstance(error, PluginDied) else error.message
 
 
 def outage(instances: Sequence[Instance], now: float) -> RemoraError:

@@ -237,7 +237,7 @@ class Route:
         """
         Why its instances take no calls now, in a sentence.
         """
-        return why_out(self.instances) if self.instances else self.unresolved
+        return why_out(self.choice.instances) if self.instances else self.unresolved
 
     def wait(self, waiter: Waiter) -> None:
         """
@@ -299,9 +299,10 @@ class Route:
         """
         if self.config.circuit_breaker.slow_call_rate is None:
             return
-        able = [each for each in self.instances if each.is_able and each.breaker.state is BreakerState.CLOSED]
+        offered = self.choice.instances
+        able = [each for each in offered if each.is_able and each.breaker.state is BreakerState.CLOSED]
         for each in self.instances:
-            each.breaker.is_needed = len(self.instances) > 1 and able in ([], [each])
+            each.breaker.is_needed = len(offered) > 1 and able in ([], [each])
 
     def health(self) -> HealthStatus:
         """
@@ -333,7 +334,7 @@ class Route:
         """
         if not self.instances and not self.is_unresolvable and not self.is_cut:
             return
-        if not any(each.state in (State.STARTING, State.DORMANT) for each in self.instances):
+        if not any(each.state in (State.STARTING, State.DORMANT) for each in self.choice.instances):
             raise self._outage()
 
     def _outage(self) -> RemoraError:
@@ -341,7 +342,7 @@ class Route:
             return Cancelled(CUT, sent=False)
         if not self.instances:
             return Unavailable(self.unresolved, sent=False)
-        return outage(self.instances, self.clock())
+        return outage(self.choice.instances, self.clock())
 
 
 _OPEN = DrainState.OPEN

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._calls._no_meter import NO_METER
+from remora._calls._outage import cause_of
 from remora._fleet._assembly import Surroundings
 from remora._fleet._drain import Drains
 from remora._fleet._generation import Generation
 from remora._fleet._holding import Holding
 from remora._fleet._requirements import Requirements
 from remora._fleet._supervisor import Supervisor
+from remora._plain import shortened
 from remora.config import start_order
 from remora.errors import ManagerClosed, PluginDisabled, PluginNotFound
 from remora.io import loop_clock
@@ -74,7 +76,7 @@ class Fleet:
         self._rng = rng  # else made when the fleet is entered: processes that are forked before share no luck
         self._plugged: dict[str, Plugged] = {}
         self._holding = Holding(self)
-        self._requirements = Requirements(lambda name: name in self._plugged and self._plugged[name].route.is_up)
+        self._requirements = Requirements(self._is_up, self._why_out)
         self._supervisor: Supervisor | None = None
         self._group: TaskGroup | None = None
 
@@ -133,9 +135,11 @@ class Fleet:
 
     def publish(self, event: Event) -> None:
         """
-        Publish an event, and those that follow from it for dependants of the plugin.
+        Publish an event, and those that follow from it for dependants of the plugin, unless all are being closed.
         """
         self._tell(event)
+        if self.is_closed:
+            return
         for each in self._requirements.news(event, self.config.plugins):
             self._tell(each)
 
@@ -307,6 +311,13 @@ class Fleet:
         """
         self.drains.hurry()
         self.entered().hurry()
+
+    def _is_up(self, name: str) -> bool:
+        return name in self._plugged and self._plugged[name].route.is_up
+
+    def _why_out(self, name: str, instance: str) -> str:
+        errors = [part.instance.error for part in self._plugged[name].parts if part.instance.name == instance]
+        return next((shortened(cause_of(each)) for each in errors if each is not None), "it was stopped")
 
     def _is_open(self, instance: Instance) -> bool:
         return self._supervisor is not None and instance in self._supervisor

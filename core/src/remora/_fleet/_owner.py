@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from remora._calls._change_of import change_of
 from remora._calls._handshake import shake_hands
 from remora._calls._instance import State
+from remora._calls._outage import cause_of
 from remora._calls._probing import probe
 from remora._extensions._faults import innermost, is_fault, told
 from remora._fleet._opened import channel_of, context_of
@@ -30,6 +32,7 @@ from remora.types import (
     InstanceStopped,
     ProgramReadmitted,
     ProgramRevoked,
+    Status,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +48,10 @@ if TYPE_CHECKING:
 
 SHUT_DOWN = "the manager is shut down"
 UNNEEDED = "it is no longer configured, or another one has taken its place"
+RESTART = "a restart was asked for"
 """Reasons for which instances are closed."""
+
+_ILL = (Status.UNHEALTHY, Status.OFFLINE)
 
 _CLOSING_TIME = 30.0
 _PATIENCE = 10.0  # a child process that ignores signals is dead by then
@@ -87,6 +93,7 @@ class Owner:
         self._is_succeeded = False
         self._is_retired = False
         self._is_interrupted = False
+        self._lets_end = False
         self._wake = anyio.Event()
         self._holding: anyio.CancelScope | None = None
         self._probing: anyio.CancelScope | None = None
@@ -126,10 +133,12 @@ class Owner:
 
     def restart(self) -> None:
         """
-        Tell the task to close the instance and to open it again at once.
+        Tell the task to close the instance and to open it again: one that is well after its calls have ended, within
+        the time that a call may take; any other, and one that is asked for a second time, at once.
         """
         self._policy.reset()
-        self._why_started = "a restart was asked for"
+        self._lets_end = self.instance.is_able and self.instance.condition.status not in _ILL
+        self._why_started = self.instance.why_closed = RESTART
         self._interrupt()
 
     def retire(self) -> None:
@@ -215,6 +224,7 @@ class Owner:
         try:
             channel = await self._open(stack, scope)
             outcome.append(await self._until_ended(channel))
+            await self._until_idle()
         except BaseException as error:  # a transport may be a stranger's code
             outcome.append(self._explain(error))
         finally:
@@ -292,6 +302,15 @@ class Owner:
             group.cancel_scope.cancel()
         return reason[0] if reason else None
 
+    async def _until_idle(self) -> None:
+        """
+        Let calls end before a restart. It takes no new ones meanwhile, and is not waited for when it is to be stopped.
+        """
+        with anyio.move_on_after(self.instance.config.connection.request_timeout):
+            while self._lets_end and self.instance.limit.in_use and not self.is_stopping:
+                await change_of(self._route)
+        self._lets_end = False
+
     async def _tell_reviews(self, channel: ReviewedChannel) -> None:
         """
         Publish when the running program would no longer be allowed to start, and when it is allowed again.
@@ -344,14 +363,14 @@ class Owner:
         """
         if error is None:
             return
-        self._why_started = error.message
+        self._why_started = cause_of(error)
         decision = self._policy.failed()
         is_final = isinstance(error, VersionMismatch)  # the next start would end in the same way
         delay = math.inf if is_final else decision.delay
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
         self.instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(error.message)))
+        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(cause_of(error))))
         self._route.changed()
         event = InstanceFailed if has_failed else partial(InstanceLost, was_ready=self._was_ready)
         self._tell(event, cause=shortened(error.message), retry_in=delay)

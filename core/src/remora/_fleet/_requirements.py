@@ -34,10 +34,12 @@ class Requirements:
 
     Args:
         is_up: Whether any instance of a plugin is ready.
+        why: Why an instance of a plugin is out, by their names, in a few words.
     """
 
-    def __init__(self, is_up: Callable[[str], bool]) -> None:
+    def __init__(self, is_up: Callable[[str], bool], why: Callable[[str, str], str]) -> None:
         self._is_up = is_up
+        self._why = why
         self._lost: set[str] = set()
 
     def news(self, event: Event, plugins: Mapping[str, PluginConfig]) -> Iterator[Event]:
@@ -53,6 +55,10 @@ class Requirements:
                     yield RequirementMet(time=time.time(), plugin=each, requirement=event.plugin)
         elif event.plugin not in self._lost:
             self._lost.add(event.plugin)
-            cause = event.cause if isinstance(event, InstanceLost | InstanceFailed) else "it was stopped"
+            cause = (
+                self._why(event.plugin, event.instance)
+                if isinstance(event, InstanceLost | InstanceFailed)
+                else "it was stopped"
+            )
             for each in dependants:
                 yield RequirementLost(time=time.time(), plugin=each, requirement=event.plugin, cause=cause)

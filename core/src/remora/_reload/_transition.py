@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._calls._outage import why_out
 from remora._fleet._closing import discard
-from remora._fleet._readiness import are_ready
+from remora._fleet._readiness import are_ready, is_ready
 from remora._reload._departures import Departures
 from remora._reload._plan import is_resolved, plan_of
 from remora._reload._strategy import Strategy
@@ -148,7 +149,9 @@ class Transition:
         if scope.cancelled_caught:
             for name, draft in self._drafts.items():
                 if name not in (*self._errors, *self._held, *self._asleep) and not are_ready(draft.new):
-                    self._errors[name] = Unavailable(f"not in force within {limit:g} s", plugin=name, sent=False)
+                    why = why_out([part.instance for part in draft.new if not is_ready(part.instance)])
+                    message = f"not in force within {limit:g} s: {why}"
+                    self._errors[name] = Unavailable(message, plugin=name, sent=False)
 
     async def _open_step(self, names: Iterable[str]) -> None:
         async with anyio.create_task_group() as group:

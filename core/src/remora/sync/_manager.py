@@ -311,8 +311,11 @@ class Manager:
 
     def restart(self, name: str) -> None:
         """
-        Close and start every instance of a plugin, also those that were left alone after too many failures, and let
-        calls in again after `drain`.
+        Close and start every instance of a plugin, including those that were given up after too many failures, and
+        admit calls again after `drain`.
+
+        An instance that is well is closed when its calls have ended, after `request_timeout` at the latest, and new
+        calls wait for the next one. One that is not is closed at once; to have that for all, call it again.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.

@@ -229,9 +229,9 @@ def died(child: Child, output: Output, *, sent: bool = True, hint: str = "") -> 
     The error for a call that needed a child.
     """
     lines = output.last_lines
-    words = f": {' | '.join(lines[-_QUOTED_LINES:])}" if lines else ""
-    message = f"the process {describe_exit(child.exit_status)}{hint}{words}"
-    return PluginDied(message, exit_status=child.exit_status, stderr=lines, sent=sent)
+    quoted = " | ".join(lines[-_QUOTED_LINES:])
+    message = f"the process {describe_exit(child.exit_status)}{hint}"
+    return PluginDied(message, exit_status=child.exit_status, stderr=lines, quoted=quoted, sent=sent)
 
 
 def describe_exit(status: int | None) -> str:
