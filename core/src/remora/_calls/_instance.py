@@ -107,6 +107,7 @@ class Instance:
         is_cut: Whether the calls to it are not waited for any more.
         is_prime: Whether it is fit for calls in every way, except that its places may all be taken.
         has_failed: Whether a call has failed since the last one that succeeded.
+        was_placed: Whether it is or was one of those that calls go to, and not only tried.
     """
 
     __slots__ = (
@@ -143,6 +144,7 @@ class Instance:
         "send",
         "state",
         "warmth",
+        "was_placed",
         "weight",
     )
 
@@ -186,6 +188,7 @@ class Instance:
         self.is_cut = False
         self.is_prime = False
         self.has_failed = False
+        self.was_placed = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
