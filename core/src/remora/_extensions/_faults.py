@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora.errors import Code, ExtensionError, RemoraError
+from remora.io import is_asked_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,11 +35,14 @@ def is_fault(error: BaseException) -> bool:
     """
     Whether third-party code has raised an exception of its own accord, on a running event loop. That is any but a
     cancellation and an interruption: `sys.exit` in an extension, or the panic of a library in another language, ends
-    what the extension was asked for, and not the host.
+    what the extension was asked for, and not the host. On asyncio, a task of the extension's own that was cancelled and
+    then awaited raises the same as a cancellation; it is a fault, too.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_fault(each) for each in error.exceptions)
-    return not (isinstance(error, (GeneratorExit, anyio.get_cancelled_exc_class())) or is_interruption(error))
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return not is_asked_to_end()
+    return not (isinstance(error, GeneratorExit) or is_interruption(error))
 
 
 def is_interruption(error: BaseException) -> bool:
