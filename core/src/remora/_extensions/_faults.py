@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NAMED = 3
+"""How many errors of a group are named; all of them are in the log."""
+
 NOTHING: Fields = MappingProxyType({})
 """The fields of a log record of which no more is known than the culprit."""
 
@@ -103,10 +106,17 @@ def innermost(error: BaseException) -> BaseException:
 
 def told(error: BaseException) -> str:
     """
-    An error of third-party code in one line.
+    An error of third-party code in one line; of a group, with the first errors in it.
     """
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{line}: {_members(error)}" if isinstance(error, BaseExceptionGroup) else line
+
+
+def _members(group: BaseExceptionGroup) -> str:
+    first = [told(innermost(each)) for each in group.exceptions[:_NAMED]]
+    more = len(group.exceptions) - len(first)
+    return "; ".join([*first, *([f"and {more} more"] if more else [])])
 
 
 def raise_explained(culprit: str, error: BaseException, fields: Fields = NOTHING) -> NoReturn:
