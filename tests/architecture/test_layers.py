@@ -66,7 +66,7 @@ LAYERS = {
     "watching": Layer("_watch config"),
     "io": Layer("_lazy _plain types errors protocols wire", "anyio trio"),
     "_extensions": Layer(
-        f"{RECORDS} _frozen _log_fields _structure hookspecs config", "anyio importlib_metadata pluggy"
+        f"{RECORDS} _frozen _log_fields _structure hookspecs config io", "anyio importlib_metadata pluggy"
     ),
     "extensions": Layer(f"{RECORDS} _extensions"),
     "_static": Layer("types errors"),

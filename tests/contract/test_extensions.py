@@ -428,6 +428,52 @@ async def test_who_breaks_a_contract_is_told_which_claim() -> None:
     ]
 
 
+async def test_a_balancer_that_stays_with_one_on_purpose_keeps_the_contract() -> None:
+    """
+    As long as it moves on when that one is gone, and leaves alone what has no weight.
+    """
+
+    @dataclass
+    class Loyal(Favourite):
+        chosen: str = ""
+
+        def pick(self, candidates: Any, key: str) -> Any:
+            wanted = [each for each in candidates if each.weight] or candidates
+            found = next((each for each in wanted if each.name == self.chosen), wanted[0])
+            self.chosen = found.name
+            return found
+
+    assert 8 == len(await check_balancer(BalancerSpec("loyal", lambda clock, rng: Loyal(), sticky=True)))
+    with pytest.raises(ContractViolation, match="every candidate gets calls"):
+        await check_balancer(BalancerSpec("loyal", lambda clock, rng: Loyal()))
+
+
+@dataclass
+class Clinging(Favourite):
+    """
+    Stays with the first that it has seen, also when that is gone.
+    """
+
+    chosen: Any = None
+
+    def pick(self, candidates: Any, key: str) -> Any:
+        """
+        The first one ever.
+        """
+        self.chosen = self.chosen or candidates[0]
+        return self.chosen
+
+
+async def test_a_balancer_that_stays_with_one_that_is_gone_is_told_so() -> None:
+    """
+    Loyalty is no excuse for that.
+    """
+    findings = await examine("balancer", BalancerSpec("clinging", lambda clock, rng: Clinging(), sticky=True))
+    broken = {finding.claim for finding in findings if finding.problem}
+
+    assert {"every candidate gets calls", "candidates come and go"} <= broken
+
+
 @dataclass(frozen=True)
 class Where:
     """

@@ -13,6 +13,7 @@ import pytest
 
 from remora import Unavailable
 from remora._telemetry._event_log import log_event
+from remora.testing import Answer
 from remora.types import DrainEnded, Event, FallbackUsed, InstanceFailed, InstanceLost, RequirementLost, RequirementMet
 from tests.core.scripts import stage, table
 
@@ -56,6 +57,27 @@ async def test_an_instance_that_never_was_ready_is_not_called_lost(caplog: pytes
 
     assert any(text.startswith("plugin 'p' at script:a is lost: ") for text in lines), lines
     assert lines[-1].startswith("plugin 'p' at script:a could not be started: connection refused (next start in ")
+
+
+async def test_a_reload_that_fails_is_no_error_of_the_plugin_that_runs(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    What is said about the instance that was tried says so, as a warning at most; later failures are errors again.
+    """
+    async with stage(table()) as host:
+        host["wrong"].always("Describe", Answer({"name": "p", "version": "0.5"}))
+        caplog.clear()
+        report = await host.manager.reload({"plugins": {"p": table(["wrong"], version=">=1")}})
+        failed = host.events(InstanceFailed)
+        outcome = await host.outcome()
+        lines = said(caplog)
+
+    assert (True, None) == (report.rolled_back, outcome)
+    assert [True] == [each.is_tried for each in failed]
+    assert {"WARNING", "INFO"} >= {level for level, _ in lines}, lines
+    about = [text for _, text in lines if "script:wrong" in text and "has failed" in text]
+    assert ["plugin 'p' at script:wrong, which is only tried (what is in use is not affected),"] == [
+        text.partition(" has failed")[0] for text in about
+    ], lines
 
 
 async def test_a_breaker_that_opens_says_why_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,17 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import HealthStatus, InterceptorSpec, Manager, Reply, TransportSpec, Unavailable, hookimpl
+from remora import (
+    ExtensionError,
+    HealthStatus,
+    InterceptorSpec,
+    InvalidReply,
+    Manager,
+    Reply,
+    TransportSpec,
+    Unavailable,
+    hookimpl,
+)
 from remora.types import Status
 
 VIRTUAL_TIME = True
@@ -155,3 +165,49 @@ async def test_a_transport_that_ignores_a_cancellation_is_held_to_account(
     ((culprit, fault),) = faults.items()
     assert f"the transport of Odd (passed to the manager){suspects}" == culprit
     assert "ExtensionError: it went on with a call for 4.0 s after the call was cancelled" == fault.last
+
+
+async def test_the_first_errors_of_a_group_are_named(anyio_backend: str) -> None:
+    """
+    A transport may work with several tasks; how many have failed says nothing about why.
+    """
+    errors = [ValueError("first"), ExceptionGroup("inner", [KeyError("second")]), OSError("third"), OSError("fourth")]
+
+    class Grouping(Odd):
+        async def call(self, call: Any, /) -> Reply:
+            raise ExceptionGroup("unhandled errors", errors)
+
+    async with Manager(_config(), extensions=[Grouping()]) as manager:
+        with pytest.raises(ExtensionError) as caught:
+            await manager.plugin("odd", str, str).execute("x")
+
+    named = "ExceptionGroup: unhandled errors (4 sub-exceptions): "
+    assert f"{named}ValueError: first; KeyError: 'second'; OSError: third; and 1 more" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"payload": None}, "payload of type NoneType, not bytes"),
+        ({"payload": {"text": "x"}}, "payload of type dict, not bytes"),
+        ({"payload": "plain"}, "payload of type str, not bytes"),
+        ({"payload": b"plain", "headers": None}, "headers of type NoneType, not Mapping"),
+    ],
+)
+async def test_a_reply_that_is_made_of_the_wrong_things_is_told_with_its_transport(
+    anyio_backend: str, fields: dict[str, Any], problem: str
+) -> None:
+    """
+    What cannot be decoded because of that is nobody's fault but the transport's.
+    """
+
+    class Mistyped(Odd):
+        async def call(self, call: Any, /) -> Reply:
+            return Reply(**fields)
+
+    async with Manager(_config(), extensions=[Mistyped()]) as manager:
+        with pytest.raises(InvalidReply) as caught:
+            await manager.plugin("odd", str, str).execute("x")
+
+    assert "is wrong: the transport of " in str(caught.value)
+    assert str(caught.value).endswith(f"Mistyped (passed to the manager) gave {problem}")

@@ -128,11 +128,14 @@ class BalancerSpec:
         name: The word for `balancer = "..."`.
         build: Makes the balancer for one plugin, given a clock in seconds and a source of chance.
         learns: Whether it is to be told how calls begin and end; one that does nothing with it makes calls slower.
+        sticky: Whether it stays with one candidate on purpose, as long as that can take calls. Nothing but the contract
+            looks at it.
     """
 
     name: str
     build: Callable[[Callable[[], float], Random], Balancer]
     learns: bool = True
+    sticky: bool = False
 
 
 @dataclass(frozen=True, slots=True)

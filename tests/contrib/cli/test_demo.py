@@ -8,12 +8,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.contrib.cli.conftest import Run, spawned
+from tests.contrib.cli.conftest import COMMAND, Run, spawned
 
 
 def test_demo_shows_every_transport_and_a_return(remora: Run, anyio_backend: str, tmp_path: Path) -> None:
@@ -113,3 +114,15 @@ def _is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_demo_without_a_temporary_directory_says_what_is_missing(tmp_path: Path) -> None:
+    """
+    No file may grow, so none of the usual places is of use; one sentence says so.
+    """
+    command = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *COMMAND, "demo", "--calls", "5"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert 1 == result.returncode
+    assert "remora: no temporary directory can be written to: set TMPDIR to one that can" == result.stderr.splitlines()[-1]
+    assert "unexpected" not in result.stderr

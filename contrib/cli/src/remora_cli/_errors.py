@@ -20,6 +20,11 @@ CONFIGURATION = 3
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}
 """A disk is full, also that of the file to which standard output goes, or standard output is closed."""
 
+_NOWHERE = "No usable temporary directory"
+"""How Python's `tempfile` begins to say so; it uses the error of a missing file, without a name."""
+
+_NO_TEMPORARY = "no temporary directory can be written to: set TMPDIR to one that can"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -51,6 +56,8 @@ def explain(error: Exception) -> Failure:
         return _of_remora(error)
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return Failure(f"cannot write: {error.strerror}", FAILED, {"message": str(error)})
+    if isinstance(error, FileNotFoundError) and (error.strerror or "").startswith(_NOWHERE):
+        return Failure(_NO_TEMPORARY, FAILED, {"message": _NO_TEMPORARY})
     text = f"{type(error).__name__}: {error}".rstrip(": ")
     return Failure(f"unexpected {_one_line(text)} (--debug shows where)", FAILED, {"message": text})
 

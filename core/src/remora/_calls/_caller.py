@@ -4,6 +4,7 @@ Typed calls of one plugin: records go in, records come out; in between a payload
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,8 +28,6 @@ from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError
 from remora.types import PluginInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from remora._calls._pipeline import Pipeline
     from remora._calls._route import Route
     from remora._extensions._catalog import Catalog
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_TARGETS = 256
+_REPLY: tuple[tuple[str, type], ...] = (("payload", bytes), ("content_type", str), ("headers", Mapping))
 _ELSEWHERE = (
     "the manager belongs to the event loop of another thread: call it there with `anyio.from_thread.run`,"
     " or use `remora.sync.Manager`, which is for threads"
@@ -77,6 +77,7 @@ class Target:
     response: Any
     payloads: Payloads
     catalog: Catalog
+    route: Route
     idempotent: bool = False
 
     def read(self, call: Call, reply: Reply) -> Any:
@@ -91,7 +92,20 @@ class Target:
                 return self._read_other(reply)
             return self.payloads.decode(reply.payload)
         except Exception as error:  # a codec may be a stranger's code
-            raise InvalidReply(f"the reply of {call.name} is wrong: {_reason(error)}") from error
+            reason = self._oddity(reply) or _reason(error)
+            raise InvalidReply(f"the reply of {call.name} is wrong: {reason}") from error
+
+    def _oddity(self, reply: Reply) -> str:
+        """
+        What a transport has made a reply of that is none, in a sentence. Only looked for once decoding has failed,
+        since looking would make every call slower.
+        """
+        for name, kind in _REPLY:
+            value = getattr(reply, name)
+            if not isinstance(value, kind):
+                origins = " or ".join(dict.fromkeys(each.origin for each in self.route.instances))
+                return f"the transport of {origins} gave {name} of type {type(value).__name__}, not {kind.__name__}"
+        return ""
 
     def _read_other(self, reply: Reply) -> Any:
         """
@@ -155,6 +169,7 @@ class Caller:
             response=response,
             payloads=Payloads(codec, writes=request, reads=response),
             catalog=self._catalog,
+            route=self.route,
             idempotent=idempotent,
         )
 

@@ -108,6 +108,7 @@ class Instance:
         why_closed: Why this side closes the connection; empty while it does not.
         is_prime: Whether it is fit for calls in every way, except that its places may all be taken.
         has_failed: Whether a call has failed since the last one that succeeded.
+        was_placed: Whether it is or was one of those that calls go to, and not only tried.
     """
 
     __slots__ = (
@@ -144,6 +145,7 @@ class Instance:
         "send",
         "state",
         "warmth",
+        "was_placed",
         "weight",
         "why_closed",
     )
@@ -189,6 +191,7 @@ class Instance:
         self.why_closed = ""
         self.is_prime = False
         self.has_failed = False
+        self.was_placed = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0

@@ -27,6 +27,7 @@ from remora.types import BreakerChanged, HealthChanged, HealthStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from remora._calls._balancing import Balancing
     from remora._calls._instance import Scope
@@ -145,6 +146,8 @@ class Route:
         Choose among these instances from now on.
         """
         self.instances = list(instances)
+        for each in self.instances:
+            each.was_placed = True
         self._arrange()
         if self.is_dormant:
             self._doze()
@@ -261,6 +264,12 @@ class Route:
         for waiter in waiters:
             waiter.set()
 
+    def about(self, instance: Instance) -> dict[str, Any]:
+        """
+        The facts of an event that say whose it is, and whether its instance is only tried.
+        """
+        return {"plugin": self.name, "instance": instance.name, "is_tried": not instance.was_placed}
+
     def breaker_changed(self, instance: Instance, change: StateChange[BreakerState] | None) -> None:
         """
         Publish a change of a circuit breaker.
@@ -270,7 +279,7 @@ class Route:
             instance.review()
             self._spare_the_last()
             facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
-            self._publish(BreakerChanged(time=time.time(), plugin=self.name, instance=instance.name, **facts))
+            self._publish(BreakerChanged(time=time.time(), **self.about(instance), **facts))
 
     def health_changed(self, instance: Instance, change: StateChange[Status] | None) -> None:
         """
@@ -283,8 +292,7 @@ class Route:
         self._publish(
             HealthChanged(
                 time=time.time(),
-                plugin=self.name,
-                instance=instance.name,
+                **self.about(instance),
                 before=change.before,
                 after=change.after,
                 cause=change.cause,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from remora.errors import Code, ExtensionError, RemoraError
+from remora.io import is_asked_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NAMED = 3
+"""How many errors of a group are named; all of them are in the log."""
+
 NOTHING: Fields = MappingProxyType({})
 """The fields of a log record of which no more is known than the culprit."""
 
@@ -34,11 +38,14 @@ def is_fault(error: BaseException) -> bool:
     """
     Whether third-party code has raised an exception of its own accord, on a running event loop. That is any but a
     cancellation and an interruption: `sys.exit` in an extension, or the panic of a library in another language, ends
-    what the extension was asked for, and not the host.
+    what the extension was asked for, and not the host. On asyncio, a task of the extension's own that was cancelled and
+    then awaited raises the same as a cancellation; it is a fault, too.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_fault(each) for each in error.exceptions)
-    return not (isinstance(error, (GeneratorExit, anyio.get_cancelled_exc_class())) or is_interruption(error))
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return not is_asked_to_end()
+    return not (isinstance(error, GeneratorExit) or is_interruption(error))
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -99,10 +106,17 @@ def innermost(error: BaseException) -> BaseException:
 
 def told(error: BaseException) -> str:
     """
-    An error of third-party code in one line.
+    An error of third-party code in one line; of a group, with the first errors in it.
     """
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{line}: {_members(error)}" if isinstance(error, BaseExceptionGroup) else line
+
+
+def _members(group: BaseExceptionGroup) -> str:
+    first = [told(innermost(each)) for each in group.exceptions[:_NAMED]]
+    more = len(group.exceptions) - len(first)
+    return "; ".join([*first, *([f"and {more} more"] if more else [])])
 
 
 def raise_explained(culprit: str, error: BaseException, fields: Fields = NOTHING) -> NoReturn:

@@ -402,4 +402,4 @@ class Owner:
         return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
-        self._publish(event(time=time.time(), plugin=self._route.name, instance=self.instance.name, **facts))
+        self._publish(event(time=time.time(), **self._route.about(self.instance), **facts))

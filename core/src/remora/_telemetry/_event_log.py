@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("remora._telemetry._events")
 
+_TRIED = ", which is only tried (what is in use is not affected),"
+
 
 def log_event(event: Event) -> None:
     """
@@ -53,7 +55,8 @@ def _lost(event: InstanceLost) -> tuple[int, str]:
 
 
 def _failed(event: InstanceFailed) -> tuple[int, str]:
-    return logging.ERROR, f"{_whose(event)} has failed: {event.cause} ({_next_start(event.retry_in)})"
+    level = logging.WARNING if event.is_tried else logging.ERROR
+    return level, f"{_whose(event)} has failed: {event.cause} ({_next_start(event.retry_in)})"
 
 
 def _health(event: HealthChanged) -> tuple[int, str]:
@@ -85,7 +88,8 @@ def _lifted(event: DrainLifted) -> tuple[int, str]:
 
 
 def _whose(event: Any) -> str:
-    return f"plugin {event.plugin!r}" + (f" at {event.instance}" if event.instance else "")
+    where = f" at {event.instance}" if event.instance else ""
+    return f"plugin {event.plugin!r}{where}{_TRIED if getattr(event, 'is_tried', False) else ''}"
 
 
 def _next_start(seconds: float) -> str:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import sys
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
+
+from anyio import current_effective_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -111,14 +114,14 @@ def standing() -> Standing:
 def is_asked_to_end() -> bool:
     """
     Whether a cancellation that has just been caught was meant for the running task. On asyncio, awaiting another task
-    that was cancelled raises the same exception.
+    that was cancelled raises the same exception. A cancel scope counts also before it has reached the task.
     """
     if runs_on_trio():
         return True
     from asyncio import current_task
 
     task = current_task()
-    return task is None or task.cancelling() > 0
+    return task is None or task.cancelling() > 0 or current_effective_deadline() == -inf
 
 
 def soon() -> Callable[[Callable[[], object]], object] | None:

@@ -43,8 +43,19 @@ class ManagerStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InstanceEvent(Event):
+    """
+    Something that happened to one instance.
+
+    Attributes:
+        plugin: The name of the plugin.
+        instance: The name of the instance.
+        is_tried: Whether the instance is only tried, by a change of the configuration that is not in force: calls do
+            not go to it, and the instances that they go to are not affected.
+    """
+
     plugin: str
     instance: str
+    is_tried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
