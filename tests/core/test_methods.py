@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from remora import ConfigError, idempotent, method, service
-from remora._methods import methods_of, service_info
+from remora._methods import methods_of, service_info, unknown_method
 from tests.core.hosts import Text
 
 
@@ -189,3 +189,11 @@ def test_a_protocol_has_methods_like_any_class() -> None:
             ...
 
     assert ["upper"] == list(methods_of(Client))
+
+
+def test_a_long_list_of_methods_says_how_many_are_left_out() -> None:
+    """Else it looks complete."""
+    known = [("S", f"m{number}") for number in range(16)]
+
+    assert unknown_method("S", "other", known).endswith("m8, m9 and 6 more")
+    assert unknown_method("S", "other", known[:10]).endswith("m8, m9")

@@ -120,9 +120,14 @@ def unknown_method(service: str, method: str, known: Collection[tuple[str, str]]
         what = f"there is no service {service!r}" if service else "no service is named"
         return f"{what}; there are: {', '.join(sorted({owner for owner, _ in known if owner}))}"
     meant = get_close_matches(method, names, n=1, cutoff=0.7)
-    hint = f'did you mean "{meant[0]}"?' if meant else f"there are: {', '.join(names[:_MOST_NAMES])}"
+    hint = f'did you mean "{meant[0]}"?' if meant else f"there are: {_some(names)}"
     what = f"there is no method {f'{service}/{method}'.strip('/')}" if method else "no method is named"
     return f"{what}; {hint}"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def service(

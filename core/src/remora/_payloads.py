@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from remora.errors import ConfigError
+
 if TYPE_CHECKING:
     from remora.protocols import Codec, PreparedCodec
 
@@ -39,3 +41,24 @@ class Payloads:
 
 def _is_prepared(codec: Codec) -> TypeGuard[PreparedCodec]:
     return hasattr(codec, "encoder")  # `isinstance` would load the protocol, and a plugin is to be ready soon
+
+
+def check_types(codec: Codec, where: str, *types: Any) -> None:
+    """
+    Make sure that values of the types of a method come out as what they were.
+
+    Args:
+        codec: The format; only JSON is looked at, since others may carry more.
+        where: The method, for the message.
+        types: Those of its request and its reply.
+
+    Raises:
+        ConfigError: They do not; the message says which, and why.
+    """
+    if codec.content_type != "application/json":
+        return
+    from remora._structure import objection_to
+
+    for type_ in types:
+        if why := objection_to(type_):
+            raise ConfigError(f"{where}: {why}")

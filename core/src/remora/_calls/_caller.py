@@ -23,7 +23,7 @@ from remora._calls._request_id import new_request_id
 from remora._draft import make_call
 from remora._extensions._faults import told
 from remora._headers import checked_headers, checked_request_id, checked_text, checked_word
-from remora._payloads import Payloads
+from remora._payloads import Payloads, check_types
 from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError, ServiceMismatch, VersionMismatch
 from remora.types import PluginInfo
 
@@ -153,6 +153,7 @@ class Caller:
         A method to call; a service or a method that is None is taken from the configuration.
 
         Raises:
+            ConfigError: Values of a type would not come out as what they were.
             InvalidRequest: A name cannot be sent.
             NotInstalled: The configured codec is not installed.
             TypeError: A record stands where its type is expected.
@@ -163,9 +164,12 @@ class Caller:
                 raise TypeError(f"a method is called by the types of its records: write {name}, not {name}(...)")
         config = self.route.config
         codec = self._catalog.codec(config.codec) if config.codec else self._catalog.codec_of(request, response)
+        service = checked_word("service", config.service if service is None else service)
+        method = checked_word("method", config.method if method is None else method)
+        check_types(codec, f"{service}/{method}".strip("/") or self.route.name, request, response)
         return Target(
-            service=checked_word("service", config.service if service is None else service),
-            method=checked_word("method", config.method if method is None else method),
+            service=service,
+            method=method,
             response=response,
             payloads=Payloads(codec, writes=request, reads=response),
             catalog=self._catalog,

@@ -21,7 +21,7 @@ from remora._extensions._interception import nested
 from remora._headers import checked_headers
 from remora._log_fields import of_served
 from remora._methods import service_info, unknown_method
-from remora._payloads import Payloads
+from remora._payloads import Payloads, check_types
 from remora._serving._builtin import Builtin
 from remora._serving._handlers import by_name, handlers_of
 from remora.errors import (
@@ -75,6 +75,11 @@ class Dispatcher:
         self._slots = anyio.Semaphore(max_concurrent_calls, fast_acquire=True)
         self._services = [(service_info(type(each)), handlers_of(each)) for each in services]
         self._handlers = by_name(self._services)
+        for info, found in self._services:
+            for name, each in found.items():
+                method = each.method
+                codec = catalog.codec_of(method.request, method.response)
+                check_types(codec, f"{info.name}/{name}", method.request, method.response)
         methods = [(info, [each.method for each in found.values()]) for info, found in self._services]
         self._builtin = Builtin(methods, json=catalog.codec("json"))
         self._conduct = Conduct()

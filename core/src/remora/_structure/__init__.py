@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from remora._structure._errors import describe_errors, join_path
     from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
     from remora._structure._mismatch import Mismatch
+    from remora._structure._objections import objection_to
     from remora._structure._quick import Refused, quick_reader, quick_writer
     from remora._structure._shortcuts import Shortcuts
 else:
@@ -23,6 +24,7 @@ else:
             "remora._structure._errors": "describe_errors join_path",
             "remora._structure._fields": "Field bare is_record is_union literal_values record_fields record_type",
             "remora._structure._mismatch": "Mismatch",
+            "remora._structure._objections": "objection_to",
             "remora._structure._quick": "Refused quick_reader quick_writer",
             "remora._structure._shortcuts": "Shortcuts",
         },
@@ -42,6 +44,7 @@ __all__ = [
     "make_converter",
     "make_direct_reader",
     "make_direct_writer",
+    "objection_to",
     "quick_reader",
     "quick_writer",
     "record_fields",

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from remora.errors import ConnectionLost, Unavailable
+from remora.errors import ConnectionLost, PluginError, Unavailable
 from remora.io import probe_health
 from remora.specs import TransportSpec
 from remora.testing._registration import NoOptions, TransportExtension
+from remora.wire import decode_status, encode_status, unsendable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -121,6 +122,8 @@ class _MemoryChannel:
             self._calls.add(scope)
             try:
                 return await self._dispatch(replace(call, hash_key="", identity=""), "memory")  # neither is sent
+            except PluginError as error:
+                raise _as_sent(error) from error
             finally:
                 self._calls.discard(scope)
         raise ConnectionLost("the plugin is gone")
@@ -139,3 +142,16 @@ class _MemoryChannel:
         self._lost.set()
         for scope in self._calls:
             scope.cancel()
+
+
+def _as_sent(error: PluginError) -> RemoraError:
+    """
+    The error as a host gets it over a wire: neither its class nor the objects in its details go along.
+    """
+    try:
+        sent = decode_status(encode_status(error)) or error
+    except Exception:  # a handler may have put anything into it
+        return unsendable(error)
+    if isinstance(sent, PluginError):
+        sent.headers = error.headers
+    return sent

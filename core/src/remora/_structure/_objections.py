@@ -1,0 +1,191 @@
+"""
+Objections: why values of a type cannot travel as JSON and come out as what they were.
+
+What lives here: reading types, once, before the first call. What must not: values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import combinations
+from pathlib import PurePath
+from typing import Any, get_args, get_origin, is_typeddict
+from uuid import UUID
+
+from remora._structure._fields import (
+    bare,
+    is_named_tuple,
+    is_record,
+    is_union,
+    literal_values,
+    record_fields,
+    record_type,
+)
+
+_TEXTS = (str, bytes, datetime, date, time, UUID, Decimal, PurePath)
+_KNOWN: tuple[object, ...] = (
+    *(str, int, float, bool, bytes, datetime, date, time, timedelta, UUID, Decimal, None, type(None), object, Any),
+    *(list, dict, tuple, set, frozenset),
+)
+_DISTINCT = (UUID, date, datetime, time)
+"""Texts that are never read as one another, as Remora writes them."""
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (type(None), "null"),
+    (bool, "bool"),
+    ((int, float, timedelta), "number"),
+    (_TEXTS, "text"),
+    (Mapping, "object"),
+    ((Sequence, set, frozenset), "array"),
+)
+
+
+def objection_to(type_: Any) -> str:
+    """
+    Why values of a type cannot travel; empty when they can.
+    """
+    return next(_objections(type_, set()), "")
+
+
+def _objections(type_: Any, seen: set[Any]) -> Iterator[str]:
+    type_ = bare(type_)
+    try:
+        if type_ in _KNOWN or type_ in seen or literal_values(type_):
+            return
+        seen.add(type_)
+    except TypeError:  # of types, a few cannot be looked up
+        return
+    parts: Sequence[Any] = get_args(type_)
+    if is_union(type_):
+        yield from _confusions(type_)
+    elif is_record(type_):
+        parts = [field.type for field in _fields(type_)]
+    elif _is_unknown(type_):
+        yield f"{_name(type_)} is no type that can be sent"
+        return
+    for part in parts:
+        yield from _objections(part, seen)
+
+
+def _is_unknown(type_: Any) -> bool:
+    """
+    Whether no converter knows what to make of a class.
+    """
+    cls = get_origin(type_) or type_
+    if not isinstance(cls, type) or cls in _KNOWN or issubclass(cls, Enum):
+        return False
+    from cattrs import StructureHandlerNotFoundError
+
+    from remora._structure._converter import make_converter  # only odd types need it
+
+    try:
+        make_converter().get_structure_hook(type_)
+    except StructureHandlerNotFoundError:
+        return True
+    except Exception:  # the hook of somebody's class may not be made; calls say why
+        return False
+    return False
+
+
+def _confusions(type_: Any) -> Iterator[str]:
+    members = [bare(member) for member in get_args(type_)]
+    for first, second in combinations(members, 2):
+        if why := _confusion(first, second):
+            yield f"{_name(first)} | {_name(second)} cannot be told apart: {why}"
+
+
+def _confusion(first: Any, second: Any) -> str:
+    if is_record(first) and is_record(second):
+        return "" if _differ(first, second) else "neither a Literal field nor a required one of its own tells them"
+    if _is_enum(first) and _is_enum(second):
+        shared = {each.value for each in first} & {each.value for each in second if _is_hashable(each.value)}
+        return "they share a value" if shared else ""
+    for one, other in ((first, second), (second, first)):
+        if _is_enum(one) and isinstance(other, type):
+            return _confusion_of_enum(one, other)
+    if _is_a(first, _TEXTS) and _is_a(second, _TEXTS):
+        return "" if first in _DISTINCT and second in _DISTINCT else "both are text in JSON"
+    if timedelta in (first, second) and (_is_a(first, (int, float)) or _is_a(second, (int, float))):
+        return "both are numbers in JSON"
+    return ""
+
+
+def _confusion_of_enum(enum: type[Enum], other: type) -> str:
+    values = [each.value for each in enum]
+    if other is str and issubclass(enum, str):  # its members are equal to their texts, so that it is merely open
+        return ""
+    if issubclass(other, (str, bytes, PurePath)) and any(isinstance(value, str) for value in values):
+        return "both are text in JSON"
+    if other is int and not issubclass(enum, int) and any(type(value) is int for value in values):
+        return "both are numbers in JSON"
+    return ""
+
+
+def _differ(first: Any, second: Any) -> bool:
+    """
+    Whether every value of two records is told by a field: its value, that it is there, or what it is in JSON.
+    """
+    ones = {field.name: field for field in _fields(first)}
+    others = {field.name: field for field in _fields(second)}
+    if ones.keys() != others.keys() or (is_typeddict(record_type(first)) and is_typeddict(record_type(second))):
+        return True
+    return any(_are_apart(bare(field.type), bare(others[name].type)) for name, field in ones.items())
+
+
+def _are_apart(first: Any, second: Any) -> bool:
+    values, others = literal_values(first), literal_values(second)
+    if values and others:
+        return not set(values) & set(others)
+    kinds, other_kinds = _kinds(first), _kinds(second)
+    return bool(kinds and other_kinds) and not kinds & other_kinds
+
+
+def _kinds(type_: Any) -> set[str]:
+    """
+    What values of a type are in JSON; empty when they may be anything.
+    """
+    if literal_values(type_):
+        of_members = [_kinds(type(value)) for value in literal_values(type_)]
+    elif is_union(type_):
+        of_members = [_kinds(bare(member)) for member in get_args(type_)]
+    elif _is_enum(type_):
+        of_members = [_kinds(type(each.value)) for each in type_]
+    elif is_record(type_) or is_named_tuple(type_):
+        return {"object"}
+    else:
+        return {kind for types, kind in _KINDS if _is_a(get_origin(type_) or type_, types)} - _extra(type_)
+    return set().union(*of_members) if all(of_members) else set()
+
+
+def _extra(type_: Any) -> set[str]:
+    """
+    What a class also is in Python, but not in JSON: a bool an int, a text a sequence.
+    """
+    if type_ is bool:
+        return {"number"}
+    return {"array"} if _is_a(type_, (str, bytes)) else set()
+
+
+def _fields(type_: Any) -> Sequence[Any]:
+    try:
+        return record_fields(type_)
+    except Exception:  # annotations that cannot be read: calls say so
+        return ()
+
+
+def _is_enum(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Enum)
+
+
+def _is_a(type_: Any, of: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, of)
+
+
+def _is_hashable(value: object) -> bool:
+    return getattr(value, "__hash__", None) is not None
+
+
+def _name(type_: Any) -> str:
+    return str(type_) if get_args(type_) else str(getattr(type_, "__qualname__", type_))
