@@ -224,6 +224,28 @@ def build_stamp(plugin: str) -> Interceptor | None:
     return stamp
 
 
+@dataclass(frozen=True)
+class LimitOptions:
+    """
+    The table of an interceptor.
+    """
+
+    most: int = 1000
+
+
+def build_limit(plugin: str, options: LimitOptions) -> Interceptor | None:
+    """
+    Make what refuses large payloads, as its options say.
+    """
+
+    async def limit(call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
+        if len(call.payload) > options.most:
+            raise ValueError(plugin)
+        return await proceed(call)
+
+    return limit
+
+
 def trace_of(call: Call, /) -> TraceIds:
     """
     The trace of a call.
@@ -241,9 +263,10 @@ def build_tracing() -> Tracing | None:
 @hookimpl
 def remora_register_interceptors() -> Iterable[InterceptorSpec]:
     """
-    One interceptor, which waits for nothing, and knows the trace.
+    One interceptor, which waits for nothing, and knows the trace; and one with options.
     """
-    return [InterceptorSpec(name="stamp", build=build_stamp, waits=False, tracing=build_tracing)]
+    stamp = InterceptorSpec(name="stamp", build=build_stamp, waits=False, tracing=build_tracing)
+    return [stamp, InterceptorSpec(name="limit", build=build_limit, options=LimitOptions)]
 
 
 @hookimpl

@@ -38,6 +38,8 @@ async def scripted(remora_host: TestHost) -> None:
     assert_type(await examine("balancer", object()), list[Finding])
     assert_type([each.problem or each.skipped for each in await examine("codec", object())], list[str])
     assert_type(await check_interceptor(InterceptorSpec("idle", lambda plugin: None)), list[str])
+    limited = InterceptorSpec("limited", lambda plugin, options: None, options=object)
+    assert_type(await check_interceptor(limited, object()), list[str])
     assert_type(await examine("resolver", object(), {"path": "where.json"}), list[Finding])
 
 

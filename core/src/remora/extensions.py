@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from remora._extensions._catalog import Feature, Origin, Spec
     from remora._extensions._registry import Extension
-    from remora.specs import CommandSpec, ExporterSpec, ResolverSpec, TransportSpec
+    from remora.specs import CommandSpec, ExporterSpec, InterceptorSpec, ResolverSpec, TransportSpec
 
-__all__ = ["InstalledExtension", "commands", "exporters", "installed", "resolvers", "transports"]
+__all__ = ["InstalledExtension", "commands", "exporters", "installed", "interceptors", "resolvers", "transports"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,13 @@ def exporters() -> list[ExporterSpec[Any]]:
     The exporters of metrics that the installed extensions add, by name; those that two extensions claim are left out.
     """
     return _uncontested(Registry().catalog.exporters)
+
+
+def interceptors() -> list[InterceptorSpec]:
+    """
+    The interceptors that the installed extensions add, by name; those that two extensions claim are left out.
+    """
+    return _uncontested(Registry().catalog.interceptors)
 
 
 def resolvers() -> list[ResolverSpec[Any]]:

@@ -213,20 +213,24 @@ def remora_register_interceptors() -> Iterable[InterceptorSpec]:
     Called once per manager, when it is built; the order of the result is fixed then.
 
     Returns:
-        The interceptors of this extension.
+        The interceptors of this extension. A table `[interceptors.NAME]` sets the options of one, or switches it off.
 
     Example:
-        >>> from dataclasses import replace
+        >>> from dataclasses import dataclass, replace
         >>> from remora import InterceptorSpec, hookimpl
         >>>
-        >>> def build(plugin):
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     tenant: str = "acme"
+        >>>
+        >>> def build(plugin, options):
         ...     async def add_tenant(call, proceed):
-        ...         return await proceed(replace(call, headers={**call.headers, "x-tenant": "acme"}))
+        ...         return await proceed(replace(call, headers={**call.headers, "x-tenant": options.tenant}))
         ...     return add_tenant
         >>>
         >>> @hookimpl
         ... def remora_register_interceptors():
-        ...     return [InterceptorSpec(name="tenant", build=build)]
+        ...     return [InterceptorSpec(name="tenant", build=build, options=Options)]
     """
     yield from ()
 

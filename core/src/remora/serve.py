@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from remora._extensions._catalog import Catalog
-    from remora.config import AccessConfig
+    from remora.config import AccessConfig, InterceptorConfig
     from remora.protocols import Listener
 
 __all__ = [
@@ -67,12 +67,15 @@ class ServeOptions:
         drain_timeout: Seconds that calls under way get to end when the plugin is asked to stop.
         transport: Options of the transport, as in a host's `options` table.
         auth: Who may call: a record, a table as in a file, or a text as after `--auth`. None lets everybody call.
+        interceptors: Which interceptors are switched off, and the options of others, by name: records, or tables as in
+            a host's `[interceptors.NAME]`.
     """
 
     max_concurrent_calls: int = 1000
     drain_timeout: float = 30.0
     transport: Mapping[str, object] = field(default_factory=dict)
     auth: AccessConfig | Mapping[str, object] | str | None = None
+    interceptors: Mapping[str, InterceptorConfig | Mapping[str, object]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not is_number(self.drain_timeout):  # or it would be noticed when the plugin is stopped
@@ -245,8 +248,23 @@ def _dispatcher(services: Sequence[object], catalog: Catalog, options: ServeOpti
         catalog=catalog,
         max_concurrent_calls=options.max_concurrent_calls,
         guard=_guard(catalog, _access(options)),
-        interceptors=served_interceptors(catalog),
+        interceptors=served_interceptors(catalog, _interceptors(options)),
     )
+
+
+def _interceptors(options: ServeOptions) -> Mapping[str, InterceptorConfig]:
+    """
+    The tables of interceptors.
+
+    Raises:
+        ConfigError: One of them has problems.
+    """
+    if not options.interceptors:  # the records of a configuration are not loaded for nothing
+        return {}
+    tables = {
+        name: each for name, each in options.interceptors.items() if not isinstance(each, config.InterceptorConfig)
+    }
+    return {**options.interceptors, **config.structure_config({"interceptors": tables}).interceptors}  # type: ignore[dict-item]
 
 
 def _access(options: ServeOptions) -> AccessConfig | None:

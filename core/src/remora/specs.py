@@ -6,7 +6,7 @@ What lives here: frozen records. What must not: anything that imports a feature.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from remora._frozen import dataclass
 
@@ -144,7 +144,7 @@ class InterceptorSpec:
     Something that wraps calls, in the host or in a served plugin.
 
     Attributes:
-        name: Its name, for `remora extensions`.
+        name: Its name, for `remora extensions`, and the word after `interceptors.` in the configuration.
         build: Makes what wraps the calls of one plugin, given the plugin's name; None leaves that plugin alone.
         order: The lowest number is outermost; equal numbers go by name.
         attempt: Likewise, what wraps each attempt: it sees the instance, and every retry by itself.
@@ -152,15 +152,18 @@ class InterceptorSpec:
         waits: Whether what `build` and `attempt` make may wait for something of its own. One that awaits nothing but
             `proceed` saves every call a timer by saying no.
         tracing: Makes what knows the trace of a call, or None where there is none; for who makes spans.
+        options: A dataclass whose fields all have defaults; each is a key of the `[interceptors.NAME]` table. With it,
+            `build`, `attempt`, `serve` and `tracing` get such a record as one more argument, the last.
     """
 
     name: str
-    build: Callable[[str], Interceptor | None]
+    build: Callable[[str], Interceptor | None] | Callable[[str, Any], Interceptor | None]
     order: int = 0
-    attempt: Callable[[str], AttemptInterceptor | None] | None = None
-    serve: Callable[[], Interceptor | None] | None = None
+    attempt: Callable[[str], AttemptInterceptor | None] | Callable[[str, Any], AttemptInterceptor | None] | None = None
+    serve: Callable[[], Interceptor | None] | Callable[[Any], Interceptor | None] | None = None
     waits: bool = True
-    tracing: Callable[[], Tracing | None] | None = None
+    tracing: Callable[[], Tracing | None] | Callable[[Any], Tracing | None] | None = None
+    options: type[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

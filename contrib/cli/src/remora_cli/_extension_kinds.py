@@ -60,7 +60,7 @@ KINDS = {
     "interceptor": ExtensionKind(
         "remora_register_interceptors",
         "something that wraps calls",
-        "It wraps every call of every plugin.",
+        "It wraps every call of every plugin; a table `[interceptors.$]` in a host's configuration sets its options.",
     ),
     "resolver": ExtensionKind(
         "remora_register_resolvers",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from remora._calls._instance import Instance
     from remora._calls._route import Route
-    from remora._extensions._interception import Interception, Proceed
+    from remora._extensions._interception import Proceed
     from remora.policy import Ticket
     from remora.types import Call, Reply
 
@@ -54,12 +54,10 @@ class Delivery:
         learner: The balancer, if it is told of attempts.
     """
 
-    __slots__ = ("_clock", "_interceptors", "_may_wait", "_route", "learner")
+    __slots__ = ("_clock", "_route", "learner")
 
-    def __init__(self, route: Route, interception: Interception) -> None:
+    def __init__(self, route: Route) -> None:
         self._route = route
-        self._interceptors = interception.attempts
-        self._may_wait = bool(interception.attempts) and interception.attempts_wait
         self._clock = route.clock
         self.learner = route.balancing if route.balancing is not None and route.balancing.learns else None
 
@@ -105,11 +103,12 @@ class Delivery:
         send = instance.send
         if send is None:
             raise Unavailable("the instance was closed", sent=False)
-        if self._interceptors:
+        interception = self._route.interception  # that in force: what is prepared serves the calls of others, too
+        if interception.attempts:
             where = instance.endpoint
             attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=where)
-            send = nested_attempt(self._interceptors, attempt, self._route.conduct, send)
-        if self._may_wait or not instance.native_deadline:
+            send = nested_attempt(interception.attempts, attempt, self._route.conduct, send)
+        if interception.attempts_wait or not instance.native_deadline:
             send = self._timed(instance, send)
         if number == 1:
             instance.prepared = send
@@ -134,7 +133,7 @@ class Delivery:
         Hold it against the transport that it has not let go of a call.
         """
         culprit = f"the transport of {instance.origin}"
-        if self._interceptors:
+        if self._route.interception.attempts:
             culprit += " or an interceptor"
         ignored = ExtensionError(f"it went on with a call for {seconds:.1f} s after the call was cancelled")
         self._route.conduct.about(instance=instance.name).failed(culprit, ignored)

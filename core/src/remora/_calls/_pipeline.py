@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from remora._calls._fallback import Fallback
     from remora._calls._instance import Instance
     from remora._calls._route import Route
-    from remora._extensions._interception import Interception, Proceed
+    from remora._extensions._interception import Proceed
     from remora.policy import Chance
 
 T = TypeVar("T")
@@ -84,7 +84,6 @@ class Pipeline:
     def __init__(
         self,
         route: Route,
-        interception: Interception,
         *,
         fallback: Fallback | None = None,
         rng: Chance | None = None,
@@ -97,7 +96,8 @@ class Pipeline:
         self._is_limited = route.config.rate_limit.enabled
         self._retry = Retry(route.config.retry, rng=rng or random.Random())
         self._hash_header = route.config.hash_header.lower()
-        self._delivery = Delivery(route, interception)
+        interception = route.interception
+        self._delivery = Delivery(route)
         self._tracing = interception.tracing
         self._fallback = fallback
         self._intercepted: Proceed | None = None

@@ -14,6 +14,7 @@ from remora._calls._instance import CUT, Instance, State, Waiter
 from remora._calls._no_meter import NO_METER
 from remora._calls._outage import outage, why_out
 from remora._extensions._conduct import Conduct
+from remora._extensions._interception import Interception
 from remora.errors import (
     Cancelled,
     Draining,
@@ -49,6 +50,7 @@ class Route:
         budget: The limit of extra traffic by retries.
         balancing: The balancer among them; None when they take turns.
         conduct: The record of third-party code on the path of its calls.
+        interception: The interceptors around its calls and their attempts.
         calls: The calls under way, and whether new ones are admitted.
         clock: The event loop's clock, in seconds.
         is_closed: Whether it is gone for good.
@@ -74,6 +76,7 @@ class Route:
         "conduct",
         "config",
         "instances",
+        "interception",
         "is_closed",
         "is_cut",
         "is_unresolvable",
@@ -99,6 +102,7 @@ class Route:
         self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancing = balancing
         self.conduct = (conduct or Conduct()).about(plugin=config.name)
+        self.interception = NOT_INTERCEPTED
         self.calls = DrainCounter(clock=clock)
         self.is_closed = False
         self.meter: PluginMeter | NoMeter = NO_METER
@@ -353,5 +357,6 @@ class Route:
         return outage(self.choice.instances, self.clock())
 
 
+NOT_INTERCEPTED = Interception({})
 _OPEN = DrainState.OPEN
 _ORDER = (Status.HEALTHY, Status.DEGRADED, Status.UNKNOWN, Status.UNHEALTHY, Status.OFFLINE)

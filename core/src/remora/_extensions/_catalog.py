@@ -289,6 +289,15 @@ class Catalog:
         """
         return self._one("exporter", self.exporters, name)
 
+    def interceptor(self, name: str) -> Feature[InterceptorSpec]:
+        """
+        The interceptor of that name.
+
+        Raises:
+            NotInstalled: There is none; the message names the extra to install.
+        """
+        return self._one("interceptor", self.interceptors, name)
+
     def resolver(self, name: str) -> Feature[ResolverSpec[Any]]:
         """
         The resolver of that name.

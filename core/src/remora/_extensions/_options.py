@@ -1,5 +1,6 @@
 """
-From the tables of a configuration to the options records of transports, auth methods, exporters and resolvers.
+From the tables of a configuration to the options records of transports, auth methods, interceptors, exporters and
+resolvers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
     from remora.config import AccessConfig, AuthConfig, PluginConfig, SecurityConfig
-    from remora.specs import AuthSpec, ExporterSpec, ResolverSpec, TransportSpec
+    from remora.specs import AuthSpec, ExporterSpec, InterceptorSpec, ResolverSpec, TransportSpec
 
 _ANY = re.compile("")
 _SECRET = re.compile(r"(?i)auth|header|key|passw|secret|token|credential")
@@ -105,6 +106,25 @@ def build_exporter_options(spec: ExporterSpec[Any], *, where: str, own: Mapping[
         ConfigError: An option is unknown or has a wrong value.
     """
     return structure_options(f"exporter {spec.name!r}", spec.options, where=where, own=own)
+
+
+def build_interceptor_options(spec: InterceptorSpec, *, where: str, own: Mapping[str, object]) -> tuple[Any, ...]:
+    """
+    The options record of an interceptor, as the arguments that its builders get; none for one without options.
+
+    Args:
+        spec: The interceptor.
+        where: The path of its table, for messages.
+        own: The table, without `enabled`.
+
+    Raises:
+        ConfigError: An option is unknown or has a wrong value.
+    """
+    if spec.options is not None:
+        return (structure_options(f"interceptor {spec.name!r}", spec.options, where=where, own=own),)
+    if problems := [f"{where}.{key}: unknown key; the interceptor {spec.name!r} has only `enabled`" for key in own]:
+        raise ConfigError("; ".join(problems), problems=problems)
+    return ()
 
 
 def structure_options(what: str, options: type[Any], *, where: str, own: Mapping[str, object]) -> Any:

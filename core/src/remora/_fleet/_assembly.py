@@ -24,12 +24,12 @@ from remora.policy import Dice, RestartConfig
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from remora._calls._fallback import Ask
     from remora._extensions._catalog import Catalog, Feature, Origin
     from remora._extensions._conduct import Conduct
-    from remora.config import PluginConfig, SecurityConfig
+    from remora.config import InterceptorConfig, PluginConfig, SecurityConfig
     from remora.protocols import Balancer, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
@@ -98,6 +98,7 @@ class Surroundings:
         clock: The event loop's clock, in seconds.
         rng: The random source.
         security: What may be started, and how it is confined.
+        interceptors: The tables of interceptors that hold for all plugins.
     """
 
     publish: Callable[[Event], None]
@@ -106,6 +107,7 @@ class Surroundings:
     clock: Callable[[], float]
     rng: random.Random
     security: SecurityConfig
+    interceptors: Mapping[str, InterceptorConfig]
 
     def chance(self) -> Dice:
         """

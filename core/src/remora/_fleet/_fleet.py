@@ -205,6 +205,7 @@ class Fleet:
             clock=loop_clock(),
             rng=self._rng,
             security=config.security,
+            interceptors=config.interceptors,
         )
         return Generation(self.catalog, plugin, lent, former)
 

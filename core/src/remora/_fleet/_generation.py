@@ -34,7 +34,6 @@ class Plugged:
     route: Route
     caller: Caller
     parts: Sequence[Part]
-    interception: Interception
     fallback: Fallback | None
 
     @property
@@ -74,6 +73,8 @@ class Generation:
         self._parts = make_parts(catalog, config, lent, _known(former, config))
         self._balancing = _balancing(catalog, config, lent, former)
         self._fallback = fallback_of(config, lent)
+        present = former.route.interception if former is not None else None
+        self._interception = Interception.of(catalog, config, lent.interceptors, present)
         self.plugged = former or self._plug(catalog)
         there = {part.instance for part in former.parts} if former else set()
         wanted = {part.instance for part in self._parts}
@@ -96,6 +97,7 @@ class Generation:
         if self.is_first:
             return plugged
         route.retune(self.config, self._balancing)
+        self._intercept(route)
         for part in self.kept:
             change = part.instance.retune(part.place.name, part.place.endpoint, self.config)
             route.breaker_changed(part.instance, change)
@@ -106,7 +108,7 @@ class Generation:
         if self._fallback is not None:
             self._fallback.follow(plugged.fallback)
         plugged.fallback = self._fallback
-        plugged.caller.pipeline = self._pipeline(route, plugged.interception)
+        plugged.caller.pipeline = self._pipeline(route)
         return plugged
 
     def _plug(self, catalog: Catalog) -> Plugged:
@@ -118,12 +120,20 @@ class Generation:
             publish=self._lent.publish,
             conduct=self._lent.conduct,
         )
-        interception = Interception.of(catalog, self.config.name)
-        caller = Caller(route, self._pipeline(route, interception), catalog)
-        return Plugged(route, caller, self._parts, interception, self._fallback)
+        route.interception = self._interception
+        return Plugged(route, Caller(route, self._pipeline(route), catalog), self._parts, self._fallback)
 
-    def _pipeline(self, route: Route, interception: Interception) -> Pipeline:
-        return Pipeline(route, interception, fallback=self._fallback, rng=self._lent.chance())
+    def _intercept(self, route: Route) -> None:
+        """
+        Exchange the interceptors. Calls under way end with those that are around them.
+        """
+        if route.interception is not self._interception:
+            route.interception = self._interception
+            for part in self._parts:
+                part.instance.prepared = None
+
+    def _pipeline(self, route: Route) -> Pipeline:
+        return Pipeline(route, fallback=self._fallback, rng=self._lent.chance())
 
 
 def _known(former: Plugged | None, config: PluginConfig) -> Sequence[Part]:

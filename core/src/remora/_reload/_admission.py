@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from remora._extensions._catalog import located
 from remora._extensions._faults import told
+from remora._extensions._interceptors import TABLE, check_interceptor_table, errors_of_interceptors
 from remora._extensions._options import build_resolver_options, given_keys, used_keys
 from remora._fleet._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
 from remora._telemetry._exporting import errors_of_exporters
@@ -48,6 +49,7 @@ def check_config(catalog: Catalog, config: ManagerConfig, in_force: ManagerConfi
     errors = [error for each in wanted for error in _errors_of(catalog, each, config.security)]
     if problems := problems_of_order(config.plugins):
         errors.append(ConfigError(summary(problems), problems=problems))
+    errors += errors_of_interceptors(catalog, config.interceptors)
     _raise_together(errors + errors_of_exporters(catalog, config))
     for each in wanted:
         _mention_unused(catalog, each)
@@ -118,6 +120,9 @@ def _checks(
         yield "codec", partial(catalog.codec, config.codec)
     if config.balancer:
         yield "balancer", partial(catalog.balancer, config.balancer)
+    for name, table in config.interceptors.items():
+        key = f"{TABLE}.{name}"
+        yield key, partial(check_interceptor_table, catalog, name, table, f"plugins.{config.name}.{key}")
 
 
 def _key_of_transport(config: PluginConfig) -> str:

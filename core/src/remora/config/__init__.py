@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from remora.config._effective import effective_values
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
     from remora.config._formats import FORMATS
+    from remora.config._interceptors import interceptors_for
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
     from remora.config._manifests import Discovered, discover, folders, manifests
     from remora.config._order import dependants_of, problems_of_order, start_order
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         DiscoveryConfig,
         ExporterConfig,
         FallbackConfig,
+        InterceptorConfig,
         ManagerConfig,
         MetricsConfig,
         PluginConfig,
@@ -60,6 +62,7 @@ else:
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
             "remora.config._formats": "FORMATS",
             "remora._hidden": "names_secret without_credentials",
+            "remora.config._interceptors": "interceptors_for",
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
             "remora.config._manifests": "Discovered discover folders manifests",
             "remora.config._order": "dependants_of problems_of_order start_order",
@@ -67,7 +70,7 @@ else:
             "remora.config._problems": "summary",
             "remora.config._records": (
                 "OBJECT TLS TRANSPORT AccessConfig AuthConfig Defaults DiscoveryConfig ExporterConfig "
-                "FallbackConfig ManagerConfig MetricsConfig PluginConfig ResolverConfig"
+                "FallbackConfig InterceptorConfig ManagerConfig MetricsConfig PluginConfig ResolverConfig"
             ),
             "remora.config._schema": "config_schema",
             "remora.config._security": "LimitsConfig SecurityConfig",
@@ -101,6 +104,7 @@ __all__ = [
     "FallbackConfig",
     "GradientConfig",
     "HealthCheckConfig",
+    "InterceptorConfig",
     "Kind",
     "LimitsConfig",
     "LoadedConfig",
@@ -122,6 +126,7 @@ __all__ = [
     "effective_values",
     "folders",
     "fragments",
+    "interceptors_for",
     "is_same",
     "join_path",
     "load_access",

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from remora._structure import make_converter
-from remora.config._records import ResolverConfig
+from remora.config._records import InterceptorConfig, ResolverConfig
 from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
@@ -27,6 +27,7 @@ def make_config_converter() -> Converter:
     converter.register_structure_hook_func(lambda type_: _limits(type_) is not None, _number)
     converter.register_structure_hook(Endpoint, _endpoint)
     converter.register_structure_hook(ResolverConfig, _resolver)
+    converter.register_structure_hook(InterceptorConfig, _interceptor)
     return converter
 
 
@@ -69,6 +70,18 @@ def _resolver(value: object, _: object) -> ResolverConfig:
         table = {"method": value.get("method", ""), "options": {key: value[key] for key in value if key != "method"}}
     resolver: ResolverConfig = _PLAIN.structure(table, ResolverConfig)
     return resolver
+
+
+def _interceptor(value: object, _: object) -> InterceptorConfig:
+    """
+    The record of an interceptor's table: what is not the switch is the interceptor's own.
+    """
+    table = value
+    if isinstance(value, Mapping):
+        switch = {"enabled": value["enabled"]} if "enabled" in value else {}
+        table = {**switch, "options": {key: value[key] for key in value if key != "enabled"}}
+    interceptor: InterceptorConfig = _PLAIN.structure(table, InterceptorConfig)
+    return interceptor
 
 
 _PLAIN = make_converter(forbid_extra_keys=True)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from remora.config._interceptors import interceptors_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +58,8 @@ class Diff:
     What is different between two configurations.
 
     Attributes:
-        keys: The paths outside the plugins' tables that have other values. Defaults are not among them: they are in
-            the tables of the plugins that they hold for.
+        keys: The paths outside the plugins' tables that have other values. Defaults and interceptors are not among
+            them: they are in the tables of the plugins that they hold for.
         plugins: All plugins of both, by name.
     """
 
@@ -70,10 +72,21 @@ def compare(old: ManagerConfig, new: ManagerConfig) -> Diff:
     What is different between two configurations.
     """
     names = dict.fromkeys([*old.plugins, *new.plugins])
-    rest = [each for each in fields(old) if each.name not in ("defaults", "plugins")]
+    rest = [each for each in fields(old) if each.name not in ("defaults", "interceptors", "plugins")]
     keys = [key for each in rest for key in changed_keys(getattr(old, each.name), getattr(new, each.name), each.name)]
-    plugins = {name: compare_plugins(old.plugins.get(name), new.plugins.get(name)) for name in names}
+    before, after = _whole_plugins(old), _whole_plugins(new)
+    plugins = {name: compare_plugins(before.get(name), after.get(name)) for name in names}
     return Diff(tuple(keys), plugins)
+
+
+def _whole_plugins(config: ManagerConfig) -> dict[str, PluginConfig]:
+    """
+    The tables of the plugins, with everything that holds for their interceptors.
+    """
+    return {
+        name: replace(each, interceptors=interceptors_for(each.interceptors, config.interceptors))
+        for name, each in config.plugins.items()
+    }
 
 
 def compare_plugins(old: PluginConfig | None, new: PluginConfig | None) -> PluginDiff:

@@ -12,7 +12,14 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from remora._hidden import HIDDEN, names_secret, without_credentials
-from remora.config._records import OBJECT, ExporterConfig, ManagerConfig, PluginConfig, ResolverConfig
+from remora.config._records import (
+    OBJECT,
+    ExporterConfig,
+    InterceptorConfig,
+    ManagerConfig,
+    PluginConfig,
+    ResolverConfig,
+)
 from remora.secret import Secret
 
 _ARGUMENT = re.compile(r"(?i)^(-*[\w-]*(?:key|passw|secret|token|credential)[\w-]*=).+")
@@ -33,6 +40,8 @@ def _plain(value: object) -> Any:
         return HIDDEN if value else ""
     if isinstance(value, ExporterConfig):
         return {"enabled": value.enabled, **_plain(value.options)}
+    if isinstance(value, InterceptorConfig):
+        return {**({} if value.enabled is None else {"enabled": value.enabled}), **_plain(value.options)}
     if isinstance(value, ResolverConfig):
         return {"method": value.method, **_plain(value.options)}
     if is_dataclass(value):

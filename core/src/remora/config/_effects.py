@@ -31,6 +31,7 @@ TOP: dict[str, Effect] = {
     "metrics_port": _TUNED,
     "metrics": _TUNED,
     "exporters": _TUNED,
+    "interceptors": _TUNED,
 }
 """The keys at the top of the file; `[security]` only concerns transports that start programs."""
 
@@ -62,6 +63,7 @@ EFFECTS: dict[str, Effect] = {
     "annotations": _NOTHING,
     "version": _RENEWED,
     "requires": _TUNED,
+    "interceptors": _TUNED,
     "options": _RENEWED,
     "auth": _RENEWED,
     "connection.max_connections": _TUNED,

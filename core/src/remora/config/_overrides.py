@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from remora._structure import bare, is_record, is_union, literal_values, record_fields
 from remora.config._places import Place, is_below, join_path
 from remora.config._problems import meant
-from remora.config._records import ManagerConfig
+from remora.config._records import ExporterConfig, InterceptorConfig, ManagerConfig, ResolverConfig
 from remora.secret import Secret
 from remora.types import Endpoint
 
@@ -31,6 +31,8 @@ PREFIX = "REMORA__"
 """How the names of variables begin that set keys."""
 
 _TEXT = (str, Secret, Endpoint)
+_OPEN = (ExporterConfig, InterceptorConfig, ResolverConfig)
+"""Records of tables whose further keys are those of an extension."""
 
 
 class Unknown(Exception):
@@ -107,6 +109,8 @@ def _step(holder: Any, type_: Any, word: str, path: str) -> tuple[str | int, Any
     """
     if isinstance(holder, list):
         return _index(holder, type_, word, path)
+    if type_ in _OPEN and word.lower() not in _own_keys(type_):
+        return _match(holder, word, path) or word.lower(), object
     if is_record(type_):
         return _field(type_, word, path)
     if get_origin(type_) is Mapping:
@@ -133,6 +137,10 @@ def _field(type_: Any, word: str, path: str) -> tuple[str, Any]:
     return key, kinds[key]
 
 
+def _own_keys(type_: Any) -> set[str]:
+    return {field.name for field in record_fields(type_)} - {"options"}
+
+
 def _entry(holder: dict[Any, Any], type_: Any, word: str, path: str) -> tuple[str, Any]:
     """
     A key of a table whose keys are free; plugins must be there already, so that a misspelt one makes no new one.
@@ -140,7 +148,7 @@ def _entry(holder: dict[Any, Any], type_: Any, word: str, path: str) -> tuple[st
     key = _match(holder, word, path)
     if key is None and path == "plugins":
         raise Unknown(f"no plugin is configured as {word.lower()!r}{meant(word.lower(), map(_folded, holder))}")
-    return key or word, _plain(type_)
+    return key or (word.lower() if is_record(type_) else word), _plain(type_)
 
 
 def _match(holder: dict[Any, Any], word: str, path: str) -> str | None:

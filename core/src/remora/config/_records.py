@@ -149,6 +149,20 @@ class ResolverConfig:
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterceptorConfig:
+    """
+    One interceptor, as its `[interceptors.NAME]` table says, or one of that name in a plugin's own `interceptors`.
+
+    Attributes:
+        enabled: Whether calls go through it. They do unless it is switched off.
+        options: The other keys of the table, which depend on the interceptor.
+    """
+
+    enabled: bool | None = None
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
 @discreet
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginConfig:
@@ -181,6 +195,8 @@ class PluginConfig:
         version: A requirement such as ">=1.2,<2" that the plugin's own version must meet, or else it is not used; or
             a plain version, for `info()` of plugins that do not say it themselves.
         requires: The names of plugins that are started before this one, and stopped after it.
+        interceptors: What is different about interceptors for this plugin, by name: key by key, instead of what
+            `[interceptors]` says.
         options: Options of the transport.
         auth: How the host proves to the plugin who it is.
         connection: How instances are connected.
@@ -214,6 +230,7 @@ class PluginConfig:
     annotations: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     requires: tuple[str, ...] = ()
+    interceptors: Mapping[str, InterceptorConfig] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
     auth: AuthConfig = field(default_factory=AuthConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
@@ -305,6 +322,7 @@ class ManagerConfig:
         metrics_port: Short for `port` in `[exporters.prometheus]`: where metrics can be scraped.
         metrics: How metrics are kept and exported.
         exporters: The exporters of metrics, by name.
+        interceptors: The interceptors of calls, by name: their options, and whether they are switched on.
     """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -315,3 +333,4 @@ class ManagerConfig:
     metrics_port: Port | None = None
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     exporters: Mapping[str, ExporterConfig] = field(default_factory=dict)
+    interceptors: Mapping[str, InterceptorConfig] = field(default_factory=dict)

@@ -16,7 +16,15 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from remora._structure import bare, is_union, literal_values
-from remora.config._records import OBJECT, ExporterConfig, FallbackConfig, ManagerConfig, PluginConfig, ResolverConfig
+from remora.config._records import (
+    OBJECT,
+    ExporterConfig,
+    FallbackConfig,
+    InterceptorConfig,
+    ManagerConfig,
+    PluginConfig,
+    ResolverConfig,
+)
 from remora.secret import Secret
 from remora.types import Endpoint
 from remora.values import Limits
@@ -24,7 +32,7 @@ from remora.values import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from remora.specs import ExporterSpec, ResolverSpec, TransportSpec
+    from remora.specs import ExporterSpec, InterceptorSpec, ResolverSpec, TransportSpec
 
     Schema = dict[str, Any]
 
@@ -54,6 +62,7 @@ def config_schema(
     transports: Iterable[TransportSpec[Any]] = (),
     exporters: Iterable[ExporterSpec[Any]] = (),
     resolvers: Iterable[ResolverSpec[Any]] = (),
+    interceptors: Iterable[InterceptorSpec] = (),
 ) -> Schema:
     """
     The schema of a configuration file, in whichever format.
@@ -62,6 +71,7 @@ def config_schema(
         transports: Transports whose options are to be checked as well.
         exporters: Exporters whose tables are to be checked as well.
         resolvers: Resolvers whose tables are to be checked as well.
+        interceptors: Interceptors whose tables are to be checked as well.
     """
     writer = _Writer()
     root = writer.record(ManagerConfig)
@@ -73,6 +83,9 @@ def config_schema(
         "properties": {spec.name: writer.exporter(spec) for spec in exporters if is_dataclass(spec.options)},
         "additionalProperties": writer.any_exporter(),
     }
+    tables = {spec.name: writer.interceptor(spec) for spec in interceptors if _is_told(spec)}
+    for record in (root, writer.definitions["PluginConfig"]):
+        record["properties"]["interceptors"]["properties"] = tables
     if told := [writer.resolver(spec) for spec in resolvers if is_dataclass(spec.options)]:
         writer.definitions["ResolverConfig"]["allOf"] = told
     choices = [writer.choice(spec) for spec in transports if is_dataclass(spec.options)]
@@ -142,8 +155,13 @@ class _Writer:
         name = record.__name__
         if name not in self.definitions:
             self.definitions[name] = {}
-            self.definitions[name] = self.any_resolver() if record is ResolverConfig else self.record(record)
+            self.definitions[name] = self._definition(record)
         return {"$ref": f"#/$defs/{name}"}
+
+    def _definition(self, record: Any) -> Schema:
+        if record is ResolverConfig:
+            return self.any_resolver()
+        return self.any_interceptor() if record is InterceptorConfig else self.record(record)
 
     def exporter(self, spec: ExporterSpec[Any]) -> Schema:
         """
@@ -157,6 +175,21 @@ class _Writer:
         The table of an exporter of which nothing is known.
         """
         schema = self.record(ExporterConfig, leave_out=frozenset({"options"}))
+        return {**schema, "additionalProperties": True}
+
+    def interceptor(self, spec: InterceptorSpec) -> Schema:
+        """
+        The table of an interceptor whose options are known.
+        """
+        common = {**self.any_interceptor(), "additionalProperties": False}
+        own = common if spec.options is None else self.record(spec.options)
+        return {**own, "properties": {**common["properties"], **own["properties"]}}
+
+    def any_interceptor(self) -> Schema:
+        """
+        The table of an interceptor of which nothing is known.
+        """
+        schema = self.record(InterceptorConfig, leave_out=frozenset({"options"}))
         return {**schema, "additionalProperties": True}
 
     def any_resolver(self) -> Schema:
@@ -190,6 +223,10 @@ class _Writer:
         }
         reference = {"$ref": f"#/$defs/{name}"}
         return {"if": {"anyOf": [chosen, by_scheme]}, "then": {"properties": {"options": reference}}}
+
+
+def _is_told(spec: InterceptorSpec) -> bool:
+    return spec.options is None or is_dataclass(spec.options)
 
 
 def _is_key(record: type[Any], field: Field[Any]) -> bool:

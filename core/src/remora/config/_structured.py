@@ -17,7 +17,7 @@ from remora._structure import describe_errors
 from remora.config._checks import check, has_address
 from remora.config._converter import make_config_converter
 from remora.config._problems import add
-from remora.config._records import OBJECT, PluginConfig, ResolverConfig
+from remora.config._records import OBJECT, InterceptorConfig, PluginConfig, ResolverConfig
 
 _CONVERTER = make_config_converter()
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
@@ -69,6 +69,8 @@ def as_table(record: Any) -> Any:
     """
     if isinstance(record, ResolverConfig):
         return {**record.options, "method": record.method}
+    if isinstance(record, InterceptorConfig):
+        return {**record.options, **({} if record.enabled is None else {"enabled": record.enabled})}
     kind: Any = type(record)
     if (objects := _objects_in(kind)) is not None:
         return {
@@ -77,7 +79,9 @@ def as_table(record: Any) -> Any:
         }
     if isinstance(record, tuple):
         return [as_table(each) for each in record]
-    return dict(record) if isinstance(record, Mapping) else record
+    if isinstance(record, Mapping):
+        return {key: as_table(each) if isinstance(each, InterceptorConfig) else each for key, each in record.items()}
+    return record
 
 
 @cache

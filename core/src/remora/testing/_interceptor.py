@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -31,12 +31,13 @@ _ATTEMPT = Attempt(number=1, plugin="p", instance="p#1", endpoint=Endpoint("http
 _MANY = 20
 
 
-async def check_interceptor(spec: InterceptorSpec) -> list[str]:
+async def check_interceptor(spec: InterceptorSpec, options: object = None) -> list[str]:
     """
     Put an interceptor through the contract: all that its spec makes, for a plugin named `p`.
 
     Args:
         spec: What the interceptor's hook returns.
+        options: The options to build it with; None for the defaults.
 
     Returns:
         The claims that were checked, in order.
@@ -44,14 +45,15 @@ async def check_interceptor(spec: InterceptorSpec) -> list[str]:
     Raises:
         ContractViolation: A claim does not hold.
     """
-    return await keeps(spec.name, interceptor_claims(spec))
+    return await keeps(spec.name, interceptor_claims(spec, options))
 
 
-def interceptor_claims(spec: InterceptorSpec) -> list[Claim]:
+def interceptor_claims(spec: InterceptorSpec, options: object = None) -> list[Claim]:
     """
-    The contract of interceptors, for one of them.
+    The contract of interceptors, for one of them with some options.
     """
-    return [Claim(named(check), partial(_of_each, check, spec)) for check in _CHECKS]
+    given = () if spec.options is None else (spec.options() if options is None else options,)
+    return [Claim(named(check), partial(_of_each, check, spec, given)) for check in _CHECKS]
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class _Subject:
     may_wait: bool
 
 
-async def _of_each(check: Callable[[_Subject], Awaitable[None]], spec: InterceptorSpec) -> None:
+async def _of_each(
+    check: Callable[[_Subject], Awaitable[None]], spec: InterceptorSpec, options: tuple[object, ...]
+) -> None:
     """
     Check everything that a spec makes; what leaves calls alone keeps every contract.
     """
     reasons = []
-    subjects = _subjects(spec)
+    subjects = _subjects(spec, options)
     for name, subject in subjects:
         try:
             await check(subject)
@@ -81,11 +85,20 @@ async def _of_each(check: Callable[[_Subject], Awaitable[None]], spec: Intercept
         raise NotChecked(reasons[0] if reasons else "it leaves the calls of the plugin 'p' alone")
 
 
-def _subjects(spec: InterceptorSpec) -> list[tuple[str, _Subject]]:
-    made = [("build", spec.build("p"), spec.waits), ("serve", spec.serve and spec.serve(), True)]
+def _subjects(spec: InterceptorSpec, options: tuple[object, ...]) -> list[tuple[str, _Subject]]:
+    called, served = _built(spec, "p", *options, by="build"), _built(spec, *options, by="serve")
+    made = [("build", called, spec.waits), ("serve", served, True)]
     found = [(name, _Subject(each, may_wait)) for name, each, may_wait in made if each is not None]
-    attempted = spec.attempt and spec.attempt("p")
+    attempted = _built(spec, "p", *options, by="attempt")
     return found + ([("attempt", _Subject(_first(attempted), spec.waits))] if attempted is not None else [])
+
+
+def _built(spec: InterceptorSpec, *arguments: object, by: str) -> Any:
+    """
+    What one of the spec's callables makes; None when there is none, or it leaves calls alone.
+    """
+    build = getattr(spec, by)
+    return build and build(*arguments)
 
 
 def _first(interceptor: AttemptInterceptor) -> Interceptor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from remora.config import config_schema, effective_values, join_path, path_text
-from remora.extensions import exporters, resolvers, transports
+from remora.extensions import exporters, interceptors, resolvers, transports
 from remora_cli._host import BUILT_IN, load_whole, only_plugin
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
@@ -79,7 +79,8 @@ def schema(output: Output) -> None:
     """
     Print the schema.
     """
-    output.document(config_schema(transports(), exporters(), resolvers()), indent=None if output.as_json else 2)
+    document = config_schema(transports(), exporters(), resolvers(), interceptors())
+    output.document(document, indent=None if output.as_json else 2)
 
 
 command.add_command(show)

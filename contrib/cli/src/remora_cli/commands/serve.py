@@ -82,6 +82,12 @@ SIGTERM and SIGINT end it after the calls under way, a second one at once.
     metavar="FILE|SPEC",
     help="Who may call: a file with a table [auth], or METHOD:KEY=VALUE,... such as bearer:token_file=/run/token.",
 )
+@click.option(
+    "--interceptors",
+    metavar="FILE",
+    type=click.Path(),
+    help="A file with tables [interceptors.NAME]: which are switched off, and the options of others.",
+)
 def command(
     output: Output,
     targets: Sequence[tuple[str, str]],
@@ -91,6 +97,7 @@ def command(
     drain_timeout: float,
     log_level: str,
     auth: str | None,
+    interceptors: str | None,
 ) -> None:
     """
     Serve until stopped.
@@ -103,7 +110,12 @@ def command(
         leave_logs_to_the_host()
     access = None if auth is None else config.read_access(auth)  # loaded only here: most plugins ask nobody who calls
     services = [load_target(*target) for target in targets]
-    options = ServeOptions(max_concurrent_calls=max_concurrent_calls, drain_timeout=drain_timeout, auth=access)
+    options = ServeOptions(
+        max_concurrent_calls=max_concurrent_calls,
+        drain_timeout=drain_timeout,
+        auth=access,
+        interceptors={} if interceptors is None else config.load_config(interceptors).interceptors,
+    )
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
     anyio.run(main, backend=backend)
