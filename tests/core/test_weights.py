@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import given
@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from remora import BalancerSpec, ConfigError, Endpoint, Manager, PluginConfig, Unavailable, hookimpl, serving
 from remora._calls._instance import Instance
 from remora._calls._route import Route
+from remora.protocols import Candidate
 from remora.testing import ManualClock
 from tests.core.hosts import PlainChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remora.protocols import Balancer, Candidate
+    from remora.protocols import Balancer
 
+C = TypeVar("C", bound=Candidate)
 CONFIG = PluginConfig(name="p")
 CALLS = 2000
 
@@ -58,7 +60,7 @@ class First:
     def _build(self, clock: Callable[[], float], rng: random.Random) -> Balancer:
         return self
 
-    def pick(self, candidates: Sequence[Candidate], key: str, /) -> Candidate:
+    def pick(self, candidates: Sequence[C], key: str, /) -> C:
         """
         The first.
         """
