@@ -124,5 +124,7 @@ def test_demo_without_a_temporary_directory_says_what_is_missing(tmp_path: Path)
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
     assert 1 == result.returncode
-    assert "remora: no temporary directory can be written to: set TMPDIR to one that can" == result.stderr.splitlines()[-1]
+    assert (
+        "remora: no temporary directory can be written to: set TMPDIR to one that can" == result.stderr.splitlines()[-1]
+    )
     assert "unexpected" not in result.stderr
