@@ -278,7 +278,7 @@ class Route:
             instance.breaker_cause = change.cause
             instance.review()
             self._spare_the_last()
-            facts = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
+            facts: dict[str, Any] = {"before": str(change.before), "after": str(change.after), "cause": change.cause}
             self._publish(BreakerChanged(time=time.time(), **self.about(instance), **facts))
 
     def health_changed(self, instance: Instance, change: StateChange[Status] | None) -> None:
