@@ -52,7 +52,7 @@ LAYERS = {
     "_generics": Layer(),
     "_methods": Layer("_frozen _generics types errors"),
     "_describe": Layer(),
-    "_payloads": Layer("protocols"),
+    "_payloads": Layer("_structure errors protocols"),
     "_requirement": Layer("", "packaging"),
     "_structure": Layer("_frozen _lazy secret", "cattrs msgspec"),
     "codecs": Layer("_structure errors"),
@@ -106,7 +106,7 @@ LAYERS = {
     "schema": Layer("_methods _serving codecs types errors"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics _context _extensions _headers _manager _methods _serving",
+        f"{RECORDS} hookspecs codecs io serve metrics wire _context _extensions _headers _manager _methods _serving",
         "anyio trio",
     ),
 }
@@ -127,6 +127,7 @@ LATE |= {
     "remora._extensions._catalog",
     "remora._context",
     "remora._structure._direct",
+    "remora._structure._objections",
     "remora._extensions._entry_points",
     "remora_exec._transport",
     "remora_exec._wires._stdio",

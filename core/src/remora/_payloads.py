@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from remora import _structure
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ def check_types(codec: Codec, where: str, *types: Any) -> None:
     """
     if codec.content_type != "application/json":
         return
-    from remora._structure import objection_to
-
     for type_ in types:
-        if why := objection_to(type_):
+        if why := _structure.objection_to(type_):
             raise ConfigError(f"{where}: {why}")

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,65 @@ def test_an_end_that_comes_while_a_command_is_loading_is_no_failure(words: list[
         out, err = process.communicate(timeout=20)
 
     assert (0, "", "") == (process.returncode, out, err)
+
+
+@pytest.mark.fault(22)
+def test_a_reload_that_comes_while_the_configuration_is_read_is_done_after_the_start(
+    config: str, anyio_backend: str
+) -> None:
+    """
+    What has been read by then may be what the signal is about.
+    """
+    program = (
+        "import os, signal, sys; from remora_cli import main; seen = []; "
+        "sys.addaudithook(lambda event, args: event == 'open' and args[0] == sys.argv[2] and not seen "
+        "and (seen.append(1), os.kill(os.getpid(), signal.SIGHUP))); "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", program, "run", config, "--listen", "127.0.0.1:0", "--backend", anyio_backend]
+    pipe = subprocess.PIPE
+    with (
+        disposed(signal.SIGHUP, signal.SIG_DFL),
+        subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process,
+    ):
+        limit = threading.Timer(20, process.kill)
+        limit.start()
+        try:
+            assert process.stderr is not None
+            said = [line for line in process.stderr if "in force" in line and not process.terminate()]
+
+            assert 1 == len(said), "the signal is lost"
+        finally:
+            limit.cancel()
+            process.kill()
+
+
+@pytest.mark.fault(22)
+def test_a_signal_that_comes_as_a_served_plugin_ends_is_no_failure(place: Path, anyio_backend: str) -> None:
+    """
+    A service manager may ask more than once.
+    """
+    program = (
+        "import atexit, os, signal, sys; from remora_cli import main; "
+        "[atexit.register(os.kill, os.getpid(), each) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)]; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", program, "serve", "sample:Echo", "--listen", "unix:", "--backend", anyio_backend]
+    pipe = subprocess.PIPE
+    with (
+        disposed(signal.SIGHUP, signal.SIG_DFL),
+        subprocess.Popen(words, cwd=place, stdout=pipe, stderr=pipe, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            said = next((line for line in process.stdout if line.startswith("serving")), "")
+            process.terminate()
+            _, err = process.communicate(timeout=20)
+
+            assert (0, True) == (process.returncode, bool(said)), err
+            assert "Traceback" not in err
+        finally:
+            process.kill()
 
 
 @pytest.mark.fault(22)

@@ -45,7 +45,8 @@ class Host:
         self._config = config
         self._host, self._port = host, port
         self._admin_token = admin_token
-        self._manager = Manager.from_file(config, watch=watch)
+        self._watch = watch
+        self._manager: Manager
         self._started = anyio.Event()
         self._stopping = anyio.Event()
 
@@ -61,6 +62,8 @@ class Host:
         """
         errors: list[Exception] = []
         with anyio.open_signal_receiver(*SIGNALS) as signals:
+            # read only now: a reload that is asked for from here on is done after the start
+            self._manager = Manager.from_file(self._config, watch=self._watch)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._follow_signals, signals, group)
                 try:

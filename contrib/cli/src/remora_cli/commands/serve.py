@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +14,13 @@ import click
 
 from remora import config
 from remora.errors import ConfigError
-from remora.serve import ServeOptions, leave_threads_behind, require_backend, serve_until_stopped
+from remora.serve import (
+    ServeOptions,
+    leave_threads_behind,
+    require_backend,
+    serve_until_stopped,
+    stopping_signals,
+)
 from remora_cli._logs import leave_logs_to_the_host, show_from
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
@@ -119,7 +126,16 @@ def command(
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
     anyio.run(main, backend=backend)
+    _ignore_signals()
     leave_threads_behind(0)
+
+
+def _ignore_signals() -> None:
+    """
+    Let no signal make a failure of what has ended well, while the interpreter ends.
+    """
+    for each in stopping_signals():
+        signal.signal(each, signal.SIG_IGN)
 
 
 def _is_wire(listen: Sequence[str]) -> bool:
