@@ -166,12 +166,14 @@ def test_every_key_has_a_row_in_the_table() -> None:
 
 def test_every_key_has_a_test_of_its_effect() -> None:
     """
-    In one of the tables, or by name; that of `resolver` is in `test_resolution`.
+    In one of the tables, or by name; that of `resolver` is in `test_resolution`, that of `interceptors` in
+    `test_interceptor_options`.
     """
     policies = {key.replace("endpoint.", "endpoints.") for key in CASES}
     fallback = {key for key in policies if key.startswith("fallback.")}
 
-    assert {*EFFECTS, *fallback} - {"fallback", "enabled", "endpoints", "resolver"} == {
+    elsewhere = {"fallback", "enabled", "endpoints", "resolver", "interceptors"}
+    assert {*EFFECTS, *fallback} - elsewhere == {
         *policies,
         *ROWS,
         *NAMES,
