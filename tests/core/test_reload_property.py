@@ -48,7 +48,7 @@ endpoints = st.lists(
     ),
     min_size=1,
     max_size=3,
-)
+).filter(lambda tables: any(each.get("weight") != 0 for each in tables))
 shared: dict[str, st.SearchStrategy[Any]] = {
     "auth": st.sampled_from([{"method": "basic", "username": "u", "password": each} for each in "pq"])
     | st.just({"method": "none"}),

@@ -151,7 +151,11 @@ def test_plugins_own_error_has_its_details_in_json(config: str, remora: Run) -> 
         (["sample", "nosuch", "{}"], 1, "remora: UNIMPLEMENTED: plugin 'sample'"),
         (["away", "echo", "{}"], 1, "remora: plugin 'away': "),
         (["off", "echo", "{}"], 3, "remora: plugin 'off': it is configured with enabled = false"),
-        (["nosuch", "{}"], 3, "remora: no plugin named 'nosuch' is configured; there are: away, helped, needy, off, sample"),
+        (
+            ["nosuch", "{}"],
+            3,
+            "remora: no plugin named 'nosuch' is configured; there are: away, helped, needy, off, sample",
+        ),
         (["sample", "echo", "{text}"], 2, "remora: the request is not JSON: "),
         (["sample", "echo", "NaN"], 2, "remora: the request is not JSON: NaN"),
         (["sample", "echo", "-"], 2, "remora: standard input is not JSON: "),

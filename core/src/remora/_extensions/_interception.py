@@ -152,8 +152,8 @@ def served_interceptors(catalog: Catalog, tables: Mapping[str, InterceptorConfig
     for error in errors_of_interceptors(catalog, tables):
         raise error
     wanted = wanted_interceptors(catalog, tables, {}, "")
-    made = ((each.feature.named("interceptor"), each.make(by="serve")) for each in wanted)
-    return [(name, interceptor) for name, interceptor in made if interceptor is not None]
+    made = ((each.feature, each.make(by="serve")) for each in wanted)
+    return [(feature.named("interceptor"), interceptor) for feature, interceptor in made if interceptor is not None]
 
 
 def nested(interceptors: Sequence[tuple[str, Around]], conduct: Conduct, proceed: Proceed) -> Proceed:

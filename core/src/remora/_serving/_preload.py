@@ -16,6 +16,7 @@ _LATE = (
     "remora.codecs",
     "remora._structure._fields",
     "remora._structure._mismatch",
+    "remora._structure._objections",
     "remora._structure._quick",
     "remora._structure._shortcuts",
     "remora._structure._written",

@@ -6,14 +6,10 @@ What lives here: reading types, once, before the first call. What must not: valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
 from itertools import combinations
-from pathlib import PurePath
 from typing import Any, get_args, get_origin, is_typeddict
-from uuid import UUID
 
 from remora._structure._fields import (
     bare,
@@ -25,18 +21,20 @@ from remora._structure._fields import (
     record_type,
 )
 
-_TEXTS = (str, bytes, datetime, date, time, UUID, Decimal, PurePath)
 _KNOWN: tuple[object, ...] = (
-    *(str, int, float, bool, bytes, datetime, date, time, timedelta, UUID, Decimal, None, type(None), object, Any),
+    *(str, int, float, bool, bytes, None, type(None), object, Any),
     *(list, dict, tuple, set, frozenset),
 )
-_DISTINCT = (UUID, date, datetime, time)
-"""Texts that are never read as one another, as Remora writes them."""
+_DISTINCT = frozenset({"uuid.UUID", "datetime.date", "datetime.datetime", "datetime.time"})
+"""Texts that are never read as one another, as Remora writes them. They go by name, since a program may need none."""
+_NUMBERS = frozenset({"datetime.timedelta"})
+_PATHS = frozenset({"pathlib.PurePath"})
+_TEXTS = _DISTINCT | _PATHS | {"decimal.Decimal"}
 _KINDS: tuple[tuple[Any, str], ...] = (
     (type(None), "null"),
     (bool, "bool"),
-    ((int, float, timedelta), "number"),
-    (_TEXTS, "text"),
+    ((int, float), "number"),
+    ((str, bytes), "text"),
     (Mapping, "object"),
     ((Sequence, set, frozenset), "array"),
 )
@@ -74,7 +72,7 @@ def _is_unknown(type_: Any) -> bool:
     Whether no converter knows what to make of a class.
     """
     cls = get_origin(type_) or type_
-    if not isinstance(cls, type) or cls in _KNOWN or issubclass(cls, Enum):
+    if not isinstance(cls, type) or cls in _KNOWN or issubclass(cls, Enum) or _path(cls) in _TEXTS | _NUMBERS:
         return False
     from cattrs import StructureHandlerNotFoundError
 
@@ -105,9 +103,9 @@ def _confusion(first: Any, second: Any) -> str:
     for one, other in ((first, second), (second, first)):
         if _is_enum(one) and isinstance(other, type):
             return _confusion_of_enum(one, other)
-    if _is_a(first, _TEXTS) and _is_a(second, _TEXTS):
-        return "" if first in _DISTINCT and second in _DISTINCT else "both are text in JSON"
-    if timedelta in (first, second) and (_is_a(first, (int, float)) or _is_a(second, (int, float))):
+    if _is_text(first) and _is_text(second):
+        return "" if _path(first) in _DISTINCT and _path(second) in _DISTINCT else "both are text in JSON"
+    if _is_like(first, _NUMBERS) != _is_like(second, _NUMBERS) and _is_number(first) and _is_number(second):
         return "both are numbers in JSON"
     return ""
 
@@ -116,7 +114,7 @@ def _confusion_of_enum(enum: type[Enum], other: type) -> str:
     values = [each.value for each in enum]
     if other is str and issubclass(enum, str):  # its members are equal to their texts, so that it is merely open
         return ""
-    if issubclass(other, (str, bytes, PurePath)) and any(isinstance(value, str) for value in values):
+    if (issubclass(other, (str, bytes)) or _is_like(other, _PATHS)) and any(isinstance(value, str) for value in values):
         return "both are text in JSON"
     if other is int and not issubclass(enum, int) and any(type(value) is int for value in values):
         return "both are numbers in JSON"
@@ -155,7 +153,8 @@ def _kinds(type_: Any) -> set[str]:
     elif is_record(type_) or is_named_tuple(type_):
         return {"object"}
     else:
-        return {kind for types, kind in _KINDS if _is_a(get_origin(type_) or type_, types)} - _extra(type_)
+        kinds = {kind for types, kind in _KINDS if _is_a(get_origin(type_) or type_, types)} - _extra(type_)
+        return kinds or {kind for kind, names in (("text", _TEXTS), ("number", _NUMBERS)) if _is_like(type_, names)}
     return set().union(*of_members) if all(of_members) else set()
 
 
@@ -181,6 +180,25 @@ def _is_enum(type_: Any) -> bool:
 
 def _is_a(type_: Any, of: Any) -> bool:
     return isinstance(type_, type) and issubclass(type_, of)
+
+
+def _is_text(type_: Any) -> bool:
+    return _is_a(type_, (str, bytes)) or _is_like(type_, _TEXTS)
+
+
+def _is_number(type_: Any) -> bool:
+    return _is_a(type_, (int, float)) or _is_like(type_, _NUMBERS)
+
+
+def _is_like(type_: Any, names: Set[str]) -> bool:
+    """
+    Whether a type is a class of the standard library that goes by one of these names, or made from one.
+    """
+    return isinstance(type_, type) and any(_path(base) in names for base in type_.__mro__)
+
+
+def _path(cls: Any) -> str:
+    return f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
 
 
 def _is_hashable(value: object) -> bool:
