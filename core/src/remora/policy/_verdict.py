@@ -2,7 +2,9 @@
 What the end of a call says about the instance that took it.
 
 Three verdicts, not two: success, failure, and none. A plugin that answers with an error of its own has answered, which
-is a success. A call that was cancelled, or could never be sent, says nothing about the instance.
+is a success, unless the code says that it could not do its work: UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, DATA_LOSS,
+and UNKNOWN, which an error has that names no code. A call that was cancelled, or could never be sent, says nothing
+about the instance.
 
 Source: gRPC's outlier detection and Finagle's failure accrual, which tell a server's failure from an application's.
 """
