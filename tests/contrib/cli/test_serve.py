@@ -281,7 +281,7 @@ def test_a_second_signal_ends_a_plugin_whose_handler_sits_in_a_thread(
             process.kill()
 
     assert 0 == process.returncode
-    assert out.endswith("left\n")
+    assert "left" in out.splitlines()  # before or after what was still in the buffer of standard output
     assert "Traceback" not in out
 
 
