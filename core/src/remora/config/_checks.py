@@ -50,7 +50,8 @@ def check(plugin: PluginConfig) -> list[str]:
         problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
     if not has_address(plugin):
         problems.append(f"{where}: has no endpoint")
-    if plugin.endpoints and not any(each.weight for each in plugin.endpoints):
+    is_resolved = bool(plugin.resolver.method)  # then they may be what it has reported, which is used as it is
+    if plugin.endpoints and not is_resolved and not any(each.weight for each in plugin.endpoints):
         problems.append(f"{where}.endpoints: all have the weight 0; to switch the plugin off, set enabled = false")
     if plugin.resolver.options and not plugin.resolver.method:
         problems.append(f"{where}.resolver.method: missing")
