@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from remora import BalancerSpec, ConfigError, Endpoint, Manager, PluginConfig, Unavailable, hookimpl, serving
 from remora._calls._instance import Instance
 from remora._calls._route import Route
+from remora.config import structure_config
 from remora.protocols import Candidate
 from remora.testing import ManualClock
 from tests.core.hosts import PlainChannel
@@ -194,3 +195,12 @@ def test_weight_0_of_all_endpoints_is_refused() -> None:
 
     with pytest.raises(ConfigError, match=r"plugins\.p\.endpoints: all have the weight 0.*enabled = false"):
         Manager({"plugins": {"p": table}})
+
+
+def test_weight_0_of_all_that_a_resolver_reports_is_used_as_it_is() -> None:
+    """
+    Else its next report, or a reload, would be refused for it.
+    """
+    table = {"endpoints": [{"url": "unix:/a", "weight": 0}], "resolver": {"method": "static"}}
+
+    assert "p" in structure_config({"plugins": {"p": table}}).plugins
