@@ -93,7 +93,7 @@ class Owner:
         self._is_succeeded = False
         self._is_retired = False
         self._is_interrupted = False
-        self._lets_end = False
+        self._lets_calls_end = False
         self._wake = anyio.Event()
         self._holding: anyio.CancelScope | None = None
         self._probing: anyio.CancelScope | None = None
@@ -137,7 +137,7 @@ class Owner:
         the time that a call may take; any other, and one that is asked for a second time, at once.
         """
         self._policy.reset()
-        self._lets_end = self.instance.is_able and self.instance.condition.status not in _ILL
+        self._lets_calls_end = self.instance.is_able and self.instance.condition.status not in _ILL
         self._why_started = self.instance.why_closed = RESTART
         self._interrupt()
 
@@ -307,9 +307,9 @@ class Owner:
         Let calls end before a restart. It takes no new ones meanwhile, and is not waited for when it is to be stopped.
         """
         with anyio.move_on_after(self.instance.config.connection.request_timeout):
-            while self._lets_end and self.instance.limit.in_use and not self.is_stopping:
+            while self._lets_calls_end and self.instance.limit.in_use and not self.is_stopping:
                 await change_of(self._route)
-        self._lets_end = False
+        self._lets_calls_end = False
 
     async def _tell_reviews(self, channel: ReviewedChannel) -> None:
         """

@@ -149,8 +149,7 @@ def _check_address(feature: Feature[TransportSpec[Any]], config: PluginConfig, e
     try:
         feature.spec.check(endpoint)
     except ConfigError as error:
-        problem = without_credentials(error.message)
-        raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {problem}") from None  # it may quote them
+        raise ConfigError(f"plugins.{config.name}.{_key_of_address(config)}: {error.message}") from error
     except Exception as error:  # an extension may raise anything
         address = without_credentials(endpoint.url)
         raise ExtensionError(f"{feature.named('transport')} cannot check {address!r}: {told(error)}") from error

@@ -83,8 +83,11 @@ def _whole_plugins(config: ManagerConfig) -> dict[str, PluginConfig]:
     """
     The tables of the plugins, with everything that holds for their interceptors.
     """
+    general = config.interceptors
     return {
-        name: replace(each, interceptors=interceptors_for(each.interceptors, config.interceptors))
+        name: replace(each, interceptors=interceptors_for(own, general))
+        if (own := each.interceptors) or general
+        else each
         for name, each in config.plugins.items()
     }
 
