@@ -6,12 +6,11 @@ What lives here: the hooks of the configuration's own kinds of values. What must
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from remora._structure import make_converter
-from remora.config._records import InterceptorConfig, ResolverConfig
+from remora.config._open import OPEN, split
 from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
@@ -26,8 +25,8 @@ def make_config_converter() -> Converter:
     converter = make_converter(forbid_extra_keys=True)
     converter.register_structure_hook_func(lambda type_: _limits(type_) is not None, _number)
     converter.register_structure_hook(Endpoint, _endpoint)
-    converter.register_structure_hook(ResolverConfig, _resolver)
-    converter.register_structure_hook(InterceptorConfig, _interceptor)
+    for record in OPEN:
+        converter.register_structure_hook(record, _open_table)
     return converter
 
 
@@ -61,27 +60,8 @@ def _endpoint(value: object, _: object) -> Endpoint:
     return endpoint
 
 
-def _resolver(value: object, _: object) -> ResolverConfig:
-    """
-    The record of a `resolver` table: what is not the method is the resolver's own.
-    """
-    table = value
-    if isinstance(value, Mapping):
-        table = {"method": value.get("method", ""), "options": {key: value[key] for key in value if key != "method"}}
-    resolver: ResolverConfig = _PLAIN.structure(table, ResolverConfig)
-    return resolver
-
-
-def _interceptor(value: object, _: object) -> InterceptorConfig:
-    """
-    The record of an interceptor's table: what is not the switch is the interceptor's own.
-    """
-    table = value
-    if isinstance(value, Mapping):
-        switch = {"enabled": value["enabled"]} if "enabled" in value else {}
-        table = {**switch, "options": {key: value[key] for key in value if key != "enabled"}}
-    interceptor: InterceptorConfig = _PLAIN.structure(table, InterceptorConfig)
-    return interceptor
+def _open_table(value: object, record: Any) -> Any:
+    return _PLAIN.structure(split(value, record), record)
 
 
 _PLAIN = make_converter(forbid_extra_keys=True)

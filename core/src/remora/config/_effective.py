@@ -12,14 +12,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from remora._hidden import HIDDEN, names_secret, without_credentials
-from remora.config._records import (
-    OBJECT,
-    ExporterConfig,
-    InterceptorConfig,
-    ManagerConfig,
-    PluginConfig,
-    ResolverConfig,
-)
+from remora.config._open import OPEN, own_values
+from remora.config._records import OBJECT, ManagerConfig, PluginConfig
 from remora.secret import Secret
 
 _ARGUMENT = re.compile(r"(?i)^(-*[\w-]*(?:key|passw|secret|token|credential)[\w-]*=).+")
@@ -38,12 +32,8 @@ def effective_values(config: ManagerConfig) -> dict[str, Any]:
 def _plain(value: object) -> Any:
     if isinstance(value, Secret):
         return HIDDEN if value else ""
-    if isinstance(value, ExporterConfig):
-        return {"enabled": value.enabled, **_plain(value.options)}
-    if isinstance(value, InterceptorConfig):
-        return {**({} if value.enabled is None else {"enabled": value.enabled}), **_plain(value.options)}
-    if isinstance(value, ResolverConfig):
-        return {"method": value.method, **_plain(value.options)}
+    if isinstance(value, OPEN):
+        return {**own_values(value), **_plain(value.options)}
     if is_dataclass(value):
         left_out = {"name"} if isinstance(value, PluginConfig) else set()
         keys = [each.name for each in fields(value) if each.metadata != OBJECT and each.name not in left_out]

@@ -24,11 +24,6 @@ def exporters_in(tables: object, problems: list[str]) -> dict[str, ExporterConfi
         where = f"exporters.{name}"
         if not isinstance(table, dict):
             problems.append(f"{where}: expected a table")
-        elif config := structured(ExporterConfig, _split(table), where, problems):
+        elif config := structured(ExporterConfig, table, where, problems):
             found[str(name)] = config
     return found
-
-
-def _split(table: dict[str, object]) -> dict[str, object]:
-    enabled = {"enabled": table["enabled"]} if "enabled" in table else {}
-    return {**enabled, "options": {key: value for key, value in table.items() if key != "enabled"}}

@@ -16,9 +16,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from remora._structure import bare, is_record, is_union, literal_values, record_fields
+from remora.config._open import OPEN, own_keys
 from remora.config._places import Place, is_below, join_path
 from remora.config._problems import meant
-from remora.config._records import ExporterConfig, InterceptorConfig, ManagerConfig, ResolverConfig
+from remora.config._records import ManagerConfig
 from remora.secret import Secret
 from remora.types import Endpoint
 
@@ -31,8 +32,6 @@ PREFIX = "REMORA__"
 """How the names of variables begin that set keys."""
 
 _TEXT = (str, Secret, Endpoint)
-_OPEN = (ExporterConfig, InterceptorConfig, ResolverConfig)
-"""Records of tables whose further keys are those of an extension."""
 
 
 class Unknown(Exception):
@@ -109,7 +108,7 @@ def _step(holder: Any, type_: Any, word: str, path: str) -> tuple[str | int, Any
     """
     if isinstance(holder, list):
         return _index(holder, type_, word, path)
-    if type_ in _OPEN and word.lower() not in _own_keys(type_):
+    if type_ in OPEN and word.lower() not in own_keys(type_):
         return _match(holder, word, path) or word.lower(), object
     if is_record(type_):
         return _field(type_, word, path)
@@ -135,10 +134,6 @@ def _field(type_: Any, word: str, path: str) -> tuple[str, Any]:
         where = f"in {path}" if path else "at the top"
         raise Unknown(f"there is no key {key!r} {where}{meant(key, kinds)}")
     return key, kinds[key]
-
-
-def _own_keys(type_: Any) -> set[str]:
-    return {field.name for field in record_fields(type_)} - {"options"}
 
 
 def _entry(holder: dict[Any, Any], type_: Any, word: str, path: str) -> tuple[str, Any]:

@@ -16,6 +16,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from remora._structure import bare, is_union, literal_values
+from remora.config._open import OPEN
 from remora.config._records import (
     OBJECT,
     ExporterConfig,
@@ -23,7 +24,6 @@ from remora.config._records import (
     InterceptorConfig,
     ManagerConfig,
     PluginConfig,
-    ResolverConfig,
 )
 from remora.secret import Secret
 from remora.types import Endpoint
@@ -81,7 +81,7 @@ def config_schema(
     root["properties"]["exporters"] = {
         **root["properties"]["exporters"],
         "properties": {spec.name: writer.exporter(spec) for spec in exporters if is_dataclass(spec.options)},
-        "additionalProperties": writer.any_exporter(),
+        "additionalProperties": writer.any_open(ExporterConfig),
     }
     tables = {spec.name: writer.interceptor(spec) for spec in interceptors if _is_told(spec)}
     for record in (root, writer.definitions["PluginConfig"]):
@@ -155,49 +155,29 @@ class _Writer:
         name = record.__name__
         if name not in self.definitions:
             self.definitions[name] = {}
-            self.definitions[name] = self._definition(record)
+            self.definitions[name] = self.any_open(record) if record in OPEN else self.record(record)
         return {"$ref": f"#/$defs/{name}"}
-
-    def _definition(self, record: Any) -> Schema:
-        if record is ResolverConfig:
-            return self.any_resolver()
-        return self.any_interceptor() if record is InterceptorConfig else self.record(record)
 
     def exporter(self, spec: ExporterSpec[Any]) -> Schema:
         """
         The table of an exporter whose options are known.
         """
-        own, common = self.record(spec.options), self.any_exporter()
+        own, common = self.record(spec.options), self.any_open(ExporterConfig)
         return {**own, "properties": {**common["properties"], **own["properties"]}}
 
-    def any_exporter(self) -> Schema:
+    def any_open(self, record: Any) -> Schema:
         """
-        The table of an exporter of which nothing is known.
+        An open table of which no more is known than its own keys.
         """
-        schema = self.record(ExporterConfig, leave_out=frozenset({"options"}))
-        return {**schema, "additionalProperties": True}
+        return {**self.record(record, leave_out=frozenset({"options"})), "additionalProperties": True}
 
     def interceptor(self, spec: InterceptorSpec) -> Schema:
         """
         The table of an interceptor whose options are known.
         """
-        common = {**self.any_interceptor(), "additionalProperties": False}
+        common = {**self.any_open(InterceptorConfig), "additionalProperties": False}
         own = common if spec.options is None else self.record(spec.options)
         return {**own, "properties": {**common["properties"], **own["properties"]}}
-
-    def any_interceptor(self) -> Schema:
-        """
-        The table of an interceptor of which nothing is known.
-        """
-        schema = self.record(InterceptorConfig, leave_out=frozenset({"options"}))
-        return {**schema, "additionalProperties": True}
-
-    def any_resolver(self) -> Schema:
-        """
-        The table of a resolver of which nothing is known.
-        """
-        schema = self.record(ResolverConfig, leave_out=frozenset({"options"}))
-        return {**schema, "additionalProperties": True}
 
     def resolver(self, spec: ResolverSpec[Any]) -> Schema:
         """

@@ -16,8 +16,9 @@ from typing import Any
 from remora._structure import describe_errors
 from remora.config._checks import check, has_address
 from remora.config._converter import make_config_converter
+from remora.config._open import OPEN, own_values
 from remora.config._problems import add
-from remora.config._records import OBJECT, InterceptorConfig, PluginConfig, ResolverConfig
+from remora.config._records import OBJECT, PluginConfig
 
 _CONVERTER = make_config_converter()
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
@@ -67,10 +68,8 @@ def as_table(record: Any) -> Any:
     """
     A record as the table that a file would give; objects of the program stay what they are.
     """
-    if isinstance(record, ResolverConfig):
-        return {**record.options, "method": record.method}
-    if isinstance(record, InterceptorConfig):
-        return {**record.options, **({} if record.enabled is None else {"enabled": record.enabled})}
+    if isinstance(record, OPEN):
+        return {**record.options, **own_values(record)}
     kind: Any = type(record)
     if (objects := _objects_in(kind)) is not None:
         return {
@@ -80,7 +79,7 @@ def as_table(record: Any) -> Any:
     if isinstance(record, tuple):
         return [as_table(each) for each in record]
     if isinstance(record, Mapping):
-        return {key: as_table(each) if isinstance(each, InterceptorConfig) else each for key, each in record.items()}
+        return {key: as_table(each) if isinstance(each, OPEN) else each for key, each in record.items()}
     return record
 
 
