@@ -43,6 +43,7 @@ TITLES = {
     "restart": "Restarts",
     "retry": "Retries",
     "slow_start": "Slow start",
+    "turns": "Turns",
     "verdict": "Verdicts",
     "window": "Windows",
 }

@@ -136,10 +136,7 @@ LATE |= {"remora_http._client._engine", "remora_http._client._lines", "remora_ht
 LATE |= {wheel.package for wheel in WHEELS}
 """The packages' own front doors, the places that choose by the running backend, and what few processes need."""
 
-STATE = {
-    f"remora._calls.{name}"
-    for name in ("_balancing", "_choice", "_instance", "_no_meter", "_outage", "_route", "_turns")
-}
+STATE = {f"remora._calls.{name}" for name in ("_balancing", "_choice", "_instance", "_no_meter", "_outage", "_route")}
 """What the stages of a call look at and change: it decides and remembers, and never waits."""
 
 FOLDERS = {

@@ -17,10 +17,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
 
+from remora.policy import Turns
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
 from remora_balancers._share import eligible, share
-from remora_balancers._turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class ConsistentHash(BaseBalancer):
     """
 
     def __init__(self) -> None:
-        self._turns = Turns()
+        self._turns = Turns(share)
 
     def pick(self, candidates: Sequence[C], key: str, /) -> C:
         """

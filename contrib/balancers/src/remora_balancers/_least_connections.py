@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from remora.policy import Turns
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
 from remora_balancers._share import draw_two, eligible, share
-from remora_balancers._turns import Turns
 
 if TYPE_CHECKING:
     import random
@@ -34,7 +34,7 @@ class LeastConnections(BaseBalancer):
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._turns = Turns()
+        self._turns = Turns(share)
 
     def pick(self, candidates: Sequence[C], key: str, /) -> C:
         """

@@ -17,9 +17,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from remora.policy import Turns
 from remora.protocols import Candidate
 from remora_balancers._share import draw_two, eligible, share
-from remora_balancers._turns import Turns
 
 if TYPE_CHECKING:
     import random
@@ -51,7 +51,7 @@ class LeastLatency:
     def __init__(self, clock: Callable[[], float], rng: random.Random) -> None:
         self._clock = clock
         self._rng = rng
-        self._turns = Turns()
+        self._turns = Turns(share)
         self._averages: dict[str, _Average] = {}
 
     def pick(self, candidates: Sequence[C], key: str, /) -> C:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from remora.policy import Turns
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
-from remora_balancers._share import eligible
-from remora_balancers._turns import Turns
+from remora_balancers._share import eligible, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Priority(BaseBalancer):
     """
 
     def __init__(self) -> None:
-        self._turns = Turns()
+        self._turns = Turns(share)
 
     def pick(self, candidates: Sequence[C], key: str, /) -> C:
         """

@@ -7,9 +7,10 @@ What lives here: the choice. What must not: the states of instances, and why non
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from remora._calls._turns import Turns
+from remora.policy import Turns
 from remora.types import Status
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ class Choice:
         """
         How they take turns: those of the same weight simply one after the other.
         """
-        return self._next if len({max(0, each.weight) for each in self.instances}) <= 1 else Turns().next
+        if len({max(0, each.weight) for each in self.instances}) <= 1:
+            return self._next
+        turns = Turns(attrgetter("weight"))
+        return lambda preferred, key: turns.next(preferred)
 
     def _next(self, preferred: Sequence[Instance], key: str) -> Instance:
         turn, self._turn = self._turn, self._turn + 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from remora.policy._restart import Restart, RestartConfig, RestartPolicy
     from remora.policy._retry import Retry, RetryConfig
     from remora.policy._slow_start import SlowStart, SlowStartConfig
+    from remora.policy._turns import Turns
     from remora.policy._verdict import verdict_of
     from remora.policy._window import Window
 else:
@@ -39,6 +40,7 @@ else:
             "remora.policy._restart": "Restart RestartConfig RestartPolicy",
             "remora.policy._retry": "Retry RetryConfig",
             "remora.policy._slow_start": "SlowStart SlowStartConfig",
+            "remora.policy._turns": "Turns",
             "remora.policy._verdict": "verdict_of",
             "remora.policy._window": "Window",
         },
@@ -77,6 +79,7 @@ __all__ = [
     "Ticket",
     "TokenBucket",
     "Turn",
+    "Turns",
     "Window",
     "verdict_of",
 ]

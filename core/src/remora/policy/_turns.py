@@ -1,5 +1,5 @@
 """
-Whose turn it is.
+Whose turn it is among instances with different shares of the calls.
 
 Theory of operation: each candidate has a place on a line of virtual time. The one furthest behind is next; taking a
 turn moves it ahead by one over its share, so that in the long run turns are taken in proportion to shares, evenly
@@ -13,21 +13,26 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypeVar
 
-from remora.protocols import Candidate
-from remora_balancers._share import share
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-C = TypeVar("C", bound=Candidate)
+    from remora.protocols import Candidate
+
+C = TypeVar("C", bound="Candidate")
 
 
 class Turns:
     """
     The places of all candidates that ever took a turn, by name.
+
+    Args:
+        share: The share of a candidate, relative to those of the others; more than 0.
     """
 
-    def __init__(self) -> None:
+    __slots__ = ("_now", "_places", "_share")
+
+    def __init__(self, share: Callable[[Candidate], float]) -> None:
+        self._share = share
         self._places: dict[str, float] = {}
         self._now = 0.0
 
@@ -85,5 +90,5 @@ class Turns:
         The line is now where a candidate stands that takes its turn; the candidate moves ahead of it.
         """
         self._now = line
-        self._places[candidate.name] = line + 1.0 / share(candidate)
+        self._places[candidate.name] = line + 1.0 / self._share(candidate)
         return candidate

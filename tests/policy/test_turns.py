@@ -1,0 +1,59 @@
+"""
+Turns among candidates with different shares.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora.policy import Turns
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """
+    One that is always there.
+    """
+
+    name: str
+    weight: int
+    priority: int = 1
+    in_flight: int = 0
+    warmth: float = 1.0
+
+
+weights = st.lists(st.integers(1, 9), min_size=1, max_size=6)
+
+
+@given(weights)
+def test_turns_are_in_proportion_and_evenly_spread(shares: list[int]) -> None:
+    """
+    After any number of turns nobody is more than one turn from its share.
+    """
+    candidates = [Candidate(str(number), weight) for number, weight in enumerate(shares)]
+    turns, taken = Turns(lambda each: each.weight), Counter[str]()
+    for count in range(1, 3 * sum(shares) + 1):
+        taken[turns.next(candidates).name] += 1
+        behind = [count * each.weight / sum(shares) - taken[each.name] for each in candidates]
+        assert max(behind) < len(candidates)
+
+    assert {each.name: 3 * each.weight for each in candidates} == taken
+
+
+@given(weights, st.integers(0, 50))
+def test_who_comes_later_makes_up_for_nothing(shares: list[int], before: int) -> None:
+    """
+    It gets its share from then on.
+    """
+    candidates = [Candidate(str(number), weight) for number, weight in enumerate(shares)]
+    turns = Turns(lambda each: each.weight)
+    for _ in range(before):
+        turns.next(candidates)
+    late = Candidate("late", 1)
+    taken = Counter(turns.next([*candidates, late]).name for _ in range(4 * (sum(shares) + 1)))
+
+    assert abs(taken["late"] - 4) <= 1
