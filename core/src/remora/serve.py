@@ -261,10 +261,14 @@ def _interceptors(options: ServeOptions) -> Mapping[str, InterceptorConfig]:
     """
     if not options.interceptors:  # the records of a configuration are not loaded for nothing
         return {}
-    tables = {
-        name: each for name, each in options.interceptors.items() if not isinstance(each, config.InterceptorConfig)
-    }
-    return {**options.interceptors, **config.structure_config({"interceptors": tables}).interceptors}  # type: ignore[dict-item]
+    known: dict[str, InterceptorConfig] = {}
+    tables: dict[str, object] = {}
+    for name, each in options.interceptors.items():
+        if isinstance(each, config.InterceptorConfig):
+            known[name] = each
+        else:
+            tables[name] = each
+    return {**known, **config.structure_config({"interceptors": tables}).interceptors}
 
 
 def _access(options: ServeOptions) -> AccessConfig | None:

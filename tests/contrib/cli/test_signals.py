@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,22 @@ def config(place: Path) -> str:
     path = place / "remora.toml"
     path.write_text(CONFIG.format(python=sys.executable))
     return str(path)
+
+
+@contextmanager
+def begun(words: list[str], place: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """
+    A program that does not ignore SIGHUP, for as long as the context lasts at the most.
+    """
+    pipe = subprocess.PIPE
+    with (
+        disposed(signal.SIGHUP, signal.SIG_DFL),
+        subprocess.Popen(words, cwd=place, stdout=pipe, stderr=pipe, text=True) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.fault(22)
@@ -136,21 +154,14 @@ def test_a_reload_that_comes_while_the_configuration_is_read_is_done_after_the_s
         "sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", program, "run", config, "--listen", "127.0.0.1:0", "--backend", anyio_backend]
-    pipe = subprocess.PIPE
-    with (
-        disposed(signal.SIGHUP, signal.SIG_DFL),
-        subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process,
-    ):
+    with begun(words) as process:
         limit = threading.Timer(20, process.kill)
         limit.start()
-        try:
-            assert process.stderr is not None
-            said = [line for line in process.stderr if "in force" in line and not process.terminate()]
+        assert process.stderr is not None
+        said = [line for line in process.stderr if "in force" in line and not process.terminate()]
+        limit.cancel()
 
-            assert 1 == len(said), "the signal is lost"
-        finally:
-            limit.cancel()
-            process.kill()
+    assert 1 == len(said), "the signal is lost"
 
 
 @pytest.mark.fault(22)
@@ -164,21 +175,14 @@ def test_a_signal_that_comes_as_a_served_plugin_ends_is_no_failure(place: Path, 
         "sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", program, "serve", "sample:Echo", "--listen", "unix:", "--backend", anyio_backend]
-    pipe = subprocess.PIPE
-    with (
-        disposed(signal.SIGHUP, signal.SIG_DFL),
-        subprocess.Popen(words, cwd=place, stdout=pipe, stderr=pipe, text=True) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            said = next((line for line in process.stdout if line.startswith("serving")), "")
-            process.terminate()
-            _, err = process.communicate(timeout=20)
+    with begun(words, place) as process:
+        assert process.stdout is not None
+        said = next((line for line in process.stdout if line.startswith("serving")), "")
+        process.terminate()
+        _, err = process.communicate(timeout=20)
 
-            assert (0, True) == (process.returncode, bool(said)), err
-            assert "Traceback" not in err
-        finally:
-            process.kill()
+    assert (0, True) == (process.returncode, bool(said)), err
+    assert "Traceback" not in err
 
 
 @pytest.mark.fault(22)
@@ -192,24 +196,17 @@ def test_a_signal_that_comes_while_the_interpreter_ends_is_no_failure(config: st
         "sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", program, "run", config, "--listen", "127.0.0.1:0", "--backend", anyio_backend]
-    pipe = subprocess.PIPE
-    with (
-        disposed(signal.SIGHUP, signal.SIG_DFL),
-        subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdout.readline()
-            process.terminate()
-            said = next(line for line in process.stderr if "stopping" in line)
-            process.send_signal(signal.SIGHUP)
-            rest = process.stderr.read()
+    with begun(words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.terminate()
+        said = next(line for line in process.stderr if "stopping" in line)
+        process.send_signal(signal.SIGHUP)
+        rest = process.stderr.read()
 
-            assert (0, "remora: stopping; 0 calls under way\n") == (process.wait(20), said)
-            assert "error" not in rest
-        finally:
-            process.kill()
+        assert (0, "remora: stopping; 0 calls under way\n") == (process.wait(20), said)
+        assert "error" not in rest
 
 
 @pytest.mark.fault(51)
