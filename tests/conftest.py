@@ -19,7 +19,9 @@ from remora.testing import virtual_backends
 
 BACKENDS = ("asyncio", "trio")
 
-settings.register_profile("fewer", max_examples=25)  # a child of what Hypothesis has loaded: in CI, of its own `ci`
+settings.register_profile("untimed", deadline=None)  # a child of what Hypothesis has loaded: in CI, of its own `ci`
+settings.load_profile("untimed")  # the machine may be busy
+settings.register_profile("fewer", max_examples=25)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

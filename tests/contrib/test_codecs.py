@@ -19,7 +19,7 @@ import msgpack
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import remora_codecs.plugin
@@ -85,14 +85,12 @@ def protobuf() -> Codec:
     return specs()["protobuf"].build()
 
 
-@settings(deadline=None)
 @given(order=_orders)
 def test_records_travel_as_messagepack(packer: Codec, order: Order) -> None:
     """Bytes stay bytes, also where a field may hold anything."""
     assert order == packer.decode(packer.encode(order), Order)
 
 
-@settings(deadline=None)
 @given(payload=st.binary(max_size=60), type_=st.sampled_from([Order, list[Point], dict[str, Circle]]))
 def test_garbage_is_a_value_error_or_a_record(packer: Codec, payload: bytes, type_: Any) -> None:
     """No bytes make the codec fail in any other way."""
@@ -158,7 +156,6 @@ def test_an_empty_messagepack_payload_is_nil(packer: Codec) -> None:
     assert packer.decode(b"", type(None)) is None
 
 
-@settings(deadline=None)
 @given(text=st.text(), number=st.floats(allow_nan=False))
 def test_messages_travel_as_protobuf(protobuf: Codec, text: str, number: float) -> None:
     """As their classes write themselves."""

@@ -136,7 +136,7 @@ def problem(codec: JsonCodec, value: object, type_: Any) -> str:
     return str(caught.value)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_what_is_written_is_read_back(
     codec: JsonCodec, typed_values: st.SearchStrategy[tuple[Any, Any]], data: st.DataObject
@@ -150,7 +150,6 @@ def test_what_is_written_is_read_back(
     assert type(value) is type(result)
 
 
-@settings(deadline=None)
 @given(payload=st.binary(max_size=60), type_=st.sampled_from([Order, Node, list[Circle | Square], dict[int, Point]]))
 def test_garbage_is_a_value_error_or_a_record(codec: JsonCodec, payload: bytes, type_: Any) -> None:
     """No bytes make the codec fail in any other way."""
@@ -167,7 +166,6 @@ _json = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(value=_json, type_=st.sampled_from([Order, Node, Circle | Square | Item | None, TypedNode]))
 def test_foreign_values_are_records_or_value_errors(codec: JsonCodec, value: object, type_: Any) -> None:
     """JSON of any shape gives a record that writes itself again, or an error with a path."""

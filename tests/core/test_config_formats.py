@@ -60,7 +60,7 @@ plugins:
 """
 JSON = json.dumps(tomllib.loads(TOML), indent=1)
 
-ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 def problems(file: Path) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import ConfigError, Endpoint
@@ -264,7 +264,6 @@ def test_any_variable_sets_a_key_or_is_a_problem(variables: dict[str, str]) -> N
     )
 
 
-@settings(deadline=None)
 @given(st.text(max_size=8), st.integers(-9, 9), st.booleans(), st.floats(0.1, 9))
 def test_a_variable_gives_every_type_its_value(text: str, number: int, flag: bool, seconds: float) -> None:
     """

@@ -346,7 +346,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "options"), virtual_backends(), ids=lambda each: each if isinstance(each, str) else ""
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     steps=st.lists(
         st.tuples(configurations(), st.sampled_from(["graceful", "rolling", "recreate"]), st.booleans()),

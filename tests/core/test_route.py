@@ -136,7 +136,7 @@ class RouteMachine(RuleBasedStateMachine):
 
 
 TestRouteMachine = RouteMachine.TestCase
-TestRouteMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRouteMachine.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_instance_takes_its_share_within_ten_seconds_of_each_start() -> None:

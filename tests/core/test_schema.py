@@ -70,7 +70,7 @@ class Box(Generic[T]):
     value: T
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_encoded_values_satisfy_the_schema_of_their_type(
     typed_values: st.SearchStrategy[tuple[Any, Any]], data: st.DataObject

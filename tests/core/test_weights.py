@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import BalancerSpec, ConfigError, Endpoint, Manager, PluginConfig, Unavailable, hookimpl, serving
@@ -107,7 +107,6 @@ def shares(route: Route) -> Counter[str]:
     return Counter(each.name for each in chosen if each is not None)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=6).filter(any))
 def test_turns_are_in_proportion_to_weights(weights: list[int]) -> None:
     """
@@ -119,7 +118,6 @@ def test_turns_are_in_proportion_to_weights(weights: list[int]) -> None:
         assert found[str(index)] == pytest.approx(CALLS * each / sum(weights), abs=len(weights))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 200), min_size=3, max_size=6))
 def test_turns_of_the_rest_are_in_proportion_too(weights: list[int]) -> None:
     """

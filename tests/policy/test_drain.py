@@ -140,7 +140,7 @@ class DrainMachine(RuleBasedStateMachine):
 
 
 TestDrainMachine = DrainMachine.TestCase
-TestDrainMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestDrainMachine.settings = settings(max_examples=40, stateful_step_count=30)
 
 
 def test_every_signal_is_in_the_table() -> None:

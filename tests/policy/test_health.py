@@ -305,7 +305,7 @@ class HealthMachine(RuleBasedStateMachine):
 
 
 TestHealthMachine = HealthMachine.TestCase
-TestHealthMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHealthMachine.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_every_signal_is_in_the_table() -> None:

@@ -159,4 +159,4 @@ class LimitMachine(RuleBasedStateMachine):
 
 
 TestLimitMachine = LimitMachine.TestCase
-TestLimitMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLimitMachine.settings = settings(max_examples=60, stateful_step_count=40)

@@ -63,7 +63,7 @@ def facts(place: Path, words: list[str]) -> list[object]:
     return list(json.loads(ran.stdout))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(OPTIONS, MAINS, ARGUMENTS)
 def test_what_is_read_is_what_python_reads(
     place: Path, options: list[list[str]], main: list[str], arguments: list[str]
