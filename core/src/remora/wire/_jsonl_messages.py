@@ -2,7 +2,7 @@
 The messages of the `jsonl` protocol, in both roles.
 
 A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
-off, `{"cancel": id}`. A plugin answers `{"id","result"}` or
+off, `{"cancel": id}`; there is no `payload` when the only argument is left out. A plugin answers `{"id","result"}` or
 `{"id","error":{"code","message","details","retry_after"}}`; next to a result there may be `"headers"`, an object of
 texts.
 
@@ -83,7 +83,8 @@ def encode_json_request(
     if timeout is not None:
         context["timeout_ms"] = max(1, round(timeout * 1000))
     head = dump_json({"id": id_, "service": call.service, "method": call.method})
-    line = b'%b,"payload":%b,"context":%b}\n' % (head[:-1], _one_line(call.payload), dump_json(context))
+    payload = b',"payload":%b' % _one_line(call.payload) if call.payload else b""
+    line = b'%b%b,"context":%b}\n' % (head[:-1], payload, dump_json(context))
     if len(line) > max_size:
         raise MessageTooLarge(f"the request is a line of {len(line)} bytes, the limit is {max_size}", sent=False)
     return line
@@ -189,7 +190,7 @@ def _call(message: Mapping[str, object], context: Mapping[str, object]) -> Call:
     return Call(
         service=_text(message.get("service")),
         method=_text(message.get("method")),
-        payload=dump_json(message.get("payload")),
+        payload=dump_json(message["payload"]) if "payload" in message else b"",
         headers=_headers(context.get("headers")),
         request_id=_text(context.get("request_id")),
     )

@@ -62,7 +62,7 @@ class OneshotChannel:
         time_left(call)  # raises when no time is left
         command = self._command.with_env(_call_env(call))
         with anyio.CancelScope(deadline=math.inf if call.deadline is None else call.deadline):
-            return await self._run(command, call.payload or b"null")
+            return await self._run(command, call.payload)
         raise DeadlineExceeded("the process did not answer in time", sent=True)
 
     async def probe(self) -> HealthStatus:
