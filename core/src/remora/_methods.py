@@ -85,7 +85,7 @@ class Method:
 
     def pack(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
         """
-        The request that carries the arguments of a call. A default of `...` is left out: there, the plugin's own counts;
+        The request that carries the arguments of a call. A default of `...` is left out, since the plugin's own counts;
         where it is that of the only parameter, the request is `...` itself.
 
         Raises:
