@@ -15,9 +15,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from remora.errors import Code, InvalidReply, InvalidRequest, MessageTooLarge, PluginError, RemoraError
+from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
 from remora.types import Call, Reply
 from remora.wire._jsonl import DEFAULT_MAX_SIZE, Id, dump_json, load_json
+from remora.wire._size import too_large
 from remora.wire._status import error_from_status
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def encode_json_request(
     payload = b',"payload":%b' % _one_line(call.payload) if call.payload else b""
     line = b'%b%b,"context":%b}\n' % (head[:-1], payload, dump_json(context))
     if len(line) > max_size:
-        raise MessageTooLarge(f"the request is a line of {len(line)} bytes, the limit is {max_size}", sent=False)
+        raise too_large("request", max_size, sent=False)
     return line
 
 
@@ -122,7 +123,7 @@ def encode_json_reply(id_: Id, reply: Reply, *, max_size: int = DEFAULT_MAX_SIZE
     line = b'{"id":%b,"result":%b%b}\n' % (dump_json(id_), _one_line(reply.payload), headers)
     if len(line) <= max_size:
         return line
-    return encode_json_error(id_, MessageTooLarge(f"the reply is a line of {len(line)} bytes, the limit is {max_size}"))
+    return encode_json_error(id_, too_large("reply", max_size))
 
 
 def encode_json_error(id_: Id, error: RemoraError) -> bytes:
