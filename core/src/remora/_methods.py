@@ -222,6 +222,7 @@ def methods_of(type_: Any) -> dict[str, Method]:
         ConfigError: A method cannot be called over a wire; the message says which, and why.
     """
     cls: type = get_origin(type_) or type_
+    _refuse_selfless(cls)
     arguments = arguments_of(type_)
     methods: dict[str, Method] = {}
     for attribute, (owner, function) in _functions(cls).items():
@@ -230,6 +231,19 @@ def methods_of(type_: Any) -> dict[str, Method]:
         if other is not found:
             raise ConfigError(f"{cls.__qualname__}: {other.attribute} and {attribute} are both named {found.name!r}")
     return methods
+
+
+def _refuse_selfless(cls: type) -> None:
+    """
+    Refuse a static or a class method where it stands for one that can be called; elsewhere it is a helper or a factory.
+    """
+    for base in cls.__mro__:
+        for name, found in vars(base).items():
+            if isinstance(found, staticmethod | classmethod) and not name.startswith("_"):
+                marks = [hasattr(each, mark) for each in (found, found.__func__) for mark in (_METHOD, _IDEMPOTENT)]
+                if any(marks) or getattr(base, "_is_protocol", False):
+                    where = f"{base.__qualname__}.{name}"
+                    raise ConfigError(f"{where}: a static or class method cannot be called; use `self`")
 
 
 def _functions(cls: type) -> dict[str, tuple[type, Callable[..., object]]]:
