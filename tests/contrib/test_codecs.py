@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -144,10 +145,12 @@ def test_timestamps_of_other_writers_are_datetimes(packer: Codec) -> None:
     assert moment.isoformat() == msgpack.unpackb(packer.encode(moment))
 
 
-@pytest.mark.parametrize("value", [2**70, object(), {"a": [object()]}])
-def test_what_messagepack_cannot_carry_names_its_type(packer: Codec, value: object) -> None:
+@pytest.mark.parametrize(("value", "path"), [(2**70, "$"), (object(), "$"), ({"a": [object()]}, "$.a[0]")])
+def test_what_messagepack_cannot_carry_names_its_type_and_its_place(packer: Codec, value: object, path: str) -> None:
     """Encoding fails with a ValueError, whatever the reason."""
-    with pytest.raises(ValueError, match=f"^{type(value).__name__} cannot be written as MessagePack"):
+    message = f"{type(value).__name__} cannot be written as MessagePack: {path}: "
+
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         packer.encode(value)
 
 

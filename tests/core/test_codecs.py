@@ -365,18 +365,20 @@ def _endless() -> list[object]:
     ("value", "message"),
     [
         (object(), "object cannot be written as JSON"),
-        ({"a": object()}, "dict cannot be written as JSON: Object of type object"),
-        (Item(float("nan")), "Item cannot be written as JSON"),
+        ({"a": object()}, r"dict cannot be written as JSON: \$\.a: Object of type object"),
+        (Item(float("nan")), r"Item cannot be written as JSON: \$\.price: Out of range"),
         (float("inf"), "float cannot be written as JSON"),
         pytest.param(10**5000, "int cannot be written as JSON", id="huge"),
         ("\ud800", "str cannot be written as JSON"),
         ({(1, 2): 3}, "dict cannot be written as JSON"),
-        (Box("x", 5), "Box cannot be written as JSON"),  # type: ignore[arg-type]
-        (_endless(), "list cannot be written as JSON: it is nested too deeply"),
+        (Box("x", 5), r"Box cannot be written as JSON: \$\.others: 'int' object is not"),  # type: ignore[arg-type]
+        ([{"a b": Order}], r"list cannot be written as JSON: \$\[0\]\[\"a b\"\]: Object of type type"),
+        (Order(UserId(1), [Item(1), Item(float("inf"))], Circle("circle", 1)), r": \$\.items\[1\]\.price: "),
+        (_endless(), r"list cannot be written as JSON: \$: it is nested too deeply"),
     ],
 )
-def test_what_json_cannot_carry_names_its_type(codec: JsonCodec, value: object, message: str) -> None:
-    """Encoding fails with a ValueError, whatever the reason."""
+def test_what_json_cannot_carry_names_its_type_and_its_place(codec: JsonCodec, value: object, message: str) -> None:
+    """Encoding fails with a ValueError, whatever the reason, and with the path that decoding has, too."""
     with pytest.raises(ValueError, match=message):
         codec.encode(value)
 

@@ -201,7 +201,7 @@ CALLS: dict[str, tuple[Act, str]] = {
     ),
     "a header that is no text": (
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers={"x": 1}),  # type: ignore[dict-item]
-        "InvalidRequest: plugin 'words': the value of header 'x' is not text that every wire can carry",
+        "InvalidRequest: plugin 'words': the header 'x' cannot be sent: its value is to be text of printable ASCII",
     ),
     "headers as a list": (
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), headers=[("x", "1")]),  # type: ignore[arg-type]

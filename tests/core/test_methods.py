@@ -4,6 +4,7 @@ The methods of a class as the wire sees them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -162,6 +163,31 @@ def test_star_arguments_cannot_be_sent() -> None:
         methods_of(Stars)
     with pytest.raises(ConfigError, match=r"Streams\.each: a generator cannot be sent over a wire; return a list"):
         methods_of(Streams)
+
+
+def test_methods_without_self_are_refused_where_they_stand_for_calls() -> None:
+    """
+    That is in a Protocol, or with a mark; elsewhere they are helpers and factories, which nobody can call.
+    """
+
+    class Static:
+        @idempotent
+        @staticmethod
+        async def one() -> None: ...
+
+    class Class:
+        @classmethod
+        @method("Two")
+        async def two(cls) -> None: ...
+
+    class Stub(Protocol):
+        @staticmethod
+        async def three() -> None: ...
+
+    for cls, name in ((Static, "one"), (Class, "two"), (Stub, "three")):
+        message = f"{cls.__qualname__}.{name}: a static or class method cannot be called; use `self`"
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            methods_of(cls)
 
 
 def test_annotations_that_cannot_be_read_are_named() -> None:

@@ -4,7 +4,8 @@ Fallbacks: what answers, when, and that it shows.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Protocol
 
 import anyio
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from remora import Code, ConfigError, DeadlineExceeded, Manager, PluginError, Unavailable
 from remora.config import PluginConfig
 from remora.types import FallbackUsed
-from tests.core.scripts import Stage, ouch, stage, table
+from tests.core.scripts import Stage, Text, ouch, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
@@ -201,3 +202,52 @@ async def test_any_json_value_but_null_may_stand_in(value: object, anyio_backend
         host["a"].failure = ouch
 
         assert value == await host.manager.execute("p", {}, object)
+
+
+class Lists(Protocol):
+    """
+    Two methods, one of which gives back what it gets.
+    """
+
+    async def numbers(self, request: list[int]) -> list[int]: ...
+
+    async def text(self, request: list[int]) -> Text: ...
+
+
+class Texts(Protocol):
+    """
+    None of whose methods gives a list.
+    """
+
+    async def text(self, request: Text) -> Text: ...
+
+
+WRONG = "plugins.p.fallback.value: it is no reply of {}: $: expected object, got a list"
+
+
+async def test_value_that_fits_no_reply_is_named_before_it_is_needed(anyio_backend: object) -> None:
+    """
+    When the handle or the client is made, by its key.
+    """
+    async with stage(table(fallback={"value": [1]})) as host:
+        with pytest.raises(ConfigError, match=re.escape(WRONG.format("S/m"))):
+            host.manager.plugin("p", Text, Text, service="S", method="m")
+        with pytest.raises(ConfigError, match=re.escape(WRONG.format("Texts/text"))):
+            host.manager.client("p", Texts)
+
+
+async def test_value_that_fits_another_method_blames_its_key_and_not_the_plugin(anyio_backend: object) -> None:
+    """
+    A plugin has one value for all its methods, so that it need not fit them all. One that does not fit hides no outage.
+    """
+    async with stage(table(fallback={"value": [1]})) as host:
+        lists = host.manager.client("p", Lists)
+        assert [2] == await lists.numbers([2])
+        host["a"].failure = ouch
+
+        assert [1] == await lists.numbers([2])
+        for attempt in (lists.text([2]), host.manager.execute("p", [2], Text, service="Lists", method="text")):
+            with pytest.raises(ConfigError, match=re.escape(WRONG.format("Lists/text"))) as caught:
+                await attempt
+            assert isinstance(caught.value.__cause__, Unavailable)
+        assert 1 == len(host.events(FallbackUsed))

@@ -5,6 +5,7 @@ Names and values that may stand in a header, on any wire.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from remora.errors import InvalidRequest
@@ -12,15 +13,38 @@ from remora.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+_RESERVED = frozenset(
+    {
+        "accept-encoding",
+        "connect-protocol-version",
+        "connect-timeout-ms",
+        "connection",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "remora-content-type",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    }
+)
+_RESERVED_KINDS = ("content-", "grpc-")
 _IDENTIFIER = re.compile(r"[\x21-\x7e]{1,256}")
 _WORD = re.compile(r"[A-Za-z0-9_.$-]*")
 
 
 def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     """
-    The headers with their names in lower case.
+    The headers with their names in lower case, and no spaces around their values. What is allowed is what every wire
+    carries, so that a call does not depend on its wire.
 
     Raises:
         InvalidRequest: They are no mapping, or a name or a value cannot be sent; the value is not in the message, since
@@ -34,14 +58,26 @@ def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         raise InvalidRequest(f"headers are a mapping of names to values, as a dict is, not a {kind}") from None
     for given, value in items:
         name = given.lower() if isinstance(given, str) else ""
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(f"the header name {given!r} has a character that no wire can carry")
+        if why := _objection(name):
+            raise InvalidRequest(f"the header {given!r:.100} cannot be sent: {why}")
         if name in lowered:
             raise InvalidRequest(f"the header {name!r} is given twice")
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            raise InvalidRequest(f"the value of header {name!r} is not text that every wire can carry")
-        lowered[name] = value
+            raise InvalidRequest(f"the header {name!r} cannot be sent: its value is to be text of printable ASCII")
+        lowered[name] = value.strip()
     return lowered
+
+
+@lru_cache(maxsize=1024)
+def _objection(name: str) -> str:
+    """
+    Why no header can have a name; empty when one can.
+    """
+    if not _NAME.fullmatch(name):
+        return "a name is made of letters, digits, '-', '_' and '.'"
+    if name == "x-request-id":
+        return "it is the identifier of the call, which `request_id` sets"
+    return "a wire sets it by itself" if name in _RESERVED or name.startswith(_RESERVED_KINDS) else ""
 
 
 def checked_request_id(request_id: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import field as dataclass_field
-from dataclasses import make_dataclass
-from functools import partial
+from dataclasses import fields, make_dataclass
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from remora._frozen import dataclass
@@ -75,9 +75,18 @@ class Method:
     signature: inspect.Signature
     is_async: bool = False
 
+    @property
+    def is_optional(self) -> bool:
+        """
+        Whether the only parameter, whose value is the request, has a default.
+        """
+        defaults = [each.default is not each.empty for each in self.signature.parameters.values()]
+        return defaults == [True]
+
     def pack(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
         """
-        The request that carries the arguments of a call.
+        The request that carries the arguments of a call. A default of `...` is left out, since the plugin's own counts;
+        where it is that of the only parameter, the request is `...` itself.
 
         Raises:
             TypeError: The arguments do not match the parameters.
@@ -89,12 +98,14 @@ class Method:
         if len(self.signature.parameters) == 1:
             bound.apply_defaults()
             return next(iter(bound.arguments.values()))
-        return self.request(**bound.arguments) if bound.signature.parameters else {}
+        return _given(self.request(**bound.arguments)) if bound.signature.parameters else {}
 
     def unpack(self, request: object) -> tuple[tuple[object, ...], dict[str, object]]:
         """
-        The arguments that a request carries: positional and keyword.
+        The arguments that a request carries: positional and keyword; none when it is `...`.
         """
+        if request is ...:
+            return (), {}
         parameters = self.signature.parameters.values()
         values = {each.name: request if len(parameters) == 1 else getattr(request, each.name) for each in parameters}
         by_name = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
@@ -211,6 +222,7 @@ def methods_of(type_: Any) -> dict[str, Method]:
         ConfigError: A method cannot be called over a wire; the message says which, and why.
     """
     cls: type = get_origin(type_) or type_
+    _refuse_selfless(cls)
     arguments = arguments_of(type_)
     methods: dict[str, Method] = {}
     for attribute, (owner, function) in _functions(cls).items():
@@ -219,6 +231,19 @@ def methods_of(type_: Any) -> dict[str, Method]:
         if other is not found:
             raise ConfigError(f"{cls.__qualname__}: {other.attribute} and {attribute} are both named {found.name!r}")
     return methods
+
+
+def _refuse_selfless(cls: type) -> None:
+    """
+    Refuse a static or a class method where it stands for one that can be called; elsewhere it is a helper or a factory.
+    """
+    for base in cls.__mro__:
+        for name, found in vars(base).items():
+            if isinstance(found, staticmethod | classmethod) and not name.startswith("_"):
+                marks = [hasattr(each, mark) for each in (found, found.__func__) for mark in (_METHOD, _IDEMPOTENT)]
+                if any(marks) or getattr(base, "_is_protocol", False):
+                    where = f"{base.__qualname__}.{name}"
+                    raise ConfigError(f"{where}: a static or class method cannot be called; use `self`")
 
 
 def _functions(cls: type) -> dict[str, tuple[type, Callable[..., object]]]:
@@ -278,6 +303,23 @@ def _request_type(where: str, parameters: list[inspect.Parameter], hints: Mappin
         for each in parameters
     ]
     return make_dataclass(where.replace(".", "_") + "_request", fields, frozen=True, kw_only=True) if fields else object
+
+
+def _given(request: Any) -> object:
+    """
+    A request without the parameters that are left out.
+    """
+    given = {name: value for name, value in vars(request).items() if value is not ...}
+    return request if len(given) == len(vars(request)) else _part(type(request), tuple(given))(**given)
+
+
+@lru_cache(maxsize=256)
+def _part(type_: Any, names: tuple[str, ...]) -> Any:
+    """
+    A record type with a few of the fields of another.
+    """
+    parts = [(field.name, field.type) for field in fields(type_) if field.name in names]
+    return make_dataclass(type_.__name__, parts, frozen=True, kw_only=True)
 
 
 def _first_paragraph(thing: object) -> str:

@@ -12,7 +12,7 @@ from remora._methods import Method, methods_of, service_info
 from remora.errors import ConfigError, ManagerClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from remora._calls._caller import Target
     from remora.config import PluginConfig
@@ -47,6 +47,7 @@ class Handle:
         A method of the plugin; what is None is as configured at the time of each call.
 
         Raises:
+            ConfigError: The plugin's fallback is a value that is no reply of the method.
             InvalidRequest: A name cannot be sent.
             NotInstalled: The configured codec is not there.
         """
@@ -60,7 +61,7 @@ class Handle:
                 idempotent=idempotent,
             )
         )
-        aim.at(self.find())
+        _check_fallback([aim.at(self.find())])
         return aim
 
 
@@ -161,12 +162,15 @@ def make_client(handle: Handle, protocol: Any, *, wait: Callable[[Call], Callabl
         wait: For synchronous clients: makes a coroutine function one that waits.
 
     Raises:
-        ConfigError: A method cannot be called over a wire, or is not of the kind that the client has.
+        ConfigError: A method cannot be called over a wire, or is not of the kind that the client has; or the plugin's
+            fallback is a value that is the reply of none.
     """
     cls = class_of(protocol)
     methods = methods_of(protocol).values()
     check_kind(cls, methods, is_async=wait is None)
-    calls = {method.attribute: _coroutine(handle, method, protocol) for method in methods}
+    aims = [(method, Aim(partial(_target, method=method, protocol=protocol))) for method in methods]
+    _check_fallback([aim.at(handle.find()) for _, aim in aims])
+    calls = {method.attribute: _coroutine(handle, method, aim, cls) for method, aim in aims}
     shown = calls if wait is None else {name: wait(call) for name, call in calls.items()}
     return type(f"{cls.__name__}Client", (), {"__doc__": cls.__doc__, "__slots__": (), **shown})()
 
@@ -216,15 +220,21 @@ def class_of(protocol: Any) -> type:
     return cls
 
 
-def _coroutine(handle: Handle, method: Method, protocol: Any) -> Call:
-    aim = Aim(partial(_target, method=method, protocol=protocol))
-    aim.at(handle.find())
+def _check_fallback(targets: Sequence[Target]) -> None:
+    """
+    Refuse a plugin whose fallback is a value that is the reply of none of these methods.
+    """
+    errors = [error for target in targets if (error := target.fallback_error()) is not None]
+    if errors and len(errors) == len(targets):
+        raise errors[0]
 
+
+def _coroutine(handle: Handle, method: Method, aim: Aim, cls: type) -> Call:
     async def call(_self: object, *args: object, **kwargs: object) -> object:
         caller = handle.find()
         return await caller.call(aim.at(caller), method.pack(args, kwargs), NO_OPTIONS)
 
-    return update_wrapper(call, getattr(class_of(protocol), method.attribute))
+    return update_wrapper(call, getattr(cls, method.attribute))
 
 
 def _target(caller: Caller, *, method: Method, protocol: Any) -> Target:

@@ -66,12 +66,22 @@ class RecordConverter:
         except Exception as exc:  # somebody's record may hold anything, and its properties may do anything
             raise self.refusal(value, exc) from exc
 
-    def refusal(self, value: object, exc: Exception) -> ValueError:
+    def refusal(
+        self, value: object, exc: Exception, *, write: Callable[[Any], object] = lambda plain: None
+    ) -> ValueError:
         """
         The error for a record that cannot be written, for the reason in `exc`.
+
+        Args:
+            value: The record.
+            exc: What was raised.
+            write: Writes a plain value, as was tried; with it, the message names the field that is to blame.
         """
-        reason = "it is nested too deeply, or contains itself" if isinstance(exc, RecursionError) else str(exc)
-        return ValueError(f"{type(value).__qualname__} cannot be written as {self._format}: {reason}")
+        path, why = _structure.find_culprit(
+            value, exc, lambda part, type_: write(self._fast.unstructure(part, unstructure_as=type_))
+        )
+        reason = "it is nested too deeply, or contains itself" if isinstance(why, RecursionError) else str(why)
+        return ValueError(f"{type(value).__qualname__} cannot be written as {self._format}: {path}: {reason}")
 
     def structure(self, value: object, type_: type[T]) -> T:
         """
@@ -130,9 +140,9 @@ class JsonCodec:
             pass
         plain = self._converter.unstructure(value)
         try:
-            return _encoder.encode(plain).encode()
+            return _text(plain)
         except (TypeError, ValueError, RecursionError) as exc:
-            raise self._converter.refusal(value, exc) from exc
+            raise self._converter.refusal(value, exc, write=_text) from exc
 
     def decode(self, payload: bytes, type_: type[T], /) -> T:
         """
@@ -199,6 +209,10 @@ def _short_writer(cls: Any) -> Callable[[Any], bytes] | None:
 def _short_reader(type_: Any) -> Callable[[str | bytes], Any] | None:
     make = quick_reader(type_)
     return None if make is None else lambda text: make(_scanned(text))
+
+
+def _text(plain: object) -> bytes:
+    return _encoder.encode(plain).encode()
 
 
 def _scanned(text: str | bytes) -> object:

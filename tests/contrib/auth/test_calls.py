@@ -378,7 +378,7 @@ def smuggles(call: Call) -> Any:
         (yields_nothing, "ended without a reply"),
         (raises, "RuntimeError: oops"),
         (lambda call: call, "not a generator"),
-        (smuggles, "value of header 'x-a'"),
+        (smuggles, "the header 'x-a' cannot be sent"),
     ],
 )
 async def test_method_that_misbehaves_is_named(flow: Any, message: str) -> None:

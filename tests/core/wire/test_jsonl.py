@@ -231,7 +231,7 @@ def test_a_reply_that_cannot_be_written_becomes_an_error():
 
     assert too_large is not None
     assert not_json is not None
-    assert isinstance(too_large.outcome, PluginError)
+    assert isinstance(too_large.outcome, MessageTooLarge)
     assert too_large.outcome.code is Code.RESOURCE_EXHAUSTED
     assert isinstance(not_json.outcome, PluginError)
 

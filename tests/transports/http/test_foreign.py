@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
+from remora import Manager
 from remora.config import HealthCheckConfig
 from remora.errors import Code, ConnectionLost, InvalidReply, MessageTooLarge, PluginError
 from remora.protocols import Transport
@@ -63,7 +64,13 @@ async def test_any_success_is_a_reply(
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, Code.INTERNAL), (401, Code.UNAUTHENTICATED), (404, Code.UNIMPLEMENTED), (500, Code.UNKNOWN)],
+    [
+        (400, Code.INTERNAL),
+        (401, Code.UNAUTHENTICATED),
+        (404, Code.UNIMPLEMENTED),
+        (422, Code.INVALID_ARGUMENT),
+        (500, Code.UNKNOWN),
+    ],
 )
 async def test_a_status_becomes_a_code_and_the_body_is_kept(
     transport: Transport, json_server: Any, answer_with: Any, status: int, code: Code
@@ -78,6 +85,33 @@ async def test_a_status_becomes_a_code_and_the_body_is_kept(
     assert code is caught.value.code
     assert "t1" == caught.value.headers["x-trace"]
     assert Status.HEALTHY is health.status
+
+
+async def test_a_body_of_connect_decides_about_the_code(
+    transport: Transport, json_server: Any, answer_with: Any
+) -> None:
+    """Whatever the status is, since it is more exact."""
+    body = {"code": "already_exists", "message": "there is one"}
+    with json_server(answer_with(409, body)) as place, anyio.fail_after(5):
+        async with transport.open(Endpoint(f"http://{place}")) as channel:
+            with pytest.raises(PluginError, match="there is one") as caught:
+                await channel.call(CALL)
+
+    assert Code.ALREADY_EXISTS is caught.value.code
+
+
+async def test_refusals_of_an_ordinary_service_open_no_circuit_breaker(json_server: Any, answer_with: Any) -> None:
+    """As one made with FastAPI answers to bad requests."""
+    breaker = {"failure_threshold": 2, "min_request_threshold": 2}
+    with json_server(answer_with(422, {"detail": [{"msg": "Field required"}]})) as place, anyio.fail_after(5):
+        table = {"endpoint": f"http://{place}/items", "circuit_breaker": breaker}
+        async with Manager({"plugins": {"items": table}}) as manager:
+            items = manager.plugin("items", dict, dict)
+            for _ in range(5):
+                with pytest.raises(PluginError, match="422: .*Field required") as caught:
+                    await items.execute({})
+
+                assert Code.INVALID_ARGUMENT is caught.value.code
 
 
 async def test_a_gateway_without_a_server_behind_it_is_unhealthy(

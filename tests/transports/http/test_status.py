@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remora.errors import Code
+from remora.errors import Code, PluginError
+from remora.policy import verdict_of
 from remora_http._status import (
     STATUS_OF_CODE,
     code_of_name,
@@ -48,13 +49,22 @@ def test_cancelled_is_spelt_as_connect_spells_it() -> None:
         (503, Code.UNAVAILABLE),
         (504, Code.UNAVAILABLE),
         (302, Code.UNKNOWN),
-        (418, Code.UNKNOWN),
         (500, Code.UNKNOWN),
     ],
 )
 def test_statuses_of_other_servers_are_mapped_by_the_table_of_connect(status: int, code: Code) -> None:
-    """What is not in the table is unknown."""
+    """What is not in the table, and no refusal, is unknown."""
     assert code is code_of_status(status)
+
+
+@pytest.mark.parametrize("status", range(400, 500))
+def test_a_refused_request_is_no_failure_of_the_server(status: int) -> None:
+    """Beyond the table of Connect, every 4xx counts as an answer."""
+    known = {405: "UNIMPLEMENTED", 409: "ABORTED", 412: "FAILED_PRECONDITION", 418: "INVALID_ARGUMENT"}
+    code = code_of_status(status)
+
+    assert known.get(status, code) == code
+    assert verdict_of(PluginError("no", code=code)) or status in (400, 429)  # which Connect names
 
 
 @given(st.floats(min_value=1e-9, max_value=1e12))

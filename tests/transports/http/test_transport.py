@@ -300,9 +300,9 @@ async def test_an_oversize_message_hurts_nobody_else() -> None:
             tasks.start_soon(keep, careful)
             with pytest.raises(MessageTooLarge) as unsent:
                 await careful.call(Call(payload=b"x" * 1001))
-            with pytest.raises(PluginError) as refused:
+            with pytest.raises(MessageTooLarge) as refused:
                 await careless.call(Call(payload=b"x" * 1001))
-            with pytest.raises(PluginError) as unanswered:
+            with pytest.raises(MessageTooLarge) as unanswered:
                 await careless.call(Call(method="big"))
             release.set()
 

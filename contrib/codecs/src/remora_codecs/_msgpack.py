@@ -43,7 +43,7 @@ class MsgpackCodec:
         try:
             return cast("bytes", msgpack.packb(plain))
         except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-            raise self._converter.refusal(value, exc) from exc
+            raise self._converter.refusal(value, exc, write=msgpack.packb) from exc
 
     def decode(self, payload: bytes, type_: type[T], /) -> T:
         """

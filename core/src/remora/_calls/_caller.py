@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from remora._calls._fallback import fixed_reply, misfit
 from remora._calls._handshake import (
     check_methods,
     check_protocol,
@@ -25,13 +26,14 @@ from remora._extensions._faults import told
 from remora._headers import checked_headers, checked_request_id, checked_text, checked_word
 from remora._payloads import Payloads, check_types
 from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError, ServiceMismatch, VersionMismatch
-from remora.types import PluginInfo
+from remora.types import Call, PluginInfo
 
 if TYPE_CHECKING:
     from remora._calls._pipeline import Pipeline
     from remora._calls._route import Route
     from remora._extensions._catalog import Catalog
-    from remora.types import Call, HealthStatus, Reply
+    from remora.errors import ConfigError
+    from remora.types import HealthStatus, Reply
 
 T = TypeVar("T")
 
@@ -94,6 +96,20 @@ class Target:
         except Exception as error:  # a codec may be a stranger's code
             reason = self._oddity(reply) or _reason(error)
             raise InvalidReply(f"the reply of {call.name} is wrong: {reason}") from error
+
+    def fallback_error(self) -> ConfigError | None:
+        """
+        The error when the configured fallback is a value that is no reply of the method.
+        """
+        fallback = self.route.config.fallback
+        if fallback is None or fallback.value is None:
+            return None
+        call = Call(service=self.service, method=self.method)
+        try:
+            self.read(call, fixed_reply(fallback))
+        except InvalidReply as error:
+            return misfit(self.route.name, call, error)
+        return None
 
     def _oddity(self, reply: Reply) -> str:
         """
@@ -258,6 +274,8 @@ class Caller:
         return self.route.health()
 
     def _encode(self, target: Target, request: object) -> bytes:
+        if request is ...:  # the only argument is left out
+            return b""
         try:
             return target.payloads.encode(request)
         except Exception as error:  # a codec may be a stranger's code

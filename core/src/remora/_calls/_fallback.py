@@ -11,9 +11,9 @@ import time
 from collections import OrderedDict
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from remora.errors import ConfigError, GiveUp, ManagerClosed, RemoraError
+from remora.errors import ConfigError, GiveUp, InvalidReply, ManagerClosed, RemoraError
 from remora.types import FallbackUsed, Reply
 
 if TYPE_CHECKING:
@@ -82,24 +82,35 @@ class Fallback:
         if len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
 
-    async def answer(self, call: Call, error: RemoraError) -> Reply:
+    async def answer(self, call: Call, error: RemoraError, read: Callable[[Call, Reply], Any] | None) -> Any:
         """
-        The reply to give instead of an error.
+        What to answer instead of an error.
+
+        Args:
+            call: The call.
+            error: The error.
+            read: Turns a reply into the answer; None when that is the reply itself.
 
         Raises:
+            ConfigError: The configured value is no reply of this method.
             RemoraError: The same error, when the fallback does not apply to it or has no reply to give.
         """
         if isinstance(error, GiveUp | ConfigError | ManagerClosed):
             raise error
         kind, reply = await self._find(call, error)
+        reply = replace(reply, headers={**reply.headers, FALLBACK_HEADER: kind})
+        try:
+            answer = reply if read is None else read(call, reply)
+        except InvalidReply as wrong:
+            raise (misfit(self._name, call, wrong) if kind == "value" else wrong) from error
         self._publish(FallbackUsed(time=time.time(), plugin=self._name, kind=kind, cause=str(error)))
-        return replace(reply, headers={**reply.headers, FALLBACK_HEADER: kind})
+        return answer
 
     async def _find(self, call: Call, error: RemoraError) -> tuple[str, Reply]:
         if self._config.plugin:
             return "plugin", await self._stand_in(call, error)
         if self._config.last_good is None:
-            return "value", Reply(payload=json.dumps(self._config.value).encode(), content_type=_JSON)
+            return "value", fixed_reply(self._config)
         known = self._remembered.get(_key(call))
         if known is None or self._clock() - known.at > self._config.last_good:
             raise error
@@ -119,6 +130,20 @@ class Fallback:
             raise error from second
         finally:
             _asking.reset(token)
+
+
+def fixed_reply(config: FallbackConfig) -> Reply:
+    """
+    The configured value as a reply.
+    """
+    return Reply(payload=json.dumps(config.value).encode(), content_type=_JSON)
+
+
+def misfit(plugin: str, call: Call, error: InvalidReply) -> ConfigError:
+    """
+    The error for a configured value that cannot be read as the reply to a call.
+    """
+    return ConfigError(f"plugins.{plugin}.fallback.value: it is no reply of {call.name}: {error.__cause__}")
 
 
 def _key(call: Call) -> _Key:

@@ -197,8 +197,7 @@ class Pipeline:
             await checkpoint()  # else a caller that retries in a loop would starve the tasks that could end the failure
             if self._fallback is None:
                 raise
-            reply = await self._fallback.answer(call, error)
-            answer = reply if read is None else read(call, reply)
+            answer = await self._fallback.answer(call, error, read)
             failure = None
             return answer
         finally:

@@ -34,7 +34,7 @@ class Handler:
         method: Its name, record types and parameters.
         function: The bound method.
         is_async: Whether it returns an awaitable.
-        takes_request: Whether the request is passed as it is, as the only argument.
+        takes_request: Whether the request is passed as it is, as the only argument, which cannot be left out.
         payloads: How it is called in each media type so far, by media type.
     """
 
@@ -86,7 +86,8 @@ def _is_async(function: Callable[..., object]) -> bool:
 
 def _takes_request(method: Method) -> bool:
     parameters = list(method.signature.parameters.values())
-    return len(parameters) == 1 and parameters[0].kind is not inspect.Parameter.KEYWORD_ONLY
+    kinds = [each.kind is not each.KEYWORD_ONLY and each.default is each.empty for each in parameters]
+    return kinds == [True]
 
 
 def by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:

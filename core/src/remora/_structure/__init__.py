@@ -8,6 +8,7 @@ from remora._lazy import lazily
 
 if TYPE_CHECKING:
     from remora._structure._converter import make_converter
+    from remora._structure._culprit import find_culprit
     from remora._structure._direct import make_direct_reader, make_direct_writer
     from remora._structure._errors import describe_errors, join_path
     from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
@@ -20,6 +21,7 @@ else:
         __name__,
         {
             "remora._structure._converter": "make_converter",
+            "remora._structure._culprit": "find_culprit",
             "remora._structure._direct": "make_direct_reader make_direct_writer",
             "remora._structure._errors": "describe_errors join_path",
             "remora._structure._fields": "Field bare is_record is_union literal_values record_fields record_type",
@@ -37,6 +39,7 @@ __all__ = [
     "Shortcuts",
     "bare",
     "describe_errors",
+    "find_culprit",
     "is_record",
     "is_union",
     "join_path",

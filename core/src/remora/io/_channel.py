@@ -46,6 +46,7 @@ from remora.wire import (
     frame_parts,
     lift_from_response,
     request_parts,
+    too_large,
 )
 
 if TYPE_CHECKING:
@@ -164,13 +165,13 @@ class TtrpcChannel:
         except ValueError as error:
             raise InvalidRequest(f"the call cannot be written as ttrpc: {error}") from error
         if len(message) > self._limit:
-            raise MessageTooLarge(f"the request has {len(message)} bytes; {self._limit} are allowed", sent=False)
+            raise too_large("request", self._limit, sent=False)
         return message
 
     def _parts(self, call: Call, now: float) -> tuple[bytes, bytes, bytes]:
         parts = request_parts(call, now)
-        if (size := size_of(parts)) > self._limit:
-            raise MessageTooLarge(f"the request has {size} bytes; {self._limit} are allowed", sent=False)
+        if size_of(parts) > self._limit:
+            raise too_large("request", self._limit, sent=False)
         return parts
 
     def _abandon(self, number: int) -> None:
@@ -234,7 +235,7 @@ class TtrpcChannel:
         The answer in a large response, or in the size of one that is larger than allowed.
         """
         if isinstance(message, int):
-            return MessageTooLarge(f"the reply has {message} bytes; {self._limit} are allowed")
+            return too_large("reply", self._limit)
         return lift_from_response(message)
 
     def _explain(self, error: Exception) -> RemoraError | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._plain import printable
-from remora.errors import Code, MessageTooLarge, PluginError, RemoraError, WireError, WrongProtocol
+from remora.errors import Code, PluginError, RemoraError, WireError, WrongProtocol
 from remora.io._deadlines import Deadlines
 from remora.io._landing import next_room
 from remora.io._loop import loop_clock
@@ -33,6 +33,7 @@ from remora.wire import (
     frame_parts,
     lift_from_request,
     reply_parts,
+    too_large,
     unsendable,
 )
 
@@ -130,7 +131,7 @@ class _Connection:
             request.call_off()
 
     def _refuse_oversize(self, number: int, size: int) -> None:
-        self._respond(number, encode_error(MessageTooLarge(f"the request has {size} bytes; {self._limit} are allowed")))
+        self._respond(number, encode_error(too_large("request", self._limit)))
 
     def _accept(self, number: int, message: bytes | memoryview) -> None:
         try:
@@ -179,8 +180,8 @@ class _Connection:
         except Exception:  # of the served plugin; its text belongs in the plugin's log, not in the answer
             _log.exception("%s failed", printable(call.name, most=_MOST_WORDS))
             message = encode_error(PluginError("internal error", code=Code.INTERNAL))
-        if (size := size_of(message)) > self._limit:
-            return encode_error(MessageTooLarge(f"the reply has {size} bytes; {self._limit} are allowed"))
+        if size_of(message) > self._limit:
+            return encode_error(too_large("reply", self._limit))
         return message
 
     def _respond(self, number: int, message: Bytes) -> None:

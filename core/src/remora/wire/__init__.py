@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         json_id,
         require_json,
     )
+    from remora.wire._size import too_large
     from remora.wire._status import (
         STRUCT,
         decode_status,
@@ -85,6 +86,7 @@ else:
                 "JsonAnswer JsonCancel JsonRequest decode_json_answer decode_json_request encode_json_cancel "
                 "encode_json_error encode_json_reply encode_json_request json_id require_json"
             ),
+            "remora.wire._size": "too_large",
             "remora.wire._status": (
                 "STRUCT decode_status decode_struct encode_status encode_struct error_from_status unsendable"
             ),
@@ -151,5 +153,6 @@ __all__ = [
     "reply_parts",
     "request_parts",
     "require_json",
+    "too_large",
     "unsendable",
 ]

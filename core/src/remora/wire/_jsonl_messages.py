@@ -2,7 +2,7 @@
 The messages of the `jsonl` protocol, in both roles.
 
 A host writes `{"id","service","method","payload","context":{"request_id","timeout_ms","headers"}}` and, to call one
-off, `{"cancel": id}`. A plugin answers `{"id","result"}` or
+off, `{"cancel": id}`; there is no `payload` when the only argument is left out. A plugin answers `{"id","result"}` or
 `{"id","error":{"code","message","details","retry_after"}}`; next to a result there may be `"headers"`, an object of
 texts.
 
@@ -15,9 +15,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from remora.errors import Code, InvalidReply, InvalidRequest, MessageTooLarge, PluginError, RemoraError
+from remora.errors import Code, InvalidReply, InvalidRequest, PluginError, RemoraError
 from remora.types import Call, Reply
 from remora.wire._jsonl import DEFAULT_MAX_SIZE, Id, dump_json, load_json
+from remora.wire._size import too_large
 from remora.wire._status import error_from_status
 
 if TYPE_CHECKING:
@@ -83,9 +84,10 @@ def encode_json_request(
     if timeout is not None:
         context["timeout_ms"] = max(1, round(timeout * 1000))
     head = dump_json({"id": id_, "service": call.service, "method": call.method})
-    line = b'%b,"payload":%b,"context":%b}\n' % (head[:-1], _one_line(call.payload), dump_json(context))
+    payload = b',"payload":%b' % _one_line(call.payload) if call.payload else b""
+    line = b'%b%b,"context":%b}\n' % (head[:-1], payload, dump_json(context))
     if len(line) > max_size:
-        raise MessageTooLarge(f"the request is a line of {len(line)} bytes, the limit is {max_size}", sent=False)
+        raise too_large("request", max_size, sent=False)
     return line
 
 
@@ -121,7 +123,7 @@ def encode_json_reply(id_: Id, reply: Reply, *, max_size: int = DEFAULT_MAX_SIZE
     line = b'{"id":%b,"result":%b%b}\n' % (dump_json(id_), _one_line(reply.payload), headers)
     if len(line) <= max_size:
         return line
-    return encode_json_error(id_, MessageTooLarge(f"the reply is a line of {len(line)} bytes, the limit is {max_size}"))
+    return encode_json_error(id_, too_large("reply", max_size))
 
 
 def encode_json_error(id_: Id, error: RemoraError) -> bytes:
@@ -189,7 +191,7 @@ def _call(message: Mapping[str, object], context: Mapping[str, object]) -> Call:
     return Call(
         service=_text(message.get("service")),
         method=_text(message.get("method")),
-        payload=dump_json(message.get("payload")),
+        payload=dump_json(message["payload"]) if "payload" in message else b"",
         headers=_headers(context.get("headers")),
         request_id=_text(context.get("request_id")),
     )

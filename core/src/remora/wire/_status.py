@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError
+from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError
 from remora.wire._protobuf import (
     Field,
     decode_bytes,
@@ -24,6 +24,7 @@ from remora.wire._protobuf import (
     encode_varint,
     fields,
 )
+from remora.wire._size import means_too_large
 
 STRUCT = "google.protobuf.Struct"
 """The full name of the message that carries `PluginError.details`."""
@@ -77,10 +78,13 @@ def error_from_status(
     code: Code, message: str, details: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
 ) -> RemoraError:
     """
-    The error to raise for a status from a plugin: its own error, or the deadline that it noticed before the host.
+    The error to raise for a status from a plugin: its own error, or the deadline or the limit that it noticed before
+    the host.
     """
     if code is Code.DEADLINE_EXCEEDED:
         return DeadlineExceeded(message or "the plugin ran out of time")
+    if code is Code.RESOURCE_EXHAUSTED and means_too_large(message):
+        return MessageTooLarge(message)
     return PluginError(message, code=code, details=details, headers=headers)
 
 

@@ -22,11 +22,10 @@ from remora.errors import (
     CertificateRejected,
     ConnectionLost,
     InvalidRequest,
-    MessageTooLarge,
     RemoraError,
     Unavailable,
 )
-from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, make_reply
+from remora.wire import HEALTH_METHOD, HEALTH_SERVICE, make_reply, too_large
 from remora_grpc._loop import settle
 from remora_grpc._metadata import CONTENT_TYPE, REQUEST_ID, Pair, check_value, pack, unpack
 from remora_grpc._status import connection_error, error_from_rpc
@@ -139,7 +138,7 @@ class Client:
 
     def _method(self, call: Call) -> Method:
         if len(call.payload) > self._max_message_size:
-            raise _too_large(len(call.payload), self._max_message_size)
+            raise too_large("request", self._max_message_size, sent=False)
         return self._methods.get((call.service, call.method)) or self._new_method(call.service, call.method)
 
     def _new_method(self, service: str, method: str) -> Method:
@@ -189,12 +188,6 @@ async def _cause(channel: grpc.aio.Channel) -> RemoraError | None:
 async def _let_scope_raise() -> None:
     # A cancelled call raises a CancelledError of grpcio's own making, which the cancelled scope would not know as its.
     await anyio.lowlevel.checkpoint_if_cancelled()
-
-
-def _too_large(size: int, limit: int) -> MessageTooLarge:
-    error = MessageTooLarge(f"the request has {size} bytes, more than the {limit} allowed")
-    error.sent = False
-    return error
 
 
 def _metadata(call: Call) -> tuple[Pair, ...]:

@@ -22,13 +22,12 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     InvalidRequest,
-    MessageTooLarge,
     PluginError,
     RemoraError,
     Unavailable,
     WrongProtocol,
 )
-from remora.wire import decode_status, encode_status, error_from_status
+from remora.wire import decode_status, encode_status, error_from_status, too_large
 from remora_grpc._metadata import Pair, find, pack, unpack
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ _PUSHBACK = "grpc-retry-pushback-ms"
 _STATUS_CODES = {Code[status.name]: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
 
 _PREAMBLE = re.compile(r"^failed to connect to all addresses; last error: (?:[A-Z_]+: )?(?:ipv[46]:)?")
-_TOO_LARGE = re.compile(r"(?:Received|Sent) message larger than max")
+_TOO_LARGE = re.compile(r"(SERVER: Received|CLIENT: Sent)?.*message larger than max \(\d+ vs\. (\d+)\)")
 _NOT_CONNECTED = re.compile(
     r"failed to connect to all addresses|errors resolving|DNS resolution failed|empty address list|"
     r"Channel is closed|not connected"
@@ -149,8 +148,8 @@ def _not_connected(message: str) -> RemoraError:
 def _local_error(code: Code, message: str, connected: bool) -> RemoraError | None:
     if code in _OF_STRANGERS and (found := _HTTP_STATUS.search(message)):
         return WrongProtocol(f"what answers speaks HTTP, but not gRPC: its answer is status {found[1]}")
-    if code is Code.RESOURCE_EXHAUSTED and _TOO_LARGE.search(message):
-        return MessageTooLarge(_without_prefix(message))
+    if code is Code.RESOURCE_EXHAUSTED and (found := _TOO_LARGE.search(message)):
+        return too_large("request" if found[1] else "reply", int(found[2]))
     if code is Code.DEADLINE_EXCEEDED:
         return DeadlineExceeded("the time for the call is over")
     if code is Code.CANCELLED:

@@ -1,5 +1,5 @@
 """
-HTTP statuses and canonical codes, in both directions, by the tables of the Connect protocol.
+HTTP statuses and canonical codes, in both directions, by the tables of the Connect protocol and a little beyond.
 
 What lives here: numbers, codes, and the headers that go with them. What must not: bodies (see `_failure`).
 """
@@ -53,6 +53,26 @@ _CODE_OF_STATUS = {
     504: Code.UNAVAILABLE,
 }
 
+_CODE_BEYOND_CONNECT = {
+    405: Code.UNIMPLEMENTED,
+    407: Code.UNAUTHENTICATED,
+    408: Code.ABORTED,
+    409: Code.ABORTED,
+    410: Code.NOT_FOUND,
+    412: Code.FAILED_PRECONDITION,
+    413: Code.RESOURCE_EXHAUSTED,
+    416: Code.OUT_OF_RANGE,
+    423: Code.FAILED_PRECONDITION,
+    424: Code.FAILED_PRECONDITION,
+    425: Code.ABORTED,
+    428: Code.FAILED_PRECONDITION,
+    431: Code.RESOURCE_EXHAUSTED,
+    451: Code.PERMISSION_DENIED,
+}
+"""Connect calls them unknown, which would blame the server; any other 4xx is an invalid argument."""
+
+_REFUSALS = range(400, 500)
+
 # Connect writes codes in lower case, and this one with a single "l".
 _NAME_OF_CODE = {code: code.lower() for code in Code} | {Code.CANCELLED: "canceled"}
 _CODE_OF_NAME = {name: code for code, name in _NAME_OF_CODE.items()}
@@ -62,7 +82,8 @@ def code_of_status(status: int) -> Code:
     """
     The code for the status of a server that does not speak Connect.
     """
-    return _CODE_OF_STATUS.get(status, Code.UNKNOWN)
+    otherwise = Code.INVALID_ARGUMENT if status in _REFUSALS else Code.UNKNOWN
+    return _CODE_OF_STATUS.get(status) or _CODE_BEYOND_CONNECT.get(status, otherwise)
 
 
 def name_of_code(code: Code) -> str:

@@ -21,14 +21,22 @@ from remora.errors import (
     ConnectionLost,
     DeadlineExceeded,
     InvalidReply,
-    MessageTooLarge,
     RemoraError,
     Unavailable,
     WireError,
     WrongProtocol,
 )
 from remora.types import HealthStatus, Reply, Status
-from remora.wire import JsonLines, Noise, Overlong, decode_json_answer, encode_json_cancel, encode_json_request, quote
+from remora.wire import (
+    JsonLines,
+    Noise,
+    Overlong,
+    decode_json_answer,
+    encode_json_cancel,
+    encode_json_request,
+    quote,
+    too_large,
+)
 from remora_exec._pipes import pipes
 from remora_exec._tasks import background
 from remora_exec._wires._lines import LineQueue
@@ -238,12 +246,11 @@ class JsonlChannel:
         self.end(lambda sent: error(f"the process does not speak JSON lines; it wrote {quote(line)}"))
 
     def _take_overlong(self, line: Overlong) -> None:
-        message = f"the reply is a line of {line.size} bytes, the limit is {self._max_size}"
         id_ = line.id if line.id is not None or len(self._pending) != 1 else next(iter(self._pending))
         if id_ is None:
             _logger.warning("dropped a line of %d bytes whose call cannot be told", line.size)
         else:
-            self._settle(id_, MessageTooLarge(message))
+            self._settle(id_, too_large("reply", self._max_size))
 
     def _settle(self, id_: int | str, outcome: Reply | RemoraError) -> None:
         if isinstance(id_, str) and id_.isdecimal() and len(id_) < _LONGEST_ID:  # else it would run out of time

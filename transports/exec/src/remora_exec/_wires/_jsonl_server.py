@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import Code, InvalidRequest, MessageTooLarge, PluginError, RemoraError, WireError
+from remora.errors import Code, InvalidRequest, PluginError, RemoraError, WireError
 from remora.io import Deadlines, ServedCall, WorkerPool, background_tasks, loop_clock
 from remora.wire import (
     JsonCancel,
@@ -26,6 +26,7 @@ from remora.wire import (
     json_id,
     printable,
     quote,
+    too_large,
     unsendable,
 )
 from remora_exec._wires._lines import LineQueue
@@ -115,11 +116,11 @@ class _Server:
                 self._take_message(line)
 
     def _refuse_overlong(self, line: Overlong) -> None:
-        message = f"the request is a line of {line.size} bytes, the limit is {self._max_size}"
+        error = too_large("request", self._max_size)
         if line.id is None:
-            _logger.warning("%s; its id cannot be told", message)
+            _logger.warning("%s; its id cannot be told", error)
         else:
-            self._queue.add(encode_json_error(line.id, MessageTooLarge(message)))
+            self._queue.add(encode_json_error(line.id, error))
 
     def _take_message(self, line: dict[str, object]) -> None:
         try:

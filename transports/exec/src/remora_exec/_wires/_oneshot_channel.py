@@ -16,12 +16,11 @@ from remora.errors import (
     Code,
     DeadlineExceeded,
     InvalidReply,
-    MessageTooLarge,
     PluginError,
     Unavailable,
 )
 from remora.types import HealthStatus, Reply, Status
-from remora.wire import load_json, quote, require_json
+from remora.wire import load_json, quote, require_json, too_large
 from remora_exec._command import require_descriptors
 from remora_exec._pipes import pipes
 from remora_exec._security._admission import reviewing
@@ -62,7 +61,7 @@ class OneshotChannel:
         time_left(call)  # raises when no time is left
         command = self._command.with_env(_call_env(call))
         with anyio.CancelScope(deadline=math.inf if call.deadline is None else call.deadline):
-            return await self._run(command, call.payload or b"null")
+            return await self._run(command, call.payload)
         raise DeadlineExceeded("the process did not answer in time", sent=True)
 
     async def probe(self) -> HealthStatus:
@@ -76,8 +75,7 @@ class OneshotChannel:
     def _require_fit(self, call: Call) -> None:
         require_json(call)
         if len(call.payload) > self._max_size:
-            message = f"the request is {len(call.payload)} bytes, the limit is {self._max_size}"
-            raise MessageTooLarge(message, sent=False)
+            raise too_large("request", self._max_size, sent=False)
 
     async def _run(self, command: Command, payload: bytes) -> Reply:
         require_descriptors(command)
@@ -92,7 +90,7 @@ class OneshotChannel:
                     finally:
                         await end(child)
         if len(exchange.reply) > self._max_size:
-            raise MessageTooLarge(f"the reply has more than {self._max_size} bytes")
+            raise too_large("reply", self._max_size)
         if child.exit_status != 0:
             raise _failure(child, output)
         return _reply(bytes(exchange.reply.strip()))

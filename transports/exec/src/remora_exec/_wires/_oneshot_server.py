@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from remora.errors import Code, DeadlineExceeded, MessageTooLarge, PluginError, RemoraError
+from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError
 from remora.types import Call
-from remora.wire import printable
+from remora.wire import printable, too_large
 from remora_exec._wires._trace_variables import from_variables
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def _read_all(reader: ReadPipe, max_size: int) -> bytes:
     while data := await reader.receive():
         payload += data
         if len(payload) > max_size:
-            raise MessageTooLarge(f"the request has more than {max_size} bytes")
+            raise too_large("request", max_size)
     return bytes(payload)
 
 

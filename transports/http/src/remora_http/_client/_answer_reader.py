@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from remora.errors import ConnectionLost, InvalidReply, MessageTooLarge, WireError, WrongProtocol
+from remora.errors import ConnectionLost, InvalidReply, WireError, WrongProtocol
+from remora.wire import too_large
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._client._known_heads import KnownHeads
 from remora_http._failure import Answer
@@ -235,7 +236,7 @@ class AnswerReader:
         if isinstance(failure, BadEncoding):
             raise InvalidReply(f"the reply cannot be decoded: {failure}") from failure
         if self._status in SUCCESS:
-            raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from failure
+            raise too_large("reply", self._limit) from failure
         # A long error is still an error; its beginning says enough.
         beginning: bytes = failure.args[0]
         return beginning

@@ -27,6 +27,7 @@ from remora.errors import (
 )
 from remora.io import probe_health
 from remora.types import Endpoint, HealthStatus, Status
+from remora.wire import too_large
 from remora_http._address import parse_address
 from remora_http._client._engine import open_engine
 from remora_http._client._follower import open_following
@@ -77,7 +78,7 @@ class HttpChannel:
 
     def _post(self, call: Call) -> Awaitable[Answer]:
         if len(call.payload) > self._limit:
-            raise MessageTooLarge(f"the request is larger than {self._limit} bytes", sent=False)
+            raise too_large("request", self._limit, sent=False)
         return self._engine.post(call)
 
     async def _ask_health(self, call: Call) -> Reply:

@@ -21,13 +21,13 @@ from remora.errors import (
     DeadlineExceeded,
     InvalidReply,
     InvalidRequest,
-    MessageTooLarge,
     RemoraError,
     Unavailable,
     WireError,
     WrongProtocol,
 )
 from remora.tls import tls_failure
+from remora.wire import too_large
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._client._greeting import unreachable
 from remora_http._client._httpx_heard import HearingBackend, HearingStream
@@ -163,7 +163,7 @@ class Pool:
             raise InvalidReply(f"the reply cannot be decoded: {exc}") from exc
         except BodyTooLarge as exc:
             if response.status_code in SUCCESS:
-                raise MessageTooLarge(f"the reply is larger than {self._limit} bytes") from exc
+                raise too_large("reply", self._limit) from exc
             # An error is an error even when it is too long; its beginning is enough.
             content = exc.args[0]
         finally:

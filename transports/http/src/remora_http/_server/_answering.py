@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from remora.errors import Code, MessageTooLarge, PluginError, RemoraError
-from remora.wire import printable, unsendable
+from remora.errors import Code, PluginError, RemoraError
+from remora.wire import printable, too_large, unsendable
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
 from remora_http._server._response import Response, failure, success
 
@@ -80,7 +80,7 @@ class Responder:
         if isinstance(problem, UnknownEncoding):
             return failure(PluginError(str(problem), code=Code.UNIMPLEMENTED), status=415)
         if isinstance(problem, BodyTooLarge):
-            return failure(MessageTooLarge(f"the request is larger than {self.limit} bytes"))
+            return failure(too_large("request", self.limit))
         if isinstance(problem, RemoraError):
             return failure(problem)
         return failure(PluginError(str(problem), code=Code.INVALID_ARGUMENT))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remora.errors import Code, MessageTooLarge, PluginError
+from remora.errors import Code, PluginError
+from remora.wire import too_large
 from remora_http._failure import encode_failure
 from remora_http._headers import RawHeaders, encode_headers, encode_value
 from remora_http._status import STATUS_OF_CODE, format_retry_after
@@ -39,7 +40,7 @@ def success(reply: Reply, *, limit: int) -> Response:
         ValueError: A header cannot be sent.
     """
     if len(reply.payload) > limit:
-        raise MessageTooLarge(f"the reply is larger than {limit} bytes")
+        raise too_large("reply", limit)
     return Response(200, _headers(reply.content_type, reply.payload) + encode_headers(reply.headers), reply.payload)
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from remora.errors import MessageTooLarge
+from remora.wire import too_large
 from remora_http._headers import encode_headers, encode_value
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def encode_reply(reply: Reply, request: Request, *, limit: int) -> Message:
     """
     payload = reply.payload
     if len(payload) > limit:
-        raise MessageTooLarge(f"the reply is larger than {limit} bytes")
+        raise too_large("reply", limit)
     own = b"".join(b"%b: %b\r\n" % pair for pair in encode_headers(reply.headers)) if reply.headers else b""
     head = b"%bcontent-length: %d\r\n%b%b" % (
         _beginning(reply.content_type, int(time.time())),
