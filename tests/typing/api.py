@@ -32,8 +32,9 @@ from remora import (
     service,
     serving,
 )
-from remora.serve import leave_threads_behind, preload
+from remora.serve import dispatcher_for, entered, leave_threads_behind, preload
 from remora.types import Event
+from remora_http import asgi
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,11 @@ async def plugin_in_a_test() -> None:
         assert_type(served.endpoints[0].url, str)
         async with Manager({"plugins": {}}, extensions=extensions) as manager:
             assert_type(await manager.client("text", Texts).count(Text("a")), Count)
+        assert_type(await served.wait_closed(), None)
+    async with entered(TextService(), options=ServeOptions(drain_timeout=1)):
+        dispatcher_for(TextService())
+    async with asgi(TextService()).lifespan():
+        pass
 
 
 def program() -> None:

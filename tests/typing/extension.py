@@ -5,8 +5,8 @@ An extension as its author writes it. Never run; mypy and pyright check that it 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ from remora.protocols import (
     Interceptor,
     Listener,
     PreparedCodec,
+    PreparingTransport,
     Resolver,
     ReviewedChannel,
     Tracing,
@@ -316,6 +317,22 @@ class StarterTransport(CarrierTransport):
 
 
 starter: InspectableTransport = StarterTransport()
+
+
+class StreamTransport(CarrierTransport):
+    """
+    A transport that serves what the process was started with can keep it out of the way of others.
+    """
+
+    @contextmanager
+    def preparing(self, endpoint: Endpoint) -> Iterator[str]:
+        """
+        Whatever the context gives is not used.
+        """
+        yield endpoint.address
+
+
+streams: PreparingTransport = StreamTransport()
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -24,23 +24,26 @@ from remora._frozen import dataclass
 from remora._numbers import is_number
 from remora._serving._dispatch import Dispatcher
 from remora._serving._guard import Guard
+from remora._serving._lifetimes import TimeToStop, living, settled, with_lifetimes
 from remora._serving._preload import preload
 from remora._serving._process import leave_threads_behind, occupy_standard_streams, stopping_signals
+from remora._serving._stages import Stages
 from remora.errors import ConfigError, RemoraError
+from remora.io import background_tasks
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from remora._extensions._catalog import Catalog
     from remora.config import AccessConfig, InterceptorConfig
-    from remora.protocols import Listener
+    from remora.protocols import Listener, Transport
 
 __all__ = [
     "ServeOptions",
     "Served",
     "dispatcher_for",
+    "entered",
     "leave_threads_behind",
     "occupy_standard_streams",
     "preload",
@@ -64,7 +67,7 @@ class ServeOptions:
 
     Attributes:
         max_concurrent_calls: Calls that are answered at once.
-        drain_timeout: Seconds that calls under way get to end when the plugin is asked to stop.
+        drain_timeout: Seconds that calls under way, and then the services, get to end when the plugin is asked to stop.
         transport: Options of the transport, as in a host's `options` table.
         auth: Who may call: a record, a table as in a file, or a text as after `--auth`. None lets everybody call.
         interceptors: Which interceptors are switched off, and the options of others, by name: records, or tables as in
@@ -103,6 +106,13 @@ class Served:
         """
         return [listener.endpoint for listener in self.listeners]
 
+    async def wait_closed(self) -> None:
+        """
+        Wait until the host has ended it, by closing the pipe to a program that it has started, or by going away itself.
+        Without such a pipe this is never.
+        """
+        await _first_of(*(listener.wait_closed for listener in self.listeners))
+
 
 def serve(
     *services: object,
@@ -116,7 +126,8 @@ def serve(
     plugin's program.
 
     The address is `listen`, or what the host has set, or what stands on the command line after `--listen`.
-    A plugin that cannot be served ends the program with one line on standard error and the status 2. If a synchronous
+    Services that are context managers are entered before the first call, and left after the last one. A plugin that
+    cannot be served ends the program with one line on standard error and the status 2. If a synchronous
     handler still runs after the time for draining, or at a second signal, the process ends here, without its thread.
 
     Args:
@@ -172,14 +183,34 @@ async def serve_until_stopped(
         RemoraError: It cannot be served; the message says why.
     """
     options = _checked(options)
+    time = TimeToStop(options.drain_timeout)
     with anyio.open_signal_receiver(*stopping_signals()) as signals:
-        async with serving(*services, listen=listen, options=options) as served:
-            if announce is not None:
-                announce(served)
-            await _first_of(lambda: _next(signals), *(listener.wait_closed for listener in served.listeners))
-            _log.info("stopping; %d calls under way", served.dispatcher.active)
-            with anyio.move_on_after(options.drain_timeout):
-                await _first_of(lambda: _next(signals), served.dispatcher.drain)
+        async with background_tasks() as tasks:
+            with anyio.CancelScope() as whole:
+                stages = Stages(whole)
+                tasks.start_soon(stages.heed, signals)
+                async with _served(services, listen, options, time) as served:
+                    if announce is not None:
+                        announce(served)
+                    await _be_open(served, stages)
+                    await _drain(served, stages, time, options.drain_timeout)
+                    stages.turn_to(whole)
+
+
+async def _be_open(served: Served, stages: Stages) -> None:
+    with anyio.CancelScope() as scope:
+        stages.turn_to(scope)
+        await served.wait_closed()
+
+
+async def _drain(served: Served, stages: Stages, time: TimeToStop, limit: float) -> None:
+    _log.info("stopping; %d calls under way", served.dispatcher.active)
+    time.begin()
+    with anyio.move_on_after(limit) as scope:
+        stages.turn_to(scope)
+        await served.dispatcher.drain()
+    if scope.cancel_called:
+        time.hurry()
 
 
 @asynccontextmanager
@@ -192,6 +223,8 @@ async def serving(
     """
     Serve objects while the context lasts, for programs that do more than that, and for tests.
 
+    Objects that are context managers are entered, in their order, before the first call, and left after the last one.
+
     Args:
         *services: Instances of classes with public, annotated methods.
         listen: One address or more; the bare form `SCHEME:` takes a free local one.
@@ -200,20 +233,38 @@ async def serving(
 
     Raises:
         ConfigError: An address makes no sense, or the objects have nothing to serve.
-        Unavailable: An address is taken.
+        Unavailable: An address is taken, or an object cannot start.
+        PluginError: An object has failed to end.
     """
     options = _checked(options)
     addresses = [listen] if isinstance(listen, str) else list(listen)
+    async with _served(services, addresses, options, TimeToStop(options.drain_timeout), extensions) as served:
+        yield served
+
+
+@asynccontextmanager
+async def _served(
+    services: Sequence[object],
+    addresses: Sequence[str],
+    options: ServeOptions,
+    time: TimeToStop,
+    extensions: Sequence[object] = (),
+) -> AsyncIterator[Served]:
     if not addresses:
         raise ConfigError(f"nowhere to listen: pass --listen ADDRESS, or let a host set {LISTEN}")
     catalog = load_catalog(extensions)
     dispatcher = _dispatcher(services, catalog, options)
+    lives = with_lifetimes(services)
+    places = [_place(catalog, address, options) for address in addresses]
     stack = AsyncExitStack()
     try:
-        listeners = [
-            await stack.enter_async_context(_listener(catalog, address, dispatcher, options)) for address in addresses
-        ]
-        yield Served(dispatcher, listeners)
+        for transport, endpoint in places:
+            if (preparing := getattr(transport, "preparing", None)) is not None:  # as in `PreparingTransport`
+                stack.enter_context(preparing(endpoint))
+        if lives:
+            await stack.enter_async_context(living(lives, time))
+            stack.push_async_callback(settled, dispatcher)
+        yield Served(dispatcher, [await stack.enter_async_context(each.listen(at, dispatcher)) for each, at in places])
     finally:  # without the body's exception, so that it leaves as it is and not in a group
         await stack.aclose()
 
@@ -222,7 +273,8 @@ def dispatcher_for(
     *services: object, options: ServeOptions | None = None, extensions: Sequence[object] = ()
 ) -> Dispatcher:
     """
-    What answers calls for objects, for servers that Remora does not run itself (see `remora_http.asgi`).
+    What answers calls for objects, for servers that Remora does not run itself (see `remora_http.asgi`). Objects that
+    are context managers are not entered: see `entered`.
 
     Args:
         *services: Instances of classes with public, annotated methods.
@@ -233,6 +285,25 @@ def dispatcher_for(
         ConfigError: The objects have nothing to serve.
     """
     return _dispatcher(services, load_catalog(extensions), _checked(options))
+
+
+@asynccontextmanager
+async def entered(*services: object, options: ServeOptions | None = None) -> AsyncIterator[None]:
+    """
+    Objects that are context managers, entered as `serving` enters them, for servers that Remora does not run itself.
+    Objects that are none are left alone.
+
+    Args:
+        *services: What is served.
+        options: `drain_timeout` limits the time in which they are left.
+
+    Raises:
+        ConfigError: The class of an object has only half of what makes a context manager.
+        Unavailable: One of them cannot start.
+        PluginError: One of them has failed to end.
+    """
+    async with living(with_lifetimes(services), TimeToStop(_checked(options).drain_timeout)):
+        yield
 
 
 def _checked(options: ServeOptions | None) -> ServeOptions:
@@ -302,7 +373,10 @@ def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:
     return None
 
 
-def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: ServeOptions) -> Any:
+def _place(catalog: Catalog, address: str, options: ServeOptions) -> tuple[Transport, Endpoint]:
+    """
+    An address, and what serves there.
+    """
     endpoint = Endpoint(address)
     feature = catalog.transport(endpoint.scheme)
     access = _access(options)
@@ -312,8 +386,7 @@ def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: S
         raise ConfigError(f"the auth method {method!r} needs an address that encrypts, not {address}")
     where = f"the address {address}"
     record = build_options(feature.spec, where=where, own=options.transport, access=access)
-    transport = feature.build("transport", record)
-    return transport.listen(endpoint, dispatcher)
+    return feature.build("transport", record), endpoint
 
 
 async def _first_of(*waits: Callable[[], Any]) -> None:
@@ -328,10 +401,6 @@ async def _first_of(*waits: Callable[[], Any]) -> None:
 
         for one in waits:
             group.start_soon(wait, one)
-
-
-async def _next(signals: AsyncIterator[signal.Signals]) -> None:
-    await anext(signals)
 
 
 def _addresses_from_outside() -> list[str]:

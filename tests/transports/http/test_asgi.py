@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import anyio
@@ -228,3 +228,81 @@ async def test_a_handlers_group_of_exceptions_stays_on_its_side(caplog: pytest.L
 
     assert (500, "internal") == (exchange.status, exchange.failure["code"])
     assert "secret" not in str(exchange.failure)
+
+
+class Pool:
+    """A plugin with something to open and to close."""
+
+    def __init__(self, notes: list[str], *, fails_at: str = "") -> None:
+        self.notes = notes
+        self.fails_at = fails_at
+
+    async def __aenter__(self) -> None:
+        self._note("start")
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._note("end")
+
+    def _note(self, word: str) -> None:
+        self.notes.append(word)
+        if word == self.fails_at:
+            raise OSError("no database")
+
+    async def ask(self) -> str:
+        """Note a call."""
+        self.notes.append("call")
+        return "answer"
+
+
+async def live(application: Any, during: Callable[[], Awaitable[object]]) -> list[dict[str, str]]:
+    """What an application says while a server starts it, does something, and ends it."""
+    sent = list[dict[str, str]]()
+
+    async def messages() -> AsyncIterator[dict[str, str]]:
+        yield {"type": "lifespan.startup"}
+        await during()
+        yield {"type": "lifespan.shutdown"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    said = messages()
+    await application({"type": "lifespan"}, said.__anext__, send)
+    await said.aclose()
+    return sent
+
+
+async def test_services_are_entered_and_left_with_the_server() -> None:
+    """Before the first call and after the last; calls that come earlier or later are refused."""
+    notes = list[str]()
+    application = asgi(Pool(notes))
+
+    early = await Exchange(path="/Pool/ask", body=b"{}").run(application)
+    sent = await live(application, lambda: Exchange(path="/Pool/ask", body=b"{}").run(application))
+    late = await Exchange(path="/Pool/ask", body=b"{}").run(application)
+
+    assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == [each["type"] for each in sent]
+    assert ["start", "call", "end"] == notes
+    assert [503, 503] == [early.status, late.status]
+    assert "the plugin has not been started" in early.failure["message"]
+
+
+@pytest.mark.parametrize(("fails_at", "phase"), [("start", "startup"), ("end", "shutdown")])
+async def test_a_service_that_fails_is_named_to_the_server(fails_at: str, phase: str) -> None:
+    """Which ends then, or says so."""
+    sent = await live(asgi(Pool([], fails_at=fails_at)), anyio.lowlevel.checkpoint)
+
+    assert f"lifespan.{phase}.failed" == sent[-1]["type"]
+    assert sent[-1]["message"].startswith("Pool ")
+    assert sent[-1]["message"].endswith("OSError: no database")
+
+
+async def test_an_application_that_it_is_mounted_in_starts_it() -> None:
+    """By a context manager in its own lifespan."""
+    notes = list[str]()
+    application = asgi(Pool(notes))
+    async with application.lifespan():
+        exchange = await Exchange(path="/Pool/ask", body=b"{}").run(application)
+
+    assert 200 == exchange.status
+    assert ["start", "call", "end"] == notes

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Dispatch,
         InspectableTransport,
         Listener,
+        PreparingTransport,
         ReviewedChannel,
         Transport,
         WatchedChannel,
@@ -35,7 +36,8 @@ else:
             "remora.protocols._interceptors": "AttemptInterceptor Interceptor Tracing",
             "remora.protocols._resolvers": "Resolver",
             "remora.protocols._transports": (
-                "Channel Dispatch InspectableTransport Listener ReviewedChannel Transport WatchedChannel"
+                "Channel Dispatch InspectableTransport Listener PreparingTransport ReviewedChannel Transport"
+                " WatchedChannel"
             ),
         },
     )
@@ -53,6 +55,7 @@ __all__ = [
     "Listener",
     "MetricExporter",
     "PreparedCodec",
+    "PreparingTransport",
     "PullExporter",
     "Resolver",
     "ReviewedChannel",

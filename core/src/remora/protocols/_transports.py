@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from remora.errors import RemoraError
     from remora.types import Call, Endpoint, HealthStatus, Inspection, Reply
@@ -58,6 +58,24 @@ class InspectableTransport(Transport, Protocol):
 
         Raises:
             ConfigError: There is nothing that could be started.
+        """
+        ...
+
+
+@runtime_checkable
+class PreparingTransport(Transport, Protocol):
+    """
+    A transport that has to prepare the process before the served objects start, such as to move standard streams out of
+    their way.
+    """
+
+    def preparing(self, endpoint: Endpoint, /) -> AbstractContextManager[object]:
+        """
+        Prepare the process for serving at an endpoint. It is entered before the objects that are served, and left after
+        them; `listen` is called, and its context left, in between.
+
+        Raises:
+            ConfigError: The endpoint cannot be used with this transport.
         """
         ...
 

@@ -6,6 +6,7 @@ A process does one of the two. Each half is loaded only when it is used, so that
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
@@ -13,11 +14,13 @@ from remora.values import check_limits
 from remora_exec._wires import PROTOCOLS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
 
     from remora.protocols import Channel, Dispatch, Listener
     from remora.types import Endpoint, Inspection
     from remora_exec._notices import Notices
+    from remora_exec._wires._stdio import Streams
     from remora_exec.plugin import ExecOptions
 
 
@@ -39,6 +42,7 @@ class ExecTransport:
         _require_harmony(options)
         self._options = options
         self._notices: Notices | None = None
+        self._streams: Streams | None = None
 
     def open(self, endpoint: Endpoint, /) -> AbstractAsyncContextManager[Channel]:
         """
@@ -58,13 +62,26 @@ class ExecTransport:
 
         return inspect_program(endpoint, self._options)
 
+    @contextmanager
+    def preparing(self, endpoint: Endpoint, /) -> Iterator[None]:
+        """
+        Keep this process's own standard input and output for the host, before anybody writes there.
+        """
+        from remora_exec._wires._stdio import claimed
+
+        with claimed(endpoint, self._options) as streams:
+            self._streams = streams
+            yield
+
     def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:
         """
         Serve this process's own standard input and output.
         """
-        from remora_exec._wires._stdio import listen_stdio
+        from remora_exec._wires._stdio import claim_and_listen, listen_stdio
 
-        return listen_stdio(endpoint, dispatch, self._options)
+        if self._streams is None:
+            return claim_and_listen(endpoint, dispatch, self._options)
+        return listen_stdio(self._streams, dispatch, self._options)
 
 
 def _require_harmony(options: ExecOptions) -> None:

@@ -1,9 +1,10 @@
 """
 The plugin's side: a process serves its own standard input and output.
 
-From the moment it listens, the two descriptors belong to the protocol alone. They are moved to other numbers first;
-then descriptor 0 becomes /dev/null and descriptor 1 a copy of standard error, so that no `print()`, no library and no
-grandchild can put a byte on the wire. They are not moved back: what is printed later goes to the log as well.
+Before the served objects start, the two descriptors come to belong to the protocol alone. They are moved to other
+numbers first; then descriptor 0 becomes /dev/null and descriptor 1 a copy of standard error, so that no `print()`, no
+library and no grandchild can put a byte on the wire. They are not moved back: what is printed later goes to the log as
+well.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import socket
 import stat
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -27,7 +28,7 @@ from remora_exec._wires import PROTOCOLS
 from remora_exec._wires._host_log import logging_for_the_host
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from remora.io import BytePipe
     from remora.protocols import Dispatch
@@ -65,10 +66,37 @@ class StdioListener:
             self._ended.set()
 
 
-@asynccontextmanager
-async def listen_stdio(endpoint: Endpoint, dispatch: Dispatch, options: ExecOptions) -> AsyncIterator[StdioListener]:
+class Streams:
     """
-    Serve in the protocol that the host names in REMORA_PROTOCOL, until the context is left.
+    The descriptors of the protocol, until somebody takes them to serve with.
+    """
+
+    def __init__(self, protocol: str, stdin: int, stdout: int) -> None:
+        self.protocol = protocol
+        self._descriptors = [stdin, stdout]
+
+    def take(self) -> tuple[int, int]:
+        """
+        The descriptors for reading and for writing; whoever takes them closes them.
+        """
+        stdin, stdout = self._descriptors
+        self._descriptors.clear()
+        return stdin, stdout
+
+    def close(self) -> None:
+        """
+        Close them unless they were taken, so that the host learns that nobody serves it.
+        """
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
+
+
+@contextmanager
+def claimed(endpoint: Endpoint, options: ExecOptions) -> Iterator[Streams]:
+    """
+    The standard streams as the host's wires, in the protocol that it names in REMORA_PROTOCOL; until the context is
+    left, what is logged goes to the host as well.
 
     Raises:
         ConfigError: The endpoint names an address, or the protocol is unknown.
@@ -78,11 +106,39 @@ async def listen_stdio(endpoint: Endpoint, dispatch: Dispatch, options: ExecOpti
         raise ConfigError(f"a process can only serve its own pipes: write stdio:, not {endpoint.url}")
     if protocol not in PROTOCOLS:
         raise ConfigError(f"REMORA_PROTOCOL={protocol} is none of {', '.join(PROTOCOLS)}")
+    streams = Streams(protocol, *claim_stdio())
+    try:
+        with logging_for_the_host():
+            yield streams
+    finally:
+        streams.close()
+
+
+@asynccontextmanager
+async def listen_stdio(streams: Streams, dispatch: Dispatch, options: ExecOptions) -> AsyncIterator[StdioListener]:
+    """
+    Serve over what was claimed, until the context is left.
+    """
     listener = StdioListener()
-    stdin, stdout = claim_stdio()
-    with logging_for_the_host():
-        async with background() as tasks:
-            tasks.start(lambda: listener.run(_serve(protocol, stdin, stdout, dispatch, options.max_message_size)))
+    stdin, stdout = streams.take()
+    async with background() as tasks:
+        size = options.max_message_size
+        tasks.start(lambda: listener.run(_serve(streams.protocol, stdin, stdout, dispatch, size)))
+        yield listener
+
+
+@asynccontextmanager
+async def claim_and_listen(
+    endpoint: Endpoint, dispatch: Dispatch, options: ExecOptions
+) -> AsyncIterator[StdioListener]:
+    """
+    Both at once, for where nothing comes in between.
+
+    Raises:
+        ConfigError: The endpoint names an address, or the protocol is unknown.
+    """
+    with claimed(endpoint, options) as streams:
+        async with listen_stdio(streams, dispatch, options) as listener:
             yield listener
 
 

@@ -6,12 +6,14 @@ What lives here: the life of one request. What must not: sockets, and any partic
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora.serve import ServeOptions, dispatcher_for
+from remora.errors import RemoraError, Unavailable
+from remora.serve import ServeOptions, dispatcher_for, entered
 from remora.tls import peer_identity
 from remora_http._body import Body, BodyTooLarge
 from remora_http._headers import decode_headers
@@ -20,11 +22,17 @@ from remora_http._server._call import read_call
 from remora_http._server._response import Response, not_allowed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from remora.config import AccessConfig
     from remora.protocols import Dispatch
     from remora.types import Call
 
 _LIMIT = 16 * 1024 * 1024
+
+_CONTEXT_MANAGERS = (AbstractAsyncContextManager, AbstractContextManager)
+
+_NOT_READY = "the plugin has not been started: the ASGI server, or the application it is mounted in, starts it"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,6 +47,9 @@ def asgi(
     """
     An ASGI application that serves a plugin; it runs in any ASGI server, and can be mounted under any path.
 
+    Services that are context managers are entered when the server starts, and left when it ends. An application that it
+    is mounted in keeps these events to itself, as a rule: let its own lifespan enter `lifespan()` of this one.
+
     Args:
         *services: Instances of classes with public, annotated methods.
         max_message_size: The limit of a request or a reply, in bytes after decompression.
@@ -48,7 +59,7 @@ def asgi(
         ConfigError: The objects have nothing to serve.
     """
     dispatcher = dispatcher_for(*services, options=ServeOptions(auth=auth))
-    return Application(dispatcher, max_message_size=max_message_size)
+    return Application(dispatcher, max_message_size=max_message_size, services=services)
 
 
 class _Disconnected(Exception):
@@ -60,22 +71,57 @@ class _Disconnected(Exception):
 class Application:
     """
     A plugin as an ASGI application.
+
+    Args:
+        dispatch: Answers the calls.
+        max_message_size: The limit of a request or a reply.
+        services: What is to be entered before the first call, where that is a context manager.
     """
 
-    def __init__(self, dispatch: Dispatch, *, max_message_size: int = _LIMIT) -> None:
+    def __init__(self, dispatch: Dispatch, *, max_message_size: int = _LIMIT, services: Sequence[object] = ()) -> None:
         self._responder = Responder(dispatch, max_message_size)
         self._limit = max_message_size
+        self._services = services
+        self._is_ready = not any(isinstance(each, _CONTEXT_MANAGERS) for each in services)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """
+        The time in which it answers calls; only applications that it is mounted in need to enter it.
+
+        Raises:
+            RemoraError: A service cannot start, or has failed to end.
+        """
+        async with entered(*self._services):
+            self._is_ready = True
+            try:
+                yield
+            finally:
+                self._is_ready = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
         Serve one request, or one lifespan.
         """
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await self._live(receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
             await self._serve(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        phase = "startup"
+        try:
+            async with self.lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                phase = "shutdown"
+        except RemoraError as error:
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -89,6 +135,8 @@ class Application:
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] != "POST":
             return not_allowed()
+        if not self._is_ready:
+            return self._responder.refuse(Unavailable(_NOT_READY))
         headers = decode_headers(scope["headers"])
         try:
             payload = await self._read_body(headers, receive)
@@ -152,11 +200,3 @@ def _peer(scope: Scope) -> str:
     host, port = scope.get("client") or ("", None)
     host = f"[{host}]" if ":" in host else host
     return f"{host}:{port}" if port else host
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
