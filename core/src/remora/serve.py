@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from remora.types import Endpoint
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from remora._extensions._catalog import Catalog
     from remora.config import AccessConfig, InterceptorConfig
@@ -134,7 +134,8 @@ def serve(
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
         _require_no_loop()
-        require_backend(chosen)
+        with _said_by(BACKEND, chosen):
+            require_backend(chosen)
         anyio.run(_serve, services, addresses, options, backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
@@ -210,9 +211,11 @@ async def serving(
     dispatcher = _dispatcher(services, catalog, options)
     stack = AsyncExitStack()
     try:
-        listeners = [
-            await stack.enter_async_context(_listener(catalog, address, dispatcher, options)) for address in addresses
-        ]
+        listeners = []
+        for address in addresses:
+            with _said_by(LISTEN, address):
+                listener = _listener(catalog, address, dispatcher, options)
+                listeners.append(await stack.enter_async_context(listener))
         yield Served(dispatcher, listeners)
     finally:  # without the body's exception, so that it leaves as it is and not in a group
         await stack.aclose()
@@ -314,6 +317,19 @@ def _listener(catalog: Catalog, address: str, dispatcher: Dispatcher, options: S
     record = build_options(feature.spec, where=where, own=options.transport, access=access)
     transport = feature.build("transport", record)
     return transport.listen(endpoint, dispatcher)
+
+
+@contextmanager
+def _said_by(variable: str, word: str) -> Iterator[None]:
+    """
+    Name the environment variable that a word has come from, in what is wrong with it.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if word in os.environ.get(variable, "").split():
+            error.found_in(variable)
+        raise
 
 
 async def _first_of(*waits: Callable[[], Any]) -> None:

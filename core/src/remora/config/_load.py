@@ -17,8 +17,8 @@ from remora.config._expand import expand
 from remora.config._exporters import exporters_in
 from remora.config._manifests import discover
 from remora.config._order import problems_of_order
-from remora.config._overrides import PREFIX, override
-from remora.config._places import is_below, nearest, placed
+from remora.config._overrides import misspelt, override
+from remora.config._places import PREFIX, is_below, nearest, placed
 from remora.config._problems import add, summary
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.config._sources import Source, read_source
@@ -54,7 +54,7 @@ class LoadedConfig:
         What set the value at a path; None where the built-in default holds.
         """
         around = nearest(self.places, path)
-        is_whole = around is not None and around.source.startswith(PREFIX)
+        is_whole = around is not None and around.is_variable
         if path in self.places or is_whole:  # a variable may set a table with all that is in it
             return around
         return self.places.get(path.removesuffix(".url")) if path.endswith("].url") else None
@@ -196,7 +196,9 @@ def _values(
         tables.pop("$schema", None)
     if overridden:
         tables = override(tables, variables, places, problems)
-    replaced = [path for path, place in places.items() if place.source.startswith(PREFIX)]
+        for name in misspelt(variables, source.tables):
+            _log.warning("%s: sets no key; the names of those that do begin with %s", name, PREFIX)
+    replaced = [path for path, place in places.items() if place.is_variable]
     problems += [line for line in missing if not any(is_below(line.partition(": ")[0], path) for path in replaced)]
     return tables
 

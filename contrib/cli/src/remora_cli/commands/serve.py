@@ -117,15 +117,21 @@ def command(
         leave_logs_to_the_host()
     access = None if auth is None else config.read_access(auth)  # loaded only here: most plugins ask nobody who calls
     services = [load_target(*target) for target in targets]
+    loaded = None if interceptors is None else config.trace_config(interceptors)
     options = ServeOptions(
         max_concurrent_calls=max_concurrent_calls,
         drain_timeout=drain_timeout,
         auth=access,
-        interceptors={} if interceptors is None else config.load_config(interceptors).interceptors,
+        interceptors={} if loaded is None else loaded.config.interceptors,
     )
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
-    anyio.run(main, backend=backend)
+    try:
+        anyio.run(main, backend=backend)
+    except ConfigError as error:
+        if loaded is not None and error.problems[0].startswith("interceptors."):
+            loaded.locate(error)
+        raise
     _ignore_signals()
     leave_threads_behind(0)
 
