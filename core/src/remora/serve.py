@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,17 +22,17 @@ from remora._extensions._interception import served_interceptors
 from remora._extensions._options import build_options
 from remora._extensions._registry import load_catalog
 from remora._frozen import dataclass
-from remora._numbers import is_number
 from remora._serving._dispatch import Dispatcher
 from remora._serving._guard import Guard
 from remora._serving._preload import preload
 from remora._serving._process import leave_threads_behind, occupy_standard_streams, stopping_signals
 from remora.errors import ConfigError, RemoraError
 from remora.types import Endpoint
+from remora.values import Limits, check_number
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from remora._extensions._catalog import Catalog
     from remora.config import AccessConfig, InterceptorConfig
@@ -78,8 +79,13 @@ class ServeOptions:
     interceptors: Mapping[str, InterceptorConfig | Mapping[str, object]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if not is_number(self.drain_timeout):  # or it would be noticed when the plugin is stopped
-            raise ValueError(f"drain_timeout: expected a number of seconds, got {self.drain_timeout!r:.40}")
+        if not isinstance(self.max_concurrent_calls, int):
+            raise ValueError(f"max_concurrent_calls: expected a whole number, got {self.max_concurrent_calls!r:.40}")
+        check_number("max_concurrent_calls", self.max_concurrent_calls, Limits(1))
+        check_number("drain_timeout", self.drain_timeout, Limits(0, is_duration=True))
+        for name in ("transport", "interceptors"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise ValueError(f"{name}: expected a table, got {given!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,17 +277,33 @@ def _interceptors(options: ServeOptions) -> Mapping[str, InterceptorConfig]:
             known[name] = each
         else:
             tables[name] = each
+    _raise(config.problems_of_config(config.ManagerConfig(interceptors=known)))
     return {**known, **config.structure_config({"interceptors": tables}).interceptors}
 
 
 def _access(options: ServeOptions) -> AccessConfig | None:
     """
     Who may call; None when nothing is said about it.
+
+    Raises:
+        ConfigError: What is said makes no sense.
     """
     auth = options.auth
-    if auth is None or isinstance(auth, config.AccessConfig):
-        return auth
-    return config.read_access(auth) if isinstance(auth, str) else config.load_access(auth)
+    if auth is None:
+        return None
+    if isinstance(auth, str):
+        return config.read_access(auth)
+    if isinstance(auth, Mapping):
+        return config.load_access(auth)
+    if not isinstance(auth, config.AccessConfig):
+        raise ConfigError(f"auth: expected a record, a table or a text, got {type(auth).__name__}")
+    _raise(config.problems_of_record(auth, "auth"))
+    return auth
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        raise ConfigError(config.summary(problems), problems=problems)
 
 
 def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_OTHERS = (".requires", ".fallback.plugin")
+"""The keys that name other plugins."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
@@ -165,7 +168,7 @@ def _further(config: ManagerConfig, more: Callable[[ManagerConfig], object] | No
         if more is not None:
             more(config)
     except ConfigError as error:
-        return [line for line in error.problems if not line.partition(": ")[0].endswith(".requires")]
+        return [line for line in error.problems if not line.partition(": ")[0].endswith(_OTHERS)]
     return []
 
 
@@ -238,7 +241,7 @@ def _plugins(
             add(check(plugin), problems)
     if not is_whole:  # what is missing may be in a manifest
         return plugins
-    add(missing_fallbacks(tables), problems)
+    add(missing_fallbacks(plugins, tables), problems)
     if len(plugins) == len(tables):  # else what is missing may only be wrong
         add(problems_of_order(plugins), problems)
     return plugins
