@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -349,3 +350,29 @@ def test_refused_calls_are_shown_from_level_info_on(level: str, is_shown: bool, 
         err = process.communicate(timeout=20)[1]
 
     assert is_shown == ("refused a call of 'sample.v1.Echo/echo'" in err)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_lines_of_the_log_have_their_time(log_format: str, place: Path) -> None:
+    """
+    Objects have the fields of the record beside it, and all is in one line.
+    """
+    words = ("--listen", "http://127.0.0.1:0", "--log-format", log_format)
+    with spawned(place, "serve", "sample:Echo", *words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert 500 == _post(process.stdout.readline().split()[-1], "fail", {"text": "x"})[0]
+        line = next(line for line in process.stderr if "sample.v1.Echo/fail" in line)
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    if log_format == "text":
+        assert re.match(f"{stamp} remora: error: ", line)
+        assert "Traceback" in rest
+    else:
+        found = json.loads(line)
+        assert re.fullmatch(stamp, found["time"])
+        assert ("error", "sample.v1.Echo/fail") == (found["level"], found["method"])
+        assert "Traceback" in found["traceback"]
+        assert "Traceback" not in rest
