@@ -87,7 +87,7 @@ def test_a_file_becomes_records(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"x = ", "Invalid value (at end of document)"),
-        (b"[plugins.p]\nendpoint = 'a:'\nendpoint = 'b:'", "Cannot overwrite a value"),
+        (b"[plugins.p]\nendpoint = 'a:'\nendpoint = 'b:'", "plugins.p.endpoint: is there already, on line 2"),
         (b"\xff\xfe", "can't decode byte 0xff"),
         (b"x = " + b"[" * 10_000, "nested too deeply"),
     ],
@@ -585,6 +585,33 @@ async def test_keys_that_the_transport_does_not_use_are_named_in_the_log(caplog:
     assert "plugins.p: the transport carrier does not use args, work_dir" in caplog.text
 
 
+@pytest.mark.parametrize(("balancer", "how"), [("", "taking turns"), ("p2c", "the balancer 'p2c'")])
+def test_a_key_that_the_balancer_does_not_use_is_named_in_the_log(
+    balancer: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Calls about one thing would not be kept together, and nobody would notice.
+    """
+    table = {"endpoint": "carrier:x", "hash_header": "x-user"}
+    Manager({"plugins": {"p": table | {"balancer": "consistent-hash"}}}, extensions=[Carrier()])
+    assert not caplog.messages
+
+    Manager({"plugins": {"p": table | {"balancer": balancer}}}, extensions=[Carrier()])
+    assert [f"plugins.p.hash_header: has no effect; {how} does not look at it"] == caplog.messages
+
+
+def test_a_name_with_a_line_break_makes_no_further_line() -> None:
+    """
+    Of what is told about it.
+    """
+    with pytest.raises(ConfigError) as caught:
+        structure_config({"plugins": {"a\nb": {}, "c": {}}})
+
+    _, first, second = caught.value.message.splitlines()
+    assert first.startswith(r"  plugins.a\nb: a plugin's name is made of")
+    assert "  plugins.c: has no endpoint" == second
+
+
 def test_a_key_of_the_plugin_is_no_option() -> None:
     """
     It would be lost in silence.
@@ -626,6 +653,6 @@ def test_records_made_in_code_are_checked_too(config: PluginConfig, path: str) -
     They need not come from a file.
     """
     with pytest.raises(ConfigError) as caught:
-        Manager(ManagerConfig(plugins={"p": config}))
+        Manager(ManagerConfig(plugins={config.name: config}))
 
     assert caught.value.problems[0].startswith(f"{path}: ")

@@ -203,7 +203,15 @@ def test_values_of_what_is_off_are_named_in_the_log(tmp_path: Path, caplog: pyte
     ("name", "content", "problem"),
     [
         ("x.toml", "a = 1\nb = = 2", "x.toml:2: Invalid value"),
-        ("x.toml", "[plugins.p]\nendpoint = 'a:'\nendpoint = 'b:'", "x.toml:3: Cannot overwrite a value"),
+        (
+            "x.toml",
+            "[plugins.p]\nendpoint = 'a:'\nendpoint = 'b:'\n= \"",
+            "x.toml:3: plugins.p.endpoint: is there already, on line 2",
+        ),
+        ("x.toml", "[a.b]\n[a]\n[c]\n[a]", "x.toml:4: a: is there already, on line 2"),
+        ("x.toml", "[[a]]\nb.c = 1\n[[a]]\nb.c = 1\nb.c = 2", "x.toml:5: a[1].b.c: is there already, on line 4"),
+        ("x.toml", "a = {b = 1,\t b = 2}", "x.toml:1: a.b: is there already, on line 1"),
+        ("x.toml", "a.b = 1\n[a]", "x.toml:2: Cannot declare ('a',) twice"),
         ("x.toml", b"a = 1\nb = '\xff'", "x.toml:2: 'utf-8' codec can't decode byte 0xff"),
         ("x.json", '{\n"a": 1,\n}', "x.json:"),
         ("x.json", '{"a": {"b": 1,\n"b": 2}}', "x.json:2: a.b: is there already, on line 1"),

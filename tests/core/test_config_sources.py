@@ -206,6 +206,56 @@ def test_a_variable_with_a_wrong_value_is_named(tmp_path: Path) -> None:
     ] == (problems(file, REMORA__DEFAULTS__RETRY__MAX_RETRIES="x"))
 
 
+ABOUT_OTHERS = {
+    "PLUGINS__PAY_IN__ENDPOINTS": (
+        '["http://a"]',
+        "x.toml:7: plugins.pay-in: has both endpoint and endpoints; one of them is enough",
+        "plugins.pay-in.endpoints",
+    ),
+    "PLUGINS__PAY_IN__RETRY__INITIAL_INTERVAL": (
+        "10",
+        "x.toml:7: plugins.pay-in.retry.max_interval: expected at least initial_interval, 10 s, got 5.0",
+        "plugins.pay-in.retry.initial_interval",
+    ),
+    "PLUGINS__PAY_IN__RESOLVER__PATH": (
+        "x",
+        "x.toml:7: plugins.pay-in.resolver.method: missing",
+        "plugins.pay-in.resolver.path",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ABOUT_OTHERS)
+def test_a_variable_that_does_not_go_with_other_keys_is_named(name: str, tmp_path: Path) -> None:
+    """
+    The problem is at another key, or at a table that no file has; variables that it is not about are left out.
+    """
+    file = tmp_path / "x.toml"
+    file.write_text(MAIN)
+    value, problem, key = ABOUT_OTHERS[name]
+
+    found = problems(file, **{f"REMORA__{name}": value, "REMORA__PLUGINS__PAY_IN__CODEC": "msgpack"})
+
+    assert [f"{problem} (REMORA__{name} sets {key})"] == found
+
+
+def test_a_variable_that_only_looks_as_if_it_set_a_key_is_named_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Also when there are problems, which may be due to it. What files refer to is left out, and so is what belongs to
+    other programs, such as the variables that Kubernetes sets for a service.
+    """
+    file = tmp_path / "x.toml"
+    file.write_text('[plugins.p]\nmethod = "${REMORA_PLUGINS_METHOD}"')
+    wrong = ["REMORA_PLUGINS_", "REMORA_PLUGINS_P_ENDPOINT", "REMORA_PLUGINS__P__ENDPOINT", "remora__log_level"]
+    right = ["REMORA_PLUGIN", "REMORA_LISTEN", "REMORA_PLUGINS_METHOD", "REMORA_METRICS_SERVICE_HOST"]
+    right += ["REMORA_METRICS_PORT", "REMORA__PLUGINS__P__CODEC", "MY_REMORA_PLUGINS_P"]
+
+    assert ["x.toml:1: plugins.p: has no endpoint"] == problems(file, **dict.fromkeys([*wrong, *right], "x"))
+    assert [f"{name}: sets no key; the names of those that do begin with REMORA__" for name in wrong] == caplog.messages
+
+
 def test_a_variable_replaces_a_reference_that_is_not_set(tmp_path: Path) -> None:
     """
     And is not expanded itself.

@@ -208,7 +208,7 @@ def remora_register_balancers() -> Iterable[BalancerSpec]:
     return [
         BalancerSpec(name="stickiest", build=build_balancer),
         BalancerSpec(name="first", build=build_balancer, learns=False),
-        BalancerSpec(name="loyal", build=build_balancer, sticky=True),
+        BalancerSpec(name="loyal", build=build_balancer, sticky=True, keyed=False),
     ]
 
 

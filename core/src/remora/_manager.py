@@ -26,7 +26,7 @@ from remora._telemetry._events import EventBus
 from remora._telemetry._exporting import Exporting
 from remora._telemetry._metering import Metering
 from remora.client import Handle, Plugin, make_client, service_of
-from remora.config import ManagerConfig, structure_config, trace_config
+from remora.config import ManagerConfig, problems_of_config, structure_config, summary, trace_config
 from remora.errors import ConfigError, ManagerClosed
 from remora.inspection import inspect
 from remora.observability import observe
@@ -485,4 +485,8 @@ def _ignore(progress: DrainProgress) -> None:
 
 
 def _structured(config: ManagerConfig | Mapping[str, object]) -> ManagerConfig:
-    return config if isinstance(config, ManagerConfig) else structure_config(config)
+    if not isinstance(config, ManagerConfig):
+        return structure_config(config)
+    if problems := problems_of_config(config):
+        raise ConfigError(summary(problems), problems=problems)
+    return config

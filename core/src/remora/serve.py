@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from remora._extensions._interception import served_interceptors
 from remora._extensions._options import build_options
 from remora._extensions._registry import load_catalog
 from remora._frozen import dataclass
-from remora._numbers import is_number
 from remora._serving._dispatch import Dispatcher
 from remora._serving._guard import Guard
 from remora._serving._lifetimes import TimeToStop, living, settled, with_lifetimes
@@ -31,9 +31,10 @@ from remora._serving._stages import Stages
 from remora.errors import ConfigError, RemoraError
 from remora.io import background_tasks
 from remora.types import Endpoint
+from remora.values import Limits, check_number
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from remora._extensions._catalog import Catalog
     from remora.config import AccessConfig, InterceptorConfig
@@ -81,8 +82,13 @@ class ServeOptions:
     interceptors: Mapping[str, InterceptorConfig | Mapping[str, object]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if not is_number(self.drain_timeout):  # or it would be noticed when the plugin is stopped
-            raise ValueError(f"drain_timeout: expected a number of seconds, got {self.drain_timeout!r:.40}")
+        if not isinstance(self.max_concurrent_calls, int):
+            raise ValueError(f"max_concurrent_calls: expected a whole number, got {self.max_concurrent_calls!r:.40}")
+        check_number("max_concurrent_calls", self.max_concurrent_calls, Limits(1))
+        check_number("drain_timeout", self.drain_timeout, Limits(0, is_duration=True))
+        for name in ("transport", "interceptors"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise ValueError(f"{name}: expected a table, got {given!r:.40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,8 @@ def serve(
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
         _require_no_loop()
-        require_backend(chosen)
+        with _said_by(BACKEND, chosen):
+            require_backend(chosen)
         anyio.run(_serve, services, addresses, options, backend=chosen)
     except RemoraError as error:
         raise SystemExit(_complain(error)) from None
@@ -255,16 +262,24 @@ async def _served(
     catalog = load_catalog(extensions)
     dispatcher = _dispatcher(services, catalog, options)
     lives = with_lifetimes(services)
-    places = [_place(catalog, address, options) for address in addresses]
+    places = []
+    for address in addresses:
+        with _said_by(LISTEN, address):
+            places.append(_place(catalog, address, options))
     stack = AsyncExitStack()
     try:
         for transport, endpoint in places:
             if (preparing := getattr(transport, "preparing", None)) is not None:  # as in `PreparingTransport`
-                stack.enter_context(preparing(endpoint))
+                with _said_by(LISTEN, endpoint.url):
+                    stack.enter_context(preparing(endpoint))
         if lives:
             await stack.enter_async_context(living(lives, time))
             stack.push_async_callback(settled, dispatcher)
-        yield Served(dispatcher, [await stack.enter_async_context(each.listen(at, dispatcher)) for each, at in places])
+        listeners = []
+        for transport, endpoint in places:
+            with _said_by(LISTEN, endpoint.url):
+                listeners.append(await stack.enter_async_context(transport.listen(endpoint, dispatcher)))
+        yield Served(dispatcher, listeners)
     finally:  # without the body's exception, so that it leaves as it is and not in a group
         await stack.aclose()
 
@@ -339,17 +354,33 @@ def _interceptors(options: ServeOptions) -> Mapping[str, InterceptorConfig]:
             known[name] = each
         else:
             tables[name] = each
+    _raise(config.problems_of_config(config.ManagerConfig(interceptors=known)))
     return {**known, **config.structure_config({"interceptors": tables}).interceptors}
 
 
 def _access(options: ServeOptions) -> AccessConfig | None:
     """
     Who may call; None when nothing is said about it.
+
+    Raises:
+        ConfigError: What is said makes no sense.
     """
     auth = options.auth
-    if auth is None or isinstance(auth, config.AccessConfig):
-        return auth
-    return config.read_access(auth) if isinstance(auth, str) else config.load_access(auth)
+    if auth is None:
+        return None
+    if isinstance(auth, str):
+        return config.read_access(auth)
+    if isinstance(auth, Mapping):
+        return config.load_access(auth)
+    if not isinstance(auth, config.AccessConfig):
+        raise ConfigError(f"auth: expected a record, a table or a text, got {type(auth).__name__}")
+    _raise(config.problems_of_record(auth, "auth"))
+    return auth
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        raise ConfigError(config.summary(problems), problems=problems)
 
 
 def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:
@@ -387,6 +418,19 @@ def _place(catalog: Catalog, address: str, options: ServeOptions) -> tuple[Trans
     where = f"the address {address}"
     record = build_options(feature.spec, where=where, own=options.transport, access=access)
     return feature.build("transport", record), endpoint
+
+
+@contextmanager
+def _said_by(variable: str, word: str) -> Iterator[None]:
+    """
+    Name the environment variable that a word has come from, in what is wrong with it.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if word in os.environ.get(variable, "").split():
+            error.found_in(variable)
+        raise
 
 
 async def _first_of(*waits: Callable[[], Any]) -> None:

@@ -130,12 +130,14 @@ class BalancerSpec:
         learns: Whether it is to be told how calls begin and end; one that does nothing with it makes calls slower.
         sticky: Whether it stays with one candidate on purpose, as long as that can take calls. Nothing but the contract
             looks at it.
+        keyed: Whether it looks at the key of a call; `hash_header` has no effect with one that says no.
     """
 
     name: str
     build: Callable[[Callable[[], float], Random], Balancer]
     learns: bool = True
     sticky: bool = False
+    keyed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,21 @@ def check_limits(record: object) -> None:
     kind: Any = type(record)
     for name, limits, is_optional in _limited(kind):
         value = getattr(record, name)
-        if value is None and is_optional:
-            continue
-        if not isinstance(value, float) and not is_number(value):  # only a file may say "5s"
-            raise ValueError(f"{name}: expected a number{' of seconds' * limits.is_duration}, got {value!r:.40}")
-        if not limits.allow(value):
-            raise ValueError(f"{name}: expected {limits}, got {value!r}")
+        if not (value is None and is_optional):
+            check_number(name, value, limits)
+
+
+def check_number(name: str, value: object, limits: Limits) -> None:
+    """
+    Check a number that was given in code.
+
+    Raises:
+        ValueError: It is none, or outside the limits; the message names the field and the range.
+    """
+    if not isinstance(value, float) and not is_number(value):  # only a file may say "5s"
+        raise ValueError(f"{name}: expected a number{' of seconds' * limits.is_duration}, got {value!r:.40}")
+    if not limits.allow(value):
+        raise ValueError(f"{name}: expected {limits}, got {value!r}")
 
 
 def parse_duration(text: str) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,8 @@ def test_a_host_follows_its_file_and_ends_in_good_order(config, anyio_backend):
     assert "plugins: expected a table of plugins by name" in log
 
 
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
 STUBBORN = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -149,8 +152,28 @@ def test_the_log_tells_what_has_become_of_a_plugin(config, anyio_backend):
         process.send_signal(signal.SIGHUP)
         line_with(process, "remora: the configuration is in force: stubborn retuned")
 
-    assert lost.startswith("remora: warning: plugin 'stubborn' at exec:")
-    assert back.startswith("remora: plugin 'stubborn' at exec:")
+    assert re.match(rf"{STAMP} remora: warning: plugin 'stubborn' at exec:", lost)
+    assert re.match(rf"{STAMP} remora: plugin 'stubborn' at exec:", back)
+
+
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_every_line_of_the_log_is_an_object_where_that_is_wanted(debug, config, anyio_backend):
+    """
+    With the fields that a record has; also of what plugins write when `--debug` shows more of it.
+    """
+    stubborn(config)
+    config.write_text(config.read_text().replace("stop_grace = 25, term_grace = 25", "stop_grace = 0, term_grace = 0"))
+    with running(config, "--log-format", "json", *debug, backend=anyio_backend) as (process, _):
+        child = json.loads(line_with(process, "I am"))
+        os.kill(int(child["message"].split()[-1]), signal.SIGKILL)
+        lost = json.loads(line_with(process, "is lost"))
+        process.send_signal(signal.SIGTERM)
+        rest = [json.loads(line) for line in process.stderr]
+
+    assert re.fullmatch(STAMP, lost["time"])
+    assert ("warning", "stubborn", "InstanceLost") == (lost["level"], lost["plugin"], lost["event_name"])
+    assert ("remora.plugin.stubborn", "info") == (child["logger"], child["level"])
+    assert any(each["message"] == "stopping; 0 calls under way" for each in rest)
 
 
 def test_a_second_signal_hurries_a_host_whose_plugin_will_not_end(config, anyio_backend):

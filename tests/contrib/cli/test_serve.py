@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +159,48 @@ def test_wrong_options_are_one_line(words: list[str], code: int, complaint: str,
     assert result.complaint.startswith(complaint)
 
 
+def test_variable_that_says_where_to_serve_is_named(remora: Run) -> None:
+    """
+    As for every value from the environment.
+    """
+    result = remora("serve", "sample:Echo", REMORA_LISTEN="carrier:x")
+
+    assert result.code == 3
+    assert result.complaint.startswith('remora: REMORA_LISTEN: transport "carrier" is provided by no')
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"REMORA_LISTEN": "carrier:x"}, 'remora: REMORA_LISTEN: transport "carrier" is provided by no'),
+        ({"REMORA_BACKEND": "curio"}, 'remora: REMORA_BACKEND: there is no event loop "curio"; choose asyncio or trio'),
+    ],
+)
+def test_program_that_serves_names_the_variable(variables: dict[str, str], complaint: str, place: Path) -> None:
+    """
+    A plugin's own program says the same as the command.
+    """
+    code = "import sample, remora; remora.serve(sample.Echo())"
+    environ = environment(**{"REMORA_LISTEN": "unix:"} | variables)
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, env=environ, stderr=PIPE, text=True, timeout=60)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(complaint)
+
+
+def test_wrong_option_of_an_interceptor_has_its_place(remora: Run, place: Path) -> None:
+    """
+    The line of the file, or the variable.
+    """
+    (place / "x.toml").write_text("[interceptors.otel]\nwrong = 1\n")
+    words = ["serve", "sample:Echo", "--listen", "unix:", "--interceptors", "x.toml"]
+    result = remora(*words, REMORA__INTERCEPTORS__OTEL__ALSO="1")
+
+    assert (result.code, result.out) == (3, "")
+    assert "\n  x.toml:2: interceptors.otel.wrong: unknown key" in result.err
+    assert "\n  REMORA__INTERCEPTORS__OTEL__ALSO: interceptors.otel.also: unknown key" in result.err
+
+
 def test_taken_address_is_one_line(serve: Serve, remora: Run, anyio_backend: str, place: Path) -> None:
     """
     It may be free later, so the exit code is 1.
@@ -307,3 +350,29 @@ def test_refused_calls_are_shown_from_level_info_on(level: str, is_shown: bool, 
         err = process.communicate(timeout=20)[1]
 
     assert is_shown == ("refused a call of 'sample.v1.Echo/echo'" in err)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_lines_of_the_log_have_their_time(log_format: str, place: Path) -> None:
+    """
+    Objects have the fields of the record beside it, and all is in one line.
+    """
+    words = ("--listen", "http://127.0.0.1:0", "--log-format", log_format)
+    with spawned(place, "serve", "sample:Echo", *words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert 500 == _post(process.stdout.readline().split()[-1], "fail", {"text": "x"})[0]
+        line = next(line for line in process.stderr if "sample.v1.Echo/fail" in line)
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    if log_format == "text":
+        assert re.match(f"{stamp} remora: error: ", line)
+        assert "Traceback" in rest
+    else:
+        found = json.loads(line)
+        assert re.fullmatch(stamp, found["time"])
+        assert ("error", "sample.v1.Echo/fail") == (found["level"], found["method"])
+        assert "Traceback" in found["traceback"]
+        assert "Traceback" not in rest

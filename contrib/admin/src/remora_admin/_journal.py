@@ -14,13 +14,12 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from remora_cli.toolkit import LOG_FIELDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SOCKET = "/run/systemd/journal/socket"
-
-FIELDS = ("plugin", "instance", "request_id", "trace_id", "code", "method", "event_name", "culprit")
-"""The attributes of records that become fields, such as `REMORA_PLUGIN`."""
 
 _MOST = 64 * 1024  # bytes of one field; the journal would take more than a datagram can carry
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -69,7 +68,7 @@ class JournalHandler(logging.StreamHandler):  # type: ignore[type-arg]  # the cl
         super().close()
 
     def _described(self, record: logging.LogRecord) -> Mapping[str, str]:
-        fields = {f"REMORA_{name.upper()}": str(getattr(record, name)) for name in FIELDS if hasattr(record, name)}
+        fields = {f"REMORA_{name.upper()}": str(getattr(record, name)) for name in LOG_FIELDS if hasattr(record, name)}
         priority = next((each for level, each in _PRIORITIES if record.levelno >= level), _DEBUG)
         message = (self.formatter or logging.Formatter()).format(record)
         known = {"MESSAGE": message, "PRIORITY": str(priority), "SYSLOG_IDENTIFIER": "remora", "LOGGER": record.name}

@@ -84,12 +84,12 @@ def remora_register_balancers() -> list[BalancerSpec]:
     Add all strategies.
     """
     return [
-        BalancerSpec("round-robin", build_round_robin, learns=False),
-        BalancerSpec("random", build_random, learns=False),
-        BalancerSpec("weighted-random", build_random, learns=False),
-        BalancerSpec("least-connections", build_least_connections, learns=False),
-        BalancerSpec("least-latency", build_least_latency),
+        BalancerSpec("round-robin", build_round_robin, learns=False, keyed=False),
+        BalancerSpec("random", build_random, learns=False, keyed=False),
+        BalancerSpec("weighted-random", build_random, learns=False, keyed=False),
+        BalancerSpec("least-connections", build_least_connections, learns=False, keyed=False),
+        BalancerSpec("least-latency", build_least_latency, keyed=False),
         BalancerSpec("consistent-hash", build_consistent_hash, learns=False),
-        BalancerSpec("priority", build_priority, learns=False),
-        BalancerSpec("p2c", build_p2c, learns=False),
+        BalancerSpec("priority", build_priority, learns=False, keyed=False),
+        BalancerSpec("p2c", build_p2c, learns=False, keyed=False),
     ]

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_OF_PLUGINS = "remora.plugin"
+"""The parent of the loggers to which go the lines that plugins write."""
+
 
 def configure_logs() -> None:
     """
@@ -40,20 +43,31 @@ def heard() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def show_all() -> None:
+def show_all(log_format: str = "text") -> None:
     """
-    Show whatever the levels of the loggers let through, for a command that runs until it is stopped.
+    Show whatever the levels of the loggers let through, with the time, for a command that runs until it is stopped.
+
+    Args:
+        log_format: "text" or "json".
     """
+    from remora_cli._log_lines import JsonLines, Stamped  # only commands that last need it
+
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)
         handler.removeFilter(_is_of_the_command)
+    for name in ("", _OF_PLUGINS):
+        for handler in logging.getLogger(name).handlers:
+            if log_format == "json":
+                handler.setFormatter(JsonLines())
+            elif handler.formatter is not None:  # what has none writes the time by itself
+                handler.setFormatter(Stamped(handler.formatter))
 
 
-def show_from(level: str) -> None:
+def show_from(level: str, log_format: str) -> None:
     """
     Show what is logged from a level on, for a served plugin.
     """
-    show_all()
+    show_all(log_format)
     logging.getLogger().setLevel(level.upper())
 
 
@@ -71,7 +85,7 @@ def show_plugins() -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(_PluginFormatter())
-    logger = logging.getLogger("remora.plugin")
+    logger = logging.getLogger(_OF_PLUGINS)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     logger.handlers = [handler]
@@ -85,7 +99,7 @@ def _whose(record: logging.LogRecord) -> str:
     """
     The plugin that has written a line, before it.
     """
-    name = record.name.removeprefix("remora.plugin.")
+    name = record.name.removeprefix(f"{_OF_PLUGINS}.")
     return "" if name == record.name else f"{name}: "
 
 

@@ -63,6 +63,21 @@ def backend(function: Callable[..., None]) -> Callable[..., None]:
     return _BACKEND(function)
 
 
+def log_format(function: Callable[..., None]) -> Callable[..., None]:
+    """
+    Give a command that lasts the option `--log-format`: "text" or "json", as its argument `log_format`.
+    """
+    return _LOG_FORMAT(function)
+
+
+_LOG_FORMAT = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How log lines are written to standard error: for people, or an object of JSON each.",
+)
+
 _BACKEND = click.option(
     "--backend",
     type=click.Choice(["asyncio", "trio"]),

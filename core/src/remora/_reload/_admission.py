@@ -16,7 +16,14 @@ from remora._extensions._interceptors import TABLE, check_interceptor_table, err
 from remora._extensions._options import build_resolver_options, given_keys, used_keys
 from remora._fleet._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
 from remora._telemetry._exporting import errors_of_exporters
-from remora.config import is_same, problems_of_order, problems_of_plugin, summary, without_credentials
+from remora.config import (
+    is_same,
+    missing_fallbacks,
+    problems_of_order,
+    problems_of_plugin,
+    summary,
+    without_credentials,
+)
 from remora.errors import ConfigError, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
@@ -43,11 +50,14 @@ def check_config(catalog: Catalog, config: ManagerConfig, in_force: ManagerConfi
         NotInstalled: It names features that are not installed.
         ConfigError: It is wrong; every problem is named, with the path of its key.
     """
-    wanted = [each for each in config.plugins.values() if each.enabled]
+    wanted = list(config.plugins.values())
     if in_force is not None and is_same(in_force.security, config.security):
         wanted = [each for each in wanted if not is_same(each, in_force.plugins.get(each.name))]
     errors = [error for each in wanted for error in _errors_of(catalog, each, config.security)]
-    if problems := problems_of_order(config.plugins):
+    problems = problems_of_order(config.plugins)
+    if not config.discovery.directories:  # else a manifest may bring what is missing
+        problems += missing_fallbacks({each.name: each for each in wanted}, config.plugins)
+    if problems:
         errors.append(ConfigError(summary(problems), problems=problems))
     errors += errors_of_interceptors(catalog, config.interceptors)
     _raise_together(errors + errors_of_exporters(catalog, config))
@@ -57,16 +67,14 @@ def check_config(catalog: Catalog, config: ManagerConfig, in_force: ManagerConfi
 
 def check_plugin(catalog: Catalog, config: PluginConfig, *, security: SecurityConfig) -> None:
     """
-    Check the table of a plugin, including what only the installed extensions can check; one that is switched off is
-    not checked.
+    Check the table of a plugin, including what only the installed extensions can check, unless it is switched off.
 
     Raises:
         NotInstalled: It names features that are not installed.
         ConfigError: It is wrong; every problem is named, with the path of its key.
     """
-    if config.enabled:
-        _raise_together(_errors_of(catalog, config, security))
-        _mention_unused(catalog, config)
+    _raise_together(_errors_of(catalog, config, security))
+    _mention_unused(catalog, config)
 
 
 def check_endpoints(catalog: Catalog, config: PluginConfig, *, security: SecurityConfig) -> None:
@@ -94,7 +102,7 @@ def _errors_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig)
     if problems := problems_of_plugin(config):
         return [ConfigError(summary(problems), problems=problems)]
     errors: dict[str, ConfigError] = {}
-    for key, check in _checks(catalog, config, security):
+    for key, check in _checks(catalog, config, security) if config.enabled else ():
         try:
             check()
         except (NotInstalled, ExtensionError) as error:  # of an installation, which does not know who needs it
@@ -163,10 +171,15 @@ def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
 
 def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     """
-    Log the keys that none of a plugin's transports uses.
+    Log the keys that neither a plugin's transports nor its balancer uses.
 
     They are not an error, so that changing the endpoint of a process to that of a server needs no other change.
     """
+    if not config.enabled:  # its transport may not be installed
+        return
+    if config.hash_header and not (config.balancer and catalog.balancer(config.balancer).spec.keyed):
+        how = f"the balancer {config.balancer!r}" if config.balancer else "taking turns"
+        _log.warning("plugins.%s.hash_header: has no effect; %s does not look at it", config.name, how)
     specs = [catalog.transport(each.scheme, config.transport).spec for each in endpoints_of(config)]
     if not specs:
         return

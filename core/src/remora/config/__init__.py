@@ -14,6 +14,8 @@ from remora._lazy import lazily
 if TYPE_CHECKING:
     from remora._hidden import names_secret, without_credentials
     from remora.config._access import load_access, read_access
+    from remora.config._checks import missing_fallbacks
+    from remora.config._coded import problems_of_config, problems_of_plugin, problems_of_record
     from remora.config._connection import ConnectionConfig
     from remora.config._content import read_content, read_credentials
     from remora.config._converter import make_config_converter
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from remora.config._schema import config_schema
     from remora.config._security import LimitsConfig, SecurityConfig
     from remora.config._sources import fragments
-    from remora.config._structured import problems_of_plugin
     from remora.policy import CircuitBreakerConfig, GradientConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
     from remora.values import Count, Duration
 else:
@@ -54,6 +55,8 @@ else:
         __name__,
         {
             "remora.config._access": "load_access read_access",
+            "remora.config._checks": "missing_fallbacks",
+            "remora.config._coded": "problems_of_config problems_of_plugin problems_of_record",
             "remora.config._connection": "ConnectionConfig",
             "remora.config._content": "read_content read_credentials",
             "remora.config._converter": "make_config_converter",
@@ -75,7 +78,6 @@ else:
             "remora.config._schema": "config_schema",
             "remora.config._security": "LimitsConfig SecurityConfig",
             "remora.config._sources": "fragments",
-            "remora.config._structured": "problems_of_plugin",
             "remora.policy": "CircuitBreakerConfig GradientConfig HealthCheckConfig RateLimitConfig RetryConfig",
             "remora.values": "Count Duration",
         },
@@ -133,10 +135,13 @@ __all__ = [
     "load_config",
     "make_config_converter",
     "manifests",
+    "missing_fallbacks",
     "names_secret",
     "path_text",
+    "problems_of_config",
     "problems_of_order",
     "problems_of_plugin",
+    "problems_of_record",
     "read_access",
     "read_content",
     "read_credentials",

@@ -8,13 +8,13 @@ needs installed extensions.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from remora._requirement import problem_of
 from remora.config._problems import meant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from remora.config._records import PluginConfig
 
@@ -89,16 +89,19 @@ def _bad_words(plugin: PluginConfig, where: str) -> list[str]:
     ]
 
 
-def missing_fallbacks(tables: Mapping[Any, Any]) -> list[str]:
+def missing_fallbacks(plugins: Mapping[str, PluginConfig], names: Collection[object]) -> list[str]:
     """
     A problem for each plugin that falls back on one that is not there.
+
+    Args:
+        plugins: The plugins.
+        names: The names of all plugins, also of those that are wrong themselves.
     """
     lines = []
-    for name, table in tables.items():
-        fallback = table.get("fallback") if isinstance(table, dict) else None
-        target = fallback.get("plugin") if isinstance(fallback, dict) and len(fallback) == 1 else None
-        if isinstance(target, str) and target and (target == name or target not in tables):
-            others = [each for each in tables if isinstance(each, str) and each != name]
+    for name, plugin in plugins.items():
+        target = getattr(plugin.fallback, "plugin", "")
+        if target and (target == name or target not in names):
+            others = [each for each in names if isinstance(each, str) and each != name]
             known = meant(target, others) or f"; there are: {', '.join(others) or 'none'}"
             expected = f"expected another plugin that is configured, got {target!r}{known}"
             lines.append(f"plugins.{name}.fallback.plugin: {expected}")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from remora.config._malformed import Malformed
 from remora.config._places import path_text
-from remora.config._scanner import scan_json, scan_toml
+from remora.config._scanner import repeated_in_toml, scan_json, scan_toml
 from remora.errors import NotInstalled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from remora.config._places import Path
 
@@ -31,6 +31,8 @@ def _parse_toml(text: str) -> Parsed:
         return tomllib.loads(text), scan_toml(text)
     except tomllib.TOMLDecodeError as error:
         match = _TOML_PLACE.fullmatch(str(error))
+        last = int(match[2]) if match and match[2] else None
+        _refuse_repeated(repeated_in_toml("\n".join(text.split("\n")[:last])))
         if match and match[2]:
             hint = "; text stands in quotes" if match[1] == "Invalid value" else ""
             raise Malformed([(int(match[2]), match[1] + hint)]) from error
@@ -43,12 +45,14 @@ def _parse_json(text: str) -> Parsed:
     except json.JSONDecodeError as error:
         raise Malformed([(error.lineno, error.msg)]) from error
     lines, duplicates = scan_json(text)
-    if duplicates:
-        raise Malformed(
-            [(second, f"{path_text(path)}: is there already, on line {at}") for path, at, second in duplicates]
-        )
+    _refuse_repeated(duplicates)
     _check_characters(value)
     return value, lines
+
+
+def _refuse_repeated(keys: Sequence[tuple[Path, int, int]]) -> None:
+    if keys:
+        raise Malformed([(second, f"{path_text(path)}: is there already, on line {at}") for path, at, second in keys])
 
 
 def _check_characters(value: object) -> None:

@@ -17,8 +17,8 @@ from remora.config._expand import expand
 from remora.config._exporters import exporters_in
 from remora.config._manifests import discover
 from remora.config._order import problems_of_order
-from remora.config._overrides import PREFIX, override
-from remora.config._places import is_below, nearest, placed
+from remora.config._overrides import misspelt, override
+from remora.config._places import PREFIX, is_below, nearest, placed
 from remora.config._problems import add, summary
 from remora.config._records import Defaults, ManagerConfig, PluginConfig
 from remora.config._sources import Source, read_source
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from remora.config._places import Place, Places
 
 _log = logging.getLogger(__name__)
+
+_OTHERS = (".requires", ".fallback.plugin")
+"""The keys that name other plugins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class LoadedConfig:
         What set the value at a path; None where the built-in default holds.
         """
         around = nearest(self.places, path)
-        is_whole = around is not None and around.source.startswith(PREFIX)
+        is_whole = around is not None and around.is_variable
         if path in self.places or is_whole:  # a variable may set a table with all that is in it
             return around
         return self.places.get(path.removesuffix(".url")) if path.endswith("].url") else None
@@ -165,7 +168,7 @@ def _further(config: ManagerConfig, more: Callable[[ManagerConfig], object] | No
         if more is not None:
             more(config)
     except ConfigError as error:
-        return [line for line in error.problems if not line.partition(": ")[0].endswith(".requires")]
+        return [line for line in error.problems if not line.partition(": ")[0].endswith(_OTHERS)]
     return []
 
 
@@ -196,7 +199,9 @@ def _values(
         tables.pop("$schema", None)
     if overridden:
         tables = override(tables, variables, places, problems)
-    replaced = [path for path, place in places.items() if place.source.startswith(PREFIX)]
+        for name in misspelt(variables, source.tables):
+            _log.warning("%s: sets no key; the names of those that do begin with %s", name, PREFIX)
+    replaced = [path for path, place in places.items() if place.is_variable]
     problems += [line for line in missing if not any(is_below(line.partition(": ")[0], path) for path in replaced)]
     return tables
 
@@ -236,7 +241,7 @@ def _plugins(
             add(check(plugin), problems)
     if not is_whole:  # what is missing may be in a manifest
         return plugins
-    add(missing_fallbacks(tables), problems)
+    add(missing_fallbacks(plugins, tables), problems)
     if len(plugins) == len(tables):  # else what is missing may only be wrong
         add(problems_of_order(plugins), problems)
     return plugins

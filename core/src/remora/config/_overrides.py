@@ -13,23 +13,24 @@ import re
 import tomllib
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from remora._structure import bare, is_record, is_union, literal_values, record_fields
 from remora.config._open import OPEN, own_keys
-from remora.config._places import Place, is_below, join_path
+from remora.config._places import PREFIX, Place, is_below, join_path
 from remora.config._problems import meant
 from remora.config._records import ManagerConfig
 from remora.secret import Secret
 from remora.types import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from remora.config._places import Places
 
-PREFIX = "REMORA__"
-"""How the names of variables begin that set keys."""
+_ALIKE = re.compile(r"(?i)REMORA_+(?=(\w+))")
+"""How the names of variables begin that may have been meant to set keys."""
 
 _TEXT = (str, Secret, Endpoint)
 
@@ -63,6 +64,24 @@ def override(tables: Any, variables: Mapping[str, str], places: Places, problems
             tables = changed
             _take_place(places, path, Place(name))
     return tables
+
+
+def misspelt(variables: Mapping[str, str], tables: object) -> Iterator[str]:
+    """
+    The variables that look as if they were to set keys, such as `REMORA_PLUGINS_PAY_ENDPOINT`, and set none.
+
+    Kubernetes sets variables such as `REMORA_METRICS_PORT` for a service that is called `remora-metrics`.
+
+    Args:
+        variables: The environment.
+        tables: What the files say; the variables to which they refer are left out.
+    """
+    keys = tuple(f"{each.name}_" for each in fields(ManagerConfig))
+    services = tuple(name.removesuffix("SERVICE_HOST") for name in variables if name.endswith("_SERVICE_HOST"))
+    for name in sorted(variables):
+        match = None if name.startswith((PREFIX, *services)) else _ALIKE.match(name)
+        if match and f"{match[1]}_".lower().startswith(keys) and not re.search(rf"\$\{{{name}[:}}]", str(tables)):
+            yield name
 
 
 def _take_place(places: Places, path: str, place: Place) -> None:

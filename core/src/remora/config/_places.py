@@ -6,17 +6,23 @@ What lives here: records and look-ups. What must not: reading anything.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from remora._structure import join_path as join_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     Path = tuple[str | int, ...]
     Lines = Mapping[Path, int]
     Places = dict[str, "Place"]
+
+PREFIX = "REMORA__"
+"""How the names of variables begin that set keys."""
+
+_WORD = re.compile(r"[a-z_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,13 @@ class Place:
     source: str
     line: int | None = None
     via: str = ""
+
+    @property
+    def is_variable(self) -> bool:
+        """
+        Whether the environment set it.
+        """
+        return self.source.startswith(PREFIX)
 
     def __str__(self) -> str:
         where = self.source if self.line is None else f"{self.source}:{self.line}"
@@ -68,8 +81,12 @@ def nearest(places: Mapping[str, Place], path: str) -> Place | None:
     The place of a path, or else that of the closest table around it.
     """
     while path and path not in places:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        path = _around(path)
     return places.get(path)
+
+
+def _around(path: str) -> str:
+    return path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
 def hand_on(places: Places, source: str, target: str, *, via: str = "") -> None:
@@ -90,9 +107,29 @@ def is_below(path: str, parent: str) -> bool:
 
 def placed(line: str, places: Mapping[str, Place], source: str | None) -> str:
     """
-    A problem, which begins with its path, with the file and the line in front of it.
+    A problem, which begins with its path, with the file and the line in front of it; behind it stand the variables that
+    have set other keys that it is about.
     """
     if source is None:
         return line
-    place = nearest(places, line.partition(": ")[0])
-    return f"{replace(place, via='') if place else source}: {line}"
+    path, _, reason = line.partition(": ")
+    place = nearest(places, path)
+    others = ", ".join(_set_by_variables(path, reason, places))
+    return f"{replace(place, via='') if place else source}: {line}{f' ({others})' if others else ''}"
+
+
+def _set_by_variables(path: str, reason: str, places: Mapping[str, Place]) -> Iterator[str]:
+    """
+    The variables to which a table is due that no file has, or whose keys the reason names, such as one of two that do
+    not go together.
+    """
+    words = _WORD.findall(reason)
+    table = path
+    while table not in places and _around(table) and _around(table) not in places:
+        table = _around(table)
+    for key, place in places.items():
+        if not place.is_variable or is_below(path, key):
+            continue
+        is_named = _around(key) in (path, _around(path)) and key.rpartition(".")[2] in words
+        if is_named or (table not in places and is_below(key, table)):
+            yield f"{place.source} sets {key}"

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 def summary(problems: Sequence[str], source: str | None = None) -> str:
     """
-    Problems as the message of one error; those of a file name it already.
+    Problems as the message of one error, a line each, also where a name has a line break; those of a file name it
+    already.
     """
-    if len(problems) == 1:
-        return problems[0]
+    lines = [problem.replace("\n", "\\n") for problem in problems]
+    if len(lines) == 1:
+        return lines[0]
     prefix = f"{source}: " if source else ""
-    return f"{prefix}{len(problems)} problems\n" + "\n".join(f"  {line}" for line in problems)
+    return f"{prefix}{len(lines)} problems\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def add(lines: Iterable[str], problems: list[str]) -> None:

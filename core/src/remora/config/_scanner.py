@@ -11,6 +11,7 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def scan_toml(text: str) -> dict[Path, int]:
     return scanner.lines
 
 
+def repeated_in_toml(text: str) -> list[tuple[Path, int, int]]:
+    """
+    The keys and tables that are there twice in a TOML document, with both lines; none where it is wrong otherwise.
+    """
+    scanner = _Scanner(text)
+    with suppress(ValueError, IndexError):
+        scanner.read_document()
+    return scanner.duplicates
+
+
 def scan_json(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]:
     """
     The lines of all keys and items of a valid JSON document, and the keys that are there twice, with both lines.
@@ -51,6 +62,7 @@ class _Scanner:
         self._text, self._at, self._is_json = text, 0, is_json
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._items: Counter[Path] = Counter()
+        self._declared: dict[Path, int] = {}
 
     def read_document(self) -> None:
         """
@@ -108,9 +120,15 @@ class _Scanner:
             self._items[path] += 1
         path = self._in_item(path)
         self.lines.setdefault(path, line)
+        self._declare(path, line)
         self._take(_BLANK)
         self._at += 2 if is_item else 1
         return path
+
+    def _declare(self, path: Path, line: int) -> None:
+        if path in self._declared:
+            self.duplicates.append((path, self._declared[path], line))
+        self._declared[path] = line
 
     def _in_item(self, path: Path) -> Path:
         """
@@ -136,9 +154,8 @@ class _Scanner:
         path = table
         for key in self._read_keys():
             path = (*path, key)
-            if self._is_json and path in self.lines:
-                self.duplicates.append((path, self.lines[path], line))
             self.lines.setdefault(path, line)
+        self._declare(path, line)
         self._take(_BLANK)
         self._at += 1  # the "=" or ":"
         self._take(_BLANK)

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from remora._structure import describe_errors
-from remora.config._checks import check, has_address
+from remora.config._checks import has_address
 from remora.config._converter import make_config_converter
 from remora.config._open import OPEN, own_values
 from remora.config._problems import add
@@ -52,16 +52,6 @@ def plugin_in(table: Any, path: str, problems: list[str]) -> PluginConfig | None
     if wrong:
         plugin = structured(PluginConfig, {key: table[key] for key in table if key not in wrong}, path, [])
     return plugin if plugin is not None and (not wrong or has_address(plugin)) else None
-
-
-def problems_of_plugin(plugin: PluginConfig) -> list[str]:
-    """
-    What is wrong with a plugin's table that was made in code.
-    """
-    problems: list[str] = []
-    if structured(PluginConfig, as_table(plugin), f"plugins.{plugin.name}", problems) is None:
-        return problems
-    return check(plugin)
 
 
 def as_table(record: Any) -> Any:

@@ -37,6 +37,8 @@ def path_of(endpoint: Endpoint) -> str:
     path = endpoint.address
     if "\0" in path or path.endswith("/"):
         raise ConfigError(f"{endpoint.url!r} does not name a file")
+    if path.startswith(":"):
+        raise ConfigError(f"{endpoint.url!r} has two colons; for a file of that name write unix:./{path}")
     if path.startswith("@"):
         raise ConfigError(
             f"{endpoint.url}: abstract sockets are not supported, since everybody may connect to one; for a file of"
@@ -54,7 +56,7 @@ def socket_of(endpoint: Endpoint) -> str:
     """
     if path := path_of(endpoint):
         return path
-    raise ConfigError(f"{endpoint.url}: the path of the socket is missing: write unix:///path/of/the.sock")
+    raise ConfigError(f"{endpoint.url!r}: the path of the socket is missing: write unix:///path/of/the.sock")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from remora_admin._host import SIGNALS, Host
 from remora_admin._journal import JournalHandler, is_read_by_the_journal
 from remora_cli.toolkit import backend as backend_option
 from remora_cli.toolkit import command as remora_command
+from remora_cli.toolkit import log_format as log_format_option
 from remora_cli.toolkit import require_backend, show_all
 
 if TYPE_CHECKING:
@@ -59,15 +60,24 @@ way, with the exit code 0; a second one ends it at once.
     show_envvar=True,
     help="A file with the token that allows restart, drain and reload.",
 )
+@log_format_option
 @backend_option
-def command(output: Output, config: str, listen: str, watch: bool, admin_token_file: str | None, backend: str) -> None:
+def command(
+    output: Output,
+    config: str,
+    listen: str,
+    watch: bool,
+    admin_token_file: str | None,
+    log_format: str,
+    backend: str,
+) -> None:
     """
     Run until stopped.
     """
     require_backend(backend)
-    if is_read_by_the_journal():
+    if log_format == "text" and is_read_by_the_journal():
         logging.getLogger().handlers = [JournalHandler()]
-    show_all()  # how much is said is for `log_level` to say
+    show_all(log_format)  # how much is said is for `log_level` to say
     host, port = _address(listen)
     token = None if admin_token_file is None else _secret_in(Path(admin_token_file))
     process = Host(config, host=host, port=port, watch=watch, admin_token=token)

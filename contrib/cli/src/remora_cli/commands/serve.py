@@ -24,6 +24,7 @@ from remora.serve import (
 from remora_cli._logs import leave_logs_to_the_host, show_from
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
+from remora_cli._options import log_format as log_format_option
 from remora_cli._targets import load_target, parse_targets
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ SIGTERM and SIGINT end it after the calls under way, a second one at once.
     show_default=True,
     help="From which level on lines are logged to standard error; refused calls are at info.",
 )
+@log_format_option
 @click.option(
     "--auth",
     metavar="FILE|SPEC",
@@ -103,6 +105,7 @@ def command(
     max_concurrent_calls: int,
     drain_timeout: float,
     log_level: str,
+    log_format: str,
     auth: str | None,
     interceptors: str | None,
 ) -> None:
@@ -112,20 +115,26 @@ def command(
     if not listen:
         raise ConfigError("nowhere to listen: pass --listen ADDRESS, or let a host set REMORA_LISTEN")
     require_backend(backend)
-    show_from(log_level)
+    show_from(log_level, log_format)
     if _is_wire(listen):
         leave_logs_to_the_host()
     access = None if auth is None else config.read_access(auth)  # loaded only here: most plugins ask nobody who calls
     services = [load_target(*target) for target in targets]
+    loaded = None if interceptors is None else config.trace_config(interceptors)
     options = ServeOptions(
         max_concurrent_calls=max_concurrent_calls,
         drain_timeout=drain_timeout,
         auth=access,
-        interceptors={} if interceptors is None else config.load_config(interceptors).interceptors,
+        interceptors={} if loaded is None else loaded.config.interceptors,
     )
     announce = partial(_announce, output, _is_wire(listen))
     main = partial(serve_until_stopped, *services, listen=listen, options=options, announce=announce)
-    anyio.run(main, backend=backend)
+    try:
+        anyio.run(main, backend=backend)
+    except ConfigError as error:
+        if loaded is not None and error.problems[0].startswith("interceptors."):
+            loaded.locate(error)
+        raise
     _ignore_signals()
     leave_threads_behind(0)
 
