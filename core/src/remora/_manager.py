@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from anyio.abc import TaskGroup
+    from typing_extensions import TypeForm
 
     from remora._fleet._drain import Tell
     from remora.config import PluginConfig
@@ -206,8 +207,8 @@ class Manager:
     def plugin(
         self,
         name: str,
-        request_type: type[Request],
-        response_type: type[Response],
+        request_type: TypeForm[Request],
+        response_type: TypeForm[Response],
         *,
         service: str | None = None,
         method: str | None = None,
@@ -217,8 +218,8 @@ class Manager:
 
         Args:
             name: The plugin's configured name.
-            request_type: The record type of requests.
-            response_type: The record type of replies.
+            request_type: The record type of requests, or any other type, such as `Text | None`.
+            response_type: The record type of replies, likewise.
             service: The service's name; by default what the plugin's table says.
             method: The method's name; by default what the plugin's table says.
 
@@ -251,7 +252,7 @@ class Manager:
         self,
         name: str,
         request: object,
-        response_type: type[Response],
+        response_type: TypeForm[Response],
         *,
         service: str | None = None,
         method: str | None = None,
