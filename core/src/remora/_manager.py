@@ -226,6 +226,7 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
+            ConfigError: Its fallback is a value that is no such reply.
             TypeError: A record stands where its type is expected.
         """
         handle = self._handle(name)
@@ -243,7 +244,8 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
-            ConfigError: A method cannot be called over a wire.
+            ConfigError: A method cannot be called over a wire, or the plugin's fallback is a value that is the reply of
+                none.
         """
         client: T = make_client(self._handle(name), protocol)
         return client
