@@ -113,6 +113,14 @@ async def host(path: Path) -> None:
         await plugin.execute(Text("a"), timeout="1s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await plugin.execute(Text("a"), 1.5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
+        maybe = manager.plugin("text", Text | None, list[Count] | None)
+        assert_type(maybe, Plugin[Text | None, list[Count] | None])
+        assert_type(await maybe.execute(None), list[Count] | None)
+        assert_type(await manager.execute("text", {}, Text | None), Text | None)
+        assert_type(await manager.execute("text", {}, dict[str, int]), dict[str, int])
+        await maybe.execute("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        manager.plugin("text", Text("a"), Text)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
         texts = manager.client("text", Texts)
         assert_type(texts, Texts)
         assert_type(await texts.count(Text("a")), Count)

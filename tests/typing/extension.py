@@ -23,6 +23,7 @@ from remora import (
     TransportSpec,
     hookimpl,
 )
+from remora.codecs import RecordConverter
 from remora.metrics import TraceIds
 from remora.protocols import (
     Balancer,
@@ -42,7 +43,7 @@ from remora.protocols import (
 )
 from remora.types import Event, Inspection, InstanceLost
 from remora.values import dataclass as record
-from remora.wire import make_reply
+from remora.wire import make_reply, too_large
 
 C = TypeVar("C", bound=Candidate)
 T = TypeVar("T")
@@ -66,6 +67,8 @@ class CarrierChannel:
         """
         Echo.
         """
+        if len(call.payload) > 1000:
+            raise too_large("request", 1000, sent=False)
         return make_reply(call.payload, call.content_type, {})
 
     async def probe(self) -> HealthStatus:
@@ -99,6 +102,13 @@ def build(options: Options) -> Transport:
     """
     assert options.max_message_size > 0
     return CarrierTransport()
+
+
+def refuse(records: RecordConverter, value: object, error: Exception) -> ValueError:
+    """
+    The error for a record that cannot be written, with the field.
+    """
+    return records.refusal(value, error, write=repr)
 
 
 def build_codec() -> Codec:

@@ -77,6 +77,8 @@ def script() -> None:
         assert_type(plugin, sync.Plugin[Text, Text])
         assert_type(plugin.execute(Text("a"), timeout=1), Text)
         assert_type(manager.execute("text", Text("a"), Text), Text)
+        assert_type(manager.execute("text", Text("a"), Text | None), Text | None)
+        assert_type(manager.plugin("text", list[Text], Text | None), sync.Plugin[list[Text], Text | None])
         texts = manager.client("text", Texts)
         assert_type(texts.join(Text("a"), separator="-"), Text)
         texts.join("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

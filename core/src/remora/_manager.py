@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from anyio.abc import TaskGroup
+    from typing_extensions import TypeForm
 
     from remora._fleet._drain import Tell
     from remora.config import PluginConfig
@@ -206,8 +207,8 @@ class Manager:
     def plugin(
         self,
         name: str,
-        request_type: type[Request],
-        response_type: type[Response],
+        request_type: TypeForm[Request],
+        response_type: TypeForm[Response],
         *,
         service: str | None = None,
         method: str | None = None,
@@ -217,14 +218,15 @@ class Manager:
 
         Args:
             name: The plugin's configured name.
-            request_type: The record type of requests.
-            response_type: The record type of replies.
+            request_type: The record type of requests, or any other type, such as `Text | None`.
+            response_type: The record type of replies, likewise.
             service: The service's name; by default what the plugin's table says.
             method: The method's name; by default what the plugin's table says.
 
         Raises:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
+            ConfigError: Its fallback is a value that is no such reply.
             TypeError: A record stands where its type is expected.
         """
         handle = self._handle(name)
@@ -242,7 +244,8 @@ class Manager:
         Raises:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
-            ConfigError: A method cannot be called over a wire.
+            ConfigError: A method cannot be called over a wire, or the plugin's fallback is a value that is the reply of
+                none.
         """
         client: T = make_client(self._handle(name), protocol)
         return client
@@ -251,7 +254,7 @@ class Manager:
         self,
         name: str,
         request: object,
-        response_type: type[Response],
+        response_type: TypeForm[Response],
         *,
         service: str | None = None,
         method: str | None = None,

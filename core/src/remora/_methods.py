@@ -310,8 +310,7 @@ def _given(request: Any) -> object:
     A request without the parameters that are left out.
     """
     given = {name: value for name, value in vars(request).items() if value is not ...}
-    whole: Any = type(request)
-    return request if len(given) == len(vars(request)) else _part(whole, tuple(given))(**given)
+    return request if len(given) == len(vars(request)) else _part(request.__class__, tuple(given))(**given)
 
 
 @lru_cache(maxsize=256)

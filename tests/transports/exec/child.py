@@ -25,7 +25,7 @@ print("printed before serving, not flushed")
 async def dispatch(call: Call, peer: str) -> Reply:
     if call.service == HEALTH_SERVICE:
         return Reply(payload=encode_health(Status.HEALTHY), content_type="application/proto")
-    request = json.loads(call.payload)
+    request = json.loads(call.payload or b"null")
     return Reply(payload=json.dumps(await answer(call, request, peer)).encode())
 
 

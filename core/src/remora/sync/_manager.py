@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal
 
+    from typing_extensions import TypeForm
+
     from remora._calls._caller import CallOptions
     from remora._fleet._drain import Tell
     from remora.config import ManagerConfig, PluginConfig
@@ -142,8 +144,8 @@ class Manager:
     def plugin(
         self,
         name: str,
-        request_type: type[Request],
-        response_type: type[Response],
+        request_type: TypeForm[Request],
+        response_type: TypeForm[Response],
         *,
         service: str | None = None,
         method: str | None = None,
@@ -189,7 +191,7 @@ class Manager:
         self,
         name: str,
         request: object,
-        response_type: type[Response],
+        response_type: TypeForm[Response],
         *,
         service: str | None = None,
         method: str | None = None,
