@@ -90,7 +90,7 @@ class Output:
         if self._rest:
             self._end_line()
         self._mention_left_out()
-        self._last.extend(self.last_lines)  # read, while the secrets are known that may be in them
+        self._last = deque(self.last_lines, maxlen=_KEPT_LINES)  # while the secrets are known that may be in them
 
     def stray(self, line: bytes) -> None:
         """
