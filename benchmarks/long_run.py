@@ -20,7 +20,7 @@ from benchmarks.soak_plugin import Done
 from remora import Manager, Plugin, RemoraError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
 
 class Job(Protocol):
@@ -62,7 +62,7 @@ async def _until_answered(plugin: Plugin[int, Done]) -> None:
 
 def usage() -> dict[str, int]:
     """
-    The memory in bytes, and the numbers of descriptors, tasks and child processes.
+    The memory in bytes, and the numbers of descriptors, tasks, threads and child processes.
     """
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -70,5 +70,15 @@ def usage() -> dict[str, int]:
         "memory": pages * os.sysconf("SC_PAGE_SIZE"),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "tasks": len(anyio.get_running_tasks()),
+        "threads": len(os.listdir("/proc/self/task")),
         "children": len(children),
     }
+
+
+def growth(samples: Sequence[int]) -> int:
+    """
+    By how much a number that goes up and down has grown for good: the least of the last quarter of the samples against
+    the most of the first half.
+    """
+    half, quarter = samples[: len(samples) // 2], samples[-(len(samples) // 4) :]
+    return max(0, min(quarter) - max(half)) if len(samples) >= 4 else 0

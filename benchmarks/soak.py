@@ -4,7 +4,8 @@ A soak test: calls without pause while their plugins are killed, stopped, garble
     python -m benchmarks.soak --minutes 10 --backend trio
 
 Every call must end: with its own reply, or with an error of Remora. No call that may be made only once may reach a
-plugin twice. Nothing may be left when the manager is closed. If one of these rules is broken, the program exits with 1.
+plugin twice. The number of threads must not grow, and nothing may be left when the manager is closed. If one of these
+rules is broken, the program exits with 1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 
-from benchmarks.long_run import run_through, until_ready, usage
+from benchmarks.long_run import growth, run_through, until_ready, usage
 from benchmarks.soak_chaos import Chaos, Server, free_port, serving
 from benchmarks.soak_plugin import Done
 from remora import Manager, Plugin, RemoraError
@@ -52,6 +53,7 @@ class Books:
     memory: list[tuple[float, int]] = field(default_factory=list)
     most_descriptors: int = 0
     most_tasks: int = 0
+    threads: list[int] = field(default_factory=list)
 
 
 def configuration(folder: Path, backend: str) -> tuple[dict[str, Any], dict[str, Server]]:
@@ -147,6 +149,7 @@ async def watch(books: Books) -> None:
         books.memory.append((anyio.current_time(), now["memory"]))
         books.most_descriptors = max(books.most_descriptors, now["descriptors"])
         books.most_tasks = max(books.most_tasks, now["tasks"])
+        books.threads.append(now["threads"])
         await anyio.sleep(1)
 
 
@@ -176,6 +179,7 @@ def report(
         "descriptors left": max(0, after["descriptors"] - before["descriptors"]),
         "tasks left": max(0, after["tasks"] - before["tasks"]),
         "children left": max(0, after["children"] - before["children"]),
+        "threads grown": growth(books.threads),
     }
     return {
         "seed": seed,
@@ -186,6 +190,7 @@ def report(
         "chaos": dict(chaos.acts),
         "most descriptors": books.most_descriptors,
         "most tasks": books.most_tasks,
+        "most threads": max(books.threads, default=0),
         "memory in MiB": round(after["memory"] / 2**20, 1),
         "memory slope in KiB a minute": round(slope(books.memory), 1),
         **musts,

@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 import structlog
 
-from remora import Call, InterceptorSpec, Manager, PluginError, RemoraError, Unavailable, hookimpl, serving
+from remora import (
+    Call,
+    InterceptorSpec,
+    Manager,
+    PluginError,
+    RemoraError,
+    Unavailable,
+    current_call,
+    hookimpl,
+    serving,
+)
 from remora._log_fields import of_call
 from remora.testing import MemoryTransport
 from tests.core.scripts import stage, table
@@ -179,3 +189,33 @@ async def test_what_a_served_handler_does_wrong_says_in_which_call_and_trace(cap
     (record,) = [each for each in caplog.records if each.name == "remora._serving._dispatch"]
 
     assert ("Broken/ask", "r-3", TRACE) == tuple(_of(record, name) for name in ("method", "request_id", "trace_id"))
+
+
+async def test_a_call_within_a_handler_has_an_identifier_of_its_own_unless_it_is_given_one() -> None:
+    """
+    A plugin that knows repeated calls by their identifier must not take two calls of one handler for one.
+    """
+
+    class Inner:
+        async def ask(self) -> str:
+            return current_call().request_id
+
+    class Outer:
+        async def ask(self) -> list[str]:
+            inner = manager.plugin("inner", dict, str, service="Inner", method="ask")
+            known = current_call().request_id
+            return [await inner.execute({}), await inner.execute({}), await inner.execute({}, request_id=known)]
+
+    transport = MemoryTransport()
+    config = {"plugins": {name: {"endpoint": f"memory:{name}"} for name in ("inner", "outer")}}
+    extensions = [transport.extension]
+    async with (
+        serving(Inner(), listen="memory:inner", extensions=extensions),
+        serving(Outer(), listen="memory:outer", extensions=extensions),
+        Manager(config, extensions=extensions) as manager,
+    ):
+        outer = manager.plugin("outer", dict, list[str], service="Outer", method="ask")
+        first, second, given = await outer.execute({}, request_id="r-4")
+
+    assert 3 == len({first, second, "r-4"})
+    assert "r-4" == given

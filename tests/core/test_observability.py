@@ -15,8 +15,17 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from remora import Code, Manager, ObservabilityMetrics, PluginError, RemoraError, Unavailable
-from remora.metrics import Distribution, MetricBatch
+from remora import (
+    Code,
+    InterceptorSpec,
+    Manager,
+    ObservabilityMetrics,
+    PluginError,
+    RemoraError,
+    Unavailable,
+    hookimpl,
+)
+from remora.metrics import Distribution, MetricBatch, TraceIds
 from remora.testing import RecordingExporter
 from remora_prometheus import RemoraCollector
 from tests.core.scripts import Stage, endpoint, stage, table
@@ -320,6 +329,37 @@ async def test_traced_calls_leave_exemplars() -> None:
         spread = batch.value(f"remora_{name}_duration_seconds", "p", label)
         assert isinstance(spread, Distribution)
         assert ["ab" * 16] == [each.trace_id for each in spread.exemplars if each]
+
+
+class Tracer:
+    """
+    An extension that traces.
+    """
+
+    @hookimpl
+    def remora_register_interceptors(self) -> list[InterceptorSpec]:
+        """
+        One that wraps nothing, and says which trace is at hand.
+        """
+        ids = TraceIds(trace_id="ab" * 16, span_id="cd" * 8)
+        return [InterceptorSpec("tracer", lambda plugin: None, tracing=lambda: lambda call: ids)]
+
+
+async def test_exemplars_follow_a_reload_of_the_interceptor_that_traces() -> None:
+    """
+    Where the application does not say itself where they come from.
+    """
+    async with stage(table(), extensions=[Tracer()]) as host:
+        metrics, config = host.manager.metrics, {"plugins": {"p": table()}}
+        assert metrics.tracing is not None
+        off = {**config, "interceptors": {"tracer": {"enabled": False}}}
+        for wanted, is_traced in [(off, False), (config, True), (config, True), (off, False)]:
+            assert (await host.manager.reload(wanted)).applied
+            assert is_traced is (metrics.tracing is not None)
+
+        metrics.tracing = own = lambda call: TraceIds(trace_id="", span_id="")
+        await host.manager.reload(config)
+        assert metrics.tracing is own
 
 
 async def test_faults_of_extensions_are_counted() -> None:

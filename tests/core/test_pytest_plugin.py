@@ -61,6 +61,16 @@ async def test_the_second_call_kills_the_plugin(remora_host: TestHost) -> None:
             await call(manager, timeout=5)
     with pytest.raises(AssertionError, match="no InstanceLost .* within 1 s; there were: .'ManagerStarted', "):
         await remora_host.events.wait_for(InstanceLost, plugin="other", within=1)
+
+
+async def test_a_plugin_is_added_before_the_start(remora_host: TestHost) -> None:
+    pay = remora_host.plugin("pay", **ONCE)
+    await remora_host.start()
+
+    assert remora_host.plugin("pay") is pay
+    for name, table in [("late", {}), ("pay", {"retry": {"max_retries": 1}})]:
+        with pytest.raises(RuntimeError, match=f"plugin.'{name}'. comes after start"):
+            remora_host.plugin(name, **table)
 """
 
 
@@ -72,7 +82,7 @@ def test_the_fixtures_work_in_a_strangers_project(tmp_path: Path) -> None:
     result = _pytest(tmp_path)
 
     assert result.returncode == 0, result.stdout
-    assert result.stdout.count("[asyncio]") == 2
+    assert result.stdout.count("[asyncio]") == 3
 
 
 def test_a_run_that_does_not_ask_loads_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from benchmarks.long_run import growth
 from tests.architecture.sources import ROOT
 
 
@@ -36,3 +37,20 @@ def test_a_soak_loses_nothing_and_leaves_nothing(anyio_backend: str) -> None:
     assert report["asked"] > 200
     assert all(report["answered"].get(name) for name in ("ttrpc", "jsonl", "unix", "http"))
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([2] * 8, 0),
+        ([2, 5, 2, 4, 5, 2, 3, 5], 0),
+        ([*range(2, 42)], 11),
+        ([2, 2, 2, 2, 2, 2, 7, 3], 1),
+        ([2, 9, 9], 0),
+    ],
+)
+def test_a_number_that_only_goes_up_and_down_has_not_grown(samples: list[int], expected: int) -> None:
+    """
+    One that has still grown at the end has; the soak fails then.
+    """
+    assert expected == growth(samples)

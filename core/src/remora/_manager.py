@@ -469,7 +469,7 @@ class Manager:
     async def _start(self, group: TaskGroup) -> None:
         self._metrics.exports.start(group, self._conduct)
         self._exporting.start(self._fleet.config)
-        self._metrics.tracing = self._metrics.tracing or tracing_of(self._catalog, self._fleet.config.interceptors)
+        self._metering.trace_with(tracing_of(self._catalog, self._fleet.config.interceptors))
         self._fleet.start()
         self._changes.start(group)
         if self._follower is not None:

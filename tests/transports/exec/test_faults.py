@@ -418,3 +418,44 @@ async def test_last_words_are_told_with_the_end_and_not_with_what_follows_from_i
     assert [each.cause for each in lost] == ["the process exited with status 7: last words"]
     assert {each.cause for each in [*following, again]} == {"the process exited with status 7"}
     assert len(following) == 2
+
+
+DEAF = """
+import os, socket, time
+from remora import serve
+
+class Deaf:
+    async def hang_up(self) -> None:
+        for each in os.listdir("/proc/self/fd"):
+            path = f"/proc/self/fd/{each}"
+            if os.path.exists(path) and os.readlink(path).startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(each))) as wire:
+                    try:
+                        wire.shutdown(socket.SHUT_RDWR)
+                    except OSError:
+                        pass
+
+try:
+    serve(Deaf())
+finally:
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
+async def test_a_program_that_closes_its_output_and_goes_on_is_replaced_at_once(script, write, protocol):
+    """
+    It is asked to end, without the time that a program has in which to notice the end of its input.
+    """
+    deaf = {"endpoint": f"exec:{write(DEAF)}", "service": "Deaf"}
+    quiet = {"endpoint": script("read -r line; exec 1>&-; exec sleep 600").url}
+    table = {"protocol": protocol, "options": {"stop_grace": 600}, "retry": {"max_retries": 0}}
+    recorder = EventRecorder()
+    plugins = {"p": {**table, **(deaf if protocol == "ttrpc" else quiet)}}
+    with anyio.fail_after(20):
+        async with Manager({"plugins": plugins}, extensions=[recorder]) as manager:
+            await recorder.wait_for(InstanceReady, plugin="p")
+            with pytest.raises(Unavailable, match="closed"):
+                await manager.execute("p", {}, object, method="hang_up")
+            await recorder.wait_for(InstanceReady, plugin="p", count=2)
+            manager.hurry()

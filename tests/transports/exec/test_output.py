@@ -41,6 +41,32 @@ def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCapt
     assert "3 lines were left out" in caplog.records[-1].getMessage()
 
 
+def test_what_is_left_out_is_not_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    All lines of a piece beyond the limit cost one look at the clock; only the last ones are read, when somebody asks.
+    """
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return 0.0
+
+    output = Output("p", "exec:p", clock=clock)
+    output.feed(b"line\n" * 5000)
+    looks = 0
+    output.feed(b"\n \n" + b"key s3cr3t-of-later\n" * 1000 + b'{"level": "error", "msg": "s3cr3t-of-later"}\n\r\nre')
+    output.feed(b"st\n")
+    held = Secret("s3cr3t-of-later")
+
+    assert 2 == looks
+    assert 20 == len(output.last_lines)
+    assert ("key ***", "***", "rest") == output.last_lines[-3:]
+    output.feed_eof()
+    assert "1002 lines were left out: too many at once" == caplog.records[-1].getMessage()
+    assert held
+
+
 @pytest.mark.fault(27)
 def test_secrets_of_the_host_are_taken_out_of_what_a_plugin_writes(caplog: pytest.LogCaptureFixture) -> None:
     """

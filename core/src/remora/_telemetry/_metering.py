@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from remora._fleet._fleet import Fleet
     from remora._telemetry._events import EventBus
     from remora.config import MetricsConfig
+    from remora.protocols import Tracing
 
 
 class Metering:
@@ -37,6 +38,7 @@ class Metering:
         self._fleet = fleet
         self._bus = bus
         self._conduct = conduct
+        self._tracing: Tracing | None = None
         self.registry = MetricsRegistry(
             config.export_interval,
             config.batch_size,
@@ -56,6 +58,13 @@ class Metering:
             export_timeout=config.export_timeout,
         )
         self._switch(config.enabled)
+
+    def trace_with(self, tracing: Tracing | None) -> None:
+        """
+        Take exemplars from what the extensions offer, unless the application has said where they are to come from.
+        """
+        if self.registry.tracing is self._tracing:
+            self.registry.tracing = self._tracing = tracing
 
     def closing(self) -> None:
         """

@@ -38,17 +38,28 @@ class TestHost:
         self.events = EventRecorder()
         self._transport = ScriptedTransport()
         self._tables: dict[str, dict[str, object]] = {}
+        self._has_started = False
         self._group = anyio.create_task_group()
         self._closing = anyio.Event()
 
     def plugin(self, name: str, **table: object) -> ScriptedPlugin:
         """
-        Add a scripted plugin to the configuration that `start` uses, and return it.
+        Add a scripted plugin to the configuration that `start` uses, and return it. After the start, one that has been
+        added is returned again.
 
         Args:
             name: Its name in the configuration.
             **table: Other keys of its table, such as `retry={"max_retries": 0}`.
+
+        Raises:
+            RuntimeError: The host has started, so that its configuration cannot be changed here any more.
         """
+        if self._has_started:
+            if table or name not in self._tables:
+                raise RuntimeError(
+                    f"plugin({name!r}) comes after start(), which has read the configuration; call it before"
+                )
+            return self._transport.plugin(name)
         self._tables[name] = {"endpoint": f"script:{name}", **table}
         return self._transport.plugin(name)
 
@@ -60,6 +71,7 @@ class TestHost:
             config: More configuration; its `plugins` are added to the scripted ones.
             extensions: Hook modules or objects, in addition to those that are installed.
         """
+        self._has_started = True
         given = dict(config or {})
         plugins = {**self._tables, **given.pop("plugins", {})}
         used = [self._transport.extension, self.events, *extensions]

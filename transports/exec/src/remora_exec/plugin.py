@@ -36,7 +36,7 @@ class ExecOptions:
         work_dir: Its working directory; the host's own when empty.
         connection: Its `connection_timeout` limits the start.
         max_message_size: The largest message in either direction, in bytes.
-        stop_grace: Seconds between end of input and SIGTERM.
+        stop_grace: Seconds between end of input and SIGTERM; none for a program that has closed its output.
         term_grace: Seconds between SIGTERM and SIGKILL.
         inherit_env: Names of further environment variables of the host that it gets.
         pass_fds: Descriptors of the host, open when the program starts, that it gets under the same numbers.

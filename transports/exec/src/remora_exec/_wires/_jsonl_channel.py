@@ -183,6 +183,7 @@ class JsonlChannel:
             await _discard(stdout)
         if await self._process.ends_within(_EXIT_AFTER_OUTPUT):
             self.end(lambda sent: self._process.died(sent=sent))
+        self._process.end_soon()
         self.end(lambda sent: ConnectionLost("the process closed its standard output", sent=sent))
 
     async def next_review(self) -> Inspection:

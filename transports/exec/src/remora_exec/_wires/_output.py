@@ -6,8 +6,9 @@ What lives here: bytes to lines to records. What must not: pipes and processes.
 A plugin is not trusted with the host's log: a line is cut at 64 KiB, invalid UTF-8 and control characters are escaped
 (so no line break and no terminal sequence gets through), and a JSON line keeps its level and its message, while its
 other fields become one attribute, `fields`, never attributes of their own. A plugin that writes too much gets only so
-many lines per second into the log, which then says how many are missing. Secrets that the host holds, and those in the
-plugin's own environment, are removed from whatever it writes, since it may print what it was sent.
+many lines per second into the log, which then says how many are missing; they are not even looked at. Secrets that the
+host holds, and those in the plugin's own environment, are removed from whatever it writes, since it may print what it
+was sent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import logging
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora.policy import RateLimitConfig, TokenBucket
@@ -23,7 +25,7 @@ from remora.secret import redacted
 from remora.wire import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_LINE = 64 * 1024
 _QUOTA = RateLimitConfig(enabled=True, requests_per_second=500, burst_size=5000)
@@ -58,7 +60,7 @@ class Output:
         self._context = {"plugin": plugin, "instance": instance}
         self._rest = bytearray()
         self._is_cut = False
-        self._last: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._last: deque[str | _Line] = deque(maxlen=_KEPT_LINES)
         self._quota = TokenBucket(_QUOTA, clock=clock)
         self._left_out = 0
 
@@ -67,16 +69,18 @@ class Output:
         """
         The last lines, escaped and shortened, for an error message.
         """
-        return tuple(self._last)
+        return tuple(each if isinstance(each, str) else each.read()[1][:_KEPT_CHARACTERS] for each in self._last)
 
     def feed(self, data: bytes) -> None:
         """
         Take bytes that the plugin has written.
         """
         *ended, rest = data.split(b"\n")
-        for part in ended:
+        for number, part in enumerate(ended, start=1):
             self._extend(part)
-            self._end_line()
+            if not self._end_line():
+                self._leave_out([line for each in ended[number:] if (line := _Line.of(each))])
+                break
         self._extend(rest)
 
     def feed_eof(self) -> None:
@@ -86,6 +90,7 @@ class Output:
         if self._rest:
             self._end_line()
         self._mention_left_out()
+        self._last = deque(self.last_lines, maxlen=_KEPT_LINES)  # while the secrets are known that may be in them
 
     def stray(self, line: bytes) -> None:
         """
@@ -98,28 +103,64 @@ class Output:
         self._rest += data[:room]
         self._is_cut |= len(data) > room
 
-    def _end_line(self) -> None:
-        line = bytes(self._rest).removesuffix(b"\r")
-        cut = " [cut]" if self._is_cut else ""
+    def _end_line(self) -> bool:
+        """
+        Log a line that is complete; returns whether there was room for it.
+        """
+        line = _Line.of(bytes(self._rest), is_cut=self._is_cut)
         self._rest.clear()
         self._is_cut = False
-        if line.strip():
-            self._log(line, cut)
-
-    def _log(self, line: bytes, cut: str) -> None:
-        level, message, fields = _parse(line)
-        text = _shown(message) + cut
-        self._last.append(text[:_KEPT_CHARACTERS])
+        if line is None:
+            return True
         if not self._quota.take():
-            self._left_out += 1
-            return
+            self._leave_out([line])
+            return False
+        self._log(line)
+        return True
+
+    def _leave_out(self, lines: Sequence[_Line]) -> None:
+        """
+        Count lines; only the last are kept, unread, since a plugin may write them as quickly as it can.
+        """
+        self._left_out += len(lines)
+        self._last.extend(lines[-_KEPT_LINES:])
+
+    def _log(self, line: _Line) -> None:
         self._mention_left_out()
+        level, text, fields = line.read()
+        self._last.append(text[:_KEPT_CHARACTERS])
         self._logger.log(level, "%s", text, extra={**self._context, "fields": fields} if fields else self._context)
 
     def _mention_left_out(self) -> None:
         if self._left_out:
             count, self._left_out = self._left_out, 0
             self._logger.warning("%d lines were left out: too many at once", count, extra=self._context)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """
+    A line as it was written, but for its end.
+    """
+
+    data: bytes
+    is_cut: bool
+
+    @classmethod
+    def of(cls, data: bytes, *, is_cut: bool = False) -> _Line | None:
+        """
+        The line; None for a blank one.
+        """
+        if not data.strip():
+            return None
+        return cls(data[:MAX_LINE].removesuffix(b"\r"), is_cut or len(data) > MAX_LINE)
+
+    def read(self) -> tuple[int, str, Mapping[str, object]]:
+        """
+        Its level, the text to show, and its other fields.
+        """
+        level, message, fields = _parse(self.data)
+        return level, _shown(message) + " [cut]" * self.is_cut, fields
 
 
 def _shown(data: bytes | str) -> str:

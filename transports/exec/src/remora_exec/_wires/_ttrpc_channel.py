@@ -146,4 +146,5 @@ class ChildChannel:
         if await self._process.ends_within(_EXIT_AFTER_LOSS):
             hint = _NOT_SERVED if self._process.exit_status == 0 else self._doubt
             return self._process.died(sent=error is None or error.sent, hint="" if self.is_ready else hint)
+        self._process.end_soon()
         return error or ConnectionLost("the process closed its standard output")
