@@ -102,7 +102,7 @@ LAYERS = {
         " config errors io protocols types wire",
         "anyio",
     ),
-    "serve": Layer(f"{RECORDS} _backend _extensions _frozen _methods _numbers _serving config io", "anyio"),
+    "serve": Layer(f"{RECORDS} _backend _extensions _frozen _methods _serving config io values", "anyio"),
     "schema": Layer("_methods _serving codecs types errors"),
     # for tests of extensions
     "testing": Layer(

@@ -228,6 +228,17 @@ def test_a_broken_import_hurts_only_who_needs_it(site: Site, code: str, reason: 
     assert 1 == len(said.splitlines())
 
 
+def test_a_broken_extension_is_not_to_blame_for_a_misspelt_name(site: Site) -> None:
+    """
+    Nor is one that is switched off.
+    """
+    site.install("acme-one", "1.0", {"acme": "one"}, one="1 / 0")
+    said = site.run(USE.replace("kafka:x", "htpp://h"))
+
+    assert 'transport "htpp" is provided by no installed extension (did you mean "http"?); installed: ' in said
+    assert "acme" not in said
+
+
 @pytest.mark.parametrize("value", ["nowhere", "one:missing", "one:nothing", "one:", "not a value", "one.two:three"])
 def test_a_wrong_entry_point_hurts_only_who_needs_it(site: Site, value: str) -> None:
     """

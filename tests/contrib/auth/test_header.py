@@ -63,6 +63,15 @@ def test_name_that_basic_cannot_carry_is_refused(username: str) -> None:
         write_basic(username, Secret("p"))
 
 
+@pytest.mark.parametrize("text", ["Bearer ", "bearer", "Basic  "])
+def test_a_scheme_without_a_secret_is_refused(text: str) -> None:
+    """
+    As a reference to an empty variable leaves it.
+    """
+    with pytest.raises(ConfigError, match="headers.Authorization: names a scheme, and the secret behind it is missing"):
+        header_value("headers.Authorization", Secret(text))
+
+
 @pytest.mark.parametrize("text", ["a\r\nb", "a\x00", "ä", " a"])
 def test_value_that_no_header_carries_is_refused_and_not_shown(text: str) -> None:
     """

@@ -80,10 +80,82 @@ def test_a_class_is_described_without_an_instance(remora: Run, place: Path) -> N
         "notes.v1.Notes 1.0",
         "  Keeps notes.",
         "",
-        "notes.v1.Notes",
         "  find(title: string, limit?: integer) -> [string]  (idempotent)",
         "      Find some.",
     ]
+
+
+TYPES = '''
+from dataclasses import dataclass, field
+from typing import Literal
+
+from remora import service
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who wrote it."""
+
+    name: str
+    email: str | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    text: str
+    authors: list[Author]
+    mood: Literal["good", "bad"] = "good"
+    labels: dict[str, int] = field(default_factory=dict)
+    parent: "Note | None" = None
+
+
+@dataclass(frozen=True)
+class Query:
+    words: list[str]
+    by: Author
+    since_seconds: float = 86400.0
+    at_most: int = 10
+
+
+class Archive:
+    async def add(self, request: Note) -> None:
+        """Keep one."""
+
+    async def find(self, request: Query) -> list[Note]: ...
+'''
+
+
+def test_records_are_laid_out_below_the_methods_that_name_them(remora: Run, place: Path) -> None:
+    """
+    A signature that would be too long for a line has one for each of its fields.
+    """
+    (place / "archive.py").write_text(TYPES)
+    result = remora("describe", "archive:Archive")
+
+    assert result.out == dedent("""\
+        Archive
+
+          add(Note) -> null
+              Keep one.
+
+          find(
+              words: [string],
+              by: Author,
+              since_seconds: number = 86400.0,
+              at_most: integer = 10,
+          ) -> [Note]
+
+        types
+          Author  Who wrote it.
+              name: string
+              email: string | null = null
+          Note
+              text: string
+              authors: [Author]
+              mood: "good" | "bad" = "good"
+              labels: {string: integer} = {}
+              parent: Note | null = null
+        """)
 
 
 def test_a_configured_plugin_is_asked(remora: Run, place: Path) -> None:

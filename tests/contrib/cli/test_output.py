@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from remora import PluginError
 from remora_cli._errors import explain
 from remora_cli.toolkit import Output, make_table, print_table, styled
+from tests.contrib.cli.conftest import COMMAND, environment
 
 HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202ee\x7ff"
 FORBIDDEN = set(HOSTILE) - set("abcdef[]0123;titleJm")
@@ -67,3 +71,39 @@ def test_a_result_that_finds_no_room_is_no_accident() -> None:
     error = OSError(errno.ENOSPC, "No space left on device")
 
     assert "cannot write: No space left on device" == explain(error).text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["check", "right.toml"], 1, ""),
+        (["check", "right.toml", "--json"], 1, ""),
+        (["check", "wrong.toml", "--json"], 3, "remora: wrong.toml:1: plugins.a: has no endpoint\n"),
+        (["config", "show", "right.toml"], 1, ""),
+        (["describe", "sample:Echo"], 1, ""),
+        (["extensions"], 1, ""),
+        (["--help"], 1, ""),
+        (["nosuch", "--json"], 2, "remora: No such command 'nosuch' (see remora --help)\n"),
+    ],
+)
+def test_a_reader_that_has_gone_is_no_accident(words: list[str], code: int, told: str, place: Path) -> None:
+    """
+    As behind `| head -1`: no traceback, and what is wrong is still told.
+    """
+    (place / "right.toml").write_text('[plugins.a]\nendpoint = "http://h"\n')
+    (place / "wrong.toml").write_text("[plugins.a]\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as nowhere:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=place,
+            env=environment(),
+            stdout=nowhere,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+
+    said = "".join(line for line in done.stderr.splitlines(keepends=True) if line != "sample is imported\n")
+    assert (code, told) == (done.returncode, said)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 AUTHORIZATION = "authorization"
 API_KEY = "x-api-key"
 
+_SCHEMES = ("basic", "bearer", "digest", "negotiate", "token")
+"""What stands before a secret in a header, and never is one."""
+
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x21-\x7e]+(?: +[\x21-\x7e]+)*")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -55,6 +58,8 @@ def header_value(key: str, secret: Secret) -> str:
     """
     if not secret:
         raise ConfigError(f"{key}: missing")
+    if secret.reveal().rstrip(" ").lower() in _SCHEMES:  # such as "Bearer ${TOKEN}" with an empty variable
+        raise ConfigError(f"{key}: names a scheme, and the secret behind it is missing")
     if not _VALUE.fullmatch(secret.reveal()):
         raise ConfigError(f"{key}: has a character that no header can carry")
     return secret.reveal()

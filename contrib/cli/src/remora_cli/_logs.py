@@ -9,6 +9,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from remora_cli._log_lines import JsonLines, Stamped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,8 +52,6 @@ def show_all(log_format: str = "text") -> None:
     Args:
         log_format: "text" or "json".
     """
-    from remora_cli._log_lines import JsonLines, Stamped  # only commands that last need it
-
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)
         handler.removeFilter(_is_of_the_command)

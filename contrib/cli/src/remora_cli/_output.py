@@ -86,7 +86,10 @@ class Output:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             _give_up(sys.stdout)
         if self.as_json:
-            self.document({"error": failure.facts})
+            try:
+                self.document({"error": failure.facts})
+            except BrokenPipeError:  # nobody reads any more, as behind `| head -1`
+                _give_up(sys.stdout)
         self.note(failure.text if failure.is_help else f"remora: {failure.text}")
         return failure.exit_code
 

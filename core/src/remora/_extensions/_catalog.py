@@ -349,8 +349,10 @@ class Catalog:
             return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
         hint = f' (did you mean "{meant[0]}"?)' if meant else ""
         installed = ", ".join(sorted(known)) or "none"
-        absent = "".join(f"; {problem}" for problem in self.broken.values())
-        absent += "".join(f"; {origin} is in REMORA_DISABLE" for origin in self.disabled.values())
+        absent = ""
+        if not meant:  # else the name is only misspelt
+            absent = "".join(f"; {problem}" for problem in self.broken.values())
+            absent += "".join(f"; {origin} is in REMORA_DISABLE" for origin in self.disabled.values())
         return NotInstalled(
             f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}{absent}'
         )
