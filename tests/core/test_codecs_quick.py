@@ -265,7 +265,7 @@ def _written(record: object) -> bytes:
     try:
         return encoder.encode(plain).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise _CONVERTER.refusal(record, error) from error
+        raise _CONVERTER.refusal(record, error, write=lambda part: encoder.encode(part).encode()) from error
 
 
 def _outcome(work: Callable[[], object]) -> tuple[str, object]:
