@@ -25,9 +25,10 @@ def problems_of_config(config: ManagerConfig) -> list[str]:
     What is wrong with a configuration, but for its plugins, of which only the names are looked at.
     """
     problems = problems_of_record(replace(config, plugins={}), "")
-    if not isinstance(config.plugins, Mapping):
+    plugins: object = config.plugins
+    if not isinstance(plugins, Mapping):
         return [*problems, "plugins: expected a table of plugins by name"]
-    return problems + [problem for name, each in config.plugins.items() if (problem := _misnamed(name, each))]
+    return problems + [problem for name, each in plugins.items() if (problem := _misnamed(name, each))]
 
 
 def problems_of_plugin(plugin: PluginConfig) -> list[str]:
