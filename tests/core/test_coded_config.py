@@ -140,8 +140,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "half a call": ({"max_concurrent_calls": 1.5}, "max_concurrent_calls: expected a whole number, got 1.5"),
     "less than no time": ({"drain_timeout": -1}, "drain_timeout: expected a duration of at least 0 s"),
     "a text": ({"drain_timeout": "5s"}, "drain_timeout: expected a number of seconds, got '5s'"),
-    "options": ({"transport": 5}, "transport: expected a table, got 5"),
-    "interceptors": ({"interceptors": ["otel"]}, "interceptors: expected a table, got ['otel']"),
+    "options": ({"transport": 5}, "transport: expected a table, got int"),
+    "interceptors": ({"interceptors": ["otel"]}, "interceptors: expected a table, got list"),
 }
 
 

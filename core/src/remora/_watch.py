@@ -17,7 +17,6 @@ import os
 import threading
 from contextlib import aclosing
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +117,8 @@ def contents_of(files: Iterable[str | os.PathLike[str]]) -> tuple[tuple[str, str
 
 def _hash(file: Path) -> str:
     try:
+        from hashlib import sha256  # it loads OpenSSL, and most hosts watch nothing
+
         return sha256(read_content(file)).hexdigest()
     except OSError as error:
         return f"cannot be read: {error.strerror}"

@@ -88,7 +88,7 @@ class ServeOptions:
         check_number("drain_timeout", self.drain_timeout, Limits(0, is_duration=True))
         for name in ("transport", "interceptors"):
             if not isinstance(given := getattr(self, name), Mapping):
-                raise ValueError(f"{name}: expected a table, got {given!r:.40}")
+                raise ValueError(f"{name}: expected a table, got {type(given).__name__}")  # it may hold secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contrib.cli.conftest import Run
+from tests.contrib.cli.conftest import Run, environment
 from tests.transports.tls import Authority
 
 GOOD = """
@@ -341,3 +341,17 @@ def test_a_wrong_address_is_quoted_without_its_password(remora: Run, place: Path
     assert (3, 3) == (told.code, facts.code)
     assert "plugins.one.endpoint" in told.err
     assert "hunter2" not in told.err + told.out + facts.err + facts.out
+
+
+def test_openssl_is_not_loaded_for_nothing(place: Path) -> None:
+    """
+    Most configurations need none of it to be checked.
+    """
+    (place / "x.toml").write_text('[plugins.a]\nendpoint = "unix:x"\n')
+    words = [sys.executable, "-X", "importtime", "-m", "remora_cli", "check", "x.toml"]
+    done = subprocess.run(words, cwd=place, env=environment(), capture_output=True, text=True, timeout=60)
+
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0, done.stderr
+    assert "remora_cli._files" in loaded
+    assert not {"ssl", "hashlib", "importlib.metadata"} & loaded

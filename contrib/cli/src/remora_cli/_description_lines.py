@@ -70,7 +70,7 @@ def _named_in(methods: Sequence[MethodInfo]) -> list[tuple[str, Schema]]:
     """
     found: list[tuple[str, Schema]] = []
     for method in methods:
-        schemas: tuple[Schema, Schema] = method.request, method.response
+        schemas: tuple[Schema, ...] = (method.request, method.response)
         for schema in schemas:
             found += [each for each in schema.get("$defs", {}).items() if each not in found]
     return sorted(found, key=lambda each: each[0])

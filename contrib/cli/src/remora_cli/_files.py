@@ -10,9 +10,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from remora import tls
 from remora.config import read_credentials
 from remora.errors import ConfigError
-from remora.tls import CertificateFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,8 @@ def _unreadable(path: str) -> str:
 def _unusable(plugin: PluginConfig) -> str:
     paths = {key: path for key, path in _named(plugin) if not key.endswith("token_file")}
     try:
-        CertificateFiles(**{key.partition(".")[2]: path for key, path in paths.items()}).check()
+        if paths:  # else OpenSSL would be loaded for nothing
+            tls.CertificateFiles(**{key.partition(".")[2]: path for key, path in paths.items()}).check()
     except ConfigError as error:
         return f"{', '.join(paths)}: {error.message}"
     return ""

@@ -4,7 +4,6 @@ The command `remora` itself: a group whose commands come from extensions, each b
 
 from __future__ import annotations
 
-import platform
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -105,6 +104,7 @@ class RemoraGroup(click.Group):
 
 def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
+        import platform
         from importlib.metadata import version
 
         output = context.ensure_object(Output)
