@@ -3,19 +3,22 @@ What all tests share: every async test runs on every backend that is installed, 
 
 A test that needs no event loop has the same outcome in both cells of a Python, so the trio cell leaves it out with
 `--needs-backend`. Properties are tried with their full number of examples on Python 3.11 only; the other cells ask for
-the profile `fewer`, which tries a quarter of them where a test does not say its own number. Where CI is set nothing may
-be skipped, since everything that a test needs is installed there.
+the profile `fewer`, which tries a quarter of them. Where CI is set nothing may be skipped, since everything that a test
+needs is installed there.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from remora.testing import virtual_backends
+from tests.fork_server import ForkServer
 
 BACKENDS = ("asyncio", "trio")
 
@@ -48,6 +51,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if not _needs_backend(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if _needs_backend(item)]
+
+
+def pytest_collection_finish() -> None:
+    """
+    Let the garbage collector look no more at what stays until the end: the modules and the tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _needs_backend(item: pytest.Item) -> bool:
@@ -87,6 +98,15 @@ def _backends(config: pytest.Config) -> list[str]:
     named: str | None = config.getoption("--backend")
     installed = ["asyncio", *(["trio"] if importlib.util.find_spec("trio") else [])]
     return [named] if named else installed
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """
+    Runs programs that use Remora at a fraction of what an interpreter costs.
+    """
+    with ForkServer() as server:
+        yield server
 
 
 @pytest.hookimpl(tryfirst=True)

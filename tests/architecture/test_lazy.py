@@ -5,13 +5,15 @@ Packages that load their names at first use: users and type checkers see the sam
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-LAZY = ["remora"]
-LAZY += [f"remora.{name}" for name in ("_structure", "config", "io", "policy", "protocols", "tls", "types", "wire")]
+PARTS = ("_structure", "config", "io", "policy", "protocols", "testing", "tls", "types", "wire")
+LAZY = ["remora", *(f"remora.{name}" for name in PARTS)]
 
 
 @pytest.mark.parametrize("name", LAZY)
@@ -43,3 +45,13 @@ def test_lazy_package_lists_all_its_names_and_no_other(name: str) -> None:
     assert all(hasattr(package, each) for each in package.__all__)
     with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'nonsense'"):
         _ = package.nonsense
+
+
+def test_the_plugin_that_contracts_are_checked_with_loads_nothing_of_a_host() -> None:
+    """
+    A kit that checks a transport starts it as a process many times.
+    """
+    code = "import sys, remora.testing._contract, remora.serve; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
+
+    assert {"attr", "cattrs", "remora._manager", "remora._fleet", "trio"} & set(loaded.split()) == set()

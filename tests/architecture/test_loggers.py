@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import logging
 from collections.abc import Iterator
+from functools import cache
 
 import anyio
 import pytest
@@ -64,10 +65,17 @@ def test_the_level_reaches_every_logger(level: str) -> None:
     assert {level.upper()} == seen
 
 
-def _loggers(module: Module) -> Iterator[str]:
-    for node in ast.walk(ast.parse(module.path.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger"):
-            yield _name(node, module)
+@cache
+def _loggers(module: Module) -> list[str]:
+    return [_name(call, module) for call in _calls(ast.parse(module.path.read_text()), "getLogger")]
+
+
+def _calls(tree: ast.AST, function: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        called = node.func if isinstance(node, ast.Call) else None
+        if function == getattr(called, "attr", getattr(called, "id", None)):
+            assert isinstance(node, ast.Call)
+            yield node
 
 
 def _name(call: ast.Call, module: Module) -> str:

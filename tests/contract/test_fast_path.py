@@ -47,7 +47,7 @@ async def _warm(way: str) -> AsyncIterator[Callable[[], Awaitable[Text]]]:
             async with Manager({"plugins": {"peer": tables[way]}}, extensions=[stranger]) as manager:
                 peer = manager.plugin("peer", Text, Text, service=_SERVICE, method="echo")
                 while (await manager.overall_health()).status != "healthy":
-                    await anyio.lowlevel.checkpoint()
+                    await anyio.sleep(0.01)
                 for _ in range(3):
                     await peer.execute(Text("warm"), timeout=5)
                 yield lambda: peer.execute(Text("hello"), timeout=5)

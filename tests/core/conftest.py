@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from remora.testing import virtual_backends
 from tests.core import generated
 from tests.core.site import Site
+from tests.fork_server import ForkServer
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +27,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str | tuple[str, dict[str, 
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path, fork_server: ForkServer) -> Site:
     """
     A place to install made-up distributions into.
     """
-    return Site(tmp_path)
+    return Site(tmp_path, fork_server)
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,16 @@
 """
-Made-up distributions, installed where only a program that the test starts sees them.
+Made-up distributions, installed where only a program that the test runs sees them.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+
+from tests.fork_server import ForkServer
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Site:
     """
 
     path: Path
+    fork_server: ForkServer
 
     def install(self, name: str, version: str, entry_points: Mapping[str, str], **modules: str) -> None:
         """
@@ -37,12 +38,7 @@ class Site:
         """
         What a program prints that sees the distributions.
         """
-        result = subprocess.run(
-            [sys.executable, "-W", "error", "-c", dedent(program)],
-            env={**os.environ, "PYTHONPATH": str(self.path), **variables},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        env = {**os.environ, "PYTHONPATH": str(self.path), **variables}
+        result = self.fork_server.run(["-W", "error", "-c", dedent(program)], cwd=self.path, env=env)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()

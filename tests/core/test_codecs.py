@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 import remora.plugin
 from remora._structure import describe_errors, make_converter
 from remora.codecs import JsonCodec
+from tests.share import of_hundred
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -136,7 +137,7 @@ def problem(codec: JsonCodec, value: object, type_: Any) -> str:
     return str(caught.value)
 
 
-@settings(max_examples=150)
+@settings(max_examples=of_hundred(150))
 @given(data=st.data())
 def test_what_is_written_is_read_back(
     codec: JsonCodec, typed_values: st.SearchStrategy[tuple[Any, Any]], data: st.DataObject

@@ -24,6 +24,7 @@ from remora.config._places import join_path, path_text
 from remora.config._scanner import scan_json, scan_toml
 from remora.policy import RetryConfig
 from remora.values import Limits
+from tests.share import of_hundred
 
 TOML = """\
 log_level = "debug"
@@ -60,7 +61,7 @@ plugins:
 """
 JSON = json.dumps(tomllib.loads(TOML), indent=1)
 
-ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=of_hundred(60))
 
 
 def problems(file: Path) -> list[str]:

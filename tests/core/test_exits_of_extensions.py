@@ -4,11 +4,11 @@ An extension that calls `sys.exit`, or whose library panics, ends what it was as
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,6 +31,7 @@ from remora import (
 )
 from remora.testing import MemoryTransport
 from remora.types import Status
+from tests.fork_server import ForkServer
 
 pytestmark = pytest.mark.anyio
 
@@ -276,11 +277,13 @@ anyio.run(main, backend=sys.argv[1])
 
 @pytest.mark.parametrize("place", ["hook", "build", "open", "call"])
 @pytest.mark.parametrize("handler", ["function", "method", "object", "partial"])
-def test_a_signal_handler_ends_the_host_wherever_it_comes(handler: str, place: str, anyio_backend_name: str) -> None:
+def test_a_signal_handler_ends_the_host_wherever_it_comes(
+    handler: str, place: str, anyio_backend_name: str, fork_server: ForkServer, tmp_path: Path
+) -> None:
     """
     Also in the middle of third-party code, where Python runs it: that the application calls `sys.exit` is no fault.
     """
-    command = [sys.executable, "-c", PROGRAM, anyio_backend_name, handler, place]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    words = ["-c", PROGRAM, anyio_backend_name, handler, place]
+    done = fork_server.run(words, cwd=tmp_path, env=os.environ)
 
     assert 41 == done.returncode, done.stderr

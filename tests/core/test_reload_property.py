@@ -27,6 +27,7 @@ from remora.config import RECIPE, PluginConfig, is_same, structure_config, value
 from remora.policy import TokenBucket
 from remora.testing import RecordingExporter, ScriptedTransport, virtual_backends
 from tests.core.test_reload_keys import Spy
+from tests.share import of_hundred
 
 NAMES = ["a", "b", "c"]
 
@@ -346,7 +347,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "options"), virtual_backends(), ids=lambda each: each if isinstance(each, str) else ""
 )
-@settings(max_examples=30)
+@settings(max_examples=of_hundred(30))
 @given(
     steps=st.lists(
         st.tuples(configurations(), st.sampled_from(["graceful", "rolling", "recreate"]), st.booleans()),

@@ -17,6 +17,7 @@ from remora._calls._route import Route
 from remora.policy import BreakerState, CircuitBreakerConfig, Permit
 from remora.testing import ManualClock
 from tests.core.hosts import PlainChannel
+from tests.share import of_hundred
 
 TOUCHY = CircuitBreakerConfig(failure_threshold=2, min_request_threshold=1, success_threshold=1, recovery_timeout=5)
 CONFIG = PluginConfig(name="p", circuit_breaker=TOUCHY)
@@ -136,7 +137,7 @@ class RouteMachine(RuleBasedStateMachine):
 
 
 TestRouteMachine = RouteMachine.TestCase
-TestRouteMachine.settings = settings(max_examples=60, stateful_step_count=30)
+TestRouteMachine.settings = settings(max_examples=of_hundred(60), stateful_step_count=30)
 
 
 def test_instance_takes_its_share_within_ten_seconds_of_each_start() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -70,7 +70,6 @@ class Box(Generic[T]):
     value: T
 
 
-@settings(max_examples=100)
 @given(data=st.data())
 def test_encoded_values_satisfy_the_schema_of_their_type(
     typed_values: st.SearchStrategy[tuple[Any, Any]], data: st.DataObject

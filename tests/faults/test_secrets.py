@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 import traceback
 from base64 import b64encode
@@ -23,6 +22,7 @@ from remora.config import structure_config
 from tests.architecture.sources import ROOT
 from tests.faults.onlookers import onlooking
 from tests.faults.vault import Vault
+from tests.fork_server import ForkServer
 from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +116,7 @@ COMMON = {"service": "Vault", "method": "seen", "retry": {"max_retries": 0}}
 
 
 @pytest.mark.fault(71)
-def test_no_command_shows_a_secret_of_a_configuration(tmp_path: Path) -> None:
+def test_no_command_shows_a_secret_of_a_configuration(tmp_path: Path, fork_server: ForkServer) -> None:
     """
     Neither `config show` nor the others that tell what is in one, from literals and from the environment.
     """
@@ -131,18 +131,14 @@ def test_no_command_shows_a_secret_of_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(json.dumps({"plugins": {}}))
     lines = ["config show {0} --origin", "config show {0} --json", "check {0}", "plan {0} {1}", "plan {1} {0} --json"]
     lines += [f"explain {{0}} {name}" for name in ("bearer", "url")]
-    said = [_remora(tmp_path, *line.format(path, tmp_path / "other.json").split()) for line in lines]
+    words = [["-m", "remora_cli", *line.format(path, tmp_path / "other.json").split()] for line in lines]
+    env = {"TOKEN": CANARY, "PATH": "/usr/bin:/bin"}
+    ran = [fork_server.run(each, cwd=tmp_path, env=env) for each in words]
+    said = [done.stdout + done.stderr for done in ran]
 
     assert all("***" in text for text in said[:2])
     assert all(len(text) > 50 for text in said)
     assert [] == [text for text in said if CANARY in text]
-
-
-def _remora(folder: Path, *words: str) -> str:
-    env = {"TOKEN": CANARY, "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-m", "remora_cli", *words]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout + done.stderr
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from remora.policy import BreakerSignal, BreakerState, CircuitBreaker, CircuitBreakerConfig, Permit
 from remora.policy._breaker import LONGEST, TRANSITIONS
 from remora.testing import ManualClock
+from tests.share import of_hundred
 
 
 def make(clock: ManualClock | None = None, **config: object) -> CircuitBreaker:
@@ -473,7 +474,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(max_examples=60, stateful_step_count=40)
+TestBreakerMachine.settings = settings(max_examples=of_hundred(60), stateful_step_count=40)
 
 
 def test_every_signal_is_in_the_table() -> None:

@@ -283,4 +283,4 @@ class BucketMachine(RuleBasedStateMachine):
 
 
 TestBucketMachine = BucketMachine.TestCase
-TestBucketMachine.settings = settings(max_examples=100, stateful_step_count=40)
+TestBucketMachine.settings = settings(stateful_step_count=40)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from remora.policy import RetryBudget, RetryBudgetConfig
 from remora.testing import ManualClock
+from tests.share import of_hundred
 
 
 def make(clock: ManualClock, **config: float) -> RetryBudget:
@@ -142,4 +143,4 @@ class BudgetMachine(RuleBasedStateMachine):
 
 
 TestBudgetMachine = BudgetMachine.TestCase
-TestBudgetMachine.settings = settings(max_examples=60, stateful_step_count=40)
+TestBudgetMachine.settings = settings(max_examples=of_hundred(60), stateful_step_count=40)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from remora.policy import DrainCounter, DrainProgress, DrainSignal, DrainState
 from remora.policy._drain import TRANSITIONS
 from remora.testing import ManualClock
+from tests.share import of_hundred
 
 
 def test_calls_learn_when_they_leave_that_a_drain_waits_for_them() -> None:
@@ -140,7 +141,7 @@ class DrainMachine(RuleBasedStateMachine):
 
 
 TestDrainMachine = DrainMachine.TestCase
-TestDrainMachine.settings = settings(max_examples=40, stateful_step_count=30)
+TestDrainMachine.settings = settings(max_examples=of_hundred(40), stateful_step_count=30)
 
 
 def test_every_signal_is_in_the_table() -> None:

@@ -15,6 +15,7 @@ from remora.policy import HealthCheckConfig, HealthSignal, HealthState
 from remora.policy._health import TRANSITIONS
 from remora.testing import ManualClock
 from remora.types import Status
+from tests.share import of_hundred
 
 
 def make(**config: object) -> HealthState:
@@ -305,7 +306,7 @@ class HealthMachine(RuleBasedStateMachine):
 
 
 TestHealthMachine = HealthMachine.TestCase
-TestHealthMachine.settings = settings(max_examples=60, stateful_step_count=40)
+TestHealthMachine.settings = settings(max_examples=of_hundred(60), stateful_step_count=40)
 
 
 def test_every_signal_is_in_the_table() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from remora.policy import ConcurrencyLimit, Ticket
+from tests.share import of_hundred
 
 
 def test_limit_is_a_limit() -> None:
@@ -159,4 +160,4 @@ class LimitMachine(RuleBasedStateMachine):
 
 
 TestLimitMachine = LimitMachine.TestCase
-TestLimitMachine.settings = settings(max_examples=60, stateful_step_count=40)
+TestLimitMachine.settings = settings(max_examples=of_hundred(60), stateful_step_count=40)

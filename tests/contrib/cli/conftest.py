@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import ForkServer
+
 COMMAND = [sys.executable, "-m", "remora_cli"]
 
 SAMPLE = '''
@@ -123,21 +125,14 @@ def with_sample(directory: Path) -> Path:
 
 
 @pytest.fixture
-def remora(place: Path) -> Run:
+def remora(place: Path, fork_server: ForkServer) -> Run:
     """
     Runs `remora` in that directory to its end.
     """
 
     def run(*args: str, stdin: str = "", **variables: str) -> Result:
-        done = subprocess.run(
-            [*COMMAND, *args],
-            cwd=place,
-            env=environment(**variables),
-            input=stdin,
-            text=True,
-            capture_output=True,
-            timeout=60,
-        )
+        words = [*COMMAND[1:], *args]
+        done = fork_server.run(words, cwd=place, env=environment(**variables), stdin=stdin)
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -26,6 +26,9 @@ KINDS = {
     "resolver": "remora_register_resolvers",
     "transport": "remora_register_transports",
 }
+NOT_THEIRS = [word for plugin in ("hypothesispytest", "timeout", "xdist") for word in ("-p", f"no:{plugin}")]
+"""Without the plugins of pytest that only our own tests need."""
+
 PROJECTS = [
     "plugin --transport http",
     "plugin --transport grpc",
@@ -45,7 +48,7 @@ def test_the_tests_of_a_new_project_pass(words: str, remora: Run, place: Path) -
     written = json.loads(remora("new", what, "my-thing", *options, "--json").out)
     folder = place / written["folder"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *NOT_THEIRS],
         cwd=folder,
         env=environment(),
         capture_output=True,
