@@ -67,7 +67,20 @@ def test_the_level_reaches_every_logger(level: str) -> None:
 
 @cache
 def _loggers(module: Module) -> list[str]:
-    return [_name(call, module) for call in _calls(ast.parse(module.path.read_text()), "getLogger")]
+    tree = ast.parse(module.path.read_text())
+    known = {"__name__": module.name, **_constants(tree)}
+    return [_name(call, known) for call in _calls(tree, "getLogger")]
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """
+    The texts that a module gives a name.
+    """
+    return {
+        ast.unparse(node.targets[0]): node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
 
 
 def _calls(tree: ast.AST, function: str) -> Iterator[ast.Call]:
@@ -78,7 +91,7 @@ def _calls(tree: ast.AST, function: str) -> Iterator[ast.Call]:
             yield node
 
 
-def _name(call: ast.Call, module: Module) -> str:
+def _name(call: ast.Call, known: dict[str, str]) -> str:
     """
     What a logger is named; of a name that is made at run time what is known of it.
     """
@@ -87,4 +100,4 @@ def _name(call: ast.Call, module: Module) -> str:
     expression = call.args[0]
     if isinstance(expression, ast.JoinedStr):
         return ast.literal_eval(expression.values[0])  # type: ignore[no-any-return]
-    return eval(ast.unparse(expression), {"__name__": module.name})  # type: ignore[no-any-return]
+    return eval(ast.unparse(expression), dict(known))  # type: ignore[no-any-return]

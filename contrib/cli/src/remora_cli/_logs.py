@@ -55,8 +55,8 @@ def show_all(log_format: str = "text") -> None:
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)
         handler.removeFilter(_is_of_the_command)
-    for name in ("", _OF_PLUGINS):
-        for handler in logging.getLogger(name).handlers:
+    for logger in (logging.getLogger(), logging.getLogger(_OF_PLUGINS)):
+        for handler in logger.handlers:
             if log_format == "json":
                 handler.setFormatter(JsonLines())
             elif handler.formatter is not None:  # what has none writes the time by itself
