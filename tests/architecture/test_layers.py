@@ -50,7 +50,8 @@ LAYERS = {
     "_headers": Layer("errors"),
     "_log_fields": Layer("types errors"),
     "_generics": Layer(),
-    "_methods": Layer("_frozen _generics types errors"),
+    "_arguments": Layer(),
+    "_methods": Layer("_arguments _frozen _generics types errors"),
     "_describe": Layer(),
     "_payloads": Layer("_structure errors protocols"),
     "_requirement": Layer("", "packaging"),
@@ -106,7 +107,8 @@ LAYERS = {
     "schema": Layer("_methods _serving codecs types errors"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics wire _context _extensions _headers _manager _methods _serving",
+        f"{RECORDS} hookspecs codecs io serve metrics wire _context _extensions _headers _lazy _manager _methods"
+        " _serving",
         "anyio trio",
     ),
 }

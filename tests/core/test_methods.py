@@ -105,32 +105,6 @@ def test_public_methods_are_found_by_their_names_on_the_wire() -> None:
     assert not methods_of(Service)["none"].idempotent
 
 
-def test_arguments_become_one_request_and_arguments_again() -> None:
-    """
-    None, one or many; by position or by name.
-    """
-    methods = methods_of(Service)
-    many = methods["many"]
-
-    assert ((1, "x"), {"third": 1.5}) == many.unpack(many.pack((1,), {}))
-    assert ((1, "y"), {"third": 2.0}) == many.unpack(many.pack((1, "y"), {"third": 2.0}))
-    assert ((Text("a"),), {}) == methods["Upper"].unpack(methods["Upper"].pack((Text("a"),), {}))
-    assert ((Text("a"),), {}) == methods["Upper"].unpack(methods["Upper"].pack((), {"request": Text("a")}))
-    assert {} == methods["none"].pack((), {})
-    assert ((), {}) == methods["none"].unpack({})
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"), [((), {}), ((1, "a", 2.0), {}), ((1,), {"fourth": 1}), ((1,), {"first": 2})]
-)
-def test_wrong_arguments_are_a_type_error(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-    """
-    As with any function.
-    """
-    with pytest.raises(TypeError):
-        methods_of(Service)["many"].pack(args, kwargs)
-
-
 def test_two_methods_with_one_name_are_an_error() -> None:
     """
     Neither hides the other.

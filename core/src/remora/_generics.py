@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Arguments = dict[Any, Any]
 
 
-def arguments_of(type_: Any) -> dict[type, Arguments]:
+def type_arguments_of(type_: Any) -> dict[type, Arguments]:
     """
     The type arguments of a class and of its bases, by the class that declares their variables.
 

@@ -1,7 +1,7 @@
 """
 The methods of a class as they appear on the wire, both for services and for the Protocol classes of clients.
 
-What lives here: names, record types, and how arguments become a request. What must not: calls.
+What lives here: names, record types, and marks. What must not: arguments (see `_arguments`), calls.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import field as dataclass_field
-from dataclasses import fields, make_dataclass
-from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
+from remora._arguments import Arguments, arguments_of
 from remora._frozen import dataclass
-from remora._generics import arguments_of, substituted
+from remora._generics import substituted, type_arguments_of
 from remora.errors import ConfigError
 
 __all__ = ["Method", "ServiceInfo", "idempotent", "method", "methods_of", "service", "service_info", "unknown_method"]
@@ -58,61 +57,27 @@ class Method:
     Attributes:
         name: Its name on the wire.
         attribute: Its name on the class.
-        request: The record type of its request.
+        arguments: How the arguments of a call become a request, and a request these.
         response: The record type of its reply.
         idempotent: Whether a call of it may be repeated safely.
         description: The first paragraph of its docstring.
-        signature: Its parameters, without `self`.
         is_async: Whether calling it returns an awaitable.
     """
 
     name: str
     attribute: str
-    request: Any
+    arguments: Arguments
     response: Any
     idempotent: bool
     description: str
-    signature: inspect.Signature
     is_async: bool = False
 
     @property
-    def is_optional(self) -> bool:
+    def request(self) -> Any:
         """
-        Whether the only parameter, whose value is the request, has a default.
+        The record type of its request.
         """
-        defaults = [each.default is not each.empty for each in self.signature.parameters.values()]
-        return defaults == [True]
-
-    def pack(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
-        """
-        The request that carries the arguments of a call. A default of `...` is left out, since the plugin's own counts;
-        where it is that of the only parameter, the request is `...` itself.
-
-        Raises:
-            TypeError: The arguments do not match the parameters.
-        """
-        try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{self.attribute}{self.signature}: {error}") from None
-        if len(self.signature.parameters) == 1:
-            bound.apply_defaults()
-            return next(iter(bound.arguments.values()))
-        return _given(self.request(**bound.arguments)) if bound.signature.parameters else {}
-
-    def unpack(self, request: object) -> tuple[tuple[object, ...], dict[str, object]]:
-        """
-        The arguments that a request carries: positional and keyword; none when it is `...`.
-        """
-        if request is ...:
-            return (), {}
-        parameters = self.signature.parameters.values()
-        values = {each.name: request if len(parameters) == 1 else getattr(request, each.name) for each in parameters}
-        by_name = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
-        return (
-            tuple(value for name, value in values.items() if name not in by_name),
-            {name: value for name, value in values.items() if name in by_name},
-        )
+        return self.arguments.request
 
 
 def unknown_method(service: str, method: str, known: Collection[tuple[str, str]]) -> str:
@@ -223,7 +188,7 @@ def methods_of(type_: Any) -> dict[str, Method]:
     """
     cls: type = get_origin(type_) or type_
     _refuse_selfless(cls)
-    arguments = arguments_of(type_)
+    arguments = type_arguments_of(type_)
     methods: dict[str, Method] = {}
     for attribute, (owner, function) in _functions(cls).items():
         found = _method(cls, attribute, function, arguments.get(owner, {}))
@@ -273,11 +238,10 @@ def _method(cls: type, attribute: str, function: Callable[..., object], argument
     return Method(
         name=getattr(function, _METHOD, attribute),
         attribute=attribute,
-        request=_request_type(where, parameters, hints),
+        arguments=arguments_of(where, parameters, hints),
         response=get_args(response)[-1] if is_awaitable else response,
         idempotent=getattr(function, _IDEMPOTENT, False),
         description=_first_paragraph(function),
-        signature=inspect.Signature(parameters),
         is_async=is_awaitable or inspect.iscoroutinefunction(function),
     )
 
@@ -290,42 +254,6 @@ def _hints(where: str, function: Callable[..., object], arguments: Mapping[Any, 
     return {name: substituted(hint, arguments) for name, hint in hints.items()} if arguments else hints
 
 
-def _request_type(where: str, parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> Any:
-    """
-    The type of the only parameter, or a record type with one field per parameter.
-    """
-    if len(parameters) == 1:
-        return hints.get(parameters[0].name, object)
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
-        (each.name, hints.get(each.name, object))
-        if each.default is each.empty
-        else (each.name, hints.get(each.name, object), dataclass_field(default_factory=partial(_same, each.default)))
-        for each in parameters
-    ]
-    return make_dataclass(where.replace(".", "_") + "_request", fields, frozen=True, kw_only=True) if fields else object
-
-
-def _given(request: Any) -> object:
-    """
-    A request without the parameters that are left out.
-    """
-    given = {name: value for name, value in vars(request).items() if value is not ...}
-    return request if len(given) == len(vars(request)) else _part(request.__class__, tuple(given))(**given)
-
-
-@lru_cache(maxsize=256)
-def _part(type_: Any, names: tuple[str, ...]) -> Any:
-    """
-    A record type with a few of the fields of another.
-    """
-    parts = [(field.name, field.type) for field in fields(type_) if field.name in names]
-    return make_dataclass(type_.__name__, parts, frozen=True, kw_only=True)
-
-
 def _first_paragraph(thing: object) -> str:
     text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
     return " ".join(text.partition("\n\n")[0].split())
-
-
-def _same(value: object) -> object:
-    return value

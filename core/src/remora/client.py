@@ -230,9 +230,11 @@ def _check_fallback(targets: Sequence[Target]) -> None:
 
 
 def _coroutine(handle: Handle, method: Method, aim: Aim, cls: type) -> Call:
+    pack = method.arguments.pack
+
     async def call(_self: object, *args: object, **kwargs: object) -> object:
         caller = handle.find()
-        return await caller.call(aim.at(caller), method.pack(args, kwargs), NO_OPTIONS)
+        return await caller.call(aim.at(caller), pack(args, kwargs), NO_OPTIONS)
 
     return update_wrapper(call, getattr(cls, method.attribute))
 

@@ -40,8 +40,9 @@ from remora.wire import PROTOBUF
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from remora._arguments import Arguments
     from remora._extensions._catalog import Catalog
-    from remora._methods import Method, ServiceInfo
+    from remora._methods import ServiceInfo
     from remora._serving._guard import Guard
     from remora._serving._handlers import Handler
     from remora.protocols import Codec, Interceptor
@@ -180,7 +181,7 @@ class Dispatcher:
         try:
             handler = self._find(call)
             payloads = handler.payloads.get(call.content_type) or self._payloads(call, handler)
-            request = _decode(payloads, call, handler.method)
+            request = _decode(payloads, call, handler.method.arguments)
             current = CurrentCall.of(call, peer)
             token = handled_call.set(current)
             try:
@@ -239,8 +240,8 @@ def _reply_headers(current: CurrentCall) -> dict[str, str]:
         raise ValueError(error.message) from error
 
 
-def _decode(payloads: Payloads, call: Call, method: Method) -> object:
-    if not call.payload and method.is_optional and payloads.content_type != PROTOBUF:  # there, that is a message, too
+def _decode(payloads: Payloads, call: Call, arguments: Arguments) -> object:
+    if not call.payload and arguments.is_optional and payloads.content_type != PROTOBUF:  # there, it is a message, too
         return ...
     try:
         return payloads.decode(call.payload)

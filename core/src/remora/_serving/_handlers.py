@@ -34,23 +34,19 @@ class Handler:
         method: Its name, record types and parameters.
         function: The bound method.
         is_async: Whether it returns an awaitable.
-        takes_request: Whether the request is passed as it is, as the only argument, which cannot be left out.
         payloads: How it is called in each media type so far, by media type.
     """
 
     method: Method
     function: Callable[..., Any]
     is_async: bool
-    takes_request: bool
     payloads: dict[str, Payloads] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, request: object) -> Awaitable[object]:
         """
         The handler's answer, to be awaited; a synchronous handler runs in a worker thread.
         """
-        if self.takes_request and self.is_async:  # nearly always
-            return _awaitable(self.function(request))
-        args, kwargs = self.method.unpack(request)
+        args, kwargs = self.method.arguments.unpack(request)
         if self.is_async:
             return _awaitable(self.function(*args, **kwargs))
         return anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
@@ -71,7 +67,6 @@ def handlers_of(instance: object) -> dict[str, Handler]:
             method,
             getattr(instance, method.attribute),
             _is_async(getattr(cls, method.attribute)),
-            _takes_request(method),
         )
         for name, method in methods_of(cls).items()
     }
@@ -82,12 +77,6 @@ def handlers_of(instance: object) -> dict[str, Handler]:
 
 def _is_async(function: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
-
-
-def _takes_request(method: Method) -> bool:
-    parameters = list(method.signature.parameters.values())
-    kinds = [each.kind is not each.KEYWORD_ONLY and each.default is each.empty for each in parameters]
-    return kinds == [True]
 
 
 def by_name(services: Sequence[tuple[ServiceInfo, dict[str, Handler]]]) -> dict[tuple[str, str], Handler]:
