@@ -118,7 +118,7 @@ class Query:
 
 
 class Archive:
-    async def add(self, request: Note) -> None:
+    async def add(self, request: Note) -> Note | None:
         """Keep one."""
 
     async def find(self, request: Query) -> list[Note]: ...
@@ -135,7 +135,7 @@ def test_records_are_laid_out_below_the_methods_that_name_them(remora: Run, plac
     assert result.out == dedent("""\
         Archive
 
-          add(Note) -> null
+          add(Note) -> Note | null
               Keep one.
 
           find(

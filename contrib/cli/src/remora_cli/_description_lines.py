@@ -70,10 +70,13 @@ def _named_in(methods: Sequence[MethodInfo]) -> list[tuple[str, Schema]]:
     """
     found: list[tuple[str, Schema]] = []
     for method in methods:
-        schemas: tuple[Schema, ...] = (method.request, method.response)
-        for schema in schemas:
-            found += [each for each in schema.get("$defs", {}).items() if each not in found]
+        for schema in (method.request, method.response):
+            found += [each for each in _defined(schema) if each not in found]
     return sorted(found, key=lambda each: each[0])
+
+
+def _defined(schema: Schema) -> list[tuple[str, Schema]]:
+    return list(schema.get("$defs", {}).items())
 
 
 def _fields(schema: Schema) -> Iterator[str]:
