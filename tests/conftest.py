@@ -48,9 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Leave out what is the same on every backend, where that is asked for.
     """
     if config.getoption("--needs-backend"):
-        left_out = [item for item in items if not _needs_backend(item)]
+        backends = _backends(config)
+        left_out = [item for item in items if not _needs_backend(item, backends)]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _needs_backend(item)]
+        items[:] = [item for item in items if _needs_backend(item, backends)]
 
 
 def pytest_collection_finish() -> None:
@@ -61,13 +62,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _needs_backend(item: pytest.Item) -> bool:
+def _needs_backend(item: pytest.Item, backends: list[str]) -> bool:
     """
-    It runs on one, is given the name of one, or says that it looks at what is installed.
+    It runs on one of these, is given the name of one, or says that it looks at what is installed.
     """
     names = {*getattr(item, "fixturenames", ()), *(mark.name for mark in item.iter_markers())}
     values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    is_given_one = any(isinstance(value, str) and value in BACKENDS for value in values)
+    is_given_one = any(isinstance(value, str) and value in backends for value in values)
     return is_given_one or bool({"anyio_backend", "every_cell"} & names)
 
 

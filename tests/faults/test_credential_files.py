@@ -5,8 +5,6 @@ Files of credentials that are none: who reads them could wait for ever, or be to
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from remora_grpc.plugin import build as build_grpc
 from remora_http.plugin import Options
 from remora_http.plugin import build as build_http
 from tests.faults.peers import ask, manager_of
+from tests.fork_server import ForkServer
 from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio
@@ -115,14 +114,16 @@ async def test_a_file_of_tls_that_is_none_is_an_error_of_the_configuration(
                 pass
 
 
-def test_an_admin_token_that_is_none_starts_no_host(wrong: tuple[str, str], tmp_path: Path) -> None:
+def test_an_admin_token_that_is_none_starts_no_host(
+    wrong: tuple[str, str], tmp_path: Path, fork_server: ForkServer
+) -> None:
     """
     One line says why.
     """
     path, reason = wrong
     (tmp_path / "remora.toml").write_text("")
-    command = [sys.executable, "-m", "remora_cli", "run", "remora.toml", "--admin-token-file", path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, cwd=tmp_path)
+    words = ["-m", "remora_cli", "run", "remora.toml", "--admin-token-file", path]
+    done = fork_server.run(words, cwd=tmp_path, env=os.environ)
 
     assert "" == done.stdout
     if reason == "Is a directory":  # which the command line itself finds out

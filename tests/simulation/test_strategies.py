@@ -1,8 +1,8 @@
 """
 How each strategy spreads traffic over a slow instance, one that fails fast, and a healthy one; shown with `pytest -s`.
 
-An hour of calls at random times for each, all policies at their defaults, in virtual time; seeded, so that a run
-can be repeated.
+A quarter of an hour of calls at random times for each, all policies at their defaults, in virtual time; seeded, so
+that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STRATEGIES = (
 LEARNING = {"least-latency"}
 """Strategies that avoid what is slow."""
 
-LENGTH = 3600.0
+LENGTH = 900.0
 RATE = 1.0
 DETECTION = 60.0
 """Seconds after which the failing instance must have been found out."""
