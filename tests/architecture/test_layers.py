@@ -106,7 +106,8 @@ LAYERS = {
     "schema": Layer("_methods _serving codecs types errors"),
     # for tests of extensions
     "testing": Layer(
-        f"{RECORDS} hookspecs codecs io serve metrics wire _context _extensions _headers _manager _methods _serving",
+        f"{RECORDS} hookspecs codecs io serve metrics wire _context _extensions _headers _lazy _manager _methods"
+        " _serving",
         "anyio trio",
     ),
 }
