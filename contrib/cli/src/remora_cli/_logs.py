@@ -14,9 +14,6 @@ from remora_cli._log_lines import JsonLines, Stamped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OF_PLUGINS = "remora.plugin"
-"""The parent of the loggers to which go the lines that plugins write."""
-
 
 def configure_logs() -> None:
     """
@@ -55,12 +52,11 @@ def show_all(log_format: str = "text") -> None:
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.DEBUG)
         handler.removeFilter(_is_of_the_command)
-    for logger in (logging.getLogger(), logging.getLogger(_OF_PLUGINS)):
-        for handler in logger.handlers:
-            if log_format == "json":
-                handler.setFormatter(JsonLines())
-            elif handler.formatter is not None:  # what has none writes the time by itself
-                handler.setFormatter(Stamped(handler.formatter))
+    for handler in (*logging.getLogger().handlers, *logging.getLogger("remora.plugin").handlers):
+        if log_format == "json":
+            handler.setFormatter(JsonLines())
+        elif handler.formatter is not None:  # what has none writes the time by itself
+            handler.setFormatter(Stamped(handler.formatter))
 
 
 def show_from(level: str, log_format: str) -> None:
@@ -85,7 +81,7 @@ def show_plugins() -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(_PluginFormatter())
-    logger = logging.getLogger(_OF_PLUGINS)
+    logger = logging.getLogger("remora.plugin")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     logger.handlers = [handler]
@@ -99,7 +95,7 @@ def _whose(record: logging.LogRecord) -> str:
     """
     The plugin that has written a line, before it.
     """
-    name = record.name.removeprefix(f"{_OF_PLUGINS}.")
+    name = record.name.removeprefix("remora.plugin.")
     return "" if name == record.name else f"{name}: "
 
 
