@@ -80,7 +80,7 @@ def test_a_class_is_described_without_an_instance(remora: Run, place: Path) -> N
         "notes.v1.Notes 1.0",
         "  Keeps notes.",
         "",
-        "  find(title: string, limit?: integer) -> [string]  (idempotent)",
+        "  find(title: string, limit: integer = 3) -> [string]  (idempotent)",
         "      Find some.",
     ]
 
