@@ -100,10 +100,10 @@ LAYERS = {
     # the plugin author's side
     "_serving": Layer(
         "_backend _context _describe _draft _extensions _frozen _headers _log_fields _methods _payloads _plain _schema"
-        " config errors io protocols types wire",
+        " config errors io protocols types values wire",
         "anyio",
     ),
-    "serve": Layer(f"{RECORDS} _backend _extensions _frozen _methods _serving config io values", "anyio"),
+    "serve": Layer(f"{RECORDS} _backend _extensions _frozen _serving config io", "anyio"),
     "schema": Layer("_methods _serving codecs types errors"),
     # for tests of extensions
     "testing": Layer(

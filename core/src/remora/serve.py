@@ -9,36 +9,31 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from remora import config
 from remora._backend import require_backend
-from remora._extensions._interception import served_interceptors
-from remora._extensions._options import build_options
 from remora._extensions._registry import load_catalog
 from remora._frozen import dataclass
-from remora._serving._dispatch import Dispatcher
-from remora._serving._guard import Guard
+from remora._serving._assembly import assemble_dispatcher, place_of
 from remora._serving._lifetimes import TimeToStop, living, settled, with_lifetimes
+from remora._serving._options import ServeOptions, checked_options
 from remora._serving._preload import preload
 from remora._serving._process import leave_threads_behind, occupy_standard_streams, stopping_signals
 from remora._serving._stages import Stages
 from remora.errors import ConfigError, RemoraError
 from remora.io import background_tasks
-from remora.types import Endpoint
-from remora.values import Limits, check_number
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-    from remora._extensions._catalog import Catalog
-    from remora.config import AccessConfig, InterceptorConfig
-    from remora.protocols import Listener, Transport
+    from remora._serving._dispatch import Dispatcher
+    from remora.config import AccessConfig
+    from remora.protocols import Listener
+    from remora.types import Endpoint
 
 __all__ = [
     "ServeOptions",
@@ -59,36 +54,6 @@ _log = logging.getLogger(__name__)
 
 LISTEN = "REMORA_LISTEN"
 BACKEND = "REMORA_BACKEND"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """
-    How a plugin is served.
-
-    Attributes:
-        max_concurrent_calls: Calls that are answered at once.
-        drain_timeout: Seconds that calls under way, and then the services, get to end when the plugin is asked to stop.
-        transport: Options of the transport, as in a host's `options` table.
-        auth: Who may call: a record, a table as in a file, or a text as after `--auth`. None lets everybody call.
-        interceptors: Which interceptors are switched off, and the options of others, by name: records, or tables as in
-            a host's `[interceptors.NAME]`.
-    """
-
-    max_concurrent_calls: int = 1000
-    drain_timeout: float = 30.0
-    transport: Mapping[str, object] = field(default_factory=dict)
-    auth: AccessConfig | Mapping[str, object] | str | None = None
-    interceptors: Mapping[str, InterceptorConfig | Mapping[str, object]] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.max_concurrent_calls, int):
-            raise ValueError(f"max_concurrent_calls: expected a whole number, got {self.max_concurrent_calls!r:.40}")
-        check_number("max_concurrent_calls", self.max_concurrent_calls, Limits(1))
-        check_number("drain_timeout", self.drain_timeout, Limits(0, is_duration=True))
-        for name in ("transport", "interceptors"):
-            if not isinstance(given := getattr(self, name), Mapping):
-                raise ValueError(f"{name}: expected a table, got {type(given).__name__}")  # it may hold secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +109,7 @@ def serve(
         auth: Who may call, instead of what the options say.
     """
     occupy_standard_streams()
-    options = _checked(options)
+    options = checked_options(options)
     options = options if auth is None else replace(options, auth=auth)
     addresses = [listen] if isinstance(listen, str) else list(listen)
     addresses = addresses or _addresses_from_outside()
@@ -189,7 +154,7 @@ async def serve_until_stopped(
     Raises:
         RemoraError: It cannot be served; the message says why.
     """
-    options = _checked(options)
+    options = checked_options(options)
     time = TimeToStop(options.drain_timeout)
     with anyio.open_signal_receiver(*stopping_signals()) as signals:
         async with background_tasks() as tasks:
@@ -243,7 +208,7 @@ async def serving(
         Unavailable: An address is taken, or an object cannot start.
         PluginError: An object has failed to end.
     """
-    options = _checked(options)
+    options = checked_options(options)
     addresses = [listen] if isinstance(listen, str) else list(listen)
     async with _served(services, addresses, options, TimeToStop(options.drain_timeout), extensions) as served:
         yield served
@@ -260,12 +225,12 @@ async def _served(
     if not addresses:
         raise ConfigError(f"nowhere to listen: pass --listen ADDRESS, or let a host set {LISTEN}")
     catalog = load_catalog(extensions)
-    dispatcher = _dispatcher(services, catalog, options)
+    dispatcher = assemble_dispatcher(services, catalog, options)
     lives = with_lifetimes(services)
     places = []
     for address in addresses:
         with _said_by(LISTEN, address):
-            places.append(_place(catalog, address, options))
+            places.append(place_of(catalog, address, options))
     stack = AsyncExitStack()
     try:
         for transport, endpoint in places:
@@ -299,7 +264,7 @@ def dispatcher_for(
     Raises:
         ConfigError: The objects have nothing to serve.
     """
-    return _dispatcher(services, load_catalog(extensions), _checked(options))
+    return assemble_dispatcher(services, load_catalog(extensions), checked_options(options))
 
 
 @asynccontextmanager
@@ -317,107 +282,8 @@ async def entered(*services: object, options: ServeOptions | None = None) -> Asy
         Unavailable: One of them cannot start.
         PluginError: One of them has failed to end.
     """
-    async with living(with_lifetimes(services), TimeToStop(_checked(options).drain_timeout)):
+    async with living(with_lifetimes(services), TimeToStop(checked_options(options).drain_timeout)):
         yield
-
-
-def _checked(options: ServeOptions | None) -> ServeOptions:
-    given: object = ServeOptions() if options is None else options
-    if not isinstance(given, ServeOptions):
-        raise TypeError(f"the options are to be ServeOptions(...), not a {type(given).__name__}")
-    return given
-
-
-def _dispatcher(services: Sequence[object], catalog: Catalog, options: ServeOptions) -> Dispatcher:
-    return Dispatcher(
-        services,
-        catalog=catalog,
-        max_concurrent_calls=options.max_concurrent_calls,
-        guard=_guard(catalog, _access(options)),
-        interceptors=served_interceptors(catalog, _interceptors(options)),
-    )
-
-
-def _interceptors(options: ServeOptions) -> Mapping[str, InterceptorConfig]:
-    """
-    The tables of interceptors.
-
-    Raises:
-        ConfigError: One of them has problems.
-    """
-    if not options.interceptors:  # the records of a configuration are not loaded for nothing
-        return {}
-    known: dict[str, InterceptorConfig] = {}
-    tables: dict[str, object] = {}
-    for name, each in options.interceptors.items():
-        if isinstance(each, config.InterceptorConfig):
-            known[name] = each
-        else:
-            tables[name] = each
-    _raise(config.problems_of_config(config.ManagerConfig(interceptors=known)))
-    return {**known, **config.structure_config({"interceptors": tables}).interceptors}
-
-
-def _access(options: ServeOptions) -> AccessConfig | None:
-    """
-    Who may call; None when nothing is said about it.
-
-    Raises:
-        ConfigError: What is said makes no sense.
-    """
-    auth = options.auth
-    if auth is None:
-        return None
-    if isinstance(auth, str):
-        return config.read_access(auth)
-    if isinstance(auth, Mapping):
-        return config.load_access(auth)
-    if not isinstance(auth, config.AccessConfig):
-        raise ConfigError(f"auth: expected a record, a table or a text, got {type(auth).__name__}")
-    _raise(config.problems_of_record(auth, "auth"))
-    return auth
-
-
-def _raise(problems: Sequence[str]) -> None:
-    if problems:
-        raise ConfigError(config.summary(problems), problems=problems)
-
-
-def _guard(catalog: Catalog, access: AccessConfig | None) -> Guard | None:
-    """
-    What admits calls; None when everybody may call.
-    """
-    if access is None:
-        return None
-    if not access.method:
-        if replace(access, cert_file="", key_file="", ca_file="") != config.AccessConfig():
-            raise ConfigError("auth.method: missing")
-        return None
-    feature = catalog.auth_method(access.method)
-    if feature.spec.accept is None:
-        raise ConfigError(f"auth.method: {feature.named('auth method')} cannot verify callers")
-    verifier = feature.build("auth method", access, by="accept", where="auth")
-    if verifier is not None:
-        return Guard(verifier, access, feature.named("auth method"))
-    if access.allow:
-        raise ConfigError(f"auth.allow: the method {access.method!r} lets everybody call, and knows nobody's name")
-    return None
-
-
-def _place(catalog: Catalog, address: str, options: ServeOptions) -> tuple[Transport, Endpoint]:
-    """
-    An address, and what serves there.
-    """
-    endpoint = Endpoint(address)
-    feature = catalog.transport(endpoint.scheme)
-    access = _access(options)
-    method = access.method if access is not None else ""
-    needs_tls = method and catalog.auth_method(method).spec.needs_tls
-    if needs_tls and endpoint.scheme not in feature.spec.secure_schemes:
-        raise ConfigError(f"the auth method {method!r} needs an address that encrypts, not {address}")
-    where = f"the address {address}"
-    record = build_options(feature.spec, where=where, own=options.transport, access=access)
-    return feature.build("transport", record), endpoint
 
 
 @contextmanager
