@@ -50,6 +50,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        if self is other:  # as the empty one is that stands where no secret is given
+            return True
         import hmac  # it loads OpenSSL, and hardly a program compares secrets
 
         return hmac.compare_digest(_bytes(self._text), _bytes(other._text))
