@@ -45,7 +45,7 @@ class Arguments(Protocol):
         """
         ...
 
-    def unpack(self, request: Any) -> Given:
+    def unpack(self, request: Any, /) -> Given:
         """
         The arguments that a request carries; none when it is `...`.
         """
