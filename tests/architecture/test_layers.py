@@ -47,7 +47,7 @@ LAYERS = {
     "wire": Layer("_frozen _lazy _draft _plain types errors"),
     # records from and to something else
     "_draft": Layer("types"),
-    "_headers": Layer("errors"),
+    "_headers": Layer("errors wire"),
     "_log_fields": Layer("types errors"),
     "_generics": Layer(),
     "_arguments": Layer(),

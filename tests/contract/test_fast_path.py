@@ -19,6 +19,7 @@ import pytest
 
 from remora import Manager, serving
 from remora.testing._contract import Contract, Text
+from tests.contract.health import until_healthy
 from tests.core.hosts import PlainChannel, Stranger
 
 pytestmark = pytest.mark.anyio
@@ -46,8 +47,7 @@ async def _warm(way: str) -> AsyncIterator[Callable[[], Awaitable[Text]]]:
             }
             async with Manager({"plugins": {"peer": tables[way]}}, extensions=[stranger]) as manager:
                 peer = manager.plugin("peer", Text, Text, service=_SERVICE, method="echo")
-                while (await manager.overall_health()).status != "healthy":
-                    await anyio.sleep(0.01)
+                await until_healthy(manager)
                 for _ in range(3):
                     await peer.execute(Text("warm"), timeout=5)
                 yield lambda: peer.execute(Text("hello"), timeout=5)

@@ -17,6 +17,7 @@ from anyio.abc import TaskStatus
 
 from remora import Code, ConfigError, Manager, PluginError, serving
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
+from tests.contract.health import until_healthy
 
 pytestmark = pytest.mark.anyio
 
@@ -159,8 +160,7 @@ async def test_what_is_left_of_mixed_transports_takes_over_when_one_dies(anyio_b
             config = {"plugins": {"peer": {"endpoints": [unix, *others]}}}
             manager = await stack.enter_async_context(Manager(config))
             peer = manager.client("peer", Contract)
-            while (await manager.overall_health()).status != "healthy":
-                await anyio.lowlevel.checkpoint()
+            await until_healthy(manager)
             assert [Text(str(n)) for n in range(9)] == [await peer.echo(Text(str(n))) for n in range(9)]
             together = _answered(manager)
 

@@ -20,6 +20,7 @@ import pytest
 
 from remora import Manager, Plugin, RateLimited, Status, serving
 from remora.testing._contract import Text
+from tests.contract.health import until_healthy
 
 pytestmark = pytest.mark.anyio
 
@@ -85,13 +86,8 @@ async def served(
             endpoints.append({"url": here.endpoints[0].url, "weight": weight})
         config = {"plugins": {"p": {"endpoints": endpoints, **settings}}}
         manager = await stack.enter_async_context(Manager(config, rng=random.Random(7)))
-        await _all_ready(manager)
+        await until_healthy(manager)
         yield manager.plugin("p", Name, Name, service="Named", method=method), services
-
-
-async def _all_ready(manager: Manager) -> None:
-    while (await manager.overall_health()).status != "healthy":
-        await anyio.lowlevel.checkpoint()
 
 
 async def counted(plugin: Plugin[Name, Name], calls: int) -> Counter[str]:

@@ -43,7 +43,7 @@ from remora.protocols import (
 )
 from remora.types import Event, Inspection, InstanceLost
 from remora.values import dataclass as record
-from remora.wire import make_reply, too_large
+from remora.wire import is_reserved, make_reply, too_large
 
 C = TypeVar("C", bound=Candidate)
 T = TypeVar("T")
@@ -69,7 +69,8 @@ class CarrierChannel:
         """
         if len(call.payload) > 1000:
             raise too_large("request", 1000, sent=False)
-        return make_reply(call.payload, call.content_type, {})
+        headers = {name: value for name, value in call.headers.items() if not is_reserved(name)}
+        return make_reply(call.payload, call.content_type, headers)
 
     async def probe(self) -> HealthStatus:
         """

@@ -9,34 +9,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from remora.errors import InvalidRequest
+from remora.wire import is_reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
-_RESERVED = frozenset(
-    {
-        "accept-encoding",
-        "connect-protocol-version",
-        "connect-timeout-ms",
-        "connection",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "remora-content-type",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-request-id",
-    }
-)
-_RESERVED_KINDS = ("content-", "grpc-")
 _IDENTIFIER = re.compile(r"[\x21-\x7e]{1,256}")
 _WORD = re.compile(r"[A-Za-z0-9_.$-]*")
 
@@ -77,7 +56,7 @@ def _objection(name: str) -> str:
         return "a name is made of letters, digits, '-', '_' and '.'"
     if name == "x-request-id":
         return "it is the identifier of the call, which `request_id` sets"
-    return "a wire sets it by itself" if name in _RESERVED or name.startswith(_RESERVED_KINDS) else ""
+    return "a wire sets it by itself" if is_reserved(name) else ""
 
 
 def checked_request_id(request_id: str) -> str:

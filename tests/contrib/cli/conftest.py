@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -122,6 +122,16 @@ def with_sample(directory: Path) -> Path:
     """
     (directory / "sample.py").write_text(SAMPLE)
     return directory
+
+
+def writing_to(file: IO[Any], place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """
+    What became of a command whose results went into a file.
+    """
+    command = [*COMMAND, *words]
+    return subprocess.run(
+        command, cwd=place, env=environment(), stdout=file, stderr=subprocess.PIPE, text=True, timeout=60
+    )
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from remora import PluginError
 from remora_cli._errors import explain
 from remora_cli.toolkit import Output, make_table, print_table, styled
-from tests.contrib.cli.conftest import COMMAND, environment
+from tests.contrib.cli.conftest import writing_to
 
 HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202ee\x7ff"
 FORBIDDEN = set(HOSTILE) - set("abcdef[]0123;titleJm")
@@ -95,15 +94,7 @@ def test_a_reader_that_has_gone_is_no_accident(words: list[str], code: int, told
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "wb") as nowhere:
-        done = subprocess.run(
-            [*COMMAND, *words],
-            cwd=place,
-            env=environment(),
-            stdout=nowhere,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
+        done = writing_to(nowhere, place, *words)
 
     said = "".join(line for line in done.stderr.splitlines(keepends=True) if line != "sample is imported\n")
     assert (code, told) == (done.returncode, said)

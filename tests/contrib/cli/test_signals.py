@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contrib.cli.conftest import COMMAND, SAMPLE, Serve, disposed, environment, spawned
+from tests.contrib.cli.conftest import COMMAND, SAMPLE, Serve, disposed, environment, spawned, writing_to
 
 FULL = "/dev/full"
 CONFIG = """
@@ -217,15 +217,7 @@ def test_a_result_that_finds_no_room_is_one_line(options: list[str], place: Path
     Also where the error would have been part of the result.
     """
     with open(FULL, "w") as full:
-        done = subprocess.run(
-            [*COMMAND, "check", config, *options],
-            cwd=place,
-            env=environment(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
+        done = writing_to(full, place, "check", config, *options)
 
     assert (1, "remora: cannot write: No space left on device\n") == (done.returncode, done.stderr)
 

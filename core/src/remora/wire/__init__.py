@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         json_id,
         require_json,
     )
+    from remora.wire._reserved import is_reserved
     from remora.wire._size import too_large
     from remora.wire._status import (
         STRUCT,
@@ -86,6 +87,7 @@ else:
                 "JsonAnswer JsonCancel JsonRequest decode_json_answer decode_json_request encode_json_cancel "
                 "encode_json_error encode_json_reply encode_json_request json_id require_json"
             ),
+            "remora.wire._reserved": "is_reserved",
             "remora.wire._size": "too_large",
             "remora.wire._status": (
                 "STRUCT decode_status decode_struct encode_status encode_struct error_from_status unsendable"
@@ -142,6 +144,7 @@ __all__ = [
     "error_from_status",
     "frame_parts",
     "health_call",
+    "is_reserved",
     "json_id",
     "lift_from_request",
     "lift_from_response",

@@ -15,6 +15,7 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
 from remora.errors import InvalidRequest
+from remora.wire import is_reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,8 +27,8 @@ CONTENT_TYPE = "remora-content-type"
 Pair = tuple[str, str | bytes]
 
 _OWN = frozenset({REQUEST_ID, CONTENT_TYPE})
-_HTTP = frozenset({"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding"})
-_LEFT_OUT = _OWN | _HTTP | {"content-type", "upgrade", "user-agent"}
+_AGENT = "user-agent"
+"""The name of the client, which grpcio does not let anybody change."""
 _NAME = re.compile(r"[a-z0-9_.-]+")
 
 
@@ -38,7 +39,7 @@ def pack(headers: Mapping[str, str]) -> list[Pair]:
     Raises:
         InvalidRequest: gRPC cannot carry a name or a value.
     """
-    return [_pack(name.lower(), value) for name, value in headers.items() if not _is_reserved(name.lower())]
+    return [_pack(name.lower(), value) for name, value in headers.items() if not _is_left_out(name.lower())]
 
 
 def unpack(metadata: Iterable[Pair]) -> tuple[dict[str, str], dict[str, str]]:
@@ -51,7 +52,7 @@ def unpack(metadata: Iterable[Pair]) -> tuple[dict[str, str], dict[str, str]]:
         text = value if isinstance(value, str) else b64encode(value).decode().rstrip("=")
         if name in _OWN:
             own[name] = text
-        elif not _is_reserved(name):
+        elif not _is_left_out(name):
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
     return headers, own
 
@@ -78,8 +79,8 @@ def check_value(name: str, value: str) -> str:
     return value
 
 
-def _is_reserved(name: str) -> bool:
-    return name in _LEFT_OUT or name.startswith("grpc-")
+def _is_left_out(name: str) -> bool:
+    return name == _AGENT or is_reserved(name)
 
 
 def _pack(name: str, value: str) -> Pair:

@@ -10,44 +10,18 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from remora.wire import is_reserved
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-_RESERVED = frozenset(
-    {
-        "accept-encoding",
-        "connect-protocol-version",
-        "connect-timeout-ms",
-        "connection",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "x-request-id",
-    }
-)
 _MOST_KNOWN = 24
 _MOST_KNOWN_BYTES = 256
 """Of a header's name and value together."""
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-@lru_cache(maxsize=1024)
-def is_reserved(name: str) -> bool:
-    """
-    Whether a header, by its name in lower case, belongs to HTTP or to this transport.
-    """
-    return name in _RESERVED or name.startswith("content-")
 
 
 def encode_headers(headers: Mapping[str, str]) -> RawHeaders:

@@ -17,8 +17,8 @@ from urllib.parse import urljoin, urlsplit
 
 from remora.errors import ConfigError
 from remora.types import Endpoint
+from remora.wire import is_reserved
 from remora_http._address import parse_address
-from remora_http._headers import is_reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
