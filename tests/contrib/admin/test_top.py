@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -162,16 +165,18 @@ def test_a_host_that_is_gone_is_said_and_what_was_known_stays():
 
 
 @contextmanager
-def terminal(name, *command):
+def terminal(tmp_path, *command):
     """
-    A terminal of 120 columns in which a command runs; gives what asks tmux about it.
+    A terminal of 120 columns in which a command runs; gives what asks tmux, a server of its own, about it.
     """
     tmux = shutil.which("tmux")
     if tmux is None:
         pytest.skip("needs the program tmux")
 
     def ask(*words):
-        done = subprocess.run([tmux, "-L", name, "-f", "/dev/null", *words], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            [tmux, "-S", tmp_path / "tmux", "-f", "/dev/null", *words], capture_output=True, text=True, timeout=10
+        )
         return done.stdout if done.returncode == 0 else None
 
     ask("new-session", "-d", "-x", "120", "-y", "30", *command)
@@ -189,15 +194,45 @@ def eventually(wanted):
     return True
 
 
-def test_top_watches_a_running_host_in_a_terminal(config, anyio_backend, tmp_path):
+@pytest.fixture
+def watched(config, anyio_backend, tmp_path):
     """
-    The host's plugin is there, and q ends it and gives the terminal back.
+    A terminal in which `remora top` shows a running host, and a descriptor that is readable once `top` has ended.
     """
     with test_run.running(config, backend=anyio_backend) as (_, url):
         command = [sys.executable, "-m", "remora_cli", "top", url, "--interval", "0.1"]
-        with terminal(f"remora-{tmp_path.name}", *command) as ask:
+        with terminal(tmp_path, *command) as ask:
             assert eventually(
                 lambda: "all is well" in (screen := ask("capture-pane", "-p") or "") and "words" in screen
             )
-            ask("send-keys", "q")
-            assert eventually(lambda: ask("has-session") is None)
+            top = os.pidfd_open(int(ask("display-message", "-p", "#{pane_pid}")))
+            try:
+                yield ask, top
+            finally:
+                os.close(top)
+
+
+def has_ended(top):
+    return select.select([top], [], [], 20)[0] == [top]
+
+
+def test_top_watches_a_running_host_in_a_terminal(watched):
+    """
+    The host's plugin is there, and q ends it and gives the terminal back.
+    """
+    ask, top = watched
+    ask("send-keys", "q")
+
+    assert has_ended(top)
+    assert eventually(lambda: ask("has-session") is None)
+
+
+def test_top_ends_with_its_terminal(watched):
+    """
+    The system then sends SIGHUP and SIGCONT, here to a program that is about to draw much.
+    """
+    ask, top = watched
+    signal.pidfd_send_signal(top, signal.SIGSTOP)
+    ask("kill-server")
+
+    assert has_ended(top)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 import httpx
 
 from remora.errors import Unavailable
+from remora.serve import stopping_signals
 from remora_admin._table import problem_lines, table_of
 from remora_admin._top import Top
 from remora_cli.toolkit import command as remora_command
@@ -61,8 +63,18 @@ async def _once(address: str) -> dict[str, Any]:
 
 
 async def _watch(address: str, interval: float) -> None:
+    _end_with_terminal()
     async with _client() as client:
         await Top(lambda: _ask(client, address), interval).run_async()
+
+
+def _end_with_terminal() -> None:
+    """
+    Leave SIGHUP to the system: Textual would try to give back the terminal that is gone, and may wait for it forever.
+    """
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup in stopping_signals():
+        signal.signal(hangup, signal.SIG_DFL)
 
 
 def _client() -> httpx.AsyncClient:

@@ -88,7 +88,7 @@ class Hiring:
             Unavailable: The system lacks resources for another process.
         """
         async with self._turn:
-            if self._outcome is None:
+            if self._outcome is None or self._end >= 0:  # until the thread has closed its end too
                 await self._wait()
             self._close()
         if isinstance(self._outcome, Keeper):
