@@ -5,6 +5,7 @@ Health: by examples, and as a machine.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
@@ -53,6 +54,35 @@ def test_nothing_is_known_before_the_first_check() -> None:
 
     assert state.status is Status.UNKNOWN
     assert state.takes_calls
+
+
+@pytest.mark.parametrize("end", [HealthState.probe_failed, HealthState.call_succeeded], ids=["probe", "call"])
+def test_it_is_not_proved_until_a_probe_or_a_call_has_ended(end: Callable[[HealthState], object]) -> None:
+    """
+    Again after each start.
+    """
+    state = make()
+    before, _, after = state.is_proved, end(state), state.is_proved
+    state.reset()
+
+    assert (before, after, state.is_proved) == (False, True, False)
+
+
+def test_it_is_proved_by_an_answer_that_says_nothing_of_its_health() -> None:
+    """
+    Else a plugin that says "unknown" would get no calls beside others.
+    """
+    state = make()
+    state.probed(Status.UNKNOWN)
+
+    assert state.is_proved
+
+
+def test_it_is_taken_as_proved_where_nothing_is_probed() -> None:
+    """
+    Its first call would be the first to tell.
+    """
+    assert make(enabled=False).is_proved
 
 
 def test_third_failed_probe_in_a_row_takes_it_offline() -> None:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _WARMING = 0.05
 """Seconds between two updates of the weights of instances that warm up."""
 
-_RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 2, Status.OFFLINE: 3}
+_RANK = {Status.HEALTHY: 0, Status.UNKNOWN: 0, Status.DEGRADED: 1, Status.UNHEALTHY: 3, Status.OFFLINE: 4}
+_UNPROVED = 2
+"""The rank of an instance that has yet to answer for the first time: one that is known to answer is preferred."""
 
 
 class Choice:
@@ -123,8 +125,13 @@ def _preferred(able: Sequence[Instance], tried: Collection[Instance]) -> Sequenc
     The best ones, by what can be had: not tried yet, then healthy, then of the highest priority, then with room.
     """
     able = [each for each in able if each not in tried] or able
-    best = min(_RANK[each.condition.standing] for each in able)
-    able = [each for each in able if _RANK[each.condition.standing] == best]
+    best = min(map(_rank, able))
+    able = [each for each in able if _rank(each) == best]
     highest = max(each.endpoint.priority for each in able)
     able = [each for each in able if each.endpoint.priority == highest]
     return [each for each in able if each.limit.has_room] or able
+
+
+def _rank(instance: Instance) -> int:
+    condition = instance.condition
+    return _RANK[condition.standing] if condition.is_proved else _UNPROVED

@@ -10,6 +10,9 @@ never offline: calls may fail for reasons of their own, and keeping calls away f
 breaker. Successful calls undo what failed calls did, and complete a recovery that a probe began; they never override a
 failed probe, nor what the plugin reports.
 
+An instance that has just been connected is unknown until its first probe is over. A server that accepts connections may
+still never answer, so until then it gets calls only if no other instance is healthy or degraded.
+
 No locks: the event loop serialises, because no method awaits. Sources: Envoy's health checking, for the jitter and the
 shorter interval after a failure; Kubernetes' thresholds.
 """
@@ -114,7 +117,7 @@ class HealthState:
         failed_calls: Failed calls in a row.
     """
 
-    __slots__ = ("_config", "_rng", "_says_degraded", "cause", "failed_calls", "failures", "status")
+    __slots__ = ("_config", "_rng", "_says_degraded", "_was_probed", "cause", "failed_calls", "failures", "status")
 
     def __init__(self, config: HealthCheckConfig, *, rng: Chance) -> None:
         self._config = config
@@ -124,6 +127,14 @@ class HealthState:
         self.failures = 0
         self.failed_calls = 0
         self._says_degraded = False
+        self._was_probed = False
+
+    @property
+    def is_proved(self) -> bool:
+        """
+        Whether it is known how it answers, from a probe or a call; taken for granted when probes are disabled.
+        """
+        return self.status is not Status.UNKNOWN or self._was_probed or not self._config.enabled
 
     @property
     def takes_calls(self) -> bool:
@@ -145,6 +156,7 @@ class HealthState:
         """
         if status in (Status.UNHEALTHY, Status.OFFLINE):
             return self.probe_failed(cause or f"the plugin says that it is {status}")
+        self._was_probed = True
         if status is Status.UNKNOWN:
             return None
         self.failures = self.failed_calls = 0
@@ -188,7 +200,7 @@ class HealthState:
         The instance is restarted, and nothing is known about it.
         """
         self.failures = self.failed_calls = 0
-        self._says_degraded = False
+        self._says_degraded = self._was_probed = False
         return self._move(HealthSignal.RESET)
 
     def retune(self, config: HealthCheckConfig) -> None:
