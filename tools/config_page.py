@@ -179,7 +179,7 @@ def kind(type_: Any, name: str) -> str:
 def _number(type_: type, limits: Limits) -> str:
     if limits.is_duration:
         return "[duration](#durations)"
-    bounds = str(limits).removeprefix("a number of ")
+    bounds = str(limits).partition(" of ")[2]
     return f"{_WORDS[type_]}, {bounds}"
 
 

@@ -40,7 +40,7 @@ PLUGINS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a number that is too small": (
         {"connection": ConnectionConfig(max_connections=0)},
-        "connection.max_connections: expected a number of at least 1, got 0",
+        "connection.max_connections: expected a whole number of at least 1, got 0",
     ),
     "a table": ({"connection": {"request_timeout": "5s"}}, "connection: expected, in code, ConnectionConfig, got dict"),
     "a text for an endpoint": (
@@ -80,7 +80,7 @@ def test_wrong_plugin_is_refused_by_the_manager(case: str) -> None:
 
 TOP: dict[str, tuple[dict[str, Any], str]] = {
     "a word": ({"log_level": "loud"}, 'log_level: expected "debug", "info", "warning" or "error", got "loud"'),
-    "a port": ({"metrics_port": 0}, "metrics_port: expected a number of at least 1 and at most 65535, got 0"),
+    "a port": ({"metrics_port": 0}, "metrics_port: expected a whole number of at least 1 and at most 65535, got 0"),
     "a table": ({"metrics": {"enabled": False}}, "metrics: expected, in code, MetricsConfig, got dict"),
     "a duration": (
         {"metrics": MetricsConfig(export_interval=-1)},
@@ -136,8 +136,11 @@ async def test_wrong_configuration_is_refused_by_a_reload() -> None:
 
 
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "no call": ({"max_concurrent_calls": 0}, "max_concurrent_calls: expected a number of at least 1, got 0"),
-    "half a call": ({"max_concurrent_calls": 1.5}, "max_concurrent_calls: expected a whole number, got 1.5"),
+    "no call": ({"max_concurrent_calls": 0}, "max_concurrent_calls: expected a whole number of at least 1, got 0"),
+    "half a call": (
+        {"max_concurrent_calls": 1.5},
+        "max_concurrent_calls: expected a whole number of at least 1, got 1.5",
+    ),
     "less than no time": ({"drain_timeout": -1}, "drain_timeout: expected a duration of at least 0 s"),
     "a text": ({"drain_timeout": "5s"}, "drain_timeout: expected a number of seconds, got '5s'"),
     "options": ({"transport": 5}, "transport: expected a table, got int"),

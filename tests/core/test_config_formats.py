@@ -167,7 +167,7 @@ def test_what_extensions_know_is_named_together_with_the_rest(tmp_path: Path) ->
     assert [
         '3: plugins.a.endpoint: transport "nosuch" is provided by no installed extension',
         '5: plugins.b.endpoint: transport "nosuch" is provided by no installed extension',
-        "6: plugins.b.instances: expected a number of at least 1, got 0",
+        "6: plugins.b.instances: expected a whole number of at least 1, got 0",
         "9: plugins.c.fallback.plugin: expected another plugin that is configured, got 'x'",
         "11: plugins.d.endpont: unknown key",
     ] == lines

@@ -118,7 +118,7 @@ def test_a_problem_of_a_fragment_names_the_fragment(tmp_path: Path) -> None:
         tmp_path / "conf.d", a__toml='[plugins.p]\nendpoint = "http://p"', b__toml="[plugins.p]\ninstances = 0"
     )
 
-    assert ["b.toml:2: plugins.p.instances: expected a number of at least 1, got 0"] == problems(folder)
+    assert ["b.toml:2: plugins.p.instances: expected a whole number of at least 1, got 0"] == problems(folder)
 
 
 def test_a_directory_without_fragments_is_a_mistake(tmp_path: Path) -> None:
@@ -202,7 +202,8 @@ def test_a_variable_with_a_wrong_value_is_named(tmp_path: Path) -> None:
     file.write_text(MAIN.replace("max_retries = 7", "max_retries = 7 # replaced"))
 
     assert [
-        "REMORA__DEFAULTS__RETRY__MAX_RETRIES: defaults.retry.max_retries: expected a number of at least 0, got 'x'"
+        "REMORA__DEFAULTS__RETRY__MAX_RETRIES: defaults.retry.max_retries:"
+        " expected a whole number of at least 0, got 'x'"
     ] == (problems(file, REMORA__DEFAULTS__RETRY__MAX_RETRIES="x"))
 
 

@@ -101,7 +101,7 @@ async def test_plugins_come_change_and_go_with_their_manifests(tmp_path: Path, a
                 assert ["fixed"] == list(manager.config.plugins)
 
     assert ["a", "a", "b", "b", "b", "a"] == seen
-    assert (f"{first}:4: plugins.one.instances: expected a number of at least 1, got 0",) == rejected.problems
+    assert (f"{first}:4: plugins.one.instances: expected a whole number of at least 1, got 0",) == rejected.problems
     assert "nothing listens at memory:nowhere" in away.problems[0]
     changes = [(each.added, each.changed, each.removed) for each in told(observer, PluginsDiscovered)]
     assert [

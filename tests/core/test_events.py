@@ -325,7 +325,7 @@ async def test_what_files_say_is_an_event_with_its_cause(tmp_path: Path, anyio_b
             (tmp_path / "more" / "r.toml").write_text('name = "r"\nendpoint = "nosuch:r"\n')
             await arrived("ManifestRejected", "nosuch")
             (tmp_path / "remora.toml").write_text(good + "instances = 0\n")
-            await arrived("ConfigRejected", "plugins.p.instances: expected a number of at least 1")
+            await arrived("ConfigRejected", "plugins.p.instances: expected a whole number of at least 1")
             (tmp_path / "remora.toml").write_text(good + "instances = 2\n")
             await arrived("ReloadStarted", "its files have changed")
 

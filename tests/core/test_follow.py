@@ -54,7 +54,7 @@ async def test_bad_files_leave_the_last_good_configuration_with_one_event_each(t
     assert [2, 3, 4] == applied
     assert [2, events[0], 3, events[1], 8, 9, 4] == seen
     assert [
-        f"{file}:3: plugins.p.instances: expected a number of at least 1, got 0",
+        f"{file}:3: plugins.p.instances: expected a whole number of at least 1, got 0",
         f"{file}:3: plugins.p.instances: nobody wants 7",
     ] == [line for each in events for line in each.problems]
     assert {str(file)} == {each.source for each in events}

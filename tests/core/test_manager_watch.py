@@ -64,7 +64,7 @@ async def test_an_edited_file_is_put_in_force_and_a_bad_one_changes_nothing(
 
     assert isinstance(rejected, ConfigRejected)
     assert isinstance(unknown, ConfigRejected)
-    assert (f"{file}:4: plugins.p.instances: expected a number of at least 1, got 0",) == rejected.problems
+    assert (f"{file}:4: plugins.p.instances: expected a whole number of at least 1, got 0",) == rejected.problems
     assert unknown.problems[0].startswith(
         f'{file}:4: plugins.p.balancer: balancer "nosuch" is provided by no installed'
     )

@@ -348,7 +348,7 @@ async def test_wrong_arguments_are_configuration_errors(anyio_backend: object) -
         ({"interval": 0}, "checker 'x': interval: expected a duration of more than 0 s"),
         ({"timeout": -1}, "checker 'x': timeout: expected a duration of more than 0 s"),
         ({"interval": 1}, "checker 'x': interval: expected at least timeout, 5 s, got 1"),
-        ({"failure_limit": 0}, "checker 'x': failure_limit: expected a number of at least 1, got 0"),
+        ({"failure_limit": 0}, "checker 'x': failure_limit: expected a whole number of at least 1, got 0"),
     ]
     for arguments, message in wrong:
         with pytest.raises(ConfigError, match=message):

@@ -66,6 +66,23 @@ def test_number_outside_its_range_is_named_with_the_range(block: str, key: str, 
     assert str(NUMBERS[block, key]) in problem
 
 
+COUNTS = [(block, key) for (block, key), limits in NUMBERS.items() if limits.is_whole and block != "connection"]
+"""Every key of a policy that takes a whole number; a table for connections is no policy."""
+
+
+@pytest.mark.parametrize(("block", "key"), COUNTS)
+@pytest.mark.parametrize("wrong", [1.5, 3.0, True, -1, "3"])
+def test_policy_made_alone_refuses_what_a_table_refuses_for_a_whole_number(block: str, key: str, wrong: Any) -> None:
+    """
+    In the same words.
+    """
+    (problem,) = problems(**{block: {key: wrong}})
+    with pytest.raises(ValueError, match="expected") as caught:
+        BLOCKS[block](**{key: wrong})
+
+    assert f"plugins.p.{block}.{caught.value}" == problem
+
+
 SCHEMA: dict[str, Any] = config_schema()
 
 
@@ -216,9 +233,8 @@ async def test_smallest_and_largest_values_do_no_harm(block: str, key: str, anyi
     Calls end, well or with an error of Remora, and soon enough; nothing panics.
     """
     limits = NUMBERS[block, key]
-    is_whole = limits in (Limits(0), Limits(1)) and key != "multiplier"
-    smallest: float = int(limits.minimum) if is_whole else (5e-324 if limits.is_exclusive else limits.minimum)
-    largest: float = limits.maximum or (sys.maxsize if is_whole else sys.float_info.max)
+    smallest: float = int(limits.minimum) if limits.is_whole else (5e-324 if limits.is_exclusive else limits.minimum)
+    largest: float = limits.maximum or (sys.maxsize if limits.is_whole else sys.float_info.max)
     for value in (smallest, largest):
         values = {key: value, **NEEDS.get(key, {})}
         values |= {"enabled": True} if block in ("circuit_breaker", "health_check", "rate_limit") else {}

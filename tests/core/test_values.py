@@ -36,8 +36,10 @@ def test_record_within_its_limits_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("count", "3", "a number"),
-        ("count", None, "a number"),
+        ("count", "3", "a whole number of at least 1"),
+        ("count", None, "a whole number of at least 1"),
+        ("count", 3.0, "a whole number of at least 1"),
+        ("count", True, "a whole number of at least 1"),
         ("duration", "5s", "a number of seconds"),
         ("duration", None, "a number of seconds"),
         ("share", [], "a number"),
@@ -56,9 +58,9 @@ def test_value_that_is_no_number_is_named(name: str, value: object, expected: st
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("count", 0, "a number of at least 1"),
+        ("count", 0, "a whole number of at least 1"),
         ("duration", 0.0, 'a duration of more than 0 s, such as 30, "100ms", "1m30s"'),
-        ("number", -1, "a number of at least 0"),
+        ("number", -1, "a whole number of at least 0"),
         ("positive", float("nan"), "a number of more than 0"),
         ("share", 1.1, "a number of more than 0 and at most 1"),
     ],

@@ -213,7 +213,7 @@ async def test_a_file_that_is_wrong_or_gone_is_reported_once(tmp_path: Path) -> 
         file.write_text(text(3))
         assert 3 == instances(await reports.receive())
 
-        assert f"{file}:3: plugins.p.instances: expected a number of at least 1, got 0" == str(wrong)
+        assert f"{file}:3: plugins.p.instances: expected a whole number of at least 1, got 0" == str(wrong)
         assert f"{file}: No such file or directory" == str(gone)
         assert 0 == reports.statistics().current_buffer_used
 

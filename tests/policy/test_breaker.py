@@ -360,8 +360,8 @@ def test_fewer_probes_may_be_enough_after_a_change_of_configuration() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"failure_threshold": 0}, "failure_threshold: expected a number of at least 1, got 0"),
-        ({"success_threshold": -1}, "success_threshold: expected a number of at least 1, got -1"),
+        ({"failure_threshold": 0}, "failure_threshold: expected a whole number of at least 1, got 0"),
+        ({"success_threshold": -1}, "success_threshold: expected a whole number of at least 1, got -1"),
         ({"window": 0}, "window: expected a duration of more than 0 s"),
         ({"recovery_timeout": float("nan")}, "recovery_timeout: expected a duration"),
         ({"failure_rate": 1.5}, "failure_rate: expected a number of more than 0 and at most 1, got 1.5"),

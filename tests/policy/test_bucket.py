@@ -204,7 +204,7 @@ def test_bucket_that_is_off_refuses_nobody() -> None:
     [
         ({"requests_per_second": 0}, "requests_per_second: expected a number of more than 0, got 0"),
         ({"requests_per_second": float("inf")}, "requests_per_second: expected a number of more than 0, got inf"),
-        ({"burst_size": 0}, "burst_size: expected a number of at least 1, got 0"),
+        ({"burst_size": 0}, "burst_size: expected a whole number of at least 1, got 0"),
     ],
 )
 def test_impossible_configuration_is_refused(config: dict[str, object], message: str) -> None:

@@ -37,14 +37,14 @@ def test_durations_may_be_written_as_text() -> None:
     ("table", "key", "value", "expected"),
     [
         ("circuit_breaker", "window", 0, "a duration of more than 0 s"),
-        ("circuit_breaker", "failure_threshold", 0, "a number of at least 1"),
+        ("circuit_breaker", "failure_threshold", 0, "a whole number of at least 1"),
         ("circuit_breaker", "failure_rate", 2, "a number of more than 0 and at most 1"),
         ("retry", "multiplier", 0.5, "a number of at least 1"),
-        ("retry", "max_retries", -1, "a number of at least 0"),
+        ("retry", "max_retries", -1, "a whole number of at least 0"),
         ("rate_limit", "requests_per_second", 0, "a number of more than 0"),
-        ("rate_limit", "burst_size", 0, "a number of at least 1"),
+        ("rate_limit", "burst_size", 0, "a whole number of at least 1"),
         ("health_check", "interval", "0s", "a duration of more than 0 s"),
-        ("health_check", "failure_limit", 0, "a number of at least 1"),
+        ("health_check", "failure_limit", 0, "a whole number of at least 1"),
     ],
 )
 def test_impossible_value_is_an_error_that_names_key_and_range(

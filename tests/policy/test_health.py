@@ -239,7 +239,7 @@ def test_configuration_can_change_while_it_lives() -> None:
     ("config", "message"),
     [
         ({"interval": 0}, "interval: expected a duration of more than 0 s"),
-        ({"failure_limit": 0}, "failure_limit: expected a number of at least 1, got 0"),
+        ({"failure_limit": 0}, "failure_limit: expected a whole number of at least 1, got 0"),
         ({"interval": 1.0}, "interval: expected at least timeout, 5 s, got 1.0"),
     ],
 )

@@ -172,7 +172,7 @@ def test_ceiling_never_leaves_its_range(initial: float, factor: float, multiplie
     ("config", "message"),
     [
         ({"multiplier": 0.5}, "multiplier: expected a number of at least 1, got 0.5"),
-        ({"max_retries": -1}, "max_retries: expected a number of at least 0, got -1"),
+        ({"max_retries": -1}, "max_retries: expected a whole number of at least 0, got -1"),
         ({"initial_interval": 0}, "initial_interval: expected a duration of more than 0 s"),
         ({"initial_interval": 9}, "max_interval: expected at least initial_interval, 9 s, got 5.0"),
     ],

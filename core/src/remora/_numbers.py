@@ -18,3 +18,10 @@ def is_number(value: object) -> TypeGuard[float]:
         return True
     except TypeError:
         return False
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """
+    Whether a value is a whole number, as a file has it: neither 3.0 nor True.
+    """
+    return isinstance(value, int) and not isinstance(value, bool)

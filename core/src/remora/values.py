@@ -13,7 +13,7 @@ from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 from remora._frozen import dataclass
-from remora._numbers import is_number
+from remora._numbers import is_number, is_whole
 
 __all__ = [
     "Count",
@@ -44,12 +44,14 @@ class Limits:
     is_exclusive: bool = False
     is_duration: bool = False
     maximum: float | None = None
+    is_whole: bool = False
 
     def __str__(self) -> str:
         least = f"{'more than' if self.is_exclusive else 'at least'} {self.minimum:g}"
         if self.is_duration:
             return f'a duration of {least} s, such as 30, "100ms", "1m30s"'
-        return f"a number of {least}" + ("" if self.maximum is None else f" and at most {self.maximum:g}")
+        kind = "a whole number" if self.is_whole else "a number"
+        return f"{kind} of {least}" + ("" if self.maximum is None else f" and at most {self.maximum:g}")
 
     def allow(self, number: float) -> bool:
         """
@@ -66,13 +68,13 @@ Duration = Annotated[float, Limits(0, is_exclusive=True, is_duration=True)]
 Grace = Annotated[float, Limits(0, is_duration=True)]
 """Seconds, at least 0."""
 
-Count = Annotated[int, Limits(1)]
+Count = Annotated[int, Limits(1, is_whole=True)]
 """A whole number, at least 1."""
 
-Number = Annotated[int, Limits(0)]
+Number = Annotated[int, Limits(0, is_whole=True)]
 """A whole number, at least 0."""
 
-Port = Annotated[int, Limits(1, maximum=65535)]
+Port = Annotated[int, Limits(1, maximum=65535, is_whole=True)]
 """The number of a TCP port."""
 
 Positive = Annotated[float, Limits(0, is_exclusive=True)]
@@ -103,6 +105,8 @@ def check_number(name: str, value: object, limits: Limits) -> None:
     Raises:
         ValueError: It is none, or outside the limits; the message names the field and the range.
     """
+    if limits.is_whole and not is_whole(value):
+        raise ValueError(f"{name}: expected {limits}, got {value!r:.40}")
     if not isinstance(value, float) and not is_number(value):  # only a file may say "5s"
         raise ValueError(f"{name}: expected a number{' of seconds' * limits.is_duration}, got {value!r:.40}")
     if not limits.allow(value):

@@ -315,7 +315,7 @@ def test_discovered_plugins_and_resolvers_are_counted_in(remora: Run, place: Pat
     assert "found.toml:2" in "".join(told.split())  # where a line ends depends on the directory
     assert ("added", "unchanged") == tuple(planned["plugins"][name]["action"] for name in ("found", "p"))
     assert wrong.code == 3
-    assert "found.toml:3: plugins.found.instances: expected a number of at least 1, got 0" in wrong.err
+    assert "found.toml:3: plugins.found.instances: expected a whole number of at least 1, got 0" in wrong.err
 
 
 @pytest.mark.parametrize(

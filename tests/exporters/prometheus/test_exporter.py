@@ -241,7 +241,7 @@ async def test_two_ports_are_an_error(free_port: int) -> None:
     Manager({"metrics_port": free_port, "exporters": {"prometheus": {"port": free_port}}})
     with pytest.raises(ConfigError, match="metrics_port: exporters.prometheus.port says 1, not"):
         Manager({"metrics_port": free_port, "exporters": {"prometheus": {"port": 1}}})
-    with pytest.raises(ConfigError, match="exporters.prometheus.port: expected a number"):
+    with pytest.raises(ConfigError, match="exporters.prometheus.port: expected a whole number"):
         Manager({"exporters": {"prometheus": {"port": 70000}}})
 
 

@@ -712,7 +712,7 @@ async def test_the_standard_streams_are_not_for_sharing():
     The configuration is refused.
     """
     plugin = {"endpoint": "exec:sh", "options": {"pass_fds": [4, 2]}}
-    with pytest.raises(ConfigError, match=r"plugins\.p\.options\.pass_fds\S*: expected a number of at least 3, got 2"):
+    with pytest.raises(ConfigError, match=r"options\.pass_fds\S*: expected a whole number of at least 3, got 2"):
         Manager({"plugins": {"p": plugin}})
 
 

@@ -36,9 +36,7 @@ class ServeOptions:
     interceptors: Mapping[str, InterceptorConfig | Mapping[str, object]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_concurrent_calls, int):
-            raise ValueError(f"max_concurrent_calls: expected a whole number, got {self.max_concurrent_calls!r:.40}")
-        check_number("max_concurrent_calls", self.max_concurrent_calls, Limits(1))
+        check_number("max_concurrent_calls", self.max_concurrent_calls, Limits(1, is_whole=True))
         check_number("drain_timeout", self.drain_timeout, Limits(0, is_duration=True))
         for name in ("transport", "interceptors"):
             if not isinstance(given := getattr(self, name), Mapping):

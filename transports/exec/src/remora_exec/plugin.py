@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from remora.protocols import Transport
 
-Descriptor = Annotated[int, Limits(3)]
+Descriptor = Annotated[int, Limits(3, is_whole=True)]
 """The number of a file descriptor other than those of the standard streams."""
 
 
