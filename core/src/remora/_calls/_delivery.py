@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._calls._instance import CUT, State
+from remora._calls._intercepted import attempt_through_interceptors
 from remora._calls._outage import cause_of
 from remora._extensions._faults import is_fault
-from remora._extensions._interception import nested_attempt
 from remora.errors import (
     Cancelled,
     ConnectionLost,
@@ -107,7 +107,7 @@ class Delivery:
         if interception.attempts:
             where = instance.endpoint
             attempt = Attempt(number=number, plugin=self._route.name, instance=instance.name, endpoint=where)
-            send = nested_attempt(interception.attempts, attempt, self._route.conduct, send)
+            send = attempt_through_interceptors(interception.attempts, attempt, self._route.conduct, send)
         if interception.attempts_wait or not instance.native_deadline:
             send = self._timed(instance, send)
         if number == 1:

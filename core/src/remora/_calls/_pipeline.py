@@ -17,9 +17,9 @@ from anyio.lowlevel import checkpoint
 from remora._calls._change_of import change_of
 from remora._calls._delivery import ABANDONED, Delivery, refuse
 from remora._calls._instance import CUT
+from remora._calls._intercepted import through_interceptors
 from remora._context import handled_call
 from remora._draft import make_call
-from remora._extensions._interception import nested
 from remora._log_fields import of_call
 from remora._plain import printable
 from remora.errors import (
@@ -102,7 +102,7 @@ class Pipeline:
         self._fallback = fallback
         self._intercepted: Proceed | None = None
         if interception.calls:
-            self._intercepted = nested(interception.calls, route.conduct, self._attempts)
+            self._intercepted = through_interceptors(interception.calls, route.conduct, self._attempts)
         if self._intercepted is not None and interception.calls_wait:  # the deadline applies to interceptors, too
             self._intercepted = partial(self._bounded, self._intercepted)
 

@@ -2,7 +2,7 @@
 Interceptors, extensions' code around a call: which there are, and how they become one function.
 
 What lives here: what is made for a plugin, and nesting it. What must not: which are wanted (see `_interceptors`), and
-when a call goes through them (see `_calls._pipeline`, `_calls._delivery` and `_serving._dispatch`).
+when a call goes through them (see `_calls._intercepted` and `_serving._dispatch`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from remora.errors import RemoraError
 from remora.types import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from remora._extensions._catalog import Catalog
     from remora._extensions._conduct import Conduct
     from remora._extensions._interceptors import Wanted
     from remora.config import InterceptorConfig, PluginConfig
     from remora.protocols import AttemptInterceptor, Interceptor, Tracing
-    from remora.types import Attempt
 
 Proceed = Callable[[Call], Awaitable[Reply]]
 Around = Callable[[Call, Proceed], Awaitable[Reply]]
@@ -163,22 +162,6 @@ def nested(interceptors: Sequence[tuple[str, Around]], conduct: Conduct, proceed
     for culprit, interceptor in reversed(interceptors):
         proceed = _around(culprit, interceptor, conduct, proceed)
     return proceed
-
-
-def nested_attempt(
-    interceptors: Iterable[tuple[str, AttemptInterceptor]], attempt: Attempt, conduct: Conduct, proceed: Proceed
-) -> Proceed:
-    """
-    Interceptors of attempts as one function around the sending of an attempt.
-    """
-    return nested([(name, _told(each, attempt)) for name, each in interceptors], conduct, proceed)
-
-
-def _told(interceptor: AttemptInterceptor, attempt: Attempt) -> Around:
-    def intercept(call: Call, proceed: Proceed) -> Awaitable[Reply]:  # a `partial` takes three times as long to call
-        return interceptor(call, proceed, attempt=attempt)
-
-    return intercept
 
 
 def _around(culprit: str, interceptor: Around, conduct: Conduct, proceed: Proceed) -> Proceed:

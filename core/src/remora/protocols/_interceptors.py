@@ -20,6 +20,8 @@ class Interceptor(Protocol):
     async def __call__(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]], /) -> Reply:
         """
         Go on with `await proceed(call)`, and return the reply. Both the call and the reply may be changed or replaced.
+        Headers that are added by a host's interceptor have to be such as its callers may give; else `proceed` raises an
+        ExtensionError, which names the interceptor.
 
         Raises:
             RemoraError: The call is to fail; what `proceed` raises may pass through.
