@@ -345,21 +345,50 @@ class Tracer:
         return [InterceptorSpec("tracer", lambda plugin: None, tracing=lambda: lambda call: ids)]
 
 
+def traces(host: Stage, plugin: str) -> set[str]:
+    """
+    The traces that the exemplars of a plugin's calls and attempts tell of, wherever each has one.
+    """
+    batch = host.manager.metrics.snapshot()
+    spreads = [batch.value("remora_request_duration_seconds", plugin, "(default method)")]
+    spreads += [batch.value("remora_attempt_duration_seconds", plugin, "script:a")]
+    found = [{each.trace_id for each in spread.exemplars if each} for spread in spreads]  # type: ignore[union-attr]
+    return found[0] & found[1]
+
+
+OFF: dict[str, Any] = {"interceptors": {"tracer": {"enabled": False}}}
+ON: dict[str, Any] = {"interceptors": {"tracer": {"enabled": True}}}
+
+
 async def test_exemplars_follow_a_reload_of_the_interceptor_that_traces() -> None:
     """
     Where the application does not say itself where they come from.
     """
-    async with stage(table(), extensions=[Tracer()]) as host:
-        metrics, config = host.manager.metrics, {"plugins": {"p": table()}}
-        assert metrics.tracing is not None
-        off = {**config, "interceptors": {"tracer": {"enabled": False}}}
-        for wanted, is_traced in [(off, False), (config, True), (config, True), (off, False)]:
-            assert (await host.manager.reload(wanted)).applied
-            assert is_traced is (metrics.tracing is not None)
+    async with stage(table(), extensions=[Tracer()], config=OFF) as host:
+        await host.call()
+        assert set() == traces(host, "p")
+        assert (await host.manager.reload({"plugins": {"p": table()}})).applied
+        await host.call()
+        assert {"ab" * 16} == traces(host, "p")
 
-        metrics.tracing = own = lambda call: TraceIds(trace_id="", span_id="")
-        await host.manager.reload(config)
-        assert metrics.tracing is own
+        host.manager.metrics.tracing = lambda call: TraceIds(trace_id="ef" * 16, span_id="")
+        await host.call()
+        assert {"ef" * 16} == traces(host, "p")
+
+
+@pytest.mark.parametrize(("general", "own"), [({}, OFF), (OFF, ON), (ON, OFF)], ids=["without", "on", "off"])
+async def test_exemplars_follow_the_interceptors_of_the_plugin_itself(
+    general: dict[str, Any], own: dict[str, Any]
+) -> None:
+    """
+    Whatever holds for the other plugins.
+    """
+    async with stage(table(**own), extensions=[Tracer()], config=general, other=table()) as host:
+        await host.call()
+        await host.call("other")
+
+        assert ({"ab" * 16} if own is ON else set()) == traces(host, "p")
+        assert (set() if general is OFF else {"ab" * 16}) == traces(host, "other")
 
 
 async def test_faults_of_extensions_are_counted() -> None:

@@ -14,7 +14,6 @@ import anyio
 from remora._calls._caller import NO_OPTIONS, CallOptions
 from remora._extensions._conduct import Conduct
 from remora._extensions._faults import bare_interruption
-from remora._extensions._interception import tracing_of
 from remora._extensions._registry import load_catalog
 from remora._fleet._closing import drain, end_all
 from remora._fleet._fleet import Fleet
@@ -469,7 +468,6 @@ class Manager:
     async def _start(self, group: TaskGroup) -> None:
         self._metrics.exports.start(group, self._conduct)
         self._exporting.start(self._fleet.config)
-        self._metering.trace_with(tracing_of(self._catalog, self._fleet.config.interceptors))
         self._fleet.start()
         self._changes.start(group)
         if self._follower is not None:

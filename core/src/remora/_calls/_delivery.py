@@ -180,7 +180,7 @@ class Delivery:
         breaker = instance.breaker
         now = self._clock()
         duration = now - started
-        instance.meter.attempted(call, duration, failure)
+        instance.meter.attempted(call, duration, failure, self._route.interception.tracing)
         verdict = True if failure is None else verdict_of(failure)
         if verdict:
             if (change := breaker.succeeded(permit, duration, now)) is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
     from remora.errors import RemoraError
+    from remora.protocols import Tracing
     from remora.types import Call
 
 
@@ -17,7 +18,7 @@ class NoMeter:
     Counts nothing, for `enabled = false` in `[metrics]`.
     """
 
-    def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
+    def ended(self, call: Call, seconds: float, failure: RemoraError | None, tracing: Tracing | None) -> None:
         """
         Nothing.
         """
@@ -37,7 +38,7 @@ class NoMeter:
         Nothing.
         """
 
-    def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
+    def attempted(self, call: Call, seconds: float, failure: RemoraError | None, tracing: Tracing | None) -> None:
         """
         Nothing.
         """

@@ -201,7 +201,7 @@ class Pipeline:
             failure = None
             return answer
         finally:
-            route.meter.ended(call, self._clock() - began, failure)
+            route.meter.ended(call, self._clock() - began, failure, self._tracing)
         if self._fallback is not None:
             self._fallback.remember(call, reply)
         return answer

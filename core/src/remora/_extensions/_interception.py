@@ -127,18 +127,6 @@ class Interception:
         return cls(made) if former is None or is_other else former
 
 
-def tracing_of(catalog: Catalog, general: Mapping[str, InterceptorConfig]) -> Tracing | None:
-    """
-    The tracing of the outermost interceptor that has one; None when none has.
-
-    Raises:
-        ConfigError: An option is wrong.
-        ExtensionError: An interceptor cannot be built.
-    """
-    made = (wanted.make(by="tracing") for wanted in wanted_interceptors(catalog, general, {}, ""))
-    return next((tracing for tracing in made if tracing is not None), None)
-
-
 def served_interceptors(catalog: Catalog, tables: Mapping[str, InterceptorConfig]) -> list[tuple[str, Interceptor]]:
     """
     The interceptors around the calls that a served plugin answers, outermost first, with their names for messages.

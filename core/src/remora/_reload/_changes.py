@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from remora._extensions._interception import tracing_of
 from remora._reload._admission import check_config
 from remora._reload._detached import Detached
 from remora._reload._discovery import require_watching_of
@@ -197,7 +196,6 @@ class Changes:
         self._metering.follow(asked.metrics)
         try:
             await self._exporting.follow(asked)
-            self._metering.trace_with(tracing_of(self._catalog, asked.interceptors))
         except RemoraError as error:  # an extension's builder; the plugins have moved by now
             _log.error("the metrics are not exported as configured: %s", error)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from remora._telemetry._meters import Meters
     from remora.errors import RemoraError
     from remora.metrics import BoundHistogram
+    from remora.protocols import Tracing
     from remora.types import Call, TraceIds
 
 OK = "OK"
@@ -89,11 +90,12 @@ class PluginMeter:
             codes[code] += ends.tally.number
         return codes
 
-    def ended(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
+    def ended(self, call: Call, seconds: float, failure: RemoraError | None, tracing: Tracing | None) -> None:
         """
-        A call has ended, as its caller sees it.
+        A call has ended, as its caller sees it. The trace that it is in is told by what the application has given the
+        registry for that, or else by the tracing of the plugin's interceptors.
         """
-        tracing = self._registry.tracing
+        tracing = self._registry.tracing or tracing
         if failure is None and tracing is None and call.method is self._method and call.service is self._service:
             self._well.add(seconds)  # the same method as before
             return
@@ -187,11 +189,11 @@ class InstanceMeter:
         """
         return Counter({code: ends.tally.number for code, ends in list(self._ends.items())})
 
-    def attempted(self, call: Call, seconds: float, failure: RemoraError | None) -> None:
+    def attempted(self, call: Call, seconds: float, failure: RemoraError | None, tracing: Tracing | None) -> None:
         """
-        An attempt has ended.
+        An attempt has ended; its trace is told as that of a call.
         """
-        tracing = self._registry.tracing
+        tracing = self._registry.tracing or tracing
         if failure is None and tracing is None and self._well is not None:
             self._well.add(seconds)
             return

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from remora._fleet._fleet import Fleet
     from remora._telemetry._events import EventBus
     from remora.config import MetricsConfig
-    from remora.protocols import Tracing
 
 
 class Metering:
@@ -38,7 +37,6 @@ class Metering:
         self._fleet = fleet
         self._bus = bus
         self._conduct = conduct
-        self._tracing: Tracing | None = None
         self.registry = MetricsRegistry(
             config.export_interval,
             config.batch_size,
@@ -58,13 +56,6 @@ class Metering:
             export_timeout=config.export_timeout,
         )
         self._switch(config.enabled)
-
-    def trace_with(self, tracing: Tracing | None) -> None:
-        """
-        Take exemplars from what the extensions offer, unless the application has said where they are to come from.
-        """
-        if self.registry.tracing is self._tracing:
-            self.registry.tracing = self._tracing = tracing
 
     def closing(self) -> None:
         """

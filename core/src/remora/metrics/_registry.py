@@ -58,7 +58,8 @@ class MetricsRegistry:
     Attributes:
         exports: The exporters, and the loop that serves them.
         tracing: Returns the `trace_id` and the `span_id` of a call that has just ended, empty when there are none;
-            histograms of calls keep them as exemplars. A manager sets it to what an installed extension offers.
+            histograms of calls keep them as exemplars. While it is None, the interceptors of the plugin that is called
+            say which trace a call is in.
 
     Raises:
         ConfigError: A number is not more than 0.
