@@ -16,7 +16,7 @@ import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from remora import ConfigError, NotInstalled
+from remora import ConfigError, Manager, NotInstalled
 from remora._watch import content_of, folders_of, require_watching, watch_config
 from remora.config import LoadedConfig
 
@@ -403,3 +403,13 @@ def test_watching_that_is_not_installed_names_the_extra(monkeypatch: pytest.Monk
 
     with pytest.raises(NotInstalled, match=r'pip install "remora\[watch\]"'):
         require_watching()
+
+
+def test_plan_says_that_following_manifests_needs_a_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    As a reload would.
+    """
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+
+    with pytest.raises(NotInstalled, match=r'pip install "remora\[watch\]"'):
+        Manager({}).plan({"discovery": {"directories": [str(tmp_path)], "watch": True}})

@@ -219,7 +219,7 @@ def test_what_has_no_effect_is_a_warning(remora: Run, place: Path) -> None:
     assert result.out.endswith("\nok, with warnings\n")
     assert [
         "idle.toml:4: plugins.one.rate_limit: has no effect without `enabled = true`",
-        "plugins.one: the transport unix does not use args",
+        "idle.toml:1: plugins.one: the transport unix does not use args",
     ] == json.loads(remora("check", "idle.toml", "--json").out)["warnings"]
     assert "remora: warning: idle.toml:4: plugins.one.rate_limit: has no effect" in result.err
 

@@ -85,3 +85,18 @@ def test_a_configuration_that_is_wrong_is_named(remora: Run, files: Path) -> Non
 
     assert result.code == 3
     assert "bad.toml:2: plugins.one.endpoint: " in result.err
+
+
+def test_a_warning_is_shown_once_for_each_file_with_its_place(remora: Run, place: Path) -> None:
+    """
+    For a plugin that changes; for one that does not, only the old file is looked at.
+    """
+    same = '[plugins.same]\nendpoint = "http://127.0.0.1:1"\nargs = ["x"]\n'
+    (place / "old.toml").write_text(f'{same}[plugins.one]\nendpoint = "http://127.0.0.1:1"\nargs = ["x"]\n')
+    (place / "new.toml").write_text(f'{same}\n[plugins.one]\nendpoint = "http://127.0.0.1:2"\nargs = ["x"]\n')
+    result = remora("plan", "old.toml", "new.toml")
+
+    assert [
+        f"remora: warning: {where}: plugins.{name}: the transport http does not use args"
+        for where, name in (("old.toml:1", "same"), ("old.toml:4", "one"), ("new.toml:5", "one"))
+    ] == result.err.splitlines()

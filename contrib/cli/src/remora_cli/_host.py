@@ -4,14 +4,18 @@ A manager for a configuration that was read from a file, whose name belongs in w
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora import DiscoveryConfig, Manager
 from remora.config import trace_config
 from remora.errors import ConfigError, ExtensionError, PluginNotFound
+from remora_cli._logs import located
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remora.config import LoadedConfig, ManagerConfig, PluginConfig
 
 
@@ -30,8 +34,19 @@ def make_manager(loaded: LoadedConfig) -> Manager:
         ExtensionError: The installation is wrong.
         ConfigError: The file is wrong; the message names it.
     """
-    try:
+    with checking(loaded):
         return Manager(loaded.config)
+
+
+@contextmanager
+def checking(loaded: LoadedConfig) -> Iterator[None]:
+    """
+    A context that puts the file, and the line, into what is found to be wrong with a configuration, be it an error or
+    only a warning.
+    """
+    try:
+        with located(loaded.origin):
+            yield
     except ExtensionError:
         raise
     except ConfigError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from remora_cli._log_lines import JsonLines, Stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def configure_logs() -> None:
@@ -25,6 +25,25 @@ def configure_logs() -> None:
     handler.addFilter(_is_of_the_command)
     handler.setFormatter(_Formatter())
     logging.basicConfig(handlers=[handler])
+
+
+@contextmanager
+def located(place_of: Callable[[str], object]) -> Iterator[None]:
+    """
+    Put the places of the keys with which warnings begin in front of them, while the context lasts.
+
+    Args:
+        place_of: The place of a key, by its path; None when there is none.
+    """
+    handlers = (*logging.getLogger().handlers, *logging.getLogger("remora").handlers)
+    locator = _Locator(place_of)
+    for each in handlers:
+        each.addFilter(locator)
+    try:
+        yield
+    finally:
+        for each in handlers:
+            each.removeFilter(locator)
 
 
 @contextmanager
@@ -97,6 +116,18 @@ def _whose(record: logging.LogRecord) -> str:
     """
     name = record.name.removeprefix("remora.plugin.")
     return "" if name == record.name else f"{name}: "
+
+
+class _Locator(logging.Filter):
+    def __init__(self, place_of: Callable[[str], object]) -> None:
+        super().__init__()
+        self._place_of = place_of
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if (place := self._place_of(text.partition(": ")[0])) is not None:
+            record.msg, record.args = "%s: %s", (place, text)  # another handler finds no key at its beginning any more
+        return True
 
 
 class _Collector(logging.Handler):

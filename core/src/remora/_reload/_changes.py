@@ -96,6 +96,7 @@ class Changes:
             ConfigError: The configuration is wrong.
         """
         whole = self._resolution.complete(self._discovery.look(wanted).added_to(wanted))
+        require_watching_of(wanted)
         check_config(self._catalog, whole, self._fleet.config)
         return plan(self._catalog, self._fleet.config, whole)
 

@@ -10,7 +10,7 @@ import click
 
 from remora import Manager
 from remora.config import trace_config
-from remora_cli._host import make_manager
+from remora_cli._host import checking, make_manager
 from remora_cli._options import command as remora_command
 from remora_cli._table import make_table, print_table, styled
 
@@ -42,8 +42,9 @@ def command(output: Output, old: str, new: str) -> None:
     Compare and print.
     """
     wanted = trace_config(new, more=Manager)
-    make_manager(wanted)  # so that what is wrong is found in its own file
-    plan = make_manager(trace_config(old, more=Manager)).plan(wanted.config)
+    running = make_manager(trace_config(old, more=Manager))
+    with checking(wanted):  # so that what is wrong is found in its own file
+        plan = running.plan(wanted.config)
     if output.as_json:
         output.document(plan)
         return
