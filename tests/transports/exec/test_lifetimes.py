@@ -41,8 +41,9 @@ class Pool:
 
     async def __aexit__(self, *exc):
         await anyio.sleep(0.01)
-        note("closes")
         print("noise")
+        print("more", file=sys.stderr, flush=True)
+        note("closes")
         logging.getLogger("pool").warning("is closed")
 
     async def ask(self) -> int:

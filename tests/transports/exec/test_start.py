@@ -82,7 +82,15 @@ def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tm
     assert loaded & {f"remora.{name}" for name in _HOST} == set()
     assert {name for name in loaded if name.startswith("remora_exec._")} <= {
         f"remora_exec.{name}"
-        for name in ("_pipes", "_tasks", "_transport", "_wires", "_wires._host_log", "_wires._stdio")
+        for name in (
+            "_pipes",
+            "_tasks",
+            "_transport",
+            "_wires",
+            "_wires._host_log",
+            "_wires._printing",
+            "_wires._stdio",
+        )
     }
     assert compiled == {"Call", "Reply"}
 

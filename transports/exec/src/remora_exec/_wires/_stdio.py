@@ -4,7 +4,7 @@ The plugin's side: a process serves its own standard input and output.
 Before the served objects start, the two descriptors come to belong to the protocol alone. They are moved to other
 numbers first; then descriptor 0 becomes /dev/null and descriptor 1 a copy of standard error, so that no `print()`, no
 library and no grandchild can put a byte on the wire. They are not moved back: what is printed later goes to the log as
-well.
+well, or nowhere if the host is gone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from remora_exec._pipes import ReadPipe, WritePipe
 from remora_exec._tasks import background
 from remora_exec._wires import PROTOCOLS
 from remora_exec._wires._host_log import logging_for_the_host
+from remora_exec._wires._printing import lose_what_nobody_reads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -183,6 +184,7 @@ def claim_stdio() -> tuple[int, int]:
         sys.stdout.flush()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
+    lose_what_nobody_reads()
     return stdin, stdout
 
 
