@@ -56,10 +56,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """
-    Let the garbage collector look no more at what stays until the end: the modules and the tests.
+    Let the garbage collector look no more at what stays until the end, the modules and the tests, and less often at
+    what the tests themselves keep: else a tenth of the time is spent on looking.
     """
     gc.collect()
     gc.freeze()
+    youngest, young, _ = gc.get_threshold()
+    gc.set_threshold(10 * youngest, young, 50)
 
 
 def _needs_backend(item: pytest.Item, backends: list[str]) -> bool:

@@ -23,12 +23,25 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
 from pathlib import Path
 
-PACKAGES = ("remora_cli", "remora_exec")
-MODULES = ("anyio._backends._asyncio", "httpx", "importlib.resources.readers", "remora.testing._memory", "rich.table")
+PACKAGES = ("remora_cli", "remora_exec", "remora_http")
+MODULES = (
+    "anyio._backends._asyncio",
+    "anyio._core._signals",
+    "email.policy",
+    "encodings.idna",
+    "httpcore",
+    "httpx",
+    "importlib.resources.readers",
+    "importlib_metadata",
+    "remora._structure._objections",
+    "remora.testing._memory",
+    "rich.table",
+)
 LONGEST = 60.0
 """Seconds after which a run is killed."""
 
@@ -36,13 +49,20 @@ LONGEST = 60.0
 class ForkServer:
     """
     Runs programs, one after the other.
+
+    Args:
+        modules: What has been imported when a run begins; without any, all that the command line needs.
     """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
 
     def __enter__(self) -> ForkServer:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             number = theirs.fileno()
-            self._process = subprocess.Popen([sys.executable, "-P", __file__, str(number)], pass_fds=[number])
+            command = [sys.executable, "-P", __file__, str(number), *self._modules]
+            self._process = subprocess.Popen(command, pass_fds=[number])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,13 +99,13 @@ def _read(descriptor: int) -> str:
         return file.read()
 
 
-def _serve(number: int) -> None:
+def _serve(number: int, *modules: str) -> None:
     """
     Fork for every order, and tell how the fork has ended, until there are no more orders.
     """
     ending = _Ending()
     atexit.register(ending.leave)  # as the first one, so that it is the last to run
-    _load()
+    _load(modules or _of_command_line())
     with socket.socket(fileno=number) as orders:
         while True:
             order, streams, _, _ = socket.recv_fds(orders, 1 << 20, 3)
@@ -122,13 +142,18 @@ class _Ending:
             os._exit(self.code)
 
 
-def _load() -> None:
+def _of_command_line() -> Iterator[str]:
+    yield from MODULES
+    yield from (each.module for each in entry_points(group="remora"))
     for package in map(importlib.import_module, PACKAGES):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
-    for name in MODULES:
+        names = (module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+        yield from (name for name in names if not name.endswith("__main__"))
+
+
+def _load(modules: Iterable[str]) -> None:
+    for name in modules:
         importlib.import_module(name)
+    importlib.import_module("remora.config").structure_config({"plugins": {}})  # generates what reads configurations
     gc.collect()
     gc.freeze()  # what is here now stays, and is not copied for being looked at
 
@@ -166,4 +191,4 @@ def _become(streams: list[int], words: list[str], cwd: str, env: dict[str, str])
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), *sys.argv[2:])

@@ -23,7 +23,7 @@ PROGRAMS = {
     "signal": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
     "interruption": "raise KeyboardInterrupt",
     "end": "import atexit; atexit.register(print, 'left'); print('done')",
-    "thread": "import threading; t = threading.Timer(0.01, print, ('late',)); t.start(); print('done')",
+    "thread": "import threading; print('done'); t = threading.Timer(0.01, print, ('late',)); t.start()",
     "warning": "import warnings; warnings.warn('old')",
 }
 

@@ -22,7 +22,7 @@ def test_a_quick_run_writes_figures_table_and_plot(tmp_path: Path) -> None:
     """
     families = ["overhead", "codec", "unix", "serve"]
     options = [*(word for family in families for word in ("--only", family)), "--backend", "asyncio", "--quick"]
-    sizes = ["--cpus", "together", "--rounds", "1", "--seconds", "0.005", "--output", str(tmp_path)]
+    sizes = ["--callers", "1", "--cpus", "together", "--rounds", "1", "--seconds", "0.005", "--output", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", "run", *options, *sizes]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=90)
 

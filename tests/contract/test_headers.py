@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from remora import CallOptions, Code, InvalidRequest, PluginError, current_call
+from remora import CallOptions, Code, InvalidRequest, PluginError
+from tests.contract.services import Looker
 from tests.contract.wires import WIRES, over
 
 pytestmark = pytest.mark.anyio
@@ -23,24 +24,6 @@ WRONG: list[tuple[Any, str]] = [
     *((name, NAME) for name in ("", "a b", "a:b", "a\nb", "x-\xe4", "x!", 1)),
 ]
 WRONG_VALUES: list[Any] = ["Ünï", "€", "a\nb", "a\r\nx-evil: 1", "a\0b", "\x7f", b"bytes", 1]
-
-
-class Looker:
-    """
-    Says what it sees, and answers with headers of its own.
-    """
-
-    async def look(self) -> dict[str, str]:
-        """
-        The headers of the call.
-        """
-        return dict(current_call().headers)
-
-    async def answer(self, name: str) -> None:
-        """
-        A reply with a header.
-        """
-        current_call().reply_headers[name] = "x"
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -4,41 +4,12 @@ Methods and records that are a little unusual, on both sides.
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
+from tests.contract.services import Kinds, Private
 from tests.contract.wires import over
 
 pytestmark = pytest.mark.anyio
-
-
-@attrs.frozen
-class Private:
-    """
-    Its constructor has other names than its fields.
-    """
-
-    _first: int
-    _second: str = "two"
-    third: int = attrs.field(default=3, alias="other")
-
-
-class Kinds:
-    """
-    One of each.
-    """
-
-    async def named(self, *, number: int) -> int:
-        """
-        One parameter, which is given by its name.
-        """
-        return number
-
-    async def private(self, request: Private) -> Private:
-        """
-        The same record.
-        """
-        return request
 
 
 @pytest.mark.parametrize(("wire", "codec"), [("unix", "json"), ("unix", "msgpack"), ("jsonl", "json")])

@@ -10,34 +10,10 @@ import pytest
 
 from remora import service
 from remora.schema import describe
+from tests.contract.services import Repeater
 from tests.contract.wires import WIRES, over
 
 pytestmark = pytest.mark.anyio
-
-
-@service("Repeater")
-class Repeater:
-    """
-    A plugin with defaults of its own.
-    """
-
-    async def up(self, *, text: str, times: int = 3, end: str | None = "!") -> str:
-        """
-        Two that may be left out.
-        """
-        return text * times + str(end)
-
-    async def once(self, number: int | None = 7) -> int | None:
-        """
-        The only one may be left out, and null is a value.
-        """
-        return number
-
-    def twice(self, *, number: int = 7) -> int:
-        """
-        By its name, in a thread.
-        """
-        return 2 * number
 
 
 @service("Repeater")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from remora import Code, MessageTooLarge
+from tests.contract.services import Lengths
 from tests.contract.wires import WIRES, over
 
 pytestmark = pytest.mark.anyio
@@ -17,33 +18,15 @@ LIMIT = 20_000
 HOST_LIMIT: dict[str, Any] = {"options": {"max_message_size": LIMIT}}
 
 
-class Repeater:
-    """
-    Makes long replies of short requests, and short ones of long requests.
-    """
-
-    async def repeat(self, times: int) -> str:
-        """
-        So many letters.
-        """
-        return "x" * times
-
-    async def count(self, text: str) -> int:
-        """
-        How many letters there are.
-        """
-        return len(text)
-
-
 async def _check(wire: str, what: str, **settings: Any) -> None:
-    async with over(wire, Repeater, **settings) as manager:
-        repeater = manager.client("p", Repeater)
+    async with over(wire, Lengths, **settings) as manager:
+        lengths = manager.client("p", Lengths)
         with pytest.raises(MessageTooLarge) as caught:
-            await (repeater.repeat(2 * LIMIT) if what == "reply" else repeater.count("x" * 2 * LIMIT))
+            await (lengths.repeat(2 * LIMIT) if what == "reply" else lengths.count("x" * 2 * LIMIT))
 
         assert f"the {what} is larger than {LIMIT} bytes (max_message_size)" == caught.value.message
         assert (Code.RESOURCE_EXHAUSTED, False) == (caught.value.code, caught.value.retryable)
-        assert "xx" == await repeater.repeat(2)
+        assert "xx" == await lengths.repeat(2)
 
 
 @pytest.mark.parametrize("what", ["request", "reply"])

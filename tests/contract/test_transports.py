@@ -16,6 +16,7 @@ from remora.errors import ConnectionLost, RemoraError, Unavailable
 from remora.protocols import WatchedChannel
 from remora.specs import TransportSpec
 from remora.testing import ContractViolation, MemoryTransport, check_transport, examine
+from tests.transports.exec.forks import fork_server_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,13 +47,16 @@ async def test_installed_transport_keeps_the_contract(name: str, anyio_backend: 
 
 async def test_child_processes_keep_the_contract_in_json_lines_too(anyio_backend: str) -> None:
     """
-    The SDK's side of a pipe speaks them beside ttrpc, its default.
+    The SDK's side of a pipe speaks them beside ttrpc, its default. Here in forks of a server, each ready at once.
     """
     spec = _spec("exec")
     default = spec.options()
 
     assert default.protocol == "ttrpc"  # type: ignore[attr-defined]
-    assert await check_transport(spec, dataclasses.replace(default, protocol="jsonl"))  # type: ignore[type-var]
+    preload = ("remora.testing._contract",)
+    forked = dataclasses.replace(default, protocol="jsonl", start_method="forkserver", preload=preload)  # type: ignore[type-var]
+    async with fork_server_of(preload=preload):
+        assert await check_transport(spec, forked)
 
 
 async def test_memory_transport_keeps_the_contract(anyio_backend: str) -> None:

@@ -23,9 +23,9 @@ from remora_grpc.plugin import GrpcOptions, build
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 0.8
+SECONDS = 0.4
 """For how long each flood lasts."""
-MOST_GROWN = 640 << 20
+MOST_GROWN = 400 << 20
 """Bytes by which the server may have grown, which is more than twice what it does."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 8, 9

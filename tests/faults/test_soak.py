@@ -1,5 +1,5 @@
 """
-The soak, for six seconds.
+The soak, for four seconds.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def test_a_soak_loses_nothing_and_leaves_nothing(anyio_backend: str) -> None:
         "-m",
         "benchmarks.soak",
         "--minutes",
-        "0.1",
+        "0.07",
         "--backend",
         anyio_backend,
         "--pause",
-        "0.3",
+        "0.2",
     ]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=90)
     report = json.loads(done.stdout or "{}")

@@ -117,12 +117,12 @@ def test_keys_open_filter_and_end():
         await pilot.press("q")
         await until(pilot, lambda: app._exit)
 
-    piloted(act, asked)
+    piloted(act, asked, interval=60)  # what a key changes is drawn at once
 
 
 def test_the_cursor_stays_where_it_is_while_the_table_is_drawn_anew():
     """
-    Every hundredth of a second, here.
+    Twenty times a second, here.
     """
 
     async def act(app, pilot):
@@ -138,7 +138,7 @@ def test_the_cursor_stays_where_it_is_while_the_table_is_drawn_anew():
         next(looks)
         return status()
 
-    piloted(act, asked, interval=0.01)
+    piloted(act, asked, interval=0.05)
 
 
 def test_a_host_that_is_gone_is_said_and_what_was_known_stays():

@@ -20,7 +20,7 @@ from remora.config import ConnectionConfig
 from remora.protocols import Channel
 from remora.types import Call, Endpoint
 from remora_exec.plugin import ExecOptions, build
-from tests.transports.exec.forks import servers
+from tests.transports.exec.forks import fork_server_of, servers
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -171,13 +171,9 @@ def write(place: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="module")
-async def server(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
+async def server(anyio_backend: str) -> AsyncIterator[int]:
     """
     A fork server that stays while the tests of a file run.
     """
-    program = tmp_path_factory.mktemp("server") / "program.py"
-    program.write_text("print(1)")
-    transport = build(ExecOptions(protocol="oneshot", start_method="forkserver", args=(str(program),)))
-    async with transport.open(Endpoint(f"exec:{sys.executable}")) as channel:
-        await channel.call(Call(payload=b"null"))
+    async with fork_server_of():
         yield servers()[0]

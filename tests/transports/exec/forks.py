@@ -5,6 +5,9 @@ What the tests of fork servers share: running a program both ways, and what the 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,17 @@ async def fork(program: Path | str, *args: str, **options: Any) -> Any:
     The same, forked.
     """
     return await run(program, *args, start_method="forkserver", **options)
+
+
+@asynccontextmanager
+async def fork_server_of(**options: Any) -> AsyncIterator[None]:
+    """
+    Have the fork server that such programs share stay until the end of the block.
+    """
+    transport = build(ExecOptions(protocol="oneshot", start_method="forkserver", args=("-m", "json.tool"), **options))
+    async with transport.open(Endpoint(f"exec:{sys.executable}")) as channel:
+        await channel.call(Call(payload=b"null"))
+        yield
 
 
 def servers() -> list[int]:

@@ -13,7 +13,7 @@ import py_compile
 import sys
 import threading
 import zipapp
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from remora.types import Call, Endpoint, InstanceReady
 from remora_exec._keeping import _forking, _keeper_launch, _starter
 from remora_exec.plugin import ExecOptions, build
 from tests.core.hosts import next_of
-from tests.transports.exec.forks import fork, run
+from tests.transports.exec.forks import fork, fork_server_of, run
 from tests.transports.exec.test_forked_programs import FACTS
 
 PYTHON = Path(sys.executable).resolve()
@@ -72,6 +72,15 @@ def forgetful() -> Iterator[None]:
     """
     yield
     _forking._late.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def second_server(server: int, anyio_backend: str) -> AsyncIterator[None]:
+    """
+    Most programs here need a fork server that has loaded `decimal`: it stays as well.
+    """
+    async with fork_server_of(preload=("decimal",)):
+        yield
 
 
 @pytest.fixture

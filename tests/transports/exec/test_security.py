@@ -37,7 +37,7 @@ from tests.core.hosts import next_of
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = 60
+ROUNDS = 25
 PYTHON = Path(sys.executable).resolve()
 LASTING = pytest.mark.parametrize("protocol", ["jsonl", "oneshot"])
 
