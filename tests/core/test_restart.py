@@ -5,14 +5,15 @@ What a restart that is asked for does to the calls in progress.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import anyio
 import pytest
 
 from remora import CallOptions, ConnectionLost, Manager, serving
 from remora.testing import EventRecorder
-from remora.types import InstanceReady
+from remora.types import Call, InstanceReady, Reply
+from tests.core.hosts import PlainChannel, Stranger
 
 pytestmark = pytest.mark.anyio
 
@@ -119,3 +120,45 @@ async def test_second_restart_does_not_wait(listen: str) -> None:
     assert isinstance(host.outcomes[0], ConnectionLost)
     assert "a restart was asked for" in host.outcomes[0].message
     assert host.outcomes[1] == "twice"
+
+
+class Late(PlainChannel):
+    """
+    A channel whose calls are told late that it was closed.
+    """
+
+    def __init__(self) -> None:
+        self.begun, self.told = anyio.Event(), anyio.Event()
+
+    async def call(self, call: Call, /) -> Reply:
+        """
+        Wait until it is told.
+        """
+        self.begun.set()
+        await self.told.wait()
+        raise ConnectionLost("the channel was closed")
+
+
+async def test_a_call_says_that_a_restart_ended_it_though_the_next_connection_is_ready_by_then() -> None:
+    channel, recorder = Late(), EventRecorder()
+    stranger = Stranger(lambda _: nullcontext(channel), native_deadline=True)
+    table = {"endpoint": "strange:x", "retry": {"max_retries": 0}}
+    async with Manager({"plugins": {"p": table}}, extensions=[stranger, recorder]) as manager:
+        host = Stage(manager, Held(), recorder)
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                for ready in (2, 3):
+                    group.start_soon(host.call, "late")
+                    await channel.begun.wait()
+                    manager.restart("p")
+                    manager.restart("p")
+                    await recorder.wait_for(InstanceReady, count=ready)
+                    channel.told.set()
+                    await anyio.wait_all_tasks_blocked()
+                    channel.begun, channel.told = anyio.Event(), anyio.Event()
+                group.start_soon(host.call, "lost")
+                await channel.begun.wait()
+                channel.told.set()
+
+    ends = [each.message for each in host.outcomes if isinstance(each, ConnectionLost)]
+    assert ["a restart was asked for" in each for each in ends] == [True, True, False]

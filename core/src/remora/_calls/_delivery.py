@@ -138,9 +138,10 @@ class Delivery:
         ignored = ExtensionError(f"it went on with a call for {seconds:.1f} s after the call was cancelled")
         self._route.conduct.about(instance=instance.name).failed(culprit, ignored)
 
-    def explained(self, instance: Instance, error: BaseException) -> RemoraError:
+    def explained(self, instance: Instance, error: BaseException, started: float) -> RemoraError:
         """
-        The error to raise for an exception of a transport, which may be third-party code.
+        The error to raise for an exception of a transport, which may be third-party code, in an attempt that started
+        then.
 
         Raises:
             BaseException: It is a cancellation or an interruption.
@@ -148,7 +149,8 @@ class Delivery:
         if isinstance(error, RemoraError):
             if instance.is_cut and not isinstance(error, GiveUp):
                 return _cut(error)
-            return _closed(error, instance.why_closed) if instance.why_closed else error
+            why = instance.why_closed(started)
+            return _closed(error, why) if why else error
         conduct, culprit = self._route.conduct.about(instance=instance.name), f"the transport of {instance.origin}"
         if not is_fault(error):
             raise conduct.cancelled(culprit, error) from None

@@ -6,6 +6,7 @@ What lives here: state. What must not: I/O, waiting, tasks.
 
 from __future__ import annotations
 
+import math
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, cast
@@ -105,7 +106,6 @@ class Instance:
         meter: Counts the attempts at it.
         scopes: The cancel scopes of calls to it, if the transport does not end them by itself.
         is_cut: Whether the calls to it are not waited for any more.
-        why_closed: Why this side closes the connection; empty while it does not.
         is_prime: Whether it is fit for calls in every way, except that its places may all be taken.
         has_failed: Whether a call has failed since the last one that succeeded.
         was_placed: Whether it is or was one of those that calls go to, and not only tried.
@@ -114,12 +114,14 @@ class Instance:
     __slots__ = (
         "__weakref__",
         "_clock",
+        "_closed_at",
         "_gradient",
         "_last_check",
         "_most",
         "_ready_since",
         "_response_time",
         "_slow_start",
+        "_why_closed",
         "authenticate",
         "breaker",
         "breaker_cause",
@@ -147,7 +149,6 @@ class Instance:
         "warmth",
         "was_placed",
         "weight",
-        "why_closed",
     )
 
     def __init__(
@@ -188,13 +189,14 @@ class Instance:
         self.meter: InstanceMeter | NoMeter = NO_METER
         self.scopes: dict[Scope, None] = {}
         self.is_cut = False
-        self.why_closed = ""
         self.is_prime = False
         self.has_failed = False
         self.was_placed = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0
+        self._why_closed = ""
+        self._closed_at = -math.inf
         self._last_check: float | None = None
         self._response_time: float | None = None
 
@@ -310,7 +312,6 @@ class Instance:
         It is ready, and takes calls.
         """
         self.channel, self.send, self.prepared, self.error = channel, self.sender(channel), None, None
-        self.why_closed = ""
         self._ready_since = self._clock()
         self.warm_up(self._ready_since)
         self._become(State.READY)
@@ -329,6 +330,18 @@ class Instance:
         self.channel = self.send = self.prepared = None
         self.error, self.next_try = error, next_try
         self._become(state)
+
+    def closing(self, why: str) -> None:
+        """
+        This side closes the connection, for a reason.
+        """
+        self._why_closed, self._closed_at = why, self._clock()
+
+    def why_closed(self, started: float) -> str:
+        """
+        Why this side has closed the connection of an attempt that started then; empty when it has not.
+        """
+        return self._why_closed if started <= self._closed_at else ""
 
     def close(self) -> None:
         """

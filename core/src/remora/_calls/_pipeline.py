@@ -262,7 +262,7 @@ class Pipeline:
                     failure = None
                     return reply
                 except BaseException as error:  # a transport may be a stranger's code
-                    failure = delivery.explained(instance, error)
+                    failure = delivery.explained(instance, error, started)
                     if failure is error:
                         raise
                     raise failure from failure.__cause__

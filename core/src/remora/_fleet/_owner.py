@@ -138,7 +138,8 @@ class Owner:
         """
         self._policy.reset()
         self._lets_calls_end = self.instance.is_able and self.instance.condition.status not in _ILL
-        self._why_started = self.instance.why_closed = RESTART
+        self._why_started = RESTART
+        self.instance.closing(RESTART)
         self._interrupt()
 
     def retire(self) -> None:
