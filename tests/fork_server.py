@@ -42,6 +42,7 @@ MODULES = (
     "remora.testing._memory",
     "rich.table",
 )
+_NOT_LOADED = ("__main__", "_trio")  # it runs, or needs what is not installed everywhere
 LONGEST = 60.0
 """Seconds after which a run is killed."""
 
@@ -147,7 +148,7 @@ def _of_command_line() -> Iterator[str]:
     yield from (each.module for each in entry_points(group="remora"))
     for package in map(importlib.import_module, PACKAGES):
         names = (module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
-        yield from (name for name in names if not name.endswith("__main__"))
+        yield from (name for name in names if not name.endswith(_NOT_LOADED))
 
 
 def _load(modules: Iterable[str]) -> None:
