@@ -8,13 +8,14 @@ takes no series away that is there.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -330,6 +331,21 @@ def merged(before: ManagerConfig, after: ManagerConfig, report: Any) -> ManagerC
         }
         | kept,
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_threads() -> Iterator[None]:
+    """
+    Directories are read on the loop's own thread: while it waits for another, virtual time would run on, through
+    thousands of probes.
+    """
+
+    async def call(function: Callable[..., object], *arguments: object) -> object:
+        return function(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anyio.to_thread, "run_sync", call)
+        yield
 
 
 @pytest.fixture(scope="session")

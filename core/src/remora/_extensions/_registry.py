@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
@@ -105,7 +106,7 @@ class Registry:
         self.fatal: list[ExtensionError] = []
         self.unknown: list[str] = []
         self.catalog = Catalog()
-        self._hooks: pluggy.PluginManager | None = None
+        self._hooks: _Hooks | None = None
         installed = list(self._installed())
         for origin, module in installed:
             self._register(origin, module)
@@ -168,7 +169,7 @@ class Registry:
             self.fatal.append(self._broken(origin, f"is registered already, as {known.entry_point!r}"))
             return
         self._registered.append((origin, module))
-        plugins = self._hooks or _hooks()
+        plugins = self._hooks or _Hooks()
         self._hooks = None
         try:
             is_hooked = _hook_in(plugins, origin.entry_point, module)
@@ -235,13 +236,23 @@ def _entry_points() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(GROUP))
 
 
-def _hooks() -> pluggy.PluginManager:
+class _Hooks(pluggy.PluginManager):
     """
     A manager for the hooks of one extension at a time, so that features of several are never mixed up.
     """
-    plugins = pluggy.PluginManager(GROUP)
-    plugins.add_hookspecs(hookspecs)
-    return plugins
+
+    def __init__(self) -> None:
+        super().__init__(GROUP)
+        self.add_hookspecs(hookspecs)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """
+        Look for a module's hooks in its dictionary: to find nearly all names of it to be none takes pluggy longer than
+        everything else about an extension.
+        """
+        if isinstance(plugin, ModuleType) and not inspect.isroutine(vars(plugin).get(name)):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
@@ -284,40 +295,37 @@ def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
         ValueError: The module was registered before.
         TypeError: One has no specification, is not marked as a hook, or is a coroutine function.
     """
-    for each in _hook_names(plugins):
-        _check_arguments(plugins, module, each)
+    names = _hook_names(plugins)
+    for each in names:
+        _check(plugins, module, each)
     plugins.register(module, name=name)
     hooks = plugins.get_hookcallers(module) or []
-    if unmarked := next((each for each in _hook_names(plugins) if _is_unmarked(plugins, module, each)), ""):
-        raise TypeError(f"{unmarked} is not marked with `@hookimpl`")
     for hook in hooks:
         if not hook.has_spec() and not all(each.optionalhook for each in hook.get_hookimpls()):
-            raise TypeError(f"there is no hook {hook.name!r}; there are: {', '.join(_hook_names(plugins))}")
+            raise TypeError(f"there is no hook {hook.name!r}; there are: {', '.join(names)}")
         if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
             raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
     return bool(hooks)
 
 
-def _check_arguments(plugins: pluggy.PluginManager, module: object, hook: str) -> None:
+def _check(plugins: pluggy.PluginManager, module: object, hook: str) -> None:
     """
-    Say what is wrong with arguments in the words of the hook.
+    Say what is wrong with a function that is named like a hook, in the words of the hook.
 
     Raises:
-        TypeError: There are some that the hook does not have.
+        TypeError: It is not marked, or has arguments that the hook does not have.
     """
     function = getattr(module, hook, None)
-    if not inspect.isroutine(function) or plugins.parse_hookimpl_opts(module, hook) is None:
+    if not inspect.isroutine(function):
         return
+    if plugins.parse_hookimpl_opts(module, hook) is None:
+        raise TypeError(f"{hook} is not marked with `@hookimpl`")
     known = inspect.signature(getattr(hookspecs, hook)).parameters
     given = [each for each in inspect.signature(function).parameters.values() if each.kind in _POSITIONAL]
     wrong = [each.name for each in given if each.name not in known and each.default is each.empty]
     if wrong:
         there_are = f"it has: {', '.join(known)}" if known else "it has none"
         raise TypeError(f"hook {hook!r} has no argument {wrong[0]!r}; {there_are}")
-
-
-def _is_unmarked(plugins: pluggy.PluginManager, module: object, hook: str) -> bool:
-    return inspect.isroutine(getattr(module, hook, None)) and plugins.parse_hookimpl_opts(module, hook) is None
 
 
 def _hook_names(plugins: pluggy.PluginManager) -> list[str]:
