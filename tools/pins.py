@@ -13,6 +13,7 @@ import argparse
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -51,7 +52,8 @@ def _copy_projects(copy: Path, *, keep: bool) -> None:
 
 
 def _export(copy: Path, what: list[str]) -> list[str]:
-    command = ["uv", "export", "--quiet", "--no-hashes", "--no-annotate", "--no-header", *what]
+    bare = ["--no-hashes", "--no-annotate", "--no-header"]
+    command = ["uv", "export", "--quiet", "--python", sys.executable, *bare, *what]
     lines = subprocess.run(command, cwd=copy, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()
     return _tidy([line for line in lines if _PIN.fullmatch(line)])
 
