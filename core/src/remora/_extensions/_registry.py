@@ -247,8 +247,8 @@ class _Hooks(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """
-        Look for a module's hooks in its dictionary: to find nearly all names of it to be none takes pluggy longer than
-        everything else about an extension.
+        Pass over a module's names that are no functions: pluggy's own look at each of them takes longer than everything
+        else about an extension.
         """
         if isinstance(plugin, ModuleType) and not inspect.isroutine(vars(plugin).get(name)):
             return None
@@ -297,7 +297,7 @@ def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
     """
     names = _hook_names(plugins)
     for each in names:
-        _check(plugins, module, each)
+        _check_hook(plugins, module, each)
     plugins.register(module, name=name)
     hooks = plugins.get_hookcallers(module) or []
     for hook in hooks:
@@ -308,7 +308,7 @@ def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
     return bool(hooks)
 
 
-def _check(plugins: pluggy.PluginManager, module: object, hook: str) -> None:
+def _check_hook(plugins: pluggy.PluginManager, module: object, hook: str) -> None:
     """
     Say what is wrong with a function that is named like a hook, in the words of the hook.
 
