@@ -38,8 +38,8 @@ LAYERS = {
     "secret": Layer(),
     "types": Layer("_frozen _hidden _lazy errors"),
     "values": Layer("_frozen _numbers"),
-    "reload": Layer("values errors"),
-    "security": Layer("errors"),
+    "reload": Layer("_frozen values errors"),
+    "security": Layer("_frozen errors"),
     "policy": Layer("_frozen _lazy types errors values"),
     "protocols": Layer("_lazy types errors"),
     "specs": Layer("_frozen types protocols"),
@@ -69,28 +69,28 @@ LAYERS = {
     "_extensions": Layer(
         f"{RECORDS} _frozen _log_fields _structure hookspecs config io", "anyio importlib_metadata pluggy"
     ),
-    "extensions": Layer(f"{RECORDS} _extensions"),
+    "extensions": Layer(f"{RECORDS} _extensions _frozen"),
     "_static": Layer("types errors"),
     "plugin": Layer("_frozen hookspecs specs codecs types _static"),
-    "metrics": Layer("_extensions _numbers protocols types errors", "anyio"),
+    "metrics": Layer("_extensions _frozen _numbers protocols types errors", "anyio"),
     # the host
     "_calls": Layer(
         "_context _describe _draft _extensions _headers _log_fields _methods _payloads _plain _requirement codecs"
         " config errors policy protocols secret types",
         "anyio",
     ),
-    "_fleet": Layer("_calls _extensions _numbers _plain config errors io policy protocols types", "anyio"),
+    "_fleet": Layer("_calls _extensions _frozen _numbers _plain config errors io policy protocols types", "anyio"),
     "_telemetry": Layer(
-        "_calls _extensions _fleet _log_fields _plain config errors metrics policy types wire", "anyio"
+        "_calls _extensions _fleet _frozen _log_fields _plain config errors metrics policy types wire", "anyio"
     ),
     "_reload": Layer(
-        "_calls _extensions _fleet _telemetry _watch config errors policy protocols reload types", "anyio"
+        "_calls _extensions _fleet _frozen _telemetry _watch config errors policy protocols reload types", "anyio"
     ),
     "client": Layer("_calls _methods types errors"),
-    "inspection": Layer(f"{RECORDS} _fleet"),
-    "observability": Layer("_calls _telemetry metrics policy types errors"),
+    "inspection": Layer(f"{RECORDS} _fleet _frozen"),
+    "observability": Layer("_calls _frozen _telemetry metrics policy types errors"),
     "_checker": Layer("_extensions policy types errors", "anyio"),
-    "monitor": Layer("_checker policy types errors", "anyio"),
+    "monitor": Layer("_checker _frozen policy types errors", "anyio"),
     "_manager": Layer(
         f"{RECORDS} io config reload client inspection metrics observability policy _calls _extensions _fleet _reload"
         " _telemetry",

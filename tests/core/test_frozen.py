@@ -123,6 +123,42 @@ def test_quick_record_can_be_a_base_of_a_frozen_dataclass() -> None:
         named.name = "b"  # type: ignore[misc]
 
 
+def test_quick_record_can_be_derived_from_another() -> None:
+    """
+    It has the fields of both, and both stay as frozen as they were.
+    """
+    base = QUICK["size"]
+
+    @_frozen.dataclass(frozen=True, slots=True, kw_only=True)
+    class Room(base):  # type: ignore[misc,valid-type]
+        name: str
+
+    room = Room(least=1, name="a")
+
+    assert {"least": 1, "most": 9, "name": "a"} == dataclasses.asdict(room)
+    assert room == dataclasses.replace(room)
+    assert room != Room(least=1, name="b")
+    for record, field_ in ((room, "name"), (room, "least"), (base(), "least")):
+        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{field_}'"):
+            setattr(record, field_, 2)
+
+
+def test_quick_record_may_be_equal_to_itself_only() -> None:
+    """
+    As one that stands for something that is open.
+    """
+
+    @_frozen.dataclass(frozen=True, slots=True, eq=False)
+    class Handle:
+        number: int
+
+    one = Handle(1)
+
+    assert one == one
+    assert one != Handle(1)
+    assert len({one, Handle(1)}) == 2
+
+
 def test_public_record_is_pickled_and_shown() -> None:
     """
     As every dataclass.

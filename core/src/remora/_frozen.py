@@ -3,8 +3,8 @@ Frozen dataclasses with slots, created in a quarter of the usual time.
 
 For such a class `dataclasses.dataclass` generates seven methods and compiles each separately, which takes 0.3 to
 0.5 ms (Python 3.11). A program that serves a plugin defines thirty such classes before it can answer, and hosts wait
-for its start. Here only the constructor is compiled; the other methods are functions shared by all classes, which
-look at the fields. The classes are dataclasses in every other respect.
+for its start; a host itself defines a hundred. Here only the constructor is compiled; the other methods are functions
+shared by all classes, which look at the fields. The classes are dataclasses in every other respect.
 
 What lives here: the decorator. What must not use it: a record created for each call; its constructor is slower.
 """
@@ -12,11 +12,12 @@ What lives here: the decorator. What must not use it: a record created for each 
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from dataclasses import dataclass as dataclass
     from typing import Any
 
@@ -51,11 +52,29 @@ def _show(self: Any) -> str:
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
-_METHODS = {"__setattr__": _set, "__delattr__": _delete, "__eq__": _equal, "__hash__": _hash, "__repr__": _show}
+@contextmanager
+def _thawed(classes: Iterable[Any]) -> Iterator[None]:
+    """
+    The dataclasses among frozen classes pass for ones that are not, since no class derived from a frozen one may be
+    made without the methods that would be compiled for it.
+    """
+    found = (getattr(each, "__dataclass_params__", None) for each in classes)
+    frozen = [each for each in found if each is not None and each.frozen]
+    for each in frozen:
+        each.frozen = False
+    try:
+        yield
+    finally:
+        for each in frozen:
+            each.frozen = True
+
+
+_METHODS = {"__setattr__": _set, "__delattr__": _delete, "__repr__": _show}
+_COMPARISONS = {"__eq__": _equal, "__hash__": _hash}
 
 if not TYPE_CHECKING:  # type checkers see `dataclasses.dataclass` instead
 
-    def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
+    def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False, eq: bool = True) -> Callable[[type[T]], type[T]]:
         """
         The same as `dataclasses.dataclass` with these arguments, but the class is created in a quarter of the time.
 
@@ -64,10 +83,12 @@ if not TYPE_CHECKING:  # type checkers see `dataclasses.dataclass` instead
         """
         if not (frozen and slots):
             raise TypeError("for frozen=True and slots=True only; for others there is dataclasses.dataclass")
+        methods = _METHODS | _COMPARISONS if eq else _METHODS
 
         def make(cls: type[T]) -> type[T]:
-            made = dataclasses.dataclass(slots=True, kw_only=kw_only, repr=False, eq=False)(cls)
-            for name, method in _METHODS.items():
+            with _thawed(cls.__mro__[1:]):
+                made = dataclasses.dataclass(slots=True, kw_only=kw_only, repr=False, eq=False)(cls)
+            for name, method in methods.items():
                 if name not in vars(cls):
                     setattr(made, name, method)
             made.__dataclass_params__.frozen = True  # so that a frozen class can inherit from it

@@ -6,11 +6,12 @@ What lives here: the public view of the registry. What must not: loading (see `_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from remora._extensions._catalog import conflict
 from remora._extensions._registry import Registry
+from remora._frozen import dataclass
 from remora.errors import ExtensionConflict, ExtensionError
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ What lives here: asking the transports. What must not: any rule of what is allow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora._fleet._assembly import transports
+from remora._frozen import dataclass
 from remora.errors import ConfigError
 from remora.protocols import InspectableTransport
 from remora.types import Inspection  # noqa: TC001, codecs look the field's type up

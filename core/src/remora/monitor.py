@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from remora._checker import Check, ask
+from remora._frozen import dataclass
 from remora.errors import ConfigError
 from remora.policy import HealthCheckConfig, HealthState
 from remora.types import Event, HealthStatus, Status

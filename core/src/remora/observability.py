@@ -7,9 +7,9 @@ What lives here: records, and putting them together. What must not: counting (se
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remora._frozen import dataclass
 from remora._telemetry import _metric_table as table
 from remora._telemetry._call_meters import OK, InstanceMeter, PluginMeter
 from remora.metrics import Distribution

@@ -7,10 +7,11 @@ What lives here: records. What must not: doing it (see `_reload._transition`).
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003, codecs look the fields' types up
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
+from remora._frozen import dataclass
 from remora.errors import RemoraError  # noqa: TC001
 from remora.values import Count, Duration, Grace, check_limits
 

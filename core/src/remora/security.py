@@ -20,9 +20,10 @@ import hmac
 import json
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
+from remora._frozen import dataclass
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:

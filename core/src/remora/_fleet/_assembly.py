@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from remora._calls._balancing import Balancing
 from remora._calls._fallback import Fallback
 from remora._calls._instance import Instance
 from remora._extensions._options import SECURITY, build_auth_options, build_options, used_keys
+from remora._frozen import dataclass
 from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at, without_credentials
 from remora.errors import ConfigError
 from remora.policy import Dice, RestartConfig

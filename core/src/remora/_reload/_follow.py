@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._frozen import dataclass
 from remora._watch import RESCAN, content_of, require_watching, watch_config
 from remora.errors import ConfigError, ManagerClosed, RemoraError
 from remora.types import ConfigRejected

@@ -9,7 +9,6 @@ written means nothing, because Python takes `A | B` and `B | A` for the same typ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import Enum
 from functools import partial
@@ -19,6 +18,7 @@ from uuid import UUID
 from cattrs import ClassValidationError, IterableValidationError
 from cattrs.errors import AttributeValidationNote
 
+from remora._frozen import dataclass
 from remora._structure._collections import late_hook
 from remora._structure._fields import bare, is_record, is_union, literal_values, record_fields
 from remora._structure._mismatch import Mismatch, alternatives

@@ -6,9 +6,9 @@ What lives here: names and meanings. What must not: when something is counted (s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remora._frozen import dataclass
 from remora.metrics import MetricKind
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from remora._frozen import dataclass
 from remora.config._checks import bad_name, check, missing_fallbacks
 from remora.config._defaults import with_defaults
 from remora.config._expand import expand

@@ -7,10 +7,11 @@ What lives here: finding and reading them. What must not: following them while t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
+from remora._frozen import dataclass
 from remora.config._anchor import anchored
 from remora.config._checks import NAME_RULE, check, is_name
 from remora.config._defaults import with_defaults

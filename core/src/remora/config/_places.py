@@ -7,9 +7,10 @@ What lives here: records and look-ups. What must not: reading anything.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from remora._frozen import dataclass
 from remora._structure import join_path as join_key
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ What lives here: records. What must not: files, dictionaries, anything that read
 # No postponed annotations here: cattrs reads those of dataclasses without what `Annotated` adds, the limits.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from remora._frozen import dataclass
 from remora._hidden import discreet
 from remora.config._connection import ConnectionConfig
 from remora.config._security import SecurityConfig

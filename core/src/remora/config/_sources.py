@@ -7,10 +7,11 @@ What lives here: reading, parsing and putting fragments together. What must not:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from remora._frozen import dataclass
 from remora.config._content import read_content
 from remora.config._formats import FORMATS
 from remora.config._malformed import Malformed

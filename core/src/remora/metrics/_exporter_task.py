@@ -7,12 +7,12 @@ What lives here: the task of one exporter. What must not: what the others do.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 
 from remora._extensions._faults import is_fault
+from remora._frozen import dataclass
 from remora.metrics._batches import batches
 from remora.protocols import PullExporter
 

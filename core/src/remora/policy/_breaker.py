@@ -19,10 +19,10 @@ half-open permits, Finagle's failure accrual for low request rates, Polly for th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, final
 
+from remora._frozen import dataclass
 from remora.policy._change import StateChange
 from remora.policy._window import Window
 from remora.values import Count, Duration, Share, check_limits

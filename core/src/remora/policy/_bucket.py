@@ -13,9 +13,9 @@ x/time/rate for reservations that can be cancelled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
+from remora._frozen import dataclass
 from remora.values import Count, Positive, check_limits
 
 if TYPE_CHECKING:

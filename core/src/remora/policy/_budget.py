@@ -12,9 +12,9 @@ plugins are few.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from remora._frozen import dataclass
 from remora.policy._window import Window
 from remora.values import Duration, Limits, check_limits
 

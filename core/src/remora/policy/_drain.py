@@ -10,9 +10,10 @@ No locks: the event loop serialises, because no method awaits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from remora._frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,9 @@ StartLimit, and the backoff of gRPC's connection-backoff document, for plugins o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from remora._frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

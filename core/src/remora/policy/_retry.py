@@ -11,9 +11,9 @@ No locks: the event loop serialises, because no method awaits. Sources: gRFC A6 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from remora._frozen import dataclass
 from remora.policy._backoff import Backoff
 from remora.values import Duration, Limits, Number, check_limits
 

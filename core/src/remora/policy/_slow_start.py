@@ -9,8 +9,7 @@ No locks: the event loop serialises, because no method awaits. Source: Envoy's s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from remora._frozen import dataclass
 from remora.values import Duration, Positive, Share, check_limits
 
 

@@ -5,8 +5,8 @@ What happens in the life of a manager, one record each, with its cause.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from remora._frozen import dataclass
 from remora.types._health import Status
 
 

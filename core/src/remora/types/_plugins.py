@@ -5,7 +5,9 @@ What is said about plugins: by themselves, and by a look at their program.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from remora._frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
