@@ -4,23 +4,25 @@ Let every parser eat bytes that a coverage-guided fuzzer makes up, for so many s
     python -m fuzz --seconds 60
     python -m fuzz --only jsonl --seconds 600 --keep fuzz/corpus
 
-Each parser runs in a process of its own. What breaks a claim of `fuzz.targets` ends the program with 1 and leaves
-the bytes in the folder `fuzz-findings`.
+Each parser runs in a process of its own, a fork of one that has all of them instrumented. What breaks a claim of
+`fuzz.targets` ends the program with 1 and leaves the bytes in the folder `fuzz-findings`.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import multiprocessing
 import sys
 import tempfile
 from pathlib import Path
 
+from fuzz.harness import run
 from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
 FINDINGS = Path("fuzz-findings")
 LONGEST = 4096
+FORKS = multiprocessing.get_context("fork")
 
 
 def main() -> None:
@@ -45,16 +47,20 @@ def fuzz(name: str, seconds: int, keep: Path | None) -> bool:
     """
     FINDINGS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        grown = keep / name if keep else Path(scratch)
+        grown, log = keep / name if keep else Path(scratch, "grown"), Path(scratch, "log")
         grown.mkdir(parents=True, exist_ok=True)
         limits = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=10", "-rss_limit_mb=1024"]
         places = [f"-artifact_prefix={FINDINGS}/{name}-", str(grown), str(CORPUS / name)]
-        command = [sys.executable, "-m", "fuzz.harness", name, "-print_final_stats=1", *limits, *places]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + 120)
-    print(f"{name}: {_runs(done.stderr)} inputs in {seconds} s, {'broken' if done.returncode else 'fine'}", flush=True)
-    if done.returncode:
-        print(done.stdout[-2000:], done.stderr[-4000:], sep="\n")
-    return done.returncode == 0
+        process = FORKS.Process(target=run, args=(name, ["-print_final_stats=1", *limits, *places], log, FINDINGS))
+        process.start()
+        process.join(seconds + 120)
+        process.kill()  # does nothing if it has ended
+        process.join()
+        said = log.read_text(errors="replace")
+    print(f"{name}: {_runs(said)} inputs in {seconds} s, {'broken' if process.exitcode else 'fine'}", flush=True)
+    if process.exitcode:
+        print(said[-6000:])
+    return process.exitcode == 0
 
 
 def _runs(log: str) -> str:
