@@ -1,10 +1,10 @@
 """
 What all tests share: every async test runs on every backend that is installed, or on the one that `--backend` names.
 
-A test that needs no event loop has the same outcome in both cells of a Python, so the trio cell leaves it out with
-`--needs-backend`. Properties are tried with their full number of examples on Python 3.11 only; the other cells ask for
-the profile `fewer`, which tries a quarter of them. Where CI is set nothing may be skipped, since everything that a test
-needs is installed there.
+A test that needs no event loop has the same outcome on both, so the cells of trio leave it out with `--needs-backend`.
+Properties are tried with their full number of examples on Python 3.11 only; the other cells ask for the profile
+`fewer`, which tries a quarter of them. Where CI is set nothing may be skipped, since everything that a test needs is
+installed there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     """
     Say what this run covers.
     """
-    rest = "left out, they run in the other cell" if config.getoption("--needs-backend") else "included"
+    rest = "left out, they run in the cells of asyncio" if config.getoption("--needs-backend") else "included"
     return f"backends: {', '.join(_backends(config))}; tests that need none: {rest}"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Candidate)
 CONFIG = PluginConfig(name="p")
-CALLS = 2000
+CALLS = 600
 
 
 class Named:
