@@ -226,7 +226,8 @@ class TtrpcChannel:
             frames += 1
             if kind == RESPONSE and (waiter := close(number, _NOBODY)[0]) is not None and not waiter.done():
                 waiter.set_result(message if isinstance(message, bytes) else self._unusual(message))
-        self._retire()
+        if self._streams.is_exhausted:
+            self._retire()
         self._outbox.may_send_now = frames == 1  # several callers wake: their next calls are written in one go
         return next_room(len(data), frames)
 

@@ -148,14 +148,16 @@ class Outbox:
         Write a frame at once if none is before it; returns whether at least a part of it has been written.
         """
         self.may_send_now = False
-        if self._socket is None or self._frames or self._is_stuck():
+        if self._socket is None or self._frames or self._is_writing or self._rest:
             return False
         pieces = parts_of(frame)
         written = self._socket.write_quietly(pieces)
-        if 0 < written < size_of(frame):
+        if not written:
+            return False
+        if written < sum(map(len, pieces)):
             self._rest = rest_of(pieces, written)
             self._wake()
-        return written > 0
+        return True
 
     def _nameless_number(self) -> int:
         self._nameless -= 1

@@ -34,13 +34,14 @@ def outcome(answer: bytes | tuple[bytes, bytes] | RemoraError, content_type: str
     Raises:
         RemoraError: The answer is an error, or not a valid response.
     """
-    payload = b""
-    if not isinstance(answer, bytes):
-        if isinstance(answer, RemoraError):
-            raise answer
-        answer, payload = answer
     try:
-        reply = decode_response(answer, content_type, payload)
+        if isinstance(answer, bytes):
+            reply = decode_response(answer, content_type)
+        elif isinstance(answer, tuple):
+            rest, payload = answer
+            reply = decode_response(rest, content_type, payload)
+        else:
+            reply = answer
     except ValueError as error:
         raise InvalidReply(f"the reply is not a ttrpc response: {error}") from error
     if isinstance(reply, RemoraError):

@@ -93,6 +93,7 @@ class FrameDecoder:
 
     def __init__(self, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
         self._limit = max_message_size
+        self._longest = min(max_message_size, _TEXT - 1)
         self._buffer: bytes | bytearray = b""
         self._position = 0
         self._to_skip = 0
@@ -146,18 +147,19 @@ class FrameDecoder:
             if isinstance(data, memoryview) and not _begins_large(data):
                 data = bytes(data)
             position, limit = 0, len(data)
-            longest = min(self._limit, _TEXT - 1)
+            longest = self._longest
             while (start := position + _SIZE) <= limit:
                 size, stream_id, kind, _ = _unpack(data, position)
                 end = start + size
                 if end > limit or size > longest or kind not in _KNOWN:
                     break
-                self._has_spoken = True
                 position = end
                 yield stream_id, kind, data[start:end]
-            if position == limit:
-                return
-            data = data[position:]
+            if position:
+                self._has_spoken = True
+                if position == limit:
+                    return
+                data = data[position:]
         self.feed(data)
         while (frame := self.next_frame()) is not None:
             yield frame
@@ -170,7 +172,7 @@ class FrameDecoder:
             return 0
         size: int
         size, _, kind, _ = _unpack(self._buffer, self._position)
-        if size > min(self._limit, _TEXT - 1) or kind not in _KNOWN:
+        if size > self._longest or kind not in _KNOWN:
             return 0
         return self._position + _SIZE + size - len(self._buffer)
 
@@ -196,7 +198,7 @@ class FrameDecoder:
         if start <= len(buffer):
             size, stream_id, kind, _ = _HEADER.unpack_from(buffer, start - _SIZE)
             end = start + size
-            if size <= self._limit and size < _TEXT and end <= len(buffer) and kind in _KNOWN:  # nearly always
+            if size <= self._longest and end <= len(buffer) and kind in _KNOWN:  # nearly always
                 self._has_spoken = True
                 self._position = end
                 if isinstance(buffer, bytes):

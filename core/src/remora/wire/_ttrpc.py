@@ -252,15 +252,18 @@ def decode_response(message: bytes, content_type: str, payload: bytes = b"") -> 
     Raises:
         ValueError: The bytes are not such a message.
     """
+    try:
+        if message[0] == _REPLY_PAYLOAD_KEY:  # nearly always
+            start = 2
+            if (size := message[1]) >= 0x80:
+                size, start = decode_varint(message, 1)
+            end = start + size
+            if end <= len(message) and (told := _told(message[end:])) is not None:
+                return make_reply(message[start:end], told or content_type or PROTOBUF, {})
+    except IndexError:  # the message is empty or cut off
+        pass
     if payload and (told := _told(message)) is not None:
         return make_reply(payload, told or content_type or PROTOBUF, {})
-    if len(message) > 1 and message[0] == _REPLY_PAYLOAD_KEY:  # nearly always
-        start = 2
-        if (size := message[1]) >= 0x80:
-            size, start = decode_varint(message, 1)
-        end = start + size
-        if end <= len(message) and (told := _told(message[end:])) is not None:
-            return make_reply(message[start:end], told or content_type or PROTOBUF, {})
     return _decode_any_response(message, content_type, payload)
 
 
