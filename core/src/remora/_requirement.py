@@ -40,8 +40,7 @@ def _is_specifier(version: str) -> bool:
 
 def _is_plain(version: str) -> bool:
     """
-    Whether it can be the version of something; `^1.2` and `1.x` are requirements in the manner of other languages, which
-    nobody would check.
+    Whether it can be the version of something. `^1.2` and `1.x` cannot: in other languages they are requirements.
     """
     return bool(_PLAIN.fullmatch(version)) and not _WILDCARD.fullmatch(version.strip())
 
