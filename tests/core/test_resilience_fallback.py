@@ -103,6 +103,33 @@ async def test_caller_s_time_holds_for_the_other_plugin_too(anyio_backend: objec
         assert 1 == len(host["q"].calls)
 
 
+@pytest.mark.parametrize(
+    ("first", "other", "called", "names"),
+    [
+        ({}, {"service": "b.B", "method": "find"}, {}, ("b.B", "find")),
+        ({"service": "a.A"}, {"service": "b.B"}, {"method": "look"}, ("b.B", "look")),
+        ({"service": "a.A", "method": "find"}, {}, {}, ("a.A", "find")),
+        ({"service": "a.A"}, {"service": "b.B"}, {"service": "c.C", "method": "look"}, ("c.C", "look")),
+    ],
+)
+async def test_other_plugin_is_called_by_the_names_in_its_own_table(
+    first: dict[str, str],
+    other: dict[str, str],
+    called: dict[str, str],
+    names: tuple[str, str],
+    anyio_backend: object,
+) -> None:
+    """
+    Where the table of the plugin that was called named the same thing, or nothing; what the call itself names stays.
+    """
+    async with stage(table(fallback={"plugin": "q"}, **first), q=table("q", **other)) as host:
+        host["a"].failure = ouch
+        assert "hello" == (await host.manager.plugin("p", Text, Text, **called).execute(Text("hello"))).text
+
+        ((_, call),) = host["q"].calls
+        assert names == (call.service, call.method)
+
+
 async def test_last_good_reply_is_that_of_the_same_request_and_not_too_old(anyio_backend: object) -> None:
     """
     Answers of a fallback make nothing younger.

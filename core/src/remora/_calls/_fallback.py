@@ -19,10 +19,10 @@ from remora.types import FallbackUsed, Reply
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from remora.config import FallbackConfig
+    from remora.config import FallbackConfig, PluginConfig
     from remora.types import Call, Event
 
-    Ask = Callable[[str, Call], Awaitable[Reply]]
+    Ask = Callable[[str, Call, PluginConfig], Awaitable[Reply]]
 
 FALLBACK_HEADER = "x-remora-fallback"
 """The header of a reply that came from a fallback; its value is the kind: value, last_good or plugin."""
@@ -49,14 +49,15 @@ class Fallback:
 
     def __init__(
         self,
-        name: str,
+        plugin: PluginConfig,
         config: FallbackConfig,
         *,
         clock: Callable[[], float],
         publish: Callable[[Event], None],
         ask: Ask,
     ) -> None:
-        self._name = name
+        self._plugin = plugin
+        self._name = plugin.name
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -125,11 +126,21 @@ class Fallback:
             raise error
         token = _asking.set(asking)
         try:
-            return await self._ask(self._config.plugin, call)
+            return await self._ask(self._config.plugin, call, self._plugin)
         except RemoraError as second:
             raise error from second
         finally:
             _asking.reset(token)
+
+
+def renamed(call: Call, plugin: PluginConfig, other: PluginConfig) -> Call:
+    """
+    A call of a plugin as one of the other that stands in for it: what the table of the first names, or leaves open, has
+    the name that the table of the other gives it.
+    """
+    service = other.service if other.service and call.service == plugin.service else call.service
+    method = other.method if other.method and call.method == plugin.method else call.method
+    return replace(call, service=service, method=method)
 
 
 def fixed_reply(config: FallbackConfig) -> Reply:
