@@ -47,17 +47,31 @@ async def test_fallback_answers_and_says_so(kind: str, anyio_backend: object) ->
 @pytest.mark.parametrize("kind", KINDS)
 async def test_answer_of_the_plugin_is_never_covered_up(kind: str, anyio_backend: object) -> None:
     """
-    Not even one that sounds like an outage.
+    Not even one that counts against it, and may be a bug.
     """
     async with stage(table(fallback=KINDS[kind]), q=table("q")) as host:
         await host.call()
-        for code in (Code.NOT_FOUND, Code.UNAVAILABLE, Code.INTERNAL):
+        for code in (Code.NOT_FOUND, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN):
             host["a"].failure = lambda code=code: PluginError("no", code=code)
             error = await host.outcome()
 
             assert isinstance(error, PluginError)
             assert code == error.code
         assert [] == host.events(FallbackUsed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_fallback_is_there_when_the_plugin_says_that_it_cannot_answer(kind: str, anyio_backend: object) -> None:
+    """
+    From the first such answer on, and not only once the breaker has opened because of them.
+    """
+    settings = {"retry": {"max_retries": 0}, "circuit_breaker": {"enabled": False}}
+    async with stage(table(fallback=KINDS[kind], **settings), q=table("q")) as host:
+        await host.call()
+        host["a"].failure = lambda: PluginError("overrun", code=Code.UNAVAILABLE)
+
+        assert ANSWERS[kind] == await host.call()
+        assert ["overrun" in event.cause for event in host.events(FallbackUsed)] == [True]
 
 
 @pytest.mark.parametrize("kind", KINDS)

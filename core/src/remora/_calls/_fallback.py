@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from remora.errors import ConfigError, GiveUp, InvalidReply, ManagerClosed, RemoraError
+from remora.errors import Code, ConfigError, GiveUp, InvalidReply, ManagerClosed, PluginError, RemoraError
 from remora.types import FallbackUsed, Reply
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class _Remembered:
 
 class Fallback:
     """
-    The fallback of one plugin. It never hides errors that the plugin itself answers with, nor mistakes in a call.
+    The fallback of one plugin. It never hides mistakes in a call, nor errors that the plugin itself answers with, but
+    UNAVAILABLE: by this the plugin, or a proxy in front of it, says that it cannot answer now.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Fallback:
             ConfigError: The configured value is no reply of this method.
             RemoraError: The same error, when the fallback does not apply to it or has no reply to give.
         """
-        if isinstance(error, GiveUp | ConfigError | ManagerClosed):
+        if not _may_stand_in(error):
             raise error
         kind, reply = await self._find(call, error)
         reply = replace(reply, headers={**reply.headers, FALLBACK_HEADER: kind})
@@ -131,6 +132,12 @@ class Fallback:
             raise error from second
         finally:
             _asking.reset(token)
+
+
+def _may_stand_in(error: RemoraError) -> bool:
+    if isinstance(error, PluginError):
+        return error.code is Code.UNAVAILABLE
+    return not isinstance(error, GiveUp | ConfigError | ManagerClosed)
 
 
 def renamed(call: Call, plugin: PluginConfig, other: PluginConfig) -> Call:
