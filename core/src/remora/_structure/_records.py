@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, ForwardRef, TypeVar, get_type_hints, is_typeddict
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
@@ -46,6 +46,7 @@ def add_records(converter: Converter) -> None:
     Teach a converter the records.
     """
     converter.register_structure_hook_factory(is_record, partial(_record_hook, converter))
+    converter.register_unstructure_hook_func(_is_open, converter.unstructure)
     converter.register_unstructure_hook_factory(_has_fields_of_its_own, partial(_writing_hook, converter))
     converter.register_unstructure_hook_factory(
         is_named_tuple, lambda type_: namedtuple_dict_unstructure_factory(type_, converter)
@@ -80,6 +81,13 @@ def _writing_hook(converter: Converter, type_: Any) -> Callable[[Any], dict[str,
     with suppress(NameError):  # what is read must be known, but the value is there to be written
         _resolve(record_type(type_))
     return converter.gen_unstructure_attrs_fromdict(type_)
+
+
+def _is_open(type_: object) -> bool:
+    """
+    Whether it leaves open what a value is, as a parameter of a generic record does: the value itself tells.
+    """
+    return isinstance(type_, TypeVar | ForwardRef | str)
 
 
 def _has_fields_of_its_own(type_: object) -> bool:
