@@ -228,7 +228,9 @@ async def _serve(*names: str) -> str:
 @pytest.mark.anyio
 async def test_a_method_with_one_message_is_told_that_it_needs_two() -> None:
     """And not that messages cannot be sent at all."""
-    why = 'Strings/put: StringValue is a Protocol Buffers message: with pip install "remora[codecs]" such can be sent'
+    why = (
+        "Strings/put: StringValue is a Protocol Buffers message: such can be sent where request and reply both are one"
+    )
 
     assert "A" == await _serve("upper")
     with pytest.raises(ConfigError, match=re.escape(why)):

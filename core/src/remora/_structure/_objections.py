@@ -31,8 +31,8 @@ _NUMBERS = frozenset({"datetime.timedelta"})
 _PATHS = frozenset({"pathlib.PurePath"})
 _TEXTS = _DISTINCT | _PATHS | {"decimal.Decimal"}
 _MESSAGE = (
-    'is a Protocol Buffers message: with pip install "remora[codecs]" such can be sent where request and reply both '
-    "are one, google.protobuf.Empty in the place of none"
+    "is a Protocol Buffers message: such can be sent where request and reply both are one (google.protobuf.Empty in "
+    'the place of none), after pip install "remora[codecs]"'
 )
 _KINDS: tuple[tuple[Any, str], ...] = (
     (type(None), "null"),
