@@ -225,6 +225,15 @@ async def _serve(*names: str) -> str:
         return (await strings.execute(StringValue(value="a"))).value
 
 
+@pytest.mark.parametrize("codec", [JsonCodec(), remora_codecs.plugin.build_msgpack()], ids=["json", "msgpack"])
+def test_what_is_no_message_where_one_is_expected_is_told_so(codec: Codec) -> None:
+    """As from a person who calls a plugin with `curl` or `remora call`."""
+    why = r"\$: expected the Protocol Buffers message StringValue \(application/proto\)"
+
+    with pytest.raises(ValueError, match=why):
+        codec.decode(codec.encode({"value": "a"}), StringValue)
+
+
 @pytest.mark.anyio
 async def test_a_method_with_one_message_is_told_that_it_needs_two() -> None:
     """And not that messages cannot be sent at all."""
