@@ -51,7 +51,7 @@ LAYERS = {
     "_log_fields": Layer("types errors"),
     "_generics": Layer(),
     "_arguments": Layer(),
-    "_methods": Layer("_arguments _frozen _generics types errors"),
+    "_methods": Layer("_arguments _frozen _generics _headers types errors"),
     "_describe": Layer(),
     "_payloads": Layer("_structure errors protocols"),
     "_requirement": Layer("", "packaging"),

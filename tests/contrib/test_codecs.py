@@ -24,9 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import remora_codecs.plugin
-from remora import CodecSpec
+from remora import CodecSpec, ConfigError, Manager, serving
 from remora.codecs import JsonCodec
 from remora.protocols import Codec
+from remora.testing import MemoryTransport
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,55 @@ def test_messages_choose_protobuf_by_themselves(type_: object, claimed: bool) ->
 
     assert claims is not None
     assert claimed is claims(type_)
+
+
+class Strings:
+    """
+    A service of which one method has a message on one side only.
+    """
+
+    async def put(self, request: StringValue) -> None:
+        """
+        Refused.
+        """
+
+    async def upper(self, request: StringValue) -> StringValue:
+        """
+        Answered.
+        """
+        return StringValue(value=request.value.upper())
+
+
+async def _serve(*names: str) -> str:
+    memory = MemoryTransport()
+    service = type("Strings", (), {name: getattr(Strings, name) for name in names})
+    async with (
+        serving(service(), listen="memory:s", extensions=[memory.extension]),
+        Manager({"plugins": {"s": {"endpoint": "memory:s"}}}, extensions=[memory.extension]) as manager,
+    ):
+        strings = manager.plugin("s", StringValue, StringValue, service="Strings", method="upper")
+        return (await strings.execute(StringValue(value="a"))).value
+
+
+@pytest.mark.parametrize("codec", [JsonCodec(), remora_codecs.plugin.build_msgpack()], ids=["json", "msgpack"])
+def test_what_is_no_message_where_one_is_expected_is_told_so(codec: Codec) -> None:
+    """As from a person who calls a plugin with `curl` or `remora call`."""
+    why = r"\$: expected the Protocol Buffers message StringValue \(application/proto\)"
+
+    with pytest.raises(ValueError, match=why):
+        codec.decode(codec.encode({"value": "a"}), StringValue)
+
+
+@pytest.mark.anyio
+async def test_a_method_with_one_message_is_told_that_it_needs_two() -> None:
+    """And not that messages cannot be sent at all."""
+    why = (
+        "Strings/put: StringValue is a Protocol Buffers message: such can be sent where request and reply both are one"
+    )
+
+    assert "A" == await _serve("upper")
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        await _serve("upper", "put")
 
 
 def test_the_entry_point_names_the_plugin_module() -> None:

@@ -105,6 +105,18 @@ class Box(Generic[T]):
 
 
 @attrs.frozen
+class Moment:
+    day: date
+
+
+@attrs.frozen
+class Keyed(Generic[T]):
+    by_name: dict[str, T]
+    first: tuple[T, int]
+    pages: Mapping[str, dict[str, list[T]]] = {}
+
+
+@attrs.frozen
 class Order:
     user_id: UserId
     items: list[Item]
@@ -231,6 +243,19 @@ def test_objects_inside_any_field_are_written_by_their_own_type(codec: JsonCodec
         codec.encode(Box[object](Item(1.0), [date(2026, 1, 2)]))
         == b'{"value":{"price":1.0,"name":"thing"},"others":["2026-01-02"]}'
     )
+
+
+def test_records_travel_in_every_place_of_a_generic_record(codec: JsonCodec) -> None:
+    """What a parameter stands for is written by its own type, whatever it is the parameter of."""
+    when = Moment(date(2026, 1, 2))
+    keyed = Keyed({"a": when}, (when, 1), {"b": {"c": [when]}})
+    text = codec.encode([keyed])
+
+    assert (
+        b'[{"by_name":{"a":{"day":"2026-01-02"}},"first":[{"day":"2026-01-02"},1],'
+        b'"pages":{"b":{"c":[{"day":"2026-01-02"}]}}}]' == text
+    )
+    assert [keyed] == codec.decode(text, list[Keyed[Moment]])
 
 
 def test_recursive_records_travel(codec: JsonCodec) -> None:

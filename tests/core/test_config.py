@@ -339,7 +339,22 @@ def test_references_follow_the_shell(text: str, expected: str) -> None:
     """
     A default stands in for a variable that is unset or empty; values are not expanded again.
     """
-    assert expected == plugin({"version": text}, SET="value", EMPTY="", NESTED="${SET}").version
+    assert expected == plugin({"work_dir": text}, SET="value", EMPTY="", NESTED="${SET}").work_dir
+
+
+@pytest.mark.parametrize(
+    "text", ["${UNSET:-${SET:-other}}", "${SET", "x${SET-other}", "${SET:?missing}", "${SET }", "${UNSET:-a${SET}b}"]
+)
+def test_what_is_nearly_a_variable_is_an_error(text: str) -> None:
+    """
+    Or else a token would be "${TOKEN", and a default half of a reference. The message quotes nothing: it may be secret.
+    """
+    (problem,) = problems_of({"work_dir": text}, SET="value")
+
+    assert problem == (
+        "plugins.p.work_dir: expected ${VAR} or ${VAR:-default}, where the default has no variable in it; "
+        "a literal ${ is written as $${"
+    )
 
 
 @given(st.text(alphabet="${}A:-_ x\n"), st.text(alphabet="${}A x"))

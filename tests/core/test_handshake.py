@@ -208,11 +208,19 @@ async def test_what_does_not_describe_itself_cannot_be_verified():
             await manager.verify("text", Text)
 
 
-def test_a_requirement_that_makes_no_sense_is_a_problem_of_the_configuration():
+@pytest.mark.parametrize("version", [">=one", "^1.2", "~1.2", "1.2.*", "*", "1.x", "x", "1.2,<2", "1.2 - 2", "1 || 2"])
+def test_a_requirement_that_makes_no_sense_is_a_problem_of_the_configuration(version: str):
     with pytest.raises(
         ConfigError, match=r'plugins.x.version: expected a version, or a requirement such as ">=1.2,<2"'
     ):
-        structure_config({"plugins": {"x": {"endpoint": "exec:x", "version": ">=one"}}})
+        structure_config({"plugins": {"x": {"endpoint": "exec:x", "version": version}}})
+
+
+@pytest.mark.parametrize("version", ["", "1", "v1.2.3", "1.2.3-rc.1+linux.x86-64", "2026-05-01", "3f2a9c1", "1.xenial"])
+def test_a_plain_version_may_be_written_in_any_way(version: str):
+    assert (
+        version == structure_config({"plugins": {"x": {"endpoint": "exec:x", "version": version}}}).plugins["x"].version
+    )
 
 
 @pytest.mark.parametrize(

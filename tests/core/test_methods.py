@@ -12,6 +12,7 @@ import pytest
 
 from remora import ConfigError, idempotent, method, service
 from remora._methods import methods_of, service_info, unknown_method
+from remora._serving._handlers import handlers_of
 from tests.core.hosts import Text
 
 
@@ -119,6 +120,27 @@ def test_two_methods_with_one_name_are_an_error() -> None:
 
     with pytest.raises(ConfigError, match="Twice: one and two are both named 'X'"):
         methods_of(Twice)
+
+
+@pytest.mark.parametrize("name", ["two words", "text.v1.Words/count", "größe"])
+def test_a_name_that_nobody_could_call_is_an_error(name: str) -> None:
+    """
+    Of a method, and of the service; or else the author would hear of it from those who call.
+    """
+
+    class Misnamed:
+        @method(name)
+        async def one(self) -> None: ...
+
+    @service(name)
+    class Service:
+        async def one(self) -> None: ...
+
+    problem = f"its name {name!r} has a character that no wire can carry"
+    with pytest.raises(ConfigError, match=re.escape(f"Misnamed.one: {problem}")):
+        methods_of(Misnamed)
+    with pytest.raises(ConfigError, match=re.escape(f"Service: {problem}")):
+        handlers_of(Service())
 
 
 def test_star_arguments_cannot_be_sent() -> None:

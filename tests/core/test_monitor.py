@@ -85,6 +85,18 @@ async def test_first_answer_is_the_verdict(answer: Answer, status: Status, messa
     assert health.last_check is not None
 
 
+async def test_checker_that_is_not_async_is_a_failure_that_says_so(anyio_backend: object) -> None:
+    """
+    A function that only returns would block the event loop.
+    """
+    monitor = make()
+    monitor.add("plain", lambda: True)  # type: ignore[arg-type, return-value]
+    health = await monitor.check("plain")
+
+    assert health.status is Status.UNHEALTHY
+    assert health.message == "TypeError: a checker is an async function; this one returned bool"
+
+
 async def test_wrong_answer_is_a_failure_that_says_what_is_right(anyio_backend: object) -> None:
     """
     A checker that forgets its type is no reason to trust it.

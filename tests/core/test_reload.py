@@ -475,6 +475,22 @@ async def test_wrong_requirements_are_refused_by_name(requires: Any, problem: st
             await host.manager.reload({"plugins": plugins})
 
 
+async def test_all_wrong_requirements_are_named_at_once(anyio_backend: object) -> None:
+    """
+    Every circle, too, also beside what has another problem.
+    """
+    requires = {"a": ["b"], "b": ["a"], "c": ["d", "c"], "d": ["e"], "e": ["c", "a"], "f": ["nobody"]}
+    with pytest.raises(ConfigError) as caught:
+        Manager({"plugins": {name: table("a", requires=needs) for name, needs in requires.items()}})
+
+    assert list(caught.value.problems) == [
+        "plugins.c.requires: a plugin cannot require itself",
+        "plugins.f.requires: expected plugins that are configured, got 'nobody'",
+        "plugins.a.requires: must not form a circle: a requires b requires a",
+        "plugins.c.requires: must not form a circle: c requires d requires e requires c",
+    ]
+
+
 async def test_what_is_required_cannot_be_taken_out(anyio_backend: object) -> None:
     """
     The message names those that require it.

@@ -47,17 +47,31 @@ async def test_fallback_answers_and_says_so(kind: str, anyio_backend: object) ->
 @pytest.mark.parametrize("kind", KINDS)
 async def test_answer_of_the_plugin_is_never_covered_up(kind: str, anyio_backend: object) -> None:
     """
-    Not even one that sounds like an outage.
+    Not even one that counts against it, and may be a bug.
     """
     async with stage(table(fallback=KINDS[kind]), q=table("q")) as host:
         await host.call()
-        for code in (Code.NOT_FOUND, Code.UNAVAILABLE, Code.INTERNAL):
+        for code in (Code.NOT_FOUND, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN):
             host["a"].failure = lambda code=code: PluginError("no", code=code)
             error = await host.outcome()
 
             assert isinstance(error, PluginError)
             assert code == error.code
         assert [] == host.events(FallbackUsed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_fallback_is_there_when_the_plugin_says_that_it_cannot_answer(kind: str, anyio_backend: object) -> None:
+    """
+    From the first such answer on, and not only once the breaker has opened because of them.
+    """
+    settings = {"retry": {"max_retries": 0}, "circuit_breaker": {"enabled": False}}
+    async with stage(table(fallback=KINDS[kind], **settings), q=table("q")) as host:
+        await host.call()
+        host["a"].failure = lambda: PluginError("overrun", code=Code.UNAVAILABLE)
+
+        assert ANSWERS[kind] == await host.call()
+        assert ["overrun" in event.cause for event in host.events(FallbackUsed)] == [True]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,6 +115,33 @@ async def test_caller_s_time_holds_for_the_other_plugin_too(anyio_backend: objec
         assert error is not None
         assert pytest.approx(2) == host.now - started
         assert 1 == len(host["q"].calls)
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "called", "names"),
+    [
+        ({}, {"service": "b.B", "method": "find"}, {}, ("b.B", "find")),
+        ({"service": "a.A"}, {"service": "b.B"}, {"method": "look"}, ("b.B", "look")),
+        ({"service": "a.A", "method": "find"}, {}, {}, ("a.A", "find")),
+        ({"service": "a.A"}, {"service": "b.B"}, {"service": "c.C", "method": "look"}, ("c.C", "look")),
+    ],
+)
+async def test_other_plugin_is_called_by_the_names_in_its_own_table(
+    first: dict[str, str],
+    other: dict[str, str],
+    called: dict[str, str],
+    names: tuple[str, str],
+    anyio_backend: object,
+) -> None:
+    """
+    Where the table of the plugin that was called named the same thing, or nothing; what the call itself names stays.
+    """
+    async with stage(table(fallback={"plugin": "q"}, **first), q=table("q", **other)) as host:
+        host["a"].failure = ouch
+        assert "hello" == (await host.manager.plugin("p", Text, Text, **called).execute(Text("hello"))).text
+
+        ((_, call),) = host["q"].calls
+        assert names == (call.service, call.method)
 
 
 async def test_last_good_reply_is_that_of_the_same_request_and_not_too_old(anyio_backend: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -108,7 +109,7 @@ class _Answer:
 
     async def _asked(self) -> HealthStatus:
         try:
-            return _read(await self._check.checker())
+            return _read(await _awaitable(self._check.checker()))
         except RemoraError as error:
             return _failure(error.message)
         except Exception as error:  # the application's checker may raise anything
@@ -116,6 +117,12 @@ class _Answer:
             return _failure(told(innermost(error)))
         except BaseExceptionGroup as group:
             raise cancellation(group, self._check.culprit) from None
+
+
+def _awaitable(answer: object) -> Awaitable[object]:
+    if not isawaitable(answer):
+        raise TypeError(f"a checker is an async function; this one returned {type(answer).__name__}")
+    return answer
 
 
 def _read(answer: object) -> HealthStatus:

@@ -80,9 +80,16 @@ def checked_word(kind: str, word: str) -> str:
         InvalidRequest: It is no text, or has a character that could mean something else on a wire.
     """
     checked_text(f"{kind} name", word)
-    if not _WORD.fullmatch(word):
+    if not is_word(word):
         raise InvalidRequest(f"the {kind} name {word!r} has a character that no wire can carry")
     return word
+
+
+def is_word(text: str) -> bool:
+    """
+    Whether a text may be the name of a service or a method on every wire; the empty one stands for the only one.
+    """
+    return bool(_WORD.fullmatch(text))
 
 
 def checked_text(kind: str, text: str) -> str:

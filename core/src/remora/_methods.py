@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 from remora._arguments import Arguments, arguments_of
 from remora._frozen import dataclass
 from remora._generics import substituted, type_arguments_of
+from remora._headers import is_word
 from remora.errors import ConfigError
 
 __all__ = ["Method", "ServiceInfo", "idempotent", "method", "methods_of", "service", "service_info", "unknown_method"]
@@ -192,10 +193,19 @@ def methods_of(type_: Any) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     for attribute, (owner, function) in _functions(cls).items():
         found = _method(cls, attribute, function, arguments.get(owner, {}))
+        refuse_unsendable(f"{cls.__qualname__}.{attribute}", found.name)
         other = methods.setdefault(found.name, found)
         if other is not found:
             raise ConfigError(f"{cls.__qualname__}: {other.attribute} and {attribute} are both named {found.name!r}")
     return methods
+
+
+def refuse_unsendable(where: str, name: str) -> None:
+    """
+    Raise ConfigError for a name of a service or a method by which nobody could call it.
+    """
+    if not is_word(name):
+        raise ConfigError(f"{where}: its name {name!r} has a character that no wire can carry")
 
 
 def _refuse_selfless(cls: type) -> None:

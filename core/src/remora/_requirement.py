@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _OPERATOR = re.compile(r"\s*[<>=!~]")
+_PLAIN = re.compile(r"\s*[\w.+-]*\s*", re.ASCII)
+_WILDCARD = re.compile(r"(?:.*\.)?[xX](?:\..*)?", re.DOTALL)
 
 
 def is_requirement(version: str) -> bool:
@@ -22,15 +24,25 @@ def problem_of(version: str) -> str:
     """
     What is wrong with a `version` key; empty when nothing is.
     """
-    if not is_requirement(version):
-        return ""
+    is_sound = _is_specifier(version) if is_requirement(version) else _is_plain(version)
+    return "" if is_sound else f'expected a version, or a requirement such as ">=1.2,<2", got {version!r}'
+
+
+def _is_specifier(version: str) -> bool:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
         SpecifierSet(version)
     except InvalidSpecifier:
-        return f'expected a version, or a requirement such as ">=1.2,<2", got {version!r}'
-    return ""
+        return False
+    return True
+
+
+def _is_plain(version: str) -> bool:
+    """
+    Whether it can be the version of something. `^1.2` and `1.x` cannot: in other languages they are requirements.
+    """
+    return bool(_PLAIN.fullmatch(version)) and not _WILDCARD.fullmatch(version.strip())
 
 
 def meets(version: str, requirement: str) -> bool:

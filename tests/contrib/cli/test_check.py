@@ -224,6 +224,24 @@ def test_what_has_no_effect_is_a_warning(remora: Run, place: Path) -> None:
     assert "remora: warning: idle.toml:4: plugins.one.rate_limit: has no effect" in result.err
 
 
+@pytest.mark.parametrize(("protocol", "is_told"), [("oneshot", False), ("jsonl", True)])
+def test_credentials_that_no_program_would_get_are_a_warning(
+    protocol: str, is_told: bool, remora: Run, place: Path
+) -> None:
+    """
+    And `explain` claims no proof either.
+    """
+    auth = 'auth = { method = "bearer", token = "secret-token" }'
+    (place / "once.toml").write_text(f'[plugins.one]\nendpoint = "exec:cat"\nprotocol = "{protocol}"\n{auth}\n')
+    warnings = json.loads(remora("check", "once.toml", "--json").out)["warnings"]
+    points = json.loads(remora("explain", "once.toml", "one", "--json").out)["points"]
+    (text,) = [each["text"] for each in points if each["topic"] == "auth"]
+
+    why = 'a program with protocol = "oneshot" gets no headers, and so no credentials'
+    assert ([] if is_told else [f"once.toml:4: plugins.one.auth: has no effect; {why}"]) == warnings
+    assert is_told == text.startswith("The host proves who it is by 'bearer'")
+
+
 def test_every_problem_is_named(remora: Run, place: Path) -> None:
     """
     Also those that only the installed extensions can tell.

@@ -98,7 +98,7 @@ class LoadBalancer(Generic[Request, Response]):
             name: What it is called here.
             plugin: Where its calls go.
             weight: Its share of the calls, relative to the weights of the others; with 0 it gets calls only when all
-                have 0.
+                that are enabled have 0.
             priority: The highest number is preferred, by the strategies that look at it.
 
         Raises:

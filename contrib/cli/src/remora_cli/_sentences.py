@@ -203,8 +203,15 @@ def _health(plugin: PluginConfig) -> str:
 
 def _auth(plugin: PluginConfig) -> str:
     auth = plugin.auth
+    if auth.method and plugin.protocol == "oneshot" and _is_program(plugin):
+        return "The host does not prove who it is: a program that is started for each call gets no headers."
     proof = f"The host proves who it is by {auth.method!r}" if auth.method else "The host does not prove who it is"
     return " ".join([f"{proof}{_proof_from(plugin)}.", *_certificates(plugin)])
+
+
+def _is_program(plugin: PluginConfig) -> bool:
+    addresses = [plugin.endpoint, *(each.url for each in plugin.endpoints or ())]
+    return bool(plugin.executable) or any(each.startswith("exec:") for each in addresses)
 
 
 def _proof_from(plugin: PluginConfig) -> str:

@@ -13,16 +13,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from remora.errors import ConfigError, GiveUp, InvalidReply, ManagerClosed, RemoraError
+from remora.errors import Code, ConfigError, GiveUp, InvalidReply, ManagerClosed, PluginError, RemoraError
 from remora.types import FallbackUsed, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from remora.config import FallbackConfig
+    from remora.config import FallbackConfig, PluginConfig
     from remora.types import Call, Event
 
-    Ask = Callable[[str, Call], Awaitable[Reply]]
+    Ask = Callable[[str, Call, PluginConfig], Awaitable[Reply]]
 
 FALLBACK_HEADER = "x-remora-fallback"
 """The header of a reply that came from a fallback; its value is the kind: value, last_good or plugin."""
@@ -44,19 +44,21 @@ class _Remembered:
 
 class Fallback:
     """
-    The fallback of one plugin. It never hides errors that the plugin itself answers with, nor mistakes in a call.
+    The fallback of one plugin. It never hides mistakes in a call, nor errors that the plugin itself answers with, but
+    UNAVAILABLE: by this the plugin, or a proxy in front of it, says that it cannot answer now.
     """
 
     def __init__(
         self,
-        name: str,
+        plugin: PluginConfig,
         config: FallbackConfig,
         *,
         clock: Callable[[], float],
         publish: Callable[[Event], None],
         ask: Ask,
     ) -> None:
-        self._name = name
+        self._plugin = plugin
+        self._name = plugin.name
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -95,7 +97,7 @@ class Fallback:
             ConfigError: The configured value is no reply of this method.
             RemoraError: The same error, when the fallback does not apply to it or has no reply to give.
         """
-        if isinstance(error, GiveUp | ConfigError | ManagerClosed):
+        if not _may_stand_in(error):
             raise error
         kind, reply = await self._find(call, error)
         reply = replace(reply, headers={**reply.headers, FALLBACK_HEADER: kind})
@@ -125,11 +127,27 @@ class Fallback:
             raise error
         token = _asking.set(asking)
         try:
-            return await self._ask(self._config.plugin, call)
+            return await self._ask(self._config.plugin, call, self._plugin)
         except RemoraError as second:
             raise error from second
         finally:
             _asking.reset(token)
+
+
+def _may_stand_in(error: RemoraError) -> bool:
+    if isinstance(error, PluginError):
+        return error.code is Code.UNAVAILABLE
+    return not isinstance(error, GiveUp | ConfigError | ManagerClosed)
+
+
+def renamed(call: Call, plugin: PluginConfig, other: PluginConfig) -> Call:
+    """
+    A call of a plugin as one of the other that stands in for it: what the table of the first names, or leaves open, has
+    the name that the table of the other gives it.
+    """
+    service = other.service if other.service and call.service == plugin.service else call.service
+    method = other.method if other.method and call.method == plugin.method else call.method
+    return replace(call, service=service, method=method)
 
 
 def fixed_reply(config: FallbackConfig) -> Reply:

@@ -94,7 +94,7 @@ class Surroundings:
 
     Attributes:
         publish: Takes the events of their instances.
-        ask: Calls another plugin by its name.
+        ask: Calls another plugin by its name, in the place of the one with a table.
         conduct: The record of how extensions behave.
         clock: The event loop's clock, in seconds.
         rng: The random source.
@@ -285,7 +285,7 @@ def fallback_of(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     """
     if config.fallback is None:
         return None
-    return Fallback(config.name, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
+    return Fallback(config, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
 def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | None = None) -> Authenticator | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from remora._calls._fallback import renamed
 from remora._calls._no_meter import NO_METER
 from remora._calls._outage import cause_of
 from remora._fleet._assembly import Surroundings
@@ -336,9 +337,10 @@ class Fleet:
         else:
             self.open(plugged, plugged.parts)
 
-    async def _ask(self, name: str, call: Call) -> Reply:
+    async def _ask(self, name: str, call: Call, plugin: PluginConfig) -> Reply:
         """
-        Call another plugin, within the time that the call has left.
+        Call another plugin than the one that was called, within the time that the call has left.
         """
         remaining = None if call.deadline is None else call.deadline - anyio.current_time()
-        return await self.caller(name).pipeline(call, remaining)
+        other = self.caller(name)
+        return await other.pipeline(renamed(call, plugin, other.route.config), remaining)

@@ -171,7 +171,7 @@ def _check_resolver(catalog: Catalog, config: PluginConfig) -> None:
 
 def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     """
-    Log the keys that neither a plugin's transports nor its balancer uses.
+    Log the keys that neither a plugin's transports nor its balancer uses, and credentials that would go nowhere.
 
     They are not an error, so that changing the endpoint of a process to that of a server needs no other change.
     """
@@ -184,6 +184,9 @@ def _mention_unused(catalog: Catalog, config: PluginConfig) -> None:
     if not specs:
         return
     used = frozenset().union(*map(used_keys, specs))
+    if config.auth.method not in ("", "none") and config.protocol == "oneshot" and "protocol" in used:
+        why = 'a program with protocol = "oneshot" gets no headers, and so no credentials'
+        _log.warning("plugins.%s.auth: has no effect; %s", config.name, why)
     if unused := [key for key in given_keys(config) if key not in used]:
         names = " and ".join(sorted({spec.name for spec in specs}))
         _log.warning("plugins.%s: the transport %s does not use %s", config.name, names, ", ".join(unused))

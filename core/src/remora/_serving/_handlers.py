@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from remora._frozen import dataclass
-from remora._methods import Method, ServiceInfo, methods_of
+from remora._methods import Method, ServiceInfo, methods_of, refuse_unsendable, service_info
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def handlers_of(instance: object) -> dict[str, Handler]:
     if isinstance(instance, type):
         raise ConfigError(f"{instance.__qualname__} is a class; serve an instance of it, {instance.__qualname__}()")
     cls = type(instance)
+    refuse_unsendable(cls.__qualname__, service_info(cls).name)
     found = {
         name: Handler(
             method,

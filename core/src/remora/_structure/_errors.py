@@ -75,7 +75,10 @@ def _reason(exc: BaseException) -> str:
     if isinstance(exc, KeyError) and _is_missing(exc):
         return "missing"
     if isinstance(exc, StructureHandlerNotFoundError):
-        return f"the type {getattr(exc.type_, '__qualname__', exc.type_)} is not supported"
+        name = getattr(exc.type_, "__qualname__", exc.type_)
+        is_message = hasattr(exc.type_, "SerializeToString")
+        wanted = f"expected the Protocol Buffers message {name} (application/proto)"
+        return wanted if is_message else f"the type {name} is not supported"
     text = exc.args[0] if exc.args and isinstance(exc.args[0], str) else str(exc)
     return text if isinstance(exc, ValueError) and text else f"{type(exc).__name__}: {text}"
 

@@ -30,6 +30,10 @@ _DISTINCT = frozenset({"uuid.UUID", "datetime.date", "datetime.datetime", "datet
 _NUMBERS = frozenset({"datetime.timedelta"})
 _PATHS = frozenset({"pathlib.PurePath"})
 _TEXTS = _DISTINCT | _PATHS | {"decimal.Decimal"}
+_MESSAGE = (
+    "is a Protocol Buffers message: such can be sent where request and reply both are one (google.protobuf.Empty in "
+    'the place of none), after pip install "remora[codecs]"'
+)
 _KINDS: tuple[tuple[Any, str], ...] = (
     (type(None), "null"),
     (bool, "bool"),
@@ -61,7 +65,7 @@ def _objections(type_: Any, seen: set[Any]) -> Iterator[str]:
     elif is_record(type_):
         parts = [field.type for field in _fields(type_)]
     elif _is_unknown(type_):
-        yield f"{_name(type_)} is no type that can be sent"
+        yield f"{_name(type_)} {_MESSAGE if hasattr(type_, 'SerializeToString') else 'is no type that can be sent'}"
         return
     for part in parts:
         yield from _objections(part, seen)

@@ -7,10 +7,12 @@ What lives here: hooks that check for an object and leave its fields to cattrs. 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, ForwardRef, TypeVar, get_type_hints, is_typeddict
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
@@ -44,6 +46,8 @@ def add_records(converter: Converter) -> None:
     Teach a converter the records.
     """
     converter.register_structure_hook_factory(is_record, partial(_record_hook, converter))
+    converter.register_unstructure_hook_func(_is_open, converter.unstructure)
+    converter.register_unstructure_hook_factory(_has_fields_of_its_own, partial(_writing_hook, converter))
     converter.register_unstructure_hook_factory(
         is_named_tuple, lambda type_: namedtuple_dict_unstructure_factory(type_, converter)
     )
@@ -69,15 +73,39 @@ def _fields_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:
         return _typed_dict_hook(converter, type_)
     if is_named_tuple(cls):
         return namedtuple_dict_structure_factory(type_, converter, "from_converter", converter.forbid_extra_keys)
-    if cls is not None and dataclasses.is_dataclass(cls):
-        _resolve(cls)
+    _resolve(cls)
     return converter.gen_structure_attrs_fromdict(type_)
 
 
-def _resolve(cls: type) -> None:
+def _writing_hook(converter: Converter, type_: Any) -> Callable[[Any], dict[str, Any]]:
+    with suppress(NameError):  # what is read must be known, but the value is there to be written
+        _resolve(record_type(type_))
+    return converter.gen_unstructure_attrs_fromdict(type_)
+
+
+def _is_open(type_: object) -> bool:
     """
-    Read the postponed annotations of a dataclass, as attrs does: cattrs would lose what `Annotated` adds to a type.
+    Whether it leaves open what a value is, as a parameter of a generic record does: the value itself tells.
     """
+    return isinstance(type_, TypeVar | ForwardRef | str)
+
+
+def _has_fields_of_its_own(type_: object) -> bool:
+    """
+    Whether it is a dataclass or an attrs class.
+    """
+    cls = record_type(type_)
+    return dataclasses.is_dataclass(cls) or hasattr(cls, "__attrs_attrs__")
+
+
+def _resolve(cls: Any) -> None:
+    """
+    Read the annotations of a dataclass or an attrs class that are postponed, or quoted inside others as in
+    `list["Node"]`: cattrs would take the latter for types of no kind, and lose what `Annotated` adds to the former.
+    """
+    if not dataclasses.is_dataclass(cls):
+        sys.modules["attr"].resolve_types(cls)  # who has such a class has imported attrs
+        return
     hints = get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         field.type = hints[field.name]

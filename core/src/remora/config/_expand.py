@@ -9,7 +9,12 @@ from collections.abc import Mapping
 
 from remora.config._places import join_path
 
-_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_REFERENCE = re.compile(
+    r"(?P<literal>\$\$\{)"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:(?!\$\{)[^}])*))?\}"
+    r"|(?P<unclear>\$\{)(?=[A-Za-z_])"
+)
+_UNCLEAR = "expected ${VAR} or ${VAR:-default}, where the default has no variable in it; a literal ${ is written as $${"
 
 
 def expand(value: object, variables: Mapping[str, str], problems: list[str], path: str = "") -> object:
@@ -19,7 +24,7 @@ def expand(value: object, variables: Mapping[str, str], problems: list[str], pat
     Args:
         value: What a file holds: tables, arrays, strings and other values.
         variables: The environment.
-        problems: One line is added for every variable that is missing; the reference to it stays as it is.
+        problems: One line is added for every variable that is missing or not written as one; what refers to it stays.
         path: Where the value stands.
     """
     if isinstance(value, str):
@@ -33,9 +38,12 @@ def expand(value: object, variables: Mapping[str, str], problems: list[str], pat
 
 def _expand_text(text: str, variables: Mapping[str, str], problems: list[str], path: str) -> str:
     def replace(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
-        if name is None:
+        if match["literal"]:
             return "${"
+        if match["unclear"]:
+            problems.append(f"{path}: {_UNCLEAR}")
+            return match.group()
+        name, default = match["name"], match["default"]
         if name in variables and (variables[name] or default is None):
             return variables[name]
         if default is None:

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from remora.config._records import PluginConfig
 
@@ -33,21 +33,32 @@ def problems_of_order(plugins: Mapping[str, PluginConfig]) -> list[str]:
     """
     What is wrong with the `requires` keys: plugins that are not there, are switched off, or require each other.
     """
-    problems = [
+    return [
         f"plugins.{name}.requires: {problem}"
         for name, plugin in plugins.items()
         if plugin.enabled
         for required in plugin.requires
         if (problem := _problem_of(name, required, plugins))
+    ] + [
+        f"plugins.{circle[0]}.requires: must not form a circle: {' requires '.join(circle)}"
+        for circle in _circles(_graph(plugins))
     ]
-    if problems:
-        return problems
-    try:
-        start_order(plugins)
-    except CycleError as error:
-        circle = list(reversed(error.args[1]))
-        return [f"plugins.{circle[0]}.requires: must not form a circle: {' requires '.join(circle)}"]
-    return []
+
+
+def _circles(graph: Mapping[str, Collection[str]]) -> Iterator[list[str]]:
+    """
+    Circles of plugins that require each other, until none is left; no plugin is in two of them.
+    """
+    left = {name: {each for each in required if each != name} for name, required in graph.items()}
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as error:
+            circle: list[str] = error.args[1][::-1]
+            yield circle
+            left = {name: required.difference(circle) for name, required in left.items() if name not in circle}
+        else:
+            return
 
 
 def dependants_of(name: str, plugins: Mapping[str, PluginConfig]) -> list[str]:
