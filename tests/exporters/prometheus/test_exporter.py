@@ -55,6 +55,17 @@ async def test_scrape_gets_the_text_format_by_default() -> None:
     assert (3, 7.55) == (samples["seconds_count", "/"], pytest.approx(samples["seconds_sum", "/"]))
 
 
+async def test_scrape_may_ask_for_single_series_by_their_names() -> None:
+    """
+    As Prometheus' own clients let it.
+    """
+    exporter = PrometheusExporter(port=0)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+        answer = await client.get(exporter.url, params={"name[]": ["users", "seconds_count"]})
+
+    assert ["seconds_count", "users"] == sorted(each.name for each in _samples(answer.text))
+
+
 def _samples(text: str) -> list[Sample]:
     return [sample for family in parse(text) for sample in family.samples]
 

@@ -69,7 +69,7 @@ class PrometheusExporter:
         Raises:
             Unavailable: It cannot listen there.
         """
-        registry = CollectorRegistry(auto_describe=False)
+        registry = CollectorRegistry(auto_describe=False, support_collectors_without_names=True)
         registry.register(RemoraCollector(read))
         server = self._listen(_only_at_path(make_wsgi_app(registry), self.host))
         self.port = server.server_port
