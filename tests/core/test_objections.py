@@ -5,7 +5,7 @@ Types whose values would not come out of a call as what they were.
 from __future__ import annotations
 
 import typing
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -159,6 +159,53 @@ def test_a_union_that_cannot_be_told_apart_names_its_members(type_: Any, names: 
 def test_what_can_be_told_apart_is_not_refused(type_: Any) -> None:
     """By its kind in JSON, by a tag, by the names or the kinds of fields."""
     assert objection_to(type_) == ""
+
+
+@dataclass
+class Scaled:
+    """
+    A record whose constructor needs more than its fields.
+    """
+
+    value: float
+    scale: InitVar[float]
+
+
+@dataclass(init=False)
+class Measured:
+    """
+    Another one.
+    """
+
+    value: float
+
+    def __init__(self, text: str) -> None:
+        self.value = float(text)
+
+
+@dataclass
+class Rounded:
+    """
+    One that can be made from its fields alone.
+    """
+
+    value: float
+    digits: InitVar[int] = 2
+    shown: str = field(init=False, default="")
+
+    def __post_init__(self, digits: int) -> None:
+        self.shown = f"{self.value:.{digits}f}"
+
+
+@pytest.mark.parametrize(("type_", "lacking"), [(Scaled, "scale"), (list[Measured], "text"), (Rounded, "")])
+def test_a_record_that_cannot_be_made_from_its_fields_is_named(type_: Any, lacking: str) -> None:
+    """
+    With what its constructor needs besides.
+    """
+    found = objection_to(type_)
+
+    assert bool(lacking) == bool(found)
+    assert not lacking or found.endswith(f"its constructor needs {lacking!r}, which is no field")
 
 
 @pytest.mark.parametrize("type_", [Fraction, IPv4Address, list[Fraction], typing.Callable[[], int], complex])

@@ -6,8 +6,10 @@ What lives here: reading types, once, before the first call. What must not: valu
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
+from inspect import Parameter, signature
 from itertools import combinations
 from typing import Any, get_args, get_origin, is_typeddict
 
@@ -29,6 +31,7 @@ _DISTINCT = frozenset({"uuid.UUID", "datetime.date", "datetime.datetime", "datet
 """Texts that are never read as one another, as Remora writes them. They go by name, since a program may need none."""
 _NUMBERS = frozenset({"datetime.timedelta"})
 _PATHS = frozenset({"pathlib.PurePath"})
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 _TEXTS = _DISTINCT | _PATHS | {"decimal.Decimal"}
 _MESSAGE = (
     "is a Protocol Buffers message: such can be sent where request and reply both are one (google.protobuf.Empty in "
@@ -63,12 +66,26 @@ def _objections(type_: Any, seen: set[Any]) -> Iterator[str]:
     if is_union(type_):
         yield from _confusions(type_)
     elif is_record(type_):
+        yield from _lacks(type_)
         parts = [field.type for field in _fields(type_)]
     elif _is_unknown(type_):
         yield f"{_name(type_)} {_MESSAGE if hasattr(type_, 'SerializeToString') else 'is no type that can be sent'}"
         return
     for part in parts:
         yield from _objections(part, seen)
+
+
+def _lacks(type_: Any) -> Iterator[str]:
+    """
+    What the constructor of a dataclass needs and no field holds, such as an `InitVar`.
+    """
+    cls = record_type(type_)
+    if cls is None or not dataclasses.is_dataclass(cls):
+        return
+    held = {field.name for field in dataclasses.fields(cls)}
+    for each in signature(cls).parameters.values():
+        if each.default is each.empty and each.kind not in _VARIADIC and each.name not in held:
+            yield f"{_name(type_)} cannot be made again: its constructor needs {each.name!r}, which is no field"
 
 
 def _is_unknown(type_: Any) -> bool:
