@@ -85,6 +85,18 @@ def test_value_that_no_header_carries_is_refused_and_not_shown(text: str) -> Non
         header_name(f"x{text}", "x")
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("x key", "cannot be"), ("x!key", "cannot be"), ("x~", "cannot be"), ("Host", "is set"), ("grpc-x", "is set")],
+)
+def test_a_name_that_no_wire_would_carry_is_refused(name: str, problem: str) -> None:
+    """
+    By `remora check`, and not at the first call.
+    """
+    with pytest.raises(ConfigError, match=f"header: '{name}' {problem}"):
+        header_name(name, "")
+
+
 @given(st.text())
 def test_any_text_is_a_token_or_an_error_without_it(text: str) -> None:
     """

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
+from remora.wire import is_reserved
 
 if TYPE_CHECKING:
     from remora.secret import Secret
@@ -23,7 +24,7 @@ API_KEY = "x-api-key"
 _SCHEMES = ("basic", "bearer", "digest", "negotiate", "token")
 """What stands before a secret in a header, and never is one."""
 
-_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_NAME = re.compile(r"[a-z0-9_.-]+")  # what every wire carries
 _VALUE = re.compile(r"[\x21-\x7e]+(?: +[\x21-\x7e]+)*")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
@@ -46,6 +47,8 @@ def header_name(text: str, default: str) -> str:
     name = text.lower() or default
     if not _NAME.fullmatch(name):
         raise ConfigError(f"header: {text!r} cannot be the name of a header")
+    if is_reserved(name):
+        raise ConfigError(f"header: {text!r} is set by a wire itself")
     return name
 
 
