@@ -75,7 +75,29 @@ def test_a_good_line_survives_any_neighbour(data, cuts):
 
 @pytest.mark.parametrize("line", [b"[1]", b"1", b"hello", b"{", b'{"a":NaN}', b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_object_is_noise(line):
-    assert read(line + b"\n", max_size=1_000_000) == [Noise(line)]
+    (found,) = read(line + b"\n", max_size=1_000_000)
+
+    assert isinstance(found, Noise)
+    assert (line, None) == (found.line, found.id)
+
+
+@pytest.mark.parametrize(
+    ("line", "id_", "why"),
+    [
+        (b' {"id": 7, "result": NaN}', 7, "NaN is not JSON"),
+        (b'{"result": -Infinity, "id": "a"} ', "a", "-Infinity is not JSON"),
+        (b'{"id":7,"result":\'x\'}', 7, "Expecting value"),
+        (b'{"id":7,"result":' + b"[" * 100_000 + b"}", 7, "the JSON is nested too deeply"),
+        (b'{"id":7,"result":', None, "Expecting value"),
+        (b'saved {"id":7,"result":1}', None, "Expecting value"),
+    ],
+)
+def test_what_is_nearly_an_object_names_its_call(line, id_, why):
+    (found,) = read(line + b"\n", max_size=1_000_000)
+
+    assert isinstance(found, Noise)
+    assert id_ == found.id
+    assert found.why.startswith(why)
 
 
 @given(st.integers(0, 10**9), st.integers(200, 1400), st.lists(st.integers(0, 1400), max_size=5))

@@ -234,6 +234,22 @@ async def test_unknown_late_and_odd_answers_are_dropped(open_script, script, ask
         assert await ask(channel, "m") == 8
 
 
+@pytest.mark.fault(32)
+async def test_an_answer_that_is_no_json_fails_its_own_call_at_once(open_script, script, ask):
+    """
+    As Python's `json` writes numbers that are none.
+    """
+    body = """
+        read -r line; echo '{"id": 1, "result": NaN}'
+        read -r line; echo '{"id": 9, "loss": NaN}'; echo '{"id": 2, "result": 5}'
+        cat > /dev/null
+    """
+    async with open_script(script(body), protocol="jsonl") as channel:
+        with pytest.raises(InvalidReply, match="the answer is not JSON: NaN is not JSON"):
+            await ask(channel, "m")
+        assert await ask(channel, "m") == 5
+
+
 @pytest.mark.fault(33)
 async def test_an_overlong_answer_fails_its_own_call_only(open_script, script, ask):
     body = """

@@ -142,6 +142,17 @@ async def test_an_error_that_cannot_be_written_is_answered_with_its_code() -> No
     assert [(1, "NOT_FOUND"), (2, 2)] == sorted(answers, key=str)
 
 
+async def test_a_request_that_is_no_json_is_refused_and_the_next_one_answered() -> None:
+    """
+    As Python's `json` writes numbers that are none.
+    """
+    async with host(act) as end:
+        await end.ask(request(1, payload=float("nan")), request(2, payload="b"))
+
+        assert (1, "INVALID_ARGUMENT") == await end.answer()
+        assert (2, "b") == await end.answer()
+
+
 async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone(anyio_backend: str) -> None:
     """
     On trio nobody can.

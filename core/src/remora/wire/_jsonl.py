@@ -36,9 +36,13 @@ class Noise:
 
     Attributes:
         line: The line as it arrived, without its end.
+        id: The `id` of the object that it nearly is, such as one with NaN in it; None when it could not be found.
+        why: What keeps it from being JSON.
     """
 
     line: bytes
+    id: Id | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +151,16 @@ class _Dropped:
         self.size += len(data)
 
     def result(self) -> Overlong:
-        found = _ID_FIRST.match(self._head) or _ID_LAST.search(self._tail)
-        return Overlong(_id(found) if found else None, self.size, self._head)
+        return Overlong(_id_in(self._head, self._tail), self.size, self._head)
 
 
-def _id(found: re.Match[bytes]) -> Id:
+def _id_in(head: bytes, tail: bytes) -> Id | None:
+    """
+    The `id` of an object, at one of its ends.
+    """
+    found = _ID_FIRST.match(head) or _ID_LAST.search(tail)
+    if found is None:
+        return None
     number, text = found.groups()
     return int(number) if number is not None else text.decode(errors="replace")
 
@@ -159,8 +168,10 @@ def _id(found: re.Match[bytes]) -> Id:
 def _parse(line: bytes) -> Line:
     try:
         value = load_json(line)
-    except ValueError:
-        return Noise(line)
+    except ValueError as error:
+        text = line.strip()
+        is_nearly_one = text.startswith(b"{") and text.endswith(b"}")
+        return Noise(line, _id_in(text[:_KEPT], text[-_KEPT:]) if is_nearly_one else None, str(error))
     return value if isinstance(value, dict) else Noise(line)
 
 

@@ -227,7 +227,9 @@ class JsonlChannel:
 
     def _take_lines(self) -> None:
         while (line := self._lines.next_message()) is not None:
-            if isinstance(line, Noise):
+            if isinstance(line, Noise) and line.id in self._pending:
+                self._settle(line.id, InvalidReply(f"the answer is not JSON: {line.why}"))
+            elif isinstance(line, Noise):
                 self._take_noise(line.line)
             elif isinstance(line, Overlong):
                 self._take_overlong(line)

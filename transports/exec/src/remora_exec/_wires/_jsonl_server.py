@@ -108,7 +108,9 @@ class _Server:
 
     def _take_lines(self) -> None:
         while (line := self._lines.next_message()) is not None:
-            if isinstance(line, Noise):
+            if isinstance(line, Noise) and line.id is not None:
+                self._refuse(line.id, f"the request is not JSON: {line.why}")
+            elif isinstance(line, Noise):
                 _logger.warning("ignored a line that is not a JSON object: %s", quote(line.line))
             elif isinstance(line, Overlong):
                 self._refuse_overlong(line)
