@@ -88,7 +88,7 @@ TOP: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a text for a list": (
         {"discovery": DiscoveryConfig(directories="plugins.d")},  # type: ignore[arg-type]
-        'discovery.directories: expected list, got "plugins.d"',
+        'discovery.directories: expected a list, got "plugins.d"',
     ),
     "a policy": (
         {"security": SecurityConfig(policy="lax")},  # type: ignore[arg-type]
@@ -167,11 +167,11 @@ SERVED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "patterns": (
         {"auth": AccessConfig(method="bearer", allow={"a": "*"})},  # type: ignore[dict-item]
-        "auth.allow.a: expected list",
+        "auth.allow.a: expected a list",
     ),
     "an interceptor": (
         {"interceptors": {"otel": InterceptorConfig(enabled="no")}},  # type: ignore[arg-type]
-        'interceptors.otel.enabled: expected bool, got "no"',
+        'interceptors.otel.enabled: expected true or false, got "no"',
     ),
 }
 

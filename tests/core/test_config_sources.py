@@ -203,7 +203,7 @@ def test_a_variable_with_a_wrong_value_is_named(tmp_path: Path) -> None:
 
     assert [
         "REMORA__DEFAULTS__RETRY__MAX_RETRIES: defaults.retry.max_retries:"
-        " expected a whole number of at least 0, got 'x'"
+        ' expected a whole number of at least 0, got "x"'
     ] == (problems(file, REMORA__DEFAULTS__RETRY__MAX_RETRIES="x"))
 
 

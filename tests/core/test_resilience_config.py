@@ -4,6 +4,7 @@ Settings that are impossible, and settings that are only just possible.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -74,13 +75,14 @@ COUNTS = [(block, key) for (block, key), limits in NUMBERS.items() if limits.is_
 @pytest.mark.parametrize("wrong", [1.5, 3.0, True, -1, "3"])
 def test_policy_made_alone_refuses_what_a_table_refuses_for_a_whole_number(block: str, key: str, wrong: Any) -> None:
     """
-    In the same words.
+    In the same words, but that a table's value is quoted as a table has it: `true`, not `True`.
     """
     (problem,) = problems(**{block: {key: wrong}})
     with pytest.raises(ValueError, match="expected") as caught:
         BLOCKS[block](**{key: wrong})
 
-    assert f"plugins.p.{block}.{caught.value}" == problem
+    in_code = str(caught.value).replace(f"got {wrong!r}", f"got {json.dumps(wrong)}")
+    assert f"plugins.p.{block}.{in_code}" == problem
 
 
 SCHEMA: dict[str, Any] = config_schema()

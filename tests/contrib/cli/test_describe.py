@@ -252,7 +252,7 @@ def test_conformance_is_told_the_options_and_which_one(remora: Run, place: Path)
     for words, complaint in {
         ("--only", "fil"): "has no 'fil'; there are: file, dns",
         ("--only", "file", "--option", "pat=x"): 'options.pat: unknown key; did you mean "path"?',
-        ("--only", "file", "--option", "priority=high"): 'options.priority: expected int, got "high"',
+        ("--only", "file", "--option", "priority=high"): 'options.priority: expected a whole number, got "high"',
         ("--only", "file", "--option", "path"): "'path' is not of the form KEY=VALUE",
     }.items():
         assert complaint in remora("conformance", *both, *words).complaint

@@ -10,7 +10,6 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from remora import _structure
 from remora import config as records
 from remora.errors import ConfigError
 
@@ -187,7 +186,7 @@ def _structured(
     try:
         return options() if not own and _has_defaults(options) else _converter().structure(dict(own), options)
     except Exception as error:  # cattrs raises groups of whatever it meets
-        problems = _structure.describe_errors(error, root=where)
+        problems = records.describe_errors(error, where)
         if secret is None:
             raise ConfigError("; ".join(problems), problems=problems) from error
         problems = [line.partition(", got ")[0] if secret.search(line) else line for line in problems]

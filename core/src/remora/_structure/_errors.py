@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
 from remora._structure._fields import record_fields
-from remora._structure._mismatch import alternatives, show
+from remora._structure._mismatch import Mismatch, alternatives, show
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from remora._structure._fields import Field
 
 _PLAIN_KEY = re.compile(r"[\w-]+")
 
 
-def describe_errors(exc: BaseException, root: str = "$", *, unnamed: Collection[tuple[object, str]] = ()) -> list[str]:
+def describe_errors(
+    exc: BaseException,
+    root: str = "$",
+    *,
+    unnamed: Collection[tuple[object, str]] = (),
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """
     What is wrong, one line per problem, in the order of the fields.
 
@@ -32,19 +39,22 @@ def describe_errors(exc: BaseException, root: str = "$", *, unnamed: Collection[
         exc: What a converter from `make_converter` raised.
         root: The path of the whole value; empty for paths that begin with the name of a field.
         unnamed: Fields, each with its record's type, that nobody may write, and so are not proposed.
+        words: What kinds of values are called, by what Python and JSON call them.
     """
-    return list(_describe(exc, root, unnamed))
+    return list(_describe(exc, root, unnamed, words))
 
 
-def _describe(exc: BaseException, path: str, unnamed: Collection[tuple[object, str]]) -> Iterator[str]:
+def _describe(
+    exc: BaseException, path: str, unnamed: Collection[tuple[object, str]], words: Mapping[str, str]
+) -> Iterator[str]:
     if isinstance(exc, ClassValidationError | IterableValidationError):
         for inner in exc.exceptions:
-            yield from _describe(inner, _extend(path, inner), unnamed)
+            yield from _describe(inner, _extend(path, inner), unnamed, words)
     elif isinstance(exc, ForbiddenExtraKeysError):
         for key in sorted(exc.extra_fields, key=str):
             yield _line(join_path(path, key), _unknown(str(key), exc.cl, unnamed))
     else:
-        yield _line(path, _reason(exc))
+        yield _line(path, exc.in_words(words) if isinstance(exc, Mismatch) else _reason(exc))
 
 
 def _line(path: str, reason: str) -> str:

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _LONGEST = 40
 _NOTHING: Final = object()
@@ -28,8 +28,18 @@ class Mismatch(ValueError):
         self.expected = expected
         self.found = "" if found is _NOTHING else show(found)
         self.meant = meant
-        got = f", got {self.found}" if self.found else ""
-        super().__init__(f"expected {expected}{got}" + (f'; did you mean "{meant}"?' if meant else ""))
+        super().__init__(self.in_words({}))
+
+    def in_words(self, words: Mapping[str, str]) -> str:
+        """
+        The message, with other words for kinds of values.
+
+        Args:
+            words: By the words that they replace.
+        """
+        got = f", got {words.get(self.found, self.found)}" if self.found else ""
+        meant = f'; did you mean "{self.meant}"?' if self.meant else ""
+        return f"expected {words.get(self.expected, self.expected)}{got}{meant}"
 
 
 def show(value: object) -> str:

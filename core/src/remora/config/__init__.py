@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remora.config._coded import problems_of_config, problems_of_plugin, problems_of_record
     from remora.config._connection import ConnectionConfig
     from remora.config._content import read_content, read_credentials
-    from remora.config._converter import make_config_converter
+    from remora.config._converter import describe_errors, make_config_converter
     from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
     from remora.config._effective import effective_values
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
@@ -59,7 +59,7 @@ else:
             "remora.config._coded": "problems_of_config problems_of_plugin problems_of_record",
             "remora.config._connection": "ConnectionConfig",
             "remora.config._content": "read_content read_credentials",
-            "remora.config._converter": "make_config_converter",
+            "remora.config._converter": "describe_errors make_config_converter",
             "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
             "remora.config._effective": "effective_values",
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
@@ -123,6 +123,7 @@ __all__ = [
     "compare_plugins",
     "config_schema",
     "dependants_of",
+    "describe_errors",
     "discover",
     "effect_of",
     "effective_values",

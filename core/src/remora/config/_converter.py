@@ -1,7 +1,8 @@
 """
 Plain values to configuration records: strict, with limits and durations, and no unknown keys.
 
-What lives here: the hooks of the configuration's own kinds of values. What must not: files, and the merging of tables.
+What lives here: the hooks of the configuration's own kinds of values, and the words for kinds of values that whoever
+writes a file knows. What must not: files, and the merging of tables.
 """
 
 from __future__ import annotations
@@ -9,13 +10,26 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
-from remora._structure import make_converter
+from remora import _structure
+from remora._structure import Mismatch, make_converter
 from remora.config._open import OPEN, split
 from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cattrs import Converter
+
+_WORDS = {
+    "str": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "list": "a list",
+    "object": "a table",
+    "an object": "a table",
+}
 
 
 def make_config_converter() -> Converter:
@@ -28,6 +42,18 @@ def make_config_converter() -> Converter:
     for record in OPEN:
         converter.register_structure_hook(record, _open_table)
     return converter
+
+
+def describe_errors(error: Exception, root: str, *, unnamed: Collection[tuple[object, str]] = ()) -> list[str]:
+    """
+    What is wrong with a table, one line per problem, in the words of the pages about configuration.
+
+    Args:
+        error: What a converter from `make_config_converter` raised.
+        root: The path of the table.
+        unnamed: Fields, each with its record's type, that nobody may write, and so are not proposed.
+    """
+    return _structure.describe_errors(error, root, unnamed=unnamed, words=_WORDS)
 
 
 def _limits(type_: object) -> Limits | None:
@@ -48,7 +74,7 @@ def _number(value: object, type_: Any) -> object:
     is_number = isinstance(number, int) or (kind is float and isinstance(number, float))
     if isinstance(number, int | float) and is_number and not isinstance(number, bool) and limits.allow(number):
         return kind(number)
-    raise ValueError(f"expected {limits}, got {value!r}")
+    raise Mismatch(str(limits), value)
 
 
 def _endpoint(value: object, _: object) -> Endpoint:

@@ -13,9 +13,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from remora._structure import describe_errors
 from remora.config._checks import has_address
-from remora.config._converter import make_config_converter
+from remora.config._converter import describe_errors, make_config_converter
 from remora.config._open import OPEN, own_values
 from remora.config._problems import add
 from remora.config._records import OBJECT, PluginConfig
@@ -36,7 +35,7 @@ def structured(record: type[Any], data: object, path: str, problems: list[str]) 
     except RecursionError:
         raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        add((_discreet(_with_key(line)) for line in describe_errors(error, root=path, unnamed=_UNNAMED)), problems)
+        add((_discreet(_with_key(line)) for line in describe_errors(error, path, unnamed=_UNNAMED)), problems)
         return None
 
 
