@@ -104,6 +104,13 @@ class Box(Generic[T]):
     others: list[T]
 
 
+@dataclass
+class Branch(Generic[T]):
+    value: Annotated[T, "noted"]
+    others: list[Annotated[T, "noted"]]
+    below: list[Branch[T]] = field(default_factory=list)
+
+
 @attrs.frozen
 class Moment:
     day: date
@@ -210,6 +217,11 @@ def test_json_is_compact_utf8(codec: JsonCodec) -> None:
         ({True: 1}, dict[bool, int], '{"true":1}'),
         (Box(1, [2]), Box[int], '{"value":1,"others":[2]}'),
         (Box(date(2026, 1, 2), []), Box[date], '{"value":"2026-01-02","others":[]}'),
+        (
+            Branch(1, [2], [Branch(3, [])]),
+            Branch[int],
+            '{"value":1,"others":[2],"below":[{"value":3,"others":[],"below":[]}]}',
+        ),
         ((1, "a"), tuple[int, str], '[1,"a"]'),
         ((), tuple[()], "[]"),
         (None, None, "null"),
@@ -337,6 +349,11 @@ def test_an_empty_payload_is_null(codec: JsonCodec) -> None:
         ({"q": 1}, Item | Point, "$: expected Item or Point, got an object"),
         ({"number": 0}, Positive, "$: 'number' must be > 0: 0"),
         ({"value": 1, "others": ["2"]}, Box[int], '$.others[0]: expected int, got "2"'),
+        (
+            {"value": 1, "others": [], "below": [{"value": "2", "others": []}]},
+            Branch[int],
+            '$.below[0].value: expected int, got "2"',
+        ),
         (1, JsonCodec, "$: the type JsonCodec is not supported"),
         ("x" * 60, int, f'$: expected int, got "{"x" * 39}...'),
     ],

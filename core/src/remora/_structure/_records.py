@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ForwardRef, TypeVar, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, ForwardRef, TypeVar, get_args, get_type_hints, is_typeddict
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
 from cattrs.errors import AttributeValidationNote
+from cattrs.gen import make_dict_structure_fn, override
 
 from remora._structure._collections import late_hook
 from remora._structure._fields import is_named_tuple, is_record, record_fields, record_type
@@ -74,7 +75,18 @@ def _fields_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:
     if is_named_tuple(cls):
         return namedtuple_dict_structure_factory(type_, converter, "from_converter", converter.forbid_extra_keys)
     _resolve(cls)
-    return converter.gen_structure_attrs_fromdict(type_)
+    return _generic_hook(converter, type_) if get_args(type_) else converter.gen_structure_attrs_fromdict(type_)
+
+
+def _generic_hook(converter: Converter, type_: Any) -> Callable[[Any, Any], Any]:
+    # cattrs does not look for parameters inside Annotated.
+    def hook_of(field: Field, hook: Hook) -> Hook:
+        return lambda value, _: hook(value, field.type)
+
+    parts: dict[str, Any] = {
+        field.name: override(struct_hook=hook_of(field, hook)) for field, hook in _parts(converter, type_)
+    }
+    return make_dict_structure_fn(type_, converter, **parts)
 
 
 def _writing_hook(converter: Converter, type_: Any) -> Callable[[Any], dict[str, Any]]:
