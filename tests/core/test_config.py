@@ -207,6 +207,20 @@ def test_a_key_that_belongs_one_table_below_is_shown_there() -> None:
     assert ('plugins.p.max_retries: unknown key; did you mean "retry.max_retries"?',) == problems_of({"max_retries": 3})
 
 
+def test_a_key_that_may_be_one_of_its_transport_is_told_where_those_belong() -> None:
+    """
+    Unless it is plainly another one, misspelt.
+    """
+    advice = '(what only its transport knows belongs in "options")'
+
+    assert (f'plugins.p.start_method: unknown key; did you mean "method"? {advice}',) == (
+        problems_of({"start_method": "forkserver"})
+    )
+    assert problems_of({"stop_grace": 1})[0].endswith(advice)
+    assert advice not in problems_of({"endpont": "x"})[0]
+    assert advice not in problems({"plugin": {}})[0]
+
+
 @pytest.mark.fault(48)
 @pytest.mark.parametrize(
     ("table", "path"),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from remora._structure._converter import make_converter
     from remora._structure._culprit import find_culprit
     from remora._structure._direct import make_direct_reader, make_direct_writer
-    from remora._structure._errors import describe_errors, join_path
+    from remora._structure._errors import Phrasing, describe_errors, join_path
     from remora._structure._fields import Field, bare, is_record, is_union, literal_values, record_fields, record_type
     from remora._structure._mismatch import Mismatch
     from remora._structure._objections import objection_to
@@ -23,7 +23,7 @@ else:
             "remora._structure._converter": "make_converter",
             "remora._structure._culprit": "find_culprit",
             "remora._structure._direct": "make_direct_reader make_direct_writer",
-            "remora._structure._errors": "describe_errors join_path",
+            "remora._structure._errors": "Phrasing describe_errors join_path",
             "remora._structure._fields": "Field bare is_record is_union literal_values record_fields record_type",
             "remora._structure._mismatch": "Mismatch",
             "remora._structure._objections": "objection_to",
@@ -35,6 +35,7 @@ else:
 __all__ = [
     "Field",
     "Mismatch",
+    "Phrasing",
     "Refused",
     "Shortcuts",
     "bare",

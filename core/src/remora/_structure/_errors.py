@@ -1,19 +1,20 @@
 """
 What is wrong with a value, one line per problem, each with the path of its field.
 
-What lives here: the text of a whole tree of errors. What must not: the checks.
+What lives here: the text of a whole tree of errors, and how it is put. What must not: the checks.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import field
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError, StructureHandlerNotFoundError
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
+from remora._frozen import dataclass
 from remora._structure._fields import record_fields
 from remora._structure._mismatch import Mismatch, alternatives, show
 
@@ -23,38 +24,50 @@ if TYPE_CHECKING:
     from remora._structure._fields import Field
 
 _PLAIN_KEY = re.compile(r"[\w-]+")
+_MISSPELT = 0.8
+"""How alike two words are, by `difflib`, when one is the other one misspelt."""
 
 
-def describe_errors(
-    exc: BaseException,
-    root: str = "$",
-    *,
-    unnamed: Collection[tuple[object, str]] = (),
-    words: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Phrasing:
+    """
+    How problems are put to whoever wrote the value.
+
+    Attributes:
+        words: What kinds of values are called, by what Python and JSON call them.
+        unnamed: Fields, each with its record's type, that nobody may write, and so are not proposed.
+        advice: What to add about an unknown key that is neither misspelt nor in the wrong table, by its record's type.
+    """
+
+    words: Mapping[str, str] = field(default_factory=dict)
+    unnamed: Collection[tuple[object, str]] = ()
+    advice: Mapping[object, str] = field(default_factory=dict)
+
+
+PLAIN = Phrasing()
+
+
+def describe_errors(exc: BaseException, root: str = "$", phrasing: Phrasing = PLAIN) -> list[str]:
     """
     What is wrong, one line per problem, in the order of the fields.
 
     Args:
         exc: What a converter from `make_converter` raised.
         root: The path of the whole value; empty for paths that begin with the name of a field.
-        unnamed: Fields, each with its record's type, that nobody may write, and so are not proposed.
-        words: What kinds of values are called, by what Python and JSON call them.
+        phrasing: How they are put.
     """
-    return list(_describe(exc, root, unnamed, words))
+    return list(_describe(exc, root, phrasing))
 
 
-def _describe(
-    exc: BaseException, path: str, unnamed: Collection[tuple[object, str]], words: Mapping[str, str]
-) -> Iterator[str]:
+def _describe(exc: BaseException, path: str, phrasing: Phrasing) -> Iterator[str]:
     if isinstance(exc, ClassValidationError | IterableValidationError):
         for inner in exc.exceptions:
-            yield from _describe(inner, _extend(path, inner), unnamed, words)
+            yield from _describe(inner, _extend(path, inner), phrasing)
     elif isinstance(exc, ForbiddenExtraKeysError):
         for key in sorted(exc.extra_fields, key=str):
-            yield _line(join_path(path, key), _unknown(str(key), exc.cl, unnamed))
+            yield _line(join_path(path, key), _unknown(str(key), exc.cl, phrasing))
     else:
-        yield _line(path, exc.in_words(words) if isinstance(exc, Mismatch) else _reason(exc))
+        yield _line(path, exc.in_words(phrasing.words) if isinstance(exc, Mismatch) else _reason(exc))
 
 
 def _line(path: str, reason: str) -> str:
@@ -98,13 +111,14 @@ def _is_missing(exc: KeyError) -> bool:
     return any(isinstance(note, AttributeValidationNote) and exc.args == (note.name,) for note in notes)
 
 
-def _unknown(key: str, type_: object, unnamed: Collection[tuple[object, str]]) -> str:
-    fields = [field for field in record_fields(type_) if (type_, field.name) not in unnamed]
-    known = [field.name for field in fields]
-    close = get_close_matches(key, known, n=1) or _deeper(key, fields)
-    if close:
-        return f"unknown key; did you mean {alternatives(show(each) for each in close)}?"
-    return f"unknown key; known are {', '.join(known)}" if known else "unknown key"
+def _unknown(key: str, type_: object, phrasing: Phrasing) -> str:
+    fields = [each for each in record_fields(type_) if (type_, each.name) not in phrasing.unnamed]
+    known = [each.name for each in fields]
+    certain = get_close_matches(key, known, n=1, cutoff=_MISSPELT) or _deeper(key, fields)
+    advice = "" if certain or type_ not in phrasing.advice else f" ({phrasing.advice[type_]})"
+    if meant := certain or get_close_matches(key, known, n=1):
+        return f"unknown key; did you mean {alternatives(show(each) for each in meant)}?{advice}"
+    return (f"unknown key; known are {', '.join(known)}" if known else "unknown key") + advice
 
 
 def _deeper(key: str, fields: Iterable[Field]) -> list[str]:

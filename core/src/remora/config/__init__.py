@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remora.config._coded import problems_of_config, problems_of_plugin, problems_of_record
     from remora.config._connection import ConnectionConfig
     from remora.config._content import read_content, read_credentials
-    from remora.config._converter import describe_errors, make_config_converter
+    from remora.config._converter import make_config_converter
     from remora.config._diff import Diff, Kind, PluginDiff, compare, compare_plugins, is_same, value_at
     from remora.config._effective import effective_values
     from remora.config._effects import EFFECTS, RECIPE, TOP, Effect, effect_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from remora.config._load import LoadedConfig, load_config, structure_config, trace_config
     from remora.config._manifests import Discovered, discover, folders, manifests
     from remora.config._order import dependants_of, problems_of_order, start_order
+    from remora.config._phrasing import describe_errors
     from remora.config._places import Place, join_path, path_text
     from remora.config._problems import summary
     from remora.config._records import (
@@ -59,7 +60,7 @@ else:
             "remora.config._coded": "problems_of_config problems_of_plugin problems_of_record",
             "remora.config._connection": "ConnectionConfig",
             "remora.config._content": "read_content read_credentials",
-            "remora.config._converter": "describe_errors make_config_converter",
+            "remora.config._converter": "make_config_converter",
             "remora.config._diff": "Diff Kind PluginDiff compare compare_plugins is_same value_at",
             "remora.config._effective": "effective_values",
             "remora.config._effects": "EFFECTS RECIPE TOP Effect effect_of",
@@ -69,6 +70,7 @@ else:
             "remora.config._load": "LoadedConfig load_config structure_config trace_config",
             "remora.config._manifests": "Discovered discover folders manifests",
             "remora.config._order": "dependants_of problems_of_order start_order",
+            "remora.config._phrasing": "describe_errors",
             "remora.config._places": "Place join_path path_text",
             "remora.config._problems": "summary",
             "remora.config._records": (

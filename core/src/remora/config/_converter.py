@@ -1,8 +1,7 @@
 """
 Plain values to configuration records: strict, with limits and durations, and no unknown keys.
 
-What lives here: the hooks of the configuration's own kinds of values, and the words for kinds of values that whoever
-writes a file knows. What must not: files, and the merging of tables.
+What lives here: the hooks of the configuration's own kinds of values. What must not: files, and the merging of tables.
 """
 
 from __future__ import annotations
@@ -10,26 +9,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
-from remora import _structure
 from remora._structure import Mismatch, make_converter
 from remora.config._open import OPEN, split
 from remora.types import Endpoint
 from remora.values import Limits, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from cattrs import Converter
-
-_WORDS = {
-    "str": "text",
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "list": "a list",
-    "object": "a table",
-    "an object": "a table",
-}
 
 
 def make_config_converter() -> Converter:
@@ -42,18 +28,6 @@ def make_config_converter() -> Converter:
     for record in OPEN:
         converter.register_structure_hook(record, _open_table)
     return converter
-
-
-def describe_errors(error: Exception, root: str, *, unnamed: Collection[tuple[object, str]] = ()) -> list[str]:
-    """
-    What is wrong with a table, one line per problem, in the words of the pages about configuration.
-
-    Args:
-        error: What a converter from `make_config_converter` raised.
-        root: The path of the table.
-        unnamed: Fields, each with its record's type, that nobody may write, and so are not proposed.
-    """
-    return _structure.describe_errors(error, root, unnamed=unnamed, words=_WORDS)
 
 
 def _limits(type_: object) -> Limits | None:

@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any
 
 from remora.config._checks import has_address
-from remora.config._converter import describe_errors, make_config_converter
+from remora.config._converter import make_config_converter
 from remora.config._open import OPEN, own_values
+from remora.config._phrasing import describe_errors
 from remora.config._problems import add
 from remora.config._records import OBJECT, PluginConfig
 
@@ -23,7 +24,6 @@ _CONVERTER = make_config_converter()
 _SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
 _KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
 _FIRST_KEY = re.compile(r"\.([A-Za-z_]+)")
-_UNNAMED = {(PluginConfig, "name")}
 
 
 def structured(record: type[Any], data: object, path: str, problems: list[str]) -> Any:
@@ -35,7 +35,7 @@ def structured(record: type[Any], data: object, path: str, problems: list[str]) 
     except RecursionError:
         raise
     except Exception as error:  # cattrs raises groups of whatever it meets
-        add((_discreet(_with_key(line)) for line in describe_errors(error, path, unnamed=_UNNAMED)), problems)
+        add((_discreet(_with_key(line)) for line in describe_errors(error, path)), problems)
         return None
 
 
