@@ -5,10 +5,9 @@ How the problems of a configuration are put: in the words of its pages, for thos
 from __future__ import annotations
 
 from remora import _structure
-from remora._structure import Phrasing
 from remora.config._records import PluginConfig
 
-_PHRASING = Phrasing(
+_PHRASING = _structure.Phrasing(
     words={
         "str": "text",
         "bool": "true or false",
