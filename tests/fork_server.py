@@ -83,12 +83,12 @@ class ForkServer:
             stdin: What is read from standard input; little enough for a pipe.
         """
         (their_in, our_in), (our_out, their_out), (our_err, their_err) = (os.pipe() for _ in range(3))
+        with open(our_in, "w") as file:  # before the run begins, which may end without reading it
+            file.write(stdin)
         order = json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)})
         socket.send_fds(self._socket, [order.encode()], [their_in, their_out, their_err])
         for each in (their_in, their_out, their_err):
             os.close(each)
-        with open(our_in, "w") as file:
-            file.write(stdin)
         with ThreadPoolExecutor(2) as pool:
             out, err = pool.map(_read, (our_out, our_err))
         code = os.waitstatus_to_exitcode(int(self._socket.recv(64)))

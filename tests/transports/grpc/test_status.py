@@ -30,6 +30,7 @@ CODE = grpc.StatusCode
         (CODE.UNAVAILABLE, "failed to connect to all addresses; last error: UNKNOWN: refused", Unavailable, False),
         (CODE.UNAVAILABLE, "errors resolving nosuch:1", Unavailable, False),
         (CODE.UNAVAILABLE, "failed to connect to all addresses; Failed parsing HTTP/2", WrongProtocol, False),
+        (CODE.UNAVAILABLE, "failed to connect to all addresses; an http1.x server", WrongProtocol, False),
         (CODE.UNAVAILABLE, "Stream removed (Socket closed)", ConnectionLost, True),
         (CODE.UNAVAILABLE, "Cancelling all calls", ConnectionLost, True),
         (CODE.UNAVAILABLE, "busy", PluginError, True),

@@ -44,7 +44,7 @@ _NOT_CONNECTED = re.compile(
     r"Channel is closed|not connected"
 )
 _FOREIGN = re.compile(
-    r"Failed parsing HTTP/2|Expected SETTINGS frame|WRONG_VERSION_NUMBER|HTTP_REQUEST|"
+    r"Failed parsing HTTP/2|Expected SETTINGS frame|an http1\.x server|WRONG_VERSION_NUMBER|HTTP_REQUEST|"
     r"Cannot check peer: missing selected ALPN property"
 )
 _NO_TLS = re.compile(r"Tls handshake failed.*WRONG_VERSION_NUMBER.*")
