@@ -151,8 +151,30 @@ class FastCodec:
         return lambda payload: self.decode(payload, type_)
 
 
+@dataclass(frozen=True)
+class ChosenCodec:
+    """
+    The media type of a codec is only read, so it may be a field of a frozen record.
+    """
+
+    content_type: str = "text/x-chosen"
+
+    def encode(self, value: object) -> bytes:
+        """
+        The payload.
+        """
+        return bytes(str(value), "ascii")
+
+    def decode(self, payload: bytes, type_: type[T]) -> T:
+        """
+        The record.
+        """
+        raise NotImplementedError
+
+
 prepared: PreparedCodec = FastCodec()
 plain: Codec = prepared
+chosen: Codec = ChosenCodec()
 
 
 def check(endpoint: Endpoint) -> None:

@@ -15,12 +15,14 @@ T = TypeVar("T")
 class Codec(Protocol):
     """
     Turns records into payloads and back.
-
-    Attributes:
-        content_type: The media type of the payloads that it writes, such as "application/json".
     """
 
-    content_type: str
+    @property
+    def content_type(self) -> str:
+        """
+        The media type of the payloads that it writes, such as "application/json".
+        """
+        ...
 
     def encode(self, value: object, /) -> bytes:
         """
