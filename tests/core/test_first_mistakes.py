@@ -31,6 +31,7 @@ from remora import (
     serving,
 )
 from remora.config import load_config
+from remora.serve import Served, serve_until_stopped
 from remora.testing import MemoryTransport
 
 pytestmark = pytest.mark.anyio
@@ -509,3 +510,20 @@ def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> 
     """
     with pytest.raises(ConfigError, match='there is no event loop "curio"; choose asyncio or trio'):
         remora.sync.Manager({}, backend="curio")  # type: ignore[arg-type]
+
+
+async def test_one_address_need_not_be_a_list() -> None:
+    """
+    As for `serve` and `serving`, which take either.
+    """
+    endpoints: list[str] = []
+
+    with anyio.fail_after(5), anyio.CancelScope() as scope:
+
+        def announce(served: Served) -> None:
+            endpoints.extend(each.scheme for each in served.endpoints)
+            scope.cancel()
+
+        await serve_until_stopped(Words(), listen="unix:", announce=announce)
+
+    assert ["unix"] == endpoints

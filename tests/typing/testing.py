@@ -4,6 +4,7 @@ What tests of strangers use. Never run; mypy and pyright check the types.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_type
 
 from remora import InterceptorSpec, Manager, PluginInfo, Unavailable
@@ -24,7 +25,7 @@ from remora.testing import (
 from remora.types import InstanceReady
 
 
-async def scripted(remora_host: TestHost) -> None:
+async def scripted(remora_host: TestHost, config: Mapping[str, object]) -> None:
     """
     A test with the fixture.
     """
@@ -34,6 +35,7 @@ async def scripted(remora_host: TestHost) -> None:
     pay.at(3, Crash())
     pay.at(3, "crash")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(await remora_host.start(), Manager)
+    await remora_host.start(config)
     assert_type(await remora_host.events.wait_for(InstanceReady, plugin="pay"), InstanceReady)
     assert_type(await examine("balancer", object()), list[Finding])
     assert_type([each.problem or each.skipped for each in await examine("codec", object())], list[str])

@@ -111,8 +111,7 @@ def serve(
     occupy_standard_streams()
     options = checked_options(options)
     options = options if auth is None else replace(options, auth=auth)
-    addresses = [listen] if isinstance(listen, str) else list(listen)
-    addresses = addresses or _addresses_from_outside()
+    addresses = _listed(listen) or _addresses_from_outside()
     chosen = backend or os.environ.get(BACKEND) or "asyncio"
     try:
         _require_no_loop()
@@ -138,7 +137,7 @@ async def _serve(services: Sequence[object], addresses: Sequence[str], options: 
 
 async def serve_until_stopped(
     *services: object,
-    listen: Sequence[str],
+    listen: str | Sequence[str],
     options: ServeOptions | None = None,
     announce: Callable[[Served], None] | None = None,
 ) -> None:
@@ -147,7 +146,7 @@ async def serve_until_stopped(
 
     Args:
         *services: Instances of classes with public, annotated methods.
-        listen: The addresses.
+        listen: One address or more.
         options: Limits and timeouts.
         announce: Called once the plugin can be reached.
 
@@ -161,7 +160,7 @@ async def serve_until_stopped(
             with anyio.CancelScope() as whole:
                 stages = Stages(whole)
                 tasks.start_soon(stages.heed, signals)
-                async with _served(services, listen, options, time) as served:
+                async with _served(services, _listed(listen), options, time) as served:
                     if announce is not None:
                         announce(served)
                     await _be_open(served, stages)
@@ -209,8 +208,7 @@ async def serving(
         PluginError: An object has failed to end.
     """
     options = checked_options(options)
-    addresses = [listen] if isinstance(listen, str) else list(listen)
-    async with _served(services, addresses, options, TimeToStop(options.drain_timeout), extensions) as served:
+    async with _served(services, _listed(listen), options, TimeToStop(options.drain_timeout), extensions) as served:
         yield served
 
 
@@ -297,6 +295,10 @@ def _said_by(variable: str, word: str) -> Iterator[None]:
         if word in os.environ.get(variable, "").split():
             error.found_in(variable)
         raise
+
+
+def _listed(listen: str | Sequence[str]) -> list[str]:
+    return [listen] if isinstance(listen, str) else list(listen)
 
 
 async def _first_of(*waits: Callable[[], Any]) -> None:

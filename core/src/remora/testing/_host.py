@@ -13,7 +13,7 @@ from remora.testing._recorder import EventRecorder
 from remora.testing._scripted import ScriptedTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from anyio.abc import TaskStatus
@@ -63,7 +63,7 @@ class TestHost:
         self._tables[name] = {"endpoint": f"script:{name}", **table}
         return self._transport.plugin(name)
 
-    async def start(self, config: dict[str, Any] | None = None, *, extensions: Sequence[object] = ()) -> Manager:
+    async def start(self, config: Mapping[str, Any] | None = None, *, extensions: Sequence[object] = ()) -> Manager:
         """
         A running manager of all scripted plugins; it is closed at the end of the test.
 
