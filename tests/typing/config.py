@@ -55,7 +55,9 @@ def tell(path: str) -> None:
         assert_type(place.line, int | None)
     assert_type(effective_values(loaded.config), dict[str, Any])
     assert_type(config_schema(transports()), dict[str, Any])
-    loaded.locate(ConfigError("plugins.pay: wrong"))
+    error = ConfigError("plugins.pay: wrong")
+    assert_type(error.problems, tuple[str, ...])
+    loaded.locate(error)
 
 
 async def follow(path: Path) -> None:

@@ -12,6 +12,8 @@ from remora import _structure
 from remora.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from remora.protocols import Codec, PreparedCodec
 
 
@@ -31,9 +33,11 @@ class Payloads:
     """
 
     __slots__ = ("content_type", "decode", "encode")
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
 
     def __init__(self, codec: Codec, *, writes: Any, reads: Any) -> None:
-        self.content_type = codec.content_type
+        self.content_type: str = codec.content_type
         if _is_prepared(codec):
             self.encode, self.decode = codec.encoder(writes), codec.decoder(reads)
         else:

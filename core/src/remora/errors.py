@@ -42,7 +42,7 @@ The families say what the caller can do::
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from remora._hidden import without_users
 
@@ -158,12 +158,12 @@ class RemoraError(Exception):
     ) -> None:
         message = without_users(str(message))  # whoever raises it may have put another exception there
         super().__init__(message)
-        self.message = message
+        self.message: str = message
         self.plugin = plugin
         self.instance = instance
         self.request_id = request_id
         self.retry_after = retry_after
-        self.sent = self.default_sent if sent is None else sent
+        self.sent: bool = self.default_sent if sent is None else sent
 
     def __str__(self) -> str:
         if self.plugin is None:
@@ -198,7 +198,7 @@ class ConfigError(RemoraError):
         self, message: str, *, problems: Sequence[str] = (), source: str | None = None, plugin: str | None = None
     ) -> None:
         super().__init__(message, plugin=plugin)
-        self.problems = tuple(without_users(each) for each in problems) or (self.message,)
+        self.problems: tuple[str, ...] = tuple(without_users(each) for each in problems) or (self.message,)
         self.source = source
 
     def found_in(self, source: str, *, message: str = "", problems: Sequence[str] = ()) -> None:
@@ -213,8 +213,8 @@ class ConfigError(RemoraError):
         if self.source is None:
             self.source = source
             self.problems = tuple(without_users(each) for each in problems) or self.problems
-            self.message = without_users(message) or f"{source}: {self.message}"
-            self.args = (self.message,)
+            self.message: str = without_users(message) or f"{source}: {self.message}"
+            self.args: tuple[Any, ...] = (self.message,)
 
 
 class NotInstalled(ConfigError):
@@ -337,7 +337,7 @@ class ExecutableRefused(ConfigError):
         super().__init__(message)
         self.program = program
         self.sha256 = sha256
-        self.reasons = tuple(reasons)
+        self.reasons: tuple[str, ...] = tuple(reasons)
 
 
 class PeerRefused(ConfigError):
@@ -397,9 +397,9 @@ class PluginDied(Unavailable):
         sent: bool | None = None,
     ) -> None:
         super().__init__(f"{message}: {quoted}" if quoted else message, sent=sent)
-        self.ending = str(message)
+        self.ending: str = str(message)
         self.exit_status = exit_status
-        self.stderr = tuple(stderr)
+        self.stderr: tuple[str, ...] = tuple(stderr)
 
 
 class CircuitOpen(Unavailable):
@@ -522,10 +522,10 @@ class PluginError(GiveUp):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, retry_after=retry_after)
-        self.code = Code(code)
-        self.retryable = self.code in _RETRYABLE
-        self.details = dict(details or {})
-        self.headers = dict(headers or {})
+        self.code: Code = Code(code)
+        self.retryable: bool = self.code in _RETRYABLE
+        self.details: dict[str, object] = dict(details or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 class InvalidRequest(GiveUp):

@@ -40,8 +40,8 @@ __all__ = [
     "remora_register_transports",
 ]
 
-hookspec = pluggy.HookspecMarker("remora")
-hookimpl = pluggy.HookimplMarker("remora")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("remora")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("remora")
 
 
 @hookspec

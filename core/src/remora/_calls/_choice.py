@@ -49,7 +49,8 @@ class Choice:
         """
         Choose among these instances from now on, with this balancer; without one, they take turns by their weights.
         """
-        self.instances = instances = [each for each in instances if each.weight > 0] or instances
+        instances = [each for each in instances if each.weight > 0] or instances
+        self.instances: Sequence[Instance] = instances
         self._is_flat = len({each.priority for each in instances}) == 1
         self._only = instances[0] if len(instances) == 1 else None
         self._among = self._turns() if balancing is None or len(instances) == 1 else balancing.pick

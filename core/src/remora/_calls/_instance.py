@@ -163,35 +163,35 @@ class Instance:
         origin: str = "",
         authenticate: Authenticator | None = None,
     ) -> None:
-        self.name = name
-        self.endpoint = endpoint
-        self.config = config
-        self.authenticate = authenticate
-        self.weight = endpoint.weight
-        self.warmth = 1.0
-        self.priority = endpoint.priority
-        self.origin = origin
-        self.native_deadline = native_deadline
-        self.state = State.STARTING
+        self.name: str = name
+        self.endpoint: Endpoint = endpoint
+        self.config: PluginConfig = config
+        self.authenticate: Authenticator | None = authenticate
+        self.weight: int = endpoint.weight
+        self.warmth: float = 1.0
+        self.priority: int = endpoint.priority
+        self.origin: str = origin
+        self.native_deadline: bool = native_deadline
+        self.state: State = State.STARTING
         self.channel: Channel | None = None
         self.send: Callable[[Call], Awaitable[Reply]] | None = None
         self.prepared: Callable[[Call], Awaitable[Reply]] | None = None
         self.error: RemoraError | None = None
-        self.next_try = 0.0
-        self.breaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
-        self.breaker_cause = ""
-        self.condition = HealthState(config.health_check, rng=rng)
+        self.next_try: float = 0.0
+        self.breaker: CircuitBreaker = CircuitBreaker(config.circuit_breaker, clock=clock, rng=rng)
+        self.breaker_cause: str = ""
+        self.condition: HealthState = HealthState(config.health_check, rng=rng)
         self._most = config.connection.max_connections
         self._gradient = _gradient(config)
-        self.is_adaptive = self._gradient is not None
-        self.limit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
+        self.is_adaptive: bool = self._gradient is not None
+        self.limit: ConcurrencyLimit = ConcurrencyLimit(self._allowed(), config.connection.max_pending)
         self.doubt: Waiter | None = None
         self.meter: InstanceMeter | NoMeter = NO_METER
         self.scopes: dict[Scope, None] = {}
-        self.is_cut = False
-        self.is_prime = False
-        self.has_failed = False
-        self.was_placed = False
+        self.is_cut: bool = False
+        self.is_prime: bool = False
+        self.has_failed: bool = False
+        self.was_placed: bool = False
         self._clock = clock
         self._slow_start = SlowStart(SlowStartConfig())
         self._ready_since = 0.0

@@ -96,23 +96,23 @@ class Route:
         publish: Callable[[Event], None],
         conduct: Conduct | None = None,
     ) -> None:
-        self.config = config
+        self.config: PluginConfig = config
         self.instances: list[Instance] = []
-        self.bucket = TokenBucket(config.rate_limit, clock=clock)
-        self.budget = RetryBudget(RetryBudgetConfig(), clock=clock)
+        self.bucket: TokenBucket = TokenBucket(config.rate_limit, clock=clock)
+        self.budget: RetryBudget = RetryBudget(RetryBudgetConfig(), clock=clock)
         self.balancing = balancing
-        self.conduct = (conduct or Conduct()).about(plugin=config.name)
-        self.interception = NOT_INTERCEPTED
-        self.calls = DrainCounter(clock=clock)
-        self.is_closed = False
+        self.conduct: Conduct = (conduct or Conduct()).about(plugin=config.name)
+        self.interception: Interception = NOT_INTERCEPTED
+        self.calls: DrainCounter = DrainCounter(clock=clock)
+        self.is_closed: bool = False
         self.meter: PluginMeter | NoMeter = NO_METER
         self.scopes: dict[Scope, None] = {}
-        self.is_cut = False
-        self.unresolved = "its resolver has not told yet where it is"
-        self.is_unresolvable = False
+        self.is_cut: bool = False
+        self.unresolved: str = "its resolver has not told yet where it is"
+        self.is_unresolvable: bool = False
         self.opener: Callable[[], None] | None = None
-        self.clock = clock
-        self.choice = Choice(self._nobody)
+        self.clock: Callable[[], float] = clock
+        self.choice: Choice = Choice(self._nobody)
         self._publish = publish
         self._waiters: dict[Waiter, None] = {}
         self.place(instances)

@@ -89,11 +89,15 @@ class Interception:
     def __init__(self, made: Mapping[str, Made]) -> None:
         all_made = made.values()
         self._made = made
-        self.calls = tuple((each.named, each.call) for each in all_made if each.call is not None)
-        self.attempts = tuple((each.named, each.attempt) for each in all_made if each.attempt is not None)
-        self.calls_wait = any(each.waits for each in all_made if each.call is not None)
-        self.attempts_wait = any(each.waits for each in all_made if each.attempt is not None)
-        self.tracing = next((each.tracing for each in all_made if each.tracing is not None), None)
+        self.calls: tuple[tuple[str, Interceptor], ...] = tuple(
+            (each.named, each.call) for each in all_made if each.call is not None
+        )
+        self.attempts: tuple[tuple[str, AttemptInterceptor], ...] = tuple(
+            (each.named, each.attempt) for each in all_made if each.attempt is not None
+        )
+        self.calls_wait: bool = any(each.waits for each in all_made if each.call is not None)
+        self.attempts_wait: bool = any(each.waits for each in all_made if each.attempt is not None)
+        self.tracing: Tracing | None = next((each.tracing for each in all_made if each.tracing is not None), None)
 
     @classmethod
     def of(

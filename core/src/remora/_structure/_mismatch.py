@@ -26,7 +26,7 @@ class Mismatch(ValueError):
 
     def __init__(self, expected: str, found: object = _NOTHING, *, meant: str = "") -> None:
         self.expected = expected
-        self.found = "" if found is _NOTHING else show(found)
+        self.found: str = "" if found is _NOTHING else show(found)
         self.meant = meant
         super().__init__(self.in_words({}))
 

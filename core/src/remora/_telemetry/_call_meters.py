@@ -67,7 +67,7 @@ class PluginMeter:
     )
 
     def __init__(self, meters: Meters, plugin: str) -> None:
-        self.retries = meters.retries.bind(plugin)
+        self.retries: BoundCounter = meters.retries.bind(plugin)
         self.last_failure: Failure | None = None
         self._meters = meters
         self._registry = meters.registry
@@ -172,8 +172,8 @@ class InstanceMeter:
     )
 
     def __init__(self, meters: Meters, plugin: str, instance: str) -> None:
-        self.instance = instance
-        self.duration = meters.attempt_duration.bind(plugin, instance)
+        self.instance: str = instance
+        self.duration: BoundHistogram = meters.attempt_duration.bind(plugin, instance)
         self.last_failure: Failure | None = None
         self._registry = meters.registry
         self._attempts = meters.attempts

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from remora._calls._instance import Instance
     from remora._calls._route import Route
-    from remora.metrics import MetricsRegistry
+    from remora.metrics import Counter, Gauge, Histogram, MetricsRegistry
     from remora.metrics._instruments import Instrument
     from remora.types import Event
 
@@ -45,15 +45,15 @@ class Meters:
 
     def __init__(self, registry: MetricsRegistry) -> None:
         self.registry = registry
-        self.requests = table.REQUESTS.counter(registry)
-        self.duration = table.DURATION.histogram(registry)
-        self.in_flight = table.IN_FLIGHT.gauge(registry)
-        self.retries = table.RETRIES.counter(registry)
-        self.no_budget = table.NO_BUDGET.counter(registry)
+        self.requests: Counter = table.REQUESTS.counter(registry)
+        self.duration: Histogram = table.DURATION.histogram(registry)
+        self.in_flight: Gauge = table.IN_FLIGHT.gauge(registry)
+        self.retries: Counter = table.RETRIES.counter(registry)
+        self.no_budget: Counter = table.NO_BUDGET.counter(registry)
         self._budget = table.BUDGET.gauge(registry)
-        self.rate_limited = table.RATE_LIMITED.counter(registry)
-        self.attempts = table.ATTEMPTS.counter(registry)
-        self.attempt_duration = table.ATTEMPT_DURATION.histogram(registry)
+        self.rate_limited: Counter = table.RATE_LIMITED.counter(registry)
+        self.attempts: Counter = table.ATTEMPTS.counter(registry)
+        self.attempt_duration: Histogram = table.ATTEMPT_DURATION.histogram(registry)
         self._fallbacks = table.FALLBACKS.counter(registry)
         self._attempts_in_flight = table.ATTEMPTS_IN_FLIGHT.gauge(registry)
         self._up = table.UP.gauge(registry)

@@ -75,7 +75,7 @@ class SocketPipe:
         self._socket = connected
         self._buffer = landing(ROOM_FOR_LARGE)
         self._may_hold_more = False
-        self.capacity = connected.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        self.capacity: int = connected.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         self._pump: Pump | None = None
 
     async def receive(self) -> bytes:

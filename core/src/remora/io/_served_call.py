@@ -33,11 +33,11 @@ class ServedCall:
     __slots__ = ("call", "is_late", "is_off", "number", "scope")
 
     def __init__(self, number: int, call: Call) -> None:
-        self.number = number
-        self.call = call
+        self.number: int = number
+        self.call: Call = call
         self.scope: anyio.CancelScope | None = None
-        self.is_late = False
-        self.is_off = False
+        self.is_late: bool = False
+        self.is_off: bool = False
 
     def call_off(self) -> None:
         """

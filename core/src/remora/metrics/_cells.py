@@ -44,9 +44,9 @@ class Tally:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
-        self.apart = 0
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self.apart: int = 0
+        self.counts: list[int] = [0] * (len(bounds) + 1)
+        self.sum: float = 0.0
         self._turn_to(0)
 
     @property
@@ -79,7 +79,7 @@ class BoundCounter:
     __slots__ = ("_lock", "_others", "_own", "_owner", "_parts", "started")
 
     def __init__(self, lock: Lock | None = None) -> None:
-        self.started = time.time()
+        self.started: float = time.time()
         self._owner = 0
         self._own: float = 0
         self._others: float = 0
@@ -148,7 +148,7 @@ class BoundGauge:
     __slots__ = ("_lock", "_owner", "_state", "_watched", "started")
 
     def __init__(self, lock: Lock | None = None) -> None:
-        self.started = time.time()
+        self.started: float = time.time()
         self._owner = 0
         self._state: list[float] = _NOTHING  # of the owner, of others; `set` puts another list in its place
         self._watched: _Watched = None
@@ -245,7 +245,7 @@ class BoundHistogram:
     )
 
     def __init__(self, bounds: tuple[float, ...], lock: Lock | None = None) -> None:
-        self.started = time.time()
+        self.started: float = time.time()
         self._bounds = bounds
         self._owner = 0
         self._counts: list[int] = []  # there are buckets as soon as something comes into them

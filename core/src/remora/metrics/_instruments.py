@@ -35,7 +35,7 @@ class Labelled(Generic[Cell]):
         self.name = name
         self.description = description
         self.labels = labels
-        self.series = Series(name, labels, make, limit=limit)
+        self.series: Series[Cell] = Series(name, labels, make, limit=limit)
 
     def bind(self, *labels: object, **named: object) -> Cell:
         """

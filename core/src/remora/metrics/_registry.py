@@ -78,7 +78,9 @@ class MetricsRegistry:
         self._instruments: dict[str, Instrument] = {}
         self._lock = Lock()
         self.tracing: Tracing | None = None
-        self.exports = Exports(self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout)
+        self.exports: Exports = Exports(
+            self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout
+        )
 
     def retune(self, *, export_interval: float, batch_size: int, max_series: int, export_timeout: float) -> None:
         """

@@ -119,8 +119,8 @@ class Permit:
     __slots__ = ("change", "lapses")
 
     def __init__(self, change: StateChange[BreakerState] | None = None, lapses: float = 0.0) -> None:
-        self.change = change
-        self.lapses = lapses
+        self.change: StateChange[BreakerState] | None = change
+        self.lapses: float = lapses
 
 
 class CircuitBreaker:
@@ -161,10 +161,10 @@ class CircuitBreaker:
         self._rng = rng
         self._set(config)
         self._window = Window(config.window, columns=3, clock=clock)
-        self.state = BreakerState.CLOSED
-        self.openings = 0
+        self.state: BreakerState = BreakerState.CLOSED
+        self.openings: int = 0
         self.last_failure: float | None = None
-        self.is_needed = False
+        self.is_needed: bool = False
         self._is_wary = False  # there are failures within the window
         self._failed_recoveries = 0
         self._open_for = 0.0

@@ -61,10 +61,10 @@ class Turn:
     __slots__ = ("due", "is_granted", "is_vacant", "wait")
 
     def __init__(self, wait: float, *, is_granted: bool, due: float = 0.0) -> None:
-        self.wait = wait
-        self.is_granted = is_granted
-        self.due = due
-        self.is_vacant = False
+        self.wait: float = wait
+        self.is_granted: bool = is_granted
+        self.due: float = due
+        self.is_vacant: bool = False
 
 
 _NOW = Turn(0.0, is_granted=True)

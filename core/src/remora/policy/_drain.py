@@ -79,8 +79,8 @@ class DrainCounter:
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.state = DrainState.OPEN
-        self.active = 0
+        self.state: DrainState = DrainState.OPEN
+        self.active: int = 0
         self._total = 0
         self._since = 0.0
 

@@ -122,10 +122,10 @@ class HealthState:
     def __init__(self, config: HealthCheckConfig, *, rng: Chance) -> None:
         self._config = config
         self._rng = rng
-        self.status = Status.UNKNOWN
-        self.cause = ""
-        self.failures = 0
-        self.failed_calls = 0
+        self.status: Status = Status.UNKNOWN
+        self.cause: str = ""
+        self.failures: int = 0
+        self.failed_calls: int = 0
         self._says_degraded = False
         self._was_probed = False
 

@@ -28,7 +28,7 @@ class Ticket:
     __slots__ = ("is_admitted", "waiter")
 
     def __init__(self, *, is_admitted: bool) -> None:
-        self.is_admitted = is_admitted
+        self.is_admitted: bool = is_admitted
         self.waiter: object = None
 
 
@@ -48,9 +48,9 @@ class ConcurrencyLimit:
     __slots__ = ("_max_pending", "_queue", "has_room", "in_use", "limit")
 
     def __init__(self, limit: int, max_pending: int) -> None:
-        self.limit = _checked("limit", limit, 1)
-        self.in_use = 0
-        self.has_room = True
+        self.limit: int = _checked("limit", limit, 1)
+        self.in_use: int = 0
+        self.has_room: bool = True
         self._max_pending = _checked("max_pending", max_pending, 0)
         self._queue: OrderedDict[Ticket, None] = OrderedDict()
 

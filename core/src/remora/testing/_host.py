@@ -35,7 +35,7 @@ class TestHost:
     __test__ = False  # its name is no test's
 
     def __init__(self) -> None:
-        self.events = EventRecorder()
+        self.events: EventRecorder = EventRecorder()
         self._transport = ScriptedTransport()
         self._tables: dict[str, dict[str, object]] = {}
         self._has_started = False

@@ -39,12 +39,12 @@ class RecordingExporter:
     name = "recording"
 
     def __init__(self, kinds: Collection[MetricKind] = tuple(MetricKind)) -> None:
-        self.kinds = frozenset(kinds)
+        self.kinds: frozenset[MetricKind] = frozenset(kinds)
         self.batches: list[MetricBatch] = []
-        self.attempts = 0
+        self.attempts: int = 0
         self.failure: Callable[[], Exception] | None = None
         self.is_hanging = False
-        self.is_closed = False
+        self.is_closed: bool = False
         self._changed = anyio.Event()
 
     @hookimpl

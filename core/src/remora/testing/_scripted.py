@@ -54,19 +54,19 @@ class ScriptedPlugin:
     """
 
     def __init__(self) -> None:
-        self.latency = 0.0
+        self.latency: float = 0.0
         self.failure: Callable[[], RemoraError] | None = None
         self.is_hanging = False
         self.is_refusing = False
-        self.start_time = 0.0
-        self.stop_time = 0.0
+        self.start_time: float = 0.0
+        self.stop_time: float = 0.0
         self.health: HealthStatus | None = HealthStatus(status=Status.HEALTHY)
         self.calls: list[tuple[float, Call]] = []
         self.probes: list[float] = []
         self.tries: list[float] = []
-        self.opened = 0
-        self.active = 0
-        self.most_active = 0
+        self.opened: int = 0
+        self.active: int = 0
+        self.most_active: int = 0
         self._script = Script()
         self._under_way: dict[anyio.CancelScope, None] = {}
         self._lost = anyio.Event()

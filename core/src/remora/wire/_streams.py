@@ -42,7 +42,7 @@ class StreamTable(dict[int, tuple[T, float]]):
         self._next = first
         self._heap: list[tuple[float, int]] = []
         self._newest_in_heap = 0
-        self.is_exhausted = first > _LAST
+        self.is_exhausted: bool = first > _LAST
 
     def open(self, waiter: T, deadline: float = math.inf) -> int:
         """

@@ -49,7 +49,7 @@ class PrometheusExporter:
 
     def __init__(self, *, port: int = 9464, host: str = "127.0.0.1", ports: int = 1) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
         self._first = port
         self._ports = ports
 

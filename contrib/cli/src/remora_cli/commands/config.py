@@ -52,7 +52,7 @@ The first line of a file tells an editor where the schema is:
   JSON  a key "$schema" at the top
 """
 
-command = click.Group("config", help=_HELP, params=[*COMMON])
+command: click.Group = click.Group("config", help=_HELP, params=[*COMMON])
 
 
 @remora_command("show", help=_SHOW)

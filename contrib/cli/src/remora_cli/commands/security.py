@@ -54,7 +54,7 @@ Nothing is started. The exit code is 3 when one would be refused.
   remora security verify remora.toml
 """
 
-command = click.Group("security", help=_HELP, params=[*COMMON])
+command: click.Group = click.Group("security", help=_HELP, params=[*COMMON])
 
 
 @remora_command("pin", help=_PIN)
