@@ -1,5 +1,5 @@
 """
-Check every kind of project that `remora new` writes with mypy strict and pyright; run by `tox -e types`.
+Check every kind of project that `remora new` writes with mypy and pyright, both strict; run by `tox -e types`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def _mypy(directory: Path, folder: Path) -> int:
 def _pyright(directory: Path, folders: list[Path]) -> int:
     print("pyright", *(folder.name for folder in folders), flush=True)
     environments = ", ".join(f'{{"root": "{folder.name}", "extraPaths": ["{folder.name}/src"]}}' for folder in folders)
-    (directory / "pyrightconfig.json").write_text(f'{{"executionEnvironments": [{environments}]}}')
+    settings = f'{{"typeCheckingMode": "strict", "executionEnvironments": [{environments}]}}'
+    (directory / "pyrightconfig.json").write_text(settings)
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--project", str(directory)]
     return subprocess.run(command).returncode
 

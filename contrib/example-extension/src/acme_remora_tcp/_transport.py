@@ -16,7 +16,7 @@ from remora import ConfigError, Endpoint, Unavailable
 from remora.io import TtrpcChannel, background_tasks, open_ttrpc, serve_ttrpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from acme_remora_tcp.plugin import Options
     from remora.protocols import Dispatch
@@ -31,7 +31,7 @@ class TcpTransport:
         self._options = options
 
     @asynccontextmanager
-    async def open(self, endpoint: Endpoint, /) -> AsyncIterator[TtrpcChannel]:
+    async def open(self, endpoint: Endpoint, /) -> AsyncGenerator[TtrpcChannel]:
         """
         A channel to whoever listens at the endpoint.
         """
@@ -45,7 +45,7 @@ class TcpTransport:
             yield channel
 
     @asynccontextmanager
-    async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncIterator[TcpListener]:
+    async def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AsyncGenerator[TcpListener]:
         """
         Serve at the endpoint; for the bare `tcp:` at a free port of the loopback interface.
         """

@@ -7,7 +7,7 @@ What lives here: records. What must not: doing it (see `_scripted`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ class Answer:
         after: Seconds to wait first.
     """
 
-    value: object
+    value: object | Callable[[Any], object]
     after: float = 0.0
 
 
