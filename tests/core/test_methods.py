@@ -82,6 +82,18 @@ def test_a_service_says_who_it_is() -> None:
     assert (("upper",), {"k": "v"}) == (info.capabilities, info.metadata)
 
 
+@pytest.mark.parametrize("given", ["upper", ["upper"], ("upper",)])
+def test_one_capability_is_a_word(given: str | list[str] | tuple[str, ...]) -> None:
+    """
+    And not its letters.
+    """
+
+    class Able:
+        pass
+
+    assert ("upper",) == service_info(service(capabilities=given)(Able)).capabilities
+
+
 def test_without_a_mark_the_name_of_the_class_is_the_service() -> None:
     """
     The mark of a base class is not inherited.

@@ -73,7 +73,7 @@ class Texts(Protocol):
         ...
 
 
-@service("text.v1.Texts", version="1.0")
+@service("text.v1.Texts", version="1.0", capabilities=["counting"])
 class TextService:
     """
     A service as a plugin's author writes it.

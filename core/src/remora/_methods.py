@@ -7,7 +7,7 @@ What lives here: names, record types, and marks. What must not: arguments (see `
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import field as dataclass_field
 from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
@@ -113,7 +113,7 @@ def service(
     version: str = "",
     description: str = "",
     author: str = "",
-    capabilities: tuple[str, ...] = (),
+    capabilities: Sequence[str] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> Callable[[C], C]:
     """
@@ -140,7 +140,7 @@ def service(
             version=version,
             description=description or _first_paragraph(cls),
             author=author,
-            capabilities=tuple(capabilities),
+            capabilities=(capabilities,) if isinstance(capabilities, str) else tuple(capabilities),
             metadata=dict(metadata or {}),
         )
         setattr(cls, _SERVICE, info)
