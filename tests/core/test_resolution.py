@@ -4,7 +4,7 @@ Plugins that are where their resolvers say: instances appear and vanish, and no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +14,16 @@ import anyio.lowlevel
 import pytest
 
 from remora import (
+    Call,
     ConfigError,
     DeadlineExceeded,
     Endpoint,
+    InterceptorSpec,
     Manager,
     NotInstalled,
     ReloadOptions,
     RemoraError,
+    Reply,
     ResolverSpec,
     Unavailable,
     hookimpl,
@@ -172,7 +175,9 @@ class Site(AsyncExitStack):
     Peers and a manager.
     """
 
-    async def bench(self, *peers: str, plugins: dict[str, Any] | None = None) -> Bench:
+    async def bench(
+        self, *peers: str, plugins: dict[str, Any] | None = None, extensions: Sequence[object] = ()
+    ) -> Bench:
         """
         Begin.
         """
@@ -182,7 +187,7 @@ class Site(AsyncExitStack):
                 serving(Named(peer), listen=f"memory:{peer}", extensions=[transport.extension])
             )
         config = {"plugins": plugins or {"p": PLAIN}}
-        manager = Manager(config, extensions=[transport.extension, told, observer])
+        manager = Manager(config, extensions=[transport.extension, told, observer, *extensions])
         return Bench(await self.enter_async_context(manager), told, observer)
 
 
@@ -388,6 +393,45 @@ async def test_a_plugin_that_is_taken_out_takes_its_slow_endpoints_with_it(anyio
         await anyio.sleep(60)
         assert [] == list(bench.manager._fleet.entered()._owners)
         assert {} == bench.manager._changes._resolution._adoptions
+
+
+class Counting:
+    """
+    An extension whose interceptor counts calls.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @hookimpl
+    def remora_register_interceptors(self) -> list[InterceptorSpec]:
+        """
+        The interceptor.
+        """
+        return [InterceptorSpec("counting", lambda plugin: self._count)]
+
+    async def _count(self, call: Call, proceed: Callable[[Call], Awaitable[Reply]]) -> Reply:
+        self.calls += 1
+        return await proceed(call)
+
+
+async def test_what_holds_for_all_plugins_changes_while_endpoints_are_slow(anyio_backend: object) -> None:
+    """
+    An interceptor that is switched off for all is off at once, and when the endpoints are in force.
+    """
+    async with Site() as site:
+        counting = Counting()
+        bench = await site.bench(*"ab", extensions=[counting])
+        bench.told.say("a")
+        await bench.until("a")
+        bench.told.say("b", "away")
+        await bench.until("a", "b")
+        before = counting.calls
+        report = await bench.manager.reload({"plugins": {"p": PLAIN}, "interceptors": {"counting": {"enabled": False}}})
+        await bench.who()
+        await bench.until("b")
+
+    assert ("retuned", before) == (report.plugins["p"].action, counting.calls)
 
 
 async def test_weights_and_priorities_change_in_place(anyio_backend: object) -> None:

@@ -15,7 +15,7 @@ from remora._fleet._assembly import endpoints_of, has_resolver
 from remora._fleet._closing import retire
 from remora._reload._adoption import Adoption
 from remora._reload._resolver import RunningResolver
-from remora.config import is_same
+from remora.config import Kind, compare, is_same
 from remora.types import EndpointsChanged
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ class Resolution:
             The plugins that the change must leave alone, since it changes nothing about them.
         """
         assert self._group is not None
-        before, is_safe = self._fleet.config, is_same(self._fleet.config.security, config.security)
+        before = self._fleet.config
+        plugins, is_safe = compare(before, config).plugins, is_same(before.security, config.security)
         for name, adoption in list(self._adoptions.items()):
-            if not is_safe or not is_same(before.plugins[name], config.plugins.get(name)):
+            if not is_safe or plugins[name].kind is not Kind.UNCHANGED:
                 del self._adoptions[name]
                 self._drain(name, adoption.give_way())
         return self._adoptions.keys()
