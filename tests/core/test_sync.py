@@ -413,6 +413,21 @@ manager = sync.Manager({"plugins": {}}, extensions=[Observer()]).open()
     assert ["ManagerStarted", "ManagerStopped"] == _run(program).stdout.split()
 
 
+def test_a_program_that_keeps_only_a_handle_ends_its_plugins() -> None:
+    """
+    The manager behind it is nobody's any more, but still open.
+    """
+    program = """
+from remora import hookimpl, sync
+class Observer:
+    @hookimpl
+    def remora_event(self, event):
+        print(type(event).__name__)
+sync.Manager({"plugins": {}}, extensions=[Observer()]).open().list_plugins()
+"""
+    assert ["ManagerStarted", "ManagerStopped"] == _run(program).stdout.split()
+
+
 def _run(program: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

@@ -7,7 +7,6 @@ from __future__ import annotations
 import atexit
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TypeVar
-from weakref import WeakSet
 
 import remora._manager
 from remora.client import make_client
@@ -400,7 +399,7 @@ class Manager:
             stop()
 
 
-_open: WeakSet[Manager] = WeakSet()
+_open: set[Manager] = set()  # also those that only a handle or a client is left of
 
 
 @atexit.register
