@@ -7,20 +7,34 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import pytest
 
-from remora import ConfigError, ExecutableRefused, Manager, PluginNotFound, serving
+from remora import (
+    ConfigError,
+    Endpoint,
+    ExecutableRefused,
+    Manager,
+    PluginNotFound,
+    ReloadReport,
+    TransportSpec,
+    hookimpl,
+    serving,
+)
 from remora.config import DiscoveryConfig, discover, load_config, manifests, structure_config
 from remora.testing import MemoryTransport
 from remora.types import ManifestRejected, PluginsDiscovered, ReloadApplied
-from tests.core.hosts import Named, Observer, Text, next_of
+from tests.core.hosts import Echo, Named, Observer, Text, next_of
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +129,86 @@ async def test_plugins_come_change_and_go_with_their_manifests(tmp_path: Path, a
 
 
 @pytest.mark.fault(49)
+class Gated:
+    """
+    The memory transport, which takes its time to check the address of `slow`, for a thread that reads manifests.
+    """
+
+    def __init__(self) -> None:
+        self.memory = MemoryTransport()
+        self.entered, self.release = anyio.Event(), threading.Event()
+
+    @hookimpl
+    def remora_register_transports(self) -> list[TransportSpec[Any]]:
+        """
+        The transport.
+        """
+        return [replace(each, check=self._check) for each in self.memory.extension.remora_register_transports()]
+
+    def _check(self, endpoint: Endpoint) -> None:
+        if endpoint.address == "slow" and threading.current_thread() is not threading.main_thread():
+            anyio.from_thread.run_sync(self.entered.set)
+            self.release.wait(10)
+
+
+async def test_the_reload_that_is_asked_for_last_counts_however_long_manifests_take(
+    tmp_path: Path, anyio_backend: object
+) -> None:
+    """
+    An older one whose manifests have been read later is superseded.
+    """
+    write(tmp_path, "found", "slow")
+    gated, reports = Gated(), dict[str, ReloadReport]()
+    older = {"plugins": {}, "discovery": {"directories": [str(tmp_path)], "watch": False}}
+    with anyio.fail_after(30):
+        async with (
+            serving(Named("slow"), listen="memory:slow", extensions=[gated]),
+            serving(Named("a"), listen="memory:a", extensions=[gated]),
+            Manager({"plugins": {}}, extensions=[gated]) as manager,
+            anyio.create_task_group() as group,
+        ):
+
+            async def reload(name: str, config: dict[str, Any]) -> None:
+                reports[name] = await manager.reload(config)
+
+            group.start_soon(reload, "older", older)
+            await gated.entered.wait()
+            await reload("newer", {"plugins": {"p": {"endpoint": "memory:a"}}})
+            gated.release.set()
+            while "older" not in reports:
+                await anyio.lowlevel.checkpoint()
+
+            assert ["p"] == manager.list_plugins()
+
+    assert (True, True) == (reports["newer"].applied, reports["older"].superseded)
+
+
+async def test_manifests_are_followed_while_old_calls_end(tmp_path: Path, anyio_backend: object) -> None:
+    """
+    A plugin is added although one that has changed before is still being drained.
+    """
+    write(tmp_path, "one")
+    echo, transport = Echo(), MemoryTransport()
+    config = {"plugins": {}, "discovery": {"directories": [str(tmp_path)]}}
+    with anyio.fail_after(20):  # less than the time to drain
+        async with (
+            serving(echo, listen="memory:a", extensions=[transport.extension]),
+            serving(Named("b"), listen="memory:b", extensions=[transport.extension]),
+            Manager(config, extensions=[transport.extension]) as manager,
+            anyio.create_task_group() as group,
+        ):
+            with manager.events() as events:
+                group.start_soon(partial(manager.execute, "one", Text(), Text, method="hold"))
+                await echo.entered.wait()
+                write(tmp_path, "one", "b")
+                await next_of(events, PluginsDiscovered)
+                write(tmp_path, "two", "b")
+                await next_of(events, PluginsDiscovered)
+                echo.release.set()
+
+            assert ["one", "two"] == manager.list_plugins()
+
+
 async def test_a_volume_of_kubernetes_adds_changes_and_removes_plugins(tmp_path: Path, anyio_backend: object) -> None:
     """
     All its files change in one step, by one link; a plugin whose file stays the same is left alone.

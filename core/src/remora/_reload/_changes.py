@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 from remora._reload._admission import check_config
 from remora._reload._detached import Detached
 from remora._reload._discovery import require_watching_of
@@ -110,10 +112,14 @@ class Changes:
             TypeError: The options are none.
         """
         self._fleet.running()
+        number = (
+            self._turns.number()
+        )  # now, since looking for manifests may take longer than for what is asked for later
         found = await self._discovery.look_aside(wanted)
         require_watching_of(wanted)
         check_config(self._catalog, self._resolution.complete(found.added_to(wanted)), self._fleet.config)
-        return await self._change(lambda: wanted, options, cause, number=self._turns.number())
+        self._turns.announce(number)
+        return await self._change(lambda: wanted, options, cause, number=number)
 
     async def add(self, plugin: PluginConfig, options: ReloadOptions) -> ReloadReport:
         """
@@ -167,8 +173,16 @@ class Changes:
         return await Detached(partial(self._move, wanted, options, cause, number)).done_in(self._group)
 
     async def _move(
-        self, wanted: Callable[[], ManagerConfig], options: ReloadOptions, cause: str, number: int | None
+        self,
+        wanted: Callable[[], ManagerConfig],
+        options: ReloadOptions,
+        cause: str,
+        number: int | None = None,
+        settled: Callable[[], object] = lambda: None,
     ) -> ReloadReport:
+        """
+        Move when it is the turn; `settled` is called before old calls are waited for.
+        """
         async with self._turns.take(number) as is_wanted:
             if not is_wanted:
                 return ReloadReport(superseded=True)
@@ -182,6 +196,7 @@ class Changes:
                 self._fleet.running()  # raises when the manager has ended
             else:
                 await self._settle(asked, found, report)
+        settled()
         return await transition.finish(report)
 
     async def _settle(self, asked: ManagerConfig, found: Discovered, report: ReloadReport) -> None:
@@ -202,16 +217,27 @@ class Changes:
 
     async def _rediscover(self) -> None:
         """
-        Put the present manifests in force; one that does not work does not hold back the others.
+        Put the present manifests in force. Their next change waits for that, not until old calls have been drained.
+        """
+        assert self._group is not None
+        done = anyio.Event()
+        self._group.start_soon(self._move_to_manifests, done)
+        await done.wait()
+
+    async def _move_to_manifests(self, done: anyio.Event) -> None:
+        """
+        Move to what manifests say now; one that does not work does not hold back the others.
         """
         try:
             if self._discovery.is_news(await self._looked()):
                 options = replace(self.options, rollback_on_failure=False)
-                await self._change(lambda: self.asked, options, "manifests have changed")
+                await self._move(lambda: self.asked, options, "manifests have changed", settled=done.set)
         except ManagerClosed:
             return
         except RemoraError as error:
             _log.error("the changed manifests are not in force: %s", error)
+        finally:
+            done.set()
 
     async def _looked(self) -> Discovered:
         """

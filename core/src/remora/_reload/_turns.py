@@ -26,10 +26,15 @@ class Turns:
 
     def number(self) -> int:
         """
-        A number for a change that replaces all earlier ones.
+        A number for a change that is asked for now and that, once `announce` is told of it, replaces all earlier ones.
         """
-        self._newest = next(self._numbers)
-        return self._newest
+        return next(self._numbers)
+
+    def announce(self, number: int) -> None:
+        """
+        The change with this number can be made.
+        """
+        self._newest = max(self._newest, number)
 
     @asynccontextmanager
     async def take(self, number: int | None = None) -> AsyncIterator[bool]:
