@@ -129,6 +129,7 @@ class Bench:
     """
 
     manager: Manager
+    transport: MemoryTransport
     told: Told
     observer: Observer
 
@@ -188,7 +189,7 @@ class Site(AsyncExitStack):
             )
         config = {"plugins": plugins or {"p": PLAIN}}
         manager = Manager(config, extensions=[transport.extension, told, observer, *extensions])
-        return Bench(await self.enter_async_context(manager), told, observer)
+        return Bench(await self.enter_async_context(manager), transport, told, observer)
 
 
 async def test_instances_appear_and_vanish_under_load_without_a_failed_call(anyio_backend: object) -> None:
@@ -432,6 +433,32 @@ async def test_what_holds_for_all_plugins_changes_while_endpoints_are_slow(anyio
         await bench.until("b")
 
     assert ("retuned", before) == (report.plugins["p"].action, counting.calls)
+
+
+async def test_endpoints_that_are_slow_are_counted_when_metrics_are_switched_on_meanwhile(
+    anyio_backend: object,
+) -> None:
+    """
+    As all others are.
+    """
+    off, on = ({"plugins": {"p": PLAIN}, "metrics": {"enabled": each}} for each in (False, True))
+    async with Site() as site:
+        bench = await site.bench(*"ab")
+        await bench.manager.reload(off)
+        bench.told.say("a")
+        await bench.until("a")
+        bench.told.say("b", "late")
+        await bench.until("a", "b")
+        await bench.manager.reload(on)
+        await bench.until("b")
+        await site.enter_async_context(
+            serving(Named("late"), listen="memory:late", extensions=[bench.transport.extension])
+        )
+        await bench.until("b", "late")
+
+        counted = bench.manager.observability().plugin_metrics["p"].instances
+
+    assert {"memory:b", "memory:late"} <= {name for name, each in counted.items() if each.total_requests}
 
 
 async def test_weights_and_priorities_change_in_place(anyio_backend: object) -> None:

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from remora import ConnectionLost, HealthStatus, Manager, ReloadOptions, RemoraError, Unavailable
+from remora._fleet._closing import cut
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, InstanceStopped
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, bench, strange
 
@@ -408,3 +409,31 @@ async def test_calls_meet_no_instance_that_is_closing() -> None:
         answers: list[Awaitable[Text]] = [plugin.execute(Text(str(number))) for number in range(4)]
 
         assert ["0", "1", "2", "3"] == [(await answer).text for answer in answers]
+
+
+async def test_a_manager_ends_at_once_although_an_instance_is_to_be_opened_when_it_has_closed() -> None:
+    """
+    Also when it is cancelled: nobody waits for what has never begun.
+    """
+    closing = anyio.Event()
+
+    @asynccontextmanager
+    async def slow(attempt: int) -> AsyncIterator[PlainChannel]:
+        yield PlainChannel()
+        closing.set()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(5)
+
+    with anyio.CancelScope() as scope:
+        async with Manager(strange(), extensions=[Stranger(slow)]) as manager:
+            await manager.plugin("p", Text, Text).execute(Text())
+            fleet = manager._fleet
+            async with anyio.create_task_group() as group:
+                group.start_soon(cut, fleet, fleet["p"])
+                await closing.wait()
+                manager.restart("p")
+                began = anyio.current_time()
+                await anyio.sleep(1)
+                scope.cancel()
+
+    assert anyio.current_time() - began < 11

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from remora._calls._caller import Caller
-    from remora._calls._instance import Instance
     from remora._extensions._catalog import Catalog
     from remora._extensions._conduct import Conduct
     from remora._fleet._assembly import Part
@@ -216,14 +215,14 @@ class Fleet:
         """
         self.meters = meters
         for plugged in self:
-            plugged.route.meter = NO_METER
-            instances = [part.instance for part in plugged.parts]
-            for each in instances:
+            route, kept = plugged.route, self._supervisor.kept_open(plugged.route) if self._supervisor else []
+            route.meter = NO_METER
+            for each in (*kept, *route.instances):
                 each.meter = NO_METER
             if meters is not None:
-                meters.attach(plugged.route)
-                for each in filter(self._is_open, instances):
-                    meters.show(plugged.route, each)
+                meters.attach(route)
+                for each in kept:
+                    meters.show(route, each)
 
     def put(self, plugged: Plugged) -> None:
         """
@@ -320,9 +319,6 @@ class Fleet:
     def _why_out(self, name: str, instance: str) -> str:
         errors = [part.instance.error for part in self._plugged[name].parts if part.instance.name == instance]
         return next((shortened(cause_of(each)) for each in errors if each is not None), "it was stopped")
-
-    def _is_open(self, instance: Instance) -> bool:
-        return self._supervisor is not None and instance in self._supervisor
 
     def _begin(self, plugged: Plugged) -> None:
         """

@@ -63,6 +63,7 @@ class Owner:
     The task that owns one instance, and the messages that it understands.
 
     Attributes:
+        route: The plugin.
         instance: The instance.
         has_begun: Whether the task is at work.
         is_stopping: Whether it has been told to end.
@@ -77,7 +78,7 @@ class Owner:
         publish: Callable[[Event], None],
         turn: AbstractAsyncContextManager[object],
     ) -> None:
-        self._route = route
+        self.route = route
         self.instance = part.instance
         self._transport = part.transport
         self._origin = part.origin
@@ -116,7 +117,7 @@ class Owner:
         """
         self._is_succeeded = True
         self.instance.start()
-        self._route.changed()
+        self.route.changed()
 
     async def wait_stopped(self) -> None:
         """
@@ -160,7 +161,7 @@ class Owner:
 
     @property
     def _conduct(self) -> Conduct:
-        return self._route.conduct.about(instance=self.instance.name)
+        return self.route.conduct.about(instance=self.instance.name)
 
     async def run(self) -> None:
         """
@@ -179,7 +180,7 @@ class Owner:
         finally:
             if not self._is_succeeded:
                 self.instance.stop()
-            self._route.changed()
+            self.route.changed()
             self._tell(InstanceStopped, cause=self._why_stopped)
             self._has_ended = True
             if self._ended is not None:
@@ -199,7 +200,7 @@ class Owner:
             self.instance.stop()
         else:
             self.instance.close()
-        self._route.changed()
+        self.route.changed()
 
     async def _hold(self) -> RemoraError | None:
         """
@@ -309,7 +310,7 @@ class Owner:
         """
         with anyio.move_on_after(self.instance.config.connection.request_timeout):
             while self._lets_calls_end and self.instance.limit.in_use and not self.is_stopping:
-                await change_of(self._route)
+                await change_of(self.route)
         self._lets_calls_end = False
 
     async def _tell_reviews(self, channel: ReviewedChannel) -> None:
@@ -338,7 +339,7 @@ class Owner:
             now, wait = anyio.current_time(), math.inf
             if instance.config.health_check.enabled:
                 with anyio.CancelScope() as self._probing:
-                    await probe(self._route, instance)
+                    await probe(self.route, instance)
                 self._probing = None
                 now, wait = anyio.current_time(), instance.condition.next_check()
                 instance.next_try = now + wait
@@ -371,8 +372,8 @@ class Owner:
         has_failed = is_final or decision.gave_up
         state = State.FAILED if has_failed else State.STARTING if self._was_ready else State.WAITING
         self.instance.lost(error, state, anyio.current_time() + delay)
-        self._route.health_changed(self.instance, self.instance.condition.lost(shortened(cause_of(error))))
-        self._route.changed()
+        self.route.health_changed(self.instance, self.instance.condition.lost(shortened(cause_of(error))))
+        self.route.changed()
         event = InstanceFailed if has_failed else partial(InstanceLost, was_ready=self._was_ready)
         self._tell(event, cause=shortened(error.message), retry_in=delay)
         await self._rest(delay)
@@ -382,9 +383,9 @@ class Owner:
         self._was_ready = True
         self._policy.ready()
         self.instance.ready(channel)
-        self._route.health_changed(self.instance, self.instance.condition.reset())
-        self._route.breaker_changed(self.instance, self.instance.breaker.reset("the instance was started anew"))
-        self._route.changed()
+        self.route.health_changed(self.instance, self.instance.condition.reset())
+        self.route.breaker_changed(self.instance, self.instance.breaker.reset("the instance was started anew"))
+        self.route.changed()
         self._tell(InstanceReady, start_time=start_time, starts=self._starts, cause=self._why_started)
 
     def _explain(self, error: BaseException) -> RemoraError:
@@ -403,4 +404,4 @@ class Owner:
         return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
-        self._publish(event(time=time.time(), **self._route.about(self.instance), **facts))
+        self._publish(event(time=time.time(), **self.route.about(self.instance), **facts))

@@ -51,6 +51,12 @@ class Supervisor:
         """
         return instance in self._owners
 
+    def kept_open(self, route: Route) -> list[Instance]:
+        """
+        The instances of a plugin that are kept open or being closed, also those that are only tried or being drained.
+        """
+        return [owner.instance for owner in self._owners.values() if owner.route is route]
+
     def start(self, route: Route, part: Part) -> None:
         """
         Open an instance, and keep it open until `stop`. One that is already kept open is left as it is; one that is
@@ -77,7 +83,8 @@ class Supervisor:
         Run an owner, once the former one has ended.
         """
         if former is not None:
-            await former.wait_stopped()
+            with anyio.CancelScope(shield=True):  # as the former one is while it closes; whoever stops this one waits
+                await former.wait_stopped()
         try:
             await owner.run()
         finally:
