@@ -15,6 +15,7 @@ from remora import Manager
 from remora.errors import (
     Code,
     ConfigError,
+    ConnectionLost,
     DeadlineExceeded,
     InvalidReply,
     MessageTooLarge,
@@ -474,4 +475,21 @@ async def test_a_program_that_closes_its_output_and_goes_on_is_replaced_at_once(
             with pytest.raises(Unavailable, match="closed"):
                 await manager.execute("p", {}, object, method="hang_up")
             await recorder.wait_for(InstanceReady, plugin="p", count=2)
+            manager.hurry()
+
+
+async def test_a_program_that_closes_its_input_and_goes_on_is_replaced(script):
+    """
+    It would answer no later call; the first of these finds out.
+    """
+    deaf = script("""read -r line; exec 0<&-; echo '{"id": 1, "result": {}}'; exec sleep 600""")
+    table = {"endpoint": deaf.url, "protocol": "jsonl", "retry": {"max_retries": 0}}
+    recorder = EventRecorder()
+    with anyio.fail_after(20):
+        async with Manager({"plugins": {"p": table}}, extensions=[recorder]) as manager:
+            assert {} == await manager.execute("p", {}, object, method="m")
+            with pytest.raises(ConnectionLost, match="the process closed its standard input"):
+                await manager.execute("p", {}, object, method="m")
+            await recorder.wait_for(InstanceReady, plugin="p", count=2)
+            assert {} == await manager.execute("p", {}, object, method="m")
             manager.hurry()

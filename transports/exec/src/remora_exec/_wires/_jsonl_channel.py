@@ -58,7 +58,7 @@ _logger = logging.getLogger(__name__.replace("_", ".", 1))
 
 _NOISE_BEFORE_FIRST_ANSWER = 20
 _NOISE_IN_A_ROW = 1000
-_EXIT_AFTER_OUTPUT = 1.0
+_EXIT_AFTER_LOSS = 1.0
 _OUTPUT_AFTER_EXIT = 0.25
 _FLUSH = 0.25
 _LONGEST_ID = 20
@@ -80,7 +80,7 @@ async def open_jsonl(
             process.graces = (options.stop_grace, options.term_grace)
             queue = LineQueue(stdin)
             channel = JsonlChannel(process, queue, output, max_size=options.max_message_size)
-            tasks.start(queue.write)
+            tasks.start(channel.write)
             tasks.start(lambda: channel.read(stdout))
             tasks.start(channel.watch)
             try:
@@ -181,10 +181,24 @@ class JsonlChannel:
             self._take_lines()
             self.end(lambda sent: WireError(message))
             await _discard(stdout)
-        if await self._process.ends_within(_EXIT_AFTER_OUTPUT):
+        await self._lose("output")
+
+    async def write(self) -> None:
+        """
+        Write requests until nobody reads them any more: no later call would be answered.
+        """
+        await self._queue.write()
+        if self._why is None:
+            await self._lose("input")
+
+    async def _lose(self, stream: str) -> None:
+        """
+        End the calls because a stream of the process has ended, as has probably the process.
+        """
+        if await self._process.ends_within(_EXIT_AFTER_LOSS):
             self.end(lambda sent: self._process.died(sent=sent))
         self._process.end_soon()
-        self.end(lambda sent: ConnectionLost("the process closed its standard output", sent=sent))
+        self.end(lambda sent: ConnectionLost(f"the process closed its standard {stream}", sent=sent))
 
     async def next_review(self) -> Inspection:
         """
