@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -274,6 +275,44 @@ async def test_a_resolver_that_cannot_tell_is_one_event_and_is_asked_again(anyio
     assert 2 == len(causes)
     assert "ValueError: a bug" in causes[1]
     assert bench.told.ended == len(bench.told.watches)
+
+
+class Hasty:
+    """
+    A resolver that wants to be asked again at once, some times, and then has nothing to tell.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    @hookimpl
+    def remora_register_resolvers(self) -> list[ResolverSpec[Options]]:
+        """
+        The resolver.
+        """
+        return [ResolverSpec("hasty", Options, lambda options: self)]
+
+    async def watch(self, report: Callable[[Sequence[Endpoint]], None], /) -> None:
+        """
+        Fail.
+        """
+        self.asked.append(anyio.current_time())
+        if len(self.asked) < 5:
+            raise Unavailable("busy", retry_after=len(self.asked) - 2.0)
+
+
+async def test_a_resolver_that_wants_to_be_asked_again_at_once_has_to_wait(anyio_backend: object) -> None:
+    """
+    As one that says nothing about it has to; else it would keep the event loop busy.
+    """
+    hasty = Hasty()
+    async with Site() as site:
+        await site.bench(plugins={"p": {"resolver": {"method": "hasty"}}}, extensions=[hasty])
+        await anyio.sleep(100)
+        pauses = [after - before for before, after in pairwise(hasty.asked)]
+
+    assert min(pauses[:2]) > 0.4
+    assert [1, 2] == pytest.approx(pauses[2:])
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class RunningResolver:
                     raise self._conduct.cancelled(self._culprit, error) from None
                 self._conduct.failed(self._culprit, error)
                 cause = f"{self._culprit} failed with {told(innermost(error))}"
-            delay = self._policy.failed().delay if soon is None else soon
+            delay = soon if soon and soon > 0 else self._policy.failed().delay  # at once would be again and again
             self._failed(cause, delay)
             await anyio.sleep(delay)
 
