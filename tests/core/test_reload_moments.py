@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from remora import (
     Call,
     Cancelled,
+    ConfigError,
     ConnectionLost,
     DrainTimeout,
     HealthStatus,
@@ -25,12 +27,14 @@ from remora import (
     RemoraError,
     Reply,
     Status,
+    TransportSpec,
     Unavailable,
+    hookimpl,
 )
 from remora._reload._detached import Detached
 from remora.config import structure_config
 from remora.testing import ScriptedTransport
-from tests.core.hosts import Stranger, Text, strange
+from tests.core.hosts import NoOptions, PlainChannel, Stranger, Text, strange
 from tests.core.scripts import stage, table
 from tests.core.test_reload import held, reload
 
@@ -336,3 +340,49 @@ async def test_what_a_reload_renames_is_counted_under_its_new_name(anyio_backend
 
         found = host.manager.metrics.snapshot()
         assert [3, 1] == [found.value("remora_reloads_total", outcome) for outcome in ("applied", "rolled_back")]
+
+
+class Perishable(Stranger):
+    """
+    A transport that can be built only twice.
+    """
+
+    built = 0
+
+    @hookimpl
+    def remora_register_transports(self) -> list[TransportSpec[NoOptions]]:
+        """
+        The transport.
+        """
+        return [replace(each, build=self._build) for each in super().remora_register_transports()]
+
+    def _build(self, options: NoOptions) -> Any:
+        self.built += 1
+        if self.built > 2:
+            raise ConfigError("its certificate is gone")
+        return self
+
+
+async def test_what_cannot_be_built_any_more_does_not_break_the_report_of_a_rollback(
+    anyio_backend: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A reload that has closed the old instances fails, and the old transport cannot be built again.
+    """
+
+    @asynccontextmanager
+    async def opens(number: int) -> AsyncIterator[PlainChannel]:
+        if number > 1:
+            raise Unavailable("nobody there", sent=False)
+        yield PlainChannel()
+
+    moved = strange(endpoint="strange:q", connection={"connection_timeout": 7})
+    async with Manager(strange(), extensions=[Perishable(opens)]) as manager:
+        await manager.plugin("p", Text, Text).execute(Text())
+        report = await manager.reload(moved, ReloadOptions(strategy="recreate", health_check_timeout=1))
+
+    assert (True, False) == (report.rolled_back, report.applied)
+    assert "nobody there" in str(report.error)
+    assert ["plugin 'p' cannot be what it was before the reload: plugins.p.options: its certificate is gone"] == [
+        each.getMessage() for each in caplog.records if each.levelname == "ERROR"
+    ]

@@ -8,6 +8,7 @@ how it goes (see `_departures`).
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from remora._fleet._generation import Generation
     from remora.config import ManagerConfig
     from remora.reload import PluginPlan, ReloadOptions
+
+_log = logging.getLogger(__name__)
 
 _CLEANING = 5.0
 _UNDONE = "the reload that it was opened for is not in force"
@@ -246,12 +249,17 @@ class Transition:
 
     async def _restore(self, draft: Generation) -> None:
         """
-        Bring the former instances of a plugin back; those that are already closed are opened anew.
+        Bring the former instances of a plugin back; those that are already closed are opened anew. If they cannot be
+        built any more, such as without a file that was there before, it keeps the instances that it has.
         """
         plugged, former = draft.plugged, self._former.plugins[draft.config.name]
         placed = {part.instance for part in plugged.parts}
         await discard(self._fleet, [part for part in draft.new if part.instance not in placed], _UNDONE)
-        back = self._fleet.draft(former, self._former, plugged)
+        try:
+            back = self._fleet.draft(former, self._former, plugged)
+        except ConfigError as error:
+            _log.error("plugin %r cannot be what it was before the reload: %s", former.name, error)
+            return
         is_alone = self._options.strategy == "recreate"  # new instances must be gone before old ones can come back
         if is_alone:
             back.settle()
