@@ -5,6 +5,7 @@ JSON lines: any slicing gives the same objects, nothing grows beyond the limit, 
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -188,6 +189,19 @@ def test_seconds_that_are_no_number_are_left_out(odd):
         return
     answer = decode_json_answer({"id": 1, "error": {"message": "no", "retry_after": odd}})
     assert answer.outcome.retry_after is None
+
+
+def test_numbers_that_are_larger_than_any_float_are_infinite():
+    """
+    One such number must not end the conversation.
+    """
+    request = decode_json_request({"id": 1, "context": {"timeout_ms": 10**400}})
+    answers = [decode_json_answer({"id": 1, "error": {"retry_after": each}}) for each in (10**400, -(10**400))]
+    (message,) = read(encode_json_error(1, PluginError("no", retry_after=10**400)), max_size=10**6)
+
+    assert math.inf == request.timeout
+    assert [math.inf, -math.inf] == [each.outcome.retry_after for each in answers]
+    assert "retry_after" not in message["error"]
 
 
 @given(objects)

@@ -12,6 +12,7 @@ What lives here: messages and their lines. What must not: I/O, and which calls a
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _NO_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 _JSON = "application/json"
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,12 @@ def _timeout(value: object) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """
+    A number of JSON; None when it is none. Whole numbers that are larger than any float are infinite.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= _LARGEST else math.inf if value > 0 else -math.inf
 
 
 def _reply(result: object, headers: Mapping[str, str]) -> Reply | RemoraError:
