@@ -428,6 +428,34 @@ sync.Manager({"plugins": {}}, extensions=[Observer()]).open().list_plugins()
     assert ["ManagerStarted", "ManagerStopped"] == _run(program).stdout.split()
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_interrupt_while_the_event_loop_starts_ends_it(backend: str) -> None:
+    """
+    The first one of a process loads what the event loop is made of, which takes a while.
+    """
+    program = """
+import importlib.abc, signal, sys, threading
+from remora import sync
+interrupted = threading.Event()
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "anyio._backends._BACKEND":
+            sys.meta_path.remove(self)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            interrupted.wait(10)
+sys.meta_path.insert(0, Interrupting())
+try:
+    sync.Manager({"plugins": {}}, backend="BACKEND").open()
+except KeyboardInterrupt:
+    threads = [each for each in threading.enumerate() if each.name == "remora"]
+    interrupted.set()
+    for each in threads:
+        each.join(10)
+    print([each.is_alive() for each in threads])
+"""
+    assert "[False]" == _run(program.replace("BACKEND", backend)).stdout.strip()
+
+
 def _run(program: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

@@ -56,6 +56,7 @@ class Loop:
         self._closed: Future[None] = Future()
         self._error: BaseException | None = None
         self._process = 0
+        self._is_unwanted = False
         self._lock = Lock()
 
     def open(self, context: AbstractAsyncContextManager[object]) -> None:
@@ -70,14 +71,16 @@ class Loop:
                 raise ManagerClosed("a manager can be opened only once: make a new one")
             self._process = os.getpid()
         running: Future[_Inside] = Future()
-        Thread(target=self._main, args=(context, running), name="remora", daemon=True).start()
-        inside = running.result()
         try:
+            Thread(target=self._main, args=(context, running), name="remora", daemon=True).start()
+            inside = running.result()
             self._opened.result()
+            self._inside = inside
         except BaseException:
-            _hurry(inside)  # does nothing where the context could not be entered
+            self._is_unwanted = True  # for a loop that does not run yet
+            if running.done() and running.exception() is None:
+                _hurry(running.result())  # does nothing where the context could not be entered
             raise
-        self._inside = inside
 
     def close(self, error: BaseException | None = None) -> None:
         """
@@ -174,6 +177,8 @@ class Loop:
             with anyio.CancelScope() as scope:
                 leaving = anyio.Event()
                 running.set_result(_Inside(portal, leaving, scope))
+                if self._is_unwanted:
+                    scope.cancel()
                 await self._hold_open(context, leaving)
 
     async def _hold_open(self, context: AbstractAsyncContextManager[object], leaving: anyio.Event) -> None:
