@@ -53,7 +53,7 @@ class Adoption:
         self._former = fleet[name]
         config = self._config()
         self._draft = fleet.draft(config.plugins[name], config, self._former)
-        self._is_open = bool(self._former.parts) and not fleet.is_held(self._former)
+        self._was_open = bool(self._former.parts) and not fleet.is_held(self._former)
         self._has_given_way = False
 
     def begin(self) -> bool:
@@ -63,9 +63,9 @@ class Adoption:
         Returns:
             Whether they have to be ready before `end`.
         """
-        if self._is_open:
+        if self._was_open:
             self._fleet.open(self._draft.plugged, self._draft.new)
-        return self._is_open and bool(self._draft.gone)  # else nobody needs to be relieved
+        return self._was_open and bool(self._draft.gone)  # else nobody needs to be relieved
 
     async def until_ready(self) -> None:
         """
@@ -100,10 +100,10 @@ class Adoption:
             Unavailable: None of them can be reached; everything is as it was.
         """
         draft = self._draft
-        if self._is_open and draft.gone and draft.new and not _is_any_ready(*draft.new, *draft.kept):
+        if self._was_open and draft.gone and draft.new and not _is_any_ready(*draft.new, *draft.kept):
             await self._undo(draft)
         draft.settle()
-        if not self._is_open and not self._fleet.is_held(self._former):
+        if not self._was_open and not self._fleet.is_held(self._former):
             self._fleet.open(draft.plugged, draft.new)
         self._fleet.accept(self._config())
         return [part for part in draft.gone if _let_go(part)]

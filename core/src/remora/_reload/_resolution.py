@@ -106,10 +106,14 @@ class Resolution:
         Raises:
             RemoraError: They cannot be used.
         """
-        while not await self._is_adopted(resolver, endpoints):
-            pass  # another change was first
+        while not await self._adopt_once(resolver, endpoints):
+            pass
 
-    async def _is_adopted(self, resolver: RunningResolver, endpoints: Sequence[Endpoint]) -> bool:
+    async def _adopt_once(self, resolver: RunningResolver, endpoints: Sequence[Endpoint]) -> bool:
+        """
+        Returns:
+            Whether they are in force, or nobody wants them any more; otherwise this gave way to another change.
+        """
         async with self._turns.take():
             if self._running.get(resolver.name) is not resolver or resolver.name not in self._fleet:
                 return True
