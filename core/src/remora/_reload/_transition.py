@@ -46,6 +46,9 @@ class Transition:
     """
     One move of a fleet.
 
+    New instances of a plugin are opened, unless it is among `_held` (what it requires is not up yet) or `_asleep` (it
+    waits for its first call). What cannot be opened is among `_errors`, and stays or becomes again what it was.
+
     Args:
         fleet: The plugins.
         config: The configuration that is to be in force; it has been checked.
