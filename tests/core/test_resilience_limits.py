@@ -329,7 +329,7 @@ async def test_calls_that_cannot_wait_for_a_lowered_rate_are_refused_at_once(any
     With the time that it would take; others wait.
     """
     async with stage(table(rate_limit=WAITING)) as host:
-        ends = await _reloaded_after(host, 0.5, 5, 5, requests_per_second=0.25)
+        ends = await _reloaded_after(host, 0.5, 5, 5.5, requests_per_second=0.25)
         refused = [(at, each) for at, each in ends if each is not None]
 
         assert (pytest.approx(2.5, abs=0.011), None) == next(end for end in ends if end[1] is None)
