@@ -4,6 +4,7 @@ TLS: who is trusted, and what is said when somebody is not.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 import anyio
 import pytest
+from anyio import from_thread, to_thread
 from anyio.abc import SocketAttribute
 
 from remora.errors import ConfigError, WrongProtocol
@@ -139,6 +141,43 @@ async def test_a_certificate_that_expires_meanwhile_is_found_at_the_call(
             served.append(other)
             with pytest.raises(ConfigError, match="certificate is not accepted"):
                 await channel.call(Call())
+
+
+def fetch(port: int, ca_file: str, request: bytes, begun: anyio.Event) -> bytes:
+    """The answer to a request, to a client with little room; until the server closes the connection."""
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.settimeout(5)
+        plain.connect(("127.0.0.1", port))
+        context = ssl.create_default_context(cafile=ca_file)
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as stream:
+            stream.sendall(request)
+            answer = stream.recv(1)
+            from_thread.run_sync(begun.set)
+            return answer + b"".join(iter(lambda: stream.recv(16384), b""))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_large_reply_is_sent_whole_before_its_connection_ends(authority: Authority, is_told: bool) -> None:
+    """Because the client wishes so, or because the server is stopped."""
+    reply, begun, ended, answers = b"x" * 6_000_000, anyio.Event(), anyio.Event(), list[bytes]()
+
+    async def answer(call: Call, peer: str) -> Reply:
+        return Reply(payload=reply)
+
+    async def ask(port: int) -> None:
+        end = b"Connection: close\r\n" if is_told else b""
+        request = b"POST / HTTP/1.1\r\n%bContent-Length: 1\r\n\r\n1" % end
+        answers.append(await to_thread.run_sync(fetch, port, authority.ca_file, request, begun))
+        ended.set()
+
+    server = build(Options(**authority.issue("127.0.0.1")))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks, server.listen(Endpoint("https:"), answer) as listener:
+            tasks.start_soon(ask, int(listener.endpoint.address.rpartition(":")[2]))
+            await (ended if is_told else begun).wait()
+
+    assert len(reply) == len(answers[0].partition(b"\r\n\r\n")[2])
 
 
 @pytest.mark.parametrize("engine", ["direct", "httpx"])

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from remora_http._server._request_reader import Request
     from remora_http._server._wires import Answerer, Begin, Terms
 
+_MOMENT = 0.01
+
 
 async def listen(listening: socket.socket, tls: ssl.SSLContext | None, terms: Terms, begin: Begin) -> None:
     """
@@ -61,7 +63,7 @@ class ProtocolWire(asyncio.BufferedProtocol):
         self._reader = RequestReader(terms.limit)
         self._landing = landing()
         self._begin = begin
-        self._is_gone = self._is_held = self._is_resting = False
+        self._is_gone = self._is_held = self._is_resting = self._is_secured = False
         self._room: asyncio.Future[None] | None = None
 
     @property
@@ -91,15 +93,17 @@ class ProtocolWire(asyncio.BufferedProtocol):
         Write what can be written without waiting.
         """
         self._sender.write(head, body)
-        return self._room is None
+        return self._room is None and not (self._is_secured and self._sender.unsent())
 
     async def flush(self) -> None:
         """
         Wait until all is written, or the client has gone.
         """
+        self.due = self._loop.time() + self._terms.slow
         if self._room is not None:
-            self.due = self._loop.time() + self._terms.slow
             await self._room
+        while self._is_secured and self._sender.unsent():  # noqa: ASYNC110, asyncio has no event for it
+            await anyio.sleep(_MOMENT)
 
     async def linger(self) -> None:
         """
@@ -133,6 +137,7 @@ class ProtocolWire(asyncio.BufferedProtocol):
         self.peer = place(transport.get_extra_info("peername"))
         if (secured := transport.get_extra_info("ssl_object")) is not None:
             self.identity = identity_of(secured.getpeercert())
+            self._is_secured = True
         self._answerer = self._begin(self)
         self._rest()
 
