@@ -127,6 +127,38 @@ async def test_a_body_far_over_the_limit_is_refused_while_it_arrives() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "beginning", "expected"),
+    [
+        (Options(idle_timeout=3600, slow_timeout=0.1), LAST[:-1], b"HTTP/1.1 408"),
+        (Options(idle_timeout=3600, slow_timeout=0.1), POST % 1 + LAST[:-1], b"HTTP/1.1 200"),
+        (Options(idle_timeout=0.1, slow_timeout=3600), b"", b""),
+        (Options(idle_timeout=0.1, slow_timeout=3600), POST % 1, b"HTTP/1.1 200"),
+    ],
+)
+async def test_idle_connections_and_slow_requests_have_times_of_their_own(
+    options: Options, beginning: bytes, expected: bytes
+) -> None:
+    """However much longer the other one is."""
+    async with connected(build(options)) as stream:
+        if beginning:
+            await stream.send(beginning)
+
+        assert (await read_all(stream)).startswith(expected)
+
+
+async def test_a_request_has_its_own_time_however_long_its_connection_was_idle() -> None:
+    """It began in time, so it is not cut off when the idle connection would have ended."""
+    async with connected(build(Options(idle_timeout=0.5, slow_timeout=3600))) as stream:
+        await stream.send(LAST[:-1])
+        with anyio.move_on_after(1.5) as scope:
+            await stream.receive()
+        await stream.send(LAST[-1:])
+
+        assert scope.cancelled_caught
+        assert (await read_all(stream)).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
     ("beginning", "expected"), [(b"", b""), (POST % 1, b"HTTP/1.1 200"), (LAST[:-1], b"HTTP/1.1 408")]
 )
 async def test_a_client_that_is_too_slow_is_left(beginning: bytes, expected: bytes) -> None:

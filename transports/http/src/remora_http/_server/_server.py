@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from remora_http.plugin import Options
 
 _GRACE = 2.0
+_PRECISION = 1.0
 
 
 class HttpListener:
@@ -102,6 +103,7 @@ class _Server:
 
     def __init__(self, responder: Responder, root: str, terms: Terms) -> None:
         self._terms = terms
+        self._interval = min(terms.slow, max(terms.idle, _PRECISION))
         self._responder = responder
         self._root = root
         self._clock = loop_clock()
@@ -159,7 +161,7 @@ class _Server:
     def _begin(self, shared: Shared, wire: Wire) -> Connection:
         number = next(self._numbers)
         connection = self._connections[number] = Connection(number, wire, shared)
-        self._dues.add(number, self._clock() + self._terms.slow)
+        self._dues.add(number, self._clock() + self._interval)
         if self._is_stopped:
             connection.stop()
         return connection
@@ -178,4 +180,4 @@ class _Server:
         if wire.due <= now:
             wire.expire()
         if number in self._connections:
-            self._dues.add(number, min(max(wire.due, now + 1), now + self._terms.slow))
+            self._dues.add(number, min(max(wire.due, now + _PRECISION), now + self._interval))

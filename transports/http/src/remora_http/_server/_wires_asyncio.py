@@ -63,7 +63,7 @@ class ProtocolWire(asyncio.BufferedProtocol):
         self._reader = RequestReader(terms.limit)
         self._landing = landing()
         self._begin = begin
-        self._is_gone = self._is_held = self._is_resting = self._is_secured = False
+        self._is_gone = self._is_held = self._is_resting = self._has_begun = self._is_secured = False
         self._room: asyncio.Future[None] | None = None
 
     @property
@@ -152,8 +152,8 @@ class ProtocolWire(asyncio.BufferedProtocol):
             if reader.is_full and not self._is_held:
                 self._is_held = True
                 self._transport.pause_reading()
-        elif self._is_resting and reader.wants_continue:
-            self._send_continue()
+        elif self._is_resting:
+            self._note_beginning()
 
     def eof_received(self) -> None:
         self._leave()
@@ -172,7 +172,17 @@ class ProtocolWire(asyncio.BufferedProtocol):
 
     def _rest(self) -> None:
         self._is_resting = True
-        self.due = self._loop.time() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
+        self._has_begun = self._reader.is_amid
+        self.due = self._loop.time() + (self._terms.slow if self._has_begun else self._terms.idle)
+        self._send_continue()
+
+    def _note_beginning(self) -> None:
+        """
+        Give the rest of a request its time from the moment when it began.
+        """
+        if self._reader.is_amid and not self._has_begun:
+            self._has_begun = True
+            self.due = self._loop.time() + self._terms.slow
         self._send_continue()
 
     def _send_continue(self) -> None:

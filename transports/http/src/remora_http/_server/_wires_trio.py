@@ -79,7 +79,7 @@ class SocketWire:
         self._terms = terms
         self._reader = RequestReader(terms.limit)
         self._landing = landing()
-        self._is_gone = self._is_resting = self._may_hold_more = False
+        self._is_gone = self._is_resting = self._has_begun = self._may_hold_more = False
         self._unsent: bytes | memoryview = b""
         self._room = trio.Event()
 
@@ -176,8 +176,8 @@ class SocketWire:
                 while reader.is_full:
                     self._room = trio.Event()
                     await self._room.wait()
-            elif self._is_resting and reader.wants_continue:
-                self._send_continue()
+            elif self._is_resting:
+                self._note_beginning()
 
     async def _receive(self) -> bytes | memoryview:
         if self._may_hold_more:
@@ -217,7 +217,17 @@ class SocketWire:
 
     def _rest(self) -> None:
         self._is_resting = True
-        self.due = self._clock() + (self._terms.slow if self._reader.is_amid else self._terms.idle)
+        self._has_begun = self._reader.is_amid
+        self.due = self._clock() + (self._terms.slow if self._has_begun else self._terms.idle)
+        self._send_continue()
+
+    def _note_beginning(self) -> None:
+        """
+        Give the rest of a request its time from the moment when it began.
+        """
+        if self._reader.is_amid and not self._has_begun:
+            self._has_begun = True
+            self.due = self._clock() + self._terms.slow
         self._send_continue()
 
     def _send_continue(self) -> None:
