@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 import pytest
 from anyio import from_thread, to_thread
-from anyio.abc import SocketAttribute
+from anyio.abc import SocketAttribute, SocketStream
 
 from remora.errors import ConfigError, WrongProtocol
 from remora.types import Call, Endpoint, Reply
@@ -24,6 +25,7 @@ from remora_http.plugin import Options, build
 from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 
 
 async def echo(call: Call, peer: str) -> Reply:
@@ -178,6 +180,66 @@ async def test_a_large_reply_is_sent_whole_before_its_connection_ends(authority:
             await (ended if is_told else begun).wait()
 
     assert len(reply) == len(answers[0].partition(b"\r\n\r\n")[2])
+
+
+class Records:
+    """
+    A server that answers each request with several records of TLS in one piece, and counts its connections.
+    """
+
+    def __init__(self, context: ssl.SSLContext, *records: bytes) -> None:
+        self.connections = 0
+        self._context = context
+        self._records = records
+
+    async def talk(self, stream: SocketStream) -> None:
+        """Answer what comes, until it is the end."""
+        self.connections += 1
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secured = self._context.wrap_bio(incoming, outgoing, server_side=True)
+
+        async def done(step: Callable[[], T]) -> T:
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    await stream.send(outgoing.read() or b"")
+                    incoming.write(await stream.receive())
+
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await done(secured.do_handshake)
+                while await done(lambda: secured.read(65536)):
+                    for record in self._records:
+                        secured.write(record)
+                    await stream.send(outgoing.read())
+
+
+@pytest.mark.parametrize(("further", "connections"), [([], 1), ([b"again"], 3)])
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_a_second_answer_in_a_record_of_its_own_is_never_that_to_the_next_call(
+    authority: Authority, engine: Literal["direct", "httpx"], further: list[bytes], connections: int
+) -> None:
+    """Though it has arrived with the first one, and only waits to be decrypted. Without one the connection stays."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("127.0.0.1").configure_cert(context)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    server = Records(context, *(head + body for body in (b"first", *further)))
+    transport = build(Options(ca_file=authority.ca_file, engine=engine))
+    with anyio.fail_after(5):
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, server.talk)
+            url = f"https://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+            async with transport.open(Endpoint(url)) as channel:
+                server.connections = 0
+                replies = [(await channel.call(Call())).payload for _ in range(3)]
+            tasks.cancel_scope.cancel()
+
+    assert [b"first"] * 3 == replies
+    assert connections == server.connections
 
 
 @pytest.mark.parametrize("engine", ["direct", "httpx"])

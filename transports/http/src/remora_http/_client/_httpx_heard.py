@@ -1,19 +1,20 @@
 """
 Connections for httpx that know whether an answer arrived after its request.
 
-httpcore keeps what arrives behind an answer, and takes it for the answer to the next request on that connection.
+httpcore keeps what arrives behind an answer, and takes it for the answer to the next request on that connection. So do
+the streams beneath it with what is still encrypted.
 
 What lives here: connections around connections. What must not: requests (see `_httpx`).
 """
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
 
@@ -96,6 +97,23 @@ class HearingStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """
-        The information of the inner connection.
+        The information of the inner connection. One that has more to read than its socket is readable, too.
         """
-        return self._inner.get_extra_info(info)
+        found = self._inner.get_extra_info(info)
+        if info == "is_readable" and not found:
+            secured: ssl.SSLObject | None = self._inner.get_extra_info("ssl_object")
+            return secured is not None and _has_more(secured)
+        return found
+
+
+def _has_more(secured: ssl.SSLObject) -> bool:
+    """
+    Whether anything has arrived that was not read. If so, some of it is lost, and with it the use of the connection.
+    """
+    try:
+        secured.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        pass
+    return True

@@ -189,6 +189,8 @@ class TlsLine:
         self._socket = stream.socket
         self._stream = secured
         self._is_readable = readiness(stream.socket.fileno())
+        # What has arrived and is still encrypted; trio has no public name for it. Unknown, it counts as something.
+        self._arrived: ssl.MemoryBIO | None = getattr(secured, "_incoming", None)
         self._error: RemoraError | None = None
 
     async def exchange(self, head: bytes, body: bytes) -> None:
@@ -221,6 +223,8 @@ class TlsLine:
         """
         Whether the line is open, and nothing has happened on it since the last exchange.
         """
+        if self._arrived is None or self._arrived.pending:
+            return False
         return self._socket.fileno() >= 0 and not self._is_readable()
 
 
