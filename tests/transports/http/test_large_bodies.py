@@ -5,7 +5,7 @@ Bodies that arrive in many pieces, leave in many pieces, and are not copied behi
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from anyio.abc import SocketStream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remora.errors import ConnectionLost
+from remora.errors import ConnectionLost, DeadlineExceeded
 from remora.protocols import Transport
 from remora.types import Call, Endpoint, Reply
 from remora_http._client._answer_reader import AnswerReader
@@ -213,6 +213,27 @@ async def test_a_call_that_finds_a_second_answer_may_have_been_made(raw_peer: An
         assert b"measured!" == (await channel.call(Call())).payload
 
     assert caught.value.sent is not False
+
+
+@pytest.mark.anyio
+async def test_a_connection_on_which_a_request_is_stuck_carries_no_other(engine: Transport, raw_peer: Any) -> None:
+    """Though the server has answered it, which not every client notices before it has sent all."""
+    calls = 0
+
+    async def talk(stream: SocketStream) -> None:
+        nonlocal calls
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            calls += (await stream.receive(4)) == b"POST"
+            await stream.send(SMALL)
+            if calls == 1:
+                await anyio.sleep_forever()
+
+    with anyio.fail_after(5):
+        async with raw_peer(talk) as endpoint, engine.open(endpoint) as channel:
+            with suppress(DeadlineExceeded):
+                await channel.call(Call(payload=b"x" * 15_000_000, deadline=anyio.current_time() + 0.5))
+
+            assert b"measured!" == (await channel.call(Call())).payload
 
 
 @pytest.mark.anyio

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from remora.errors import RemoraError
 from remora.io import landing
 from remora_http._client._lines import failure_of, readiness
-from remora_http._sending import Sender
+from remora_http._sending import APART, Sender
 from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ProtocolLine(asyncio.BufferedProtocol):
         self.reader = reader
         self._loop = loop
         self._landing = landing()
-        self._is_open = False
+        self._is_open = self._is_large = False
         self._waiter: asyncio.Future[None] | None = None
         self._error: RemoraError | None = None
 
@@ -65,6 +65,7 @@ class ProtocolLine(asyncio.BufferedProtocol):
         if not self._is_open:
             raise self._error or failure_of(self, ConnectionError())
         self._waiter = waiter = self._loop.create_future()
+        self._is_large = len(body) >= APART
         self._sender.write(head, body)
         return waiter
 
@@ -86,6 +87,8 @@ class ProtocolLine(asyncio.BufferedProtocol):
         """
         Whether the line is open, and nothing has happened on it since the last exchange.
         """
+        if self._is_large and self._sender.unsent():
+            return False  # a server may answer before it has heard all, and never read the rest
         return self._is_open and not self._is_readable()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
