@@ -436,6 +436,7 @@ def test_an_interrupt_while_the_event_loop_starts_ends_it(backend: str) -> None:
     program = """
 import importlib.abc, signal, sys, threading
 from remora import sync
+signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupted = threading.Event()
 class Interrupting(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
