@@ -285,6 +285,46 @@ async def test_foreign_plugin_pushes_back(transport):
     assert (0.25, True) == (caught.value.retry_after, caught.value.retryable)
 
 
+@pytest.mark.parametrize("value", ["-1", "soon", "9" * 16])
+async def test_foreign_plugin_pushes_back_for_good(value):
+    """
+    A negative number, or what is none at all, asks not to try again.
+    """
+    asked = list[bytes]()
+
+    def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        asked.append(request)
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", value),))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "go away")
+
+    with foreign_server(_Everything(refuse)) as endpoint, anyio.fail_after(10):
+        table = {"endpoint": endpoint.url, "method": "m", "retry": {"idempotent_methods": ["*"]}}
+        async with Manager({"plugins": {"away": table}}) as manager:
+            with pytest.raises(PluginError, match="go away"):
+                await manager.plugin("away", object, object).execute({"a": 1})
+
+    assert [b'{"a":1}'] == [each for each in asked if each]
+
+
+async def test_served_plugin_pushes_back_for_good(transport):
+    """
+    What asks the host not to try again does so to whoever the host is a plugin of.
+    """
+
+    async def refuse(call: Call, peer: str) -> Reply:
+        raise PluginError("go away", code=Code.UNAVAILABLE, retry_after=-1.0)
+
+    with anyio.fail_after(10):
+        async with (
+            transport.listen(Endpoint("grpc:"), refuse) as listener,
+            transport.open(listener.endpoint) as channel,
+        ):
+            with pytest.raises(PluginError) as caught:
+                await channel.call(Call(service="s", method="m"))
+
+    assert -1.0 == caught.value.retry_after
+
+
 @pytest.mark.fault(1, 29)
 async def test_foreign_plugin_that_is_killed_has_broken_the_connection(transport):
     """

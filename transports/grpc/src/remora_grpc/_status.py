@@ -62,6 +62,8 @@ _BROKEN = re.compile(
 
 _LONGEST_NUMBER = 15
 """Digits of a push-back; a number with more would be longer than anybody waits."""
+_NEVER = -1.0
+"""The push-back for "do not retry"; by gRFC A6, every value says so that is not a number of milliseconds."""
 
 
 def error_from_rpc(error: grpc.aio.AioRpcError, *, connected: bool) -> RemoraError:
@@ -92,7 +94,7 @@ def rejection(error: RemoraError) -> tuple[grpc.StatusCode, str, tuple[Pair, ...
     """
     trailing: list[Pair] = [*_headers(error), (DETAILS, encode_status(error))]
     if error.retry_after is not None:
-        trailing.append((_PUSHBACK, str(max(0, round(error.retry_after * 1000)))))
+        trailing.append((_PUSHBACK, "-1" if error.retry_after < 0 else str(round(error.retry_after * 1000))))
     return _STATUS_CODES[error.code], error.message, tuple(trailing)
 
 
@@ -192,8 +194,10 @@ def _rich(data: str | bytes | None) -> RemoraError | None:
 
 
 def _pushback(value: str | bytes | None) -> float | None:
-    if not isinstance(value, str) or not value.isdecimal() or len(value) > _LONGEST_NUMBER:
+    if value is None:
         return None
+    if not isinstance(value, str) or not value.isdecimal() or len(value) > _LONGEST_NUMBER:
+        return _NEVER
     return int(value) / 1000
 
 
