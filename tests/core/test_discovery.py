@@ -476,7 +476,7 @@ def test_a_manifest_without_a_usable_name_tells_the_rest_as_well(tmp_path: Path)
 
 def test_folders_are_looked_through_once_and_no_deeper_than_allowed(tmp_path: Path) -> None:
     """
-    Links are followed, also in a circle; what is hidden is not there; what is missing is told.
+    Links are followed, also in a circle, but for one to itself; what is hidden is not there; what is missing is told.
     """
     for path in [
         "a.toml",
@@ -492,6 +492,7 @@ def test_folders_are_looked_through_once_and_no_deeper_than_allowed(tmp_path: Pa
     (tmp_path / "p" / "circle").symlink_to(tmp_path / "p")
     (tmp_path / "p" / "link.toml").symlink_to(tmp_path / "p" / "b.txt")
     (tmp_path / "p" / "gone.toml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "p" / "itself.toml").symlink_to(tmp_path / "p" / "itself.toml")
 
     def names(**table: Any) -> list[str]:
         found, _ = manifests(DiscoveryConfig(directories=(f"{tmp_path}/p", f"{tmp_path}/p"), **table))

@@ -144,10 +144,10 @@ class _Walk:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry):  # its own `is_dir` fails at a link to itself
                 if depth > 0:
                     yield from self._files(top, entry.path, depth - 1)
-            elif self._is_meant(os.path.relpath(entry.path, top)) and entry.is_file():
+            elif self._is_meant(os.path.relpath(entry.path, top)) and os.path.isfile(entry):
                 yield entry.path
 
     def _is_meant(self, path: str) -> bool:
