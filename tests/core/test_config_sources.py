@@ -249,7 +249,8 @@ def test_a_variable_that_only_looks_as_if_it_set_a_key_is_named_in_the_log(
     """
     file = tmp_path / "x.toml"
     file.write_text('[plugins.p]\nmethod = "${REMORA_PLUGINS_METHOD}"')
-    wrong = ["REMORA_PLUGINS_", "REMORA_PLUGINS_P_ENDPOINT", "REMORA_PLUGINS__P__ENDPOINT", "remora__log_level"]
+    wrong = ["REMORA_PLUGINS_", "REMORA_PLUGINS_P(", "REMORA_PLUGINS_P_ENDPOINT", "REMORA_PLUGINS__P__ENDPOINT"]
+    wrong += ["remora__log_level"]
     right = ["REMORA_PLUGIN", "REMORA_LISTEN", "REMORA_PLUGINS_METHOD", "REMORA_METRICS_SERVICE_HOST"]
     right += ["REMORA_METRICS_PORT", "REMORA__PLUGINS__P__CODEC", "MY_REMORA_PLUGINS_P"]
 

@@ -80,8 +80,13 @@ def misspelt(variables: Mapping[str, str], tables: object) -> Iterator[str]:
     services = tuple(name.removesuffix("SERVICE_HOST") for name in variables if name.endswith("_SERVICE_HOST"))
     for name in sorted(variables):
         match = None if name.startswith((PREFIX, *services)) else _ALIKE.match(name)
-        if match and f"{match[1]}_".lower().startswith(keys) and not re.search(rf"\$\{{{name}[:}}]", str(tables)):
+        if match and f"{match[1]}_".lower().startswith(keys) and not _refers(tables, name):
             yield name
+
+
+def _refers(tables: object, name: str) -> bool:
+    text = str(tables)
+    return f"${{{name}}}" in text or f"${{{name}:" in text
 
 
 def _take_place(places: Places, path: str, place: Place) -> None:
