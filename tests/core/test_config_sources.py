@@ -5,6 +5,7 @@ A directory of fragments, and keys from the environment: what is merged, what is
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -329,3 +330,30 @@ def test_a_variable_gives_every_type_its_value(text: str, number: int, flag: boo
     ).plugins["pay-in"]
 
     assert (text, number, flag, seconds) == (found.codec, found.priority, found.enabled, found.connection.idle_timeout)
+
+
+def test_twice_as_many_plugins_take_no_more_than_twice_as_long(tmp_path: Path) -> None:
+    """
+    Also to tell where what the defaults hand on was set. Calls of functions are counted, not seconds.
+    """
+
+    def calls(plugins: int) -> int:
+        file = tmp_path / "x.toml"
+        tables = [f'[plugins.p{number}]\nendpoint = "http://h{number}"\n' for number in range(plugins)]
+        file.write_text("".join(["[defaults.retry]\nmax_retries = 7\nmultiplier = 3\n", *tables]))
+        counted = 0
+
+        def count(*_: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        sys.setprofile(count)
+        try:
+            load_config(file)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    calls(1)  # what is made once
+
+    assert calls(200) < 2.2 * calls(100)

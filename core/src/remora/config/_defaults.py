@@ -47,7 +47,7 @@ def with_defaults(name: str, table: object, defaults: Mapping[str, Any], places:
 def _hand_on_block(name: str, block: str, places: Places, *, own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     source, target = f"defaults.{block}", f"plugins.{name}.{block}"
     for key in given.keys() - own.keys():
-        hand_on(places, f"{source}.{key}", f"{target}.{key}", via=source)
+        hand_on(places, given[key], f"{source}.{key}", f"{target}.{key}", via=source)
 
 
 def _is_another(block: str, table: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
@@ -66,6 +66,7 @@ def _with_priority(name: str, table: Mapping[str, Any], places: Places) -> Any:
     if not isinstance(endpoints, list):
         return endpoints
     for index in range(len(endpoints)):
-        hand_on(places, f"plugins.{name}.priority", f"plugins.{name}.endpoints[{index}].priority")
+        priority = f"plugins.{name}.priority"
+        hand_on(places, table["priority"], priority, f"plugins.{name}.endpoints[{index}].priority")
     tables = [{"url": each} if isinstance(each, str) else each for each in endpoints]
     return [{"priority": table["priority"], **each} if isinstance(each, dict) else each for each in tables]

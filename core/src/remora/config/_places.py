@@ -90,13 +90,15 @@ def _around(path: str) -> str:
     return path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
-def hand_on(places: Places, source: str, target: str, *, via: str = "") -> None:
+def hand_on(places: Places, value: object, source: str, target: str, *, via: str = "") -> None:
     """
-    Let a value and all below it count as set at another path too.
+    Let a value and all that is in it count as set at another path too.
     """
-    found = {path: place for path, place in places.items() if is_below(path, source)}
-    for path, place in found.items():
-        places.setdefault(target + path[len(source) :], replace(place, via=via or place.via))
+    if (place := places.get(source)) is not None:
+        places.setdefault(target, replace(place, via=via or place.via))
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        hand_on(places, each, join_path(source, key), join_path(target, key), via=via)
 
 
 def is_below(path: str, parent: str) -> bool:
