@@ -5,18 +5,29 @@ What a running host says about itself, over real HTTP.
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64encode
 from contextlib import suppress
 from hashlib import sha256
 
+import anyio
+import httpx
 import pytest
 
-from remora import ConfigError, PluginConfig, PluginError, Secret
+from remora import ConfigError, Manager, PluginConfig, PluginError, Secret
+from remora_admin import serving_admin
 from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
 from tests.contrib.auth.test_constant_time import counted
 
 pytestmark = pytest.mark.anyio
+
+MUMBLING = r"""
+import json, sys
+for line in sys.stdin:
+    error = {"code": "INTERNAL", "message": "half of \ud83d"}
+    print(json.dumps({"id": json.loads(line)["id"], "error": error}), flush=True)
+"""
 
 
 async def test_status_shows_plugins_instances_and_the_last_error(open_host):
@@ -40,6 +51,25 @@ async def test_status_shows_plugins_instances_and_the_last_error(open_host):
     assert instance["requests"] == 2
     assert away["success_rate"] is None
     assert away["latency"] == {"p50": None, "p95": None, "p99": None}
+
+
+async def test_status_is_there_whatever_plugins_say(tmp_path):
+    """
+    Half of a surrogate pair, which JSON may carry from a plugin, is carried on.
+    """
+    (tmp_path / "mumbling.py").write_text(MUMBLING)
+    plugin = {"endpoint": f"exec:{sys.executable}", "args": [f"{tmp_path}/mumbling.py"], "protocol": "jsonl"}
+    with anyio.fail_after(20):
+        async with (
+            Manager({"plugins": {"mumbling": {**plugin, "method": "ask"}}}) as manager,
+            serving_admin(manager, port=0) as url,
+            httpx.AsyncClient(base_url=url, trust_env=False) as client,
+        ):
+            with pytest.raises(PluginError):
+                await manager.plugin("mumbling", str, str).execute("hello")
+            status = (await client.get("/status")).json()
+
+    assert ascii("half of \ud83d") == ascii(status["plugins"][0]["last_error"]["message"])
 
 
 async def test_metrics_are_there_for_prometheus(open_host):

@@ -8,9 +8,8 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
-
 from remora.errors import ConfigError, DrainTimeout, PluginNotFound, RemoraError
+from remora_admin._json import Json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,4 +103,4 @@ def _digest(text: str) -> bytes:
 
 def _answer(status: int, message: str) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"message": message}, status_code=status, headers=headers)
+    return Json({"message": message}, status_code=status, headers=headers)

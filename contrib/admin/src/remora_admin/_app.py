@@ -11,11 +11,12 @@ from anyio import create_task_group, sleep
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from remora.types import Status
 from remora_admin._actions import Actions
+from remora_admin._json import Json
 from remora_admin._metrics import exposition
 from remora_admin._page import page, page_policy
 from remora_admin._recent import Recent
@@ -105,7 +106,7 @@ class Endpoints:
         """
         All that the page shows, as JSON.
         """
-        return JSONResponse({**status_of(self._manager, self._recent), "read_only": self._read_only}, headers=_FRESH)
+        return Json({**status_of(self._manager, self._recent), "read_only": self._read_only}, headers=_FRESH)
 
     async def metrics(self, request: Request) -> Response:
         """
