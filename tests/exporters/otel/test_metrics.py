@@ -88,6 +88,26 @@ async def test_the_standard_variables_say_what_the_table_does_not(monkeypatch, t
     assert {"deployment.environment": "test", "service.name": "till"}.items() <= receiver.resource.items()
 
 
+async def test_values_that_cannot_be_sent_do_not_hold_up_the_others(collector):
+    """
+    A number beyond 64 bits is sent as a float; one beyond floats, or a trace that is none, is left out.
+    """
+    protocol, receiver = collector
+    exporter = {"endpoint": receiver.endpoint, "protocol": protocol}
+    with anyio.fail_after(20):
+        async with Manager({"exporters": {"otel": exporter}}) as manager:
+            manager.metrics.gauge("open_files_limit").set(2**64 - 1)
+            manager.metrics.gauge("stars").set(10**400)
+            waits = manager.metrics.histogram("wait_seconds").bind()
+            waits.observe(0.5, trace_id="4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
+            waits.observe(5.0, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+
+    assert 2.0**64 == receiver.metrics["open_files_limit"].gauge.data_points[0].as_double
+    assert "stars" not in receiver.metrics
+    point = receiver.metrics["wait_seconds"].histogram.data_points[0]
+    assert (2, [5.0]) == (point.count, [each.as_double for each in point.exemplars])
+
+
 async def test_another_protocol_is_an_error_in_the_configuration():
     """
     It names the key, and what may stand there.

@@ -23,6 +23,12 @@ from tests.exporters.otel.receiver import receiving
 from tests.exporters.otel.relay import Relay
 
 RELAY = str(Path(__file__).with_name("relay.py"))
+MUMBLING = r"""
+import json, sys
+for line in sys.stdin:
+    error = {"code": "INTERNAL", "message": "half of \ud83d"}
+    print(json.dumps({"id": json.loads(line)["id"], "error": error}), flush=True)
+"""
 SHORT = {"initial_interval": 0.01}
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +48,22 @@ def traces(receiver):
     assert opened is not None
     yield opened.provider()
     opened.close()
+
+
+async def test_spans_arrive_whatever_a_plugin_says(receiver, traces, tmp_path):
+    """
+    Half of a surrogate pair in its error, which JSON may carry, is written as an escape.
+    """
+    (tmp_path / "mumbling.py").write_text(MUMBLING)
+    plugin = {"endpoint": f"exec:{sys.executable}", "args": [f"{tmp_path}/mumbling.py"], "protocol": "jsonl"}
+    with anyio.fail_after(30):
+        async with Manager({"plugins": {"mumbling": {**plugin, "method": "ask"}}}) as manager:
+            with pytest.raises(RemoraError):
+                await manager.plugin("mumbling", str, str).execute("hello")
+        await to_thread.run_sync(traces.force_flush)
+        spans = await to_thread.run_sync(receiver.wait_for_spans, 2)
+
+    assert ["CLIENT"] * 2 == [span.kind for span in spans]
 
 
 async def test_one_trace_shows_host_retry_plugin_and_nested_call(receiver, traces, tmp_path):

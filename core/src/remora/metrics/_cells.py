@@ -297,7 +297,7 @@ class BoundHistogram:
             total = self._sum + self._sum_of_others + sum(part.sum for part in self._parts)
             kept = dict(self._exemplars or {})
             exemplars = tuple(Exemplar(*kept[each]) if each in kept else None for each in range(len(none)))
-            return Distribution(self._bounds, tuple(counts), total, exemplars)
+            return Distribution(self._bounds, tuple(counts), float(total), exemplars)
 
     def absorb(self, part: Tally) -> None:
         """

@@ -21,7 +21,7 @@ from remora._numbers import is_number
 from remora.errors import ConfigError
 from remora.metrics._exports import Exports
 from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
-from remora.metrics._records import Metric, MetricBatch, Point
+from remora.metrics._records import Distribution, Metric, MetricBatch, Point
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -35,6 +35,8 @@ I = TypeVar("I", Counter, Gauge, Histogram)  # noqa: E741
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_LARGEST = 2**63
+"""Whole numbers from here on are exported as what comes closest to them."""
 _RESERVED = frozenset({"le", "quantile"})
 _LABEL_RULE = "use letters, digits and '_', no digit and no '__' first, and neither 'le' nor 'quantile'"
 
@@ -229,6 +231,15 @@ def _read(instrument: Instrument) -> Metric:
 def _points(instrument: Instrument) -> Iterator[Point]:
     for labels, cell in instrument.series.items():
         try:
-            yield Point(labels, cell.read(), cell.started)
-        except Exception:  # a gauge may be watched by the application's code
-            _log.exception("the function that is watched for metric %s failed", instrument.name)
+            yield Point(labels, _plain(cell.read()), cell.started)
+        except Exception:  # a gauge may be watched by the application's code, and be set to anything
+            _log.exception("the value of metric %s cannot be read", instrument.name)
+
+
+def _plain(value: float | Distribution) -> float | Distribution:
+    """
+    A value as every exporter can write it: one that none could would take all others with it.
+    """
+    if isinstance(value, Distribution) or (isinstance(value, int) and -_LARGEST <= value < _LARGEST):
+        return value
+    return float(value)

@@ -4,6 +4,7 @@ From Remora's records of metrics to those of OpenTelemetry's SDK, which its OTLP
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics import Exemplar
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _SCOPE = InstrumentationScope("remora")
 _NANO = 1_000_000_000
 _UNITS = {"seconds": "s", "bytes": "By", "ratio": "1"}
+_TRACE = re.compile(r"[0-9a-fA-F]{1,32}")
+_SPAN = re.compile(r"[0-9a-fA-F]{0,16}")
 _UNKNOWN: Any = None  # the smallest and the largest value are optional on the wire, and nobody has kept them
 
 
@@ -84,8 +87,15 @@ def _distribution(metric: metrics.Metric, point: metrics.Point, now: float) -> H
         explicit_bounds=point.value.bounds,
         min=_UNKNOWN,
         max=_UNKNOWN,
-        exemplars=[_exemplar(each) for each in point.value.exemplars if each is not None],
+        exemplars=[_exemplar(each) for each in point.value.exemplars if each is not None and _is_sound(each)],
     )
+
+
+def _is_sound(exemplar: metrics.Exemplar) -> bool:
+    """
+    Whether its identifiers are such as OpenTelemetry has; a program may have given any text.
+    """
+    return bool(_TRACE.fullmatch(exemplar.trace_id) and _SPAN.fullmatch(exemplar.span_id))
 
 
 def _exemplar(exemplar: metrics.Exemplar) -> Exemplar:

@@ -120,12 +120,19 @@ def _note_failure(span: Span, error: BaseException) -> None:
     if isinstance(error, RemoraError):
         code = str(error.code)
         span.set_attributes({_CODE: code, "error.type": code})
-        span.set_status(Status(StatusCode.ERROR, error.message))
+        span.set_status(Status(StatusCode.ERROR, _sendable(error.message)))
         return
     span.set_attribute(_CODE, "CANCELLED")
     if isinstance(error, Exception):
         span.set_attribute("error.type", type(error).__qualname__)
         span.set_status(Status(StatusCode.ERROR))
+
+
+def _sendable(text: str) -> str:
+    """
+    A text that can be written: one that cannot, for half of a surrogate pair, would be lost with all spans beside it.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _place(plugin: str, instance: str, endpoint: Endpoint) -> dict[str, AttributeValue]:
