@@ -493,6 +493,30 @@ def test_files_that_change_while_they_are_read_are_read_again(tmp_path: Path) ->
 
 
 @pytest.mark.fault(45)
+def test_files_that_may_be_used_only_later_are_used_then(tmp_path: Path) -> None:
+    """
+    Who puts a new key in place may give the right to read it in a second step, which leaves its content as it is.
+    """
+    path = tmp_path / "bundle"
+
+    def load() -> str:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError("others may read it")
+        return path.read_text()
+
+    path.touch(0o600)
+    watched = Watched([str(path)], load)
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "new").chmod(0o644)
+    os.utime(tmp_path / "new", (0, 0))  # as one that was written a while ago
+    os.replace(tmp_path / "new", path)
+    answers = [watched.current()]
+    path.chmod(0o600)
+
+    assert ["", "new"] == [*answers, watched.current()]
+
+
+@pytest.mark.fault(45)
 def test_files_that_are_being_written_in_place_are_left_alone(tmp_path: Path) -> None:
     """
     Half of a bundle can be used as well, but says something else.

@@ -4,13 +4,14 @@ The `auth` table of a served plugin: who is allowed to call what must be somebod
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from remora import AuthConfig, Secret, ServeOptions, serving
+from remora import AuthConfig, PluginError, Secret, ServeOptions, serving
 from remora.errors import ConfigError
 from tests.contrib.auth.test_calls import Who, ask
 
@@ -74,3 +75,26 @@ async def test_a_name_that_a_file_may_bring_yet_is_a_warning(tmp_path: Path, cap
     warned = [each for each in caplog.messages if "allow" in each]
     words = "auth: allow: no caller has the name 'biling' (did you mean 'billing'?)"
     assert (identity, warned) == ("biling", [f"{words}; it counts once {path} has that name"])
+
+
+async def test_a_file_that_may_be_used_only_later_counts_from_then_on(tmp_path: Path) -> None:
+    """
+    Who takes a caller away may put the new file in place first, and set right who may write it in a second step.
+    """
+    path, new = tmp_path / "callers", tmp_path / "new"
+    path.write_text("billing: b\nfired: f\n")
+    new.write_text("billing: b\n")
+    new.chmod(0o666)
+    answers = list[str]()
+    with anyio.fail_after(10):
+        async with serving(
+            Who(), listen="unix:", options=ServeOptions(auth={"method": "bearer", "callers_file": str(path)})
+        ) as served:
+            fired = AuthConfig(method="bearer", token=Secret("f"))
+            os.replace(new, path)
+            answers.append(await ask(served.endpoints[0].url, fired))
+            path.chmod(0o600)
+            with pytest.raises(PluginError, match="the token is not accepted"):
+                await ask(served.endpoints[0].url, fired)
+
+    assert ["fired"] == answers

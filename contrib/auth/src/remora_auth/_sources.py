@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 _TIMEOUT = 60.0
 _MOST_PRINTED = 1024 * 1024
 
-Mark = tuple[int, int, int]
+Mark = tuple[int, int, int, int]
 
 
 def mark_of(path: str) -> Mark | None:
     """
-    What changes when a file does; None when there is no file.
+    What changes when a file does, or who may read it; None when there is no file.
     """
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 class FileSource:

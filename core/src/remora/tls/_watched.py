@@ -70,6 +70,7 @@ class Watched(Generic[T]):
 
 class _Mark(NamedTuple):
     modified: int
+    changed: int  # also when it becomes somebody else's to read
     size: int
     inode: int
 
@@ -79,4 +80,4 @@ def _mark(path: str) -> _Mark | None:
         found = os.stat(path)
     except OSError:
         return None
-    return _Mark(found.st_mtime_ns, found.st_size, found.st_ino)
+    return _Mark(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
