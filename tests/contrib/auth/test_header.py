@@ -63,6 +63,17 @@ def test_name_that_basic_cannot_carry_is_refused(username: str) -> None:
         write_basic(username, Secret("p"))
 
 
+def test_a_password_that_is_no_text_is_refused_and_not_shown() -> None:
+    """
+    As an environment variable may hold it that is not UTF-8.
+    """
+    with pytest.raises(ConfigError) as caught:
+        write_basic("ada", Secret("p\udce4ss"))
+
+    assert "username and password: must be UTF-8 text" == str(caught.value)
+    assert caught.value.__suppress_context__
+
+
 @pytest.mark.parametrize("text", ["Bearer ", "bearer", "Basic  "])
 def test_a_scheme_without_a_secret_is_refused(text: str) -> None:
     """
@@ -140,6 +151,7 @@ def test_token_is_read_with_its_lifetime(text: str, lifetime: float | None) -> N
         "{}",
         '{"token": 1}',
         '{"token": "t", "expires_in": "soon"}',
+        '{"token": "t", "expires_in": 1' + "0" * 400 + "}",
         '{"token":"t","expires_at":"x"}',
     ],
 )

@@ -206,6 +206,26 @@ async def test_empty_file_leaves_the_old_token_in_use(tmp_path: Path) -> None:
     assert "two" == (await tokens.current()).reveal()
 
 
+async def test_file_that_is_gone_is_looked_for_now_and_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Not at every call, each with a warning; one that is there again counts at once.
+    """
+    path, clock = tmp_path / "token", ManualClock()
+    path.write_text("one")
+    tokens = Tokens(FileSource(str(path)), clock=clock)
+    await tokens.current()
+    path.unlink()
+    found = [(await tokens.current()).reveal() for _ in range(3)]
+    clock.advance(6)
+    found.append((await tokens.current()).reveal())
+    warnings = len(caplog.messages)
+    path.write_text("two")
+    found.append((await tokens.current()).reveal())
+
+    assert ["one"] * 4 + ["two"] == found
+    assert 2 == warnings
+
+
 async def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     """
     And may be there later.

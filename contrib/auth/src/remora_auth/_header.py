@@ -95,7 +95,11 @@ def write_basic(username: str, password: Secret) -> str:
         raise ConfigError("username: must have at least one character, and neither ':' nor control characters")
     if _CONTROLS.search(password.reveal()):
         raise ConfigError("password: has a control character")
-    return f"Basic {b64encode(f'{username}:{password.reveal()}'.encode()).decode()}"
+    try:
+        credentials = f"{username}:{password.reveal()}".encode()
+    except UnicodeEncodeError:  # of an environment variable with other bytes; its message would show the password
+        raise ConfigError("username and password: must be UTF-8 text") from None
+    return f"Basic {b64encode(credentials).decode()}"
 
 
 def read_basic(value: str) -> tuple[str, str] | None:

@@ -49,7 +49,7 @@ class FileSource:
 
     def has_changed(self) -> bool:
         """
-        Whether the file is another one than was read.
+        Whether the file is another one than was read last, well or not.
         """
         return mark_of(self._path) != self._mark
 
@@ -60,15 +60,18 @@ class FileSource:
         Raises:
             NoCredentials: The file cannot be read, or holds none.
         """
+        return await anyio.to_thread.run_sync(self._read)
+
+    def _read(self) -> Token:
         mark = mark_of(self._path)
         try:
-            token = read_token((await anyio.to_thread.run_sync(read_credentials, self._path)).decode("utf-8-sig"))
+            return read_token(read_credentials(self._path).decode("utf-8-sig"))
         except OSError as error:
             raise NoCredentials(f"token_file {self._path!r}: {error.strerror}") from error
         except ValueError as error:
             raise NoCredentials(f"token_file {self._path!r}: {_reason(error)}") from None
-        self._mark = mark
-        return token
+        finally:
+            self._mark = mark
 
 
 class CommandSource:

@@ -7,8 +7,8 @@ What lives here: text to records. What must not: waiting, files.
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from datetime import datetime
 from remora.secret import Secret
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,6 @@ def _timestamp(text: str) -> float:
 
 
 def _seconds(value: object, since: float = 0.0) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -_LARGEST <= value <= _LARGEST:
         raise ValueError("the token's lifetime is not a number of seconds")
     return max(0.0, float(value) - since)
