@@ -180,6 +180,16 @@ def test_counts_of_the_last_minute_are_compared_with_the_oldest_look_of_it():
     assert (begun_anew["p"].counts.total, begun_anew["q"].counts.total) == (3, 2)
 
 
+def test_looks_from_before_the_clock_was_set_back_do_not_count():
+    """
+    They would be compared with only when it shows the same time again.
+    """
+    recent = Recent()
+    looks = [recent.look(now, {"p": Counts(total)}) for total, now in enumerate([5000.0, 5010.0, 1000.0, 1005.0])]
+
+    assert [1, None, 1] == [look["p"].counts.total if look else None for look in looks[1:]]
+
+
 async def test_without_a_token_nobody_may_do_anything(open_host):
     """
     A host is read-only unless it has an admin token.

@@ -85,12 +85,13 @@ class Recent:
 
     def look(self, now: float, counts: Mapping[object, Counts]) -> dict[object, Lately]:
         """
-        Compare with the oldest look of the last minute, and remember this one.
+        Compare with the oldest look of the last minute, and remember this one. When the clock was set back, the looks
+        from before are forgotten.
 
         Returns:
             What came on top, as far as there was a look before; what was not there then came on top as a whole.
         """
-        while self._looks and now - self._looks[0][0] > _WINDOW:
+        while self._looks and not 0 <= now - self._looks[0][0] <= _WINDOW:
             self._looks.popleft()
         found: dict[object, Lately] = {}
         if self._looks and now > self._looks[0][0]:
