@@ -228,6 +228,8 @@ async def _followed(zone: Zone, plugin: dict[str, Any]) -> tuple[str, ...]:
         ({"url": "http://h:1", "record": "SRV"}, "SRV records tell the port"),
         ({"url": "http://h", "nameservers": ("dns.example",)}, "nameservers: expected ADDRESS"),
         ({"url": "http://h", "nameservers": ("1.2.3.4:x",)}, "nameservers: expected ADDRESS"),
+        ({"url": "http://h", "nameservers": ("1.2.3.4:70000",)}, "nameservers: expected ADDRESS"),
+        ({"url": "http://h", "nameservers": ("[::1]:0",)}, "nameservers: expected ADDRESS"),
         ({"url": "http://h", "min_interval": 9.0, "max_interval": 1.0}, "min_interval"),
     ],
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from remora import Endpoint
     from remora_resolvers.plugin import DnsOptions
 
-_PORT = 53
+_PORT, _LAST_PORT = 53, 65535
 
 
 class DnsResolver:
@@ -119,6 +119,9 @@ def _nameserver(text: str) -> dns.nameserver.Nameserver:
     host, colon, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
     try:
         address = str(ip_address(host.strip("[]")))
-        return dns.nameserver.Do53Nameserver(address, int(port) if colon else _PORT)
+        number = int(port) if colon else _PORT
+        if 0 < number <= _LAST_PORT:
+            return dns.nameserver.Do53Nameserver(address, number)
     except ValueError:
-        raise ConfigError(f"nameservers: expected ADDRESS or ADDRESS:PORT, got {text!r}") from None
+        pass
+    raise ConfigError(f"nameservers: expected ADDRESS or ADDRESS:PORT, got {text!r}")
