@@ -55,6 +55,25 @@ async def test_scrape_gets_the_text_format_by_default() -> None:
     assert (3, 7.55) == (samples["seconds_count", "/"], pytest.approx(samples["seconds_sum", "/"]))
 
 
+async def test_scrapes_are_answered_again_once_there_are_threads() -> None:
+    """
+    Those that there was none for have left no place taken. A thread with so large a stack cannot be started.
+    """
+    exporter = PrometheusExporter(port=0)
+    with anyio.fail_after(20):
+        async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+            before = threading.stack_size(2**46)
+            try:
+                for _ in range(20):
+                    with pytest.raises(httpx.RemoteProtocolError):
+                        await client.get(exporter.url)
+            finally:
+                threading.stack_size(before)
+            answer = await client.get(exporter.url)
+
+    assert 200 == answer.status_code
+
+
 async def test_scrape_may_ask_for_single_series_by_their_names() -> None:
     """
     As Prometheus' own clients let it.
