@@ -187,6 +187,17 @@ def test_effective_values_hide_secrets_and_make_the_same_configuration() -> None
     assert values == effective_values(structure_config(values, variables={}))
 
 
+def test_arguments_that_are_secrets_are_not_shown() -> None:
+    """
+    Behind a flag, in more than one line, or in a URL.
+    """
+    args = ["--db-password", "word", "--fast", "--key=one\ntwo", "--to", "http://ada:word@h/", "--no-token", "--slow"]
+    config = structure_config({"plugins": {"p": {"endpoint": "exec:p", "args": args}}})
+
+    shown = ["--db-password", "***", "--fast", "--key=***", "--to", "http://***@h/", "--no-token", "--slow"]
+    assert shown == effective_values(config)["plugins"]["p"]["args"]
+
+
 def test_tables_of_exporters_are_checked_as_far_as_their_keys_are_known() -> None:
     """
     Anything goes for an exporter that is not installed here.

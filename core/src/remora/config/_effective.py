@@ -16,7 +16,9 @@ from remora.config._open import OPEN, own_values
 from remora.config._records import OBJECT, ManagerConfig, PluginConfig
 from remora.secret import Secret
 
-_ARGUMENT = re.compile(r"(?i)^(-*[\w-]*(?:key|passw|secret|token|credential)[\w-]*=).+")
+_SECRET = r"[\w-]*(?:key|passw|secret|token|credential)[\w-]*"
+_ARGUMENT = re.compile(rf"(?is)^(-*{_SECRET}=).+")
+_FLAG = re.compile(rf"(?i)-+{_SECRET}")
 
 
 def effective_values(config: ManagerConfig) -> dict[str, Any]:
@@ -41,8 +43,18 @@ def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return {key: _entry(str(key), each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_ARGUMENT.sub(rf"\1{HIDDEN}", each) if isinstance(each, str) else _plain(each) for each in value]
+        return [_item(each, before) for each, before in zip(value, (None, *value), strict=False)]
     return without_credentials(value) if isinstance(value, str) else value
+
+
+def _item(value: object, before: object) -> Any:
+    """
+    A value of a list, which may be that of the flag before it.
+    """
+    if not isinstance(value, str):
+        return _plain(value)
+    is_secret = isinstance(before, str) and _FLAG.fullmatch(before) and not value.startswith("-")
+    return HIDDEN if is_secret else without_credentials(_ARGUMENT.sub(rf"\1{HIDDEN}", value))
 
 
 def _entry(key: str, value: object) -> Any:
