@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from remora import Code, ConfigError, PluginError, PluginNotFound, RemoraError, Unavailable
+from remora._telemetry._metric_table import BUDGET, IN_FLIGHT
 from remora.errors import DrainTimeout
 from remora.metrics import Distribution, MetricBatch, MetricKind
 from tests.core.scripts import Stage, Text, stage, table
@@ -283,6 +284,17 @@ async def test_the_retry_budget_is_shown() -> None:
         levels.append(host.manager.metrics.snapshot().value("remora_retry_budget", "p"))
 
     assert [30, 30 + 20 * 0.2 - 20, 30] == pytest.approx(levels)
+
+
+async def test_gauges_of_a_plugin_can_be_read_while_it_goes() -> None:
+    """
+    A scrape in another thread may have them at hand already.
+    """
+    async with stage(table()) as host:
+        gauges = [each.gauge(host.manager.metrics).bind("p") for each in (BUDGET, IN_FLIGHT)]
+        await host.manager.unregister("p")
+
+    assert [0.0, 0] == [gauge.read() for gauge in gauges]
 
 
 async def test_gauges_of_more_instances_than_are_told_apart_add_up() -> None:

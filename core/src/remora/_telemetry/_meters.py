@@ -132,7 +132,7 @@ class Meters:
     def _watch_plugin(self, plugin: str) -> None:
         routes = self._routes[plugin]
         self.in_flight.watch(lambda: sum(each.calls.active for each in routes), plugin)
-        self._budget.watch(lambda: max(0.0, *(each.budget.balance for each in routes)), plugin)
+        self._budget.watch(lambda: max([0.0, *(each.budget.balance for each in routes)]), plugin)
 
     def _watch_instance(self, key: tuple[str, str], peers: list[Instance]) -> None:
         self._attempts_in_flight.watch(lambda: sum(each.in_flight for each in peers), *key)
