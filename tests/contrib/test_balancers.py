@@ -254,6 +254,26 @@ def test_least_latency_sends_one_call_at_a_time_to_a_newcomer() -> None:
     assert balancer.pick([Instance("a"), Instance("b", in_flight=1)], "").name == "a"
 
 
+@pytest.mark.parametrize("is_new", [True, False], ids=["from the beginning", "later"])
+def test_least_latency_leaves_one_that_hangs(is_new: bool) -> None:
+    """
+    Also when nobody waits so long that a call fails: those that are given up tell how long they were waited for.
+    """
+    clock = ManualClock()
+    balancer = make("least-latency", clock)
+    instances = [Instance("a"), Instance("b")]
+    for each in instances[is_new:]:
+        balancer.finished(each, latency=0.001, ok=True)
+    chosen = Counter[str]()
+    for _ in range(100):
+        name = balancer.pick(instances, "").name
+        chosen[name] += 1
+        clock.advance(0.5 if name == "a" else 0.001)
+        balancer.finished(Instance(name), latency=0.5 if name == "a" else 0.001, ok=None if name == "a" else True)
+
+    assert 1 == chosen["a"]
+
+
 def test_least_latency_comes_back_to_one_that_was_slow() -> None:
     """
     What is old fades.

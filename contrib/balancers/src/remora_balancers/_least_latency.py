@@ -4,7 +4,9 @@ Where the answer is likely to come first.
 Theory of operation: of each candidate a moving average of its latency is kept. A longer one is believed at once, a
 shorter one bit by bit, and what is old fades, so that one that was slow is tried again. The expected wait is that
 average for each of the calls under way and the new one, for its share. A failure counts as an answer that took very
-long: failing fast must not attract calls. One that has not answered yet is tried, with one call at a time.
+long: failing fast must not attract calls. One that has not answered yet is tried, with one call at a time. A call that
+was given up would have taken at least as long as it did, which counts where it is longer than expected: one that hangs
+must not get all calls of those who lose patience.
 
 Up to four candidates are compared all; of more, two are drawn and compared. Equals take turns.
 
@@ -41,6 +43,10 @@ PENALTY = 5.0
 class _Average:
     value: float
     stamp: float
+    is_known: bool = True  # there was an answer, and not only calls that were given up
+
+    def at(self, now: float) -> float:
+        return self.value * math.exp((self.stamp - now) / DECAY)
 
 
 class LeastLatency:
@@ -69,14 +75,17 @@ class LeastLatency:
 
     def finished(self, candidate: Candidate, /, *, latency: float, ok: bool | None) -> None:
         """
-        Learn from how long a call took. One without a verdict teaches nothing.
+        Learn from how long a call took, or from how long one was waited for.
         """
-        if ok is None:
-            return
-        seconds = latency if ok else max(latency, PENALTY)
         now = self._clock()
         average = self._averages.get(candidate.name)
-        if average is None:
+        if ok is None:
+            if latency > (0.0 if average is None else average.at(now)):
+                is_known = average is not None and average.is_known
+                self._averages[candidate.name] = _Average(latency, now, is_known)
+            return
+        seconds = latency if ok else max(latency, PENALTY)
+        if average is None or not average.is_known:
             self._averages[candidate.name] = _Average(seconds, now)
             return
         kept = math.exp((average.stamp - now) / DECAY)
@@ -95,6 +104,6 @@ class LeastLatency:
 
     def _latency(self, candidate: Candidate) -> float:
         average = self._averages.get(candidate.name)
-        if average is None:
-            return PENALTY if candidate.in_flight else 0.0
-        return average.value * math.exp((average.stamp - self._clock()) / DECAY)
+        if candidate.in_flight and (average is None or not average.is_known):
+            return PENALTY
+        return 0.0 if average is None else average.at(self._clock())
