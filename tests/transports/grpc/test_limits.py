@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from remora import Call, Code, MessageTooLarge, RemoraError
+from remora.config import ConnectionConfig
 from remora.protocols import Channel, Transport
 from remora_grpc.plugin import GrpcOptions, build
 
@@ -149,3 +150,20 @@ async def _assert_only_this_call_is_too_large(plugin: Holding, channel: Channel,
 
     assert Code.RESOURCE_EXHAUSTED == caught.value.code
     assert ([b"held"], b"next") == (held, reply.payload)
+
+
+async def test_numbers_beyond_those_of_grpcio_stand_for_its_largest(free, plugin):
+    """
+    Who wants no limit may write any number.
+    """
+    options = GrpcOptions(
+        max_message_size=2**40,
+        max_concurrent_streams=2**40,
+        connection=ConnectionConfig(connection_timeout=1e12),
+    )
+    transport = build(options)
+    with anyio.fail_after(5):
+        async with transport.listen(free, plugin) as listener, transport.open(listener.endpoint) as channel:
+            reply = await channel.call(Call(service="s", method="m", payload=b"x", deadline=1e18))
+
+    assert b"x" == reply.payload

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Explain = Callable[[], Awaitable[RemoraError | None]]
 
 _CLOSE_TIMEOUT = 5.0
+_LONGEST = 1e9
+"""Seconds of a call, a few decades; grpcio takes times beyond what its clock can show for ones that are over."""
 
 
 class GrpcChannel:
@@ -45,7 +47,7 @@ class GrpcChannel:
         Raises:
             RemoraError: It ended with an error.
         """
-        remaining = None if call.deadline is None else call.deadline - self._clock()
+        remaining = None if call.deadline is None else min(_LONGEST, call.deadline - self._clock())
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the time for the call was over before it was sent", sent=False)
         return self._bridge.run(self._client.invoke, call, remaining)

@@ -31,6 +31,8 @@ _RECONNECT_FIRST_MS = 100
 _HANDSHAKE_MS = 10_000
 _RECONNECT_MOST_MS = 5_000
 _MOST_METADATA = 16 * 1024
+_MOST = 2**31 - 1
+"""The largest number that a setting may have."""
 
 Setting = tuple[str, int | str]
 
@@ -79,7 +81,7 @@ class GrpcTransport:
             yield GrpcListener(with_address(endpoint, Address(address.host, port)))
 
     def _client_settings(self) -> tuple[Setting, ...]:
-        timeout_ms = max(1, round(self._options.connection.connection_timeout * 1000))
+        timeout_ms = max(1, round(min(_MOST, self._options.connection.connection_timeout * 1000)))
         settings: tuple[Setting, ...] = (
             *self._message_limits(),
             ("grpc.enable_http_proxy", 0),
@@ -101,11 +103,11 @@ class GrpcTransport:
             # By default one connection may open any number, and then calls of others are dropped.
             # It counts streams that the client knows to be over, and so refuses some that are within the number.
             ("grpc.http.overload_protection", 0),
-            ("grpc.max_concurrent_streams", self._options.max_concurrent_streams),
+            ("grpc.max_concurrent_streams", min(_MOST, self._options.max_concurrent_streams)),
         )
 
     def _message_limits(self) -> tuple[Setting, ...]:
-        size = self._options.max_message_size
+        size = min(_MOST, self._options.max_message_size)
         return (
             ("grpc.max_send_message_length", size),
             ("grpc.max_receive_message_length", size),
