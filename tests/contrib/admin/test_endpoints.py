@@ -228,6 +228,18 @@ async def test_the_token_is_compared_in_constant_time(open_host, shown):
     assert (answer.status_code == 200) is (shown == TOKEN)
 
 
+@pytest.mark.parametrize("token", ["tökén", "two\nlines", " padded"])
+async def test_a_token_that_nobody_could_send_is_refused(open_host, token):
+    """
+    And is not shown.
+    """
+    with pytest.raises(ConfigError, match="the admin token has a character that no header can carry") as caught:
+        async with open_host(admin_token=token):
+            pass
+
+    assert token not in str(caught.value)
+
+
 async def test_an_empty_token_is_refused(open_host):
     """
     Else `Bearer` and nothing after it would be the right one.

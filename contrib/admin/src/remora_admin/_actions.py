@@ -4,6 +4,7 @@ What an operator may do to a running host who has the token.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from remora import Manager, Secret
 
 _DRAIN_TIME = 30.0
+_TOKEN = re.compile(r"[\x21-\x7e]+(?: +[\x21-\x7e]+)*")
 
 
 class Actions:
@@ -27,12 +29,14 @@ class Actions:
     Restart, drain, reload.
 
     Raises:
-        ConfigError: The token is empty.
+        ConfigError: The token is empty, or cannot be sent.
     """
 
     def __init__(self, manager: Manager, token: Secret | None, reload: Callable[[], Awaitable[object]] | None) -> None:
         if token is not None and not token:
             raise ConfigError("the admin token is empty: anybody could send an empty token")
+        if token is not None and not _TOKEN.fullmatch(token.reveal()):
+            raise ConfigError("the admin token has a character that no header can carry: nobody could send it")
         self._manager = manager
         self._token = token
         self._reload = reload

@@ -53,7 +53,7 @@ def admin_app(
         allowed_hosts: The values of the header `Host` that are answered, against DNS rebinding; `*` allows all.
 
     Raises:
-        ConfigError: The token is empty.
+        ConfigError: The token is empty, or cannot be sent.
     """
     endpoints = Endpoints(manager, read_only=admin_token is None)
     actions = Actions(manager, admin_token, reload)

@@ -55,7 +55,7 @@ async def serving_admin(
 
     Raises:
         Unavailable: The address is taken.
-        ConfigError: There is no such address, or the token is empty.
+        ConfigError: There is no such address, or the token is empty or cannot be sent.
     """
     names = _LOOPBACK if host in _LOOPBACK else ("*",)
     app = admin_app(manager, admin_token=admin_token, reload=reload, allowed_hosts=names)
