@@ -128,7 +128,6 @@ async def test_plugins_come_change_and_go_with_their_manifests(tmp_path: Path, a
     assert 2 == len(told(observer, ManifestRejected))
 
 
-@pytest.mark.fault(49)
 class Gated:
     """
     The memory transport, which takes its time to check the address of `slow`, for a thread that reads manifests.
@@ -209,6 +208,7 @@ async def test_manifests_are_followed_while_old_calls_end(tmp_path: Path, anyio_
             assert ["one", "two"] == manager.list_plugins()
 
 
+@pytest.mark.fault(49)
 async def test_a_volume_of_kubernetes_adds_changes_and_removes_plugins(tmp_path: Path, anyio_backend: object) -> None:
     """
     All its files change in one step, by one link; a plugin whose file stays the same is left alone.
