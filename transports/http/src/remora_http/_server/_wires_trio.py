@@ -81,7 +81,7 @@ class SocketWire:
         self._landing = landing()
         self._is_gone = self._is_resting = self._has_begun = self._may_hold_more = False
         self._unsent: bytes | memoryview = b""
-        self._room = trio.Event()
+        self._taken = trio.Event()
 
     @property
     def is_over(self) -> bool:
@@ -117,7 +117,7 @@ class SocketWire:
             return None
         self._is_resting = False
         self.due = math.inf
-        self._room.set()
+        self._taken.set()
         return requests.popleft()
 
     def write(self, head: bytes, body: bytes = b"") -> bool:
@@ -174,8 +174,8 @@ class SocketWire:
             if reader.requests:
                 self._answerer.go_on()
                 while reader.is_full:
-                    self._room = trio.Event()
-                    await self._room.wait()
+                    self._taken = trio.Event()
+                    await self._taken.wait()
             elif self._is_resting:
                 self._note_beginning()
 
