@@ -16,6 +16,7 @@ from datetime import datetime
 from remora.secret import Secret
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_DIGITS = re.compile(r"[0-9]+")
 _LARGEST = sys.float_info.max
 
 
@@ -78,12 +79,19 @@ def _checked(text: object) -> Secret:
 
 def _lifetime(table: dict[str, object], now: float | None) -> float | None:
     if "expires_in" in table:
-        return _seconds(table["expires_in"])
+        return _seconds(_number(table["expires_in"]))
     end = table.get("expires_at", table.get("expiry"))
     if end is None:
         return None
     now = time.time() if now is None else now
     return _seconds(end if not isinstance(end, str) else _timestamp(end), since=now)
+
+
+def _number(value: object) -> object:
+    """
+    What digits say that some providers write as text; everything else as it is.
+    """
+    return float(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
 
 
 def _timestamp(text: str) -> float:
