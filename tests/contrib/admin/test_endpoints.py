@@ -269,6 +269,19 @@ async def test_the_token_lets_an_operator_restart_drain_and_reload(open_host):
     assert (codes, reloads, back) == ([200, 200, 200, 404], ["now"], "hello")
 
 
+async def test_a_host_that_cannot_reload_says_so_to_operators_only(open_host):
+    """
+    Whoever has no token is asked for it first.
+    """
+    async with open_host() as (_, client):
+        closed = await client.post("/reload")
+    async with open_host(admin_token=TOKEN) as (_, client):
+        stranger = await client.post("/reload")
+        operator = await client.post("/reload", headers={"authorization": f"Bearer {TOKEN}"})
+
+    assert [403, 401, 501] == [each.status_code for each in (closed, stranger, operator)]
+
+
 async def test_a_page_of_somebody_else_gets_no_answer(open_host):
     """
     A name that leads to this machine, but is not its own, is how pages reach what is not for them.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from remora import Manager, Secret
 
 _DRAIN_TIME = 30.0
+_NO_CONFIGURATION = "this host cannot reload: nothing says where its configuration is"
 _TOKEN = re.compile(r"[\x21-\x7e]+(?: +[\x21-\x7e]+)*")
 
 
@@ -69,7 +70,7 @@ class Actions:
         """
         reload = self._reload
         if reload is None:
-            return _answer(501, "this host cannot reload: nothing says where its configuration is")
+            return self._refusal(request) or _answer(501, _NO_CONFIGURATION)
 
         async def act() -> str:
             await reload()
@@ -78,10 +79,8 @@ class Actions:
         return await self._allowed(request, act)
 
     async def _allowed(self, request: Request, act: Callable[[], Awaitable[str]]) -> Response:
-        if self._token is None:
-            return _answer(403, "this host is read-only: start it with --admin-token-file to allow this")
-        if not _is_right(request.headers.get("authorization", ""), self._token):
-            return _answer(401, "the admin token is missing or wrong")
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
         try:
             return _answer(200, await act())
         except PluginNotFound as error:
@@ -92,6 +91,13 @@ class Actions:
             return _answer(504, error.message)
         except RemoraError as error:
             return _answer(503, error.message)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if self._token is None:
+            return _answer(403, "this host is read-only: start it with --admin-token-file to allow this")
+        if not _is_right(request.headers.get("authorization", ""), self._token):
+            return _answer(401, "the admin token is missing or wrong")
+        return None
 
 
 def _is_right(header: str, token: Secret) -> bool:
