@@ -251,6 +251,16 @@ def test_name_servers_are_written_in_four_ways(text: str) -> None:
     assert build(DnsOptions(url="http://h", nameservers=(text,)))
 
 
+def test_the_order_of_records_does_not_matter() -> None:
+    """
+    Name servers turn it with every answer, also among records that differ by weight alone.
+    """
+    template = Template.of("grpc://h", has_port=False)
+    services = [Service("a.", 1, 0, weight) for weight in (7, 5)]
+
+    assert at_services(template, services, priority=1) == at_services(template, services[::-1], priority=1)
+
+
 SERVICES = st.lists(
     st.builds(
         Service,

@@ -93,7 +93,7 @@ def at_services(template: Template, services: Sequence[Service], *, priority: in
         )
         for each in there
     ]
-    return sorted(endpoints, key=lambda each: (-each.priority, each.url))
+    return sorted(endpoints, key=lambda each: (-each.priority, each.url, each.weight))
 
 
 def _weight(service: Service, services: Sequence[Service]) -> int:
