@@ -87,6 +87,46 @@ async def test_addresses_of_both_kinds_are_told_and_told_again_when_they_change(
     assert 2 == told
 
 
+@pytest.mark.parametrize(("failing", "rest"), [("AAAA", "http://10.0.0.1"), ("A", "http://[fd00::1]")])
+async def test_a_question_that_fails_takes_nothing_from_the_other(
+    failing: str, rest: str, anyio_backend: object
+) -> None:
+    """
+    As with the system's own look-ups, which use what there is.
+    """
+    async with serving_zone() as zone, anyio.create_task_group() as group:
+        zone.put("p.test", "A", "10.0.0.1")
+        zone.put("p.test", "AAAA", "fd00::1")
+        zone.failing = {failing}
+        heard = Heard()
+        group.start_soon(build_dns(options(zone, "http://p.test")).watch, heard)
+        first = await heard.next()
+        zone.failing = set()
+        second = await heard.next()
+        group.cancel_scope.cancel()
+
+    assert [rest] == [each.url for each in first]
+    assert ["http://10.0.0.1", "http://[fd00::1]"] == [each.url for each in second]
+
+
+async def test_addresses_stay_while_only_their_question_fails(anyio_backend: object) -> None:
+    """
+    A packet that is lost takes no endpoint away.
+    """
+    async with serving_zone() as zone, anyio.create_task_group() as group:
+        zone.put("p.test", "A", "10.0.0.1")
+        zone.put("p.test", "AAAA", "fd00::1")
+        heard = Heard()
+        group.start_soon(build_dns(options(zone, "http://p.test")).watch, heard)
+        await heard.next()
+        zone.failing = {"AAAA"}
+        zone.put("p.test", "A", "10.0.0.2")
+        found = await heard.next()
+        group.cancel_scope.cancel()
+
+    assert ["http://10.0.0.2", "http://[fd00::1]"] == [each.url for each in found]
+
+
 async def test_services_are_told_with_ports_weights_and_priorities(anyio_backend: object) -> None:
     """
     The lowest priority of the records is the highest of the endpoints.
@@ -135,9 +175,10 @@ async def test_the_lifetime_of_an_answer_is_kept_within_bounds(
         ({"rcode": dns.rcode.SERVFAIL}, "p.test: .*SERVFAIL"),
         ({"rcode": dns.rcode.NXDOMAIN}, "p.test: there is no such name"),
         ({"records": {("p.test", "TXT"): (60, ["x"])}}, "p.test: there is no A or AAAA record"),
+        ({"records": {("p.test", "TXT"): (60, ["x"])}, "failing": {"AAAA"}}, "p.test: .*SERVFAIL"),
         ({"is_silent": True}, "p.test: no answer within 0.3 s"),
     ],
-    ids=["servfail", "nxdomain", "no-data", "silence"],
+    ids=["servfail", "nxdomain", "no-data", "half-known", "silence"],
 )
 async def test_what_cannot_be_found_out_is_unavailable(
     fault: dict[str, Any], message: str, anyio_backend: object

@@ -24,6 +24,7 @@ class Zone:
     Attributes:
         records: Lines such as `"10.0.0.1"`, by name and kind, each with its lifetime.
         rcode: What it answers instead, when that is not None.
+        failing: The kinds of records for which it answers SERVFAIL.
         is_silent: Whether it answers at all.
         asked: The questions so far.
         address: Where it listens, as `nameservers` wants it.
@@ -31,6 +32,7 @@ class Zone:
 
     records: dict[tuple[str, str], tuple[int, list[str]]] = field(default_factory=dict)
     rcode: dns.rcode.Rcode | None = None
+    failing: set[str] = field(default_factory=set)
     is_silent: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
     address: str = ""
@@ -55,6 +57,8 @@ class Zone:
             return None
         if self.rcode is not None:
             reply.set_rcode(self.rcode)
+        elif kind in self.failing:
+            reply.set_rcode(dns.rcode.SERVFAIL)
         elif (name, kind) in self.records:
             ttl, values = self.records[name, kind]
             reply.answer.append(dns.rrset.from_text(question.name, ttl, "IN", kind, *values))

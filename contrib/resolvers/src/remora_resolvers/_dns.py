@@ -51,24 +51,34 @@ class DnsResolver:
             Unavailable: There is no answer, or no such name.
         """
         known: list[Endpoint] | None = None
+        answers: dict[str, dns.resolver.Answer] = {}
         while True:
-            found, lifetime = await self._ask()
+            found, lifetime = await self._ask(answers)
             if found != known:
                 known = found
                 report(found)
             await anyio.sleep(min(max(lifetime, self._options.min_interval), self._options.max_interval))
 
-    async def _ask(self) -> tuple[list[Endpoint], float]:
+    async def _ask(self, answers: dict[str, dns.resolver.Answer]) -> tuple[list[Endpoint], float]:
         """
         The endpoints, and the seconds that they hold.
+
+        Args:
+            answers: The last answer to each question; it stands while that question fails and another does not.
         """
         kinds = ("A", "AAAA") if self._options.record == "address" else (self._options.record,)
-        resolver = self._resolver()
-        answers = [await self._answer(resolver, kind) for kind in kinds]
-        records = [record for answer in answers for record in answer.rrset or ()]
+        resolver, failures = self._resolver(), []
+        for kind in kinds:
+            try:
+                answers[kind] = await self._answer(resolver, kind)
+            except Unavailable as error:
+                failures.append(error)
+        records = [record for answer in answers.values() for record in answer.rrset or ()]
+        if failures and (len(failures) == len(kinds) or not records):
+            raise failures[0]
         if not records:
             raise Unavailable(f"{self._template.host}: there is no {' or '.join(kinds)} record", sent=False)
-        lifetime = min(answer.chaining_result.minimum_ttl for answer in answers if answer.rrset)
+        lifetime = min(answer.chaining_result.minimum_ttl for answer in answers.values() if answer.rrset)
         return self._endpoints(records), lifetime
 
     def _endpoints(self, records: Sequence[Any]) -> list[Endpoint]:
