@@ -49,7 +49,11 @@ PLUGINS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a weight": (
         {"endpoint": "", "endpoints": (Endpoint("memory:a", weight=-1),)},
-        "endpoints[0].weight: expected a number of at least 0, got -1",
+        "endpoints[0].weight: expected a number of at least 0 and at most 1e+15, got -1",
+    ),
+    "a weight beyond floats": (
+        {"endpoint": "", "endpoints": (Endpoint("memory:a", weight=10**400),)},
+        f"endpoints[0].weight: expected a number of at least 0 and at most 1e+15, got 1{'0' * 39}...",
     ),
     "a bare secret": (
         {"auth": AuthConfig(method="bearer", token="t")},  # type: ignore[arg-type]

@@ -243,6 +243,7 @@ def test_a_key_that_may_be_one_of_its_transport_is_told_where_those_belong() -> 
         ({"connection": {"request_timeout": "soon"}}, "connection.request_timeout"),
         ({"connection": {"max_connections": 10**400}}, "connection.max_connections"),
         ({"endpoint": "", "endpoints": [{"url": "http://h", "weight": -1}]}, "endpoints[0].weight"),
+        ({"endpoint": "", "endpoints": [{"url": "http://h", "weight": 10**400}]}, "endpoints[0].weight"),
         ({"endpoint": "", "endpoints": [{"weight": 1}]}, "endpoints[0].url"),
         ({"endpoint": "", "endpoints": [{"url": "h"}]}, "endpoints[0].url"),
     ],

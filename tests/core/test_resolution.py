@@ -322,6 +322,7 @@ async def test_a_resolver_that_wants_to_be_asked_again_at_once_has_to_wait(anyio
         (["memory:b"], "a str instead of an Endpoint"),
         ([Endpoint("nosuch:b")], 'transport "nosuch"'),
         ([Endpoint("plain words")], "has no scheme"),
+        ([Endpoint("memory:b"), Endpoint("memory:c", weight=10**400)], "weight: expected a number"),
         ([Endpoint("memory:gone")], "none of the new endpoints can be reached"),
     ],
     ids=lambda each: str(each)[:12],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from remora.errors import ConfigError, NotInstalled, PluginNotFound, RemoraError, Unavailable
 from remora.policy import verdict_of
+from remora.values import Limits
 from remora_balancers.plugin import remora_register_balancers
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Request_contra = TypeVar("Request_contra", contravariant=True)
 Response_co = TypeVar("Response_co", covariant=True)
+
+_WEIGHT = Limits(0, maximum=10**15)  # as for endpoints
 
 
 class Executable(Protocol[Request_contra, Response_co]):
@@ -102,12 +105,12 @@ class LoadBalancer(Generic[Request, Response]):
             priority: The highest number is preferred, by the strategies that look at it.
 
         Raises:
-            ConfigError: The name is taken, or the weight is negative.
+            ConfigError: The name is taken, or the weight is negative or more than 10**15.
         """
         if name in self._members:
             raise ConfigError(f"a plugin {name!r} has been added already; remove it first")
-        if weight < 0:
-            raise ConfigError(f"weight of {name!r}: expected a number of at least 0, got {weight!r}")
+        if not _WEIGHT.allow(weight):
+            raise ConfigError(f"weight of {name!r}: expected {_WEIGHT}, got {weight!r}")
         self._members[name] = _Member(name, plugin, weight=weight, priority=priority)
 
     def remove(self, name: str) -> None:

@@ -17,6 +17,8 @@ from remora.values import Limits, parse_duration
 if TYPE_CHECKING:
     from cattrs import Converter
 
+WEIGHT = Limits(0, maximum=10**15)  # such weights, and sums of them, are exact as floats
+
 
 def make_config_converter() -> Converter:
     """
@@ -55,8 +57,8 @@ def _endpoint(value: object, _: object) -> Endpoint:
     if isinstance(value, str):
         return Endpoint(value)
     endpoint: Endpoint = _PLAIN.structure(value, Endpoint)
-    if endpoint.weight < 0:
-        raise ValueError(f"weight: expected a number of at least 0, got {endpoint.weight}")
+    if not WEIGHT.allow(endpoint.weight):
+        raise ValueError(f"weight: {Mismatch(str(WEIGHT), endpoint.weight)}")
     return endpoint
 
 

@@ -16,6 +16,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from remora._structure import bare, is_union, literal_values
+from remora.config._converter import WEIGHT
 from remora.config._open import OPEN
 from remora.config._records import (
     OBJECT,
@@ -52,7 +53,7 @@ _SCALARS: dict[object, Schema] = {
 _NARROWER: dict[tuple[type, str], Schema] = {
     (PluginConfig, "endpoint"): {"pattern": _ADDRESS},
     (Endpoint, "url"): {"pattern": _ADDRESS},
-    (Endpoint, "weight"): {"minimum": 0},
+    (Endpoint, "weight"): {"minimum": WEIGHT.minimum, "maximum": WEIGHT.maximum},
 }
 _LEFT_OUT = {(PluginConfig, "name")}
 _ATTRIBUTE = re.compile(r"(?m)^    (\w+): ((?:.|\n        )+)")
