@@ -22,9 +22,10 @@ from remora import (
     Unavailable,
     serving,
 )
-from remora.protocols import Balancer
+from remora.protocols import Balancer, Candidate
 from remora.testing import ManualClock, MemoryTransport
 from remora_balancers import LoadBalancer
+from remora_balancers._round_robin import RoundRobin
 from remora_balancers.plugin import remora_register_balancers
 
 pytestmark = pytest.mark.anyio
@@ -338,6 +339,24 @@ async def test_own_balancer_object_can_be_the_strategy(anyio_backend: str) -> No
     balancer.add("b", Named("b"))
 
     assert {"a", "b"} == set(await shares(balancer, 30))
+
+
+async def test_strategy_that_fails_leaves_nothing_in_flight(anyio_backend: str) -> None:
+    """
+    The call is not sent, and its place is given back.
+    """
+
+    class Failing(RoundRobin):
+        def started(self, candidate: Candidate, /) -> None:
+            raise RuntimeError("a stranger's")
+
+    balancer = make(Failing())
+    balancer.add("a", Named("a"))
+    with pytest.raises(RuntimeError, match="a stranger's"):
+        await balancer.execute("?")
+    stats = balancer.stats()["a"]
+
+    assert (0, 0, 0) == (stats.calls, stats.in_flight, stats.failures)
 
 
 async def test_wrong_arguments_are_configuration_errors(anyio_backend: str) -> None:

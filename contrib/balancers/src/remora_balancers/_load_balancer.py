@@ -190,8 +190,7 @@ class LoadBalancer(Generic[Request, Response]):
 
     async def _call(self, member: _Member[Request, Response], request: Request, options: dict[str, Any]) -> Response:
         verdict: bool | None = None
-        member.begin()
-        self._balancer.started(member)
+        self._begin(member)
         started = self._clock()
         try:
             response = await member.plugin.execute(request, **options)
@@ -205,6 +204,14 @@ class LoadBalancer(Generic[Request, Response]):
             raise
         finally:
             self._ended(member, self._clock() - started, verdict)
+
+    def _begin(self, member: _Member[Request, Response]) -> None:
+        member.begin()
+        try:
+            self._balancer.started(member)
+        except BaseException:  # the strategy may be a stranger's code; the call is not sent
+            member.withdraw()
+            raise
 
     def _ended(self, member: _Member[Request, Response], latency: float, verdict: bool | None) -> None:
         member.end(latency, verdict)
@@ -242,6 +249,10 @@ class _Member(Generic[Request, Response]):
     def begin(self) -> None:
         self._calls += 1
         self.in_flight += 1
+
+    def withdraw(self) -> None:
+        self._calls -= 1
+        self.in_flight -= 1
 
     def end(self, latency: float, verdict: bool | None) -> None:
         self.in_flight -= 1
