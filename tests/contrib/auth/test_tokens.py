@@ -161,6 +161,72 @@ async def test_token_that_cannot_be_renewed_is_used_to_its_end(caplog: pytest.Lo
         await tokens.current()
 
 
+async def test_token_is_used_to_its_end_while_one_caller_renews_it() -> None:
+    """
+    The others wait for nothing.
+    """
+    clock, mint = ManualClock(), Mint(lifetime=100.0)
+    tokens = Tokens(mint, clock=clock)
+    await tokens.current()
+    clock.advance(85)
+    mint.entered, mint.gate = anyio.Event(), anyio.Event()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(tokens.current)
+            await mint.entered.wait()
+            found = [(await tokens.current()).reveal() for _ in range(3)]
+            mint.gate.set()
+        found.append((await tokens.current()).reveal())
+
+    assert ["t1"] * 3 + ["t2"] == found
+    assert 2 == mint.count
+
+
+async def test_caller_who_renews_a_good_token_has_time_left_for_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    However long the renewal takes; it is tried again later.
+    """
+    clock, mint = ManualClock(), Mint(lifetime=100.0)
+    tokens = Tokens(mint, clock=clock)
+    await tokens.current()
+    clock.advance(85)
+    mint.gate = anyio.Event()
+    with anyio.fail_after(1):
+        found = [(await tokens.current()).reveal() for _ in range(3)]
+    mint.gate.set()
+    clock.advance(6)
+    found.append((await tokens.current()).reveal())
+
+    assert ["t1"] * 3 + ["t3"] == found
+    assert "more than half of the time" in caplog.text
+
+
+async def test_caller_whose_token_ends_while_it_is_renewed_waits_for_another() -> None:
+    """
+    As long as the call may take.
+    """
+    clock, mint = ManualClock(), Mint(lifetime=100.0)
+    tokens = Tokens(mint, clock=clock)
+    await tokens.current()
+    clock.advance(85)
+    mint.entered, mint.gate = anyio.Event(), anyio.Event()
+    found: list[str] = []
+
+    async def ask() -> None:
+        with anyio.fail_after(2):
+            found.append((await tokens.current()).reveal())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await mint.entered.wait()
+        clock.advance(20)
+        mint.entered = anyio.Event()
+        await mint.entered.wait()
+        mint.gate.set()
+
+    assert ["t3"] == found
+
+
 async def test_refused_token_is_renewed_once_for_all() -> None:
     """
     Whoever comes later with the same refusal gets the new one.

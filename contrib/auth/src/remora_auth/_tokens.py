@@ -70,7 +70,8 @@ class Tokens:
             NoCredentials: There is none to be had.
         """
         known = self._token
-        if known is not None and self._clock() < self._renew_at and not self._source.has_changed():
+        good_until = self._ends if self._lock.locked() else self._renew_at  # while somebody renews it, nobody else does
+        if known is not None and self._clock() < good_until and not self._source.has_changed():
             return known.secret
         return (await self._renew(known, is_refused=False)).secret
 
@@ -96,8 +97,9 @@ class Tokens:
                 return self._token
             if is_joining and self._failures != failures:
                 raise NoCredentials(self._failure)
+            has_spare = known is not None and not is_refused and self._clock() < self._ends
             try:
-                return self._keep(await self._source.fetch())
+                return await self._fetch(has_spare=has_spare)
             except RemoraError as error:
                 if known is None or is_refused or self._clock() >= self._ends:
                     self._failures, self._failure = self._failures + 1, error.message
@@ -106,9 +108,23 @@ class Tokens:
                 self._renew_at = self._clock() + _PATIENCE
                 return known
 
+    async def _fetch(self, *, has_spare: bool) -> Token:
+        """
+        A new token; while the old one is still good, only half of the time that the call has is spent on it.
+        """
+        with anyio.move_on_after(_half_of_the_time_left() if has_spare else None):
+            return self._keep(await self._source.fetch())
+        if self._clock() < self._ends:
+            raise NoCredentials("it took more than half of the time that the call has")
+        return self._keep(await self._source.fetch())
+
     def _keep(self, token: Token) -> Token:
         now = self._clock()
         lifetime = float("inf") if token.lifetime is None else token.lifetime
         self._token = token
         self._ends, self._renew_at = now + lifetime, now + lifetime - min(_MARGIN, lifetime / 5)
         return token
+
+
+def _half_of_the_time_left() -> float:
+    return (anyio.current_effective_deadline() - anyio.current_time()) / 2
