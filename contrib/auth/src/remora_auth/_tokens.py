@@ -105,7 +105,7 @@ class Tokens:
                     self._failures, self._failure = self._failures + 1, error.message
                     raise
                 _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
-                self._renew_at = self._clock() + _PATIENCE
+                self._renew_at = min(self._ends, self._clock() + _PATIENCE)
                 return known
 
     async def _fetch(self, *, has_spare: bool) -> Token:
