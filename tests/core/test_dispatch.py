@@ -563,6 +563,31 @@ async def test_a_task_of_a_handler_that_exits_fails_its_call_only(anyio_backend:
     assert ("Command/run failed with BaseExceptionGroup", Code.INTERNAL) == (str(error), error.code)
 
 
+async def test_a_handler_that_panics_fails_its_call_only() -> None:
+    """
+    As a library in another language does: its exception derives from BaseException, so that nobody catches it.
+    """
+
+    class Panic(BaseException):
+        pass
+
+    class Library:
+        async def run(self) -> None:
+            raise Panic("index out of bounds")
+
+        def check(self) -> None:
+            raise Panic("index out of bounds")
+
+        async def share(self) -> None:
+            raise BaseExceptionGroup("two", [Panic("index out of bounds"), ValueError("the other")])
+
+    library = dispatcher(Library())
+    for method, name in {"run": "Panic", "check": "Panic", "share": "BaseExceptionGroup"}.items():
+        error = await failure(library(call(method, service="Library"), "test"))
+
+        assert (f"Library/{method} failed with {name}", Code.INTERNAL) == (str(error), error.code)
+
+
 async def test_health_is_answered_in_protobuf_and_json() -> None:
     """
     For the plugin as a whole, or for a service by name.

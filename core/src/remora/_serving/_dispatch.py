@@ -16,7 +16,7 @@ import anyio
 from remora._context import CurrentCall, handled_call
 from remora._draft import make_reply
 from remora._extensions._conduct import Conduct
-from remora._extensions._faults import cancellation, innermost, is_interruption
+from remora._extensions._faults import cancellation, innermost, is_fault
 from remora._extensions._interception import nested
 from remora._headers import checked_headers
 from remora._log_fields import of_served
@@ -34,7 +34,6 @@ from remora.errors import (
     PluginError,
     RemoraError,
 )
-from remora.io import is_asked_to_end
 from remora.wire import PROTOBUF
 
 if TYPE_CHECKING:
@@ -189,18 +188,10 @@ class Dispatcher:
                 headers = _reply_headers(current) if current.reply_headers else {}
             except Exception as error:  # the handler is a stranger's code
                 raise _answer_to(error, call) from error
-            except SystemExit as error:  # one call ends neither the plugin nor the calls of others
-                if is_interruption(error):
-                    raise
-                raise _failed(error, call) from error
-            except BaseExceptionGroup as group:
-                if group.split((Exception, SystemExit))[1] is None:
-                    raise _failed(group, call) from group
-                raise cancellation(group, call.name, of_served(call)) from None
-            except anyio.get_cancelled_exc_class() as error:
-                if is_asked_to_end():
-                    raise
-                raise _failed(error, call) from error  # something of its own, for which it waited, was cancelled
+            except BaseException as error:  # one call ends neither the plugin nor the calls of others
+                if is_fault(error):
+                    raise _failed(error, call) from error
+                raise cancellation(error, call.name, of_served(call)) from None
             finally:
                 handled_call.reset(token)
             return make_reply(_encode(payloads, call, result), payloads.content_type, headers)
