@@ -5,8 +5,10 @@ What is printed has come from plugins, which are no friends of the terminal.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,26 @@ def test_json_of_a_hostile_text_is_still_that_text(capsys: pytest.CaptureFixture
     Output().document({"a": HOSTILE})
 
     assert {"a": HOSTILE} == json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_the_encoding_does_not_have_is_escaped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    JSON stays JSON, also of a name of a file that is not UTF-8.
+    """
+    text = "K\xe4se \u2603 \U0001f600 \udcff"
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    Output().document({"a": text})
+    Output().line(text)
+    table = make_table("heading")
+    table.add_row(text)
+    print_table(table)
+    document, line, *rest = stream.buffer.getvalue().decode(encoding).splitlines()  # type: ignore[attr-defined]
+
+    assert {"a": text} == json.loads(document)
+    assert text.encode(encoding, "backslashreplace").decode(encoding) == line
+    assert line in "\n".join(rest)
 
 
 @pytest.mark.parametrize("cell", ["[bold]x[/bold]", "[/nothing]", "[link=http://evil.example]x[/link]"])

@@ -224,6 +224,18 @@ def test_a_result_that_finds_no_room_is_one_line(options: list[str], place: Path
 
 @pytest.mark.fault(51)
 @pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /dev/full")
+def test_an_error_that_finds_no_room_is_told_and_has_its_exit_code(place: Path) -> None:
+    """
+    The form for programs is lost, the line for people is not.
+    """
+    with open(FULL, "w") as full:
+        done = writing_to(full, place, "check", "absent.toml", "--json")
+
+    assert (3, "remora: absent.toml: No such file or directory\n") == (done.returncode, done.stderr)
+
+
+@pytest.mark.fault(51)
+@pytest.mark.skipif(not os.path.exists(FULL), reason="there is no /dev/full")
 def test_a_host_whose_log_finds_no_room_runs_all_the_same(place: Path, config: str, anyio_backend: str) -> None:
     """
     It answers, and ends when it is asked to.

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remora.codecs import JsonCodec
+from remora.codecs import RecordConverter
 from remora.serve import occupy_standard_streams
 from remora.wire import printable
 from remora_cli._errors import UNWRITABLE
@@ -47,14 +47,16 @@ class Output:
         """
         A line of the result, or some, seen at once also by who reads from a pipe.
         """
-        print(escaped(text), flush=True)
+        print_result(escaped(text))
 
     def document(self, value: object, *, indent: int | None = None) -> None:
         """
         The result as JSON.
         """
-        plain = json.loads(JsonCodec().encode(value))
-        text = json.dumps(plain, indent=indent, ensure_ascii=False)
+        plain = RecordConverter("JSON").unstructure(value)
+        text = json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+        if _in_its_encoding(text) != text:
+            text = json.dumps(plain, indent=indent)
         print(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
 
     @contextmanager
@@ -88,7 +90,7 @@ class Output:
         if self.as_json:
             try:
                 self.document({"error": failure.facts})
-            except BrokenPipeError:  # nobody reads any more, as behind `| head -1`
+            except OSError:  # nobody reads any more, as behind `| head -1`, or the disk is full
                 _give_up(sys.stdout)
         self.note(failure.text if failure.is_help else f"remora: {failure.text}")
         return failure.exit_code
@@ -116,6 +118,18 @@ def _give_up(stream: TextIO) -> None:
     """
     with suppress(OSError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def print_result(text: str) -> None:
+    """
+    Print on standard output. What its encoding does not have is escaped, as on standard error.
+    """
+    print(_in_its_encoding(text), flush=True)
+
+
+def _in_its_encoding(text: str) -> str:
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def escaped(text: str) -> str:

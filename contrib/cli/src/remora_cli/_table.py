@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from remora_cli._output import escaped
+from remora_cli._output import escaped, print_result
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -59,7 +59,7 @@ def print_table(*parts: Table | Text) -> None:
         for part in parts:
             console.print(part)
     lines = (line.rstrip() for line in captured.get().splitlines())
-    print("\n".join(line for line in lines if line), flush=True)
+    print_result("\n".join(line for line in lines if line))
 
 
 def styled(text: str, style: str) -> Text:
