@@ -118,6 +118,8 @@ def test_standard_output_belongs_to_the_wire(remora: Run, anyio_backend: str) ->
         ("sample:make_later", 3, "sample:make_later is a coroutine function"),
         ("os:path", 3, "os:path is a module"),
         ("failing:Echo", 3, "the module 'failing' cannot be imported: ValueError: boom"),
+        ("leaving:Echo", 3, "the module 'leaving' ends the program while it is imported: what ends or serves belongs"),
+        ("sample:leave", 3, "sample:leave() failed: SystemExit: 0"),
         ("lacking:Echo", 3, "the module 'lacking' cannot be imported: No module named 'nosuchthing'"),
         ("sample.py:Echo", 2, f"{NO_TARGET} 'sample.py:Echo' is not of the form MODULE:OBJECT, such as sample:Echo"),
         ("sample", 2, f"{NO_TARGET} 'sample' is not of the form MODULE:OBJECT"),
@@ -129,6 +131,7 @@ def test_what_cannot_be_served_is_one_line(target: str, code: int, complaint: st
     """
     (place / "failing.py").write_text("raise ValueError('boom')")
     (place / "lacking.py").write_text("import nosuchthing")
+    (place / "leaving.py").write_text("raise SystemExit(0)")
     result = remora("serve", target, "--listen", "http://127.0.0.1:0")
 
     assert (result.code, result.out) == (code, "")

@@ -82,6 +82,9 @@ def _import(module: str) -> object:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
             raise ConfigError(f"there is no module {error.name!r} here or among what is installed") from error
         raise ConfigError(f"the module {module!r} cannot be imported: {error}") from error
+    except SystemExit as error:
+        remedy = 'what ends or serves belongs under `if __name__ == "__main__":`'
+        raise ConfigError(f"the module {module!r} ends the program while it is imported: {remedy}") from error
     except Exception as error:  # a user's module may raise anything
         raise ConfigError(f"the module {module!r} cannot be imported: {type(error).__name__}: {error}") from error
 
@@ -125,7 +128,7 @@ def make_object(maker: object, where: str) -> object:
     factory: Callable[[], object] = maker
     try:
         made = factory()
-    except Exception as error:  # a user's constructor may raise anything
+    except (Exception, SystemExit) as error:  # a user's constructor may raise anything
         raise ConfigError(f"{where}() failed: {type(error).__name__}: {error}") from error
     if inspect.iscoroutine(made):
         made.close()
