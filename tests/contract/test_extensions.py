@@ -106,6 +106,21 @@ ACCESS = {
 }
 
 
+async def test_a_codec_that_leaves_breaks_a_claim_and_not_the_check() -> None:
+    """
+    As with `sys.exit`: the other claims are checked as well.
+    """
+
+    class Leaving(JsonCodec):
+        def decode(self, payload: bytes, type_: type[Any], /) -> Any:
+            raise SystemExit(0)
+
+    findings = await examine("codec", CodecSpec("leaving", ("application/json",), build=Leaving))
+
+    assert "" == findings[0].problem
+    assert "SystemExit: 0" in {finding.problem for finding in findings}
+
+
 @pytest.mark.parametrize("spec", _specs("auth_methods"), ids=lambda spec: spec.name)
 async def test_every_auth_method_keeps_the_contract(spec: Any) -> None:
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from remora._extensions._faults import innermost, told
+from remora._extensions._faults import innermost, is_fault, told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -102,7 +102,7 @@ async def keeps(name: str, claims: Sequence[Claim]) -> list[str]:
     return checked
 
 
-async def _check(claim: Claim) -> tuple[Finding, Exception | None]:
+async def _check(claim: Claim) -> tuple[Finding, BaseException | None]:
     try:
         with anyio.move_on_after(_BOUND) as scope:
             waiting = claim.check()
@@ -110,7 +110,9 @@ async def _check(claim: Claim) -> tuple[Finding, Exception | None]:
                 await waiting
     except NotChecked as reason:
         return Finding(claim.sentence, skipped=str(reason)), None
-    except Exception as error:  # a stranger's code may raise anything
+    except BaseException as error:  # a stranger's code may raise anything, and `sys.exit` does
+        if not is_fault(error):
+            raise
         return Finding(claim.sentence, _problem(innermost(error))), error
     if scope.cancelled_caught:
         overdue = TimeoutError(f"it is not done after {_BOUND:g} s")
