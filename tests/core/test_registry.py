@@ -214,6 +214,7 @@ def test_a_disabled_extension_is_named_when_it_is_needed(site: Site) -> None:
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("class Panic(BaseException): pass\nraise Panic('index out of bounds')", "Panic: index out of bounds"),
         ("import warnings; warnings.warn('old')", "UserWarning: old"),
+        ("class Mute(Exception):\n    def __str__(self): return 1 / 0\nraise Mute", "Mute"),
     ],
 )
 @pytest.mark.parametrize("entry_point", ["kafka", "acme"])

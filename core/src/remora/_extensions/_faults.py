@@ -108,7 +108,10 @@ def told(error: BaseException) -> str:
     """
     An error of third-party code in one line; of a group, with the first errors in it.
     """
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # the text of a stranger's error is made by a stranger's code
+        text = ""
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"{line}: {_members(error)}" if isinstance(error, BaseExceptionGroup) else line
 
