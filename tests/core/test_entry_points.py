@@ -87,6 +87,17 @@ def test_what_stands_in_front_on_the_path_hides_the_rest(tmp_path: Path, monkeyp
     assert known() == found()
 
 
+def test_what_is_no_text_on_the_path_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    As Python does: many a program has put a `Path` there, and never noticed.
+    """
+    install(tmp_path / "first", "acme-1.dist-info")
+    install(tmp_path / "second", "other-1.dist-info")
+    monkeypatch.setattr(sys, "path", [tmp_path / "second", str(tmp_path / "first")])
+
+    assert ["acme", "acme"] == [distribution for _, _, distribution in found()]
+
+
 def test_archives_and_strangers_import_hooks_are_left_to_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,11 +85,19 @@ def entry_points(group: str) -> list[EntryPoint]:
     """
     The entry points of a group, of all installed distributions.
     """
-    if _others_know_distributions() or not all(map(_is_plain, sys.path)):
+    if _others_know_distributions() or not all(map(_is_plain, _path())):
         import importlib_metadata
 
         return list(importlib_metadata.entry_points(group=group))
     return [found for folder in _folders() for found in _read(folder, group)]
+
+
+def _path() -> list[str]:
+    """
+    The texts in `sys.path`; whatever else a program has put there, such as a `Path`, Python passes over.
+    """
+    found: list[object] = [*sys.path]
+    return [entry for entry in found if isinstance(entry, str)]
 
 
 def _others_know_distributions() -> bool:
@@ -110,7 +118,7 @@ def _folders() -> Iterator[str]:
     The metadata folder of each distribution: the first on the path, preferably one that has metadata in it.
     """
     found: dict[str, list[str]] = defaultdict(list)
-    for entry in dict.fromkeys(sys.path):
+    for entry in dict.fromkeys(_path()):
         for name in _listed(entry or "."):
             if name.endswith(_SUFFIXES):
                 found[_normal(name)].append(os.path.join(entry, name))
