@@ -143,6 +143,22 @@ async def test_audit_only_checks_everything_and_blocks_nothing(place, program):
     assert [f"{path} can be written by everybody", "there is no allow-list"] == record["reasons"]
 
 
+def test_what_others_can_write_to_is_no_better_when_the_list_is_read_again(place, program):
+    """
+    A program that runs under "audit-only" although it would be refused.
+    """
+    from remora_exec._notices import Notices
+    from remora_exec._security._guard import Guard
+
+    path = program()
+    path.chmod(0o777)
+    security = SecurityConfig(policy="audit-only", allow_list=pins(place / "list.toml", path))
+    guard = Guard(security, plugin="p", endpoint="exec:x", notices=Notices())
+    with guard.examined(str(path)) as verdict:
+        assert (f"{path} can be written by everybody",) == verdict.decision.reasons
+        assert verdict.decision == guard.review(verdict)
+
+
 async def test_audit_only_warns_of_a_program_once_and_again_when_something_has_changed(place, program, caplog):
     """
     The number of warnings after each start, of one call or of a restart; the audit log has them all.

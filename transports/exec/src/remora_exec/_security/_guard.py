@@ -51,6 +51,7 @@ class Verdict:
         sha256: Its hash; empty when it was not read.
         size: Its size in bytes.
         file: The open file that was hashed; None when it was not read.
+        weaknesses: Who else could change it, in one sentence each.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Verdict:
     sha256: str = ""
     size: int = 0
     file: OpenProgram | None = None
+    weaknesses: tuple[str, ...] = ()
 
 
 class Guard:
@@ -133,7 +135,7 @@ class Guard:
         """
         The present decision on a program that was allowed to start.
         """
-        return self._decide(self._program(verdict.sha256, verdict.size, ()))
+        return self._decide(self._program(verdict.sha256, verdict.size, verdict.weaknesses))
 
     def note(self, verdict: Verdict, outcome: str, reasons: Sequence[str]) -> None:
         """
@@ -178,7 +180,7 @@ class Guard:
 
     def _judge(self, path: str, file: OpenProgram | None, sha256: str, weak: tuple[str, ...]) -> Verdict:
         size = file.size if file else 0
-        return Verdict(path, self._decide(self._program(sha256, size, weak)), sha256, size, file)
+        return Verdict(path, self._decide(self._program(sha256, size, weak)), sha256, size, file, weak)
 
     def _program(self, sha256: str, size: int, weak: tuple[str, ...]) -> Program:
         return Program(
