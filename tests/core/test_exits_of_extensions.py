@@ -5,17 +5,21 @@ An extension that calls `sys.exit`, or whose library panics, ends what it was as
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from remora import (
+    AuthSpec,
+    BalancerSpec,
+    Call,
+    CodecSpec,
     Endpoint,
     ExporterSpec,
     ExtensionError,
@@ -25,15 +29,19 @@ from remora import (
     RemoraError,
     Reply,
     ResolverSpec,
+    ServeOptions,
     TransportSpec,
     hookimpl,
     serving,
 )
+from remora.codecs import JsonCodec
 from remora.testing import MemoryTransport
-from remora.types import Status
+from remora.types import Refresh, Status
 from tests.fork_server import ForkServer
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 
 class Panic(BaseException):
@@ -173,6 +181,94 @@ async def test_the_host_stays_and_the_extension_is_named(place: str, leave: str,
     faults = manager.extension_faults()
 
     assert any(culprit.startswith(PLACES[place]) for culprit in faults), faults
+
+
+class Clerk(JsonCodec):
+    """
+    A codec, an auth method and a balancer that leave at one place.
+    """
+
+    content_type = "application/x-clerk"
+
+    def __init__(self, place: str, leave: Callable[[], BaseException]) -> None:
+        super().__init__()
+        self._leaving = Leaving(place, leave)
+
+    @hookimpl
+    def remora_register_codecs(self) -> list[CodecSpec]:
+        return [CodecSpec("clerk", (self.content_type,), build=lambda: self)]
+
+    @hookimpl
+    def remora_register_auth_methods(self) -> list[AuthSpec[Any]]:
+        return [AuthSpec("clerk", NoOptions, build=lambda options: self, accept=lambda access: self)]
+
+    @hookimpl
+    def remora_register_balancers(self) -> list[BalancerSpec]:
+        return [BalancerSpec("clerk", lambda clock, rng: self)]  # type: ignore[arg-type, return-value]
+
+    def encode(self, value: object, /) -> bytes:
+        self._leaving.at("served-encode" if value == "x!" else "encode")
+        return super().encode(value)
+
+    def decode(self, payload: bytes, type_: type[T], /) -> T:
+        self._leaving.at("decode" if payload == b'"x!"' else "served-decode")
+        return super().decode(payload, type_)
+
+    def encoder(self, type_: type, /) -> Callable[[Any], bytes]:
+        return self.encode
+
+    def flow(self, call: Call, /) -> Iterator[Call | Refresh]:
+        self._leaving.at("flow")
+        yield Refresh(self._refresh)
+        yield call
+
+    async def _refresh(self) -> None:
+        self._leaving.at("refresh")
+
+    def verify(self, call: Call, peer: str, /) -> str:
+        self._leaving.at("verify")
+        return "somebody"
+
+    def pick(self, candidates: Sequence[Any], key: str, /) -> Any:
+        self._leaving.at("pick")
+        return candidates[0]
+
+    def started(self, candidate: object, /) -> None:
+        self._leaving.at("started")
+
+    def finished(self, candidate: object, /, *, latency: float, ok: bool | None) -> None:
+        self._leaving.at("finished")
+
+
+CLERKS_PLACES = [
+    *("encode", "decode", "served-encode", "served-decode", "flow", "refresh", "verify", "pick", "started", "finished")
+]
+
+
+@pytest.mark.parametrize("leave", EXITS)
+@pytest.mark.parametrize("place", CLERKS_PLACES)
+async def test_a_call_fails_with_an_error_of_remora(place: str, leave: str) -> None:
+    """
+    And ends neither the host nor the plugin, whoever leaves; where the call can do without, it succeeds.
+    """
+
+    class Shout:
+        async def say(self, text: str) -> str:
+            return f"{text}!"
+
+    memory = MemoryTransport()
+    extensions = [memory.extension, Clerk(place, EXITS[leave])]
+    places = ["memory:here", "memory:there"]  # nobody asks a balancer about a single one
+    table = {"endpoints": places, "codec": "clerk", "auth": {"method": "clerk"}, "balancer": "clerk"}
+    options = ServeOptions(auth={"method": "clerk"})
+    with anyio.fail_after(10):
+        async with serving(Shout(), listen=places, options=options, extensions=extensions):
+            async with Manager({"plugins": {"shout": table}}, extensions=extensions) as manager:
+                if place in ("started", "finished"):
+                    assert "x!" == await manager.execute("shout", "x", str, method="say", service="Shout")
+                else:
+                    with pytest.raises(RemoraError):
+                        await manager.execute("shout", "x", str, method="say", service="Shout")
 
 
 @pytest.mark.parametrize("leave", ["exit", "panic"])

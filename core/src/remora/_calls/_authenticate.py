@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 
-from remora._extensions._faults import raise_explained
+from remora._extensions._faults import is_fault, is_interruption, raise_explained
 from remora._headers import checked_headers
 from remora.errors import DeadlineExceeded, ExtensionError, PluginError, RemoraError
 from remora.secret import redacted
@@ -62,7 +62,9 @@ class Authenticator:
     def _begin(self, call: Call) -> Flow:
         try:
             flow = self._method.flow(call)
-        except Exception as error:  # a method may be a stranger's code
+        except BaseException as error:  # a method may be a stranger's code
+            if is_interruption(error):
+                raise
             self._explain(self._culprit, error)
         if not isinstance(flow, Generator):
             self._reject("its flow is not a generator")
@@ -98,7 +100,9 @@ class Authenticator:
             return None
         except RemoraError:
             raise
-        except Exception as error:  # a method may be a stranger's code
+        except BaseException as error:  # a method may be a stranger's code
+            if is_interruption(error):
+                raise
             self._explain(self._culprit, error)
 
     async def _refreshed(self, step: Refresh, call: Call) -> object:
@@ -111,7 +115,9 @@ class Authenticator:
                 return await step.action()
         except RemoraError:
             raise
-        except Exception as error:  # a method may be a stranger's code
+        except BaseException as error:  # a method may be a stranger's code
+            if not is_fault(error):
+                raise
             self._explain(self._culprit, error)
         raise DeadlineExceeded("new credentials did not arrive in time", sent=False)
 

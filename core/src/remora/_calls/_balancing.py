@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from remora._extensions._faults import is_interruption
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,7 +51,9 @@ class Balancing:
             chosen = self._pick(candidates, key)
             if chosen not in candidates:
                 raise TypeError(f"expected one of the candidates, got {chosen!r}")
-        except Exception as error:
+        except BaseException as error:
+            if is_interruption(error):
+                raise
             self._conduct.took(self._name, clock() - began)
             self._conduct.explain(self._name, error)
         if (took := clock() - began) > self._conduct.patience:
@@ -64,7 +68,9 @@ class Balancing:
         began = clock()
         try:
             self._started(instance)
-        except Exception as error:
+        except BaseException as error:
+            if is_interruption(error):
+                raise
             self._conduct.failed(self._name, error)
         if (took := clock() - began) > self._conduct.patience:
             self._conduct.took(self._name, took)
@@ -77,7 +83,9 @@ class Balancing:
         began = clock()
         try:
             self._finished(instance, latency=latency, ok=ok)
-        except Exception as error:
+        except BaseException as error:
+            if is_interruption(error):
+                raise
             self._conduct.failed(self._name, error)
         if (took := clock() - began) > self._conduct.patience:
             self._conduct.took(self._name, took)

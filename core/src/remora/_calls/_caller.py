@@ -22,7 +22,7 @@ from remora._calls._handshake import (
 from remora._calls._probing import probe
 from remora._calls._request_id import new_request_id
 from remora._draft import make_call
-from remora._extensions._faults import told
+from remora._extensions._faults import is_interruption, told
 from remora._headers import checked_headers, checked_request_id, checked_text, checked_word
 from remora._payloads import Payloads, check_types
 from remora.errors import InvalidReply, InvalidRequest, PluginError, RemoraError, ServiceMismatch, VersionMismatch
@@ -93,7 +93,9 @@ class Target:
             if reply.content_type and reply.content_type != self.payloads.content_type:
                 return self._read_other(reply)
             return self.payloads.decode(reply.payload)
-        except Exception as error:  # a codec may be a stranger's code
+        except BaseException as error:  # a codec may be a stranger's code
+            if is_interruption(error):
+                raise
             reason = self._oddity(reply) or _reason(error)
             raise InvalidReply(f"the reply of {call.name} is wrong: {reason}") from error
 
@@ -278,9 +280,11 @@ class Caller:
             return b""
         try:
             return target.payloads.encode(request)
-        except Exception as error:  # a codec may be a stranger's code
+        except BaseException as error:  # a codec may be a stranger's code
+            if is_interruption(error):
+                raise
             raise InvalidRequest(f"the request cannot be encoded: {_reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, ValueError) else told(error)

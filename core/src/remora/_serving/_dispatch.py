@@ -16,7 +16,7 @@ import anyio
 from remora._context import CurrentCall, handled_call
 from remora._draft import make_reply
 from remora._extensions._conduct import Conduct
-from remora._extensions._faults import cancellation, innermost, is_fault
+from remora._extensions._faults import cancellation, innermost, is_fault, is_interruption
 from remora._extensions._interception import nested
 from remora._headers import checked_headers
 from remora._log_fields import of_served
@@ -238,14 +238,18 @@ def _decode(payloads: Payloads, call: Call, arguments: Arguments) -> object:
         return payloads.decode(call.payload)
     except ValueError as error:
         raise PluginError(f"the request of {call.name} is wrong: {error}", code=Code.INVALID_ARGUMENT) from error
-    except Exception as error:  # a codec may be a stranger's code
+    except BaseException as error:  # a codec may be a stranger's code
+        if is_interruption(error):
+            raise
         raise _answer_to(error, call) from error
 
 
 def _encode(payloads: Payloads, call: Call, result: object) -> bytes:
     try:
         return payloads.encode(result)
-    except Exception as error:  # a codec may be a stranger's code
+    except BaseException as error:  # a codec may be a stranger's code
+        if is_interruption(error):
+            raise
         _log.error("the reply of %s cannot be encoded: %s", call.name, error, extra=of_served(call))
         raise PluginError(f"the reply of {call.name} cannot be encoded", code=Code.INTERNAL) from error
 

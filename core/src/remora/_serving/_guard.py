@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from remora._describe import DESCRIBE_METHOD, PLUGIN_SERVICE
+from remora._extensions._faults import is_interruption
 from remora._plain import printable
 from remora.errors import Code, PluginError, RemoraError
 from remora.wire import HEALTH_SERVICE
@@ -76,7 +77,9 @@ class Guard:
                 raise TypeError(f"expected a name, got {type(identity).__name__}")
         except RemoraError:
             raise
-        except Exception as error:  # a verifier may be third-party code, and its message may hold secrets
+        except BaseException as error:  # a verifier may be third-party code, and its message may hold secrets
+            if is_interruption(error):
+                raise
             _log.error("%s failed with %s", self._culprit, type(error).__name__)
             raise PluginError("the caller cannot be verified", code=Code.INTERNAL) from None
         return identity
