@@ -141,6 +141,17 @@ def test_an_end_that_comes_while_a_command_is_loading_is_no_failure(words: list[
 
 
 @pytest.mark.fault(22)
+def test_ctrl_c_while_a_command_is_loading_ends_it_without_a_traceback() -> None:
+    """
+    Loading is most of what a short command does.
+    """
+    with disposed(signal.SIGINT, signal.SIG_DFL), struck("SIGINT", "remora_cli._main", "--version") as process:
+        out, err = process.communicate(timeout=20)
+
+    assert (130, "", "") == (process.returncode, out, err)
+
+
+@pytest.mark.fault(22)
 def test_a_reload_that_comes_while_the_configuration_is_read_is_done_after_the_start(
     config: str, anyio_backend: str
 ) -> None:

@@ -22,9 +22,12 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code (see `remora --help`).
     """
-    from remora_cli._early import early_signals
+    from remora_cli._early import INTERRUPTED, early_signals
 
     with early_signals(args):
-        from remora_cli._main import run
+        try:
+            from remora_cli._main import run
+        except KeyboardInterrupt:  # as `run` has it later
+            return INTERRUPTED
 
         return run(args)

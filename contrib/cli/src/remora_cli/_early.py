@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], None]
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 _RELOADING = "run"
 """The command that SIGHUP tells to read its configuration again, which it has not read yet."""
 

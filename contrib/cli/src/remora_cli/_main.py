@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from remora_cli._early import INTERRUPTED
 from remora_cli._errors import explain
 from remora_cli._group import cli
 from remora_cli._logs import configure_logs
@@ -16,8 +17,6 @@ from remora_cli._output import Output, replace_closed_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-INTERRUPTED = 130
 
 
 def run(args: Sequence[str] | None) -> int:
