@@ -4,6 +4,8 @@ What grpcio's statuses mean.
 
 from __future__ import annotations
 
+import math
+
 import grpc
 import grpc.aio
 import pytest
@@ -109,6 +111,16 @@ def test_headers_that_grpc_cannot_carry_do_not_hide_the_answer():
     code, message, trailing = rejection(PluginError("no", headers={"x": "a\nb"}))
 
     assert (CODE.UNKNOWN, "no", ["grpc-status-details-bin"]) == (code, message, [name for name, _ in trailing])
+
+
+@pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan, 1e300, 10**400, 10**12, -1, 0, 0.5, 10**11])
+def test_every_time_to_wait_is_a_push_back(seconds: float):
+    """
+    What is none, or longer than anybody waits, asks not to try again.
+    """
+    _, _, trailing = rejection(PluginError("no", retry_after=seconds))
+
+    assert str({0: 0, 0.5: 500, 10**11: 10**14}.get(seconds, -1)) == dict(trailing)["grpc-retry-pushback-ms"]
 
 
 def _rpc_error(code: grpc.StatusCode, text: str, details: bytes | None = None) -> grpc.aio.AioRpcError:

@@ -4,6 +4,7 @@ Statuses, codes, timeouts and Retry-After.
 
 from __future__ import annotations
 
+import math
 from email.utils import formatdate
 
 import pytest
@@ -102,6 +103,13 @@ def test_retry_after_never_asks_for_too_little(seconds: float) -> None:
 
     assert parsed is not None
     assert seconds <= parsed <= seconds + 1
+
+
+def test_a_time_to_wait_that_is_no_number_is_none() -> None:
+    """
+    Of a plugin that has divided zero by zero.
+    """
+    assert "0" == format_retry_after(math.nan)
 
 
 def test_retry_after_may_be_a_date() -> None:

@@ -94,7 +94,7 @@ def rejection(error: RemoraError) -> tuple[grpc.StatusCode, str, tuple[Pair, ...
     """
     trailing: list[Pair] = [*_headers(error), (DETAILS, encode_status(error))]
     if error.retry_after is not None:
-        trailing.append((_PUSHBACK, "-1" if error.retry_after < 0 else str(round(error.retry_after * 1000))))
+        trailing.append((_PUSHBACK, _pushback_of(error.retry_after)))
     return _STATUS_CODES[error.code], error.message, tuple(trailing)
 
 
@@ -191,6 +191,11 @@ def _rich(data: str | bytes | None) -> RemoraError | None:
         return decode_status(data) if isinstance(data, bytes) else None
     except ValueError:  # a foreign server's details are not worth the error that they belong to
         return None
+
+
+def _pushback_of(seconds: float) -> str:
+    milliseconds = seconds * 1000
+    return str(round(milliseconds)) if 0 <= milliseconds < 10**_LONGEST_NUMBER - 1 else "-1"
 
 
 def _pushback(value: str | bytes | None) -> float | None:

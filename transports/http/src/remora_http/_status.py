@@ -124,9 +124,9 @@ def parse_timeout(text: str) -> float:
 
 def format_retry_after(seconds: float) -> str:
     """
-    The Retry-After header for a number of seconds, rounded up to whole ones.
+    The Retry-After header for a number of seconds, rounded up to whole ones; 0 for what is less, or NaN.
     """
-    return str(ceil(min(max(seconds, 0.0), 10.0**_MAX_RETRY_AFTER_DIGITS - 1)))
+    return str(ceil(min(max(0.0, seconds), 10.0**_MAX_RETRY_AFTER_DIGITS - 1)))
 
 
 def parse_retry_after(text: str, *, now: float) -> float | None:
