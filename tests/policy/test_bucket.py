@@ -127,6 +127,21 @@ def test_cancelled_turn_goes_to_the_next_who_asks() -> None:
     assert bucket.reserve().wait == pytest.approx(0.4)
 
 
+def test_last_turns_that_are_cancelled_go_back_to_the_bucket() -> None:
+    """
+    It is full again as soon as if those callers had never come.
+    """
+    clock = ManualClock()
+    bucket = make(clock, burst_size=5, mode="wait")
+    turns = [bucket.reserve() for _ in range(25)]
+    for turn in turns[5:]:
+        bucket.cancel(turn)
+    assert pytest.approx(0) == bucket.level
+    clock.advance(0.5)
+
+    assert pytest.approx(5) == bucket.level
+
+
 def test_turn_that_has_come_cannot_be_given_back() -> None:
     """
     The call may have been made.
@@ -148,10 +163,11 @@ def test_retuning_keeps_the_tokens() -> None:
     clock = ManualClock()
     bucket = make(clock)
     granted(bucket, 15)
+    clock.advance(0.2)
     bucket.retune(RateLimitConfig(enabled=True, requests_per_second=1, burst_size=100))
-    assert bucket.level == pytest.approx(5)
+    assert bucket.level == pytest.approx(7)
     clock.advance(1)
-    assert bucket.level == pytest.approx(6)
+    assert bucket.level == pytest.approx(8)
     bucket.retune(RateLimitConfig(enabled=True, requests_per_second=1, burst_size=2))
 
     assert granted(bucket, 10) == 2

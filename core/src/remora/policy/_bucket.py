@@ -144,7 +144,6 @@ class TokenBucket:
         self._fill(now)
         self._reschedule(now, self._rate / config.requests_per_second if config.enabled else 0.0)
         self._set(config)
-        self._level = min(self._level, self._burst)
 
     def _set(self, config: RateLimitConfig) -> None:
         self._is_enabled, self._waits = config.enabled, config.mode == "wait"
@@ -182,7 +181,7 @@ class TokenBucket:
         wait = vacant.due - now if vacant else (1.0 - self._level) / self._rate
         if patience is not None and wait > patience:
             return Turn(wait, is_granted=False)
-        turn = Turn(wait, is_granted=True, due=vacant.due if vacant else now + wait)
+        turn = Turn(wait, is_granted=True, due=now + wait)
         if vacant:
             self._turns[self._turns.index(vacant)] = turn
             self._vacant -= 1
