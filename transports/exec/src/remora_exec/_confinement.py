@@ -118,7 +118,12 @@ class Confinement:
             return "none"
         if self._is_sandboxed or KEEPS_DESCENDANTS:
             return f"{words} (set before the start)"
-        return f"{words} (set right after the start)" if KNOWS_LIMITS else f"{words}: not in force on this system"
+        if KNOWS_LIMITS:
+            return f"{words} (set right after the start)"
+        with suppress(ConfigError):
+            system_limits(self._limits)
+            return f"{words}: not in force on this system"
+        return f"{words}: not known to this system, the program does not start"
 
     def _privilege_words(self) -> str:
         if self._is_sandboxed:

@@ -17,13 +17,12 @@ from dataclasses import fields
 from shutil import which
 from typing import TYPE_CHECKING
 
+from remora.config import LimitsConfig
 from remora.errors import ConfigError
 from remora_exec._security._program import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from remora.config import LimitsConfig
 
 KNOWS_LIMITS = sys.platform == "linux"
 """Whether a process can set the limits of another."""
@@ -39,8 +38,15 @@ _RESOURCES = {
 
 def system_limits(limits: LimitsConfig) -> list[tuple[int, int, int]]:
     """
-    The number, the soft and the hard value of each limit, as the system defines them.
+    The number, the soft and the hard value of each limit, as the system defines them; none where they cannot be set.
+
+    Raises:
+        ConfigError: There are other limits than the usual ones, and they cannot be set.
     """
+    if not KNOWS_LIMITS:
+        if limits != LimitsConfig():
+            raise ConfigError("this system cannot set the limits of another process: remove the limits")
+        return []
     return [(_RESOURCES[kind][0], soft, hard) for kind, soft, hard in _wanted(limits)]
 
 
@@ -51,8 +57,6 @@ def limit_process(pid: int, limits: Iterable[tuple[int, int, int]]) -> None:
     Raises:
         OSError: The system refuses it.
     """
-    if not KNOWS_LIMITS:
-        return
     with suppress(ProcessLookupError):  # it has already ended
         for number, soft, hard in limits:
             resource.prlimit(pid, number, (soft, hard))
