@@ -88,6 +88,23 @@ def test_budget_of_nothing_allows_nothing() -> None:
     assert spend(make(ManualClock(), ratio=0, floor=0)) == 0
 
 
+def test_balance_says_how_many_may_be_made() -> None:
+    """
+    With calls and with retries, and after all of that is too old to count.
+    """
+    clock = ManualClock()
+    budget = make(clock)
+    assert budget.balance == 30
+    for _ in range(10):
+        budget.deposit(clock.now)
+    assert budget.balance == 32
+    spend(budget)
+    assert budget.balance == 0
+    clock.advance(10)
+
+    assert budget.balance == 30
+
+
 def test_impossible_configuration_is_refused() -> None:
     """
     The message names the key.

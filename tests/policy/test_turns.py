@@ -57,3 +57,27 @@ def test_who_comes_later_makes_up_for_nothing(shares: list[int], before: int) ->
     taken = Counter(turns.next([*candidates, late]).name for _ in range(4 * (sum(shares) + 1)))
 
     assert abs(taken["late"] - 4) <= 1
+
+
+@given(weights)
+def test_turns_of_those_who_are_idle_are_in_proportion_too(shares: list[int]) -> None:
+    """
+    As long as all are idle, they are the same turns.
+    """
+    candidates = [Candidate(str(number), weight) for number, weight in enumerate(shares)]
+    all_of_them, idle = (Turns(lambda each: each.weight) for _ in range(2))
+
+    for _ in range(3 * sum(shares)):
+        assert all_of_them.next(candidates) is idle.next_idle(candidates)
+
+
+def test_nobody_who_is_busy_or_weighs_nothing_has_a_turn() -> None:
+    """
+    Their turn is not taken from them either; it waits.
+    """
+    turns = Turns(lambda each: each.weight)
+    free, busy, none = Candidate("a", 1), Candidate("b", 1, in_flight=1), Candidate("c", 0)
+
+    assert turns.next_idle([busy, none]) is None
+    assert [free, free] == [turns.next_idle([none, busy, free]) for _ in range(2)]
+    assert turns.place(busy) < turns.place(free)

@@ -50,6 +50,37 @@ def test_what_is_counted_does_not_depend_on_what_the_clock_shows(steps: list[int
         assert [windows[0].peek(0)] == [windows[1].peek(0)] == windows[0].roll() == windows[1].roll()
 
 
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, 3.0, 9.0, 10.0, 25.0]), st.integers(0, 2)), max_size=30))
+def test_peeking_sees_what_rolling_would_and_changes_nothing(steps: list[tuple[float, int]]) -> None:
+    """
+    In every column, also long after the last event; whoever looks twice sees the same.
+    """
+    clock = ManualClock()
+    window = Window(10, columns=3, clock=clock)
+    for seconds, column in steps:
+        window.add(column, 1 + column)
+        clock.advance(seconds)
+        before = [window.total(each) for each in range(3)]
+        seen = [window.peek(each) for each in range(3)]
+
+        assert before == [window.total(each) for each in range(3)]
+        assert window.roll() == seen
+
+
+def test_one_that_is_counted_stays_as_long_as_one_that_is_added() -> None:
+    """
+    Both belong to the tick in which they happen, from its first moment on.
+    """
+    clock = ManualClock()
+    counting, adding = (Window(10, columns=1, clock=clock) for _ in range(2))
+    for _ in range(40):
+        counting.count(clock.now)
+        adding.add(0)
+        clock.advance(0.5)
+
+        assert adding.roll() == [counting.peek(0)]
+
+
 def test_everything_is_gone_after_the_window() -> None:
     """
     However long nothing was asked.
@@ -68,8 +99,10 @@ def test_clearing_forgets() -> None:
     """
     clock = ManualClock()
     window = Window(10, columns=1, clock=clock)
-    window.add(0, 5)
+    for _ in range(3):
+        window.add(0, 5)
+        clock.advance(1)
     window.clear()
-    clock.advance(10)
-
-    assert window.roll() == [0]
+    for _ in range(12):
+        assert window.roll() == [0]
+        clock.advance(1)
