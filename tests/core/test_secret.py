@@ -104,7 +104,8 @@ def test_configuration_reads_secrets_and_shows_none() -> None:
     Neither the records nor the errors of a table have them.
     """
     table = {"method": "basic", "username": "u", "password": "${PASSWORD}", "headers": {"x-a": CANARY}}
-    data = {"plugins": {"p": {"endpoint": "http://h", "auth": table}}}
+    program = {"endpoint": "exec:p", "args": ["--password", CANARY], "env": {"WORD": CANARY}}
+    data = {"plugins": {"p": {"endpoint": "http://h", "auth": table}, "q": program}}
     config = structure_config(data, variables={"PASSWORD": CANARY})
     with pytest.raises(ConfigError) as caught:
         structure_config({"plugins": {"p": {"endpoint": "http://h", "auth": {"token": [CANARY], "headers": CANARY}}}})

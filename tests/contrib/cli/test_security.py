@@ -87,6 +87,18 @@ def test_pinning_again_keeps_what_others_wrote(remora: Run, place: Path, program
     assert (old,) == replaced["other"].sha256
 
 
+def test_pins_are_written_where_a_link_leads_to(remora: Run, place: Path, program: Path) -> None:
+    """
+    The link stays a link, so that all who share the list see it.
+    """
+    (place / "shared").mkdir()
+    (place / "allow.toml").symlink_to("shared/list.toml")
+    remora("security", "pin", "remora.toml")
+
+    assert (place / "allow.toml").is_symlink()
+    assert {"one"} == parse_allow_list((place / "shared" / "list.toml").read_text()).plugins.keys()
+
+
 def test_pins_are_written_as_json_where_the_ending_says_so(remora: Run, place: Path, program: Path) -> None:
     """
     Into the file that is asked for; the result is JSON when that is asked for.

@@ -302,6 +302,18 @@ def test_the_order_of_records_does_not_matter() -> None:
     assert at_services(template, services, priority=1) == at_services(template, services[::-1], priority=1)
 
 
+def test_of_several_records_of_a_service_the_preferred_one_counts() -> None:
+    """
+    By priority, and then by weight.
+    """
+    template = Template.of("grpc://h", has_port=False)
+    services = [Service("a.", 1, 10, 9), Service("a.", 1, 0, 5), Service("a.", 1, 0, 7), Service("b.", 1, 5, 1)]
+
+    assert [("grpc://a:1", 1, 7), ("grpc://b:1", -4, 1)] == [
+        (each.url, each.priority, each.weight) for each in at_services(template, services, priority=1)
+    ]
+
+
 SERVICES = st.lists(
     st.builds(
         Service,
@@ -321,7 +333,7 @@ def test_what_records_prefer_endpoints_prefer(services: list[Service]) -> None:
     found = at_services(Template.of("grpc://h", has_port=False), services, priority=1)
     there = [each for each in services if each.target != "."]
 
-    assert len(there) == len(found)
+    assert len({(each.target, each.port) for each in there}) == len(found)
     if there:
         best = min(each.priority for each in there)
         chosen = {each.url for each in found if each.priority == max(one.priority for one in found)}

@@ -82,7 +82,7 @@ def at_services(template: Template, services: Sequence[Service], *, priority: in
     An endpoint for each service that there is; a target of "." says that there is none.
 
     With Remora the highest priority is preferred: the lower that of a record, the higher is the endpoint's. A record
-    of weight 0 gets a little beside others, as RFC 2782 has it.
+    of weight 0 gets a little beside others, as RFC 2782 has it. Of several records of one service the preferred counts.
     """
     there = [each for each in services if each.target.rstrip(".")]
     endpoints = [
@@ -93,7 +93,10 @@ def at_services(template: Template, services: Sequence[Service], *, priority: in
         )
         for each in there
     ]
-    return sorted(endpoints, key=lambda each: (-each.priority, each.url, each.weight))
+    preferred: dict[str, Endpoint] = {}
+    for each in sorted(endpoints, key=lambda each: (-each.priority, each.url, -each.weight)):
+        preferred.setdefault(each.url, each)
+    return list(preferred.values())
 
 
 def _weight(service: Service, services: Sequence[Service]) -> int:

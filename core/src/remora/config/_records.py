@@ -218,7 +218,7 @@ class PluginConfig:
     codec: str = ""
     protocol: Literal["ttrpc", "jsonl", "oneshot"] = field(default="ttrpc", metadata=TRANSPORT)
     executable: str = field(default="", metadata=TRANSPORT)
-    args: tuple[str, ...] = field(default=(), metadata=TRANSPORT)
+    args: tuple[str, ...] = field(default=(), repr=False, metadata=TRANSPORT)
     env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata=TRANSPORT)
     work_dir: str = field(default="", metadata=TRANSPORT)
     enabled: bool = True

@@ -155,18 +155,18 @@ def _pinned(before: AllowList, found: Sequence[Inspected], *, keep: bool) -> All
 
 def _write(target: str, text: str) -> None:
     """
-    Replace the file in one step, so that no host ever reads half a list.
+    Replace the file, or the one that a link leads to, in one step, so that no host ever reads half a list.
     """
-    directory = os.path.dirname(os.path.abspath(target))
+    place = os.path.realpath(target)
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".remora-")
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(place), prefix=".remora-")
     except OSError as error:
         raise ConfigError(f"{target}: {error.strerror or error}", source=target) from error
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             os.fchmod(descriptor, 0o644)
-        os.replace(temporary, target)
+        os.replace(temporary, place)
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
