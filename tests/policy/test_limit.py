@@ -98,6 +98,7 @@ class LimitMachine(RuleBasedStateMachine):
         super().__init__()
         self.limit = ConcurrencyLimit(2, 3)
         self.most = 2
+        self.longest = 3
         self.held: list[Ticket] = []
         self.queue: list[Ticket] = []
 
@@ -116,11 +117,12 @@ class LimitMachine(RuleBasedStateMachine):
         """
         ticket = self.limit.acquire()
         if ticket is None:
-            assert len(self.queue) >= 3
+            assert len(self.queue) >= self.longest
         elif ticket.is_admitted:
             assert not self.queue
             self.held.append(ticket)
         else:
+            assert len(self.queue) < self.longest
             self.queue.append(ticket)
 
     @precondition(lambda self: self.held or self.queue)
@@ -134,14 +136,17 @@ class LimitMachine(RuleBasedStateMachine):
         (self.held if index < len(self.held) else self.queue).remove(everybody[index])
         woken = self.limit.release(everybody[index])
         self.admitted([woken] if woken else [])
+        self.most = max(self.limit.limit, self.limit.in_use)
 
-    @rule(limit=st.integers(1, 4))
-    def resize(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 4), max_pending=st.none() | st.integers(0, 4))
+    def resize(self, limit: int, max_pending: int | None) -> None:
         """
-        The limit changes.
+        The limits change.
         """
         self.most = max(limit, self.limit.in_use)
-        self.admitted(self.limit.resize(limit))
+        if max_pending is not None:
+            self.longest = max_pending
+        self.admitted(self.limit.resize(limit, max_pending))
 
     @invariant()
     def never_more_than_the_limit(self) -> None:
