@@ -52,6 +52,7 @@ class Ticket:
         Show the ticket.
         """
         token = yield Refresh(self._fetch)
+        yield Refresh(self._fetch, is_awaited=False)
         try:
             yield replace(call, headers={**call.headers, "x-ticket": token.reveal()})
         except RemoraError as error:

@@ -311,6 +311,66 @@ async def test_refresh_ends_with_the_time_of_the_call() -> None:
                 await manager.plugin("who", str, str).execute("", timeout=0.05)
 
 
+async def test_a_token_that_takes_longer_than_calls_have_time_arrives_all_the_same() -> None:
+    """
+    It is fetched once, beside the calls that give up.
+    """
+    counted, gate = list[int](), anyio.Event()
+
+    async def fetch() -> str:
+        counted.append(1)
+        await gate.wait()
+        return "t"
+
+    auth = AuthConfig(method="bearer", token_source=fetch)
+    options = ServeOptions(auth=AccessConfig(method="bearer", token=Secret("t")))
+    with anyio.fail_after(10):
+        async with serving(Who(), listen="unix:", options=options) as served:
+            async with manager_for(served.endpoints[0].url, auth) as manager:
+                who = manager.plugin("who", str, str)
+                for _ in range(3):
+                    with pytest.raises(DeadlineExceeded):
+                        await who.execute("", timeout=0.05)
+                gate.set()
+                await who.execute("")
+
+    assert [1] == counted
+
+
+class Ahead:
+    """
+    A method that has something done for later calls.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.results = list[object]()
+
+    def flow(self, call: Call) -> Generator[Call | Refresh, Any, None]:
+        """Has it done beside the call."""
+        self.results.append((yield Refresh(self._prepare, is_awaited=False)))
+        yield call
+
+    async def _prepare(self) -> None:
+        self.count += 1
+        await anyio.sleep_forever()
+
+
+async def test_no_call_waits_for_what_is_done_beside_it() -> None:
+    """
+    It is done once for all calls, and ends with the manager.
+    """
+    ahead = Ahead()
+    with anyio.fail_after(10):
+        async with serving(Who(), listen="unix:") as served:
+            auth = AuthConfig(method="custom", custom=ahead)
+            async with manager_for(served.endpoints[0].url, auth) as manager:
+                for _ in range(3):
+                    await manager.plugin("who", str, str).execute("")
+
+    assert (1, [None] * 3) == (ahead.count, ahead.results)
+
+
 class Custom:
     """
     A method of the user's own, on both sides.

@@ -92,13 +92,59 @@ class Tickets:
     Tokens by hand.
     """
 
-    async def current(self) -> Secret:
+    def __init__(self, ready: str = "", *, is_due: bool = False) -> None:
+        self._ready = ready
+        self.is_due = is_due
+
+    def ready(self) -> Secret | None:
+        """What is there."""
+        return Secret(self._ready) if self._ready else None
+
+    async def renewed(self) -> Secret:
         """Not awaited here."""
         raise AssertionError
 
-    async def renewed(self, refused: Secret) -> Secret:
+    async def another(self, refused: Secret) -> Secret:
         """Not awaited here."""
         raise AssertionError
+
+
+def test_good_token_is_sent_at_once() -> None:
+    """
+    Nothing is asked for.
+    """
+    flow = RefreshingBearer(Tickets("good")).flow(CALL)  # type: ignore[arg-type]
+
+    assert "Bearer good" == _header(next(flow))
+
+
+def test_no_call_waits_while_a_good_token_is_renewed() -> None:
+    """
+    It only has it begun, which all calls have in common.
+    """
+    method = RefreshingBearer(Tickets("good", is_due=True))  # type: ignore[arg-type]
+    flows = [method.flow(CALL) for _ in range(2)]
+    steps = [next(flow) for flow in flows]
+
+    assert steps[0] == steps[1]
+    assert isinstance(steps[0], Refresh)
+    assert not steps[0].is_awaited
+    assert "Bearer good" == _header(flows[0].send(None))
+
+
+def test_calls_with_the_same_refused_token_ask_for_the_same() -> None:
+    """
+    One fetch serves them all.
+    """
+    method = RefreshingBearer(Tickets("old"))  # type: ignore[arg-type]
+    flows = [method.flow(CALL) for _ in range(2)]
+    for flow in flows:
+        next(flow)
+    steps = [flow.throw(refused()) for flow in flows]
+
+    assert isinstance(steps[0], Refresh)
+    assert steps[0].is_awaited
+    assert steps[0] == steps[1]
 
 
 def refused() -> PluginError:

@@ -1,5 +1,5 @@
 """
-Tokens that change: kept while they are good, fetched once for all who wait.
+Tokens that change: kept while they are good, and fetched again in time.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ pytestmark = pytest.mark.anyio
 
 class Mint:
     """
-    A source that counts, and answers when it is let.
+    A source that counts.
     """
 
     def __init__(self, lifetime: float | None = None) -> None:
         self.count = 0
         self.lifetime = lifetime
         self.error: NoCredentials | None = None
-        self.entered = anyio.Event()
-        self.gate = anyio.Event()
-        self.gate.set()
 
     def has_changed(self) -> bool:
         """Nobody knows."""
@@ -40,106 +37,37 @@ class Mint:
     async def fetch(self) -> Token:
         """The next token."""
         self.count += 1
-        number = self.count
-        self.entered.set()
-        await self.gate.wait()
         if self.error is not None:
             raise self.error
-        return Token(Secret(f"t{number}"), self.lifetime)
+        return Token(Secret(f"t{self.count}"), self.lifetime)
 
 
-async def test_one_fetch_serves_all_who_wait() -> None:
+async def current(tokens: Tokens) -> str:
     """
-    Single flight.
+    What a call sends that waits for a renewal that is due.
     """
-    mint = Mint()
-    mint.gate = anyio.Event()
-    tokens = Tokens(mint, clock=ManualClock())
-    found: list[str] = []
-
-    async def ask() -> None:
-        found.append((await tokens.current()).reveal())
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            for _ in range(10):
-                group.start_soon(ask)
-            await mint.entered.wait()
-            await anyio.wait_all_tasks_blocked()
-            mint.gate.set()
-
-    assert ["t1"] * 10 == found
-    assert mint.count == 1
-
-
-async def test_failed_fetch_fails_all_who_waited_for_it() -> None:
-    """
-    Nobody queues up to fail on his own; the next one tries again.
-    """
-    mint = Mint()
-    mint.gate, mint.error = anyio.Event(), NoCredentials("the mint is closed")
-    tokens = Tokens(mint, clock=ManualClock())
-    failures = []
-
-    async def ask() -> None:
-        try:
-            await tokens.current()
-        except NoCredentials as error:
-            failures.append(error.message)
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(ask)
-            await mint.entered.wait()
-            await anyio.wait_all_tasks_blocked()
-            mint.gate.set()
-        mint.error = None
-        after = await tokens.current()
-
-    assert ["the mint is closed"] * 5 == failures
-    assert (mint.count, after.reveal()) == (2, "t2")
-
-
-async def test_whoever_fetches_may_be_cancelled_and_the_next_one_fetches() -> None:
-    """
-    The others do not wait for ever.
-    """
-    mint = Mint()
-    mint.gate = anyio.Event()
-    tokens = Tokens(mint, clock=ManualClock())
-    found: list[str] = []
-
-    async def ask() -> None:
-        found.append((await tokens.current()).reveal())
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as scope:
-                async with anyio.create_task_group() as inner:
-                    inner.start_soon(tokens.current)
-                    await mint.entered.wait()
-                    group.start_soon(ask)
-                    await anyio.wait_all_tasks_blocked()
-                    scope.cancel()
-            mint.gate.set()
-
-    assert ["t2"] == found
+    ready = tokens.ready()
+    token = await tokens.renewed() if ready is None or tokens.is_due else ready
+    return token.reveal()
 
 
 async def test_token_is_renewed_before_it_ends() -> None:
     """
-    Thirty seconds before, or a fifth of its life.
+    Thirty seconds before, or a fifth of its life. It is good until then.
     """
     clock, mint = ManualClock(), Mint(lifetime=100.0)
     tokens = Tokens(mint, clock=clock)
-    found = [(await tokens.current()).reveal()]
+    assert tokens.ready() is None
+    await tokens.renewed()
     clock.advance(79)
-    found.append((await tokens.current()).reveal())
+    assert (Secret("t1"), False) == (tokens.ready(), tokens.is_due)
     clock.advance(2)
-    found.append((await tokens.current()).reveal())
+    assert (Secret("t1"), True) == (tokens.ready(), tokens.is_due)
+    clock.advance(20)
+    assert tokens.ready() is None
+    await tokens.renewed()
 
-    assert ["t1", "t1", "t2"] == found
+    assert (Secret("t2"), False) == (tokens.ready(), tokens.is_due)
 
 
 async def test_token_that_cannot_be_renewed_is_used_to_its_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -148,83 +76,17 @@ async def test_token_that_cannot_be_renewed_is_used_to_its_end(caplog: pytest.Lo
     """
     clock, mint = ManualClock(), Mint(lifetime=100.0)
     tokens = Tokens(mint, clock=clock)
-    await tokens.current()
+    await tokens.renewed()
     mint.error = NoCredentials("the mint is closed")
     clock.advance(98)
-    found = [(await tokens.current()).reveal() for _ in range(3)]
+    found = [await current(tokens) for _ in range(3)]
     clock.advance(3)
 
     assert ["t1"] * 3 == found
     assert mint.count == 2
     assert "the mint is closed" in caplog.text
     with pytest.raises(NoCredentials):
-        await tokens.current()
-
-
-async def test_token_is_used_to_its_end_while_one_caller_renews_it() -> None:
-    """
-    The others wait for nothing.
-    """
-    clock, mint = ManualClock(), Mint(lifetime=100.0)
-    tokens = Tokens(mint, clock=clock)
-    await tokens.current()
-    clock.advance(85)
-    mint.entered, mint.gate = anyio.Event(), anyio.Event()
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(tokens.current)
-            await mint.entered.wait()
-            found = [(await tokens.current()).reveal() for _ in range(3)]
-            mint.gate.set()
-        found.append((await tokens.current()).reveal())
-
-    assert ["t1"] * 3 + ["t2"] == found
-    assert 2 == mint.count
-
-
-async def test_caller_who_renews_a_good_token_has_time_left_for_the_call(caplog: pytest.LogCaptureFixture) -> None:
-    """
-    However long the renewal takes; it is tried again later.
-    """
-    clock, mint = ManualClock(), Mint(lifetime=100.0)
-    tokens = Tokens(mint, clock=clock)
-    await tokens.current()
-    clock.advance(85)
-    mint.gate = anyio.Event()
-    with anyio.fail_after(1):
-        found = [(await tokens.current()).reveal() for _ in range(3)]
-    mint.gate.set()
-    clock.advance(6)
-    found.append((await tokens.current()).reveal())
-
-    assert ["t1"] * 3 + ["t3"] == found
-    assert "more than half of the time" in caplog.text
-
-
-async def test_caller_whose_token_ends_while_it_is_renewed_waits_for_another() -> None:
-    """
-    As long as the call may take.
-    """
-    clock, mint = ManualClock(), Mint(lifetime=100.0)
-    tokens = Tokens(mint, clock=clock)
-    await tokens.current()
-    clock.advance(85)
-    mint.entered, mint.gate = anyio.Event(), anyio.Event()
-    found: list[str] = []
-
-    async def ask() -> None:
-        with anyio.fail_after(2):
-            found.append((await tokens.current()).reveal())
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(ask)
-        await mint.entered.wait()
-        clock.advance(20)
-        mint.entered = anyio.Event()
-        await mint.entered.wait()
-        mint.gate.set()
-
-    assert ["t3"] == found
+        await current(tokens)
 
 
 async def test_refused_token_is_renewed_once_for_all() -> None:
@@ -233,9 +95,9 @@ async def test_refused_token_is_renewed_once_for_all() -> None:
     """
     mint = Mint()
     tokens = Tokens(mint, clock=ManualClock())
-    old = await tokens.current()
+    old = await tokens.renewed()
 
-    assert ["t2", "t2"] == [(await tokens.renewed(old)).reveal() for _ in range(2)]
+    assert ["t2", "t2"] == [(await tokens.another(old)).reveal() for _ in range(2)]
 
 
 async def test_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
@@ -247,12 +109,12 @@ async def test_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     link = tmp_path / "token"
     link.symlink_to(tmp_path / "a")
     tokens = Tokens(FileSource(str(link)), clock=ManualClock())
-    found = [(await tokens.current()).reveal()]
+    found = [await current(tokens)]
     (tmp_path / "next").symlink_to(tmp_path / "b")
     os.replace(tmp_path / "next", link)
-    found.append((await tokens.current()).reveal())
+    found.append(await current(tokens))
     (tmp_path / "b").write_text("three!\n")
-    found.append((await tokens.current()).reveal())
+    found.append(await current(tokens))
 
     assert ["one", "two", "three!"] == found
 
@@ -264,12 +126,12 @@ async def test_empty_file_leaves_the_old_token_in_use(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("one")
     tokens = Tokens(FileSource(str(path)), clock=ManualClock())
-    await tokens.current()
+    await tokens.renewed()
     path.write_text("")
 
-    assert "one" == (await tokens.current()).reveal()
+    assert "one" == await current(tokens)
     path.write_text("two")
-    assert "two" == (await tokens.current()).reveal()
+    assert "two" == await current(tokens)
 
 
 async def test_file_that_is_gone_is_looked_for_now_and_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -279,14 +141,14 @@ async def test_file_that_is_gone_is_looked_for_now_and_then(tmp_path: Path, capl
     path, clock = tmp_path / "token", ManualClock()
     path.write_text("one")
     tokens = Tokens(FileSource(str(path)), clock=clock)
-    await tokens.current()
+    await tokens.renewed()
     path.unlink()
-    found = [(await tokens.current()).reveal() for _ in range(3)]
+    found = [await current(tokens) for _ in range(3)]
     clock.advance(6)
-    found.append((await tokens.current()).reveal())
+    found.append(await current(tokens))
     warnings = len(caplog.messages)
     path.write_text("two")
-    found.append((await tokens.current()).reveal())
+    found.append(await current(tokens))
 
     assert ["one"] * 4 + ["two"] == found
     assert 2 == warnings
@@ -298,7 +160,7 @@ async def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     """
     tokens = Tokens(FileSource(str(tmp_path / "nowhere")), clock=ManualClock())
     with pytest.raises(NoCredentials, match=r"nowhere.*No such file") as caught:
-        await tokens.current()
+        await tokens.renewed()
 
     assert caught.value.retryable
     assert not caught.value.sent

@@ -21,7 +21,6 @@ from remora_auth._token import Token, read_token, token_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_TIMEOUT = 60.0
 _MOST_PRINTED = 1024 * 1024
 
 Mark = tuple[int, int, int, int]
@@ -93,17 +92,14 @@ class CommandSource:
         What the program prints.
 
         Raises:
-            NoCredentials: It cannot be run, fails, takes too long or prints no token. What it prints is not repeated.
+            NoCredentials: It cannot be run, fails or prints no token. What it prints is not repeated.
         """
         name = self._command[0]
         try:
-            with anyio.fail_after(_TIMEOUT):
-                status, printed = await _run(self._command)
+            status, printed = await _run(self._command)
             if status:
                 raise NoCredentials(f"token_command {name!r} ended with status {status}")
             return read_token(printed.decode())
-        except TimeoutError:
-            raise NoCredentials(f"token_command {name!r} took more than {_TIMEOUT:g} s") from None
         except OSError as error:
             raise NoCredentials(f"token_command {name!r}: {error.strerror}") from error
         except ValueError as error:

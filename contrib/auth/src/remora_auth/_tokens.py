@@ -1,7 +1,7 @@
 """
-The token of the moment: kept while it is good, fetched by one caller at a time when it is not.
+The token of the moment: kept while it is good, fetched when it is not.
 
-What lives here: when to fetch. What must not: where from (see `_sources`).
+What lives here: when to fetch. What must not: where from (see `_sources`), and who waits for it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-import anyio
-
-from remora.errors import NoCredentials, RemoraError
+from remora.errors import RemoraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,74 +55,54 @@ class Tokens:
     def __init__(self, source: Source, *, clock: Callable[[], float]) -> None:
         self._source = source
         self._clock = clock
-        self._lock = anyio.Lock(fast_acquire=True)
         self._token: Token | None = None
         self._ends = self._renew_at = float("inf")
-        self._failures, self._failure = 0, ""
 
-    async def current(self) -> Secret:
+    def ready(self) -> Secret | None:
         """
-        A token that is good.
+        The token, while it is good and no other one is there.
+        """
+        if self._token is None or self._clock() >= self._ends or self._source.has_changed():
+            return None
+        return self._token.secret
+
+    @property
+    def is_due(self) -> bool:
+        """
+        Whether it is time for the next token, although the present one may still be good.
+        """
+        return self._clock() >= self._renew_at
+
+    async def renewed(self) -> Secret:
+        """
+        A new token; the old one when there is no other and it is still good.
 
         Raises:
             NoCredentials: There is none to be had.
         """
-        known = self._token
-        good_until = self._ends if self._lock.locked() else self._renew_at  # while somebody renews it, nobody else does
-        if known is not None and self._clock() < good_until and not self._source.has_changed():
-            return known.secret
-        return (await self._renew(known, is_refused=False)).secret
+        try:
+            return await self._fetch()
+        except RemoraError as error:
+            if self._token is None or self._clock() >= self._ends:
+                raise
+            _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
+            self._renew_at = min(self._ends, self._clock() + _PATIENCE)
+            return self._token.secret
 
-    async def renewed(self, refused: Secret) -> Secret:
+    async def another(self, refused: Secret) -> Secret:
         """
         Another token than one that was refused, if there is another.
 
         Raises:
             NoCredentials: There is none to be had.
         """
-        known = self._token
-        if known is not None and known.secret != refused:
-            return known.secret
-        return (await self._renew(known, is_refused=True)).secret
+        if self._token is not None and self._token.secret != refused:
+            return self._token.secret
+        return await self._fetch()
 
-    async def _renew(self, known: Token | None, *, is_refused: bool) -> Token:
-        """
-        Fetch a token, unless somebody else has done so meanwhile; whoever waited shares that one's fate.
-        """
-        is_joining, failures = self._lock.locked(), self._failures
-        async with self._lock:
-            if self._token is not None and self._token is not known:
-                return self._token
-            if is_joining and self._failures != failures:
-                raise NoCredentials(self._failure)
-            has_spare = known is not None and not is_refused and self._clock() < self._ends
-            try:
-                return await self._fetch(has_spare=has_spare)
-            except RemoraError as error:
-                if known is None or is_refused or self._clock() >= self._ends:
-                    self._failures, self._failure = self._failures + 1, error.message
-                    raise
-                _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
-                self._renew_at = min(self._ends, self._clock() + _PATIENCE)
-                return known
-
-    async def _fetch(self, *, has_spare: bool) -> Token:
-        """
-        A new token; while the old one is still good, only half of the time that the call has is spent on it.
-        """
-        with anyio.move_on_after(_half_of_the_time_left() if has_spare else None):
-            return self._keep(await self._source.fetch())
-        if self._clock() < self._ends:
-            raise NoCredentials("it took more than half of the time that the call has")
-        return self._keep(await self._source.fetch())
-
-    def _keep(self, token: Token) -> Token:
+    async def _fetch(self) -> Secret:
+        self._token = token = await self._source.fetch()
         now = self._clock()
         lifetime = float("inf") if token.lifetime is None else token.lifetime
-        self._token = token
         self._ends, self._renew_at = now + lifetime, now + lifetime - min(_MARGIN, lifetime / 5)
-        return token
-
-
-def _half_of_the_time_left() -> float:
-    return (anyio.current_effective_deadline() - anyio.current_time()) / 2
+        return token.secret

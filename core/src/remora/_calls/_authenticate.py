@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 
-from remora._extensions._faults import is_fault, is_interruption, raise_explained
+from remora._calls._refreshing import Refreshing
+from remora._extensions._faults import is_interruption
 from remora._headers import checked_headers
 from remora.errors import DeadlineExceeded, ExtensionError, PluginError, RemoraError
 from remora.secret import redacted
@@ -21,6 +22,7 @@ from remora.types import Call, Refresh
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from remora._calls._refreshing import Start
     from remora._extensions._conduct import Conduct
     from remora.protocols import AuthMethod
     from remora.types import Reply
@@ -32,12 +34,19 @@ if TYPE_CHECKING:
 class Authenticator:
     """
     Adds the credentials of an auth method to the calls of one plugin.
+
+    Args:
+        method: The method.
+        culprit: Whose code it is.
+        conduct: The record of how extensions behave.
+        start: Starts a task that may outlive a call.
     """
 
-    def __init__(self, method: AuthMethod, culprit: str, conduct: Conduct | None = None) -> None:
+    def __init__(self, method: AuthMethod, culprit: str, *, conduct: Conduct, start: Start) -> None:
         self._method = method
         self._culprit = culprit
-        self._explain = raise_explained if conduct is None else conduct.explain
+        self._explain = partial(conduct.explain, culprit)
+        self._refreshing = Refreshing(start, self._explain)
 
     async def __call__(self, call: Call, send: Send) -> Reply:
         """
@@ -65,7 +74,7 @@ class Authenticator:
         except BaseException as error:  # a method may be a stranger's code
             if is_interruption(error):
                 raise
-            self._explain(self._culprit, error)
+            self._explain(error)
         if not isinstance(flow, Generator):
             self._reject("its flow is not a generator")
         return flow
@@ -103,22 +112,21 @@ class Authenticator:
         except BaseException as error:  # a method may be a stranger's code
             if is_interruption(error):
                 raise
-            self._explain(self._culprit, error)
+            self._explain(error)
 
     async def _refreshed(self, step: Refresh, call: Call) -> object:
         """
-        The result of a refresh, awaited within the call's deadline.
+        The result of a refresh, awaited within the call's deadline; None when it is not awaited.
         """
-        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
         try:
-            with anyio.move_on_after(remaining):
-                return await step.action()
-        except RemoraError:
-            raise
-        except BaseException as error:  # a method may be a stranger's code
-            if not is_fault(error):
-                raise
-            self._explain(self._culprit, error)
+            run = self._refreshing.run(step.action)
+        except Exception as error:  # the action cannot be compared with others
+            self._explain(error)
+        if not step.is_awaited:
+            return None
+        remaining = None if call.deadline is None else max(0.0, call.deadline - anyio.current_time())
+        with anyio.move_on_after(remaining):
+            return await run.result()
         raise DeadlineExceeded("new credentials did not arrive in time", sent=False)
 
     def _reject(self, reason: str) -> NoReturn:

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from remora._calls._fallback import Ask
+    from remora._calls._refreshing import Start
     from remora._extensions._catalog import Catalog, Feature, Origin
     from remora._extensions._conduct import Conduct
     from remora.config import InterceptorConfig, PluginConfig, SecurityConfig
-    from remora.protocols import Balancer, Transport
+    from remora.protocols import AuthMethod, Balancer, Transport
     from remora.specs import TransportSpec
     from remora.types import Event
 
@@ -98,6 +99,7 @@ class Surroundings:
         conduct: The record of how extensions behave.
         clock: The event loop's clock, in seconds.
         rng: The random source.
+        start: Starts a task that ends with the manager.
         security: What may be started, and how it is confined.
         interceptors: The tables of interceptors that hold for all plugins.
     """
@@ -107,6 +109,7 @@ class Surroundings:
     conduct: Conduct
     clock: Callable[[], float]
     rng: random.Random
+    start: Start
     security: SecurityConfig
     interceptors: Mapping[str, InterceptorConfig]
 
@@ -214,7 +217,7 @@ class _Bench:
 
     def _authenticator(self) -> Authenticator | None:
         if not self._authenticators:
-            made = authenticator_of(self._catalog, self._config, self._lent.conduct.about(plugin=self._config.name))
+            made = _authenticator_of(self._catalog, self._config, self._lent)
             self._authenticators.append(made)
             if made is not None:
                 _warn_of_listeners(self._catalog, self._config)
@@ -288,9 +291,16 @@ def fallback_of(config: PluginConfig, lent: Surroundings) -> Fallback | None:
     return Fallback(config, config.fallback, clock=lent.clock, publish=lent.publish, ask=lent.ask)
 
 
-def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | None = None) -> Authenticator | None:
+def _authenticator_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> Authenticator | None:
+    method, culprit = auth_method_of(catalog, config)
+    if method is None:
+        return None
+    return Authenticator(method, culprit, conduct=lent.conduct.about(plugin=config.name), start=lent.start)
+
+
+def auth_method_of(catalog: Catalog, config: PluginConfig) -> tuple[AuthMethod | None, str]:
     """
-    What adds credentials to the calls of a plugin; None when it needs none.
+    What adds credentials to the calls of a plugin, and whose code that is; None when there are none to add.
 
     Raises:
         ConfigError: The `auth` table is wrong.
@@ -300,11 +310,10 @@ def authenticator_of(catalog: Catalog, config: PluginConfig, conduct: Conduct | 
     if not config.auth.method:
         if replace(config.auth, cert_file="", key_file="", ca_file="", server_name="") != NO_AUTH:
             raise ConfigError(f"{where}.method: missing")
-        return None
+        return None, ""
     feature = catalog.auth_method(config.auth.method)
     options = build_auth_options(feature.spec, where=where, config=config.auth)
-    method = feature.build("auth method", options, where=where)
-    return None if method is None else Authenticator(method, feature.named("auth method"), conduct)
+    return feature.build("auth method", options, where=where), feature.named("auth method")
 
 
 def _warn_of_listeners(catalog: Catalog, config: PluginConfig) -> None:

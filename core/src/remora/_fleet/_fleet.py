@@ -198,12 +198,14 @@ class Fleet:
             ConfigError: It cannot be made.
         """
         assert self._rng is not None  # since it has been entered
+        assert self._group is not None
         lent = Surroundings(
             publish=self.publish,
             ask=self._ask,
             conduct=self._conduct,
             clock=loop_clock(),
             rng=self._rng,
+            start=self._group.start_soon,
             security=config.security,
             interceptors=config.interceptors,
         )

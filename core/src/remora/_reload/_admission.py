@@ -14,7 +14,7 @@ from remora._extensions._catalog import located
 from remora._extensions._faults import told
 from remora._extensions._interceptors import TABLE, check_interceptor_table, errors_of_interceptors
 from remora._extensions._options import build_resolver_options, given_keys, used_keys
-from remora._fleet._assembly import NO_AUTH, authenticator_of, endpoints_of, is_secure, options_of
+from remora._fleet._assembly import NO_AUTH, auth_method_of, endpoints_of, is_secure, options_of
 from remora._telemetry._exporting import errors_of_exporters
 from remora.config import (
     is_same,
@@ -119,7 +119,7 @@ def _checks(
     Each check, with the key that names the feature which is checked.
     """
     if config.auth != NO_AUTH:
-        yield "auth.method", partial(authenticator_of, catalog, config)
+        yield "auth.method", partial(auth_method_of, catalog, config)
     for endpoint in endpoints_of(config):
         yield _key_of_transport(config), partial(_check_endpoint, catalog, config, endpoint, security)
     if config.resolver.method:

@@ -22,7 +22,7 @@ class AuthMethod(Protocol):
         The steps of one attempt of a call, as a generator.
 
         Yield the call with credentials added to its headers, and it is sent: the Reply is sent into the generator, or
-        the RemoraError is thrown into it. Yield a Refresh, and its action is awaited: what that returns is sent in.
+        the RemoraError is thrown into it. Yield a Refresh, and its action is run: what that returns is sent in.
         The last reply is the result of the attempt; so is an error that the generator does not catch.
         """
         ...

@@ -74,7 +74,8 @@ class _Subject:
         try:
             while True:
                 if isinstance(step, Refresh):
-                    step = flow.send(await step.action())
+                    result = await step.action()
+                    step = flow.send(result if step.is_awaited else None)
                     continue
                 assert isinstance(step, Call), f"the flow yields {step!r}"
                 sent.append(step)

@@ -45,6 +45,9 @@ class Refresh:
 
     Attributes:
         action: Called without arguments and awaited. What it returns is sent into the flow, what it raises is thrown.
+            Calls that ask for an equal action meanwhile share its run, which goes on when they run out of time.
+        is_awaited: Whether the flow waits for it. If not, None is sent in at once.
     """
 
     action: Callable[[], Awaitable[object]]
+    is_awaited: bool = True
