@@ -101,6 +101,18 @@ def test_never_opens_below_the_least_number_of_requests() -> None:
     assert breaker.state is BreakerState.OPEN
 
 
+def test_a_success_may_be_the_call_that_there_were_too_few_of() -> None:
+    """
+    It counts as a call, and then there is enough to judge by.
+    """
+    breaker = make(failure_threshold=2, min_request_threshold=3)
+    fail(breaker, 2)
+    change = breaker.succeeded(admit(breaker))
+
+    assert change is not None
+    assert change.cause == "2 of 3 calls failed"
+
+
 def test_failures_are_forgotten_after_the_window() -> None:
     """
     Failures that lie a window apart have nothing to do with each other.
@@ -214,6 +226,30 @@ def test_one_failed_probe_opens_it_again_for_longer() -> None:
 
     factors = [2, 4, *[LONGEST] * 6]
     assert all(27 * factor <= wait <= 30 * factor for wait, factor in zip(waits, factors, strict=True))
+
+
+def test_probe_that_fails_says_why_and_when() -> None:
+    """
+    As every failure does.
+    """
+    clock = ManualClock()
+    breaker = probing(clock)
+    assert breaker.last_failure == clock.now - 30
+    change = breaker.failed(admit(breaker), "it said ouch")
+
+    assert change is not None
+    assert (change.cause, breaker.last_failure) == ("a probe failed: it said ouch", clock.now)
+
+
+def test_slow_probe_opens_it_again() -> None:
+    """
+    Where slow calls count at all.
+    """
+    breaker = probing(ManualClock(), slow_call_duration=1.0, slow_call_rate=0.5)
+    change = breaker.succeeded(admit(breaker), 1.0)
+
+    assert change is not None
+    assert (change.after, change.cause) == (BreakerState.OPEN, "a probe took 1 s")
 
 
 def test_half_open_never_sticks_on_one_failure_and_one_success() -> None:
@@ -342,6 +378,46 @@ def test_disabling_closes_an_open_breaker() -> None:
     assert change is not None
     assert change.cause == "disabled"
     assert isinstance(breaker.admit(), Permit)
+
+
+def test_open_breaker_stays_open_in_proportion_when_the_recovery_timeout_changes() -> None:
+    """
+    From when it has opened on, not from now on.
+    """
+    clock = ManualClock()
+    breaker = opened(clock)
+    clock.advance(10)
+    left = breaker.refuses_for()
+    change = breaker.retune(CircuitBreakerConfig(recovery_timeout=60))
+
+    assert change is None
+    assert breaker.refuses_for() == pytest.approx(2 * (left + 10) - 10)
+
+
+@pytest.mark.parametrize(("window", "counts"), [(30.0, (4, 4, 0)), (60.0, (0, 0, 0))])
+def test_counts_are_kept_unless_the_window_changes(window: float, counts: tuple[int, int, int]) -> None:
+    """
+    Those of another window say nothing about this one.
+    """
+    breaker = make()
+    fail(breaker, 4)
+    breaker.retune(CircuitBreakerConfig(window=window))
+
+    assert breaker.counts() == counts
+
+
+def test_reset_forgets_the_failures_of_a_closed_breaker_and_closes_an_open_one() -> None:
+    """
+    Only what it changes is told.
+    """
+    closed, open_ = make(), opened(ManualClock())
+    fail(closed, 4)
+    change = open_.reset("the operator asked for it")
+
+    assert closed.reset() is None
+    assert closed.counts() == (0, 0, 0)
+    assert change is not None
+    assert (change.after, change.cause) == (BreakerState.CLOSED, "the operator asked for it")
 
 
 def test_fewer_probes_may_be_enough_after_a_change_of_configuration() -> None:
