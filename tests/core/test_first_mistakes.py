@@ -298,6 +298,18 @@ async def test_a_drain_that_is_refused_changes_nothing() -> None:
             await manager.drain("words", float("inf"))
 
 
+@pytest.mark.parametrize("seconds", [10**400, -(10**400)], ids=["more", "less"])
+async def test_seconds_that_are_more_than_any_float_are_infinite(seconds: int) -> None:
+    """
+    In a drain as in a call.
+    """
+    with anyio.fail_after(5):
+        async with entered() as manager:
+            handle = manager.plugin("words", Text, Count, method="count")
+            assert await handle.execute(Text("a"), timeout=abs(seconds)) == Count(1)
+            await manager.drain("words", seconds)
+
+
 def test_a_synchronous_manager_says_the_same_of_seconds() -> None:
     with remora.sync.Manager({"plugins": {"words": {"endpoint": "http://127.0.0.1:1"}}}) as manager:
         with pytest.raises(InvalidRequest, match="a timeout is a number of seconds, not '5'"):
