@@ -47,6 +47,21 @@ async def test_exporter_gets_the_totals_in_the_interval_and_once_more_at_the_end
     assert (2, True) == (exporter.value("c_total"), exporter.is_closed)
 
 
+async def test_exporter_whose_interval_is_more_than_any_float_is_asked_once_more_at_the_end() -> None:
+    """
+    Like one that is infinite.
+    """
+    registry, exporter = MetricsRegistry(export_interval=10**400, export_timeout=10**400), RecordingExporter()
+    registry.add_exporter(exporter)
+    counter = registry.counter("c_total")
+    async with registry.exporting():
+        registry.retune(export_interval=10**400, batch_size=1, max_series=1, export_timeout=10**400)
+        await anyio.sleep(3600)
+        counter.inc()
+
+    assert 1 == exporter.value("c_total")
+
+
 async def test_exporter_gets_only_kinds_that_it_supports_in_batches() -> None:
     """
     Five counters and a gauge in batches of two.

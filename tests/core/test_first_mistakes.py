@@ -7,6 +7,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,6 +299,18 @@ async def test_a_drain_that_is_refused_changes_nothing() -> None:
             await manager.drain("words", float("inf"))
 
 
+@pytest.mark.parametrize("seconds", [10**400, -(10**400)], ids=["more", "less"])
+async def test_seconds_that_are_more_than_any_float_are_infinite(seconds: int) -> None:
+    """
+    In a drain as in a call.
+    """
+    with anyio.fail_after(5):
+        async with entered() as manager:
+            handle = manager.plugin("words", Text, Count, method="count")
+            assert await handle.execute(Text("a"), timeout=abs(seconds)) == Count(1)
+            await manager.drain("words", seconds)
+
+
 def test_a_synchronous_manager_says_the_same_of_seconds() -> None:
     with remora.sync.Manager({"plugins": {"words": {"endpoint": "http://127.0.0.1:1"}}}) as manager:
         with pytest.raises(InvalidRequest, match="a timeout is a number of seconds, not '5'"):
@@ -502,6 +515,19 @@ async def test_serve_inside_an_event_loop_names_what_is_for_there(capsys: pytest
         remora.serve(Words(), listen="http://127.0.0.1:0")
 
     assert "where one runs, use `async with serving(...)`" in capsys.readouterr().err
+
+
+def test_serve_in_another_thread_names_what_is_for_there(
+    anyio_backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    No event loop could hear there the signals that end it.
+    """
+    with ThreadPoolExecutor() as threads, pytest.raises(SystemExit) as ended:
+        threads.submit(remora.serve, Words(), listen="http://127.0.0.1:0", backend=anyio_backend).result(20)
+
+    assert 2 == ended.value.code
+    assert "elsewhere use `serving(...)`" in capsys.readouterr().err
 
 
 def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> None:

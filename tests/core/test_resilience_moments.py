@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from remora import CircuitOpen, Draining, DrainTimeout, RemoraError, Unavailable
@@ -198,6 +199,25 @@ async def test_restart_while_a_plugin_is_being_closed_by_force_opens_it_again(an
         begun = host.now
 
         assert (None, pytest.approx(4.5)) == (await host.outcome(), host.now - begun)
+
+
+async def test_hurry_reaches_an_instance_that_is_closing_and_is_to_be_opened_again(anyio_backend: object) -> None:
+    """
+    So that the end of the manager does not wait for it either.
+    """
+    async with stage(table()) as host:
+        host["a"].is_hanging, host["a"].stop_time = True, 20
+        async with anyio.create_task_group() as group:
+            group.start_soon(host.outcome)
+            await anyio.sleep(1)
+            with anyio.move_on_after(1):
+                await host.manager.drain("p", 0.5, force=True)
+        host.manager.restart("p")
+        await anyio.lowlevel.checkpoint()
+        host.manager.hurry()
+        begun = host.now
+
+    assert pytest.approx(begun) == anyio.current_time()
 
 
 async def test_calls_wait_for_an_instance_that_comes_back_while_the_others_are_out(anyio_backend: object) -> None:

@@ -5,7 +5,7 @@ Plugins that are where their resolvers say: instances appear and vanish, and no 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -18,6 +18,7 @@ from remora import (
     Call,
     ConfigError,
     DeadlineExceeded,
+    DrainTimeout,
     Endpoint,
     InterceptorSpec,
     Manager,
@@ -434,6 +435,40 @@ async def test_a_plugin_that_is_taken_out_takes_its_slow_endpoints_with_it(anyio
         await anyio.sleep(60)
         assert [] == list(bench.manager._fleet.entered()._owners)
         assert {} == bench.manager._changes._resolution._adoptions
+
+
+@pytest.mark.parametrize("before", [(), ("b", "away")], ids=["told afterwards", "told before"])
+async def test_what_is_told_of_a_plugin_that_was_closed_by_force_is_opened_by_a_restart(
+    before: tuple[str, ...], anyio_backend: object
+) -> None:
+    """
+    And not earlier, since no call would go there. That holds as well for what was still being opened.
+    """
+    async with Site() as site:
+        bench = await site.bench(*"abc")
+        bench.told.say("a")
+        await bench.until("a")
+        if before:
+            bench.told.say(*before)
+            await bench.until("a", "b")
+        async with anyio.create_task_group() as group:
+            group.start_soon(_ignored, bench.who)
+            await anyio.sleep(0.01)
+            with pytest.raises(DrainTimeout):
+                await bench.manager.drain("p", 0, force=True)
+        bench.told.say("b", "c")
+        await anyio.sleep(60)
+        opened = list(bench.manager._fleet.entered()._owners)
+        bench.manager.restart("p")
+
+        assert [] == opened
+        with anyio.fail_after(5):
+            await bench.until("b", "c")
+
+
+async def _ignored(ask: Callable[[], Awaitable[object]]) -> None:
+    with suppress(RemoraError):
+        await ask()
 
 
 class Counting:

@@ -1,5 +1,5 @@
 """
-Whether what a program passes as a number is one.
+Whether what a program passes as a number is one, and what an event loop can make of it.
 """
 
 from __future__ import annotations
@@ -25,3 +25,13 @@ def is_whole(value: object) -> TypeGuard[int]:
     Whether a value is a whole number, as a file has it: neither 3.0 nor True.
     """
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def seconds(number: float) -> float:
+    """
+    A number of seconds as an event loop takes it: whole numbers that are larger than any float are infinite.
+    """
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf

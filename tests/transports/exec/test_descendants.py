@@ -385,6 +385,23 @@ async def test_where_no_keeper_runs_process_groups_are_kept(
     assert len(warnings) == (0 if way == "another system" else 1)
 
 
+async def test_a_keeper_that_could_not_run_is_tried_again_at_the_next_start(open_script, script, ask, tmp_path):
+    """
+    The system may have had no memory for it: the weaker means are not for ever.
+    """
+    body = "read -r line; echo '{\"id\":1,\"result\":'$PPID'}'; read -r line"
+    (tmp_path / "python").symlink_to("/bin/true")
+    parents = []
+    for path in (str(tmp_path / "python"), sys.executable):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "executable", path)
+            async with open_script(script(body), **QUICK) as channel:
+                parents.append(await ask(channel, "m"))
+
+    assert os.getpid() == parents[0]
+    assert os.getpid() != parents[1]
+
+
 def test_the_keeper_loads_nothing_heavy():
     """
     It is waited for when a host starts its first program, and stays in memory.

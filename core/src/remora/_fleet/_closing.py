@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from remora._fleet._owner import SHUT_DOWN, UNNEEDED
-from remora._numbers import is_number
+from remora._numbers import is_number, seconds
 from remora.config import start_order
 from remora.errors import DrainTimeout, InvalidRequest
 
@@ -116,6 +116,7 @@ async def drain(fleet: Fleet, name: str, timeout: float, tell: Tell, *, force: b
     plugged = fleet[name]
     if not is_number(timeout):
         raise InvalidRequest(f"a timeout is a number of seconds, not {timeout!r:.40}", plugin=name)
+    timeout = seconds(timeout)
     plugged.route.calls.drain()
     remaining = await fleet.drains.run(plugged.route, None, timeout, tell, cause="it was asked for")
     if not remaining:

@@ -41,6 +41,7 @@ class Supervisor:
         self._publish = publish
         self._rng = rng or random.Random()
         self._owners: dict[Instance, Owner] = {}
+        self._succeeded: set[Owner] = set()
         self._launches = anyio.Semaphore(LAUNCHES, fast_acquire=True)
         self._is_closed = False
         self._is_hurried = False
@@ -75,6 +76,7 @@ class Supervisor:
         owner = Owner(route, part, policy=policy, publish=self._publish, turn=turn)
         self._owners[part.instance] = owner
         if former is not None:
+            self._succeeded.add(former)
             former.give_over()
         self._group.start_soon(self._run, owner, former, name=f"remora owner of {part.instance.name}")
 
@@ -88,6 +90,7 @@ class Supervisor:
         try:
             await owner.run()
         finally:
+            self._succeeded.discard(owner)
             if self._owners.get(owner.instance) is owner:
                 del self._owners[owner.instance]
 
@@ -133,7 +136,7 @@ class Supervisor:
         Do not wait for instances to close in their own time, now and later, as far as that is possible.
         """
         self._is_hurried = True
-        for owner in self._owners.values():
+        for owner in (*self._owners.values(), *self._succeeded):
             owner.hurry()
 
     def restart(self, instance: Instance) -> None:

@@ -53,7 +53,7 @@ class Adoption:
         self._former = fleet[name]
         config = self._config()
         self._draft = fleet.draft(config.plugins[name], config, self._former)
-        self._was_open = bool(self._former.parts) and not fleet.is_held(self._former)
+        self._was_open = bool(self._former.parts) and not fleet.is_held(self._former) and not self._is_cut
         self._has_given_way = False
 
     def begin(self) -> bool:
@@ -100,13 +100,29 @@ class Adoption:
             Unavailable: None of them can be reached; everything is as it was.
         """
         draft = self._draft
-        if self._was_open and draft.gone and draft.new and not _is_any_ready(*draft.new, *draft.kept):
+        if self._has_to_be_ready and not _is_any_ready(*draft.new, *draft.kept):
             await self._undo(draft)
         draft.settle()
-        if not self._was_open and not self._fleet.is_held(self._former):
+        if not (self._was_open or self._is_cut or self._fleet.is_held(self._former)):
             self._fleet.open(draft.plugged, draft.new)
         self._fleet.accept(self._config())
+        if self._is_cut:
+            await self._leave_closed(draft)
         return [part for part in draft.gone if _let_go(part)]
+
+    @property
+    def _is_cut(self) -> bool:
+        """
+        Whether the plugin was closed by force, until it is restarted.
+        """
+        return self._former.route.is_cut
+
+    @property
+    def _has_to_be_ready(self) -> bool:
+        """
+        Whether the old endpoints stay in force unless one of the new ones can be reached.
+        """
+        return bool(self._was_open and self._draft.gone and self._draft.new) and not self._is_cut
 
     def _config(self) -> ManagerConfig:
         """
@@ -121,6 +137,14 @@ class Adoption:
             await until_good(self._draft.plugged.route, part.instance)
             if not self._has_given_way:
                 self._draft.plugged.exchange(part, None)
+
+    async def _leave_closed(self, draft: Generation) -> None:
+        """
+        Let the new instances wait for a restart, as the others of the plugin do.
+        """
+        for part in draft.new:
+            part.instance.cut()
+        await discard(self._fleet, draft.new, "its plugin has been closed until a restart")
 
     async def _undo(self, draft: Generation) -> None:
         causes = "; ".join(f"{part.instance.name}: {part.instance.why_out()}" for part in draft.new)

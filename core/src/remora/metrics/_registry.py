@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from remora._extensions._conduct import Conduct
-from remora._numbers import is_number
+from remora._numbers import is_number, seconds
 from remora.errors import ConfigError
 from remora.metrics._exports import Exports
 from remora.metrics._instruments import BUCKETS, Counter, Gauge, Histogram
@@ -81,7 +81,7 @@ class MetricsRegistry:
         self._lock = Lock()
         self.tracing: Tracing | None = None
         self.exports: Exports = Exports(
-            self.snapshot, interval=export_interval, batch_size=batch_size, timeout=export_timeout
+            self.snapshot, interval=seconds(export_interval), batch_size=batch_size, timeout=seconds(export_timeout)
         )
 
     def retune(self, *, export_interval: float, batch_size: int, max_series: int, export_timeout: float) -> None:
@@ -96,7 +96,7 @@ class MetricsRegistry:
             self._max_series = max_series
             for each in self._instruments.values():
                 each.series.limit = max_series
-        self.exports.retune(interval=export_interval, batch_size=batch_size, timeout=export_timeout)
+        self.exports.retune(interval=seconds(export_interval), batch_size=batch_size, timeout=seconds(export_timeout))
 
     def counter(self, name: str, description: str = "", labels: Sequence[str] = ()) -> Counter:
         """

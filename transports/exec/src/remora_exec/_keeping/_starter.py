@@ -44,7 +44,7 @@ async def keeping(
         Unavailable: The system lacks resources for another process.
     """
     starter: KeptStarter | ForkingStarter | None
-    if not KEEPS_DESCENDANTS or _is_warned:
+    if not KEEPS_DESCENDANTS:
         starter = None
     elif forks:
         starter = ForkingStarter(patience, is_lasting=is_lasting)
@@ -64,7 +64,7 @@ async def keeping(
 
 async def _starter_of_keeper() -> KeptStarter | None:
     """
-    None when no keeper can run.
+    None when no keeper can run now. The next program may find one, since the system may only have lacked resources.
     """
     global _is_warned
     hiring = Hiring(None)
