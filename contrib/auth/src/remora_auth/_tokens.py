@@ -89,7 +89,7 @@ class Tokens:
 
     async def _renew(self, known: Token | None, *, is_refused: bool) -> Token:
         """
-        Fetch a token, unless somebody else has done so meanwhile; whoever waited shares that one's fate.
+        Fetch a token, unless somebody else is doing that: then wait, and share what comes of it.
         """
         is_joining, failures = self._lock.locked(), self._failures
         async with self._lock:
@@ -97,16 +97,21 @@ class Tokens:
                 return self._token
             if is_joining and self._failures != failures:
                 raise NoCredentials(self._failure)
-            has_spare = known is not None and not is_refused and self._clock() < self._ends
-            try:
-                return await self._fetch(has_spare=has_spare)
-            except RemoraError as error:
-                if known is None or is_refused or self._clock() >= self._ends:
-                    self._failures, self._failure = self._failures + 1, error.message
-                    raise
-                _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
-                self._renew_at = min(self._ends, self._clock() + _PATIENCE)
-                return known
+            return await self._replace(None if is_refused else known)
+
+    async def _replace(self, old: Token | None) -> Token:
+        """
+        A new token, or the old one if that is still good when there is no new one to be had.
+        """
+        try:
+            return await self._fetch(has_spare=old is not None and self._clock() < self._ends)
+        except RemoraError as error:
+            if old is None or self._clock() >= self._ends:
+                self._failures, self._failure = self._failures + 1, error.message
+                raise
+            _log.warning("the token cannot be renewed, and is used as long as it is good: %s", error.message)
+            self._renew_at = min(self._ends, self._clock() + _PATIENCE)
+            return old
 
     async def _fetch(self, *, has_spare: bool) -> Token:
         """
