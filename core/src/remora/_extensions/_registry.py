@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pluggy
 
 from remora import hookspecs
-from remora._extensions._catalog import Catalog, Origin, conflict
+from remora._extensions._catalog import Catalog, conflict
 from remora._extensions._entry_points import entry_points
 from remora._extensions._faults import is_interruption, told
+from remora._extensions._feature import Origin
 from remora.errors import ExtensionError
 from remora.specs import (
     AuthSpec,
