@@ -126,7 +126,7 @@ STRANGERS = [(wheel, module) for wheel in WHEELS for module in wheel.modules]
 LATE = {"remora.plugin", "remora._requirement", "remora.config._formats", "remora._watch", "remora_grpc._bridge"}
 LATE |= {
     "remora._serving._builtin",
-    "remora._extensions._catalog",
+    "remora._extensions._missing",
     "remora._context",
     "remora._structure._direct",
     "remora._structure._objections",

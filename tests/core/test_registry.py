@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from remora import CodecSpec, ExtensionConflict, ExtensionError, InterceptorSpec, NotInstalled, TransportSpec, hookimpl
-from remora._extensions._catalog import Catalog, Origin
+from remora._extensions._catalog import Catalog
+from remora._extensions._feature import Origin
 from remora._extensions._registry import Registry, load_catalog
 from remora.codecs import JsonCodec
 from tests.core.site import Site

@@ -17,7 +17,7 @@ from remora.errors import ExtensionConflict, ExtensionError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from remora._extensions._catalog import Feature, Origin, Spec
+    from remora._extensions._feature import Feature, Origin, Spec
     from remora._extensions._registry import Extension
     from remora.specs import CommandSpec, ExporterSpec, InterceptorSpec, ResolverSpec, TransportSpec
 

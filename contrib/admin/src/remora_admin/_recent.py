@@ -47,7 +47,7 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Lately:
     """
-    What came on top in the last so many seconds.
+    By how much counts have grown in the last so many seconds.
     """
 
     seconds: float
@@ -89,20 +89,20 @@ class Recent:
         from before are forgotten.
 
         Returns:
-            What came on top, as far as there was a look before; what was not there then came on top as a whole.
+            By how much each count has grown; nothing where there is no earlier look.
         """
         while self._looks and not 0 <= now - self._looks[0][0] <= _WINDOW:
             self._looks.popleft()
         found: dict[object, Lately] = {}
         if self._looks and now > self._looks[0][0]:
             then, before = self._looks[0]
-            found = {key: Lately(now - then, _gained(each, before.get(key))) for key, each in counts.items()}
+            found = {key: Lately(now - then, _increase(before.get(key), each)) for key, each in counts.items()}
         if not self._looks or now - self._looks[-1][0] >= _STEP:
             self._looks.append((now, counts))
         return found
 
 
-def _gained(now: Counts, before: Counts | None) -> Counts:
-    if before is None or now.total < before.total:  # it is new, or began anew
+def _increase(before: Counts | None, now: Counts) -> Counts:
+    if before is None or now.total < before.total:  # what is new, or was started anew, has counted from zero
         return now
     return Counts(now.total - before.total, now.faulty - before.faulty, now.refused - before.refused)

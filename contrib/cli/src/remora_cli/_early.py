@@ -49,24 +49,23 @@ def early_signals(args: Sequence[str] | None) -> Iterator[None]:
         yield
     finally:
         for number, former in before.items():
-            if (
-                signal.getsignal(number) is not signal.SIG_IGN
-            ):  # as a command has left it for what is left of the process
+            if signal.getsignal(number) is not signal.SIG_IGN:  # else a command has ended well
                 signal.signal(number, former)
 
 
 def _handlers(name: str) -> dict[signal.Signals, Handler]:
     if name not in _LASTING:
         return {}
-    handlers: dict[signal.Signals, Handler] = {signal.SIGTERM: _end}
+    handlers: dict[signal.Signals, Handler] = {signal.SIGTERM: _exit_at_once}
     if hasattr(signal, "SIGHUP"):
-        handlers[signal.SIGHUP] = _ignore if name == _RELOADING else _end
+        handlers[signal.SIGHUP] = _ignore if name == _RELOADING else _exit_at_once
     return handlers
 
 
-def _end(_: int, __: FrameType | None) -> None:
+def _exit_at_once(_: int, __: FrameType | None) -> None:
     """
-    End at once: nothing has been started. An exception might be lost in what is being imported.
+    End the process from within the handler. Nothing has been started that would have to be cleaned up, and an exception
+    might be caught by whatever module is being imported.
     """
     os._exit(0)
 

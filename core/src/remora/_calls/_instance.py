@@ -65,7 +65,17 @@ class Scope(Protocol):
 
 class State(StrEnum):
     """
-    What an instance is doing.
+    What an instance is doing. When none of a plugin's instances is ready, a call waits for one that is dormant or
+    starting; where there is no such instance, it fails.
+
+    Attributes:
+        DORMANT: Nothing, until the first call starts it.
+        STARTING: It is being opened; or it was up until now, and is opened again soon.
+        READY: It is open, and takes calls as far as its health and its circuit breaker let it.
+        WAITING: It could not be opened, and is tried again soon.
+        FAILED: It was given up after too many tries, or a hopeless one: it is tried again after minutes, or a restart.
+        RETIRED: It is open for the calls under way, and takes no others.
+        STOPPED: It is closed for good, or until a restart.
     """
 
     DORMANT = "dormant"
@@ -327,7 +337,7 @@ class Instance:
         """
         It takes no calls, for a reason; it is tried again at `next_try`, on the event loop's clock.
         """
-        self.channel = self.send = self.prepared = None
+        self._disconnect()
         self.error, self.next_try = error, next_try
         self._become(state)
 
@@ -347,7 +357,7 @@ class Instance:
         """
         It takes no calls until it is started again; they wait for that, or go elsewhere.
         """
-        self.channel = self.send = self.prepared = None
+        self._disconnect()
         if self.state is State.READY:
             self._become(State.STARTING)
         elif self.state is State.RETIRED:
@@ -357,7 +367,7 @@ class Instance:
         """
         It is no longer wanted.
         """
-        self.channel = self.send = self.prepared = None
+        self._disconnect()
         self._become(State.STOPPED)
 
     def checked(self, response_time: float | None) -> None:
@@ -396,6 +406,9 @@ class Instance:
             return f"offline: {self.condition.cause}"
         cause = f", after {self.breaker_cause}" if self.breaker_cause else ""
         return f"its circuit breaker is open for another {self.breaker.refuses_for():.1f} s{cause}"
+
+    def _disconnect(self) -> None:
+        self.channel = self.send = self.prepared = None
 
     def _become(self, state: State) -> None:
         self.state = state

@@ -1,23 +1,23 @@
 """
 All features of the loaded extensions, by kind and name, each with the distribution that provides it.
 
-What lives here: look-ups, and the errors that say what to install. What must not: loading (see `_registry`).
+What lives here: look-ups. What must not: loading (see `_registry`), and why something is not there (see `_missing`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from remora._extensions._faults import is_interruption, told
-from remora._frozen import dataclass
+from remora._extensions._feature import Feature
+from remora._extensions._missing import Missing
 from remora.errors import ConfigError, ExtensionConflict, ExtensionError, NotInstalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from remora._extensions._feature import Origin
     from remora.protocols import Codec
     from remora.specs import (
         AuthSpec,
@@ -32,111 +32,8 @@ if TYPE_CHECKING:
     from remora.types import Event
 
 
-class Named(Protocol):
-    """
-    The attributes that all specs share.
-    """
-
-    @property
-    def name(self) -> str:
-        """
-        Its name, unique within its kind.
-        """
-        ...
-
-    @property
-    def build(self) -> Callable[..., Any]:
-        """
-        Builds the feature.
-        """
-        ...
-
-
-Spec = TypeVar("Spec", bound=Named)
-
 _HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
 """The start of an address whose scheme was left out."""
-
-_BRINGS = re.compile(r"remora-([a-z]+)\b.*; extra == ['\"]\1['\"]")
-"""A requirement that an extra named like the extension has."""
-
-
-class Origin:
-    """
-    The distribution that a feature comes from.
-
-    Args:
-        entry_point: The name of the entry point.
-        read: Returns the name and the version of the distribution; called on demand, since metadata is slow to read.
-    """
-
-    def __init__(self, entry_point: str, read: Callable[[], tuple[str, str]]) -> None:
-        self.entry_point = entry_point
-        self._read = read
-
-    @cached_property
-    def _said(self) -> tuple[str, str]:
-        return self._read()
-
-    @property
-    def distribution(self) -> str:
-        """
-        The name of the distribution.
-        """
-        return self._said[0]
-
-    @property
-    def version(self) -> str:
-        """
-        Its version; may be empty.
-        """
-        return self._said[1]
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Feature(Generic[Spec]):
-    """
-    A spec and its origin.
-    """
-
-    spec: Spec
-    origin: Origin
-
-    def named(self, kind: str) -> str:
-        """
-        Its name for messages.
-        """
-        return f"the {kind} {self.spec.name!r} of {self.origin}"
-
-    def build(self, kind: str, *arguments: object, by: str = "build", where: str = "") -> Any:
-        """
-        The feature itself.
-
-        Args:
-            kind: Its kind, for messages.
-            *arguments: What its builder gets.
-            by: The name of the spec's callable that builds it.
-            where: The path of the table that the arguments come from, for messages; empty for none.
-
-        Raises:
-            ConfigError: Its builder rejects the arguments, and says why.
-            ExtensionError: Its builder failed.
-        """
-        try:
-            return getattr(self.spec, by)(*arguments)
-        except ExtensionError:
-            raise
-        except ConfigError as error:
-            if where:
-                raise ConfigError(f"{where}: {error.message}") from error
-            raise
-        except BaseException as error:  # a builder of an extension may raise anything, and `sys.exit` does
-            if is_interruption(error):
-                raise
-            raise ExtensionError(f"{self.named(kind)} cannot be built: {told(error)}") from error
 
 
 class Catalog:
@@ -221,13 +118,8 @@ class Catalog:
         if name:
             return self._one("transport", self.transports, name)
         claims = [claim for shelf in self.transports.values() for claim in shelf if scheme in claim.spec.schemes]
-        if not claims and _HOST.fullmatch(scheme):
-            raise NotInstalled(
-                f'"{scheme}" is a host, not a scheme: an address begins with one, as http://{scheme}:PORT'
-            )
         if not claims:
-            schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]
-            raise self._missing("transport", scheme, self.transports, schemes)
+            raise self._no_transport(scheme)
         if len(claims) > 1:
             raise conflict(f"the scheme {scheme!r}", _origins(claims), 'choose one with `transport = "..."`, or ')
         return claims[0]
@@ -330,42 +222,22 @@ class Catalog:
             ("command", self.commands),
         ]
 
+    def _no_transport(self, scheme: str) -> NotInstalled:
+        if _HOST.fullmatch(scheme):
+            return NotInstalled(
+                f'"{scheme}" is a host, not a scheme: an address begins with one, as http://{scheme}:PORT'
+            )
+        schemes = [word for shelf in self.transports.values() for claim in shelf for word in claim.spec.schemes]
+        return self._missing("transport", scheme, self.transports, schemes)
+
     def _missing(
         self, kind: str, name: str, shelf: Mapping[str, Sequence[Feature[Any]]], known: Sequence[str]
     ) -> NotInstalled:
-        """
-        The error for an unknown name: the reason, as far as it is known, and what to do.
-        """
-        from difflib import get_close_matches  # only messages need it
-
-        brought = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
-        meant = get_close_matches(name.lower(), [*known, *(_extras() - brought)], n=1)
-        words = [name, name.removesuffix("s")]
-        if not meant:  # an extra named after the kind may provide it
-            words += [word for word in (f"{kind}s", kind.partition(" ")[0]) if word not in brought]
-        if absent := next(filter(None, map(self._absence, words)), ""):
-            return NotInstalled(f'{kind} "{name}" cannot be used: {absent}')
-        if extra := next((word for word in words if word in _extras()), ""):
-            return NotInstalled(f'{kind} "{name}" is not installed: pip install "remora[{extra}]"')
-        hint = f' (did you mean "{meant[0]}"?)' if meant else ""
-        installed = ", ".join(sorted(known)) or "none"
-        absent = ""
-        if not meant:  # else the name is only misspelt
-            absent = "".join(f"; {problem}" for problem in self.broken.values())
-            absent += "".join(f"; {origin} is in REMORA_DISABLE" for origin in self.disabled.values())
-        return NotInstalled(
-            f'{kind} "{name}" is provided by no installed extension{hint}; installed: {installed}{absent}'
+        providers = {claim.origin.entry_point for claims in shelf.values() for claim in claims}
+        missing = Missing(
+            kind=kind, name=name, known=known, providers=providers, broken=self.broken, disabled=self.disabled
         )
-
-    def _absence(self, entry_point: str) -> str:
-        """
-        Why an installed extension is not used; empty when it is used, or not installed.
-        """
-        if entry_point in self.broken:
-            return str(self.broken[entry_point])
-        if entry_point in self.disabled:
-            return f"{self.disabled[entry_point]} is in REMORA_DISABLE"
-        return ""
+        return missing.error()
 
 
 def conflict(what: str, origins: Iterable[Origin], remedy: str = "") -> ExtensionConflict:
@@ -394,13 +266,3 @@ def located(error: NotInstalled | ExtensionError, where: str) -> ConfigError:
 
 def _origins(claims: Iterable[Feature[Any]]) -> list[Origin]:
     return [claim.origin for claim in claims]
-
-
-@cache
-def _extras() -> frozenset[str]:
-    """
-    The extras of the distribution `remora` that bring an extension, as its metadata says; `yaml` and `all` do not.
-    """
-    import importlib_metadata  # only messages need it
-
-    return frozenset(found[1] for each in importlib_metadata.requires("remora") or () if (found := _BRINGS.match(each)))

@@ -16,7 +16,8 @@ from remora.errors import ConfigError, ExtensionError, NotInstalled
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from remora._extensions._catalog import Catalog, Feature
+    from remora._extensions._catalog import Catalog
+    from remora._extensions._feature import Feature
     from remora.config import InterceptorConfig
     from remora.specs import InterceptorSpec
 

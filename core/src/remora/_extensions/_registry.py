@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pluggy
 
 from remora import hookspecs
-from remora._extensions._catalog import Catalog, Origin, conflict
+from remora._extensions._catalog import Catalog, conflict
 from remora._extensions._entry_points import entry_points
 from remora._extensions._faults import is_interruption, told
+from remora._extensions._feature import Origin
 from remora.errors import ExtensionError
 from remora.specs import (
     AuthSpec,
@@ -106,7 +107,8 @@ class Registry:
         self.fatal: list[ExtensionError] = []
         self.unknown: list[str] = []
         self.catalog = Catalog()
-        self._hooks: _Hooks | None = None
+        self._spare: _Hooks | None = None
+        """An empty manager of hooks, which the extension before has left: it takes long to make one."""
         installed = list(self._installed())
         for origin, module in installed:
             self._register(origin, module)
@@ -169,8 +171,8 @@ class Registry:
             self.fatal.append(self._broken(origin, f"is registered already, as {known.entry_point!r}"))
             return
         self._registered.append((origin, module))
-        plugins = self._hooks or _Hooks()
-        self._hooks = None
+        plugins = self._spare or _Hooks()
+        self._spare = None
         try:
             is_hooked = _hook_in(plugins, origin.entry_point, module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
@@ -190,7 +192,7 @@ class Registry:
         self.extensions.append(Extension(origin, features=features))
         if not plugins.hook.remora_event.get_hookimpls():  # the hooks of an observer are still needed for calls
             plugins.unregister(module)
-            self._hooks = plugins
+            self._spare = plugins
 
     def _collect(self, origin: Origin, plugins: pluggy.PluginManager) -> list[str]:
         def collect(hook: str, kind: type[S]) -> list[S]:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from remora._calls._fallback import Ask
     from remora._calls._refreshing import Start
-    from remora._extensions._catalog import Catalog, Feature, Origin
+    from remora._extensions._catalog import Catalog
     from remora._extensions._conduct import Conduct
+    from remora._extensions._feature import Feature, Origin
     from remora.config import InterceptorConfig, PluginConfig, SecurityConfig
     from remora.protocols import AuthMethod, Balancer, Transport
     from remora.specs import TransportSpec

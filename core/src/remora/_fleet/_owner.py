@@ -13,25 +13,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from remora._calls._change_of import change_of
 from remora._calls._handshake import shake_hands
 from remora._calls._instance import State
 from remora._calls._outage import cause_of
-from remora._calls._probing import probe
 from remora._extensions._faults import innermost, is_fault, told
 from remora._fleet._opened import channel_of, context_of
+from remora._fleet._vigil import Vigil
 from remora._plain import shortened
 from remora.errors import RemoraError, Unavailable, VersionMismatch
-from remora.protocols import ReviewedChannel, WatchedChannel
 from remora.types import (
     InstanceFailed,
     InstanceLost,
     InstanceReady,
     InstanceStopped,
-    ProgramReadmitted,
-    ProgramRevoked,
     Status,
 )
 
@@ -81,26 +78,28 @@ class Owner:
         self.route = route
         self.instance = part.instance
         self._transport = part.transport
-        self._origin = part.origin
+        self._culprit = f"the transport of {part.origin}"
         self._policy = policy
         self._publish = publish
         self._turn = turn
         self.has_begun = False
         self._starts = 0
         self._why_started = "it is configured"
-        self._why_stopped = SHUT_DOWN
         self._was_ready = False
-        self.is_stopping = False
-        self._is_succeeded = False
-        self._is_retired = False
-        self._is_interrupted = False
-        self._lets_calls_end = False
-        self._wake = anyio.Event()
+        """Whether the instance has been ready since the last start."""
         self._holding: anyio.CancelScope | None = None
-        self._probing: anyio.CancelScope | None = None
         self._is_open = False
-        self._has_ended = False
-        self._ended: anyio.Event | None = None
+        self._vigil = self._new_vigil()
+        """A new one for each start."""
+        self._lets_calls_end = False
+        """Whether the restart that is due waits for calls."""
+        self.is_stopping = False
+        self._why_stopped = SHUT_DOWN
+        self._is_retired = False
+        """Whether the end of the channel is the end of the task."""
+        self._is_succeeded = False
+        """Whether another owner opens the instance afterwards, so that this one must not mark it as stopped."""
+        self._ended = anyio.Event()
 
     def stop(self, cause: str) -> None:
         """
@@ -123,13 +122,12 @@ class Owner:
         """
         Wait until the task has ended. If that takes long, the log says whose transport it is.
         """
-        if self._has_ended:
+        if self._ended.is_set():
             return
-        self._ended = self._ended or anyio.Event()
         with anyio.move_on_after(_PATIENCE):
             await self._ended.wait()
-        if not self._has_ended:
-            self._conduct.lingers(f"the transport of {self._origin}", _PATIENCE)
+        if not self._ended.is_set():
+            self._conduct.lingers(self._culprit, _PATIENCE)
             await self._ended.wait()
 
     def restart(self) -> None:
@@ -171,7 +169,7 @@ class Owner:
         try:
             while not self.is_stopping:
                 self.instance.start()
-                self._was_ready = self._is_interrupted = False
+                self._was_ready, self._vigil = False, self._new_vigil()
                 error = await self._hold()
                 if self._is_retired:
                     break
@@ -182,16 +180,14 @@ class Owner:
                 self.instance.stop()
             self.route.changed()
             self._tell(InstanceStopped, cause=self._why_stopped)
-            self._has_ended = True
-            if self._ended is not None:
-                self._ended.set()
+            self._ended.set()
+
+    def _new_vigil(self) -> Vigil:
+        return Vigil(self.route, self.instance, transport=self._culprit, tell=self._tell)
 
     def _interrupt(self) -> None:
-        self._is_interrupted = True
-        self._wake.set()
+        self._vigil.interrupt()
         self._refuse_calls()
-        if self._probing is not None:
-            self._probing.cancel()
         if self._holding is not None and not self._is_open:
             self._holding.cancel()
 
@@ -225,7 +221,7 @@ class Owner:
         stack = AsyncExitStack()
         try:
             channel = await self._open(stack, scope)
-            outcome.append(await self._until_ended(channel))
+            outcome.append(await self._vigil.until_ended(channel))
             await self._until_idle()
         except BaseException as error:  # a transport may be a stranger's code
             outcome.append(self._explain(error))
@@ -262,7 +258,7 @@ class Owner:
         """
         Whether opening was given up because it took too long.
         """
-        return scope.cancel_called and not (self._was_ready or self._is_interrupted)
+        return scope.cancel_called and not (self._was_ready or self._vigil.is_interrupted)
 
     async def _close(self, stack: AsyncExitStack, outcome: list[RemoraError | None]) -> None:
         """
@@ -281,29 +277,6 @@ class Owner:
         if self._holding is not None:
             self._holding.deadline = anyio.current_time() + _CLOSING_TIME
 
-    async def _until_ended(self, channel: Channel) -> RemoraError | None:
-        """
-        Wait until the channel has ended by itself, or is to be closed.
-        """
-        if not isinstance(channel, WatchedChannel | ReviewedChannel):
-            await self._keep_probing()
-            return None
-        reason: list[RemoraError | None] = []
-
-        async def watch(watched: WatchedChannel) -> None:
-            ended = await watched.wait_closed()
-            reason.append(ended if isinstance(ended, RemoraError) else Unavailable("the plugin closed the connection"))
-            group.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as group:
-            if isinstance(channel, WatchedChannel):
-                group.start_soon(watch, channel)
-            if isinstance(channel, ReviewedChannel):
-                group.start_soon(self._tell_reviews, channel)
-            await self._keep_probing()
-            group.cancel_scope.cancel()
-        return reason[0] if reason else None
-
     async def _until_idle(self) -> None:
         """
         Let calls end before a restart. It takes no new ones meanwhile, and is not waited for when it is to be stopped.
@@ -312,52 +285,6 @@ class Owner:
             while self._lets_calls_end and self.instance.limit.in_use and not self.is_stopping:
                 await change_of(self.route)
         self._lets_calls_end = False
-
-    async def _tell_reviews(self, channel: ReviewedChannel) -> None:
-        """
-        Publish when the running program would no longer be allowed to start, and when it is allowed again.
-        """
-        try:
-            while True:
-                found = await channel.next_review()
-                if found.reasons:
-                    self._tell(ProgramRevoked, program=found.program, cause=shortened("; ".join(found.reasons)))
-                else:
-                    self._tell(ProgramReadmitted, program=found.program)
-                await checkpoint()
-        except BaseException as error:  # a transport may be a stranger's code
-            if not is_fault(error):
-                raise
-            self._conduct.failed(f"the transport of {self._origin}", error)
-
-    async def _keep_probing(self) -> None:
-        """
-        Probe the instance at intervals, and at once when calls give reason to doubt it, until it is to be closed.
-        """
-        instance = self.instance
-        while not self._is_interrupted:
-            now, wait = anyio.current_time(), math.inf
-            if instance.config.health_check.enabled:
-                with anyio.CancelScope() as self._probing:
-                    await probe(self.route, instance)
-                self._probing = None
-                now, wait = anyio.current_time(), instance.condition.next_check()
-                instance.next_try = now + wait
-            await self._rest(wait, is_wary=True)
-            if self._wake.is_set():
-                soonest = now + min(wait, instance.condition.soonest_check())
-                await self._rest(soonest - anyio.current_time())
-
-    async def _rest(self, seconds: float, *, is_wary: bool = False) -> None:
-        """
-        Wait for some seconds, or until the instance is to be closed, or, if `is_wary`, to be probed.
-        """
-        if self._is_interrupted:
-            return
-        self._wake = wake = anyio.Event()
-        self.instance.doubt = wake if is_wary else None  # also woken when the configuration of the probes changes
-        with anyio.move_on_after(seconds):
-            await wake.wait()
 
     async def _pause(self, error: RemoraError | None) -> None:
         """
@@ -376,7 +303,7 @@ class Owner:
         self.route.changed()
         event = InstanceFailed if has_failed else partial(InstanceLost, was_ready=self._was_ready)
         self._tell(event, cause=shortened(error.message), retry_in=delay)
-        await self._rest(delay)
+        await self._vigil.rest(delay)
 
     def _is_ready(self, channel: Channel, start_time: float) -> None:
         self._starts += 1
@@ -396,12 +323,12 @@ class Owner:
             BaseException: It is a cancellation or an interruption.
         """
         if not is_fault(error):
-            raise self._conduct.cancelled(f"the transport of {self._origin}", error) from None
+            raise self._conduct.cancelled(self._culprit, error) from None
         inner = innermost(error)
         if isinstance(inner, RemoraError):
             return inner
-        self._conduct.failed(f"the transport of {self._origin}", error)
-        return Unavailable(f"the transport of {self._origin} failed with {told(inner)}", sent=False)
+        self._conduct.failed(self._culprit, error)
+        return Unavailable(f"{self._culprit} failed with {told(inner)}", sent=False)
 
     def _tell(self, event: Callable[..., Event], **facts: Any) -> None:
         self._publish(event(time=time.time(), **self.route.about(self.instance), **facts))

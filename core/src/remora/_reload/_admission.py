@@ -29,7 +29,8 @@ from remora.errors import ConfigError, ExtensionError, NotInstalled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remora._extensions._catalog import Catalog, Feature
+    from remora._extensions._catalog import Catalog
+    from remora._extensions._feature import Feature
     from remora.config import ManagerConfig, PluginConfig, SecurityConfig
     from remora.specs import TransportSpec
     from remora.types import Endpoint

@@ -39,42 +39,43 @@ class Departures:
         self.cancelled = Counter[str]()
         self._fleet = fleet
         self._timeout = timeout
-        self._leaving: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._seen: set[Instance] = set()
+        self._pending: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._departing: set[Instance] = set()
+        """Also those that have gone: each is retired only once."""
 
     async def retire(self, plugged: Plugged, part: Part) -> None:
         """
         Drain and close an instance now; when this is cancelled, `finish` does the rest in the time that is left.
         """
-        self._seen.add(part.instance)
+        self._departing.add(part.instance)
         until = anyio.current_time() + self._timeout
         try:
             await self._retire(plugged, part, until)
         except BaseException:
-            self._leaving.append(partial(self._retire, plugged, part, until))
+            self._pending.append(partial(self._retire, plugged, part, until))
             raise
 
     def leave(self, plugged: Plugged, part: Part) -> None:
         """
         Have `finish` close an instance, which takes no new calls from now on.
         """
-        if part.instance not in self._seen:
-            self._seen.add(part.instance)
+        if part.instance not in self._departing:
+            self._departing.add(part.instance)
             part.instance.retire()
-            self._leaving.append(partial(self._retire, plugged, part, anyio.current_time() + self._timeout))
+            self._pending.append(partial(self._retire, plugged, part, anyio.current_time() + self._timeout))
 
     def leave_all(self, steps: Iterable[Iterable[Plugged]]) -> None:
         """
         Have `finish` close whole plugins, one step after the other.
         """
-        self._leaving.append(partial(self._end, steps))
+        self._pending.append(partial(self._end, steps))
 
     async def finish(self) -> None:
         """
         Let calls under way end, and close what is to go.
         """
         async with anyio.create_task_group() as group:
-            for leave in self._leaving:
+            for leave in self._pending:
                 group.start_soon(leave)
 
     async def _retire(self, plugged: Plugged, part: Part, until: float) -> None:

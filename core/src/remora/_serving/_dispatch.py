@@ -116,22 +116,22 @@ class Dispatcher:
         """
         Answer one call (see `remora.protocols.Dispatch`).
         """
-        return await self._admitted(call, peer, anyio.current_effective_deadline())
+        return await self._admit_and_answer(call, peer, anyio.current_effective_deadline())
 
     def answer_in_time(self, call: Call, peer: str, /) -> Awaitable[Reply]:
         """
         Answer one call for a listener that itself cancels it at its deadline.
         """
-        return self._admitted(call, peer, math.inf if call.deadline is None else call.deadline)
+        return self._admit_and_answer(call, peer, math.inf if call.deadline is None else call.deadline)
 
-    async def _admitted(self, call: Call, peer: str, kept: float) -> Reply:
+    async def _admit_and_answer(self, call: Call, peer: str, enforced: float) -> Reply:
         """
         The reply, unless the call is refused.
 
         Args:
             call: The call.
             peer: Who calls.
-            kept: The deadline that the listener already enforces.
+            enforced: When it is cancelled from outside; only an earlier deadline of the call needs a scope here.
         """
         if self._guard is not None:
             call = replace(call, identity=self._guard.admit(call, peer))
@@ -144,22 +144,22 @@ class Dispatcher:
         self._active += 1
         try:
             if self._interceptors:
-                return await self._intercepted(call, peer, kept)
-            return await self._within_deadline(call, peer, kept)
+                return await self._intercepted(call, peer, enforced)
+            return await self._within_deadline(call, peer, enforced)
         finally:
             self._active -= 1
             if not self._active:
                 self._idle.set()
 
-    async def _intercepted(self, call: Call, peer: str, kept: float) -> Reply:
-        answer = nested(self._interceptors, self._conduct, lambda asked: self._within_deadline(asked, peer, kept))
+    async def _intercepted(self, call: Call, peer: str, enforced: float) -> Reply:
+        answer = nested(self._interceptors, self._conduct, lambda asked: self._within_deadline(asked, peer, enforced))
         try:
             return await answer(call)
         except ExtensionError as error:  # callers must not learn which extension it was
             raise PluginError(f"{call.name} failed", code=Code.INTERNAL) from error
 
-    def _within_deadline(self, call: Call, peer: str, kept: float) -> Awaitable[Reply]:
-        if call.deadline is None or call.deadline >= kept:
+    def _within_deadline(self, call: Call, peer: str, enforced: float) -> Awaitable[Reply]:
+        if call.deadline is None or call.deadline >= enforced:
             return self._answer(call, peer)
         return self._answer_within(call.deadline, call, peer)
 

@@ -17,6 +17,8 @@ from remora.errors import Code, PluginError, RemoraError
 from remora.wire import HEALTH_SERVICE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remora.config import AccessConfig
     from remora.protocols import Verifier
     from remora.types import Call
@@ -47,23 +49,20 @@ class Guard:
         if self._is_open(call):
             return ""
         try:
-            return self._admitted(call, peer)
+            return self._permitted_caller(call, peer)
         except RemoraError as error:
             name, why = printable(call.name, most=_MOST), printable(error.message, most=_MOST)
             _log.info("refused a call of '%s' from %s: %s", name, peer, why)
             raise
 
-    def _admitted(self, call: Call, peer: str) -> str:
+    def _permitted_caller(self, call: Call, peer: str) -> str:
+        """
+        The name of the caller, who is known and may make the call.
+        """
         identity = self._identity(call, peer)
-        patterns = self._access.allow.get(identity, ())
-        if not self._access.allow or any(fnmatchcase(call.name, pattern) for pattern in patterns):
-            return identity
-        if not _asks_what_there_is(call):
-            raise PluginError(f"{identity} may not call {call.name}", code=Code.PERMISSION_DENIED)
-        if not patterns:
-            remedy = f"nothing under auth.allow is for {identity}, and auth.open_describe is false"
-            raise PluginError(f"{identity} may not call {call.name}: {remedy}", code=Code.PERMISSION_DENIED)
-        return identity  # who may call anything may ask what there is, as hosts do that want a version
+        if self._access.allow:
+            _check_allowed(identity, call, self._access.allow.get(identity, ()))
+        return identity
 
     def _is_open(self, call: Call) -> bool:
         if call.service == HEALTH_SERVICE:
@@ -83,6 +82,20 @@ class Guard:
             _log.error("%s failed with %s", self._culprit, type(error).__name__)
             raise PluginError("the caller cannot be verified", code=Code.INTERNAL) from None
         return identity
+
+
+def _check_allowed(identity: str, call: Call, patterns: Sequence[str]) -> None:
+    """
+    Refuse a call that the caller's patterns do not allow. Who may call anything may also ask what there is, as hosts do
+    that want a version.
+    """
+    if any(fnmatchcase(call.name, pattern) for pattern in patterns):
+        return
+    if not _asks_what_there_is(call):
+        raise PluginError(f"{identity} may not call {call.name}", code=Code.PERMISSION_DENIED)
+    if not patterns:
+        remedy = f"nothing under auth.allow is for {identity}, and auth.open_describe is false"
+        raise PluginError(f"{identity} may not call {call.name}: {remedy}", code=Code.PERMISSION_DENIED)
 
 
 def _asks_what_there_is(call: Call) -> bool:

@@ -104,7 +104,7 @@ async def living(services: Sequence[object], time: TimeToStop) -> AsyncIterator[
     stack, failures = AsyncExitStack(), list[RemoraError]()
     try:
         for each in services:
-            await stack.enter_async_context(_living(each, time, failures))
+            await stack.enter_async_context(_lifetime(each, time, failures))
         yield
     finally:  # without the body's exception: the objects have had no part in it
         if anyio.current_effective_deadline() == -math.inf:
@@ -116,9 +116,12 @@ async def living(services: Sequence[object], time: TimeToStop) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _living(service: object, time: TimeToStop, failures: list[RemoraError]) -> AsyncIterator[None]:
+async def _lifetime(service: object, time: TimeToStop, failures: list[RemoraError]) -> AsyncIterator[None]:
+    """
+    One object, entered and left in a scope that limits only how it is left.
+    """
     name = service_info(type(service)).name
-    limit = math.inf
+    limit = math.inf  # while the object lives
     with anyio.CancelScope() as scope:
         await _enter(service, name)
         try:

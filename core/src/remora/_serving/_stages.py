@@ -21,15 +21,16 @@ class Stages:
 
     def __init__(self, first: anyio.CancelScope) -> None:
         self._scope = first
-        self._waiting = 0
+        self._unspent = 0
+        """Signals that came while a stage was ending already; each ends one of those that follow."""
 
     def turn_to(self, scope: anyio.CancelScope) -> None:
         """
-        Begin a stage; a signal that came with the one that has ended the stage before ends it at once.
+        Begin a stage, which ends at once when a signal for it has come already.
         """
         self._scope = scope
-        if self._waiting:
-            self._waiting -= 1
+        if self._unspent:
+            self._unspent -= 1
             scope.cancel()
 
     async def heed(self, signals: AsyncIterator[object]) -> None:
@@ -38,6 +39,6 @@ class Stages:
         """
         async for _ in signals:
             if self._scope.cancel_called:
-                self._waiting += 1
+                self._unspent += 1
             else:
                 self._scope.cancel()

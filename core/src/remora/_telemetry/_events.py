@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectSendStream
 
-    from remora._extensions._catalog import Origin
     from remora._extensions._conduct import Conduct
+    from remora._extensions._feature import Origin
 
 _log = logging.getLogger(__name__)
 

@@ -81,6 +81,7 @@ class Deadlines:
     def __init__(self) -> None:
         self._new: dict[int, float] = {}
         self._old: dict[int, float] = {}
+        """Those in the heap that are still watched."""
         self._heap: list[tuple[float, int]] = []
         self._timer = Timer(self)
 
@@ -106,11 +107,11 @@ class Deadlines:
         """
         The calls whose deadlines have passed. They are not watched any more.
         """
-        self._take_new()
+        self._move_to_heap()
         expired: list[int] = []
         while self._heap and self._heap[0][0] <= now:
             deadline, number = heappop(self._heap)
-            if self._old.get(number) == deadline:  # else that call has ended, and another one may have its number now
+            if self._old.get(number) == deadline:  # else the entry is dead, though the number may be in use again
                 del self._old[number]
                 expired.append(number)
         return expired
@@ -119,10 +120,10 @@ class Deadlines:
         """
         When to ask for them next: not later than the first deadline.
         """
-        self._take_new()
+        self._move_to_heap()
         return self._heap[0][0] if self._heap else math.inf
 
-    def _take_new(self) -> None:
+    def _move_to_heap(self) -> None:
         for number, deadline in self._new.items():
             heappush(self._heap, (deadline, number))
         self._old |= self._new

@@ -196,7 +196,7 @@ class Outbox:
             frames = self._first()
             pieces = (*self._rest, *pieces_of(frames))
             if left := sum(map(len, pieces)) - write(pieces):
-                self._keep(frames, left)
+                self._drop_written(frames, left)
                 return False
             self._rest = ()
             self._drop(len(frames))
@@ -217,9 +217,10 @@ class Outbox:
             frames.append(frame)
         return frames
 
-    def _keep(self, frames: list[Bytes], left: int) -> None:
+    def _drop_written(self, frames: list[Bytes], left: int) -> None:
         """
-        Drop what has been written of some frames: all but the last `left` bytes.
+        Drop what has been written of the rest and these frames: all but the last `left` bytes. Frames of which nothing
+        has been written stay in the queue; what is left of the one before them is the new rest.
         """
         while frames and (size := size_of(frames[-1])) <= left:
             left -= size

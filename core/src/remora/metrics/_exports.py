@@ -38,7 +38,7 @@ class Exports:
 
     def __init__(self, read: Callable[[], MetricBatch], *, interval: float, batch_size: int, timeout: float) -> None:
         self._terms = Terms(read=read, interval=interval, batch_size=batch_size, timeout=timeout)
-        self._waiting: list[tuple[str, MetricExporter | PullExporter]] = []
+        self._unstarted: list[tuple[str, MetricExporter | PullExporter]] = []
         self._group: TaskGroup | None = None
         self._conduct: Conduct | None = None
         self._turns: list[_Turn] = []
@@ -53,7 +53,7 @@ class Exports:
         """
         culprit = culprit or f"the exporter {exporter.name!r}"
         if self._group is None:
-            self._waiting.append((culprit, exporter))
+            self._unstarted.append((culprit, exporter))
         else:
             self._begin(culprit, exporter)
 
@@ -80,8 +80,8 @@ class Exports:
             conduct: The record of what exporters do wrong.
         """
         self._group, self._conduct = group, conduct
-        waiting, self._waiting = self._waiting, []
-        for culprit, exporter in waiting:
+        unstarted, self._unstarted = self._unstarted, []
+        for culprit, exporter in unstarted:
             self._begin(culprit, exporter)
 
     async def stop(self) -> None:
@@ -92,6 +92,9 @@ class Exports:
         await self._end(list(self._turns))
 
     async def _end(self, turns: Sequence[_Turn]) -> None:
+        """
+        Let these exporters end together; those that take too long are cancelled, and their own tasks still close them.
+        """
         for turn in turns:
             turn.task.stop()
         with anyio.move_on_after(min(_FLUSH, self._terms.timeout)):

@@ -101,6 +101,7 @@ class TokenBucket:
             return True
         if now is None:
             now = self._clock()
+        # as `_fill` does, which would be one call more for every call of the plugin
         level = self._level + (now - self._stamp) * self._rate
         self._stamp = now
         if level > self._burst:

@@ -5,7 +5,12 @@ Theory of operation: the window is cut into ten buckets, and time into ticks of 
 window is made, so that the counts do not depend on what the clock shows. Events are added to the bucket of the present
 tick; when the next begins, that bucket is added to a running total of the past, and the oldest is subtracted from it
 and reused. So an event counts for at least nine tenths of the window and never for longer than the window, and adding
-costs the same however much happens.
+costs the same however much happens. In tick 23, for instance:
+
+    bucket    0   1   2   3   4   5   6   7   8   9
+    of tick  20  21  22  23  14  15  16  17  18  19
+                          |   `- the oldest: subtracted from the past, and reused, when tick 24 begins
+                          `- the present: not in the past yet, but in every total
 
 No locks: the event loop serialises, because no method awaits. Source: the bucketed windows of resilience4j and
 failsafe-go.

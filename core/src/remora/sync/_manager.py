@@ -45,9 +45,12 @@ class Manager:
             text = manager.client("text", TextProcessor)
             print(text.upper(Text("hello")))
 
-    Its methods do what those of `remora.Manager` do, and raise the same errors; before `open` and after `close` they
-    raise ManagerClosed. Where `with` does not fit (Django, a notebook), call `open` once, and `close` at the end. A
-    manager that is still open when the program ends is closed.
+    Its methods do what those of `remora.Manager` do, and raise the same errors. They run in the event loop, also
+    `plugin`, `client` and `plan`, so before `open` and after `close` they raise ManagerClosed; only `config`,
+    `metrics`, `list_plugins`, `inspect` and `extension_faults` are there at any time.
+
+    Where `with` does not fit (Django, a notebook), call `open` once, and `close` at the end. A manager that is still
+    open when the program ends is closed.
 
     Args:
         config: A `ManagerConfig`, or the mapping that a TOML file would give.

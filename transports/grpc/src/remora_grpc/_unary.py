@@ -129,11 +129,14 @@ class Direct:
 
 class _Batch:
     """
-    What a task awaits for one call. It always comes to its end: one that is dropped before leaves a kilobyte behind,
-    which grpcio frees only then (grpc/grpc#43360). So who cancels the task cancels the call instead, which then ends
-    without waiting for the plugin.
+    What a task awaits for one call: grpcio's batch of operations, a coroutine with one pause, for a future.
 
-    The task takes it for a future. The true one would be of no use after it was cancelled.
+    It always comes to its end: one that is dropped before leaves a kilobyte behind, which grpcio frees only then
+    (grpc/grpc#43360). But a task that is cancelled cancels the future that it waits for, which is then done, and there
+    would be nothing left to wait for until the batch has ended. So the task is not given the future, but this object,
+    which it takes for one. To cancel it is to cancel the call, whose batch then ends soon, without the plugin.
+
+    Its attributes are what asyncio's tasks use of a future: besides `cancel`, they are the true one's own.
     """
 
     __slots__ = (
@@ -152,7 +155,7 @@ class _Batch:
         self._is_cancelled = False
 
     def __await__(self) -> Generator[_Batch, None, bytes | None]:
-        future: asyncio.Future[None] = self._steps.send(None)
+        future: asyncio.Future[None] = self._steps.send(None)  # the first step begins the batch
         self.add_done_callback, self.done, self.get_loop = future.add_done_callback, future.done, future.get_loop
         self._asyncio_future_blocking = True
         try:
@@ -164,6 +167,9 @@ class _Batch:
         return self._last_step()
 
     def cancel(self, msg: object = None) -> bool:
+        """
+        Cancel the call; called by the task when it is cancelled itself.
+        """
         if self.done():
             return False
         self._is_cancelled = True
@@ -172,6 +178,9 @@ class _Batch:
         return True
 
     def _last_step(self) -> bytes | None:
+        """
+        What the batch has received; None when the call has failed.
+        """
         received: bytes | None = None
         try:
             self._steps.send(None)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from remora_exec._keeping._order import Order
 
 
-_OVER = {"free", "lost"}
+LAST_WORDS = {"free", "lost"}
+"""What a warden says at the end: that it can keep another program, or, said in its place, that it is gone."""
 
 
 class Line:
@@ -118,7 +119,7 @@ class KeptChild:
         self._give_back = give_back
         self.exit_status: int | None = None
         self._status: int | None = None
-        self._last = ""  # what the warden said
+        self._word = ""  # the latest of the warden
 
     def fileno(self) -> int:
         """
@@ -131,8 +132,8 @@ class KeptChild:
         Whether the program has ended, as far as is known now. It is not reaped yet.
         """
         if self._status is None and (said := self._line.heard()) is not None:
-            self._last, self._status = said
-            if self._last == "lost":  # the warden was killed, and the program with it
+            self._word, self._status = said
+            if self._word == "lost":  # the warden was killed, and the program with it
                 self._status = -int(SIGKILL)
         return self._status is not None
 
@@ -147,14 +148,14 @@ class KeptChild:
         """
         Wait until all of its descendants have ended too.
         """
-        while self._last not in _OVER:
-            self._last, _ = await self._line.listen()
+        while self._word not in LAST_WORDS:
+            self._word, _ = await self._line.listen()
 
     def close(self) -> None:
         """
         Release what is held for it; it is killed if it is still running.
         """
-        if self._last == "free":
+        if self._word == "free":
             self._give_back(self._line)
             return
         self._line.tell(KILL)

@@ -19,7 +19,7 @@ from remora.errors import Unavailable
 from remora_exec._keeping._hiring import Hiring
 from remora_exec._keeping._keeper import END_TIMEOUT, is_running, let_go, release
 from remora_exec._keeping._keeper_launch import START_TIMEOUT, KeeperLost
-from remora_exec._keeping._kept import KeptChild, Line
+from remora_exec._keeping._kept import LAST_WORDS, KeptChild, Line
 from remora_exec._keeping._words import KILL, REAP
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ async def _started(line: Line, order: Order, files: Sequence[int]) -> tuple[str,
         line.tell(KILL + REAP)
         line.hang_up()  # the rest of the order is not sent
         with anyio.move_on_after(END_TIMEOUT, shield=True):  # the program may have started nevertheless
-            while (await line.listen())[0] not in {"free", "lost"}:
+            while (await line.listen())[0] not in LAST_WORDS:
                 pass
         line.close()
         raise

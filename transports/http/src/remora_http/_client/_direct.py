@@ -105,23 +105,27 @@ class DirectEngine:
                 await checkpoint()
 
     async def _exchange(
-        self, head: bytes, body: bytes, deadline: float | None, now: float, *, idempotent: bool, anew: bool = False
+        self, head: bytes, body: bytes, deadline: float | None, now: float, *, idempotent: bool
     ) -> Answer:
-        idle = None if anew else self._take(now)
-        line = idle or await self._open(deadline)
-        if deadline is not None:
-            self._deadlines.add(line.number, deadline)
-        try:
-            await line.exchange(head, body)
-            return line.reader.outcome()
-        except ConnectionLost:
-            # The server has closed an idle line. The request is sent once more, if it may be processed twice.
-            if idle is None or line.reader.has_begun or not idempotent or self._is_closed:
-                raise
-        finally:
-            self._deadlines.discard(line.number)
-            self._put_back(line)
-        return await self._exchange(head, body, deadline, now, idempotent=True, anew=True)
+        """
+        Send a request and read its answer. If the server has meanwhile closed the idle line that was taken, the request
+        is sent once more, over a new line, provided that it may be processed twice.
+        """
+        idle = self._take(now)
+        while True:
+            line = idle or await self._open(deadline)
+            if deadline is not None:
+                self._deadlines.add(line.number, deadline)
+            try:
+                await line.exchange(head, body)
+                return line.reader.outcome()
+            except ConnectionLost:
+                if idle is None or line.reader.has_begun or not idempotent or self._is_closed:
+                    raise
+                idle = None
+            finally:
+                self._deadlines.discard(line.number)
+                self._put_back(line)
 
     def _take(self, now: float) -> Line | None:
         oldest = now - self._idle_timeout

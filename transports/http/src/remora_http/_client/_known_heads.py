@@ -41,7 +41,10 @@ class KnownHeads:
         The answer that the bytes are; None unless its head is known, and nothing is missing or follows.
         """
         beginning = data[:_LONGEST].tobytes()
-        size = beginning.find(_END) + len(_END)
+        end = beginning.find(_END)
+        if end < 0:
+            return None
+        size = end + len(_END)
         head = beginning[:size]
         known = self._known.get(head) or self._known.get(_without_id(head))
         if known is None:
@@ -56,8 +59,9 @@ class KnownHeads:
         Remember the head of an answer that is all there is in the bytes.
         """
         beginning = data[:_LONGEST].tobytes()
-        size = beginning.find(_END) + len(_END)
-        if len(data) != size + len(answer.body):
+        end = beginning.find(_END)
+        size = end + len(_END)
+        if end < 0 or len(data) != size + len(answer.body):
             return
         if len(self._known) >= _MOST:  # heads with a date, for instance, are of no use after a second
             self._known.clear()

@@ -63,6 +63,20 @@ class Connection:
     """
     Answers the requests that arrive over a wire.
 
+    As long as it is open, it is in one of four states; a cross marks what it has in each:
+
+    =========  ==========  =======  ===========  ================================================================
+    state      `_request`  `_call`  `_prepared`  what comes next
+    =========  ==========  =======  ===========  ================================================================
+    waiting                                      a request arrives: answering if it is a valid call, else telling
+    answering  x           x                     the plugin's answer: sending; or the call is cancelled: telling
+    telling    x                    x            a worker takes it up: sending
+    sending    x                                 all is sent: waiting; or it is cancelled: the end
+    =========  ==========  =======  ===========  ================================================================
+
+    While `_is_sending`, `_call` and `_prepared` are what they were before. A call is cancelled because it `_is_late`,
+    because the server `_is_stopped`, or because the client has gone, which leaves nothing to be told.
+
     Attributes:
         wire: The source of requests, and the destination of responses.
         scope: Cancels the answer; None while no worker is at it.
@@ -70,12 +84,12 @@ class Connection:
 
     __slots__ = (
         "_call",
-        "_data",
         "_is_late",
         "_is_open",
         "_is_sending",
         "_is_stopped",
         "_number",
+        "_prepared",
         "_request",
         "_shared",
         "scope",
@@ -89,8 +103,8 @@ class Connection:
         self._shared = shared
         self._request: Request | None = None
         self._call: Call | None = None
-        self._data: Message | None = None
-        """The message to be sent; None until it is known."""
+        self._prepared: Message | None = None
+        """What is sent instead of asking the plugin: a refusal, or the last words of a call that was cancelled."""
         self._is_open = True
         self._is_late = self._is_stopped = self._is_sending = False
 
@@ -137,7 +151,7 @@ class Connection:
         is_done = False
         try:
             if self._is_open:
-                await self._send(self._data or await self._answer())
+                await self._send(self._prepared or await self._answer())
             is_done = True
         except Exception:
             # An error of one connection must not affect the others.
@@ -159,8 +173,8 @@ class Connection:
 
     def _begin(self, request: Request) -> None:
         self._request = request
-        self._data = self._refuse(request)
-        if self._data is None:
+        self._prepared = self._refuse(request)
+        if self._prepared is None:
             self._note_deadline()
         self._shared.workers.add(self)
 
@@ -243,7 +257,7 @@ class Connection:
         Clean up after a request that has been answered.
         """
         self._leave_call()
-        self._request = self._data = None
+        self._request = self._prepared = None
         if self._is_open:
             self.go_on()
         else:
@@ -255,7 +269,7 @@ class Connection:
         """
         may_speak = self._call is not None and self._is_open and not self._is_sending
         if may_speak:
-            self._data = self._last_words()
+            self._prepared = self._last_words()
         self._leave_call()
         if may_speak:
             self._shared.workers.add(self)
@@ -277,6 +291,6 @@ class Connection:
 
     def _end(self) -> None:
         self._is_open = False
-        self._request = self._data = None
+        self._request = self._prepared = None
         self.wire.close()
         self._shared.forget(self._number)
