@@ -15,7 +15,7 @@ import os
 import time
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
@@ -84,25 +84,19 @@ class Guard:
         self._list = allow_file(os.path.abspath(security.allow_list)) if security.allow_list else None
         self._log = _audit_log(security)
 
-    @property
-    def reads(self) -> bool:
-        """
-        Whether programs are opened and hashed.
-        """
-        return self._list is not None or self._log is not None or self._security.policy != "permissive"
-
     @asynccontextmanager
     async def admitted(self, path: str) -> AsyncIterator[Verdict]:
         """
-        The verdict on a program that may be started; its file is open inside the context.
+        The verdict on a program that is to be started now. It is recorded; the program's file is open inside the
+        context.
 
         Raises:
-            ExecutableRefused: It may not.
+            ExecutableRefused: It may not be started.
             ConfigError: There is no such program.
             Unavailable: The system lacks the resources to examine it now.
         """
         with ExitStack() as files:
-            if self.reads:
+            if self._hashes:
                 yield await anyio.to_thread.run_sync(self._admit, path, files)
             else:
                 yield self._admit(path, files)
@@ -110,13 +104,15 @@ class Guard:
     @contextmanager
     def examined(self, path: str) -> Iterator[Verdict]:
         """
-        The verdict on a program that is not started now, which is not recorded. The program is always hashed.
+        The verdict on a program that is only looked at: the program is always hashed, nothing is recorded, and one that
+        may not be started is no error.
 
         Raises:
             ConfigError: There is no such program.
+            Unavailable: The system lacks the resources to examine it now.
         """
         with ExitStack() as files:
-            yield self._examine(path, files, reads=True)
+            yield self._examine(path, files, is_hashed=True)
 
     @property
     def has_list(self) -> bool:
@@ -151,8 +147,18 @@ class Guard:
         else:
             self._complain("")
 
+    @property
+    def _hashes(self) -> bool:
+        """
+        Whether programs that are to be started are opened and hashed, which takes time.
+        """
+        return self._list is not None or self._log is not None or self._security.policy != "permissive"
+
     def _admit(self, path: str, files: ExitStack) -> Verdict:
-        verdict = self._examine(path, files, reads=self.reads)
+        """
+        The verdict on a program that may be started, once it is recorded.
+        """
+        verdict = self._examine(path, files, is_hashed=self._hashes)
         self._write_down(verdict)
         if verdict.decision.outcome == "refused":
             raise _refusal(verdict)
@@ -161,22 +167,23 @@ class Guard:
             _logger.warning("plugin %r: %s would be refused: %s", self.plugin, path, words)
         return verdict
 
-    def _examine(self, path: str, files: ExitStack, *, reads: bool) -> Verdict:
+    def _examine(self, path: str, files: ExitStack, *, is_hashed: bool) -> Verdict:
+        """
+        The verdict on a program; what is opened for it is closed with `files`.
+        """
         try:
-            if not reads:
-                return self._judge(path, None, "", weaknesses(path))
-            return self._read(path, files)
+            if is_hashed:
+                file = files.enter_context(opened(path))
+                return self._judge(path, file, file.sha256(), weaknesses(path, file.descriptor))
+            return self._judge(path, None, "", weaknesses(path))
         except FileNotFoundError as error:
             raise ConfigError(f"there is no program {path}") from error
         except OSError as error:
             if error.errno in _SHORTAGES:  # not the fault of the program
                 raise Unavailable(f"{path} cannot be examined now: {error.strerror}", sent=False) from error
             reason = f"it cannot be examined: {error.strerror or error}"
-            return Verdict(path, Decision(self._bad, (reason,)))
-
-    def _read(self, path: str, files: ExitStack) -> Verdict:
-        file = files.enter_context(opened(path))
-        return self._judge(path, file, file.sha256(), weaknesses(path, file.descriptor))
+            is_tolerated = self._security.policy == "audit-only"
+            return Verdict(path, Decision("would-refuse" if is_tolerated else "refused", (reason,)))
 
     def _judge(self, path: str, file: OpenProgram | None, sha256: str, weak: tuple[str, ...]) -> Verdict:
         size = file.size if file else 0
@@ -196,10 +203,6 @@ class Guard:
         policy = self._security.policy
         allowed, problem = self._list.current(policy) if self._list else (None, "")
         return decide(policy, allowed, program, problem=problem)
-
-    @property
-    def _bad(self) -> Literal["refused", "would-refuse"]:
-        return "would-refuse" if self._security.policy == "audit-only" else "refused"
 
     def _write_down(self, verdict: Verdict) -> None:
         if self._log is None:
