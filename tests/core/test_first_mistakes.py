@@ -7,6 +7,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -514,6 +515,19 @@ async def test_serve_inside_an_event_loop_names_what_is_for_there(capsys: pytest
         remora.serve(Words(), listen="http://127.0.0.1:0")
 
     assert "where one runs, use `async with serving(...)`" in capsys.readouterr().err
+
+
+def test_serve_in_another_thread_names_what_is_for_there(
+    anyio_backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    No event loop could hear there the signals that end it.
+    """
+    with ThreadPoolExecutor() as threads, pytest.raises(SystemExit) as ended:
+        threads.submit(remora.serve, Words(), listen="http://127.0.0.1:0", backend=anyio_backend).result(20)
+
+    assert 2 == ended.value.code
+    assert "elsewhere use `serving(...)`" in capsys.readouterr().err
 
 
 def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,7 @@ async def serve_until_stopped(
     Raises:
         RemoraError: It cannot be served; the message says why.
     """
+    _require_signals()
     options = checked_options(options)
     time = TimeToStop(options.drain_timeout)
     with anyio.open_signal_receiver(*stopping_signals()) as signals:
@@ -166,6 +168,11 @@ async def serve_until_stopped(
                     await _be_open(served, stages)
                     await _drain(served, stages, time, options.drain_timeout)
                     stages.turn_to(whole)
+
+
+def _require_signals() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("only the main thread hears the signals that end serve(); elsewhere use `serving(...)`")
 
 
 async def _be_open(served: Served, stages: Stages) -> None:
