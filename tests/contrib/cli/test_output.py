@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from remora import PluginError
 from remora_cli._errors import explain
 from remora_cli.toolkit import Output, make_table, print_table, styled
-from tests.contrib.cli.conftest import writing_to
+from tests.contrib.cli.conftest import COMMAND, environment, writing_to
 
 HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202ee\x7ff"
 FORBIDDEN = set(HOSTILE) - set("abcdef[]0123;titleJm")
@@ -92,6 +93,24 @@ def test_a_result_that_finds_no_room_is_no_accident() -> None:
     error = OSError(errno.ENOSPC, "No space left on device")
 
     assert "cannot write: No space left on device" == explain(error).text
+
+
+@pytest.mark.parametrize("words", [["new", "plugin", "mine"], ["describe", "sample:Echo"], ["demo", "--calls", "5"]])
+def test_where_the_current_directory_has_been_removed_one_line_says_so(words: list[str], place: Path) -> None:
+    """
+    Whatever could not be found there; the demo says it of the process that it starts.
+    """
+    (place / "gone").mkdir()
+    command = ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", *COMMAND, *words]
+    done = subprocess.run(
+        command, cwd=place / "gone", env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    *_, last = done.stderr.splitlines()
+
+    assert 1 == done.returncode
+    assert last.startswith("remora: ")
+    assert last.endswith("the current directory has been removed: change to one that is there")
+    assert "unexpected" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ What lives here: decisions. What must not: printing.
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass
 
 import click
@@ -24,6 +25,8 @@ _NOWHERE = "No usable temporary directory"
 """How Python's `tempfile` begins to say so; it uses the error of a missing file, without a name."""
 
 _NO_TEMPORARY = "no temporary directory can be written to: set TMPDIR to one that can"
+
+_NOWHERE_TO_BE = "the current directory has been removed: change to one that is there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,18 @@ def explain(error: Exception) -> Failure:
         return Failure(f"cannot write: {error.strerror}", FAILED, {"message": str(error)})
     if isinstance(error, FileNotFoundError) and (error.strerror or "").startswith(_NOWHERE):
         return Failure(_NO_TEMPORARY, FAILED, {"message": _NO_TEMPORARY})
+    if isinstance(error, FileNotFoundError) and _is_nowhere():
+        return Failure(_NOWHERE_TO_BE, FAILED, {"message": _NOWHERE_TO_BE})
     text = f"{type(error).__name__}: {error}".rstrip(": ")
     return Failure(f"unexpected {_one_line(text)} (--debug shows where)", FAILED, {"message": text})
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _of_click(error: click.ClickException) -> Failure:

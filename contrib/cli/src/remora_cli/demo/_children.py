@@ -80,8 +80,10 @@ class _Child:
                 line = await BufferedByteReceiveStream(self._process.stdout).receive_until(b"\n", _LONGEST_LINE)
             except anyio.IncompleteRead as error:
                 raise await self._died() from error
-            url: str = json.loads(line)["url"]
-            return url
+            said: dict[str, str] = json.loads(line)
+            if "url" not in said:  # but "error", which stands on standard error as well
+                raise await self._died()
+            return said["url"]
         raise Unavailable(f"the process that is to serve at {self._address} is not ready after {_START:g} s")
 
     async def _died(self) -> PluginDied:
