@@ -588,29 +588,6 @@ async def test_a_handler_that_panics_fails_its_call_only() -> None:
         assert (f"Library/{method} failed with {name}", Code.INTERNAL) == (str(error), error.code)
 
 
-async def test_a_handler_that_raises_what_closes_a_generator_fails_its_call_only() -> None:
-    """
-    It does not mean that the call is to end, since nobody closes a coroutine that is awaited.
-    """
-
-    class Library:
-        async def run(self) -> None:
-            raise GeneratorExit
-
-        def check(self) -> None:
-            raise GeneratorExit
-
-        async def share(self) -> None:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.run)
-
-    library = dispatcher(Library())
-    for method, name in {"run": "GeneratorExit", "check": "RuntimeError", "share": "BaseExceptionGroup"}.items():
-        error = await failure(library(call(method, service="Library"), "test"))
-
-        assert (f"Library/{method} failed with {name}", Code.INTERNAL) == (str(error), error.code)
-
-
 async def test_health_is_answered_in_protobuf_and_json() -> None:
     """
     For the plugin as a whole, or for a service by name.

@@ -4,7 +4,6 @@ What somebody does wrong who uses Remora for the first time, and what they are t
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -45,7 +45,7 @@ def is_fault(error: BaseException) -> bool:
         return all(is_fault(each) for each in error.exceptions)
     if isinstance(error, anyio.get_cancelled_exc_class()):
         return not is_asked_to_end()
-    return not is_interruption(error)
+    return not (isinstance(error, GeneratorExit) or is_interruption(error))
 
 
 def is_interruption(error: BaseException) -> bool:

@@ -130,8 +130,8 @@ def _run(function: Callable[..., object], args: tuple[object, ...], kwargs: dict
     _busy.add(thread)
     try:
         result = function(*args, **kwargs)
-    except (StopIteration, GeneratorExit) as error:  # futures and coroutines cannot raise them
-        raise RuntimeError(f"the handler raised {type(error).__name__}") from error
+    except StopIteration as error:  # futures and coroutines cannot raise it
+        raise RuntimeError("the handler raised StopIteration") from error
     finally:
         _busy.discard(thread)
     if inspect.iscoroutine(result):
