@@ -530,17 +530,6 @@ def test_serve_in_another_thread_names_what_is_for_there(
     assert "elsewhere use `serving(...)`" in capsys.readouterr().err
 
 
-def test_what_cannot_be_served_has_its_status_also_where_nobody_is_told() -> None:
-    """
-    As where standard error goes to a full disk.
-    """
-    code = "import remora; remora.serve(listen='nosuch:')"
-    with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-c", code], stderr=full, timeout=30, check=False)
-
-    assert 2 == done.returncode
-
-
 def test_an_event_loop_that_nobody_knows_is_refused_before_a_thread_starts() -> None:
     """
     With those that there are.

@@ -341,14 +341,10 @@ def _announce(served: Served) -> None:
     for endpoint in served.endpoints:
         if endpoint.scheme == "stdio":  # the host knows, and its log has better things to show
             continue
-        _say(f"serving {names} at {endpoint.url}")
+        with suppress(OSError):  # it is served all the same where its words go to a full disk
+            print(f"remora: serving {names} at {endpoint.url}", file=sys.stderr, flush=True)
 
 
 def _complain(error: RemoraError) -> int:
-    _say(str(error))
+    print(f"remora: {error}", file=sys.stderr)
     return 2
-
-
-def _say(text: str) -> None:
-    with suppress(OSError):  # it goes on, and ends, all the same where its words go to a full disk
-        print(f"remora: {text}", file=sys.stderr, flush=True)
