@@ -19,7 +19,7 @@ import urllib.request
 from importlib import import_module
 
 _OF_LINUX = {
-    os: ("O_PATH", "memfd_create", "pidfd_open", "sched_getaffinity"),
+    os: ("O_PATH", "memfd_create", "pidfd_open"),
     signal: ("sigtimedwait", "sigwaitinfo"),
     socket: ("MSG_CMSG_CLOEXEC", "MSG_NOSIGNAL", "SO_PEERCRED", "SOCK_CLOEXEC", "SOCK_NONBLOCK"),
 }
