@@ -162,7 +162,8 @@ def _enumeration(values: tuple[object, ...]) -> Schema:
 
 def _description(cls: Any) -> Schema:
     # Python gives dataclasses and NamedTuples without a docstring their signature, and enumerations a fixed sentence.
-    text = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    own = vars(cls).get("__doc__")  # since Python 3.15 an object that writes that signature, for dataclasses
+    text = inspect.cleandoc(own) if isinstance(own, str) else ""
     if not text or text.startswith(f"{cls.__name__}(") or text == "An enumeration.":
         return {}
     return {"description": " ".join(text.split("\n\n")[0].split())}
