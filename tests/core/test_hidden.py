@@ -19,6 +19,7 @@ from remora.types import Endpoint
         ("http://a:b@c@h and http://d:e@h", "http://***@h and http://***@h"),
         ("http://a:b/c?d#e@h", "http://***@h"),
         ("grpc:user:word@h", "grpc:***@h"),
+        ("http:/user:word@h", "http:***@h"),
         ("http://h/~a@b", "http://h/~a@b"),
         ("http://h:80/?a=x@b", "http://h:80/?a=x@b"),
         ("f.toml:2: to a@b", "f.toml:2: to a@b"),

@@ -18,7 +18,7 @@ HIDDEN = "***"
 _NAME = re.compile(r"(?i)auth|key|passw|secret|token|credential")
 _CREDENTIALS = re.compile(
     r"(//)(?:[^/\s?#]*|[^/@\s:\[]*:(?!\d*[/?#])[^@\s]+)@"  # an unquoted password may even have slashes
-    r"|(?<=[a-z0-9]:)(?!//)[^/@\s:]+:[^/@\s]+@",  # without the slashes of a URL
+    r"|(?<=[a-z0-9]:)(?!//)/?[^/@\s:]+:[^/@\s]+@",  # without the slashes of a URL, or with one of them
     re.IGNORECASE,
 )
 """What stands before the host of a URL."""
