@@ -208,6 +208,19 @@ async def test_what_does_not_describe_itself_cannot_be_verified():
             await manager.verify("text", Text)
 
 
+async def test_a_plugin_that_says_it_serves_too_much_is_not_quoted_in_full():
+    methods = ",".join(f'{{"service":"s","name":"m{number}"}}' for number in range(10_000))
+
+    async def answer(call: Call, peer: str) -> Reply:
+        return Reply(payload=f'{{"name":"a","version":"1","methods":[{methods}]}}'.encode())
+
+    async with foreign(answer, "") as manager:
+        with pytest.raises(ServiceMismatch, match="which it does not serve; it serves s/m0, s/m1, ") as caught:
+            await manager.verify("text", Text)
+
+    assert len(str(caught.value)) < 2000
+
+
 @pytest.mark.parametrize("version", [">=one", "^1.2", "~1.2", "1.2.*", "*", "1.x", "x", "1.2,<2", "1.2 - 2", "1 || 2"])
 def test_a_requirement_that_makes_no_sense_is_a_problem_of_the_configuration(version: str):
     with pytest.raises(
@@ -233,6 +246,7 @@ def test_a_plain_version_may_be_written_in_any_way(version: str):
         ("1.4", "~=1.4.0", True),
         ("1.10", "!=1.1,>1.9", True),
         ("latest", ">=0", False),
+        ("9" * 5000, ">=0", False),
     ],
 )
 def test_versions_are_compared_by_their_rules(version, requirement, is_met):

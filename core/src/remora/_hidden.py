@@ -16,13 +16,11 @@ C = TypeVar("C", bound=type)
 
 HIDDEN = "***"
 _NAME = re.compile(r"(?i)auth|key|passw|secret|token|credential")
-_CREDENTIALS = re.compile(
-    r"(//)(?:[^/\s?#]*|[^/@\s:\[]*:(?!\d*[/?#])[^@\s]+)@"  # an unquoted password may even have slashes
-    r"|(?<=[a-z0-9]:)(?!//)[^/@\s:]+:[^/@\s]+@",  # without the slashes of a URL
-    re.IGNORECASE,
-)
-"""What stands before the host of a URL."""
-_PARAMETER = re.compile(r"(?i)([?&][\w-]*(?:key|passw|secret|token|credential)[\w-]*=)[^&#\s'\"]+")
+_END = re.compile(r"[/?#]")
+_AUTHORITY = re.compile(r"//(?=[^/?#]*\Z|[^/:\[]*:(?!\d*[/?#]).)")  # an unquoted password may even have slashes
+_BARE = re.compile(r"(?i)(?<=[a-z0-9]:)(?!//)/?[^/:]+:[^/]+\Z")  # without the slashes of a URL, or with one of them
+"""What begins before the users of URLs, in a word that ends where the `@` behind the user stands."""
+_PARAMETER = re.compile(r"(?i)([?&](?=[\w-]*(?:key|passw|secret|token|credential))[\w-]*+=)[^&#\s'\"]+")
 
 
 def names_secret(key: str) -> bool:
@@ -43,7 +41,30 @@ def without_users(text: str) -> str:
     """
     A text with `***` for the users and passwords of URLs in it.
     """
-    return _CREDENTIALS.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
+    return "".join(map(_without_user, re.split(r"(\s+)", text))) if "@" in text else text
+
+
+def _without_user(word: str) -> str:
+    """
+    The same for a word, in a time that grows with its length only: a plugin may have written it.
+    """
+    *parts, rest = word.split("@")
+    shown: list[str] = []
+    is_within = False
+    for part in parts:
+        if is_within and not _END.search(part):  # a password with an @ in it
+            continue
+        begin = _begin_of_user(part)
+        is_within = begin is not None
+        shown.append(part if begin is None else part[:begin] + HIDDEN)
+    return "@".join([*shown, rest])
+
+
+def _begin_of_user(part: str) -> int | None:
+    found = _AUTHORITY.search(part)
+    bare = _BARE.search(part, max(part.rfind("/"), 0))
+    begins = [*([found.end()] if found else []), *([bare.start()] if bare else [])]
+    return min(begins, default=None)
 
 
 def discreet(cls: C) -> C:

@@ -50,9 +50,10 @@ def meets(version: str, requirement: str) -> bool:
     Whether a version meets a requirement, by the rules of PEP 440; what is not a version by these meets none.
     """
     from packaging.specifiers import SpecifierSet
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
-        return SpecifierSet(requirement).contains(Version(version), prereleases=True)
-    except InvalidVersion:
+        found = Version(version)
+    except ValueError:  # also of a number with more digits than Python reads
         return False
+    return SpecifierSet(requirement).contains(found, prereleases=True)

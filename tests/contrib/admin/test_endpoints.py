@@ -290,3 +290,18 @@ async def test_a_page_of_somebody_else_gets_no_answer(open_host):
         answer = await client.get("/status", headers={"host": "evil.example"})
 
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("host", ["127.1", "127.0.0.2", "LOCALHOST", "::ffff:127.0.0.1", "0:0:0:0:0:0:0:1"])
+async def test_no_spelling_of_this_machine_lets_pages_of_others_in(host):
+    """
+    What counts is where it listens, not how that was written.
+    """
+    with anyio.fail_after(10):
+        async with Manager({"plugins": {}}) as manager, serving_admin(manager, host=host, port=0) as url:
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+                theirs = await client.get("/status", headers={"host": "evil.example"})
+                ours = [await client.get("/status"), await client.get("/status", headers={"host": "localhost"})]
+
+    assert theirs.status_code == 400
+    assert [200, 200] == [each.status_code for each in ours]

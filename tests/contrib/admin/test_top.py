@@ -21,7 +21,12 @@ from remora_admin._top import Top
 from tests.contrib.admin import test_run
 
 config = test_run.config
-ERROR = {"time": 0.0, "code": "UNAVAILABLE", "message": "connection [bold]reset\x1b[31m", "instance": "unix:/b.sock"}
+ERROR = {
+    "time": 0.0,
+    "code": "UNAVAILABLE",
+    "message": "connection [bold]reset\x1b[31m\nroot: no",
+    "instance": "unix:/b.sock",
+}
 
 
 def part(**said):
@@ -92,7 +97,7 @@ def test_what_needs_attention_is_on_the_first_screen():
         await until(pilot, lambda: app._table.row_count == 40)
         said = str(app.query_one("#problem-lines").render())
         assert "plugin-30 its circuit breaker is open  unix:/b.sock" in said
-        assert "UNAVAILABLE: connection [bold]reset\\x1b[31m" in said
+        assert "UNAVAILABLE: connection [bold]reset\\x1b[31m\\nroot: no" in said
         assert names(app)[:2] == ["plugin-30", "plugin-00"]
 
     piloted(act, asked)

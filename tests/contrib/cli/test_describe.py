@@ -172,6 +172,20 @@ def test_a_configured_plugin_is_asked(remora: Run, place: Path) -> None:
     assert "there are: text" in remora("describe", "remora.toml", "other").complaint
 
 
+def test_no_name_in_a_description_fakes_a_line(remora: Run, place: Path) -> None:
+    """
+    Line breaks in it are escaped, wherever it stands.
+    """
+    false = "a\nremora: all is well"
+    method = {"service": false, "name": false, "description": false, "response": {"type": false}}
+    method["request"] = {"properties": {false: {"$ref": false}}, "$defs": {false: {"type": false}}}
+    (place / "a.json").write_text(json.dumps({"name": false, "version": false, "methods": [method]}))
+    said = remora("describe", "a.json").out
+
+    assert said.count("a\\nremora: all is well") > 5
+    assert [] == [line for line in said.splitlines() if line.startswith("remora")]
+
+
 def test_what_breaks_callers_is_said_and_is_the_exit_code(remora: Run, place: Path) -> None:
     """
     A file of yesterday against the code of today.

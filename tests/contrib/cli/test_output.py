@@ -19,7 +19,7 @@ from remora_cli._errors import explain
 from remora_cli.toolkit import Output, make_table, print_table, styled
 from tests.contrib.cli.conftest import COMMAND, environment, writing_to
 
-HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202ee\x7ff"
+HOSTILE = "a\x1b[31mb\x1b]0;title\x07c\x9b2Jd\u202e\u200e\u200f\u061ce\x7ff"
 FORBIDDEN = set(HOSTILE) - set("abcdef[]0123;titleJm")
 
 

@@ -117,6 +117,32 @@ async def test_another_protocol_is_an_error_in_the_configuration():
             pass
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("value", ["canary-4711\n", "canary\x00-4711", " canary-4711"])
+async def test_a_header_that_cannot_be_sent_is_an_error_that_does_not_show_it(protocol, value, caplog):
+    """
+    What sends it would write it into the log.
+    """
+    table = {"endpoint": "http://127.0.0.1:9", "protocol": protocol, "headers": {"authorization": value}}
+    with pytest.raises(ConfigError, match=r"exporters.otel: headers.authorization: ") as caught:
+        async with Manager({"plugins": {}, "exporters": {"otel": table}}):
+            pass
+
+    assert "canary" not in f"{caught.value!r} {caplog.text}"
+
+
+async def test_an_address_over_grpc_holds_no_credentials(caplog):
+    """
+    They are not sent there, and what sends the rest would write them into the log.
+    """
+    table = {"endpoint": "http://user:canary-4711@127.0.0.1:9", "protocol": "grpc"}
+    with pytest.raises(ConfigError, match=r"exporters.otel: endpoint: holds credentials") as caught:
+        async with Manager({"plugins": {}, "exporters": {"otel": table}}):
+            pass
+
+    assert "canary" not in f"{caught.value!r} {caplog.text}"
+
+
 def test_differences_add_up_to_the_totals_of_what_was_received():
     """
     For receivers that want what came on top; what did not arrive comes with what follows.

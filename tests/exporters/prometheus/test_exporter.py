@@ -167,6 +167,19 @@ async def test_a_page_with_a_name_of_its_own_for_this_machine_gets_no_metrics(ho
     assert status == answer.status_code
 
 
+@pytest.mark.parametrize("host", ["127.1", "127.0.0.2", "LOCALHOST", "::ffff:127.0.0.1", "0:0:0:0:0:0:0:1"])
+async def test_no_spelling_of_this_machine_gives_metrics_to_such_a_page(host: str) -> None:
+    """
+    What counts is where it listens, not how that was written.
+    """
+    exporter = PrometheusExporter(port=0, host=host)
+    async with exporter.serving(_registry().snapshot), httpx.AsyncClient() as client:
+        theirs = await client.get(exporter.url, headers={"host": "evil.example"})
+        ours = await client.get(exporter.url)
+
+    assert (400, 200) == (theirs.status_code, ours.status_code)
+
+
 async def test_metrics_can_be_scraped_while_something_holds_up_the_event_loop() -> None:
     """
     That is when one wants to see them.

@@ -161,6 +161,7 @@ def test_levels_are_kept(output: Output, caplog: pytest.LogCaptureFixture, word:
         (b"a\rINFO forged", "a\\rINFO forged"),
         (b'{"level": "info", "msg": "a\\nERROR forged"}', "a\\nERROR forged"),
         ("right to left \u202e".encode(), "right to left \\u202e"),
+        ("marks \u200e\u200f\u061c".encode(), "marks \\u200e\\u200f\\u061c"),
         (b"no text \xff", "no text \\xff"),
     ],
 )

@@ -344,6 +344,24 @@ async def test_a_symbolic_link_in_a_directory_that_others_may_write_is_refused(p
 
 
 @pytest.mark.fault(75)
+@pytest.mark.parametrize("target", ["{place}/open/link", "../to/../open/link", "{place}/open/folder/program"])
+async def test_a_link_on_the_way_that_others_may_turn_is_refused(place, program, target):
+    """
+    Where one link leads to the next, also by way of a directory; the first and the last are well.
+    """
+    (place / "open").mkdir()
+    (place / "good").mkdir()
+    (place / "to").symlink_to(place / "good")
+    (place / "open" / "link").symlink_to(program())
+    (place / "open" / "folder").symlink_to(place)
+    (place / "good" / "link").symlink_to(target.format(place=place))
+    assert await answer(place / "good" / "link", SecurityConfig()) == "right"
+    (place / "open").chmod(0o777)
+    with pytest.raises(ExecutableRefused, match=r"the directory [^ ]*/open can be written by everybody"):
+        await answer(place / "good" / "link", SecurityConfig())
+
+
+@pytest.mark.fault(75)
 @pytest.mark.parametrize("reads", [True, False])
 async def test_a_script_whose_interpreter_others_may_write_is_refused(place, program, reads):
     """

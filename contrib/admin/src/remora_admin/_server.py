@@ -8,7 +8,8 @@ import logging
 import socket
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import sniffio
@@ -57,11 +58,12 @@ async def serving_admin(
         Unavailable: The address is taken.
         ConfigError: There is no such address, or the token is empty or cannot be sent.
     """
-    names = _LOOPBACK if host in _LOOPBACK else ("*",)
-    app = admin_app(manager, admin_token=admin_token, reload=reload, allowed_hosts=names)
-    listening = _listen(host, port)
-    ended = anyio.Event()
+    family, address = _resolved(host, port)
     shown = f"[{host}]" if ":" in host else host
+    names = (*_LOOPBACK, shown.lower()) if _is_loopback(address[0]) else ("*",)
+    app = admin_app(manager, admin_token=admin_token, reload=reload, allowed_hosts=names)
+    listening = _listen(host, family, address)
+    ended = anyio.Event()
     async with background_tasks() as tasks:
         tasks.start_soon(_run, app, _Settings(listening), ended)
         try:
@@ -98,10 +100,26 @@ async def _run(app: Starlette, settings: _Settings, ended: anyio.Event) -> None:
         _log.exception("the endpoints of the host are gone")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {host!r}: {error.strerror or error}") from error
+    return family, address
+
+
+def _is_loopback(address: str) -> bool:
+    """
+    Whether only this machine reaches an address, however it was written.
+    """
+    found = ip_address(address)
+    inner = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (inner or found).is_loopback
+
+
+def _listen(host: str, family: socket.AddressFamily, address: Any) -> socket.socket:
+    try:
+        listening = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise ConfigError(f"cannot listen at {host!r}: {error.strerror or error}") from error
     try:
@@ -111,5 +129,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setblocking(False)
     except OSError as error:
         listening.close()
-        raise Unavailable(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+        raise Unavailable(f"cannot listen at {host}:{address[1]}: {error.strerror or error}") from error
     return listening

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from remora.wire import printable
 from remora_cli.toolkit import make_table, styled
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _problem_line(problem: Part) -> Text:
     colour = _COLOURS[problem["severity"]]
     line = styled("", "").append_text(styled("● ", colour))
     line.append_text(styled(problem["plugin"], "bold"))
-    line.append_text(styled(f" {problem['what']}", colour))
+    line.append_text(styled(f" {printable(problem['what'])}", colour))
     if problem["instance"]:
         line.append_text(styled(f"  {problem['instance']}", "dim"))
     if problem["last_error"] is not None:
@@ -155,7 +156,7 @@ def _share(share: float | None) -> Text:
 
 
 def _error(error: Part) -> str:
-    return f"{time.strftime('%H:%M:%S', time.localtime(error['time']))} {error['code']}: {error['message']}"
+    return f"{time.strftime('%H:%M:%S', time.localtime(error['time']))} {error['code']}: {printable(error['message'])}"
 
 
 def _word(word: str) -> Text:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from remora_cli._errors import Failure
 
-_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """What JSON may have in a text as it is, and a terminal should not see."""
 
 

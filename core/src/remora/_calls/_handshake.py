@@ -126,7 +126,7 @@ def check_methods(info: PluginInfo, service: str, protocol: type) -> None:
     served = {(each.service, each.name) for each in info.methods}
     missing = [f"{service}/{name}" for name in methods_of(protocol) if (service, name) not in served]
     if missing:
-        there = ", ".join(sorted(f"{service}/{name}" for service, name in served))
+        there = shortened(", ".join(sorted(f"{service}/{name}" for service, name in served)))
         message = f"{protocol.__qualname__} needs {', '.join(missing)}, which it does not serve; it serves {there}"
         raise ServiceMismatch(message, problems=[f"{name} is not served" for name in missing])
 

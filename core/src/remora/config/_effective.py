@@ -16,9 +16,9 @@ from remora.config._open import OPEN, own_values
 from remora.config._records import OBJECT, ManagerConfig, PluginConfig
 from remora.secret import Secret
 
-_SECRET = r"[\w-]*(?:key|passw|secret|token|credential)[\w-]*"
-_ARGUMENT = re.compile(rf"(?is)^(-*{_SECRET}=).+")
-_FLAG = re.compile(rf"(?i)-+{_SECRET}")
+_SECRET = r"(?=[\w-]*(?:key|passw|secret|token|credential))[\w-]*+"
+_ARGUMENT = re.compile(rf"(?is)^({_SECRET}=).+")
+_FLAG = re.compile(rf"(?i)(?=-){_SECRET}")
 
 
 def effective_values(config: ManagerConfig) -> dict[str, Any]:

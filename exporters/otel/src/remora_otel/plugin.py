@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _OUTERMOST = -1000
 _STANDARD = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 """The variables that make a served plugin send its spans by itself."""
+_UNSENDABLE = re.compile(r"^\s|[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ def build_exporter(options: Options) -> MetricExporter:
     """
     from remora_otel._exporter import OtelExporter
 
+    _check_headers(options)
     return OtelExporter(options, _wire(options))
 
 
@@ -119,9 +122,20 @@ def build_tracing() -> Tracing | None:
     return None if tracer() is None else trace_ids
 
 
+def _check_headers(options: Options) -> None:
+    """
+    Refuse values that OpenTelemetry's exporters cannot send: they would write them into the log.
+    """
+    for name, value in options.headers.items():
+        if _UNSENDABLE.search(value.reveal()):
+            raise ConfigError(f"headers.{name}: begins with a space, or has a line break or another control character")
+
+
 def _wire(options: Options) -> Wire:
     protocol = options.protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     if protocol == "grpc":
+        if "@" in options.endpoint:  # gRPC sends no user, and the exporters name the whole address in the log
+            raise ConfigError("endpoint: holds credentials, which are not sent over gRPC; they belong in `headers`")
         from remora_otel import _over_grpc
 
         return _over_grpc

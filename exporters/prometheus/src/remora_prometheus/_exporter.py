@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import logging
 from contextlib import asynccontextmanager
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__.replace("_", ".", 1))
 PATH = "/metrics"
 _LAST_PORT = 65535
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""The names of this machine for itself."""
 
 
 class PrometheusExporter:
@@ -108,10 +110,11 @@ def _reason(error: OSError, first: int, last: int) -> str:
 
 
 def _only_at_path(app: App, host: str) -> App:
-    names = _LOOPBACK if host in _LOOPBACK else ()
+    names = (*_LOOPBACK, host.lower())
 
     def answer(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
-        if names and _host_of(environ) not in names:  # of a web page that has got itself a name for this machine
+        # A web page may have got itself a name for this machine.
+        if _is_loopback(environ["SERVER_NAME"]) and _host_of(environ) not in names:
             start("400 Bad Request", [("Content-Type", "text/plain; charset=utf-8")])
             return [b"That is not a name of this machine.\n"]
         if environ["PATH_INFO"] == PATH:
@@ -120,6 +123,15 @@ def _only_at_path(app: App, host: str) -> App:
         return [f"There is only {PATH} here.\n".encode()]
 
     return answer
+
+
+def _is_loopback(address: str) -> bool:
+    """
+    Whether only this machine reaches an address, however it was written.
+    """
+    found = ip_address(address)
+    inner = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (inner or found).is_loopback
 
 
 def _host_of(environ: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from remora.wire import printable
 from remora_cli._description_lines import lines_of
 from remora_cli._descriptions import described, described_plugin
 from remora_cli._options import backend as backend_option
@@ -42,4 +43,4 @@ def command(output: Output, target: str, plugin: str | None, backend: str) -> No
         output.document(info, indent=2)
         return
     for line in lines_of(info):
-        output.line(line)
+        output.line(printable(line))  # a name may have line breaks

@@ -31,6 +31,7 @@ _CHUNK = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MOST_HASHES = 256
 _FIRST_LINE = 256
+_MOST_LINKS = 40  # as Linux has it
 _SETTLED = 2_000_000_000  # nanoseconds; a younger change may share its time stamp with the next one
 
 EXECUTES_DESCRIPTORS = sys.platform == "linux" and os.path.isdir("/proc/self/fd")
@@ -127,7 +128,7 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     """
     Who else could change a file, or put another in its place, in one sentence each.
 
-    The paths on both sides of symbolic links count, and so does the interpreter that a script names. A directory that
+    All paths count that symbolic links lead through, and so does the interpreter that a script names. A directory that
     everybody may write to counts even with the sticky bit, which keeps a file from being replaced, but not a missing
     one from being put there.
 
@@ -155,8 +156,10 @@ def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, .
 def _weaknesses_of_file(path: str, real: str, descriptor: int | None) -> tuple[str, ...]:
     mode = os.stat(real if descriptor is None else descriptor).st_mode
     found = [f"{real} can be written by {who}" for who in _writers(mode)]
-    for directory in dict.fromkeys([*_directories(path), *_directories(real)]):
-        is_near = directory in {os.path.dirname(path), os.path.dirname(real)}
+    names = [real] if path == real else [*_followed(path), real]
+    near = {os.path.dirname(name) for name in names}
+    for directory in dict.fromkeys(directory for name in names for directory in _directories(name)):
+        is_near = directory in near
         found += _weaknesses_of_directory(directory, os.stat(directory).st_mode, is_near=is_near)
     return tuple(found)
 
@@ -205,6 +208,19 @@ def _writers(mode: int) -> Iterator[str]:
         yield "everybody"
     elif mode & stat.S_IWGRP:
         yield "its group"
+
+
+def _followed(path: str) -> Iterator[str]:
+    """
+    A path, and those that its symbolic links lead to, one after the other.
+    """
+    yield path
+    for _ in range(_MOST_LINKS):
+        link = next((each for each in reversed([path, *_directories(path)]) if os.path.islink(each)), None)
+        if link is None:
+            return
+        path = os.path.join(os.path.dirname(link), os.readlink(link)) + path[len(link) :]
+        yield path
 
 
 def _directories(path: str) -> Iterator[str]:
