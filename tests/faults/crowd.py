@@ -10,6 +10,7 @@ import logging
 import os
 import resource
 import sys
+import traceback
 
 import anyio
 import anyio.to_thread
@@ -39,5 +40,16 @@ async def main() -> None:
         await anyio.to_thread.run_sync(sys.stdin.read)
 
 
+def warm_up() -> None:
+    """
+    Have loaded what shows a traceback, for which there will be no descriptor.
+    """
+    try:
+        raise OSError
+    except OSError as error:
+        traceback.format_exception(error)
+
+
 logging.basicConfig(level=logging.WARNING)
+warm_up()
 anyio.run(main, backend=sys.argv[1])

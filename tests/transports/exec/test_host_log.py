@@ -5,6 +5,7 @@ What a served plugin logs arrives in the log of its host with the level that it 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -64,7 +65,7 @@ async def test_warnings_and_failures_of_a_plugin_keep_their_levels(
 
     assert (logging.WARNING, "careful: hot", "r-6") == found[0]
     assert (logging.WARNING, "r-6") == (found[1][0], found[1][2])
-    assert found[1][1].endswith("logs what cannot be written: %d format: a real number is required, not str")
+    assert re.search("logs what cannot be written: .*a real number", found[1][1])
     assert (logging.ERROR, "Clumsy/fail failed", "r-7") in found
     assert (logging.ERROR, "KeyError: 'x'", "r-7") == found[-1]
     assert not any("unheard" in text for _, text, _ in found)

@@ -44,6 +44,7 @@ serve(Texts())
 _HEAVY = {"attr", "attrs", "cattrs", "click", "grpc", "httpx", "opentelemetry", "packaging", "rich", "trio", "yaml"}
 _HEAVY |= {"argparse", "decimal", "difflib", "hashlib", "httptools", "importlib_metadata", "msgspec", "pathlib"}
 _HEAVY |= {"pytest", "random", "shutil", "tempfile", "urllib", "uuid", "zipfile"}
+_HEAVY -= {"pathlib"} if sys.version_info >= (3, 15) else set()  # there `logging` loads it
 _HOST = {"_assembly", "_caller", "_fleet", "_manager", "_pipeline", "_route", "_schema", "_supervisor", "client"}
 _HOST |= {"metrics", "monitor", "testing", "types._plugins"}
 _HOST |= {"config._load", "config._records", "io._channel", "policy._breaker", "wire._jsonl"}

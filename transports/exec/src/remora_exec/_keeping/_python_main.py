@@ -68,7 +68,9 @@ def _run_file(path: str) -> None:
     _look_first_in(os.path.dirname(os.path.realpath(path)))
     loader, code = _compiled(path)
     names = vars(sys.modules["__main__"])
-    names.update(__file__=path, __cached__=None, __loader__=loader)
+    names.update(__file__=path, __loader__=loader)
+    if sys.version_info < (3, 15):
+        names.update(__cached__=None)
     exec(code, names)
 
 
