@@ -85,8 +85,16 @@ def test_the_longest_line_has_the_size_of_the_limit(cuts):
     """
     line = b'{"a":1}'
 
-    assert [{"a": 1}, {"a": 1}] == read(line + b"\n\n" + line + b"\n", *cuts, max_size=7)
+    assert [{"a": 1}, {"a": 1}] == read(line + b"\n\n \n" + line + b"\n", *cuts, max_size=7)
     assert [Overlong(None, 7, line), {}] == read(line + b"\n{}\n", *cuts, max_size=6)
+
+
+def test_a_line_may_have_four_mebibytes_where_nothing_else_is_said():
+    lines = JsonLines()
+    line = b"x" * 4 * 1024 * 1024
+    lines.feed(line + b"\n" + line + b"x\n")
+
+    assert [Noise, Overlong] == [type(lines.next_message()) for _ in range(2)]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,7 @@ def test_the_longest_line_has_the_size_of_the_limit(cuts):
         (b'{"id":%b,"x":"%b"}' % (b"9" * 19, b"x" * 500), None),
         (b'{"id":"%b","x":"%b"}' % (b"a" * 64, b"x" * 500), "a" * 64),
         (b'{"id":"%b","x":"%b"}' % (b"a" * 65, b"x" * 500), None),
+        (b'{"id":"\xff","x":"%b"}' % (b"x" * 500), "\ufffd"),
         (b'%b{"id":1,"x":"%b"}' % (b" " * 248, b"x" * 500), 1),
         (b'%b{"id":1,"x":"%b"}' % (b" " * 249, b"x" * 500), None),
         (b'{"x":"%b","id":1%b}' % (b"x" * 500, b" " * 248), 1),
@@ -127,6 +136,7 @@ def test_what_is_no_object_is_noise(line):
         (b'{"id":7,"result":' + b"[" * 100_000 + b"}", 7, "the JSON is nested too deeply"),
         (b'{"id":7,"result":', None, "Expecting value"),
         (b'saved {"id":7,"result":1}', None, "Expecting value"),
+        (b'saved {"result":1,"id":7}', None, "Expecting value"),
     ],
 )
 def test_what_is_nearly_an_object_names_its_call(line, id_, why):
@@ -380,7 +390,9 @@ def test_what_cannot_be_sent_is_refused_before():
     with pytest.raises(InvalidRequest):
         encode_json_request(1, Call(payload=b"{"))
     with pytest.raises(InvalidRequest):
-        encode_json_request(1, Call(payload=b"x", content_type="application/msgpack"))
+        encode_json_request(1, Call(payload=b"1", content_type="application/msgpack"))
+    assert encode_json_request(1, Call(content_type="application/json ; charset=utf-8"))
+    assert encode_json_request(1, Call(content_type=""))
     with pytest.raises(MessageTooLarge) as caught:
         encode_json_request(1, Call(payload=b'"%b"' % (b"x" * 100)), max_size=100)
 
