@@ -49,6 +49,7 @@ def test_headers_survive_the_wire(headers: dict[str, str]) -> None:
 def test_a_tab_and_what_is_not_printable_may_stand_in_a_value() -> None:
     """Only around it white space does not count."""
     assert [(b"x", b"a\tb"), (b"y", "\x80 ~".encode())] == encode_headers({"X": "\t a\tb ", "y": "\x80 ~"})
+    assert [(b"x", b"\xe9")] == encode_headers({"x": b"\xe9".decode(errors="surrogateescape")})
 
 
 def test_equal_names_are_joined() -> None:
