@@ -19,7 +19,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remora import Call, Code, PluginError, RemoraError, Reply
+from remora import Call, Code, DeadlineExceeded, PluginError, RemoraError, Reply
 from remora.wire import (
     LARGE,
     PROTOBUF,
@@ -123,7 +123,27 @@ def test_texts_and_payloads_are_read_where_their_sizes_take_one_byte_more(size: 
     reply = Reply(payload=b"x" * size, headers={"k": word})
 
     assert call == decode_request(encode_request(call, 0.0), 0.0)
-    assert reply == decode_response(encode_reply(reply), reply.content_type)
+    for sent in (reply, replace(reply, headers={})):
+        assert sent == decode_response(encode_reply(sent), sent.content_type)
+
+
+def test_an_error_of_the_host_travels_without_headers() -> None:
+    """
+    Those that a peer sends with it are skipped.
+    """
+    error = decode_response(encode_error(DeadlineExceeded("late")) + REQUEST_BYTES[-8:], "")
+
+    assert isinstance(error, DeadlineExceeded)
+    assert "late" == error.message
+
+
+def test_of_the_formats_that_a_peer_names_the_last_is_the_one() -> None:
+    """
+    What else stands in an entry of metadata is skipped.
+    """
+    entries = b"\x2a\x13\x0a\x0ccontent-type\x12\x03a/b" + b"\x2a\x16\x0a\x0ccontent-type\x12\x03c/d\x1a\x01x"
+
+    assert "c/d" == decode_request(entries, 0.0).content_type
 
 
 @pytest.mark.parametrize(("letters", "lifted"), [(0x7F, b"x" * LARGE), (0x80, b"")])
