@@ -269,7 +269,7 @@ async def _followed(zone: Zone, plugin: dict[str, Any]) -> tuple[str, ...]:
         ({"url": "http://h:1", "record": "SRV"}, "SRV records tell the port"),
         ({"url": "http://h", "nameservers": ("dns.example",)}, "nameservers: expected ADDRESS"),
         ({"url": "http://h", "nameservers": ("1.2.3.4:x",)}, "nameservers: expected ADDRESS"),
-        ({"url": "http://h", "nameservers": ("1.2.3.4:70000",)}, "nameservers: expected ADDRESS"),
+        ({"url": "http://h", "nameservers": ("1.2.3.4:65536",)}, "nameservers: expected ADDRESS"),
         ({"url": "http://h", "nameservers": ("[::1]:0",)}, "nameservers: expected ADDRESS"),
         ({"url": "http://h", "min_interval": 9.0, "max_interval": 1.0}, "min_interval"),
     ],
@@ -282,7 +282,7 @@ def test_options_that_make_no_sense_are_refused(table: dict[str, Any], problem: 
         build_dns(replace(DnsOptions(), **table))
 
 
-@pytest.mark.parametrize("text", ["1.2.3.4", "1.2.3.4:53", "::1", "[::1]:53"])
+@pytest.mark.parametrize("text", ["1.2.3.4", "1.2.3.4:1", "::1", "[::1]:65535"])
 def test_name_servers_are_written_in_four_ways(text: str) -> None:
     """
     With a port and without, of both families.

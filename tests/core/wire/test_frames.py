@@ -5,6 +5,7 @@ Frames of ttrpc out of bytes that arrive in any portions.
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -82,6 +83,7 @@ def test_the_header_is_ten_bytes_with_the_size_first() -> None:
     As containerd writes it.
     """
     assert bytes.fromhex("00000002 00000005 01 00") + b"ab" == encode_frame(5, REQUEST, b"ab")
+    assert bytes.fromhex("00000000 00000005 10 00") == encode_frame(5, CANCEL)
 
 
 @given(st.lists(frames | oversize_frames | unknown_frames, max_size=8), st.data())
@@ -104,16 +106,56 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(sent: list[Frame],
 @pytest.mark.fault(32)
 def test_a_frame_may_be_cut_at_every_byte() -> None:
     """
-    Two frames, one oversize and one unknown between them, a byte at a time and in two halves.
+    Two frames, oversize and unknown ones between them, a byte at a time and in two halves, though their messages look
+    like frames.
     """
-    sent = [Frame(1, REQUEST, b"abc"), Frame(3, REQUEST, b"x" * 99), Frame(5, 0x77, b"??"), Frame(7, RESPONSE, b"")]
+    inner = encode_frame(9, REQUEST, b"!") + encode_frame(9, RESPONSE)
+    sent = [Frame(1, REQUEST, inner), Frame(3, REQUEST, 4 * inner), Frame(5, 0x77, inner), Frame(5, 0x77, 4 * inner)]
+    sent += [Frame(7, RESPONSE, 3 * inner), Frame(9, CANCEL, b"")]
     wire = b"".join(map(encoded, sent))
-    wanted = [Frame(1, REQUEST, b"abc"), Oversize(3, REQUEST, 99), Frame(7, RESPONSE, b"")]
+    wanted = [out for frame in sent for out in expected(frame)]
 
     for all_of in (decoded, taken, viewed):
         assert wanted == all_of(FrameDecoder(max_message_size=LIMIT), *(bytes([byte]) for byte in wire))
         for cut in range(len(wire)):
-            assert wanted == all_of(FrameDecoder(max_message_size=LIMIT), wire[:cut], wire[cut:])
+            found = all_of(FrameDecoder(max_message_size=LIMIT), wire[:cut], wire[cut:])
+            assert wanted == found
+            assert {bytes} == {type(frame.message) for frame in found if isinstance(frame, Frame)}
+
+
+@pytest.mark.parametrize("all_of", [decoded, taken, viewed])
+@pytest.mark.parametrize(("limit", "size"), [({"max_message_size": LIMIT}, LIMIT), ({}, 4 * 1024 * 1024)])
+def test_the_largest_message_that_passes_has_the_size_of_the_limit(
+    limit: dict[str, int], size: int, all_of: Callable[..., list[Frame | Oversize]]
+) -> None:
+    """
+    One more byte is refused; 4 MiB pass where nothing else is said.
+    """
+    frame = Frame(1, REQUEST, bytes(size))
+
+    assert [frame] == all_of(FrameDecoder(**limit), encoded(frame))
+    assert [Oversize(1, REQUEST, size + 1)] == all_of(FrameDecoder(**limit), struct.pack(">IIBB", size + 1, 1, 1, 0))
+
+
+@pytest.mark.parametrize("all_of", [decoded, taken, viewed])
+@pytest.mark.parametrize("cut", [0, 5], ids=["between frames", "within frames"])
+def test_a_frame_that_was_handed_out_is_not_kept(all_of: Callable[..., list[Frame | Oversize]], cut: int) -> None:
+    """
+    Neither where portions end with frames, nor where they never do.
+    """
+    wire = encode_frame(1, REQUEST, bytes(LARGE - 1))
+    portion = wire[cut:] + wire[:cut]
+    decoder = FrameDecoder()
+    all_of(decoder, wire[:cut])
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            assert 1 == len(all_of(decoder, portion))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 4 * len(portion)
 
 
 @pytest.mark.fault(32)
@@ -154,7 +196,7 @@ def test_large_frames_come_out_whole_however_they_are_cut(data: st.DataObject) -
 
 def test_the_message_of_a_large_frame_is_not_copied() -> None:
     """
-    It lies where it arrived; a small one does not.
+    It lies where it arrived.
     """
     buffer = bytearray(encode_frame(1, RESPONSE, b"x" * LARGE) + encode_frame(3, RESPONSE, b"y" * LARGE))
     decoder = FrameDecoder()
@@ -163,6 +205,19 @@ def test_the_message_of_a_large_frame_is_not_copied() -> None:
     assert not isinstance(found, Oversize)
     assert isinstance(found[2], memoryview)
     assert found[2].obj is buffer
+
+
+@pytest.mark.parametrize("cut", [0, 10, 99])
+@pytest.mark.parametrize(("size", "kind"), [(LARGE - 1, bytes), (LARGE, memoryview)])
+def test_only_a_large_message_is_handed_out_as_a_view(size: int, kind: type, cut: int) -> None:
+    """
+    Whether its frame arrives at once or in two pieces.
+    """
+    wire = memoryview(encode_frame(1, RESPONSE, bytes(size)))
+    decoder = FrameDecoder(max_message_size=size)
+    found = [*decoder.frames(wire[:cut]), *decoder.frames(wire[cut:])]
+
+    assert [kind] == [type(message) for _, _, message in found]
 
 
 def test_a_frame_in_parts_is_the_frame() -> None:
@@ -181,6 +236,7 @@ def test_an_oversize_frame_is_reported_by_its_header_and_not_kept() -> None:
     header = struct.pack(">IIBB", 100_000_000, 3, REQUEST, 0)
 
     assert [Oversize(3, REQUEST, 100_000_000)] == decoded(decoder, header)
+    assert not decoder.is_between_frames
     for _ in range(100):
         assert [] == decoded(decoder, bytes(1_000_000))
     assert [Frame(5, REQUEST, b"a")] == decoded(decoder, encode_frame(5, REQUEST, b"a"))
@@ -189,7 +245,15 @@ def test_an_oversize_frame_is_reported_by_its_header_and_not_kept() -> None:
 @pytest.mark.fault(5)
 @pytest.mark.parametrize(
     "text",
-    [b"HTTP/1.1 400 Bad Request\r\n", b'{"error": 1}', b"<!DOCTYPE html>", b"\r\n\r\n 0123456", b"H", b"12345 67890"],
+    [
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b'{"error": 1}',
+        b"<!DOCTYPE html>",
+        b"\r\n\r\n 0123456",
+        b"@",
+        b"12345 67890",
+        b" " * 9 + b"~",
+    ],
 )
 def test_text_is_no_ttrpc(text: bytes) -> None:
     """
@@ -200,6 +264,17 @@ def test_text_is_no_ttrpc(text: bytes) -> None:
         decoded(decoder, text)
 
     assert repr(text)[1:] in str(caught.value)
+
+
+@pytest.mark.parametrize("start", [b"?", b" " * 9, b" " * 9 + b"\x7f", b" " * 9 + b"\x1f"])
+def test_what_may_yet_be_a_frame_is_not_taken_for_text(start: bytes) -> None:
+    """
+    Of an unknown type, and large: it is waited for, or skipped.
+    """
+    decoder = FrameDecoder()
+
+    assert [] == decoded(decoder, start)
+    assert not decoder.is_between_frames
 
 
 @pytest.mark.fault(32)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,9 @@ values = st.recursive(
     max_leaves=10,
 )
 objects = st.dictionaries(st.text(max_size=5), values, max_size=4)
+
+
+DEEP = reduce(lambda inner, _: [inner], range(100_000), [])
 
 
 def read(data: bytes, *cuts: int, max_size: int = 4096) -> list[object]:
@@ -74,6 +78,47 @@ def test_a_good_line_survives_any_neighbour(data, cuts):
     assert found[-1] == {"id": 1}
 
 
+@pytest.mark.parametrize("cuts", [(), (3,), (7,), (3, 7)])
+def test_the_longest_line_has_the_size_of_the_limit(cuts):
+    """
+    Its end does not count. One byte more is too much, and says so wherever the line was cut.
+    """
+    line = b'{"a":1}'
+
+    assert [{"a": 1}, {"a": 1}] == read(line + b"\n\n \n" + line + b"\n", *cuts, max_size=7)
+    assert [Overlong(None, 7, line), {}] == read(line + b"\n{}\n", *cuts, max_size=6)
+
+
+def test_a_line_may_have_four_mebibytes_where_nothing_else_is_said():
+    lines = JsonLines()
+    line = b"x" * 4 * 1024 * 1024
+    lines.feed(line + b"\n" + line + b"x\n")
+
+    assert [Noise, Overlong] == [type(lines.next_message()) for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("line", "id_"),
+    [
+        (b'{"id":%b,"x":"%b"}' % (b"9" * 18, b"x" * 500), 10**18 - 1),
+        (b'{"id":%b,"x":"%b"}' % (b"9" * 19, b"x" * 500), None),
+        (b'{"id":"%b","x":"%b"}' % (b"a" * 64, b"x" * 500), "a" * 64),
+        (b'{"id":"%b","x":"%b"}' % (b"a" * 65, b"x" * 500), None),
+        (b'{"id":"\xff","x":"%b"}' % (b"x" * 500), "\ufffd"),
+        (b'%b{"id":1,"x":"%b"}' % (b" " * 248, b"x" * 500), 1),
+        (b'%b{"id":1,"x":"%b"}' % (b" " * 249, b"x" * 500), None),
+        (b'{"x":"%b","id":1%b}' % (b"x" * 500, b" " * 248), 1),
+        (b'{"x":"%b","id":1%b}' % (b"x" * 500, b" " * 249), None),
+    ],
+)
+def test_an_id_is_found_in_the_256_bytes_at_either_end(line, id_):
+    """
+    Of 18 digits or 64 letters at most; however the line is cut.
+    """
+    for cut in (0, 9, 100, 300, len(line) - 2):
+        assert [Overlong(id_, len(line), line[:256])] == read(line + b"\n", cut, max_size=120)
+
+
 @pytest.mark.parametrize("line", [b"[1]", b"1", b"hello", b"{", b'{"a":NaN}', b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_object_is_noise(line):
     (found,) = read(line + b"\n", max_size=1_000_000)
@@ -91,6 +136,7 @@ def test_what_is_no_object_is_noise(line):
         (b'{"id":7,"result":' + b"[" * 100_000 + b"}", 7, "the JSON is nested too deeply"),
         (b'{"id":7,"result":', None, "Expecting value"),
         (b'saved {"id":7,"result":1}', None, "Expecting value"),
+        (b'saved {"result":1,"id":7}', None, "Expecting value"),
     ],
 )
 def test_what_is_nearly_an_object_names_its_call(line, id_, why):
@@ -134,6 +180,96 @@ def test_an_unfinished_last_line_counts_at_the_end():
     lines.feed_eof()
 
     assert lines.next_message() == {"id": 1}
+    lines.feed_eof()
+    assert lines.next_message() is None
+
+
+def test_an_unfinished_overlong_line_counts_at_the_end_too():
+    lines = JsonLines(max_size=6)
+    lines.feed(b'{"id":1}')
+    lines.feed_eof()
+
+    assert lines.next_message() == Overlong(None, 8, b'{"id":1}')
+
+
+@pytest.mark.parametrize(("timeout", "sent"), [(0.0, 1), (0.0004, 1), (0.0016, 2), (1.5, 1500)])
+def test_a_request_is_written_as_it_is_documented(timeout, sent):
+    """
+    In whole milliseconds, of which there is at least one.
+    """
+    call = Call(service="S", method="m", payload=b'{"a":\r\n1}', headers={"K": "v"}, request_id="r")
+    context = {"request_id": "r", "headers": {"K": "v"}}
+    request = {"id": 1, "service": "S", "method": "m", "payload": {"a": 1}, "context": context}
+
+    assert request == json.loads(encode_json_request(1, call))
+    assert request | {"context": context | {"timeout_ms": sent}} == json.loads(encode_json_request(1, call, timeout))
+    assert "payload" not in json.loads(encode_json_request(1, Call()))
+
+
+@pytest.mark.parametrize(
+    ("message", "call", "timeout"),
+    [
+        ({}, Call(), None),
+        ({"payload": None}, Call(payload=b"null"), None),
+        ({"service": 5, "method": None, "context": 5}, Call(), None),
+        ({"context": {"headers": 5, "request_id": 5, "timeout_ms": -5}}, Call(), 0.0),
+        ({"context": {"headers": {"K": 1}, "request_id": "r", "timeout_ms": 1.5}}, Call(headers={"k": "1"}), 0.0015),
+    ],
+)
+def test_what_a_request_leaves_out_is_empty(message, call, timeout):
+    """
+    As is what has another type; names of headers are in lower case.
+    """
+    request = decode_json_request(message | {"id": 1})
+
+    assert isinstance(request, JsonRequest)
+    assert timeout == request.timeout
+    assert (call.service, call.method, call.payload) == (
+        request.call.service,
+        request.call.method,
+        request.call.payload,
+    )
+    assert (call.headers, None) == (request.call.headers, request.call.deadline)
+    assert ("r" if call.headers else "") == request.call.request_id
+    assert 5.0 == request.with_deadline(5.0).deadline
+
+
+@pytest.mark.parametrize(
+    ("reply", "written"),
+    [
+        (Reply(), {"id": 1, "result": None}),
+        (Reply(payload=b"1", content_type="application/json; charset=utf-8"), {"id": 1, "result": 1}),
+        (Reply(payload=b"1", headers={"K": "v"}), {"id": 1, "result": 1, "headers": {"K": "v"}}),
+    ],
+)
+def test_a_reply_is_written_as_it_is_documented(reply, written):
+    assert written == json.loads(encode_json_reply(1, reply))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        ({"result": None, "error": None}, Reply(payload=b"null")),
+        ({"result": 1, "headers": {"K": 1}}, Reply(payload=b"1", headers={"k": "1"})),
+        ({"result": 1, "headers": 5}, Reply(payload=b"1")),
+    ],
+)
+def test_an_answer_is_read_leniently(answer, reply):
+    assert JsonAnswer(1, reply) == decode_json_answer(answer | {"id": 1})
+
+
+def test_lines_are_written_up_to_the_limit():
+    """
+    Their ends count; one byte more is refused.
+    """
+    call, reply = Call(payload=b"1"), Reply(payload=b'"%b"' % (b"x" * 200))
+    request, answer = encode_json_request(1, call), encode_json_reply(1, reply)
+
+    assert request == encode_json_request(1, call, max_size=len(request))
+    assert answer == encode_json_reply(1, reply, max_size=len(answer))
+    with pytest.raises(MessageTooLarge):
+        encode_json_request(1, call, max_size=len(request) - 1)
+    assert b"max_message_size" in encode_json_reply(1, reply, max_size=len(answer) - 1)
 
 
 @given(st.integers(1), values, st.text(), st.text(), st.dictionaries(st.text("abc-", min_size=1), st.text()))
@@ -254,7 +390,9 @@ def test_what_cannot_be_sent_is_refused_before():
     with pytest.raises(InvalidRequest):
         encode_json_request(1, Call(payload=b"{"))
     with pytest.raises(InvalidRequest):
-        encode_json_request(1, Call(payload=b"x", content_type="application/msgpack"))
+        encode_json_request(1, Call(payload=b"1", content_type="application/msgpack"))
+    assert encode_json_request(1, Call(content_type="application/json ; charset=utf-8"))
+    assert encode_json_request(1, Call(content_type=""))
     with pytest.raises(MessageTooLarge) as caught:
         encode_json_request(1, Call(payload=b'"%b"' % (b"x" * 100)), max_size=100)
 
@@ -272,8 +410,22 @@ def test_a_reply_that_cannot_be_written_becomes_an_error():
     assert isinstance(not_json.outcome, PluginError)
 
 
-def test_an_answer_without_an_end_is_an_invalid_reply():
-    answer = decode_json_answer({"id": 1})
+@pytest.mark.parametrize("answer", [{"id": 1}, {"id": 1, "result": math.inf}, {"id": 1, "result": DEEP}])
+def test_an_answer_without_a_result_that_is_json_is_an_invalid_reply(answer):
+    answer = decode_json_answer(answer)
 
     assert answer is not None
     assert isinstance(answer.outcome, InvalidReply)
+
+
+@pytest.mark.parametrize("details", [{"a": object()}, {"a": math.nan}, {"a": DEEP}])
+def test_details_that_are_not_json_are_left_out(details):
+    """
+    The rest of the error is sent.
+    """
+    line = encode_json_error(1, PluginError("no", details=details, retry_after=1.0))
+
+    assert {"id": 1, "error": {"code": "UNKNOWN", "message": "no", "retry_after": 1.0}} == json.loads(line)
+    answer = decode_json_answer({"id": 1, "error": {"message": "no", "details": [1]}})
+    assert answer is not None
+    assert {} == answer.outcome.details

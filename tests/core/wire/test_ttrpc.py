@@ -7,8 +7,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -17,7 +19,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remora import Call, Code, PluginError, RemoraError, Reply
+from remora import Call, Code, DeadlineExceeded, PluginError, RemoraError, Reply
 from remora.wire import (
     LARGE,
     PROTOBUF,
@@ -54,6 +56,130 @@ calls = st.builds(
     headers=headers,
     request_id=text,
 )
+
+
+REQUEST_BYTES = bytes.fromhex(
+    "0a 01 53"  # service
+    "12 01 6d"  # method
+    "1a 01 78"  # payload
+    "20 80 c0 8d b7 01"  # timeout_nano
+    "2a 13 0a 0c 63 6f 6e 74 65 6e 74 2d 74 79 70 65 12 03 61 2f 62"  # metadata: content-type
+    "2a 11 0a 0c 78 2d 72 65 71 75 65 73 74 2d 69 64 12 01 72"  # metadata: x-request-id
+    "2a 06 0a 01 6b 12 01 76"  # metadata: k
+)
+RESPONSE_BYTES = bytes.fromhex("12 01 78 2a 13 0a 0c") + b"content-type" + bytes.fromhex("12 03") + b"a/b"
+UNKNOWN = bytes.fromhex("7a 02 0a 00")
+
+
+def test_a_request_has_the_fields_of_containerds() -> None:
+    """
+    In their order, and is read in any other too; unknown fields are skipped.
+    """
+    call = Call(
+        service="S", method="m", payload=b"x", content_type="a/b", headers={"k": "v"}, request_id="r", deadline=100.384
+    )
+    ends = [0, 3, 6, 9, 15, 36, 55, len(REQUEST_BYTES)]
+    parts = [REQUEST_BYTES[start:end] for start, end in pairwise(ends)]
+
+    assert REQUEST_BYTES == encode_request(call, 100.0)
+    assert replace(call, deadline=0.384) == decode_request(REQUEST_BYTES, 0.0)
+    assert replace(call, deadline=0.384) == decode_request(UNKNOWN + b"".join(reversed(parts)), 0.0)
+
+
+def test_a_response_has_the_fields_of_containerds() -> None:
+    """
+    In their order, and is read in any other too; unknown fields are skipped, and the last payload is the one.
+    """
+    reply = Reply(payload=b"x", content_type="a/b")
+    refused = decode_response(b"\x0a\x02\x08\x05", "")
+
+    assert RESPONSE_BYTES == encode_reply(reply)
+    assert reply == decode_response(RESPONSE_BYTES, "")
+    assert reply == decode_response(UNKNOWN + RESPONSE_BYTES[3:] + b"\x12\x01y" + RESPONSE_BYTES[:3], "")
+    assert reply == decode_response(b"\x12\x01y" + RESPONSE_BYTES, "")
+    assert isinstance(refused, PluginError)
+    assert Code.NOT_FOUND is refused.code
+
+
+def test_a_message_that_is_cut_off_is_read_no_further() -> None:
+    """
+    Wherever it is cut: the quick way finds what the thorough one does.
+    """
+    for end in range(len(REQUEST_BYTES)):
+        message = REQUEST_BYTES[:end]
+        assert outcome(partial(_ttrpc._any_request, message, 0.0)) == outcome(partial(decode_request, message, 0.0))
+    for end in range(len(RESPONSE_BYTES)):
+        message = RESPONSE_BYTES[:end]
+        assert told(partial(_ttrpc._decode_any_response, message, "")) == told(partial(decode_response, message, ""))
+
+
+@pytest.mark.parametrize("size", [*range(0x6F, 0x82), 0x100, 0x3FFF, 0x4000])
+def test_texts_and_payloads_are_read_where_their_sizes_take_one_byte_more(size: int) -> None:
+    """
+    As are entries of metadata, which are a little longer than what is in them.
+    """
+    word = "w" * size
+    call = Call(service=word, method=word, payload=b"x" * size, headers={"k": word}, request_id=word)
+    reply = Reply(payload=b"x" * size, headers={"k": word})
+
+    assert call == decode_request(encode_request(call, 0.0), 0.0)
+    for sent in (reply, replace(reply, headers={})):
+        assert sent == decode_response(encode_reply(sent), sent.content_type)
+
+
+def test_an_error_of_the_host_travels_without_headers() -> None:
+    """
+    Those that a peer sends with it are skipped.
+    """
+    error = decode_response(encode_error(DeadlineExceeded("late")) + REQUEST_BYTES[-8:], "")
+
+    assert isinstance(error, DeadlineExceeded)
+    assert "late" == error.message
+
+
+def test_of_the_formats_that_a_peer_names_the_last_is_the_one() -> None:
+    """
+    What else stands in an entry of metadata is skipped.
+    """
+    entries = b"\x2a\x13\x0a\x0ccontent-type\x12\x03a/b" + b"\x2a\x16\x0a\x0ccontent-type\x12\x03c/d\x1a\x01x"
+
+    assert "c/d" == decode_request(entries, 0.0).content_type
+
+
+@pytest.mark.parametrize(("letters", "lifted"), [(0x7F, b"x" * LARGE), (0x80, b"")])
+def test_a_payload_is_lifted_from_behind_a_short_method(letters: int, lifted: bytes) -> None:
+    """
+    Of 127 letters at most, so that its size takes one byte.
+    """
+    message = encode_request(Call(service="S", method="m" * letters, payload=b"x" * LARGE), 0.0)
+    rest, payload = lift_from_request(memoryview(message))
+
+    assert lifted == payload
+    assert len(rest) < LARGE or not lifted
+
+
+@pytest.mark.parametrize(("named", "asked", "meant"), [("a/b", "", "a/b"), ("", "a/b", "a/b"), ("", "", PROTOBUF)])
+def test_a_lifted_payload_has_the_format_of_any_other(named: str, asked: str, meant: str) -> None:
+    """
+    That of the request where the reply names none.
+    """
+    reply = Reply(payload=b"x" * LARGE, content_type=named)
+    message = encode_reply(reply)
+    rest, payload = lift_from_response(memoryview(message))
+
+    assert reply.payload == payload
+    for read in (decode_response(rest, asked, payload), decode_response(message, asked)):
+        assert replace(reply, content_type=meant) == read
+
+
+@pytest.mark.parametrize("lift", [lift_from_request, lift_from_response])
+def test_a_size_without_an_end_is_left_to_the_decoder(lift: Callable[[memoryview], tuple[bytes, bytes]]) -> None:
+    """
+    Which says what is wrong.
+    """
+    for key in (b"\x12", b"\x1a"):
+        message = key + b"\xff" * 11
+        assert (message, b"") == lift(memoryview(message))
 
 
 @given(calls)
@@ -264,14 +390,14 @@ def test_the_deadline_travels_as_what_is_left_of_it() -> None:
     assert 1007.5 == decode_request(message, 1000.0).deadline
 
 
-def test_a_deadline_that_is_over_still_is_one() -> None:
+@pytest.mark.parametrize("left", [-1.0, -0.5, 0.0, 0.0005, 0.001])
+def test_a_deadline_that_is_over_still_is_one(left: float) -> None:
     """
-    Zero would mean none; a foreign peer's negative timeout is over at once.
+    Also one that is nearly over. Zero would mean none; a foreign peer's negative timeout is over at once.
     """
-    deadline = decode_request(encode_request(Call(deadline=99.0), 100.0), 5.0).deadline
+    deadline = decode_request(encode_request(Call(deadline=left), 0.0), 5.0).deadline
 
-    assert deadline is not None
-    assert deadline == pytest.approx(5.0)
+    assert deadline == pytest.approx(5.0 + max(0.0, left), abs=1e-8)
     assert 4.0 == decode_request(bytes.fromhex("20 80ec94a3fcffffffff01"), 5.0).deadline
 
 

@@ -28,7 +28,16 @@ def read(*pieces: bytes, limit: int = LIMIT) -> tuple[AnswerReader, bool]:
     return reader, False
 
 
-@pytest.mark.parametrize("answer", [OK, CHUNKED, b"HTTP/1.1 100 Continue\r\n\r\n" + OK, OK.replace(b"\r\n", b"\n")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,
+        CHUNKED,
+        b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n" + OK,
+        b"HTTP/1.1 199 Wait\r\n\r\n" * 32 + OK,
+        OK.replace(b"\r\n", b"\n"),
+    ],
+)
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_an_answer_may_arrive_in_any_pieces(answer: bytes, size: int) -> None:
     """Measured, in chunks, after an interim one; its connection can be used again."""
@@ -37,7 +46,7 @@ def test_an_answer_may_arrive_in_any_pieces(answer: bytes, size: int) -> None:
     assert is_complete
     assert reader.is_reusable
     assert (200, b"{}") == (reader.outcome().status, reader.outcome().body)
-    assert "x-trailer" not in reader.outcome().headers
+    assert reader.outcome().headers in ({"content-length": "2"}, {"transfer-encoding": "chunked"})
 
 
 def test_a_reader_reads_one_answer_after_the_other() -> None:
@@ -77,16 +86,28 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     reader.feed_eof()
 
     assert not is_complete
+    assert (True, False) == (reader.is_complete, reader.is_reusable)
+    assert b"{}" == reader.outcome().body
+
+
+def test_a_connection_that_ends_after_its_answer_is_not_used_again() -> None:
+    """The answer stays."""
+    reader, _ = read(OK)
+    reader.feed_eof()
+
     assert not reader.is_reusable
     assert b"{}" == reader.outcome().body
 
 
-@pytest.mark.parametrize("size", [0, 10, len(OK) - 1])
-def test_an_answer_that_breaks_off_is_a_lost_connection(size: int) -> None:
+@pytest.mark.parametrize(
+    ("beginning", "when"),
+    [(b"", "without an answer"), (OK[:10], "amid its answer"), (OK[:-1], "amid its"), (CHUNKED[:-2], "amid its")],
+)
+def test_an_answer_that_breaks_off_is_a_lost_connection(beginning: bytes, when: str) -> None:
     """Wherever it does."""
-    reader, _ = read(*([OK[:size]] if size else []))
+    reader, _ = read(*([beginning] if beginning else []))
 
-    with pytest.raises(ConnectionLost, match="peer closed the connection"):
+    with pytest.raises(ConnectionLost, match=f"peer closed the connection {when}"):
         reader.feed_eof()
 
 
@@ -107,9 +128,26 @@ def test_what_is_not_http_is_an_error(answer: bytes, expected: type[RemoraError]
         read(answer)
 
 
+def test_a_head_may_have_64_kibibytes() -> None:
+    """One byte more is an error."""
+    start = b"HTTP/1.1 200 OK\r\nX: "
+    reader, _ = read(start + b"x" * (64 * 1024 - len(start)))
+
+    with pytest.raises(WrongProtocol, match="64 KiB"):
+        reader.feed(memoryview(b"x"))
+
+
+def test_a_body_in_many_pieces_is_no_head() -> None:
+    """However long it is."""
+    reader, is_complete = read(OK[:-2].replace(b": 2", b": 100000"), *[b"x" * 1000] * 100, limit=100_000)
+
+    assert is_complete
+    assert 100_000 == len(reader.outcome().body)
+
+
 def test_trailers_without_end_are_an_error() -> None:
     """They are no body, and nobody wants them."""
-    reader, _ = read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+    reader, _ = read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n")
 
     with pytest.raises(WireError, match="64 KiB"):
         for _ in range(100):
@@ -118,7 +156,7 @@ def test_trailers_without_end_are_an_error() -> None:
 
 def test_interim_answers_without_end_are_an_error() -> None:
     """Though each of them is as good as the other."""
-    reader, is_complete = read(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+    reader, is_complete = read(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 33)
 
     assert is_complete
     assert not reader.is_reusable
@@ -138,6 +176,37 @@ def test_a_body_over_the_limit_ends_the_reading(encoding: bytes) -> None:
     with pytest.raises(MessageTooLarge, match="100 bytes"):
         good.outcome()
     assert b"x" * LIMIT == bad.outcome().body
+
+
+@pytest.mark.parametrize("size", [LIMIT, LIMIT + 1])
+@pytest.mark.parametrize("encoding", [b"", b"Content-Encoding: gzip\r\n"])
+def test_a_body_of_the_size_of_the_limit_is_read(encoding: bytes, size: int) -> None:
+    """One byte more is too much, of an error too; its beginning may have come in two pieces."""
+    content = gzip.compress(b"x" * size) if encoding else b"x" * size
+    for status in (200, 500):
+        head = b"HTTP/1.1 %d Status\r\n%bContent-Length: %d\r\n\r\n" % (status, encoding, len(content))
+        reader, is_complete = read(head, content[:50], content[50:])
+
+        assert is_complete
+        if status == 500 or size == LIMIT:
+            assert b"x" * LIMIT == reader.outcome().body
+        else:
+            with pytest.raises(MessageTooLarge, match="100 bytes"):
+                reader.outcome()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [(b"gzip", b"no gzip"), (b"gzip", gzip.compress(b"{}")[:-1]), (b"br", b"{}"), (b"br", b"")],
+)
+def test_a_body_that_cannot_be_decoded_is_no_reply(encoding: bytes, content: bytes) -> None:
+    """Whether it is in no such encoding, is cut off, or in one that nobody asked for."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encoding, len(content))
+    reader, is_complete = read(head + content)
+
+    assert is_complete
+    with pytest.raises(InvalidReply, match="cannot be decoded"):
+        reader.outcome()
 
 
 @given(st.lists(st.sampled_from([OK, CHUNKED, b"HTTP/1.1 200 OK\r\n\r\n", b"\r\n", b"0", b"{}"]) | st.binary()))

@@ -70,6 +70,29 @@ def test_padding_without_end_is_too_much() -> None:
         collect(gzip.compress(b"") * 1001, limit=1 << 20, encoding="gzip")
 
 
+def test_as_much_padding_as_64_kibibytes_and_1000_parts_is_read() -> None:
+    """One byte more, beside what the body may have, is too much; no bytes at all are an empty body."""
+    empty = gzip.compress(b"", mtime=0)
+    for more in (0, 1):
+        name = b"n" * (10 + 64 * 1024 - len(empty) - 1 + more) + b"\0"
+        padded = empty[:3] + b"\x08" + empty[4:10] + name + empty[10:]
+        if more:
+            with pytest.raises(BodyTooLarge):
+                collect(padded, limit=10, encoding="gzip")
+        else:
+            assert b"" == collect(padded, limit=10, encoding="gzip")
+    assert b"" == collect(empty * 1000, limit=1 << 20, encoding="gzip")
+    assert b"" == collect(b"", limit=10, encoding="gzip")
+
+
+@pytest.mark.parametrize("encoding", ["", " Identity ", " GZip "])
+def test_the_name_of_an_encoding_may_be_written_in_any_case(encoding: str) -> None:
+    """With space around it."""
+    sent = gzip.compress(b"abc") if "G" in encoding else b"abc"
+
+    assert b"abc" == collect(sent, limit=3, encoding=encoding)
+
+
 def test_an_encoding_that_nobody_asked_for_is_unknown() -> None:
     """The message names those that are known."""
     with pytest.raises(UnknownEncoding, match="gzip and identity"):

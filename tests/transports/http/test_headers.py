@@ -12,7 +12,7 @@ from remora_http._headers import HeaderReader, decode_headers, encode_headers, m
 
 
 @pytest.mark.fault(66)
-@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\0b", "\x7f"])
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\0b", "\x08", "\x0b", "\x1f", "\x7f"])
 def test_a_value_with_a_control_character_is_refused_and_not_quoted(value: str) -> None:
     """Nobody smuggles a header into a request, or a secret into a log."""
     with pytest.raises(ValueError, match="x-token") as caught:
@@ -44,6 +44,12 @@ values = st.text(st.characters(exclude_categories=["Cc", "Cs"])).map(lambda text
 def test_headers_survive_the_wire(headers: dict[str, str]) -> None:
     """In any language."""
     assert headers == decode_headers(encode_headers(headers))
+
+
+def test_a_tab_and_what_is_not_printable_may_stand_in_a_value() -> None:
+    """Only around it white space does not count."""
+    assert [(b"x", b"a\tb"), (b"y", "\x80 ~".encode())] == encode_headers({"X": "\t a\tb ", "y": "\x80 ~"})
+    assert [(b"x", b"\xe9")] == encode_headers({"x": b"\xe9".decode(errors="surrogateescape")})
 
 
 def test_equal_names_are_joined() -> None:

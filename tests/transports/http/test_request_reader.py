@@ -49,11 +49,28 @@ def test_requests_may_arrive_in_any_pieces(size: int) -> None:
 )
 def test_after_the_last_request_nothing_is_read(request_: bytes) -> None:
     """When the client says so, or is too old to say."""
-    reader = read(request_ + POST)
+    for reader in (read(request_), read(request_ + POST)):
+        (request,) = reader.requests
+        assert (b"{}", None) == (request.body, request.problem)
+        assert (True, True) == (request.is_last, reader.is_ended)
 
-    (request,) = reader.requests
-    assert (b"{}", None) == (request.body, request.problem)
-    assert (True, True) == (request.is_last, reader.is_ended)
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/", "/"),
+        (b"/a?b=/c", "/a"),
+        (b"/%C3%A4%ff", "/\u00e4\ufffd"),
+        (b"*", "*"),
+        (b"http://x/a/b?c", "/a/b"),
+        (b"http://x", "/"),
+    ],
+)
+def test_the_path_is_that_of_any_form_of_target(target: bytes, path: str) -> None:
+    """As proxies write it too; what is no UTF-8 is replaced."""
+    (request,) = read(b"OPTIONS %b HTTP/1.1\r\n\r\n" % target).requests
+
+    assert (path, None) == (request.path, request.problem)
 
 
 @pytest.mark.parametrize("size", [1, 1000])
@@ -121,25 +138,50 @@ def test_what_is_no_request_is_the_last_thing_that_is_read(data: bytes, status: 
     assert (status, True) == (request.problem.status, request.is_last)
 
 
+def test_a_head_may_have_64_kibibytes() -> None:
+    """One byte more is refused."""
+    start = b"POST / HTTP/1.1\r\nX: "
+    reader = read(start + b"x" * (64 * 1024 - len(start)))
+
+    assert not reader.is_ended
+    reader.feed(b"x")
+    assert isinstance(reader.requests[0].problem, BadRequest)
+    assert 431 == reader.requests[0].problem.status
+
+
+def test_only_what_is_no_body_counts_as_head() -> None:
+    """Neither a body in many pieces does, nor the requests before it."""
+    reader = RequestReader(100_000)
+    reader.feed(HEAD % 100_000 + b"\r\n")
+    for _ in range(100):
+        reader.feed(b"x" * 1000)
+    many = read(POST * 2000 + POST[:10])
+
+    assert (100_000, None) == (len(reader.requests[0].body), reader.requests[0].problem)
+    assert (2000, False) == (len(many.requests), many.is_ended)
+
+
 def test_trailers_without_end_are_refused() -> None:
     """They are no body, and nobody wants them."""
-    reader = read(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", *[b"X: " + b"x" * 997 + b"\r\n"] * 100)
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
+    reader = read(head, *[b"X: " + b"x" * 997 + b"\r\n"] * 100)
 
     assert isinstance(reader.requests[0].problem, BadRequest)
 
 
 def test_a_body_over_the_limit_is_skipped() -> None:
     """With a little patience: the connection serves the next request."""
-    reader = read(HEAD % 180 + b"\r\n" + b"x" * 180, POST)
+    reader = read(HEAD % 200 + b"\r\n" + b"x" * 200, POST)
 
     refused, good = reader.requests
     assert isinstance(refused.problem, BodyTooLarge)
     assert (b"", None, b"{}") == (refused.body, good.problem, good.body)
 
 
-def test_a_body_far_over_the_limit_ends_the_connection() -> None:
+@pytest.mark.parametrize("pieces", [[b"x" * 201], [b"x" * 150, b"x" * 51]])
+def test_a_body_far_over_the_limit_ends_the_connection(pieces: list[bytes]) -> None:
     """The answer is there before the body is."""
-    reader = read(HEAD % 10**9 + b"\r\n", b"x" * 150, b"x" * 150)
+    reader = read(HEAD % 10**9 + b"\r\n", *pieces)
 
     assert isinstance(reader.requests[0].problem, BodyTooLarge)
     assert (True, True) == (reader.requests[0].is_last, reader.is_cut)
@@ -178,12 +220,46 @@ def test_a_client_may_wait_for_a_sign() -> None:
     """Before it sends a body; one that is too large it need not send at all."""
     reader = read(HEAD % 2 + b"Expect: 100-continue\r\n\r\n")
     assert reader.wants_continue
-    reader.feed(b"{}")
+    reader.feed(b"{")
+    assert not reader.wants_continue
+    reader.feed(b"}")
     refused = read(HEAD % 101 + b"Expect: 100-continue\r\n\r\n")
 
     assert (False, b"{}") == (reader.wants_continue, reader.requests[0].body)
     assert (False, True) == (refused.wants_continue, refused.requests[0].is_last)
     assert isinstance(refused.requests[0].problem, BodyTooLarge)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wants_continue", "problem"),
+    [
+        (b"Content-Length: 100\r\nExpect: 100-Continue", True, None),
+        (b"Transfer-Encoding: chunked\r\nExpect: 100-continue", True, None),
+        (b"Content-Length: 2\r\nExpect: payment", False, None),
+        (b"Content-Length: 2\r\nContent-Encoding: br\r\nExpect: 100-continue", False, UnknownEncoding),
+    ],
+)
+def test_only_a_body_that_will_be_read_is_asked_for(
+    headers: bytes, wants_continue: bool, problem: type[Exception] | None
+) -> None:
+    """The largest is, and one whose size is not known yet; other expectations are left alone."""
+    reader = read(b"POST / HTTP/1.1\r\n" + headers + b"\r\n\r\n")
+
+    assert wants_continue is reader.wants_continue
+    assert [problem] == [type(request.problem) for request in reader.requests] if problem else not reader.requests
+
+
+@pytest.mark.parametrize(("pieces", "statuses"), [([], [408]), ([POST], [None]), ([POST[:9]], [408])])
+def test_a_connection_that_is_given_up_says_so_unless_all_is_answered(
+    pieces: list[bytes], statuses: list[int | None]
+) -> None:
+    """Nothing is read any more."""
+    reader = read(*pieces)
+    reader.expire()
+    reader.feed(POST)
+
+    assert statuses == [getattr(request.problem, "status", None) for request in reader.requests]
+    assert (True, True, False) == (reader.is_ended, reader.is_cut, reader.is_amid)
 
 
 def test_a_request_that_is_too_slow_is_given_up() -> None:

@@ -36,8 +36,6 @@ _pack, _unpack = _HEADER.pack, _HEADER.unpack_from
 _KNOWN = frozenset({REQUEST, RESPONSE, DATA, CANCEL})
 _ABSURD = 0x40
 """A first byte of this or more would mean a message of a gibibyte: it is not a frame but text ("HTTP", "{")."""
-_TEXT = 1 << 24
-"""The header of a smaller message begins with a NUL, and text never does."""
 _QUOTED = 80
 
 
@@ -93,7 +91,6 @@ class FrameDecoder:
 
     def __init__(self, *, max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE) -> None:
         self._limit = max_message_size
-        self._longest = min(max_message_size, _TEXT - 1)
         self._buffer: bytes | bytearray = b""
         self._position = 0
         self._to_skip = 0
@@ -147,7 +144,7 @@ class FrameDecoder:
             if isinstance(data, memoryview) and not _begins_large(data):
                 data = bytes(data)
             position, limit = 0, len(data)
-            longest = self._longest
+            longest = self._limit
             while (start := position + _SIZE) <= limit:
                 size, stream_id, kind, _ = _unpack(data, position)
                 end = start + size
@@ -168,22 +165,19 @@ class FrameDecoder:
         """
         The number of bytes missing from the frame that has begun; 0 when none has begun, or the number is unknown.
         """
-        if len(self._buffer) - self._position < _SIZE:
+        if len(self._buffer) < _SIZE:
             return 0
         size: int
-        size, _, kind, _ = _unpack(self._buffer, self._position)
-        if size > self._longest or kind not in _KNOWN:
-            return 0
-        return self._position + _SIZE + size - len(self._buffer)
+        size, _, kind, _ = _unpack(self._buffer)
+        return _SIZE + size - len(self._buffer) if kind in _KNOWN else 0
 
     def _whole(self) -> tuple[int, int, bytes | memoryview]:
         """
         The frame that fills the buffer.
         """
-        buffer, start = self._buffer, self._position + _SIZE
-        _, stream_id, kind, _ = _unpack(buffer, self._position)
-        self._buffer, self._position = b"", 0
-        message = memoryview(buffer)[start:]
+        buffer, self._buffer = self._buffer, b""
+        _, stream_id, kind, _ = _unpack(buffer)
+        message = memoryview(buffer)[_SIZE:]
         return stream_id, kind, message if len(message) >= LARGE else bytes(message)
 
     def next_frame(self) -> Frame | Oversize | None:
@@ -198,7 +192,7 @@ class FrameDecoder:
         if start <= len(buffer):
             size, stream_id, kind, _ = _HEADER.unpack_from(buffer, start - _SIZE)
             end = start + size
-            if size <= self._longest and end <= len(buffer) and kind in _KNOWN:  # nearly always
+            if size <= self._limit and end <= len(buffer) and kind in _KNOWN:  # nearly always
                 self._has_spoken = True
                 self._position = end
                 if isinstance(buffer, bytes):
@@ -233,7 +227,7 @@ class FrameDecoder:
             raise self._refusal()
         if len(arrived) < _HEADER.size:
             return False
-        if arrived[0] and _is_text(arrived):
+        if _is_text(arrived):
             raise self._refusal()
         self._has_spoken = True
         return True
