@@ -1,5 +1,5 @@
 """
-The tests of core: a module with `VIRTUAL_TIME = True` runs on event loops whose time jumps to the next timer.
+What the tests of core share.
 """
 
 from __future__ import annotations
@@ -10,20 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from remora.testing import virtual_backends
 from tests.core import generated
 from tests.core.site import Site
 from tests.fork_server import ForkServer
-
-
-@pytest.fixture(scope="module")
-def anyio_backend(request: pytest.FixtureRequest) -> str | tuple[str, dict[str, Any]]:
-    """
-    The backend on which a test runs, in virtual time where its module wants that.
-    """
-    name: str = request.param
-    is_virtual = getattr(request.module, "VIRTUAL_TIME", False)
-    return (name, dict(virtual_backends())[name]) if is_virtual else name
 
 
 @pytest.fixture

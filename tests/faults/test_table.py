@@ -46,7 +46,16 @@ def test_the_number_stands_in_the_id() -> None:
     """
     `-k fault_63` runs what shows fault 63.
     """
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-k", "fault_63", "tests/core/test_conduct.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--collect-only",
+        "-k",
+        "fault_63",
+        "tests/core/extensions/test_conduct.py",
+    ]
     done = subprocess.run(command, cwd=ROOT, check=True, text=True, capture_output=True)
 
     assert "holds_up_the_event_loop_is_named[" in done.stdout

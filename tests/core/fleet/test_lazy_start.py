@@ -14,9 +14,9 @@ import pytest
 from remora import ConfigError, DeadlineExceeded, Endpoint, Manager, ReloadOptions, RemoraError, Unavailable
 from remora.config import structure_config
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, Status
+from tests.core.fleet.test_resolution import Told
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, strange
 from tests.core.scripts import Stage, stage, table
-from tests.core.test_resolution import Told
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

@@ -30,8 +30,8 @@ from remora.types import (
     ResolverFailed,
     Status,
 )
+from tests.core.fleet.test_resolution import Told
 from tests.core.scripts import Recorder, Stage, stage, table
-from tests.core.test_resolution import Told
 
 pytestmark = pytest.mark.anyio
 
@@ -203,7 +203,7 @@ def test_every_class_of_events_is_in_the_page_of_the_hook() -> None:
     """
     With what its fields say.
     """
-    page = (Path(__file__).parents[2] / "docs" / "hooks" / "remora_event.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "hooks" / "remora_event.md").read_text()
 
     assert [] == [each.__name__ for each in EVENTS if f"| `{each.__name__}` |" not in page]
 

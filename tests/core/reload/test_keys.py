@@ -28,7 +28,7 @@ from remora.config import (
 )
 from remora.types import Endpoint
 from tests.core.hosts import Text
-from tests.core.test_resilience_keys import CASES
+from tests.core.resilience.test_keys import CASES
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

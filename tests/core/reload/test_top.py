@@ -17,8 +17,8 @@ from remora import Manager
 from remora.config import TOP, Defaults, MetricsConfig, SecurityConfig, value_at
 from remora.testing import RecordingExporter
 from tests.core.hosts import Text
+from tests.core.reload.test_keys import Spy, leaves
 from tests.core.scripts import Stage, stage, table
-from tests.core.test_reload_keys import Spy, leaves
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

@@ -35,8 +35,8 @@ from remora._reload._detached import Detached
 from remora.config import structure_config
 from remora.testing import ScriptedTransport
 from tests.core.hosts import NoOptions, PlainChannel, Stranger, Text, strange
+from tests.core.reload.test_reload import held, reload
 from tests.core.scripts import stage, table
-from tests.core.test_reload import held, reload
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

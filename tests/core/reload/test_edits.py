@@ -12,8 +12,8 @@ import pytest
 
 from remora import Draining, ManagerClosed, PluginDisabled, PluginNotFound, ReloadOptions, RemoraError
 from remora.types import InstanceReady
+from tests.core.reload.test_reload import STRATEGIES, actions, held, reload
 from tests.core.scripts import Stage, stage, table
-from tests.core.test_reload import STRATEGIES, actions, held, reload
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
