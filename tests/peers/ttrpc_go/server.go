@@ -1,6 +1,3 @@
-// A ttrpc server that knows nothing of Remora: containerd's library, with payloads that are passed on as they stand.
-//
-// Usage: server SOCKET
 package main
 
 import (
@@ -8,7 +5,6 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -17,17 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// raw is a message whose encoding is its content.
-type raw struct{ data []byte }
-
-func (r *raw) Reset()                    { r.data = nil }
-func (r *raw) String() string            { return string(r.data) }
-func (r *raw) ProtoMessage()             {}
-func (r *raw) Marshal() ([]byte, error)  { return r.data, nil }
-func (r *raw) Unmarshal(in []byte) error { r.data = append([]byte(nil), in...); return nil }
-
-func main() {
-	listener, err := net.Listen("unix", os.Args[1])
+// serve answers calls at a socket, until it is killed.
+func serve(path string) {
+	listener, err := net.Listen("unix", path)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,12 +36,12 @@ func main() {
 
 func method(answer func(context.Context, []byte) ([]byte, error)) ttrpc.Method {
 	return func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
-		var request raw
+		var request message
 		if err := unmarshal(&request); err != nil {
 			return nil, err
 		}
 		data, err := answer(ctx, request.data)
-		return &raw{data}, err
+		return &message{raw{data}}, err
 	}
 }
 

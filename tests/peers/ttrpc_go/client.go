@@ -1,6 +1,3 @@
-// A ttrpc client that knows nothing of Remora: containerd's library, one call, its end as JSON on standard output.
-//
-// Usage: client SOCKET SERVICE METHOD PAYLOAD TIMEOUT_MS [KEY=VALUE ...]
 package main
 
 import (
@@ -17,32 +14,25 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// raw is a message whose encoding is its content.
-type raw struct{ data []byte }
-
-func (r *raw) Reset()                    { r.data = nil }
-func (r *raw) String() string            { return string(r.data) }
-func (r *raw) ProtoMessage()             {}
-func (r *raw) Marshal() ([]byte, error)  { return r.data, nil }
-func (r *raw) Unmarshal(in []byte) error { r.data = append([]byte(nil), in...); return nil }
-
 type end struct {
 	Payload string `json:"payload"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-func main() {
-	connection, err := net.Dial("unix", os.Args[1])
+// call makes one call, and writes its end to standard output, as JSON.
+func call(arguments []string) {
+	path, service, method, payload := arguments[0], arguments[1], arguments[2], arguments[3]
+	connection, err := net.Dial("unix", path)
 	if err != nil {
 		log.Fatal(err)
 	}
 	client := ttrpc.NewClient(connection)
 	defer client.Close()
-	ctx, cancel := prepared(os.Args[5], os.Args[6:])
+	ctx, cancel := prepared(arguments[4], arguments[5:])
 	defer cancel()
-	var reply raw
-	err = client.Call(ctx, os.Args[2], os.Args[3], &raw{[]byte(os.Args[4])}, &reply)
+	var reply message
+	err = client.Call(ctx, service, method, &message{raw{[]byte(payload)}}, &reply)
 	outcome := status.Convert(err)
 	if ctx.Err() != nil {
 		outcome = status.FromContextError(ctx.Err())
