@@ -67,6 +67,16 @@ def test_an_offer_to_speak_something_else_is_declined(size: int) -> None:
     assert not reader.is_ended
 
 
+def test_an_offer_in_http_1_0_is_declined_in_http_1_0() -> None:
+    """The connection ends with its answer, as the client expects."""
+    offer = POST.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Host", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost")
+    reader = read(offer + POST)
+
+    (request,) = reader.requests
+    assert (b"{}", None) == (request.body, request.problem)
+    assert (True, True) == (request.is_last, reader.is_ended)
+
+
 def test_an_offer_with_a_large_body_is_declined_too() -> None:
     """What follows the head in the same bytes is the body."""
     offer = b"POST /echo HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 200000\r\n\r\n"

@@ -192,7 +192,8 @@ class RequestReader:
             return b""
         pairs = [(name, value) for name, value in self._raw if name.lower() != b"upgrade"]
         lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
+        version = self._parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._url, version, lines)
         self._parser = HttpRequestParser(self)
         return head + rest
 
