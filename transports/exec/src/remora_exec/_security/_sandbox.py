@@ -4,8 +4,10 @@ The sandbox: a command line that runs a program inside bubblewrap.
 What lives here: the command line. What must not: processes.
 
 Inside there are the system's programs and libraries (read-only), the program, its working directory, an empty /tmp, a
-/proc and a /dev of its own, and nothing else of the file system; no network, no other process, no capability. A
-program that was hashed is copied from the open file, so that what runs is what was checked.
+/proc and a /dev of its own, and nothing else of the file system; no network, no other process, no capability. Where
+root is the host, bubblewrap would leave all capabilities to the program, and /proc would be the way to the settings of
+the kernel, such as the program that it starts for a core dump. A program that was hashed is copied from the open file,
+so that what runs is what was checked.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def sandbox_argv(
         ConfigError: bubblewrap is not installed, or a path does not exist.
     """
     argv = [find_bubblewrap(), "--unshare-all", "--die-with-parent", *(["--share-net"] if network else [])]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv += ["--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv += ["--remount-ro", "/proc"] if os.geteuid() == 0 else []
     argv += [word for path in _SYSTEM for word in _system(path)]
     for path in (*_SETTINGS, *(_NETWORK if network else ())):
         argv += ["--ro-bind-try", path, path]
