@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from remora_exec._security._program import OpenProgram
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
-_SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl")
+_SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+_AUTHORITIES = ("/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/openssl.cnf")
+"""Beside them there may be private keys, which root and its group can read."""
 _NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 
 
@@ -61,7 +63,7 @@ def sandbox_argv(
     argv += ["--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     argv += ["--remount-ro", "/proc"] if os.geteuid() == 0 else []
     argv += [word for path in _SYSTEM for word in _system(path)]
-    for path in (*_SETTINGS, *(_NETWORK if network else ())):
+    for path in (*_SETTINGS, *_AUTHORITIES, *(_NETWORK if network else ())):
         argv += ["--ro-bind-try", path, path]
     for path in paths:
         argv += ["--ro-bind", _present(path), _present(path)]
