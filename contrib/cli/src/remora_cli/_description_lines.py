@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from remora._plain import shortened
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -74,7 +72,7 @@ def _type(name: str, schema: object) -> Iterator[str]:
 
 def _indented(text: str, by: int) -> list[str]:
     indent = " " * by
-    words = " ".join(shortened(text, most=_LONGEST).split())
+    words = " ".join(text[:_LONGEST].split()) + (" ..." if len(text) > _LONGEST else "")
     return wrap(words, _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
