@@ -6,10 +6,25 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remora.errors import ConfigError
+from remora.schema import compare
+from remora.types import MethodInfo, PluginInfo
+from remora_cli._description_lines import lines_of
 from tests.contrib.cli.conftest import Run
+
+KEYWORDS = ["$ref", "$defs", "type", "enum", "anyOf", "properties", "required", "additionalProperties", "items"]
+KEYWORDS += ["prefixItems", "minItems", "maxItems", "default", "description", "format", "contentEncoding", "a"]
 
 NOTES = '''
 """Two versions of a service."""
@@ -184,6 +199,76 @@ def test_no_name_in_a_description_fakes_a_line(remora: Run, place: Path) -> None
 
     assert said.count("a\\nremora: all is well") > 5
     assert [] == [line for line in said.splitlines() if line.startswith("remora")]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYWORDS), inner, max_size=4),
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYWORDS), values))
+def test_whatever_a_plugin_calls_a_schema_is_described(schema: dict[str, object]) -> None:
+    """
+    It is of its own making. Comparing two is an error at worst, and never another exception.
+    """
+    info = PluginInfo(name="a", methods=(MethodInfo(service="a", name="b", request=schema, response=schema),))
+    taker = PluginInfo(
+        name="a", methods=(MethodInfo(service="a", name="b", request={"type": "object"}, response={"anyOf": [{}, {}]}),)
+    )
+
+    assert "  b(" in "\n".join(lines_of(info))
+    for pair in [(info, info), (info, taker), (taker, info)]:
+        with suppress(ConfigError):
+            compare(*pair)
+
+
+def test_a_description_that_is_nested_deeply_is_described(remora: Run, place: Path) -> None:
+    """
+    As far as anybody would read it.
+    """
+    schema = '{"properties": {"a": ' * 150 + "{}" + "}}" * 150
+    (place / "a.json").write_text(f'{{"name": "a", "methods": [{{"service": "a", "name": "b", "request": {schema}}}]}}')
+    said = remora("describe", "a.json")
+
+    assert (said.code, "..." in said.out) == (0, True)
+    assert 0 == remora("describe", "a.json", "--json").code
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda n: PluginInfo(
+            name="a", methods=tuple(MethodInfo(service=str(each), name="b") for each in range(n // 10))
+        ),
+        lambda n: PluginInfo(name="a", description=" " * 10 * n + "a"),
+        lambda n: of_requests(
+            [{"properties": {str(each): 1 for each in range(n // 10)}, "required": ["x"] * (n // 10)}]
+        ),
+        lambda n: of_requests([{"$defs": {str(each): {}}} for each in range(n // 10)]),
+    ],
+    ids=["services", "blanks", "required", "types"],
+)
+def test_no_description_takes_long(made: Callable[[int], PluginInfo]) -> None:
+    """
+    Its size is up to the plugin; each of these took minutes for a description of 4 MiB.
+    """
+
+    def seconds(number: int) -> float:
+        info = made(number)
+        begin = time.process_time()
+        list(lines_of(info))
+        return time.process_time() - begin
+
+    assert seconds(80_000) < 9 * seconds(20_000) + 0.3
+
+
+def of_requests(schemas: list[dict[str, object]], services: Iterable[str] = repeat("a")) -> PluginInfo:
+    """
+    A plugin with a method for each schema, which takes what it describes.
+    """
+    named = zip(schemas, services, strict=False)
+    return PluginInfo(name="a", methods=tuple(MethodInfo(service=at, name="b", request=each) for each, at in named))
 
 
 def test_what_breaks_callers_is_said_and_is_the_exit_code(remora: Run, place: Path) -> None:

@@ -258,6 +258,13 @@ def test_a_wrong_value_is_one_line_with_its_path(table: dict[str, object], path:
     assert 1 == len(line.splitlines())
 
 
+def test_arguments_that_are_one_text_are_not_quoted() -> None:
+    """
+    A secret may be among them.
+    """
+    assert ["plugins.p.args: expected a list"] == list(problems_of({"args": "--token s3cr3t"}))
+
+
 def test_a_wrong_table_is_the_same_with_defaults_for_it() -> None:
     """
     The merge hides nothing.

@@ -187,6 +187,18 @@ def test_effective_values_hide_secrets_and_make_the_same_configuration() -> None
     assert values == effective_values(structure_config(values, variables={}))
 
 
+@pytest.mark.parametrize("headers", ["authorization=s3cr3t", ["authorization=s3cr3t"], [["authorization", "s3cr3t"]]])
+def test_secrets_are_not_shown_where_their_keys_have_another_form(headers: object) -> None:
+    """
+    What an extension's keys are to be is found out only when it is used.
+    """
+    table = {"headers": headers, "tokens": ["s3cr3t"], "api_key": True, "endpoint": "ada:s3cr3t@collector:4317"}
+    values = effective_values(structure_config({"exporters": {"otel": table}}))
+
+    shown = {"enabled": True, "headers": "***", "tokens": ["***"], "api_key": True, "endpoint": "***@collector:4317"}
+    assert shown == values["exporters"]["otel"]
+
+
 def test_arguments_that_are_secrets_are_not_shown() -> None:
     """
     Behind a flag, in more than one line, or in a URL.

@@ -5,6 +5,7 @@ The messages of ttrpc.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -427,6 +428,23 @@ def test_repeated_metadata_is_one_header() -> None:
     twice = b"\x2a\x06\x0a\x01A\x12\x011" + b"\x2a\x06\x0a\x01a\x12\x012"
 
     assert {"a": "1, 2"} == decode_request(twice, 0.0).headers
+
+
+@pytest.mark.parametrize("decode", [lambda data: decode_request(data, 0.0), lambda data: decode_response(data, "")])
+def test_metadata_repeated_without_end_take_a_time_that_grows_with_their_number_only(
+    decode: Callable[[bytes], object],
+) -> None:
+    """
+    A message of 4 MiB held up the event loop for a minute.
+    """
+
+    def seconds(number: int) -> float:
+        data = b"\x2a\x06\x0a\x01a\x12\x011" * number
+        begin = time.process_time()
+        decode(data)
+        return time.process_time() - begin
+
+    assert seconds(240_000) < 9 * seconds(60_000) + 0.5
 
 
 def test_headers_cannot_change_what_belongs_to_the_wire() -> None:

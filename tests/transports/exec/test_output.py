@@ -41,6 +41,22 @@ def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCapt
     assert "3 lines were left out" in caplog.records[-1].getMessage()
 
 
+def test_flood_of_lines_of_standard_output_is_cut_too(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    A plugin that speaks JSON lines may write as many between its answers as it likes.
+    """
+    clock = ManualClock()
+    output = Output("p", "exec:p", clock=clock)
+    for _ in range(6000):
+        output.stray(b"line")
+    clock.advance(1)
+    output.stray(b"after")
+    texts = [record.getMessage() for record in caplog.records]
+
+    assert 5002 == len(texts)
+    assert ["1000 lines were left out: too many at once", "stdout: after"] == texts[-2:]
+
+
 def test_what_is_left_out_is_not_looked_at(caplog: pytest.LogCaptureFixture) -> None:
     """
     All lines of a piece beyond the limit cost one look at the clock; only the last ones are read, when somebody asks.

@@ -903,6 +903,36 @@ async def test_a_sandboxed_program_sees_itself_its_directory_and_the_system(plac
     assert not (place / "new").exists()
 
 
+@pytest.mark.usefixtures("bubblewrap")
+async def test_a_sandboxed_program_has_no_rights_of_root(place):
+    """
+    Not where root is the host either, whose files the settings of the kernel are.
+    """
+    path = place / "program"
+    path.write_text(
+        "#!/bin/sh\n"
+        "cat > /dev/null; caps=$(grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status | cut -f 2 | tr -d '\\n0')\n"
+        "(: >> /proc/sys/kernel/core_pattern) 2>/dev/null && kernel=writable\n"
+        'printf \'["%s","%s"]\' "$caps" "$kernel"\n'
+    )
+    path.chmod(0o755)
+
+    assert ["", ""] == await answer(path, SecurityConfig(sandbox="bwrap"))
+
+
+@pytest.mark.usefixtures("bubblewrap")
+async def test_a_sandboxed_program_sees_certificates_and_no_keys(place):
+    """
+    Debian keeps the private keys of servers beside the certificates of authorities, for root and a group.
+    """
+    path = place / "program"
+    path.write_text("#!/bin/sh\ncat > /dev/null; printf '\"%s\"' \"$(ls /etc/ssl | tr '\\n' ' ')\"\n")
+    path.chmod(0o755)
+    seen = await answer(path, SecurityConfig(sandbox="bwrap"))
+
+    assert set() == set(seen.split()) - {"certs", "cert.pem", "ca-bundle.pem", "openssl.cnf"}
+
+
 @pytest.mark.fault(14)
 @pytest.mark.usefixtures("bubblewrap")
 async def test_a_sandboxed_program_ends_with_its_channel(place, group_members, until):

@@ -5,6 +5,7 @@ What grpcio's statuses mean.
 from __future__ import annotations
 
 import math
+import time
 
 import grpc
 import grpc.aio
@@ -41,6 +42,7 @@ CODE = grpc.StatusCode
         (CODE.CANCELLED, "I changed my mind", PluginError, True),
         (CODE.DEADLINE_EXCEEDED, "Deadline Exceeded", DeadlineExceeded, True),
         (CODE.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (5 vs. 4)", MessageTooLarge, True),
+        (CODE.RESOURCE_EXHAUSTED, f"message larger than max (5 vs. {'4' * 5000})", PluginError, True),
         (CODE.RESOURCE_EXHAUSTED, "out of quota", PluginError, True),
         (CODE.INTERNAL, "Received http2 header with status: 400", WrongProtocol, True),
         (CODE.PERMISSION_DENIED, "Received http2 header with status: 403", PluginError, True),
@@ -57,6 +59,22 @@ def test_text_tells_grpcios_statuses_from_the_plugins(
 
     assert (expected, sent) == (type(error), error.sent)
     assert isinstance(error.__cause__, grpc.aio.AioRpcError)
+
+
+@pytest.mark.parametrize("piece", ["1", "message larger than max (", "Stream removed (", "Tls handshake failed"])
+@pytest.mark.parametrize("code", [CODE.RESOURCE_EXHAUSTED, CODE.UNAVAILABLE, CODE.INTERNAL])
+def test_no_text_takes_long(code: grpc.StatusCode, piece: str):
+    """
+    A plugin's error is read in a time that grows with the length of its text only.
+    """
+
+    def seconds(length: int) -> float:
+        error = _rpc_error(code, piece * (length // len(piece)))
+        begin = time.process_time()
+        error_from_rpc(error, connected=True)
+        return time.process_time() - begin
+
+    assert seconds(64_000) < 9 * seconds(16_000) + 0.3
 
 
 def test_unavailable_without_a_connection_is_no_answer():

@@ -4,13 +4,16 @@ Requests by their bytes alone: bounded in every direction, in order, and never t
 
 from __future__ import annotations
 
+import gc
 import gzip
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remora_http._body import BadEncoding, BodyTooLarge, UnknownEncoding
+from remora_http._server._call import read_call
 from remora_http._server._request_reader import BadRequest, Request, RequestReader
 
 LIMIT = 100
@@ -82,6 +85,16 @@ def test_an_offer_to_speak_something_else_is_declined(size: int) -> None:
     first, second = reader.requests
     assert (b"{}", b"{}", None) == (first.body, second.body, first.problem)
     assert not reader.is_ended
+
+
+def test_an_offer_in_http_1_0_is_declined_in_http_1_0() -> None:
+    """The connection ends with its answer, as the client expects."""
+    offer = POST.replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Host", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost")
+    reader = read(offer + POST)
+
+    (request,) = reader.requests
+    assert (b"{}", None) == (request.body, request.problem)
+    assert (True, True) == (request.is_last, reader.is_ended)
 
 
 def test_an_offer_with_a_large_body_is_declined_too() -> None:
@@ -284,3 +297,18 @@ def test_any_bytes_are_requests_or_the_end_of_them(pieces: list[bytes]) -> None:
     assert all(len(request.body) <= LIMIT for request in reader.requests)
     assert not any(request.is_last for request in list(reader.requests)[:-1])
     assert reader.is_ended or not any(request.is_last for request in reader.requests)
+
+
+def test_what_clients_make_up_is_not_kept() -> None:
+    """Long paths, names and types of payloads would be some hundred MiB, for ever, by a thousand requests."""
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(300):
+        word = b"%d" % number + b"x" * 20_000
+        (request,) = read(b"POST /%b HTTP/1.1\r\nContent-Type: %b\r\n%b: 1\r\n\r\n" % (word, word, word)).requests
+        read_call(request.path, "", request.headers, b"", now=0.0)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert after - before < 1_000_000

@@ -2,22 +2,30 @@
 The description of a plugin for people: a signature for each method, and below them the records that these name.
 
 What lives here: schemas to text. What must not: where descriptions come from.
+
+A plugin may say anything about itself. So what is no schema stands there as "any", and nothing here takes a time that
+grows faster than the description.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from remora.types import MethodInfo, PluginInfo
 
-    Schema = Mapping[str, Any]
+    Schema = Mapping[str, object]
 
 _WIDTH = 100
+_DEEPEST = 20
+"""How many schemas within each other are written."""
+_LONGEST = 10_000
+"""How many characters of a description are written."""
 
 
 def lines_of(info: PluginInfo) -> Iterator[str]:
@@ -26,12 +34,14 @@ def lines_of(info: PluginInfo) -> Iterator[str]:
     """
     yield " ".join([info.name, info.version]).strip()
     yield from _indented(info.description, 2)
-    services = dict.fromkeys(method.service for method in info.methods)
-    for service in services:
-        yield from ["", service] if list(services) != [info.name] else []
-        for method in info.methods:
-            if method.service == service:
-                yield from _method(method)
+    services: dict[str, list[MethodInfo]] = {}
+    for method in info.methods:
+        services.setdefault(method.service, []).append(method)
+    is_of_that_name = list(services) == [info.name]
+    for service, methods in services.items():
+        yield from ["", service] if not is_of_that_name else []
+        for method in methods:
+            yield from _method(method)
     if named := _named_in(info.methods):
         yield from ["", "types"]
         for name, schema in named:
@@ -39,7 +49,7 @@ def lines_of(info: PluginInfo) -> Iterator[str]:
 
 
 def _method(method: MethodInfo) -> Iterator[str]:
-    is_record = "properties" in method.request
+    is_record = _is_record(method.request)
     fields = list(_fields(method.request)) if is_record else [_words(method.request)]
     end = f") -> {_words(method.response)}{'  (idempotent)' if method.idempotent else ''}"
     whole = f"  {method.name}({', '.join(fields)}{end}"
@@ -51,58 +61,81 @@ def _method(method: MethodInfo) -> Iterator[str]:
     yield from _indented(method.description, 6)
 
 
-def _type(name: str, schema: Schema) -> Iterator[str]:
-    is_record = "properties" in schema
+def _type(name: str, schema: object) -> Iterator[str]:
+    is_record = _is_record(schema)
     head = name if is_record else f"{name} = {_words(schema)}"
-    yield "  ".join(["", head, *str(schema.get("description", "")).split("\n")[:1]]).rstrip()
-    for each in _fields(schema) if is_record else ():
+    description = str(_table(schema).get("description", ""))
+    yield "  ".join(["", head, description.partition("\n")[0]]).rstrip()
+    for each in _fields(_table(schema)) if is_record else ():
         yield f"      {each}"
 
 
 def _indented(text: str, by: int) -> list[str]:
     indent = " " * by
-    return wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    words = " ".join(text[:_LONGEST].split()) + (" ..." if len(text) > _LONGEST else "")
+    return wrap(words, _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def _named_in(methods: Sequence[MethodInfo]) -> list[tuple[str, Schema]]:
+def _named_in(methods: Sequence[MethodInfo]) -> list[tuple[str, object]]:
     """
     The records that have a name; two of the same name are both there where they differ.
     """
-    found: list[tuple[str, Schema]] = []
+    found: dict[tuple[str, str], object] = {}
     for method in methods:
         for schema in (method.request, method.response):
-            found += [each for each in _defined(schema) if each not in found]
-    return sorted(found, key=lambda each: each[0])
+            for name, each in _table(schema.get("$defs")).items():
+                found.setdefault((name, _text(each, is_sorted=True)), each)
+    return sorted(((name, each) for (name, _), each in found.items()), key=lambda each: each[0])
 
 
-def _defined(schema: Schema) -> list[tuple[str, Schema]]:
-    return list(schema.get("$defs", {}).items())
+def _is_record(schema: object) -> bool:
+    return isinstance(_table(schema).get("properties"), Mapping)
 
 
-def _fields(schema: Schema) -> Iterator[str]:
+def _fields(schema: Schema, depth: int = 0) -> Iterator[str]:
     """
     The fields of a record, each with its default; one that may be missing and has none has a question mark.
     """
-    required = schema.get("required", ())
-    for name, each in schema["properties"].items():
-        default = f" = {json.dumps(each['default'], ensure_ascii=False)}" if "default" in each else ""
-        yield f"{name}{'' if default or name in required else '?'}: {_words(each)}{default}"
+    required = {each for each in _items(schema.get("required")) if isinstance(each, str)}
+    for name, each in _table(schema.get("properties")).items():
+        has_default = "default" in _table(each)
+        default = f" = {_text(_table(each)['default'])}" if has_default else ""
+        yield f"{name}{'' if has_default or name in required else '?'}: {_words(each, depth)}{default}"
 
 
-def _words(schema: Schema) -> str:
+def _words(schema: object, depth: int = 0) -> str:
     """
     A type in a few words.
     """
-    if name := str(schema.get("$ref", "")).removeprefix("#/$defs/"):
+    table, inner = _table(schema), depth + 1
+    if depth > _DEEPEST:
+        return "..."
+    if name := str(table.get("$ref", "")).removeprefix("#/$defs/"):
         return name
-    if "properties" in schema:
-        return f"{{{', '.join(_fields(schema))}}}"
-    if "anyOf" in schema:
-        return " | ".join(map(_words, schema["anyOf"]))
-    if "enum" in schema:
-        return " | ".join(json.dumps(each, ensure_ascii=False) for each in schema["enum"])
-    if schema.get("type") == "array":
-        return f"[{', '.join(map(_words, schema.get('prefixItems', ()))) or _words(schema.get('items', {}))}]"
-    if isinstance(schema.get("additionalProperties"), dict):
-        return f"{{string: {_words(schema['additionalProperties'])}}}"
-    return str(schema.get("format") or schema.get("contentEncoding") or schema.get("type") or "any")
+    if _is_record(schema):
+        return f"{{{', '.join(_fields(table, inner))}}}"
+    if alternatives := _items(table.get("anyOf")):
+        return " | ".join(_words(each, inner) for each in alternatives)
+    if values := _items(table.get("enum")):
+        return " | ".join(_text(each) for each in values)
+    if table.get("type") == "array":
+        first = ", ".join(_words(each, inner) for each in _items(table.get("prefixItems")))
+        return f"[{first or _words(table.get('items'), inner)}]"
+    if isinstance(table.get("additionalProperties"), Mapping):
+        return f"{{string: {_words(table['additionalProperties'], inner)}}}"
+    return str(table.get("format") or table.get("contentEncoding") or table.get("type") or "any")
+
+
+def _table(value: object) -> Schema:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _text(value: object, *, is_sorted: bool = False) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=is_sorted)
+    except RecursionError:
+        return "..."

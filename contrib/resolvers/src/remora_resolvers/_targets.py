@@ -85,10 +85,11 @@ def at_services(template: Template, services: Sequence[Service], *, priority: in
     of weight 0 gets a little beside others, as RFC 2782 has it. Of several records of one service the preferred counts.
     """
     there = [each for each in services if each.target.rstrip(".")]
+    weighted = {each.priority for each in there if each.weight}
     endpoints = [
         Endpoint(
             template.at(each.target.rstrip("."), each.port),
-            weight=_weight(each, there),
+            weight=max(1, each.weight) if each.priority in weighted else _EVEN,
             priority=priority - each.priority,
         )
         for each in there
@@ -97,9 +98,3 @@ def at_services(template: Template, services: Sequence[Service], *, priority: in
     for each in sorted(endpoints, key=lambda each: (-each.priority, each.url, -each.weight)):
         preferred.setdefault(each.url, each)
     return list(preferred.values())
-
-
-def _weight(service: Service, services: Sequence[Service]) -> int:
-    if all(each.weight == 0 for each in services if each.priority == service.priority):
-        return _EVEN
-    return max(1, service.weight)

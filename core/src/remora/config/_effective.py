@@ -18,6 +18,8 @@ from remora.secret import Secret
 
 _SECRET = r"(?=[\w-]*(?:key|passw|secret|token|credential))[\w-]*+"
 _ARGUMENT = re.compile(rf"(?is)^({_SECRET}=).+")
+_USER = re.compile(r"^[^\s/@:]+:[^\s/]*@")
+"""The user of an address that has no scheme."""
 _FLAG = re.compile(rf"(?i)(?=-){_SECRET}")
 
 
@@ -61,7 +63,8 @@ def _entry(key: str, value: object) -> Any:
     """
     A value under a key that is not one of Remora's own.
     """
-    if key.lower() == "headers" and isinstance(value, Mapping):  # what they are called tells nothing
-        return dict.fromkeys(value, HIDDEN)
-    is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return HIDDEN if is_text and names_secret(key) else _plain(value)
+    if key.lower() == "headers":  # what they are called tells nothing
+        return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
+    if names_secret(key) and value is not None and not isinstance(value, bool | Mapping):
+        return [HIDDEN] * len(value) if isinstance(value, list | tuple) else HIDDEN
+    return _plain(_USER.sub(f"{HIDDEN}@", value) if isinstance(value, str) else value)

@@ -21,7 +21,7 @@ from remora.config._problems import add
 from remora.config._records import OBJECT, PluginConfig
 
 _CONVERTER = make_config_converter()
-_SECRET = re.compile(r"(?i)\benv\b|auth|header|key|passw|secret|token|credential")
+_SECRET = re.compile(r"(?i)\bargs\Z|\benv\b|auth|header|key|passw|secret|token|credential")
 _KEY = re.compile(r"^([^:\s]+): ([a-z_]+): ")
 _FIRST_KEY = re.compile(r"\.([A-Za-z_]+)")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remora.errors import ConfigError
 from remora.schema._fit import added_fields, misfits, removed_fields
 
 if TYPE_CHECKING:
@@ -47,8 +48,16 @@ def compare(old: PluginInfo, new: PluginInfo) -> list[Change]:
     changes = [Change(name, "the method is removed", True) for name in before.keys() - after.keys()]
     changes += [Change(name, "the method is new", False) for name in after.keys() - before.keys()]
     for name in before.keys() & after.keys():
-        changes += _of_method(name, before[name], after[name])
+        changes += _compared(name, before[name], after[name])
     return sorted(changes, key=lambda change: (not change.is_breaking, change.where, change.what))
+
+
+def _compared(name: str, old: MethodInfo, new: MethodInfo) -> list[Change]:
+    try:
+        return list(_of_method(name, old, new))
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # anybody wrote them
+        why = "what it calls schemas are none, or are nested too deeply"
+        raise ConfigError(f"{name} cannot be compared: {why}") from error
 
 
 def _of_method(name: str, old: MethodInfo, new: MethodInfo) -> Iterator[Change]:

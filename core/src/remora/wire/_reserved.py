@@ -6,8 +6,6 @@ What lives here: their names. What must not: what any header means.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 _NAMES = frozenset(
     {
         "accept-encoding",
@@ -32,7 +30,6 @@ _NAMES = frozenset(
 _KINDS = ("content-", "grpc-")
 
 
-@lru_cache(maxsize=1024)
 def is_reserved(name: str) -> bool:
     """
     Whether a header, by its name in lower case, belongs to a wire, and not to a plugin and its caller.

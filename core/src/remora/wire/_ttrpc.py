@@ -33,7 +33,7 @@ from remora.wire._protobuf import (
 from remora.wire._status import decode_status, encode_status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from remora.types import Call
 
@@ -165,7 +165,8 @@ def _usual_request(message: bytes, now: float, payload: bytes) -> Call | None:
             return None
         start = end + 2
         end = start + message[end + 1]
-        _add_entry(metadata, message[start:end])
+        if not _add_entry(metadata, message[start:end]):
+            return None
     return None if end > size else _request(service, method, payload, decode_signed(timeout), metadata, now)
 
 
@@ -186,7 +187,7 @@ def _target_in(start: bytes) -> tuple[str, str]:
 
 def _any_request(message: bytes, now: float, payload: bytes = b"") -> Call:
     service, method, timeout = "", "", 0
-    metadata: dict[str, str] = {}
+    entries: list[bytes] = []
     for field, value in fields(message):
         if field == _SERVICE:
             service = decode_text(value)
@@ -197,8 +198,8 @@ def _any_request(message: bytes, now: float, payload: bytes = b"") -> Call:
         elif field == _TIMEOUT:
             timeout = decode_signed(value)
         elif field == _METADATA:
-            _add_entry(metadata, decode_bytes(value))
-    return _request(service, method, payload, timeout, metadata, now)
+            entries.append(decode_bytes(value))
+    return _request(service, method, payload, timeout, _joined(entries), now)
 
 
 def _request(service: str, method: str, payload: bytes, timeout: int, metadata: dict[str, str], now: float) -> Call:
@@ -269,14 +270,15 @@ def decode_response(message: bytes, content_type: str, payload: bytes = b"") -> 
 
 def _decode_any_response(message: bytes, content_type: str, payload: bytes = b"") -> Reply | RemoraError:
     error = None
-    metadata: dict[str, str] = {}
+    entries: list[bytes] = []
     for field, value in fields(message):
         if field == _STATUS:
             error = decode_status(decode_bytes(value))
         elif field == _REPLY_PAYLOAD:
             payload = decode_bytes(value)
         elif field == _METADATA:
-            _add_entry(metadata, decode_bytes(value))
+            entries.append(decode_bytes(value))
+    metadata = _joined(entries)
     format_ = metadata.pop(_CONTENT_TYPE, "") or content_type or PROTOBUF
     if error is None:
         return Reply(payload=payload, content_type=format_, headers=metadata)
@@ -356,13 +358,33 @@ def _entry(key: str, value: str) -> bytes:
     return encode_message(_METADATA, encode_text(1, key) + encode_text(2, value))
 
 
-def _add_entry(metadata: dict[str, str], data: bytes) -> None:
+def _add_entry(metadata: dict[str, str], data: bytes) -> bool:
+    """
+    Add an entry of metadata; False when there is another of its name, with whose value its own is to be joined.
+    """
     size = len(data) - _IDENTIFIER_START
     if data.startswith(_IDENTIFIER_AND_KEY) and size >= 0 and data[_IDENTIFIER_START - 1] == size:
         metadata[_REQUEST_ID] = data[_IDENTIFIER_START:].decode()  # nearly always new, so not cached
-        return
+        return True
     key, text = _usual_entry(data) if len(data) < _USUAL else _entry_in(data)
-    metadata[key] = f"{metadata[key]}, {text}" if key in metadata and key not in _RESERVED else text
+    if key in metadata and key not in _RESERVED:
+        return False
+    metadata[key] = text
+    return True
+
+
+def _joined(entries: Iterable[bytes]) -> dict[str, str]:
+    """
+    Metadata in which names may be there many times. Their values are joined at the end: joining them one by one would
+    take a time that grows with the square of their number, which is up to the peer.
+    """
+    values: dict[str, list[str]] = {}
+    for key, text in map(_entry_in, entries):
+        if key in _RESERVED:
+            values[key] = [text]
+        else:
+            values.setdefault(key, []).append(text)
+    return {key: ", ".join(texts) for key, texts in values.items()}
 
 
 def _entry_in(data: bytes) -> tuple[str, str]:

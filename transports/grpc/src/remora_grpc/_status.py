@@ -38,7 +38,8 @@ _PUSHBACK = "grpc-retry-pushback-ms"
 _STATUS_CODES = {Code[status.name]: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
 
 _PREAMBLE = re.compile(r"^failed to connect to all addresses; last error: (?:[A-Z_]+: )?(?:ipv[46]:)?")
-_TOO_LARGE = re.compile(r"(SERVER: Received|CLIENT: Sent)?.*message larger than max \(\d+ vs\. (\d+)\)")
+_TOO_LARGE = re.compile(r"message larger than max \([0-9]{1,15} vs\. ([0-9]{1,15})\)")
+_OF_REQUEST = re.compile(r"SERVER: Received|CLIENT: Sent")
 _NOT_CONNECTED = re.compile(
     r"failed to connect to all addresses|errors resolving|DNS resolution failed|empty address list|"
     r"Channel is closed|not connected"
@@ -151,7 +152,7 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
     if code in _OF_STRANGERS and (found := _HTTP_STATUS.search(message)):
         return WrongProtocol(f"what answers speaks HTTP, but not gRPC: its answer is status {found[1]}")
     if code is Code.RESOURCE_EXHAUSTED and (found := _TOO_LARGE.search(message)):
-        return too_large("request" if found[1] else "reply", int(found[2]))
+        return too_large("request" if _OF_REQUEST.search(message) else "reply", int(found[1]))
     if code is Code.DEADLINE_EXCEEDED:
         return DeadlineExceeded("the time for the call is over")
     if code is Code.CANCELLED:

@@ -4,8 +4,10 @@ The sandbox: a command line that runs a program inside bubblewrap.
 What lives here: the command line. What must not: processes.
 
 Inside there are the system's programs and libraries (read-only), the program, its working directory, an empty /tmp, a
-/proc and a /dev of its own, and nothing else of the file system; no network, no other process, no capability. A
-program that was hashed is copied from the open file, so that what runs is what was checked.
+/proc and a /dev of its own, and nothing else of the file system; no network, no other process, no capability. Where
+root is the host, bubblewrap would leave all capabilities to the program, and /proc would be the way to the settings of
+the kernel, such as the program that it starts for a core dump. A program that was hashed is copied from the open file,
+so that what runs is what was checked.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from remora_exec._security._program import OpenProgram
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
-_SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl")
+_SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+_AUTHORITIES = ("/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/openssl.cnf")
+"""Beside them there may be private keys, which root and its group can read."""
 _NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
 
 
@@ -56,9 +60,10 @@ def sandbox_argv(
         ConfigError: bubblewrap is not installed, or a path does not exist.
     """
     argv = [find_bubblewrap(), "--unshare-all", "--die-with-parent", *(["--share-net"] if network else [])]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv += ["--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    argv += ["--remount-ro", "/proc"] if os.geteuid() == 0 else []
     argv += [word for path in _SYSTEM for word in _system(path)]
-    for path in (*_SETTINGS, *(_NETWORK if network else ())):
+    for path in (*_SETTINGS, *_AUTHORITIES, *(_NETWORK if network else ())):
         argv += ["--ro-bind-try", path, path]
     for path in paths:
         argv += ["--ro-bind", _present(path), _present(path)]

@@ -94,8 +94,12 @@ class Output:
 
     def stray(self, line: bytes) -> None:
         """
-        Log a line of standard output that does not belong to the protocol.
+        Log a line of standard output that does not belong to the protocol, if there is room for it.
         """
+        if not self._quota.take():
+            self._left_out += 1
+            return
+        self._mention_left_out()
         self._logger.warning("stdout: %s", _shown(line[:MAX_LINE]), extra=self._context)
 
     def _extend(self, data: bytes) -> None:

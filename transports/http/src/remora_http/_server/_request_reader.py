@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HEAD = 64 * 1024
 """The limit, in bytes, of a request line and headers, and of all else that is not body: trailers, chunk extensions."""
+_LONGEST_KNOWN = 256
+"""Of a path: longer ones are not kept, since clients could send any number of them."""
 _WAITING = 4
 """How many requests a client may send ahead of the answers before reading stops."""
 
@@ -192,7 +194,8 @@ class RequestReader:
             return b""
         pairs = [(name, value) for name, value in self._raw if name.lower() != b"upgrade"]
         lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
+        version = self._parser.get_http_version().encode()
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._url, version, lines)
         self._parser = HttpRequestParser(self)
         return head + rest
 
@@ -258,7 +261,7 @@ class RequestReader:
         verb = self._parser.get_method().decode() if self._has_head else ""
         path, problem = "", self._problem
         try:
-            path = _path(self._url)
+            path = _path(self._url) if len(self._url) <= _LONGEST_KNOWN else _path.__wrapped__(self._url)
         except HttpParserInvalidURLError:
             problem = problem or BadRequest(400, "the target of the request is malformed")
         self.requests.append(Request(verb, path, self._headers, self._own, body, problem, is_last))
