@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from remora.errors import ConfigError, InvalidRequest
 from remora.types import Endpoint
+from remora_http._remembered import remembered
 
 UNIX = "http+unix"
 _PORTS = {"http": 80, "https": 443}
 _STEPS = frozenset({".", ".."})
-_LONGEST_KNOWN = 256
 _UNFIT = re.compile(r"[\x00-\x20\x7f\"#/<>?@\\^`{|}]")
 
 
@@ -122,6 +121,7 @@ def parse_local_address(endpoint: Endpoint) -> Address:
     return address
 
 
+@remembered
 def split_path(path: str, root: str) -> tuple[str, str]:
     """
     The service and the method that a request's path names, empty when it does not name them.
@@ -130,12 +130,6 @@ def split_path(path: str, root: str) -> tuple[str, str]:
         path: The decoded path of the request.
         root: Where the application is mounted.
     """
-    is_short = len(path) <= _LONGEST_KNOWN  # others are not kept, since clients could send any number of them
-    return _known_parts(path, root) if is_short else _known_parts.__wrapped__(path, root)
-
-
-@lru_cache(maxsize=1024)
-def _known_parts(path: str, root: str) -> tuple[str, str]:
     root = root.rstrip("/")
     inside = path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
     names = [name for name in inside.split("/") if name][-2:]

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from remora.wire import is_reserved
+from remora_http._remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,8 +21,6 @@ RawHeaders = list[tuple[bytes, bytes]]
 _MOST_KNOWN = 24
 _MOST_KNOWN_BYTES = 256
 """Of a header's name and value together."""
-_LONGEST_KNOWN = 256
-"""Of a name or a value that a peer has sent: longer ones are not kept, since there could be any number of them."""
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -118,11 +117,6 @@ class HeaderReader:
 
 
 def _decode_name(name: bytes) -> str:
-    return _known_name(name) if len(name) <= _LONGEST_KNOWN else _known_name.__wrapped__(name)
-
-
-@lru_cache(maxsize=1024)
-def _known_name(name: bytes) -> str:
     return name.decode("latin-1").lower()
 
 
@@ -140,13 +134,9 @@ def without_reserved(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not is_reserved(name)}
 
 
+@remembered
 def media_type(value: str) -> str:
     """
     The media type of a Content-Type header, in lower case and without its parameters.
     """
-    return _known_type(value) if len(value) <= _LONGEST_KNOWN else _known_type.__wrapped__(value)
-
-
-@lru_cache(maxsize=256)
-def _known_type(value: str) -> str:
     return value.partition(";")[0].strip().lower()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgr
 
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._headers import HeaderReader
+from remora_http._remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _HEAD = 64 * 1024
 """The limit, in bytes, of a request line and headers, and of all else that is not body: trailers, chunk extensions."""
-_LONGEST_KNOWN = 256
-"""Of a path: longer ones are not kept, since clients could send any number of them."""
 _WAITING = 4
 """How many requests a client may send ahead of the answers before reading stops."""
 
@@ -261,14 +259,14 @@ class RequestReader:
         verb = self._parser.get_method().decode() if self._has_head else ""
         path, problem = "", self._problem
         try:
-            path = _path(self._url) if len(self._url) <= _LONGEST_KNOWN else _path.__wrapped__(self._url)
+            path = _path(self._url)
         except HttpParserInvalidURLError:
             problem = problem or BadRequest(400, "the target of the request is malformed")
         self.requests.append(Request(verb, path, self._headers, self._own, body, problem, is_last))
         self.is_ended = self.is_ended or is_last
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def _path(url: bytes) -> str:
     path = url if url[:1] in (b"/", b"*", b"") else parse_url(url).path or b"/"
     return unquote(path.partition(b"?")[0].decode("latin-1"), "utf-8", "replace")
