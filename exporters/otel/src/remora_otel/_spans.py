@@ -9,6 +9,7 @@ Names and attributes follow the semantic conventions for RPC; `remora.*` is what
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,13 +21,13 @@ from remora.errors import RemoraError
 from remora_otel._at_hand import note
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import AttributeValue
 
     from remora.protocols import AttemptInterceptor, Interceptor
-    from remora.types import Attempt, Call, Endpoint, Reply
+    from remora.types import Attempt, Call, Reply
 
     Proceed = Callable[[Call], Awaitable[Reply]]
 
@@ -61,12 +62,10 @@ def attempt_spans(tracer: Tracer, plugin: str) -> AttemptInterceptor:
     """
     What gives every attempt a span below that of its call, and tells the plugin about it.
     """
-    places: dict[str, Mapping[str, AttributeValue]] = {}
+    place_of = lru_cache(maxsize=1024)(partial(_place, plugin))  # bounded, since instances come and go
 
     async def in_span(call: Call, proceed: Proceed, /, *, attempt: Attempt) -> Reply:
-        place = places.get(attempt.instance)
-        if place is None:
-            place = places[attempt.instance] = _place(plugin, attempt.instance, attempt.endpoint)
+        place = place_of(attempt.instance, attempt.endpoint.scheme, attempt.endpoint.address)
         name, context = call.name, contexts.get_current()
         attributes = {**place, "rpc.method": name, "remora.attempt": attempt.number}
         span = tracer.start_span(name, context, _CLIENT, attributes)
@@ -135,20 +134,20 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _place(plugin: str, instance: str, endpoint: Endpoint) -> dict[str, AttributeValue]:
+def _place(plugin: str, instance: str, scheme: str, address: str) -> dict[str, AttributeValue]:
     """
     What is the same for all attempts at one instance.
     """
     place: dict[str, AttributeValue] = {
-        "rpc.system.name": SYSTEMS.get(endpoint.scheme, endpoint.scheme),
+        "rpc.system.name": SYSTEMS.get(scheme, scheme),
         "remora.plugin": plugin,
         "remora.instance": instance,
     }
-    address = urlsplit(f"//{endpoint.address}")
-    if endpoint.scheme in SYSTEMS and address.hostname:
-        place["server.address"] = address.hostname
-        if address.port is not None:
-            place["server.port"] = address.port
-    elif endpoint.scheme == "unix":
-        place["server.address"] = endpoint.address
+    parts = urlsplit(f"//{address}")
+    if scheme in SYSTEMS and parts.hostname:
+        place["server.address"] = parts.hostname
+        if parts.port is not None:
+            place["server.port"] = parts.port
+    elif scheme == "unix":
+        place["server.address"] = address
     return place
