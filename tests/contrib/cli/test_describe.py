@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import repeat
@@ -22,6 +21,7 @@ from remora.schema import compare
 from remora.types import MethodInfo, PluginInfo
 from remora_cli._description_lines import lines_of
 from tests.contrib.cli.conftest import Run
+from tests.growth import grows_with_size_only
 
 KEYWORDS = ["$ref", "$defs", "type", "enum", "anyOf", "properties", "required", "additionalProperties", "items"]
 KEYWORDS += ["prefixItems", "minItems", "maxItems", "default", "description", "format", "contentEncoding", "a"]
@@ -253,14 +253,7 @@ def test_no_description_takes_long(made: Callable[[int], PluginInfo]) -> None:
     """
     Its size is up to the plugin; each of these took minutes for a description of 4 MiB.
     """
-
-    def seconds(number: int) -> float:
-        info = made(number)
-        begin = time.process_time()
-        list(lines_of(info))
-        return time.process_time() - begin
-
-    assert seconds(80_000) < 9 * seconds(20_000) + 0.3
+    assert grows_with_size_only(lambda info: list(lines_of(info)), made, 80_000)
 
 
 def of_requests(schemas: list[dict[str, object]], services: Iterable[str] = repeat("a")) -> PluginInfo:
