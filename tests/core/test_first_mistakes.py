@@ -402,7 +402,7 @@ FILES = {
     'endpoint = "htp://127.0.0.1:8000"': '(did you mean "http"?)',
     "endpoint = exec:python": "Invalid value; text stands in quotes",
     'endpont = "exec:python"': 'plugins.words.endpont: unknown key; did you mean "endpoint"?',
-    'endpoint = "exec:python"\nargs = "words.py"': 'plugins.words.args: expected a list, got "words.py"',
+    'endpoint = "exec:python"\nargs = "words.py"': "plugins.words.args: expected a list",
     'endpoint = "exec:python"\ncodec = "msgpac"': '(did you mean "msgpack"?)',
     'endpoint = "exec:python"\ncodec = "JSON"': '(did you mean "json"?)',
     'endpoint = "exec:python"\nmethod = "a.B/c"': "plugins.words.method: 'a.B/c' has a character that no",

@@ -60,7 +60,7 @@ async def serving_admin(
     """
     family, address = _resolved(host, port)
     shown = f"[{host}]" if ":" in host else host
-    names = (*_LOOPBACK, shown.lower()) if _is_loopback(address[0]) else ("*",)
+    names = (*_LOOPBACK, *_readings(shown.lower())) if _is_loopback(address[0]) else ("*",)
     app = admin_app(manager, admin_token=admin_token, reload=reload, allowed_hosts=names)
     listening = _listen(host, family, address)
     ended = anyio.Event()
@@ -106,6 +106,13 @@ def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     except OSError as error:
         raise ConfigError(f"cannot listen at {host!r}: {error.strerror or error}") from error
     return family, address
+
+
+def _readings(host: str) -> tuple[str, str]:
+    """
+    A name as Starlette reads it in `Host`; before 1.7 it took what stands before the first colon of an IPv6 address.
+    """
+    return host, host.partition(":")[0]
 
 
 def _is_loopback(address: str) -> bool:
