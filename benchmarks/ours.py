@@ -74,6 +74,19 @@ async def calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
     """
     The way into an open plugin that takes as many calls at once.
     """
+    async with managing(endpoint, callers) as manager:
+        caller = manager._fleet.caller("echo")
+        if endpoint != program():
+            with anyio.fail_after(10):
+                await caller.info()
+        yield caller
+
+
+@asynccontextmanager
+async def managing(endpoint: str, callers: int) -> AsyncIterator[Manager]:
+    """
+    A manager with one plugin, "echo", that takes as many calls at once.
+    """
     url, *arguments = endpoint.split()
     table: dict[str, object] = {
         "endpoint": url,
@@ -87,11 +100,7 @@ async def calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
     if endpoint == program():
         table |= {"protocol": "oneshot"}
     async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
-        caller = manager._fleet.caller("echo")
-        if endpoint != program():
-            with anyio.fail_after(10):
-                await caller.info()
-        yield caller
+        yield manager
 
 
 def child(kind: str, *arguments: str) -> str:
