@@ -156,7 +156,7 @@ def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, .
 def _weaknesses_of_file(path: str, real: str, descriptor: int | None) -> tuple[str, ...]:
     mode = os.stat(real if descriptor is None else descriptor).st_mode
     found = [f"{real} can be written by {who}" for who in _writers(mode)]
-    names = [real] if path == real else [*_followed(path), real]
+    names = [*_followed(path, real), real]
     near = {os.path.dirname(name) for name in names}
     for directory in dict.fromkeys(directory for name in names for directory in _directories(name)):
         is_near = directory in near
@@ -210,17 +210,18 @@ def _writers(mode: int) -> Iterator[str]:
         yield "its group"
 
 
-def _followed(path: str) -> Iterator[str]:
+def _followed(path: str, real: str) -> Iterator[str]:
     """
-    A path, and those that its symbolic links lead to, one after the other.
+    A path, and those that its symbolic links lead to, one after the other, on the way to the real one.
     """
-    yield path
     for _ in range(_MOST_LINKS):
+        if path == real:
+            return
+        yield path
         link = next((each for each in reversed([path, *_directories(path)]) if os.path.islink(each)), None)
         if link is None:
             return
         path = os.path.join(os.path.dirname(link), os.readlink(link)) + path[len(link) :]
-        yield path
 
 
 def _directories(path: str) -> Iterator[str]:
