@@ -140,7 +140,7 @@ def main() -> int:
             for cell in random.sample(cells, len(cells)):
                 transport, callers, backend = cell
                 peer = managers[transport, callers]
-                entry = Entry(typed, places.ours[transport], ours_payload(), callers, backend)
+                entry = Entry(typed, places.ours[transport], ours.json_text(_BYTES), callers, backend)
                 before = peer.run(options.seconds)
                 middle = processes.run(entry, options.seconds, roams=False)
                 rounds[cell].append(Round(before, middle, peer.run(options.seconds)))
@@ -150,13 +150,6 @@ def main() -> int:
     for cell, found in rounds.items():
         print(_row(cell, found))
     return 0
-
-
-def ours_payload() -> bytes:
-    """
-    A text of JSON of as many bytes as the Go program's.
-    """
-    return b'"' + b"x" * (_BYTES - 2) + b'"'
 
 
 def _row(cell: tuple[str, int, str], rounds: list[Round]) -> str:

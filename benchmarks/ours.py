@@ -60,6 +60,13 @@ def over_channel(endpoint: str, payload: bytes, callers: int) -> Contender:
     return contender
 
 
+def json_text(size: int) -> bytes:
+    """
+    A text of JSON of so many bytes.
+    """
+    return b'"' + b"x" * (size - 2) + b'"'
+
+
 def call_of(caller: Caller, payload: bytes, method: str = METHOD) -> Call:
     """
     An encoded call.

@@ -109,7 +109,7 @@ def _round(cell: Cell, addresses: Addresses, processes: Processes, seconds: floa
 
 
 def _of_clients(cell: Cell, addresses: Addresses) -> tuple[Entry, Entry]:
-    pair, payload = cell.pair, _payload(cell.size)
+    pair, payload = cell.pair, ours.json_text(cell.size)
     our_address, peer_address = addresses.of(pair.our_server), addresses.of(pair.peer_server)
     if pair.peer_server == "http":
         peer_address = (
@@ -127,17 +127,13 @@ def _of_servers(cell: Cell, addresses: Addresses) -> tuple[Entry, Entry]:
     """
     Two servers. The client uses the same event loop for both, whatever the servers' are.
     """
-    pair, payload = cell.pair, _payload(cell.size)
+    pair, payload = cell.pair, ours.json_text(cell.size)
     our_address = addresses.of(pair.our_server, cell.backend)
     peer_address = addresses.of(pair.peer_server, _peer_backend(cell))
     return (
         Entry(pair.ours, our_address, payload, cell.callers, "asyncio"),
         Entry(pair.peer, peer_address, payload, cell.callers, "asyncio"),
     )
-
-
-def _payload(size: int) -> bytes:
-    return b'"' + b"x" * (size - 2) + b'"'
 
 
 def _peer_backend(cell: Cell) -> str:

@@ -17,9 +17,11 @@ C = TypeVar("C", bound=type)
 HIDDEN = "***"
 _NAME = re.compile(r"(?i)auth|key|passw|secret|token|credential")
 _END = re.compile(r"[/?#]")
+"""What ends the authority of a URL."""
 _AUTHORITY = re.compile(r"//(?=[^/?#]*\Z|[^/:\[]*:(?!\d*[/?#]).)")  # an unquoted password may even have slashes
-_BARE = re.compile(r"(?i)(?<=[a-z0-9]:)(?!//)/?[^/:]+:[^/]+\Z")  # without the slashes of a URL, or with one of them
-"""What begins before the users of URLs, in a word that ends where the `@` behind the user stands."""
+"""The slashes before a user, in a text that ends at the `@` behind it: `https://user:word`."""
+_BARE = re.compile(r"(?i)(?<=[a-z0-9]:)(?!//)/?[^/:]+:[^/]+\Z")
+"""A user where the slashes are missing, or one of them is: `https:user:word`, `https:/user:word`."""
 _PARAMETER = re.compile(r"(?i)([?&](?=[\w-]*(?:key|passw|secret|token|credential))[\w-]*+=)[^&#\s'\"]+")
 
 
