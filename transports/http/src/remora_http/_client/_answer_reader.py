@@ -61,6 +61,7 @@ class AnswerReader:
         "_has_head",
         "_headers",
         "_interim",
+        "_is_parsed",
         "_keeps_alive",
         "_known",
         "_limit",
@@ -82,6 +83,7 @@ class AnswerReader:
         self._parser = HttpResponseParser(self)
         # Scripts that print their own headers often end lines with bare line feeds.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
+        self._is_parsed = True
         self.begin()
 
     def begin(self) -> None:
@@ -89,13 +91,20 @@ class AnswerReader:
         Prepare for the next answer.
         """
         self.has_begun = self.is_complete = self.is_reusable = False
-        self._has_head = self._keeps_alive = self._has_body = False
+        self._answer: Answer | None = None
+        if self._is_parsed:
+            self._forget()
+
+    def _forget(self) -> None:
+        """
+        Forget what was parsed.
+        """
+        self._is_parsed = self._has_head = self._keeps_alive = self._has_body = False
         self._status = self._size = self._overhead = self._interim = 0
         self._headers: RawHeaders = []
         self._fields = self._own = _NO_HEADERS
         self._chunks: list[bytes] = []
         self._body: Body | None = None
-        self._answer: Answer | None = None
         self._failure: BadEncoding | BodyTooLarge | None = None
 
     def feed(self, data: memoryview) -> bool:
@@ -121,7 +130,7 @@ class AnswerReader:
         return self.is_complete
 
     def _parse(self, data: memoryview) -> bool:
-        self._has_body = False
+        self._is_parsed, self._has_body = True, False
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:

@@ -13,8 +13,10 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
+from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
 
 from remora.io import landing
+from remora_http._client._glance import Glance
 from remora_http._client._lines import failure_of, readiness
 from remora_http._sending import APART
 from remora_http._unix import connect_unix
@@ -70,7 +72,7 @@ async def _connected(address: Address) -> socket.socket:
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         failure = connecting.connect_ex((address.host, address.port))
         if failure in _UNDER_WAY:
-            await trio.lowlevel.wait_writable(connecting)
+            await wait_writable(connecting)
             failure = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failure:
             raise OSError(failure, os.strerror(failure))
@@ -106,6 +108,7 @@ class SocketLine:
         self._landing = landing()
         self._is_readable = readiness(self._descriptor)
         self._is_open = True
+        self._glance = Glance()
         self._error: RemoraError | None = None
 
     async def exchange(self, head: bytes, body: bytes) -> None:
@@ -119,8 +122,18 @@ class SocketLine:
                 sent = self._send_some(self._socket.send, head + body)
             if sent < len(head) + len(body):
                 await self._send_rest(memoryview(head + body)[sent:])
+            glance = self._glance
+            if glance.skips:
+                glance.skips -= 1
+            else:
+                await checkpoint()
+                if self._receive():
+                    if glance.pause:
+                        glance.succeed()
+                    return
+                glance.fail()
             while True:
-                await trio.lowlevel.wait_readable(self._descriptor)
+                await wait_readable(self._descriptor)
                 if self._receive():
                     return
         except (OSError, trio.ClosedResourceError) as exc:
@@ -139,7 +152,7 @@ class SocketLine:
         """
         if self._is_open:
             self._is_open = False
-            trio.lowlevel.notify_closing(self._socket)
+            notify_closing(self._socket)
             self._socket.close()
 
     def is_idle(self) -> bool:
@@ -150,7 +163,7 @@ class SocketLine:
 
     async def _send_rest(self, rest: memoryview) -> None:
         while rest:
-            await trio.lowlevel.wait_writable(self._descriptor)
+            await wait_writable(self._descriptor)
             rest = rest[self._send_some(self._socket.send, rest) :]
 
     def _send_some(self, send: Callable[[T], int], data: T) -> int:

@@ -38,10 +38,10 @@ def read_reply(answer: Answer, asked: str) -> Reply:
     """
     if answer.status not in SUCCESS:
         raise read_failure(answer, now=time.time())
-    found = media_type(answer.headers.get("content-type", ""))
-    content_type = found if found == asked else _agreed(media_type(asked), found)
+    found = answer.headers.get("content-type", "")
+    content_type = found if found == asked else _agreed(media_type(asked), media_type(found))
     if content_type is None:
-        raise InvalidReply(f"the reply is {found} where {asked} was asked for: {quote_body(answer.body)}")
+        raise InvalidReply(f"the reply is {media_type(found)} where {asked} was asked for: {quote_body(answer.body)}")
     return make_reply(answer.body, content_type, answer.own)
 
 

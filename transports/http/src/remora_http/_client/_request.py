@@ -86,17 +86,16 @@ class HeadWriter:
         """
         try:
             if target:
-                head = self._write_beginning(target, call.content_type)
+                beginning = self._write_beginning(target, call.content_type)
             else:
-                head = self._prefix(call.service, call.method, call.content_type)
-            head += _own_lines(call.headers) if call.headers else _AGENT_LINE
-            if call.request_id:
-                head += f"x-request-id: {check_value('x-request-id', call.request_id)}\r\n"
+                beginning = self._prefix(call.service, call.method, call.content_type)
+            own = _own_lines(call.headers) if call.headers else _AGENT_LINE
+            number = f"x-request-id: {check_value('x-request-id', call.request_id)}\r\n" if call.request_id else ""
         except ValueError as exc:
             raise InvalidRequest(str(exc)) from exc
-        if remaining is not None:
-            head += f"connect-timeout-ms: {format_timeout(remaining)}\r\n"
-        return f"{head}content-length: {len(call.payload)}\r\n\r\n".encode("utf-8", "surrogateescape")
+        timeout = "" if remaining is None else f"connect-timeout-ms: {format_timeout(remaining)}\r\n"
+        size = f"content-length: {len(call.payload)}\r\n\r\n"
+        return f"{beginning}{own}{number}{timeout}{size}".encode("utf-8", "surrogateescape")
 
     def get(self, target: str) -> bytes:
         """
