@@ -4,6 +4,7 @@ Bodies that arrive in many pieces, leave in many pieces, and are not copied behi
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketStream
+from anyio.streams.tls import TLSStream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ from remora.types import Call, Endpoint, Reply
 from remora_http._client._answer_reader import AnswerReader
 from remora_http._server._request_reader import RequestReader
 from remora_http.plugin import Options, build
+from tests.transports.tls import Authority
 
 SIZES = (16 * 1024 - 1, 16 * 1024, 64 * 1024, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 3 * 1024 * 1024)
 BODY = bytes(range(256)) * 256
@@ -234,6 +237,35 @@ async def test_a_connection_on_which_a_request_is_stuck_carries_no_other(engine:
                 await channel.call(Call(payload=b"x" * 15_000_000, deadline=anyio.current_time() + 0.5))
 
             assert b"measured!" == (await channel.call(Call())).payload
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("answer", [EARLY + SMALL, CHUNKED], ids=["measured", "chunked"])
+async def test_an_answer_to_the_first_bytes_ends_a_large_request(
+    raw_peer: Any, authority: Authority, answer: bytes, secure: bool
+) -> None:
+    """The server reads no further, and keeps the connection open."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("127.0.0.1").configure_cert(tls)
+
+    async def talk(stream: SocketStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            heard = await TLSStream.wrap(stream, ssl_context=tls, server_side=True) if secure else stream
+            if (await heard.receive(4)) == b"POST":
+                await heard.send(answer)
+                await anyio.sleep_forever()
+            await heard.send(SMALL)
+
+    with anyio.fail_after(10):
+        async with raw_peer(talk) as endpoint:
+            url = endpoint.url.replace("http:", "https:") if secure else endpoint.url
+            async with build(Options(ca_file=authority.ca_file)).open(Endpoint(url)) as channel:
+                for _ in range(2):
+                    assert (await channel.call(Call(payload=b"x" * 15_000_000))).payload in (
+                        b"measured!",
+                        b"chunks and",
+                    )
 
 
 @pytest.mark.anyio

@@ -10,12 +10,14 @@ import errno
 import os
 import socket
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
 
-from remora.io import landing
+from remora.errors import RemoraError
+from remora.io import background_tasks, landing
 from remora_http._client._glance import Glance
 from remora_http._client._lines import failure_of, readiness
 from remora_http._sending import APART
@@ -23,14 +25,17 @@ from remora_http._unix import connect_unix
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from remora.errors import RemoraError
+    import anyio
+
     from remora_http._address import Address
     from remora_http._client._answer_reader import AnswerReader
 
 T = TypeVar("T")
 _CHUNK = 64 * 1024
+_LONG = 256 * 1024
+"""The size in bytes from which a body may have to wait for the server to read it."""
 _UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 
@@ -121,7 +126,9 @@ class SocketLine:
             else:
                 sent = self._send_some(self._socket.send, head + body)
             if sent < len(head) + len(body):
-                await self._send_rest(memoryview(head + body)[sent:])
+                rest = memoryview(head + body)[sent:]
+                if await _is_answered_before(partial(self._send_rest, rest), self._hear, self.reader):
+                    return
             glance = self._glance
             if glance.skips:
                 glance.skips -= 1
@@ -132,10 +139,8 @@ class SocketLine:
                         glance.succeed()
                     return
                 glance.fail()
-            while True:
-                await wait_readable(self._descriptor)
-                if self._receive():
-                    return
+            while not await self._hear():
+                pass
         except (OSError, trio.ClosedResourceError) as exc:
             raise self._error or failure_of(self, exc) from exc
 
@@ -160,6 +165,10 @@ class SocketLine:
         Whether the line is open, and nothing has happened on it since the last exchange.
         """
         return self._is_open and not self._is_readable()
+
+    async def _hear(self) -> bool:
+        await wait_readable(self._descriptor)
+        return self._receive()
 
     async def _send_rest(self, rest: memoryview) -> None:
         while rest:
@@ -211,11 +220,13 @@ class TlsLine:
         Send a request, and return when the reader has the whole answer.
         """
         try:
-            await self._stream.send_all(head + body)
-            while data := await self._stream.receive_some(_CHUNK):
-                if self.reader.feed(memoryview(data)):
-                    return
-            self.reader.feed_eof()
+            send = partial(self._stream.send_all, head + body)
+            if len(body) < _LONG:
+                await send()
+            elif await _is_answered_before(send, self._hear, self.reader):
+                return
+            while not await self._hear():
+                pass
         except (trio.ClosedResourceError, trio.BrokenResourceError, OSError) as exc:
             raise self._error or failure_of(self, exc) from exc
 
@@ -239,6 +250,42 @@ class TlsLine:
         if self._arrived is None or self._arrived.pending:
             return False
         return self._socket.fileno() >= 0 and not self._is_readable()
+
+    async def _hear(self) -> bool:
+        data = await self._stream.receive_some(_CHUNK)
+        if data:
+            return self.reader.feed(memoryview(data))
+        self.reader.feed_eof()
+        return True
+
+
+async def _is_answered_before(
+    send: Callable[[], Awaitable[None]], hear: Callable[[], Awaitable[bool]], reader: AnswerReader
+) -> bool:
+    """
+    Send a long request, and hear what comes meanwhile. A server that has heard enough may answer, and never read on.
+
+    Returns:
+        Whether the answer was complete before all was sent; the connection is of no use then.
+    """
+    failures: list[Exception] = []
+
+    async def listen(sending: anyio.CancelScope) -> None:
+        try:
+            while not await hear():
+                pass
+        except (OSError, trio.ClosedResourceError, trio.BrokenResourceError, RemoraError) as error:
+            failures.append(error)
+        sending.cancel()
+
+    async with background_tasks() as tasks:
+        tasks.start_soon(listen, tasks.cancel_scope)
+        await send()
+    if failures:
+        raise failures[0]
+    if reader.is_complete:
+        reader.is_reusable = False
+    return reader.is_complete
 
 
 def _broken(error: Exception) -> ConnectionError:
