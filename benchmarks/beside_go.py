@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import statistics
 import subprocess
 import tempfile
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from benchmarks import ours, servers
 from benchmarks.pairs import BACKENDS
 from benchmarks.placement import Placement, placements
 from benchmarks.processes import Entry, Processes
-from benchmarks.rounds import Round, Slice, environment, load, measure, spread
+from benchmarks.rounds import Round, Slice, environment, load, measure, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,24 +146,9 @@ def main() -> int:
     print(f"load after: {load()}\n")
     print("| transport | callers | backend | CPU ratio | wall ratio | us CPU, Remora | us CPU, Go | dropped |")
     print("|---|---|---|---|---|---|---|---|")
-    for cell, found in rounds.items():
-        print(_row(cell, found))
+    for (transport, callers, backend), found in rounds.items():
+        print(row(f"{transport} | {callers} | {backend}", found))
     return 0
-
-
-def _row(cell: tuple[str, int, str], rounds: list[Round]) -> str:
-    transport, callers, backend = cell
-    steady = [each for each in rounds if each.is_steady]
-    if not steady:
-        return f"| {transport} | {callers} | {backend} | - | - | - | - | {len(rounds)} of {len(rounds)} |"
-    figures = [
-        spread([each.ratio for each in steady], 2),
-        spread([each.wall_ratio for each in steady], 2),
-        f"{statistics.median(each.ours.cost for each in steady):.1f}",
-        f"{statistics.median(each.peer_cost for each in steady):.1f}",
-        f"{len(rounds) - len(steady)} of {len(rounds)}",
-    ]
-    return f"| {transport} | {callers} | {backend} | {' | '.join(figures)} |"
 
 
 if __name__ == "__main__":

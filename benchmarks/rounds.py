@@ -163,6 +163,23 @@ def _give_up(number: int, frame: FrameType | None) -> None:
     raise SystemExit("a slice hangs: a wake-up was lost")
 
 
+def row(name: str, rounds: Sequence[Round]) -> str:
+    """
+    A row of a table: the name; the ratios of CPU and of elapsed time; microseconds of CPU per call, Remora's and the
+    peer's; and how many rounds were dropped.
+    """
+    steady = [each for each in rounds if each.is_steady]
+    figures = ["-"] * 4
+    if steady:
+        figures = [
+            spread([each.ratio for each in steady], 2),
+            spread([each.wall_ratio for each in steady], 2),
+            f"{statistics.median(each.ours.cost for each in steady):.1f}",
+            f"{statistics.median(each.peer_cost for each in steady):.1f}",
+        ]
+    return f"| {' | '.join([name, *figures, f'{len(rounds) - len(steady)} of {len(rounds)}'])} |"
+
+
 def steady_of(rounds: Sequence[Round]) -> list[Round]:
     """
     The rounds that count. Prints how many do not.

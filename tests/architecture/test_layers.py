@@ -96,7 +96,7 @@ LAYERS = {
         " _telemetry",
         "anyio",
     ),
-    "sync": Layer("_backend _manager _context client types errors", "anyio"),
+    "sync": Layer("_backend _manager _context client io types errors", "anyio"),
     # the plugin author's side
     "_serving": Layer(
         "_backend _context _describe _draft _extensions _frozen _headers _log_fields _methods _payloads _plain _schema"

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -32,6 +33,7 @@ from remora import (
     sync,
 )
 from remora.metrics import Distribution
+from remora.sync._inbox import Inbox
 from remora.testing import MemoryTransport, ScriptedPlugin, ScriptedTransport
 from remora.types import InstanceReady, ManagerStopped
 
@@ -250,6 +252,115 @@ async def test_a_handler_that_calls_on_takes_its_deadline_along() -> None:
 
     assert call.deadline is not None
     assert 0 < call.deadline - arrived <= 7
+
+
+VOICE = ContextVar("VOICE", default="nobody's")
+
+
+class Listener:
+    """
+    An extension that hears whose voice each call has, and knows the event loop by what anyio does there.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    @remora.hookimpl
+    def remora_register_interceptors(self) -> list[remora.InterceptorSpec]:
+        """
+        Listen to every plugin.
+        """
+        return [remora.InterceptorSpec("listener", lambda plugin: self._listen)]
+
+    async def _listen(self, call: Any, proceed: Callable[[Any], Awaitable[Any]]) -> Any:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.lowlevel.checkpoint)
+        self.heard.append(VOICE.get())
+        VOICE.set("changed")
+        return await proceed(call)
+
+
+@pytest.mark.anyio
+async def test_a_call_has_the_context_of_its_thread() -> None:
+    """
+    So that spans, for one, find their parents; what it changes stays its own. Threads of another event loop may call.
+    """
+    listener = Listener()
+    with sync.Manager(CONFIG, extensions=[ScriptedTransport().extension, listener]) as manager:
+        client = manager.client("p", Texts)
+        for voice in ("first", "second"):
+            VOICE.set(voice)
+            client.upper(Text())
+            await _in_thread(client.upper, Text())
+        copy_context().run(VOICE.set, "unheard")
+        Context().run(client.upper, Text())
+
+    assert ["first", "first", "second", "second", "nobody's"] == listener.heard
+    assert "second" == VOICE.get()
+
+
+@pytest.mark.anyio
+async def test_an_interrupt_between_an_announcement_and_its_wake_up_loses_nothing() -> None:
+    """
+    The next thread to look believes that the loop is awake, until somebody insists.
+    """
+    seen: list[str] = []
+    inbox = Inbox()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(inbox.run)
+        await anyio.wait_all_tasks_blocked()
+        wake, inbox._wake = inbox._wake, _interrupted
+        with pytest.raises(KeyboardInterrupt):
+            inbox.post(partial(seen.append, "first"))
+        inbox._wake = wake
+        inbox.post(partial(seen.append, "second"))
+        await anyio.wait_all_tasks_blocked()
+        assert [] == seen
+        inbox.post(partial(seen.append, "third"), urgent=True)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+
+    assert ["first", "second", "third"] == seen
+
+
+@pytest.mark.anyio
+async def test_what_is_posted_too_late_is_known() -> None:
+    """
+    Whoever was earlier is still heard, and a loop that has ended is no error.
+    """
+    seen: list[str] = []
+    inbox = Inbox()
+    assert inbox.post(partial(seen.append, "in time"))
+    inbox.close()
+
+    assert ["in time"] == seen
+    assert not inbox.post(partial(seen.append, "late"))
+
+
+def _interrupted(function: Callable[[], object]) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_call_from_the_managers_own_event_loop_is_refused() -> None:
+    """
+    It would wait for itself.
+    """
+    told: list[BaseException] = []
+
+    class Deaf:
+        @remora.hookimpl
+        def remora_event(self, event: object) -> None:
+            if isinstance(event, InstanceReady):
+                with pytest.raises(RuntimeError, match="own event loop") as caught:
+                    manager.health()
+                told.append(caught.value)
+
+    manager = sync.Manager(CONFIG, extensions=[ScriptedTransport().extension, Deaf()])
+    with manager:
+        manager.execute("p", Text(), Text)
+        manager.restart("p")
+
+    assert told
 
 
 def test_many_threads_share_a_manager() -> None:

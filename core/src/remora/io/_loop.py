@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -133,6 +134,26 @@ def soon() -> Callable[[Callable[[], object]], object] | None:
     from asyncio import get_running_loop
 
     return get_running_loop().call_soon
+
+
+def from_any_thread() -> Callable[[Callable[[], object]], None]:
+    """
+    A function that any thread may use to have another function called in the running event loop soon. It does nothing
+    once the loop has ended.
+    """
+    if runs_on_trio():
+        from remora.io._trio import from_any_thread as from_any_thread_to_trio
+
+        return from_any_thread_to_trio()
+    from asyncio import get_running_loop
+
+    schedule = get_running_loop().call_soon_threadsafe
+
+    def soon(function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # it is closed
+            schedule(function)
+
+    return soon
 
 
 def loop_clock() -> Callable[[], float]:

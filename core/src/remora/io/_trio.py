@@ -4,6 +4,7 @@ The fast path on trio: it waits for sockets and other tasks directly, without an
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -86,6 +87,19 @@ async def next_bytes(
     if (data := read()) is not None and not data:
         raise anyio.EndOfStream
     return data
+
+
+def from_any_thread() -> Callable[[Callable[[], object]], None]:
+    """
+    See `remora.io._loop`.
+    """
+    schedule = trio.lowlevel.current_trio_token().run_sync_soon
+
+    def soon(function: Callable[[], object]) -> None:
+        with suppress(trio.RunFinishedError):
+            schedule(function)
+
+    return soon
 
 
 class TrioStanding:

@@ -7,27 +7,31 @@ What lives here: threads, futures, interrupts, forks. What must not: managers an
 from __future__ import annotations
 
 import os
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
-from inspect import isawaitable
-from threading import Lock, Thread
+from threading import Lock, Thread, get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import anyio
-from anyio.from_thread import BlockingPortal
 
 from remora._backend import require_backend
-from remora._context import handled_call
 from remora.errors import ManagerClosed
+from remora.io import background_tasks
+from remora.sync._inbox import Inbox
+from remora.sync._request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
+    from contextvars import Context, ContextVar
+
+    from anyio.abc import TaskGroup
 
 
 T = TypeVar("T")
+_OVER = "the manager is shut down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,10 @@ class _Inside:
     What the thread of the loop hands out once it runs.
     """
 
-    portal: BlockingPortal
+    thread: int
+    inbox: Inbox
+    tasks: TaskGroup
+    own: Mapping[ContextVar[Any], Any]
     leaving: anyio.Event
     scope: anyio.CancelScope
 
@@ -56,7 +63,7 @@ class Loop:
         self._closed: Future[None] = Future()
         self._error: BaseException | None = None
         self._process = 0
-        self._is_unwanted = False
+        self._is_unwanted = self._is_over = False
         self._lock = Lock()
 
     def open(self, context: AbstractAsyncContextManager[object]) -> None:
@@ -79,7 +86,7 @@ class Loop:
         except BaseException:
             self._is_unwanted = True  # for a loop that does not run yet
             if running.done() and running.exception() is None:
-                _hurry(running.result())  # does nothing where the context could not be entered
+                _hurry(running.result())
             raise
 
     def close(self, error: BaseException | None = None) -> None:
@@ -93,8 +100,7 @@ class Loop:
             return
         with self._lock:
             self._error = self._error or error
-        with suppress(RuntimeError):  # another thread was faster
-            inside.portal.start_task_soon(inside.leaving.set)
+        inside.inbox.post(inside.leaving.set, urgent=True)
         try:
             self._closed.result()
         except BaseException:
@@ -114,19 +120,17 @@ class Loop:
         Raises:
             ManagerClosed: The context is not open.
         """
-        request = _Request(partial(function, *args, **kwargs))
+        inside = self._entered()
+        request = Request(partial(function, *args, **kwargs))
         try:
-            with self._entrance() as portal:
-                future = portal.start_task_soon(request.run)
-            return future.result()
-        except CancelledError as error:
-            raise ManagerClosed("the manager was shut down during the call") from error
+            if not inside.inbox.post(partial(request.begin, inside.tasks, inside.own)):
+                raise ManagerClosed(_OVER)
+            return request.wait()
         except Exception:
             raise
-        except BaseException:  # an interrupt comes at any moment, also before there is a future to be cancelled
-            request.is_abandoned = True
-            with suppress(ManagerClosed), self._entrance() as portal:
-                portal.start_task_soon(request.abandon)
+        except BaseException:  # an interrupt comes at any moment
+            request.abandon()
+            inside.inbox.post(request.cancel, urgent=True)
             raise
 
     def start(self, function: Callable[..., Awaitable[None]], *args: object) -> Callable[[], object]:
@@ -136,50 +140,57 @@ class Loop:
         Raises:
             ManagerClosed: The context is not open.
         """
-        with self._entrance() as portal:
-            future, _ = portal.start_task(function, *args)
-        return future.cancel
+        inside = self._entered()
+        task = self.call(inside.tasks.start, function, *args, return_handle=True)
+        return partial(inside.inbox.post, task.cancel)
 
-    @contextmanager
-    def _entrance(self) -> Iterator[BlockingPortal]:
+    def _entered(self) -> _Inside:
         """
-        The way in, as long as there is one.
+        The open context, for another thread than the loop's.
         """
         if self._inside is None:
             raise ManagerClosed("the manager is not open: use `with`, or call `open()` first")
         if self._process != os.getpid():
             raise ManagerClosed("this process was forked from the one that opened the manager: open one here")
-        try:
-            yield self._inside.portal
-        except RuntimeError as error:
-            if self._closed.done():
-                raise ManagerClosed("the manager is shut down") from error
+        if self._is_over:
+            raise ManagerClosed(_OVER)
+        if self._inside.thread == get_ident():
             raise RuntimeError(
                 "a call from the manager's own event loop would wait for itself: use `remora.Manager` there"
-            ) from error
+            )
+        return self._inside
 
     def _main(self, context: AbstractAsyncContextManager[object], running: Future[_Inside]) -> None:
         """
         Run the loop; where it cannot even start, whoever waits for it is told.
         """
         try:
-            anyio.run(self._live, context, running, backend=self._backend)
+            anyio.run(self._live, context, running, copy_context(), backend=self._backend)
         except BaseException as error:
             if running.done():
                 raise
             running.set_exception(error)
 
-    async def _live(self, context: AbstractAsyncContextManager[object], running: Future[_Inside]) -> None:
+    async def _live(
+        self, context: AbstractAsyncContextManager[object], running: Future[_Inside], before: Context
+    ) -> None:
         """
         The whole life of the context, in one task.
         """
-        async with BlockingPortal() as portal:
-            with anyio.CancelScope() as scope:
-                leaving = anyio.Event()
-                running.set_result(_Inside(portal, leaving, scope))
-                if self._is_unwanted:
-                    scope.cancel()
-                await self._hold_open(context, leaving)
+        own = {variable: value for variable, value in copy_context().items() if variable not in before}
+        inbox = Inbox()
+        try:
+            async with background_tasks() as readers:
+                readers.start_soon(inbox.run)
+                async with anyio.create_task_group() as tasks:
+                    with anyio.CancelScope() as scope:
+                        leaving = anyio.Event()
+                        running.set_result(_Inside(get_ident(), inbox, tasks, own, leaving, scope))
+                        if self._is_unwanted:
+                            scope.cancel()
+                        await self._hold_open(context, leaving)
+        finally:
+            inbox.close()
 
     async def _hold_open(self, context: AbstractAsyncContextManager[object], leaving: anyio.Event) -> None:
         if not await _settled(self._opened, context.__aenter__):
@@ -191,10 +202,13 @@ class Loop:
 
     async def _leave(self, context: AbstractAsyncContextManager[object]) -> None:
         error = self._error
-        if error is None:
-            await context.__aexit__(None, None, None)
-        else:
-            await context.__aexit__(type(error), error, error.__traceback__)
+        try:
+            if error is None:
+                await context.__aexit__(None, None, None)
+            else:
+                await context.__aexit__(type(error), error, error.__traceback__)
+        finally:
+            self._is_over = True
 
 
 async def _settled(future: Future[None], act: Callable[[], Awaitable[object]]) -> bool:
@@ -212,40 +226,5 @@ async def _settled(future: Future[None], act: Callable[[], Awaitable[object]]) -
     return True
 
 
-class _Request:
-    """
-    What one thread asks for. A handler that calls on from another loop keeps its deadline, on this loop's clock.
-    """
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-        self._handled = handled_call.get()
-        self._remaining = None if self._handled is None else self._handled.remaining
-        self._scope: anyio.CancelScope | None = None
-        self.is_abandoned = False
-
-    async def run(self) -> Any:
-        """
-        Call the function, unless nobody waits for it any more.
-        """
-        if self._handled is not None:
-            deadline = None if self._remaining is None else anyio.current_time() + self._remaining
-            handled_call.set(replace(self._handled, deadline=deadline))
-        with anyio.CancelScope() as self._scope:
-            if self.is_abandoned:
-                self._scope.cancel()
-            result = self._function()
-            return await result if isawaitable(result) else result
-        raise CancelledError
-
-    def abandon(self) -> None:
-        """
-        Cancel it.
-        """
-        if self._scope is not None:
-            self._scope.cancel()
-
-
 def _hurry(inside: _Inside) -> None:
-    with suppress(RuntimeError):  # it has ended already
-        inside.portal.start_task_soon(inside.scope.cancel)
+    inside.inbox.post(inside.scope.cancel, urgent=True)  # does nothing where the context could not be entered
