@@ -43,44 +43,11 @@ from remora.types import (
     RequirementMet,
 )
 from tests.core.hosts import NoOptions, PlainChannel, Stranger, Text, bench
-from tests.core.scripts import Stage, endpoint, stage, table
+from tests.core.reload.reloads import STRATEGIES, actions, held, reload
+from tests.core.scripts import endpoint, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
-
-STRATEGIES = ["graceful", "rolling", "recreate"]
-
-
-async def reload(host: Stage, *tables: dict[str, Any], options: ReloadOptions | None = None, **named: Any) -> Any:
-    """
-    Reload; the table given by position is the plugin `p`.
-    """
-    plugins = {**({"p": tables[0]} if tables else {}), **named}
-    return await host.manager.reload({"plugins": plugins}, options)
-
-
-def actions(report: ReloadReport) -> dict[str, str]:
-    """
-    What has been done, by plugin.
-    """
-    return {name: str(each.action) for name, each in report.plugins.items()}
-
-
-@asynccontextmanager
-async def held(host: Stage, count: int = 1, name: str = "p", **options: Any) -> AsyncIterator[list[RemoraError | None]]:
-    """
-    Calls under way in the body; how they have ended, afterwards.
-    """
-    ends: list[RemoraError | None] = []
-
-    async def one() -> None:
-        ends.append(await host.outcome(name, **options))
-
-    async with anyio.create_task_group() as group:
-        for _ in range(count):
-            group.start_soon(one)
-        await anyio.sleep(0.01)
-        yield ends
 
 
 async def test_a_handle_outlives_every_change(anyio_backend: object) -> None:

@@ -30,7 +30,7 @@ from remora.types import (
     ResolverFailed,
     Status,
 )
-from tests.core.fleet.test_resolution import Told
+from tests.core.fleet.told import Told
 from tests.core.scripts import Recorder, Stage, stage, table
 
 pytestmark = pytest.mark.anyio
