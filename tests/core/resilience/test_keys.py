@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from remora import CircuitOpen, Unavailable
-from remora.config import ConnectionConfig, Effect, FallbackConfig, effect_of
-from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora.config import Effect, FallbackConfig, effect_of
 from remora.types import Endpoint
+from tests.core.resilience.blocks import BLOCKS
 from tests.core.resilience.cases import BREAKER, CASES, Case, broken
 from tests.core.scripts import stage, table
 
@@ -31,16 +31,8 @@ OF_TRANSPORTS = {
 }
 """Keys that only transports and people read; their tests are elsewhere."""
 
-BLOCKS: dict[str, Any] = {
-    "retry": RetryConfig,
-    "circuit_breaker": CircuitBreakerConfig,
-    "health_check": HealthCheckConfig,
-    "rate_limit": RateLimitConfig,
-    "connection": ConnectionConfig,
-    "fallback": FallbackConfig,
-    "endpoint": Endpoint,
-}
-KEYS = {f"{block}.{each.name}" for block, record in BLOCKS.items() for each in fields(record)} - OF_TRANSPORTS
+RECORDS = {**BLOCKS, "fallback": FallbackConfig, "endpoint": Endpoint}
+KEYS = {f"{block}.{each.name}" for block, record in RECORDS.items() for each in fields(record)} - OF_TRANSPORTS
 
 
 def _table(key: str, case: Case, value: object) -> dict[str, Any]:
