@@ -92,7 +92,7 @@ async def test_a_forked_program_finds_what_an_executed_one_finds(write, place, a
         "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'PYTHON' \"$0\" \"$@\"\n' '''",
     ],
 )
-async def test_a_script_is_run_by_what_its_first_line_names(write, place, first):
+async def test_a_script_is_run_by_what_its_first_line_names(write, first):
     """
     Or the lines that installers write when a path is too long for one.
     """

@@ -275,7 +275,7 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     assert said == '"right"'
 
 
-async def test_a_pinned_program_keeps_the_name_that_it_is_called_by(place, program):
+async def test_a_pinned_program_keeps_the_name_that_it_is_called_by(place):
     """
     A virtual environment is found by that name, and so are programs that are several in one.
     """
@@ -405,7 +405,7 @@ async def test_a_pipe_in_the_place_of_the_audit_log_blocks_nobody(place, program
         await answer(program(), security)
 
 
-async def test_what_is_no_plain_file_is_refused_and_blocks_nobody(place, program):
+async def test_what_is_no_plain_file_is_refused_and_blocks_nobody(place):
     """
     A named pipe would never end when it is read.
     """
@@ -935,7 +935,7 @@ async def test_a_sandboxed_program_sees_certificates_and_no_keys(place):
 
 @pytest.mark.fault(14)
 @pytest.mark.usefixtures("bubblewrap")
-async def test_a_sandboxed_program_ends_with_its_channel(place, group_members, until):
+async def test_a_sandboxed_program_ends_with_its_channel(place, until):
     """
     With all that it has started, also in a session of its own.
     """
