@@ -4,9 +4,11 @@ Reloads: what is kept, what is new, what happens when something fails, who is to
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -544,8 +546,6 @@ async def test_defaults_and_log_level_take_effect(anyio_backend: object) -> None
     """
     Defaults are part of the plugins that they hold for.
     """
-    import logging
-
     async with stage(table("a")) as host:
         bare = {"endpoint": "script:a"}
         await host.manager.reload({"plugins": {"p": bare}})
@@ -563,9 +563,6 @@ async def test_a_strangers_transport_is_told_of_the_keys_that_it_looks_at(anyio_
     """
     Its instances are made anew when one of them changes, whatever it means to others.
     """
-    from dataclasses import dataclass, field
-
-    from remora import TransportSpec, hookimpl
 
     @dataclass(frozen=True)
     class Options:

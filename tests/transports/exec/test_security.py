@@ -29,9 +29,13 @@ from remora.config import LimitsConfig, SecurityConfig
 from remora.errors import Code, ConfigError, ExecutableRefused
 from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint, InstanceLost, InstanceReady, ProgramReadmitted, ProgramRevoked
+from remora_exec._command import Command
+from remora_exec._confinement import Confinement
+from remora_exec._keeping._starter import keeping
 from remora_exec._notices import Notices
 from remora_exec._security import _admission
 from remora_exec._security._audit import AuditLog
+from remora_exec._security._guard import Guard
 from remora_exec.plugin import ExecOptions, build
 from tests.core.hosts import next_of
 
@@ -146,9 +150,6 @@ def test_what_others_can_write_to_is_no_better_when_the_list_is_read_again(place
     """
     A program that runs under "audit-only" although it would be refused.
     """
-    from remora_exec._notices import Notices
-    from remora_exec._security._guard import Guard
-
     path = program()
     path.chmod(0o777)
     security = SecurityConfig(policy="audit-only", allow_list=pins(place / "list.toml", path))
@@ -247,11 +248,6 @@ async def test_the_file_that_was_hashed_is_the_one_that_runs(place, program, int
     """
     The name leads elsewhere as soon as the verdict is there.
     """
-    from remora_exec._command import Command
-    from remora_exec._confinement import Confinement
-    from remora_exec._keeping._starter import keeping
-    from remora_exec._security._guard import Guard
-
     right = program()
     if not interpreted:
         shutil.copy(shutil.which("echo") or "/bin/echo", right)
