@@ -15,6 +15,7 @@ import anyio
 from remora import Call, Manager, RemoraError, Reply, Unavailable, hookimpl
 from remora.testing import ScriptedPlugin, ScriptedTransport
 from remora.types import BreakerChanged, Event
+from tests.core.hosts import Text
 
 E = TypeVar("E", bound=Event)
 
@@ -31,15 +32,6 @@ def ouch() -> RemoraError:
     The plugin cannot be reached.
     """
     return Unavailable("ouch")
-
-
-@dataclass(frozen=True)
-class Text:
-    """
-    Any text.
-    """
-
-    text: str = ""
 
 
 @dataclass(eq=False)

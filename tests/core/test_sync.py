@@ -36,17 +36,9 @@ from remora.metrics import Distribution
 from remora.sync._inbox import Inbox
 from remora.testing import MemoryTransport, ScriptedPlugin, ScriptedTransport
 from remora.types import InstanceReady, ManagerStopped
+from tests.core.hosts import Text
 
 CONFIG: dict[str, Any] = {"plugins": {"p": {"endpoint": "script:p", "retry": {"max_retries": 0}}}}
-
-
-@dataclass(frozen=True)
-class Text:
-    """
-    Any text.
-    """
-
-    text: str = ""
 
 
 class AsyncTexts(Protocol):

@@ -14,7 +14,8 @@ import pytest
 
 from remora import Manager, RemoraError, Unavailable
 from remora.testing import ScriptedPlugin, ScriptedTransport
-from tests.core.scripts import Stage, Text, stage
+from tests.core.hosts import Text
+from tests.core.scripts import Stage, stage
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,9 +17,8 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
-import pytest
+from tests.browser import chromium
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LOOK = Path(__file__).with_name("look.html")
 
 
@@ -78,9 +76,7 @@ def test_pages_are_readable_on_a_phone_in_light_and_dark(site: Path, tmp_path: P
     """
     No page is wider than the screen, text stands out from its background, and nothing that is asked for is missing.
     """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip("needs the program chromium")
+    browser = chromium()
     found: Queue[Any] = Queue()
     missing: list[str] = []
     with _serving(partial(Handler, directory=str(site), found=found, missing=missing)) as address:

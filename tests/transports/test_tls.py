@@ -187,9 +187,7 @@ async def test_client_that_is_refused_knows_why(
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("scheme", SCHEMES)
-async def test_server_shows_a_renewed_certificate_to_new_connections(
-    scheme: str, authority: Authority, stranger: Authority
-) -> None:
+async def test_server_shows_a_renewed_certificate_to_new_connections(scheme: str, authority: Authority) -> None:
     """
     Without a restart; those that are open go on.
     """

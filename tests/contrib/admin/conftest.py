@@ -1,5 +1,5 @@
 """
-A host with one plugin that does as it is told, and its endpoints.
+A host with one plugin that does as it is told, and its endpoints; the file of another host.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytest
 from remora import Code, Manager, PluginError, Secret, serving
 from remora.testing import MemoryTransport
 from remora_admin import serving_admin
+from tests.contrib.admin.hosts import write
 
 TOKEN = "open sesame"
 
@@ -28,6 +29,16 @@ class Moody:
         if words == "break":
             raise KeyError(words)
         return words
+
+
+@pytest.fixture
+def config(tmp_path):
+    """
+    A file with one plugin.
+    """
+    path = tmp_path / "remora.toml"
+    write(path, "words")
+    return path
 
 
 @pytest.fixture

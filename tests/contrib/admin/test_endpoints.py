@@ -18,7 +18,7 @@ from remora import ConfigError, Manager, PluginConfig, PluginError, Secret
 from remora_admin import serving_admin
 from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
-from tests.contrib.auth.test_constant_time import counted
+from tests.contrib.comparisons import counted
 
 pytestmark = pytest.mark.anyio
 

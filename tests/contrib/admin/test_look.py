@@ -7,7 +7,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ from typing import Any
 import pytest
 
 from remora_admin._page import page
-from tests.contrib.admin.test_page import BROWSERS, OPTIONS
-from tests.contrib.admin.test_top import ERROR, instance, part
+from tests.browser import OPTIONS, chromium
+from tests.contrib.admin.statuses import ERROR, instance, part
 
 LOOK = Path(__file__).with_name("look.html")
 LONG = "a-name-that-was-made-of-a-namespace-a-deployment-and-a-region-" * 2
@@ -102,12 +101,9 @@ def test_the_page_can_be_read_on_a_phone_and_on_a_desk(tmp_path: Path, scheme: i
     Nothing is wider than the screen, all text stands out from its background, and the bad instance is named on the
     first screen.
     """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip("needs the program chromium")
     options = [*OPTIONS, f"--blink-settings=preferredColorScheme={scheme}", f"--user-data-dir={tmp_path}"]
     with serving() as address:
-        command = [browser, *options, "--dump-dom", f"{address}/look"]
+        command = [chromium(), *options, "--dump-dom", f"{address}/look"]
         drawn = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     found = re.search(r'(?s)<pre id="found">(.*?)</pre>', drawn)
 

@@ -5,7 +5,6 @@ The status page as a browser draws it.
 from __future__ import annotations
 
 import re
-import shutil
 
 import anyio
 import pytest
@@ -13,10 +12,9 @@ import pytest
 from remora import Manager, PluginError, Unavailable
 from remora.testing import ScriptedTransport
 from remora_admin import serving_admin
+from tests.browser import OPTIONS, chromium
 from tests.contrib.admin.conftest import TOKEN, Moody
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=2000"]
 pytestmark = pytest.mark.anyio
 
 
@@ -25,9 +23,7 @@ def draw(tmp_path):
     """
     Gives what a browser has made of a page after two seconds of it.
     """
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip("needs the program chromium")
+    browser = chromium()
 
     async def drawn(url):
         command = [browser, *OPTIONS, f"--user-data-dir={tmp_path}", "--dump-dom", str(url)]

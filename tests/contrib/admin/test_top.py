@@ -18,28 +18,8 @@ import pytest
 
 from remora import Unavailable
 from remora_admin._top import Top
-from tests.contrib.admin import test_run
-
-config = test_run.config
-ERROR = {
-    "time": 0.0,
-    "code": "UNAVAILABLE",
-    "message": "connection [bold]reset\x1b[31m\nroot: no",
-    "instance": "unix:/b.sock",
-}
-
-
-def part(**said):
-    """
-    What `/status` says of a plugin or an instance of which nothing is known.
-    """
-    latency = {"p50": None, "p95": None, "p99": None}
-    nothing = {"in_flight": 0, "requests": 0, "success_rate": None, "recent": None, "last_error": None, "message": ""}
-    return {"status": "healthy", "latency": latency, "errors": {}, **nothing, **said}
-
-
-def instance(name, **said):
-    return part(name=name, state="ready", breaker="closed", **said)
+from tests.contrib.admin.hosts import running
+from tests.contrib.admin.statuses import ERROR, instance, part
 
 
 def status():
@@ -204,7 +184,7 @@ def watched(config, anyio_backend, tmp_path):
     """
     A terminal in which `remora top` shows a running host, and a descriptor that is readable once `top` has ended.
     """
-    with test_run.running(config, backend=anyio_backend) as (_, url):
+    with running(config, backend=anyio_backend) as (_, url):
         command = [sys.executable, "-m", "remora_cli", "top", url, "--interval", "0.1"]
         with terminal(tmp_path, *command) as ask:
             assert eventually(

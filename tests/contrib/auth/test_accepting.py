@@ -13,7 +13,7 @@ import pytest
 
 from remora import AuthConfig, PluginError, Secret, ServeOptions, serving
 from remora.errors import ConfigError
-from tests.contrib.auth.test_calls import Who, ask
+from tests.contrib.auth.who import Who, ask
 
 pytestmark = pytest.mark.anyio
 

@@ -4,12 +4,7 @@ What a caller shows is compared in a time that tells nothing of what is right.
 
 from __future__ import annotations
 
-import hmac
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -17,6 +12,7 @@ from remora import AccessConfig, Call, PluginError, Secret
 from remora._extensions._registry import load_catalog
 from remora.protocols import Verifier
 from remora_auth._header import write_basic
+from tests.contrib.comparisons import counted
 
 CATALOG = load_catalog()
 KNOWN = {"bob": "b0b", "eve": "3ve", "carol": "c4rol"}
@@ -70,24 +66,3 @@ def verify(verifier: Verifier, call: Call) -> list[str]:
         return [str(verifier.verify(call, "peer"))]
     except PluginError:
         return []
-
-
-@contextmanager
-def counted() -> Iterator[list[int]]:
-    """
-    How often `hmac.compare_digest` was called, once the context is left.
-    """
-    calls: list[object] = []
-    found: list[int] = []
-
-    def watch(frame: FrameType, event: str, argument: object) -> None:
-        if event == "c_call" and argument is hmac.compare_digest:
-            calls.append(frame.f_code.co_name)
-
-    before = sys.getprofile()
-    sys.setprofile(watch)
-    try:
-        yield found
-    finally:
-        sys.setprofile(before)
-    found.append(len(calls))

@@ -21,7 +21,7 @@ from remora import (
     serving,
 )
 from remora.config import RetryConfig
-from tests.contrib.auth.test_calls import Who, ask, manager_for
+from tests.contrib.auth.who import Who, ask, manager_for
 from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -16,16 +15,9 @@ import pytest
 
 from remora import Call, ExtensionError, HealthStatus, Manager, Reply, TransportSpec, hookimpl
 from remora.types import Event, InstanceLost, Status
-from tests.core.hosts import Text
+from tests.core.hosts import NoOptions, Text
 
 CONFIG = {"plugins": {"odd": {"endpoint": "stray:x", "retry": {"max_retries": 0}}}}
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """
-    Nothing can be configured.
-    """
 
 
 class Stray:

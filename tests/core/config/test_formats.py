@@ -8,23 +8,20 @@ import json
 import sys
 import tomllib
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 import tomlkit
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import ConfigError, Manager, ManagerConfig, NotInstalled
 from remora.config import FORMATS, load_config, structure_config, trace_config
 from remora.config._places import join_path, path_text
 from remora.config._scanner import scan_json, scan_toml
-from remora.policy import RetryConfig
-from remora.values import Limits
-from tests.share import of_hundred
+from tests.core.config.files import NAMES, ONE_FILE, PLUGINS, Quoting, paths, written
 
 TOML = """\
 log_level = "debug"
@@ -61,8 +58,6 @@ plugins:
 """
 JSON = json.dumps(tomllib.loads(TOML), indent=1)
 
-ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=of_hundred(60))
-
 
 def problems(file: Path) -> list[str]:
     """
@@ -72,15 +67,6 @@ def problems(file: Path) -> list[str]:
         load_config(file, {})
     assert all(1 == len(line.splitlines()) for line in caught.value.problems)
     return [line.removeprefix(f"{file.parent}/") for line in caught.value.problems]
-
-
-def written(folder: Path, name: str, content: str | bytes) -> Path:
-    """
-    A file with that content.
-    """
-    file = folder / name
-    file.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
-    return file
 
 
 def test_three_formats_make_the_same_records(tmp_path: Path) -> None:
@@ -287,14 +273,6 @@ def test_a_json_file_may_name_its_schema(tmp_path: Path) -> None:
     assert "error" == load_config(written(tmp_path, "x.json", text)).log_level
 
 
-def paths(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
-    """
-    The paths of everything in a value but itself.
-    """
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return {found for key, each in items for found in ({(*path, key)} | paths(each, (*path, key)))}
-
-
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=6) | st.sampled_from(
     ['a"b', "a'b", "#", "x = [1]", "]]", "a\\b", '"""', "'''", "a.b", "}"]
 )
@@ -356,49 +334,10 @@ j = [1979-05-27 07:32:00, "]"]
     assert paths(tomllib.loads(text)) == scan_toml(text).keys()
 
 
-NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,6}", fullmatch=True)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="$"), max_size=8)
-
-
-def numbers(hint: Any) -> st.SearchStrategy[object]:
-    """
-    Values of a key with limits.
-    """
-    limits = next(each for each in hint.__metadata__ if isinstance(each, Limits))
-    least, most = int(limits.minimum) + limits.is_exclusive, int(limits.maximum or limits.minimum + 100)
-    return st.integers(least, most) if get_args(hint)[0] is int else st.floats(least, most)
-
-
-RETRY = {
-    key: numbers(hint)
-    for key, hint in get_type_hints(RetryConfig, include_extras=True).items()
-    if hasattr(hint, "__metadata__")
-}
-PLUGINS = st.fixed_dictionaries(
-    {"endpoint": TEXTS.map("http://{}".format)},
-    optional={
-        "instances": st.integers(1, 9),
-        "enabled": st.booleans(),
-        "protocol": st.sampled_from(["ttrpc", "jsonl", "oneshot"]),
-        "labels": st.dictionaries(TEXTS, TEXTS, max_size=3),
-        "args": st.lists(TEXTS, max_size=3),
-        "retry": st.fixed_dictionaries({}, optional={key: RETRY[key] for key in ("max_retries", "multiplier")}),
-        "auth": st.fixed_dictionaries({"token": TEXTS, "method": st.just("bearer")}),
-    },
-)
 CONFIGS = st.fixed_dictionaries(
     {"plugins": st.dictionaries(NAMES, PLUGINS, max_size=3)},
     optional={"log_level": st.sampled_from(["debug", "info"]), "defaults": st.just({"retry": {"max_retries": 4}})},
 )
-
-
-class Quoting(yaml.SafeDumper):
-    """
-    Quotes every text: what needs no quotes in YAML 1.1, such as 0E0, is a number in 1.2.
-    """
-
-
-Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 @ONE_FILE
@@ -441,4 +380,3 @@ def test_paths_are_joined_as_messages_write_them() -> None:
     """
     assert 'plugins.a.b.labels["x y"][3]' == path_text(["plugins", "a.b", "labels", "x y", 3])
     assert "plugins.p" == join_path("plugins", "p")
-    assert {"endpoint", "retry"} <= {each.name for each in fields(load_config.__globals__["PluginConfig"])}

@@ -682,6 +682,10 @@ def test_a_disabled_plugin_needs_nothing() -> None:
         (PluginConfig(name="p q", endpoint="memory:x"), "plugins.p q"),
         (PluginConfig(name="p", endpoint="memory:x", instances=0), "plugins.p.instances"),
         (PluginConfig(name="p", endpoints=(Endpoint("memory:x", weight=-1),)), "plugins.p.endpoints[0].weight"),
+        (
+            PluginConfig(name="p", endpoint="memory:x", connection=ConnectionConfig(max_connections=0)),
+            "plugins.p.connection.max_connections",
+        ),
         (PluginConfig(name="p", endpoint=3), "plugins.p.endpoint"),  # type: ignore[arg-type]
     ],
 )

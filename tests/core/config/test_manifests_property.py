@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from remora import DiscoveryConfig, ManagerConfig
 from remora.config import FORMATS, discover, path_text, structure_config
-from tests.core.config.test_formats import NAMES, ONE_FILE, PLUGINS, TEXTS, Quoting, paths, written
+from tests.core.config.files import NAMES, ONE_FILE, PLUGINS, TEXTS, Quoting, paths, written
 
 DEFAULTS = {"retry": {"max_retries": 4}, "health_check": {"interval": 9}}
 TABLES = st.tuples(

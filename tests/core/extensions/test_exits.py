@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +36,7 @@ from remora import (
 from remora.codecs import JsonCodec
 from remora.testing import MemoryTransport
 from remora.types import Refresh, Status
+from tests.core.hosts import NoOptions
 from tests.fork_server import ForkServer
 
 pytestmark = pytest.mark.anyio
@@ -55,13 +55,6 @@ EXITS: dict[str, Callable[[], BaseException]] = {
     "panic": lambda: Panic("index out of bounds"),
     "group": lambda: BaseExceptionGroup("several", [SystemExit("bye"), ValueError("and this")]),
 }
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """
-    Nothing can be configured.
-    """
 
 
 class Echo:

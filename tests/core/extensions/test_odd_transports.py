@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -24,16 +23,10 @@ from remora import (
     hookimpl,
 )
 from remora.types import Status
+from tests.core.hosts import NoOptions
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """
-    Nothing can be configured.
-    """
 
 
 class Odd:

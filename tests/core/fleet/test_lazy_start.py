@@ -14,7 +14,7 @@ import pytest
 from remora import ConfigError, DeadlineExceeded, Endpoint, Manager, ReloadOptions, RemoraError, Unavailable
 from remora.config import structure_config
 from remora.types import InstanceFailed, InstanceLost, InstanceReady, Status
-from tests.core.fleet.test_resolution import Told
+from tests.core.fleet.told import Told
 from tests.core.hosts import Observer, PlainChannel, Stranger, Text, strange
 from tests.core.scripts import Stage, stage, table
 

@@ -13,7 +13,7 @@ from remora import Call, ConnectionLost, DeadlineExceeded, Reply
 from remora.io import TtrpcChannel
 from remora.io._turn import Reader
 from remora.wire import CANCEL, REQUEST, RESPONSE, encode_frame, encode_reply
-from tests.core.io.test_ttrpc import Peer, channel_to_peer
+from tests.core.io.ttrpc_peer import Peer, channel_to_peer
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from remora import (
     Reply,
     Status,
 )
-from remora.io import SocketPipe, TtrpcChannel, open_ttrpc, serve_ttrpc
+from remora.io import TtrpcChannel, open_ttrpc, serve_ttrpc
 from remora.protocols import Dispatch
 from remora.wire import (
     CANCEL,
@@ -32,7 +32,6 @@ from remora.wire import (
     RESPONSE,
     Frame,
     FrameDecoder,
-    Oversize,
     StreamTable,
     decode_response,
     encode_frame,
@@ -40,6 +39,7 @@ from remora.wire import (
     encode_request,
 )
 from tests.core.io.pipes import socket_pair
+from tests.core.io.ttrpc_peer import Peer, channel_to_peer
 
 pytestmark = pytest.mark.anyio
 
@@ -55,43 +55,6 @@ async def connected(dispatch: Dispatch, *, max_message_size: int = 1 << 20) -> A
             tasks.start_soon(lambda: serve_ttrpc(theirs, dispatch, "test", max_message_size=max_message_size))
             async with open_ttrpc(ours, max_message_size=max_message_size) as channel:
                 yield channel
-
-
-class Peer:
-    """
-    The other end by hand: sends and sees single frames.
-    """
-
-    def __init__(self, pipe: SocketPipe) -> None:
-        self.pipe = pipe
-        self.decoder = FrameDecoder()
-
-    async def send(self, *frames: bytes) -> None:
-        """
-        Write bytes.
-        """
-        await self.pipe.send(b"".join(frames))
-
-    async def frame(self) -> Frame:
-        """
-        The next frame.
-        """
-        while (frame := self.decoder.next_frame()) is None:
-            self.decoder.feed(await self.pipe.receive())
-        assert not isinstance(frame, Oversize)
-        return frame
-
-
-@asynccontextmanager
-async def channel_to_peer() -> AsyncIterator[tuple[TtrpcChannel, Peer]]:
-    """
-    A channel, and by hand the server that it is connected to.
-    """
-    ours, theirs = socket_pair()
-    with anyio.fail_after(10):
-        async with open_ttrpc(ours, max_message_size=1000) as channel:
-            yield channel, Peer(theirs)
-        await theirs.aclose()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from remora import Draining, ManagerClosed, PluginDisabled, PluginNotFound, ReloadOptions, RemoraError
 from remora.types import InstanceReady
-from tests.core.reload.test_reload import STRATEGIES, actions, held, reload
+from tests.core.reload.reloads import STRATEGIES, actions, held, reload
 from tests.core.scripts import Stage, stage, table
 
 VIRTUAL_TIME = True

@@ -1,108 +1,24 @@
 """
 Every key of a plugin's table takes effect by reload, as the table of effects says. What the policies' keys change is
-shown in `test_resilience_keys`; here are the others, and the table itself.
+shown in `tests/core/resilience/test_keys.py`; here are the others, and the table itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
-from remora import Call, HealthStatus, Manager, PluginDisabled, Reply, Status, TransportSpec, hookimpl
-from remora.config import (
-    EFFECTS,
-    RECIPE,
-    TOP,
-    ConnectionConfig,
-    Effect,
-    HealthCheckConfig,
-    ManagerConfig,
-    PluginConfig,
-    SecurityConfig,
-    effect_of,
-    value_at,
-)
-from remora.types import Endpoint
+from remora import Manager, PluginDisabled, TransportSpec, hookimpl
+from remora.config import EFFECTS, RECIPE, TOP, Effect, ManagerConfig, PluginConfig, effect_of, value_at
 from tests.core.hosts import Text
-from tests.core.resilience.test_keys import CASES
+from tests.core.reload.leaves import leaves
+from tests.core.reload.spy import Options, Spy, builder
+from tests.core.resilience.cases import CASES
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
-
-WHOLE = {"auth", "fallback", "resolver", "connection.adaptive_limit"}
-"""The records that take effect as a whole, whatever changes in them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """
-    All that a transport can be told.
-    """
-
-    own: str = ""
-    protocol: str = ""
-    executable: str = ""
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    work_dir: str = ""
-    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
-    health_check: HealthCheckConfig = field(default_factory=HealthCheckConfig)
-    security: SecurityConfig = field(default_factory=SecurityConfig)
-
-
-@dataclass(frozen=True)
-class Spy:
-    """
-    A transport under two names that shows what its newest channel was made with, and what it carried.
-    """
-
-    seen: list[tuple[str, str, Any]] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-
-    @hookimpl
-    def remora_register_transports(self) -> list[TransportSpec[Any]]:
-        """
-        Both.
-        """
-        return [TransportSpec(name, (name,), Options, _builder(self, name)) for name in ("spy", "spook")]
-
-
-@dataclass(frozen=True)
-class _Transport:
-    spy: Spy
-    name: str
-    options: Any
-
-    @asynccontextmanager
-    async def open(self, endpoint: Endpoint) -> AsyncIterator[_Channel]:
-        self.spy.seen.append((self.name, endpoint.url, self.options))
-        yield _Channel(self.spy)
-
-    def listen(self, endpoint: Endpoint, dispatch: object) -> Any:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class _Channel:
-    spy: Spy
-
-    async def call(self, call: Call) -> Reply:
-        self.spy.calls.append(call)
-        if call.method == "Describe":
-            return Reply(payload=b'{"name": "spy", "version": "2.0"}')
-        return Reply(payload=call.payload, content_type=call.content_type)
-
-    async def probe(self) -> HealthStatus:
-        return HealthStatus(status=Status.HEALTHY)
-
-
-def _builder(spy: Spy, name: str) -> Any:
-    return lambda options: _Transport(spy, name, options)
-
 
 BASIC = {"method": "basic", "username": "u"}
 ROWS: dict[str, tuple[Any, Any]] = {
@@ -130,21 +46,6 @@ SHOWN = {"labels", "annotations", "endpoints.labels", "requires", "start"}
 """Keys that no call depends on; see the tests below and those of requirements and of lazy starts."""
 
 NAMES: dict[str, tuple[Any, Any]] = {"service": ("one", "other"), "method": ("one", "other"), "codec": ("", "msgpack")}
-
-
-def leaves(record: type[Any], path: str = "") -> Iterator[str]:
-    """
-    The paths of all keys of a record.
-    """
-    hints = get_type_hints(record)
-    for each in fields(record):
-        inner = f"{path}.{each.name}" if path else each.name
-        kind = Endpoint if inner == "endpoints" else hints[each.name]
-        if is_dataclass(kind) and inner not in WHOLE:
-            assert isinstance(kind, type)
-            yield from leaves(kind, inner)
-        elif inner != "name":
-            yield inner
 
 
 def _table(key: str, value: object) -> dict[str, Any]:
@@ -223,7 +124,7 @@ async def test_a_limit_that_the_transport_keeps_itself_comes_with_new_instances(
     class Limiting:
         @hookimpl
         def remora_register_transports(self) -> list[TransportSpec[Any]]:
-            return [TransportSpec("own", ("own",), Options, _builder(spy, "own"), limits_calls=True)]
+            return [TransportSpec("own", ("own",), Options, builder(spy, "own"), limits_calls=True)]
 
     spy = Spy()
     tables = [

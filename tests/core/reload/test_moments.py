@@ -35,7 +35,7 @@ from remora._reload._detached import Detached
 from remora.config import structure_config
 from remora.testing import ScriptedTransport
 from tests.core.hosts import NoOptions, PlainChannel, Stranger, Text, strange
-from tests.core.reload.test_reload import held, reload
+from tests.core.reload.reloads import held, reload
 from tests.core.scripts import stage, table
 
 VIRTUAL_TIME = True

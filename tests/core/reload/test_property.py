@@ -27,7 +27,7 @@ from remora._fleet._generation import Plugged
 from remora.config import RECIPE, PluginConfig, is_same, structure_config, value_at
 from remora.policy import TokenBucket
 from remora.testing import RecordingExporter, ScriptedTransport, virtual_backends
-from tests.core.reload.test_keys import Spy
+from tests.core.reload.spy import Spy
 from tests.share import of_hundred
 
 NAMES = ["a", "b", "c"]

@@ -4,9 +4,11 @@ Reloads: what is kept, what is new, what happens when something fails, who is to
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -43,44 +45,11 @@ from remora.types import (
     RequirementMet,
 )
 from tests.core.hosts import NoOptions, PlainChannel, Stranger, Text, bench
-from tests.core.scripts import Stage, endpoint, stage, table
+from tests.core.reload.reloads import STRATEGIES, actions, held, reload
+from tests.core.scripts import endpoint, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio
-
-STRATEGIES = ["graceful", "rolling", "recreate"]
-
-
-async def reload(host: Stage, *tables: dict[str, Any], options: ReloadOptions | None = None, **named: Any) -> Any:
-    """
-    Reload; the table given by position is the plugin `p`.
-    """
-    plugins = {**({"p": tables[0]} if tables else {}), **named}
-    return await host.manager.reload({"plugins": plugins}, options)
-
-
-def actions(report: ReloadReport) -> dict[str, str]:
-    """
-    What has been done, by plugin.
-    """
-    return {name: str(each.action) for name, each in report.plugins.items()}
-
-
-@asynccontextmanager
-async def held(host: Stage, count: int = 1, name: str = "p", **options: Any) -> AsyncIterator[list[RemoraError | None]]:
-    """
-    Calls under way in the body; how they have ended, afterwards.
-    """
-    ends: list[RemoraError | None] = []
-
-    async def one() -> None:
-        ends.append(await host.outcome(name, **options))
-
-    async with anyio.create_task_group() as group:
-        for _ in range(count):
-            group.start_soon(one)
-        await anyio.sleep(0.01)
-        yield ends
 
 
 async def test_a_handle_outlives_every_change(anyio_backend: object) -> None:
@@ -577,8 +546,6 @@ async def test_defaults_and_log_level_take_effect(anyio_backend: object) -> None
     """
     Defaults are part of the plugins that they hold for.
     """
-    import logging
-
     async with stage(table("a")) as host:
         bare = {"endpoint": "script:a"}
         await host.manager.reload({"plugins": {"p": bare}})
@@ -596,9 +563,6 @@ async def test_a_strangers_transport_is_told_of_the_keys_that_it_looks_at(anyio_
     """
     Its instances are made anew when one of them changes, whatever it means to others.
     """
-    from dataclasses import dataclass, field
-
-    from remora import TransportSpec, hookimpl
 
     @dataclass(frozen=True)
     class Options:

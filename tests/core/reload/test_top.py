@@ -17,7 +17,8 @@ from remora import Manager
 from remora.config import TOP, Defaults, MetricsConfig, SecurityConfig, value_at
 from remora.testing import RecordingExporter
 from tests.core.hosts import Text
-from tests.core.reload.test_keys import Spy, leaves
+from tests.core.reload.leaves import leaves
+from tests.core.reload.spy import Spy
 from tests.core.scripts import Stage, stage, table
 
 VIRTUAL_TIME = True

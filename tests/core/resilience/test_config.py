@@ -7,27 +7,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, get_type_hints
 
 import anyio
 import pytest
 
-from remora import ConfigError, Endpoint, Manager, ManagerConfig, PluginConfig, Unavailable
-from remora.config import ConnectionConfig, config_schema, structure_config
-from remora.policy import CircuitBreakerConfig, HealthCheckConfig, RateLimitConfig, RetryConfig
+from remora import ConfigError, Unavailable
+from remora.config import config_schema, structure_config
 from remora.values import Limits
+from tests.core.resilience.blocks import BLOCKS
 from tests.core.scripts import stage, table
 
 VIRTUAL_TIME = True
 
-BLOCKS: dict[str, Any] = {
-    "retry": RetryConfig,
-    "circuit_breaker": CircuitBreakerConfig,
-    "health_check": HealthCheckConfig,
-    "rate_limit": RateLimitConfig,
-    "connection": ConnectionConfig,
-}
 NEEDS = {"slow_call_duration": {"slow_call_rate": 0.5}, "slow_call_rate": {"slow_call_duration": 1}}
 
 
@@ -207,25 +200,6 @@ def test_all_problems_are_told_at_once() -> None:
         "plugins.p.circuit_breaker.failure_threshold",
         "plugins.q.health_check.interval",
     } == paths
-
-
-@pytest.mark.parametrize(
-    ("wrong", "path"),
-    [
-        ({"connection": ConnectionConfig(max_connections=0)}, "plugins.p.connection.max_connections"),
-        ({"endpoints": (Endpoint("memory:p", weight=-1),)}, "plugins.p.endpoints[0].weight"),
-        ({"instances": 0}, "plugins.p.instances"),
-    ],
-)
-def test_records_made_in_code_are_checked_too(wrong: dict[str, Any], path: str) -> None:
-    """
-    At the latest when a manager gets them.
-    """
-    config = replace(PluginConfig(name="p"), **({"endpoint": "memory:p"} if "endpoints" not in wrong else {}), **wrong)
-    with pytest.raises(ConfigError) as caught:
-        Manager(ManagerConfig(plugins={"p": config}))
-
-    assert [path] == [line.partition(": ")[0] for line in caught.value.problems]
 
 
 @pytest.mark.anyio

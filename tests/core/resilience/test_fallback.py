@@ -13,7 +13,8 @@ import pytest
 from remora import Code, ConfigError, DeadlineExceeded, Manager, PluginError, Unavailable
 from remora.config import PluginConfig
 from remora.types import FallbackUsed
-from tests.core.scripts import Stage, Text, ouch, stage, table
+from tests.core.hosts import Text
+from tests.core.scripts import Stage, ouch, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

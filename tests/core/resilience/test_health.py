@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from remora import HealthStatus, Status
+from remora import Code, HealthStatus, PluginError, Status
 from remora.types import HealthChanged
 from tests.core.hosts import PlainChannel, Stranger
 from tests.core.scripts import Stage, endpoint, ouch, stage, table
@@ -125,8 +125,6 @@ async def test_answered_no_is_no_reason_to_doubt(anyio_backend: object) -> None:
     """
     The plugin is well; it says so.
     """
-    from remora import Code, PluginError
-
     async with stage(table(health_check=CHECK)) as host:
         host["a"].failure = lambda: PluginError("no such user", code=Code.NOT_FOUND)
         await host.outcomes(20)

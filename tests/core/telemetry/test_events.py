@@ -30,7 +30,8 @@ from remora.types import (
     ResolverFailed,
     Status,
 )
-from tests.core.fleet.test_resolution import Told
+from tests.core.fleet.told import Told
+from tests.core.hosts import NoOptions
 from tests.core.scripts import Recorder, Stage, stage, table
 
 pytestmark = pytest.mark.anyio
@@ -54,13 +55,6 @@ SELF_EVIDENT = {
 """Events that can have one cause only, and so need not say it."""
 
 QUICK = ReloadOptions(health_check_timeout=0.2)
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """
-    There are none.
-    """
 
 
 @dataclass(frozen=True)

@@ -352,8 +352,6 @@ async def test_exporter_that_cannot_be_built_stops_the_manager_from_starting() -
 
 class _Hook:
     def __init__(self, spec: Any) -> None:
-        from remora import hookimpl
-
         self.remora_register_metric_exporters = hookimpl(lambda: [spec])
 
 

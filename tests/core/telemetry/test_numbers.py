@@ -20,7 +20,8 @@ from remora import Code, ConfigError, PluginError, PluginNotFound, RemoraError, 
 from remora._telemetry._metric_table import BUDGET, IN_FLIGHT
 from remora.errors import DrainTimeout
 from remora.metrics import Distribution, MetricBatch, MetricKind
-from tests.core.scripts import Stage, Text, stage, table
+from tests.core.hosts import Text
+from tests.core.scripts import Stage, stage, table
 
 VIRTUAL_TIME = True
 pytestmark = pytest.mark.anyio

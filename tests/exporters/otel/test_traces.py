@@ -105,7 +105,7 @@ async def test_one_trace_shows_host_retry_plugin_and_nested_call(receiver, trace
     )
 
 
-async def test_a_span_says_where_the_call_went_and_how_it_ended(receiver, traces, tmp_path):
+async def test_a_span_says_where_the_call_went_and_how_it_ended(receiver, traces):
     """
     What the semantic conventions ask for, and the words of Remora beside it.
     """

@@ -21,6 +21,7 @@ from remora import ConfigError, Manager, MetricsRegistry
 from remora.testing import check_exporter
 from remora_prometheus import PrometheusExporter, RemoraCollector
 from remora_prometheus.plugin import remora_register_metric_exporters
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -109,19 +110,13 @@ async def test_a_reload_moves_the_port_and_closes_it() -> None:
     """
     `metrics_port` from one port to another, then none.
     """
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     async with Manager({"metrics_port": ports[0]}) as manager, httpx.AsyncClient() as client:
         await _until_only_at(client, ports[0], ports)
         for port in (ports[1], ports[0], None):
             report = await manager.reload({} if port is None else {"metrics_port": port})
             assert ("metrics_port",) == report.keys
             await _until_only_at(client, port, ports)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 async def _until_only_at(client: httpx.AsyncClient, wanted: int | None, ports: list[int]) -> None:
@@ -204,19 +199,20 @@ async def test_silent_client_is_in_nobodys_way() -> None:
     assert [] == [each.name for each in threading.enumerate() if each.name == "remora-prometheus"]
 
 
-async def test_manager_serves_metrics_at_metrics_port(free_port: int) -> None:
+async def test_manager_serves_metrics_at_metrics_port() -> None:
     """
     The short form; only this machine is answered.
     """
-    async with Manager({"metrics_port": free_port}) as manager:
+    port = free_port()
+    async with Manager({"metrics_port": port}) as manager:
         manager.metrics.counter("mine_total", "The application's own.").inc()
         async with httpx.AsyncClient() as client:
             with anyio.fail_after(5):
-                answer = await _scrape(client, f"http://127.0.0.1:{free_port}/metrics")
+                answer = await _scrape(client, f"http://127.0.0.1:{port}/metrics")
 
     assert "mine_total 1.0" in answer
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", free_port))
+        socket.create_connection(("127.0.0.1", port))
 
 
 async def _scrape(client: httpx.AsyncClient, url: str) -> str:
@@ -277,13 +273,14 @@ def test_default_port_is_not_that_of_the_prometheus_server() -> None:
     assert (9464, 9464) == (spec.options().port, PrometheusExporter().port)
 
 
-async def test_two_ports_are_an_error(free_port: int) -> None:
+async def test_two_ports_are_an_error() -> None:
     """
     Unless they are the same.
     """
-    Manager({"metrics_port": free_port, "exporters": {"prometheus": {"port": free_port}}})
+    port = free_port()
+    Manager({"metrics_port": port, "exporters": {"prometheus": {"port": port}}})
     with pytest.raises(ConfigError, match="metrics_port: exporters.prometheus.port says 1, not"):
-        Manager({"metrics_port": free_port, "exporters": {"prometheus": {"port": 1}}})
+        Manager({"metrics_port": port, "exporters": {"prometheus": {"port": 1}}})
     with pytest.raises(ConfigError, match="exporters.prometheus.port: expected a whole number"):
         Manager({"exporters": {"prometheus": {"port": 70000}}})
 
@@ -298,13 +295,14 @@ def test_collector_fits_into_a_registry_of_the_application() -> None:
     assert b"users 42.5" in generate_latest(registry)
 
 
-async def test_exporter_is_found_by_its_entry_point_and_keeps_the_contract(free_port: int) -> None:
+async def test_exporter_is_found_by_its_entry_point_and_keeps_the_contract() -> None:
     """
     By name, as a configuration finds it.
     """
+    port = free_port()
     (found,) = importlib_metadata.entry_points(group="remora", name="prometheus")
     module = found.load()
     (spec,) = module.remora_register_metric_exporters()
 
     assert "prometheus" == spec.name
-    assert await check_exporter(spec, module.Options(port=free_port))
+    assert await check_exporter(spec, module.Options(port=port))

@@ -29,6 +29,7 @@ from remora_prometheus import PrometheusExporter
 from tests.architecture.sources import ROOT
 from tests.core.hosts import Echo, Text
 from tests.exporters.prometheus.alerts import ALERTS
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -90,10 +91,11 @@ def _watch(manager: Manager, scraped: anyio.Event) -> None:
     manager.metrics.gauge("scrapes", "Scrapes.").watch(seen)
 
 
-async def test_prometheus_server_scrapes_a_manager_and_answers_a_query(tmp_path: Path, free_port: int) -> None:
+async def test_prometheus_server_scrapes_a_manager_and_answers_a_query(tmp_path: Path) -> None:
     """
     Every call has arrived there, by its code, and every attempt, by the instance of the plugin.
     """
+    port = free_port()
     prometheus = program("prometheus")
     scraped = anyio.Event()
     async with host() as (manager, exporter):
@@ -106,15 +108,15 @@ async def test_prometheus_server_scrapes_a_manager_and_answers_a_query(tmp_path:
             prometheus,
             f"--config.file={tmp_path / 'prometheus.yml'}",
             f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{free_port}",
+            f"--web.listen-address=127.0.0.1:{port}",
         ]
         async with await anyio.open_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
             try:
                 with anyio.fail_after(30):
                     await scraped.wait()
-                    answer = await _query(free_port, "sum by (code) (remora_requests_total{plugin='p'})", "code")
+                    answer = await _query(port, "sum by (code) (remora_requests_total{plugin='p'})", "code")
                     query = "sum by (plugin_instance) (remora_attempts_total{plugin='p'})"
-                    by_instance = await _query(free_port, query, "plugin_instance")
+                    by_instance = await _query(port, query, "plugin_instance")
             finally:
                 server.terminate()
         said = manager.observability()

@@ -137,7 +137,7 @@ async def test_a_deadline_in_the_past_sends_nothing(child, ask):
 
 @pytest.mark.fault(1)
 @LASTING
-async def test_a_killed_child_fails_its_calls_at_once(open_child, ask, protocol, until):
+async def test_a_killed_child_fails_its_calls_at_once(open_child, ask, protocol):
     async with open_child(protocol) as channel:
         pid = await ask(channel, "pid")
         errors = []
@@ -219,9 +219,7 @@ async def test_leaving_ends_grandchildren_too(open_child, ask, protocol, group_m
 
 @pytest.mark.fault(19)
 @LASTING
-async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(
-    open_child, ask, protocol, group_members, tmp_path
-):
+async def test_a_child_that_ignores_everything_is_killed_in_a_bounded_time(open_child, ask, protocol, group_members):
     async with open_child(protocol, stop_grace=0.2, term_grace=0.2) as channel:
         pid = await ask(channel, "stubborn")
         async with anyio.create_task_group() as tasks:
@@ -269,7 +267,7 @@ async def test_a_manager_that_is_cancelled_lets_its_child_end_in_good_order(scri
 
 
 @LASTING
-async def test_an_error_of_the_block_comes_out_as_itself(open_child, ask, protocol):
+async def test_an_error_of_the_block_comes_out_as_itself(open_child, protocol):
     with pytest.raises(KeyError, match="mine"):
         async with open_child(protocol):
             raise KeyError("mine")

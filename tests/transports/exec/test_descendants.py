@@ -341,7 +341,7 @@ def ignored_signals() -> int:
 
 
 @pytest.mark.fault(20)
-async def test_a_program_starts_as_if_its_host_had_started_it(tmp_path):
+async def test_a_program_starts_as_if_its_host_had_started_it():
     """
     In its session, where the host is, with no signal kept out but what the host ignores; its limits are its own and not
     its warden's.

@@ -29,8 +29,8 @@ from remora.types import Call, Endpoint, InstanceReady
 from remora_exec._keeping import _forking, _keeper_launch, _starter
 from remora_exec.plugin import ExecOptions, build
 from tests.core.hosts import next_of
+from tests.transports.exec.facts import FACTS
 from tests.transports.exec.forks import fork, fork_server_of, run
-from tests.transports.exec.test_forked_programs import FACTS
 
 PYTHON = Path(sys.executable).resolve()
 

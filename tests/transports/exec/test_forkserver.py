@@ -162,11 +162,14 @@ async def test_no_secret_is_in_the_memory_of_another_fork(open_script, write, se
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("end", ["stopped", "killed", "warden killed", "server killed"])
 async def test_what_leaves_the_session_ends_with_a_forked_program(open_script, write, ask, is_running, until, end):
-    async with open_script(Endpoint(f"exec:{write(STRAY)}"), **QUICK) as channel:
+    """
+    Its server is its own, so that the one that the other tests share may stay.
+    """
+    async with open_script(Endpoint(f"exec:{write(STRAY)}"), preload=("decimal",), **QUICK) as channel:
         stray = await ask(channel, "m")
         warden = parent_of(program := parent_of(stray))
         if end == "server killed":
-            os.kill(servers()[0], signal.SIGKILL)
+            os.kill(servers()[-1], signal.SIGKILL)
             assert await ask(channel, "m") == stray
         elif end != "stopped":
             os.kill(program if end == "killed" else warden, signal.SIGKILL)

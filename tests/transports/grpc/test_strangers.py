@@ -17,7 +17,7 @@ from remora import Call, ConfigError, Endpoint, Unavailable, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
 from remora_grpc.plugin import GrpcOptions, build
-from tests.faults.test_http2_floods import RST_STREAM, SETTINGS, frame
+from tests.transports.http2 import RST_STREAM, SETTINGS, frame
 
 pytestmark = pytest.mark.anyio
 

@@ -127,16 +127,6 @@ def answer_with() -> Callable[..., Answer]:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """
-    A port of the loopback interface on which nobody listens.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-@pytest.fixture
 def asgi_server() -> Callable[[Any], AbstractAsyncContextManager[str]]:
     """
     A way to run any ASGI application, by hypercorn on the running backend.

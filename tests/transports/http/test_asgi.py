@@ -218,7 +218,7 @@ async def test_a_client_that_goes_cancels_the_handler() -> None:
     assert [] == exchange.sent
 
 
-async def test_a_handlers_group_of_exceptions_stays_on_its_side(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_handlers_group_of_exceptions_stays_on_its_side() -> None:
     """It counts as an unexpected failure."""
 
     async def fail(call: Call, peer: str) -> Reply:

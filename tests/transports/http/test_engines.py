@@ -17,6 +17,7 @@ from remora.errors import ConfigError, DeadlineExceeded, InvalidRequest, Unavail
 from remora.protocols import Channel, Transport
 from remora.types import Call, Endpoint, Reply, Status
 from remora_http.plugin import Options, build
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +48,10 @@ def test_a_call_by_the_direct_engine_loads_no_httpx() -> None:
     assert b"[]" == done.stdout.strip()
 
 
-async def test_the_direct_engine_knows_no_proxies(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+async def test_the_direct_engine_knows_no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for by name, it says so; otherwise httpx takes its place, and finds nobody there."""
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port}")
+    port = free_port()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
     monkeypatch.delenv("no_proxy", raising=False)
     with anyio.fail_after(5):
         with pytest.raises(ConfigError, match='engine = "direct" knows no proxies'):

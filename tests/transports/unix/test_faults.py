@@ -20,6 +20,7 @@ import pytest
 
 from remora.errors import Code, ConfigError, PeerRefused, RemoraError, Unavailable
 from remora.types import Call, Endpoint, Reply
+from remora_unix import _directory
 from remora_unix._credentials import trusted_users
 from remora_unix._socket_file import listening_socket
 from remora_unix.plugin import Options, build
@@ -207,8 +208,6 @@ async def test_a_link_in_place_of_a_directory_that_was_made_is_not_followed(tmp_
     """
     Somebody swaps the directory between its making and its use.
     """
-    from remora_unix import _directory
-
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "made").symlink_to(tmp_path / "elsewhere")
     flags = _directory._FLAGS | os.O_NOFOLLOW
