@@ -45,13 +45,13 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
-    Leave out what is the same on every backend, where that is asked for.
+    Leave out what there is not on a backend; and what is the same on every one, where that is asked for.
     """
-    if config.getoption("--needs-backend"):
-        backends = _backends(config)
-        left_out = [item for item in items if not _needs_backend(item, backends)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _needs_backend(item, backends)]
+    backends = _backends(config)
+    takes_all = not config.getoption("--needs-backend")
+    kept = [item for item in items if not _is_elsewhere(item) and (takes_all or _needs_backend(item, backends))]
+    config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+    items[:] = kept
 
 
 def pytest_collection_finish() -> None:
@@ -63,6 +63,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     youngest, young, _ = gc.get_threshold()
     gc.set_threshold(10 * youngest, young, 50)
+
+
+def _is_elsewhere(item: pytest.Item) -> bool:
+    """
+    It shows what can happen on another backend only.
+    """
+    mark = item.get_closest_marker("only_on")
+    return (
+        mark is not None
+        and isinstance(item, pytest.Function)
+        and item.callspec.params["anyio_backend"] not in mark.args
+    )
 
 
 def _needs_backend(item: pytest.Item, backends: list[str]) -> bool:

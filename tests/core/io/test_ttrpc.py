@@ -295,12 +295,11 @@ async def test_a_handler_ends_at_its_deadline_though_nobody_cancels_it() -> None
     assert isinstance(error, DeadlineExceeded)
 
 
-async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone(anyio_backend: str) -> None:
+@pytest.mark.only_on("asyncio")  # on trio nobody gets it
+async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone() -> None:
     """
     Who waits for a cancelled task of his own gets what looks like a cancellation from outside.
     """
-    if anyio_backend == "trio":
-        return  # there nobody gets it
 
     async def stray(call: Call, peer: str) -> Reply:
         if call.method == "stray":

@@ -263,15 +263,17 @@ async def leave_a_task_group_open() -> None:
 
 
 @pytest.mark.usefixtures("kept_generators")
-@pytest.mark.parametrize("leave", [leave_a_scope_open, leave_a_task_group_open])
-async def test_what_a_job_leaves_open_is_not_around_the_next(
-    anyio_backend: str, leave: Callable[[], Awaitable[None]]
-) -> None:
+@pytest.mark.parametrize(
+    "leave",
+    [
+        leave_a_scope_open,
+        pytest.param(leave_a_task_group_open, marks=pytest.mark.only_on("asyncio")),  # trio ends all for that
+    ],
+)
+async def test_what_a_job_leaves_open_is_not_around_the_next(leave: Callable[[], Awaitable[None]]) -> None:
     """
     It would be cancelled with it. The worker of that one ends, and no other.
     """
-    if anyio_backend == "trio" and leave is leave_a_task_group_open:
-        return  # trio ends all for that, whatever the task is
     deadlines: list[float] = []
 
     async def look() -> None:
@@ -334,12 +336,11 @@ async def test_cancellation_from_outside_ends_the_jobs_and_their_workers() -> No
 
 
 @pytest.mark.parametrize("moment", ["busy", "idle", "woken"])
-async def test_who_cancels_the_task_of_a_job_ends_one_worker_and_no_other(anyio_backend: str, moment: str) -> None:
+@pytest.mark.only_on("asyncio")  # on trio nobody can
+async def test_who_cancels_the_task_of_a_job_ends_one_worker_and_no_other(moment: str) -> None:
     """
     Whenever that is: the jobs that come later are done.
     """
-    if anyio_backend == "trio":
-        return  # there nobody can
     kept: list[asyncio.Job[object]] = []
 
     async def keep_the_task() -> None:
@@ -368,12 +369,11 @@ async def test_who_cancels_the_task_of_a_job_ends_one_worker_and_no_other(anyio_
             tasks.cancel_scope.cancel()
 
 
-async def test_a_job_that_waits_for_a_cancelled_task_hurts_no_other(anyio_backend: str) -> None:
+@pytest.mark.only_on("asyncio")  # on trio nobody gets it
+async def test_a_job_that_waits_for_a_cancelled_task_hurts_no_other() -> None:
     """
     What it gets there looks like its own cancellation.
     """
-    if anyio_backend == "trio":
-        return  # there nobody gets it
 
     async def wait_for_a_cancelled_one() -> None:
         other = asyncio.ensure_future(asyncio.sleep(60))

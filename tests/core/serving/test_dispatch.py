@@ -499,12 +499,11 @@ async def test_a_handler_that_fails_while_it_is_cancelled_is_only_cancelled() ->
     assert scope.cancel_called
 
 
-async def test_a_handler_that_waits_for_a_cancelled_task_has_failed(anyio_backend: str) -> None:
+@pytest.mark.only_on("asyncio")  # on trio nobody gets another's cancellation
+async def test_a_handler_that_waits_for_a_cancelled_task_has_failed() -> None:
     """
     It is told as a failure; who is cancelled himself is cancelled.
     """
-    if anyio_backend == "trio":
-        return  # there nobody gets another's cancellation
 
     class Stray:
         async def wait(self, text: str) -> None:
@@ -543,12 +542,11 @@ async def test_a_handler_that_exits_fails_its_call_only() -> None:
         assert Code.INTERNAL == error.code
 
 
-async def test_a_task_of_a_handler_that_exits_fails_its_call_only(anyio_backend: str) -> None:
+@pytest.mark.only_on("trio")
+async def test_a_task_of_a_handler_that_exits_fails_its_call_only() -> None:
     """
     Where it can be helped: asyncio ends its event loop for it.
     """
-    if anyio_backend != "trio":
-        return
 
     class Command:
         async def run(self) -> None:
