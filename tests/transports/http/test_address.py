@@ -75,7 +75,10 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(place: str) -> N
 )
 def test_the_port_that_goes_without_saying_is_not_said(url: str, origin: str) -> None:
     """Servers compare the Host header by letter."""
-    assert origin == parse_address(Endpoint(url)).origin
+    address = parse_address(Endpoint(url))
+
+    assert origin == address.origin
+    assert origin.partition("://")[2] == address.place
 
 
 @pytest.mark.parametrize(("url", "secure"), [("http:", False), ("https:", True)])
