@@ -30,6 +30,20 @@ def test_flood_of_lines_is_cut_and_the_log_says_how_many_are_missing(caplog: pyt
     assert ("line 5999", "after") == output.last_lines[-2:]
 
 
+def test_500_lines_a_second_have_room(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    When 5000 at once have had it.
+    """
+    clock = ManualClock()
+    output = Output("p", "exec:p", clock=clock)
+    output.feed(b"line\n" * 5000)
+    clock.advance(1)
+    output.feed(b"line\n" * 501)
+    output.feed_eof()
+
+    assert "1 lines were left out: too many at once" == caplog.records[-1].getMessage()
+
+
 def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCaptureFixture) -> None:
     """
     When there is no line any more.
@@ -158,6 +172,7 @@ def test_json_that_is_no_log_line_is_a_line_like_any_other(
         ("Warn", logging.WARNING),
         ("error", logging.ERROR),
         ("fatal", logging.CRITICAL),
+        ("critical", logging.CRITICAL),
         ("panic", logging.CRITICAL),
     ],
 )
@@ -167,7 +182,7 @@ def test_levels_are_kept(output: Output, caplog: pytest.LogCaptureFixture, word:
     """
     output.feed(b'{"level": "%s", "msg": "x"}\n' % word.encode())
 
-    assert [level] == [record.levelno for record in caplog.records]
+    assert [("x", level)] == [(record.getMessage(), record.levelno) for record in caplog.records]
 
 
 @pytest.mark.parametrize(
@@ -192,17 +207,30 @@ def test_what_a_terminal_or_a_reader_of_the_log_would_take_for_something_else_is
     assert [logged] == [record.getMessage() for record in caplog.records]
 
 
+def test_of_the_last_lines_500_characters_are_kept() -> None:
+    """
+    Of lines that are read and of those that are left out.
+    """
+    output = Output("p", "exec:p", clock=ManualClock())
+    output.feed(b"a" * 500 + b"\n" + b"b" * 501 + b"\n")
+    assert ("a" * 500, "b" * 500) == output.last_lines
+
+    output.feed(b"line\n" * 5000 + b"c" * 501 + b"\n")
+    assert ("line", "c" * 500) == output.last_lines[-2:]
+
+
 def test_lines_may_have_64_kib_and_what_is_longer_is_cut(output: Output, caplog: pytest.LogCaptureFixture) -> None:
     """
     In whatever pieces they come; what follows is read as ever.
     """
     size = 64 * 1024
-    output.feed(b"a" * size + b"\n")
+    output.feed(b"a" * (size - 1))
+    output.feed(b"a\n" + b"b" * (size + 1) + b"\n")
     for _ in range(3):
-        output.feed(b"b" * size)
+        output.feed(b"c" * size)
     output.feed(b"\nnext\n")
-    whole, cut, following = [record.getMessage() for record in caplog.records]
+    output.stray(b"d" * (size + 1))
 
-    assert "a" * size == whole
-    assert "b" * size + " [cut]" == cut
-    assert "next" == following
+    assert ["a" * size, "b" * size + " [cut]", "c" * size + " [cut]", "next", "stdout: " + "d" * size] == [
+        record.getMessage() for record in caplog.records
+    ]
