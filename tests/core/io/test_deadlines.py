@@ -63,6 +63,21 @@ class DeadlineTable(RuleBasedStateMachine):
 TestDeadlineTable = DeadlineTable.TestCase
 
 
+def test_dead_entries_are_dropped_when_they_are_many() -> None:
+    """
+    Long before their time comes.
+    """
+    deadlines = Deadlines()
+    for number in range(1000):
+        deadlines.add(number, 9.0)
+    assert 9.0 == deadlines.earliest()
+    for number in range(999):
+        deadlines.discard(number)
+
+    assert len(deadlines._heap) <= 2 + 256
+    assert [999] == deadlines.take_expired(9.0)
+
+
 @pytest.mark.anyio
 async def test_a_number_may_be_added_again_as_its_time_comes() -> None:
     """
