@@ -326,9 +326,15 @@ async def test_calls_under_way_survive_that_their_plugin_goes(act: str, strategy
 
 async def test_late_end_says_nothing_about_a_namesake(anyio_backend: str) -> None:
     """
-    A plugin that is added under the name of a removed one begins with clean figures.
+    A plugin that is added under the name of a removed one begins with clean figures, also at the strategy.
     """
-    balancer = make("least-latency")
+    ended: list[str] = []
+
+    class Curious(RoundRobin):
+        def finished(self, candidate: Candidate, /, *, latency: float, ok: bool | None) -> None:
+            ended.append(candidate.name)
+
+    balancer = make(Curious())
     held = Held("a")
     balancer.add("a", held)
     async with anyio.create_task_group() as group:
@@ -341,6 +347,7 @@ async def test_late_end_says_nothing_about_a_namesake(anyio_backend: str) -> Non
     stats = balancer.stats()["a"]
 
     assert (0, 0) == (stats.calls, stats.in_flight)
+    assert [] == ended
 
 
 async def test_without_an_enabled_plugin_calls_are_unavailable(anyio_backend: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,8 +31,10 @@ async def test_fewer_requests_wait_than_the_peer_has(steps: list[bool]) -> None:
         for number, begins in enumerate(steps, start=1):
             if begins:
                 calls[number] = None
+                had, waiting = len(at_peer), len(calls) - len(at_peer)
                 outbox.put(bytes((number,)), number)
                 at_peer += received(theirs)
+                assert (waiting >= had) == (len(at_peer) > had)
                 assert list(calls) == at_peer or len(calls) - len(at_peer) < len(at_peer)
             elif at_peer:
                 del calls[at_peer.pop(0)]
@@ -48,6 +51,172 @@ async def test_answers_to_many_requests_are_written_together() -> None:
         outbox.put(b"a")
         outbox.put(b"b")
         assert b"" == received(theirs)
+
+
+async def test_a_lone_frame_is_written_at_once_and_overtakes_none() -> None:
+    """
+    The next one waits for the end of the step, unless another has arrived alone.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    outbox = Outbox(SocketPipe(ours))
+    with anyio.fail_after(5), ours, theirs:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outbox.write)
+            await anyio.wait_all_tasks_blocked()
+            for frame, now in [(b"a", b"a"), (b"b", b"b")]:
+                outbox.may_send_now = True
+                outbox.put(frame)
+                assert now == received(theirs)
+            outbox.put(b"c")
+            outbox.may_send_now = True
+            outbox.put(b"d")
+            assert b"" == received(theirs)
+            await outbox.settle()
+            assert b"cd" == received(theirs)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_frame_that_the_socket_takes_a_part_of_is_completed_first() -> None:
+    """
+    It cannot be taken back; of those behind it, what is not under way can.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    outbox = Outbox(SocketPipe(ours))
+    frames = [(b"head", bytes(4 << 20), b"tail"), b"b", b"c"]
+    with anyio.fail_after(5), ours, theirs:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outbox.write)
+            await anyio.wait_all_tasks_blocked()
+            outbox.may_send_now = True
+            for number, frame in enumerate(frames, start=1):
+                outbox.put(frame, number)
+            await anyio.wait_all_tasks_blocked()
+            assert [False, True] == [outbox.withdraw(1), outbox.withdraw(2)]
+            found = b""
+            while not found.endswith(b"c"):
+                await anyio.wait_readable(theirs)
+                found += theirs.recv(1 << 20)
+            await outbox.settle()
+            tasks.cancel_scope.cancel()
+
+    assert b"head" + bytes(4 << 20) + b"tailc" == found
+
+
+class Plain:
+    """
+    A pipe that is no socket; it takes one piece at each turn.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.turn = anyio.Event()
+
+    async def send(self, item: bytes) -> None:
+        """
+        Remember it, and wait for the turn.
+        """
+        self.sent.append(item)
+        await self.turn.wait()
+
+    async def receive(self) -> bytes:
+        """
+        Nothing arrives.
+        """
+        raise anyio.EndOfStream
+
+    async def aclose(self) -> None:
+        """
+        Nothing is open.
+        """
+
+
+def length(pieces: list[bytes]) -> list[int]:
+    """
+    How long some pieces are.
+    """
+    return [len(each) for each in pieces]
+
+
+async def test_a_pipe_that_is_no_socket_gets_256_kib_at_once_and_a_larger_frame_alone() -> None:
+    """
+    Frames of one step go together; one that has not been written can be taken back.
+    """
+    pipe, most = Plain(), 256 * 1024
+    outbox = Outbox(pipe)
+    outbox.may_send_now = True  # of a socket it would
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outbox.write)
+            await anyio.wait_all_tasks_blocked()
+            outbox.put(b"a")
+            outbox.put((b"b", b"c", b"d"))
+            await anyio.wait_all_tasks_blocked()
+            assert [b"abcd"] == pipe.sent
+
+            for number, size in enumerate((most - 2, 2, 1, 5, most, most + 1, 3), start=1):
+                outbox.put(bytes(size), number)
+            assert [True, False, False] == [outbox.withdraw(4), outbox.withdraw(4), outbox.withdraw(8)]
+            pipe.turn.set()
+            await outbox.settle()
+            assert [4, most, 1, most, most + 1, 3] == length(pipe.sent)
+            assert not outbox.withdraw(7)
+            tasks.cancel_scope.cancel()
+
+
+async def test_more_is_not_read_while_8_mib_wait() -> None:
+    """
+    A byte more is too much; what waits for room goes on when so much has been written, and settles with the rest.
+    """
+    pipe, steps = Plain(), list[str]()
+    outbox = Outbox(pipe)
+    outbox.put(bytes(8 << 20), 1)
+    assert outbox.hold() is None
+    outbox.put(b"b", 2)
+    assert outbox.hold() is not None
+    assert outbox.withdraw(2)
+    assert outbox.hold() is None
+    outbox.put(b"c", 3)
+    wait = outbox.hold()
+    assert wait is not None
+
+    async def read() -> None:
+        await wait()
+        steps.append(f"room beside {len(pipe.sent)}")
+        await outbox.settle()
+        steps.append("settled")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            assert [] == steps
+            tasks.start_soon(outbox.write)
+            await anyio.wait_all_tasks_blocked()
+            assert ["room beside 1"] == steps
+            pipe.turn.set()
+            await anyio.wait_all_tasks_blocked()
+            assert ["room beside 1", "settled"] == steps
+            tasks.cancel_scope.cancel()
+
+
+async def test_nobody_waits_for_what_is_given_up() -> None:
+    """
+    The writer has ended, and something is still in the queue.
+    """
+    pipe = Plain()
+    outbox = Outbox(pipe)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            outbox.put(b"a")
+            tasks.start_soon(outbox.write)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        outbox.put(b"b")
+        await outbox.settle()
+
+    assert [b"a"] == pipe.sent
 
 
 def received(peer: socket.socket) -> bytes:

@@ -38,10 +38,11 @@ def test_500_lines_a_second_have_room(caplog: pytest.LogCaptureFixture) -> None:
     output = Output("p", "exec:p", clock=clock)
     output.feed(b"line\n" * 5000)
     clock.advance(1)
-    output.feed(b"line\n" * 501)
+    output.feed(b"line\n" * 500 + b"a" * 501 + b"\n")
     output.feed_eof()
 
     assert "1 lines were left out: too many at once" == caplog.records[-1].getMessage()
+    assert ("line", "a" * 500) == output.last_lines[-2:]
 
 
 def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +95,8 @@ def test_what_is_left_out_is_not_looked_at(caplog: pytest.LogCaptureFixture) -> 
     assert ("key ***", "***", "rest") == output.last_lines[-3:]
     output.feed_eof()
     assert "1002 lines were left out: too many at once" == caplog.records[-1].getMessage()
-    assert held
+    del held  # the lines are read while it is known
+    assert ("key ***", "***", "rest") == output.last_lines[-3:]
 
 
 @pytest.mark.fault(27)
@@ -207,16 +209,27 @@ def test_what_a_terminal_or_a_reader_of_the_log_would_take_for_something_else_is
     assert [logged] == [record.getMessage() for record in caplog.records]
 
 
-def test_of_the_last_lines_500_characters_are_kept() -> None:
+def test_a_last_line_without_an_end_is_a_line(output: Output, caplog: pytest.LogCaptureFixture) -> None:
     """
-    Of lines that are read and of those that are left out.
+    Once the plugin has ended.
     """
-    output = Output("p", "exec:p", clock=ManualClock())
-    output.feed(b"a" * 500 + b"\n" + b"b" * 501 + b"\n")
-    assert ("a" * 500, "b" * 500) == output.last_lines
+    output.feed(b"one\nt")
+    output.feed(b"wo")
+    assert ["one"] == [record.getMessage() for record in caplog.records]
 
-    output.feed(b"line\n" * 5000 + b"c" * 501 + b"\n")
-    assert ("line", "c" * 500) == output.last_lines[-2:]
+    output.feed_eof()
+    output.feed_eof()
+    assert ["one", "two"] == [record.getMessage() for record in caplog.records]
+    assert ("one", "two") == output.last_lines
+
+
+def test_of_the_last_lines_500_characters_are_kept(output: Output) -> None:
+    """
+    Enough for an error message.
+    """
+    output.feed(b"a" * 500 + b"\n" + b"b" * 501 + b"\n")
+
+    assert ("a" * 500, "b" * 500) == output.last_lines
 
 
 def test_lines_may_have_64_kib_and_what_is_longer_is_cut(output: Output, caplog: pytest.LogCaptureFixture) -> None:
@@ -228,6 +241,7 @@ def test_lines_may_have_64_kib_and_what_is_longer_is_cut(output: Output, caplog:
     output.feed(b"a\n" + b"b" * (size + 1) + b"\n")
     for _ in range(3):
         output.feed(b"c" * size)
+        assert len(output._rest) == size
     output.feed(b"\nnext\n")
     output.stray(b"d" * (size + 1))
 
