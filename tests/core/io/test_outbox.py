@@ -77,31 +77,39 @@ async def test_a_lone_frame_is_written_at_once_and_overtakes_none() -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_a_frame_that_the_socket_takes_a_part_of_is_completed_first() -> None:
+@pytest.mark.parametrize("is_begun", [True, False])
+async def test_a_frame_that_the_socket_takes_a_part_of_is_completed_first(is_begun: bool) -> None:
     """
-    It cannot be taken back; of those behind it, what is not under way can.
+    It cannot be taken back, and is waited for; what is behind it can be. The writer may have begun, or begins then.
     """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    outbox = Outbox(SocketPipe(ours))
-    frames = [(b"head", bytes(4 << 20), b"tail"), b"b", b"c"]
+    outbox, found = Outbox(SocketPipe(ours)), bytearray()
+
+    async def read() -> None:
+        while not found.endswith(b"."):
+            await anyio.wait_readable(theirs)
+            found.extend(theirs.recv(1 << 20))
+
     with anyio.fail_after(5), ours, theirs:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(outbox.write)
-            await anyio.wait_all_tasks_blocked()
+            if is_begun:
+                tasks.start_soon(outbox.write)
+                await anyio.wait_all_tasks_blocked()
             outbox.may_send_now = True
-            for number, frame in enumerate(frames, start=1):
-                outbox.put(frame, number)
-            await anyio.wait_all_tasks_blocked()
+            outbox.put((b"head", bytes(4 << 20), b"tail"), 1)
+            outbox.put(b"b", 2)
             assert [False, True] == [outbox.withdraw(1), outbox.withdraw(2)]
-            found = b""
-            while not found.endswith(b"c"):
-                await anyio.wait_readable(theirs)
-                found += theirs.recv(1 << 20)
-            await outbox.settle()
+            if not is_begun:
+                tasks.start_soon(outbox.write)
+            async with anyio.create_task_group() as readers:
+                readers.start_soon(read)
+                await outbox.settle()
+                assert len(found) > 1 << 20
+                outbox.put(b".")
             tasks.cancel_scope.cancel()
 
-    assert b"head" + bytes(4 << 20) + b"tailc" == found
+    assert b"head" + bytes(4 << 20) + b"tail." == found
 
 
 class Plain:
@@ -143,17 +151,24 @@ async def test_a_pipe_that_is_no_socket_gets_256_kib_at_once_and_a_larger_frame_
     """
     Frames of one step go together; one that has not been written can be taken back.
     """
-    pipe, most = Plain(), 256 * 1024
+    pipe, most, settled = Plain(), 256 * 1024, anyio.Event()
     outbox = Outbox(pipe)
-    outbox.may_send_now = True  # of a socket it would
+    outbox.may_send_now = True  # to a socket
+
+    async def settle() -> None:
+        await outbox.settle()
+        settled.set()
+
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(outbox.write)
             await anyio.wait_all_tasks_blocked()
             outbox.put(b"a")
             outbox.put((b"b", b"c", b"d"))
+            tasks.start_soon(settle)
             await anyio.wait_all_tasks_blocked()
             assert [b"abcd"] == pipe.sent
+            assert not settled.is_set()
 
             for number, size in enumerate((most - 2, 2, 1, 5, most, most + 1, 3), start=1):
                 outbox.put(bytes(size), number)
@@ -171,13 +186,14 @@ async def test_more_is_not_read_while_8_mib_wait() -> None:
     """
     pipe, steps = Plain(), list[str]()
     outbox = Outbox(pipe)
-    outbox.put(bytes(8 << 20), 1)
+    outbox.put(b"a")
+    outbox.put(bytes((8 << 20) - 1))
     assert outbox.hold() is None
-    outbox.put(b"b", 2)
+    outbox.put(b"b", 1)
     assert outbox.hold() is not None
-    assert outbox.withdraw(2)
+    assert outbox.withdraw(1)
     assert outbox.hold() is None
-    outbox.put(b"c", 3)
+    outbox.put(b"c")
     wait = outbox.hold()
     assert wait is not None
 
@@ -190,14 +206,15 @@ async def test_more_is_not_read_while_8_mib_wait() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
+            tasks.start_soon(read)
             await anyio.wait_all_tasks_blocked()
             assert [] == steps
             tasks.start_soon(outbox.write)
             await anyio.wait_all_tasks_blocked()
-            assert ["room beside 1"] == steps
+            assert ["room beside 1"] * 2 == steps
             pipe.turn.set()
             await anyio.wait_all_tasks_blocked()
-            assert ["room beside 1", "settled"] == steps
+            assert ["room beside 1"] * 2 + ["settled"] * 2 == steps
             tasks.cancel_scope.cancel()
 
 
