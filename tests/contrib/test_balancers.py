@@ -157,6 +157,17 @@ def test_chance_is_fair(name: str) -> None:
     assert shares(make(name), trio()) == pytest.approx(dict.fromkeys("abc", 1 / 3), rel=0.05)
 
 
+@pytest.mark.parametrize(("weights", "expected"), [([0, 9, 1], "bc"), ([0, 9, 0], "b"), ([0, 0, 0], "abc")])
+@pytest.mark.parametrize("name", NAMES)
+def test_weight_0_gets_nothing_beside_some(name: str, weights: list[float], expected: str) -> None:
+    """
+    If nobody has more, all get some.
+    """
+    balancer, instances = make(name), trio(weight=weights)
+
+    assert set(expected) == {call(balancer, instances, key=f"key {index}") for index in range(100)}
+
+
 @pytest.mark.parametrize("name", ["round-robin", "random", "weighted-random", "least-connections"])
 def test_shares_follow_the_weights(name: str) -> None:
     """

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -378,6 +379,32 @@ async def test_options_are_passed_on_when_they_are_given(anyio_backend: str) -> 
     assert {"headers": {"a": "b"}, "request_id": "r", "idempotent": False} == await balancer.execute(
         "?", headers={"a": "b"}, request_id="r", idempotent=False
     )
+
+
+async def test_plugin_that_takes_no_key_is_not_told_it(anyio_backend: str) -> None:
+    """
+    Nor one that does not say what it takes.
+    """
+
+    class Keyed:
+        async def execute(self, request: str, *, hash_key: str = "") -> str:
+            return hash_key
+
+    class Silent:
+        @property
+        def __signature__(self) -> object:
+            raise ValueError
+
+        async def __call__(self, request: str) -> str:
+            return "silent"
+
+    answers: list[str] = []
+    for plugin in (Named("named"), Keyed(), SimpleNamespace(execute=Silent())):
+        balancer = make()
+        balancer.add("a", plugin)
+        answers.append(await balancer.execute("?", hash_key="k"))
+
+    assert ["named", "k", "silent"] == answers
 
 
 async def test_own_balancer_object_can_be_the_strategy(anyio_backend: str) -> None:
