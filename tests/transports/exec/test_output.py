@@ -40,8 +40,10 @@ def test_500_lines_a_second_have_room(caplog: pytest.LogCaptureFixture) -> None:
     clock.advance(1)
     output.feed(b"line\n" * 500 + b"a" * 501 + b"\n")
     output.feed_eof()
+    output.feed_eof()
 
-    assert "1 lines were left out: too many at once" == caplog.records[-1].getMessage()
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert ["1 lines were left out: too many at once"] == warnings
     assert ("line", "a" * 500) == output.last_lines[-2:]
 
 
@@ -150,7 +152,10 @@ def test_json_lines_are_parsed(output: Output, caplog: pytest.LogCaptureFixture,
     assert ("p", "exec:p") == (record.plugin, record.instance)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("line", ['{"level": "warn"}', '{"level": 30, "msg": "x"}', '{"msg":', "[1]", "{" * 70_000])
+@pytest.mark.parametrize(
+    "line",
+    ['{"level": "warn"}', '{"level": 30, "msg": "x"}', '{"level": "loud", "msg": "x"}', '{"msg":', "[1]", "{" * 70_000],
+)
 def test_json_that_is_no_log_line_is_a_line_like_any_other(
     output: Output, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
@@ -192,6 +197,7 @@ def test_levels_are_kept(output: Output, caplog: pytest.LogCaptureFixture, word:
     [
         (b"\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
         (b"a\rINFO forged", "a\\rINFO forged"),
+        (b"of Windows\r", "of Windows"),
         (b'{"level": "info", "msg": "a\\nERROR forged"}', "a\\nERROR forged"),
         ("right to left \u202e".encode(), "right to left \\u202e"),
         ("marks \u200e\u200f\u061c".encode(), "marks \\u200e\\u200f\\u061c"),
