@@ -223,14 +223,20 @@ async def test_nobody_waits_for_what_is_given_up() -> None:
     The writer has ended, and something is still in the queue.
     """
     pipe = Plain()
-    outbox = Outbox(pipe)
+    outbox, writer = Outbox(pipe), anyio.CancelScope()
+
+    async def write() -> None:
+        with writer:
+            await outbox.write()
+
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             outbox.put(b"a")
-            tasks.start_soon(outbox.write)
+            tasks.start_soon(write)
+            tasks.start_soon(outbox.settle)
             await anyio.wait_all_tasks_blocked()
-            tasks.cancel_scope.cancel()
-        outbox.put(b"b")
+            outbox.put(b"b")
+            writer.cancel()
         await outbox.settle()
 
     assert [b"a"] == pipe.sent
