@@ -98,6 +98,7 @@ async def test_a_frame_that_the_socket_takes_a_part_of_is_completed_first(is_beg
                 await anyio.wait_all_tasks_blocked()
             outbox.may_send_now = True
             outbox.put((b"head", bytes(4 << 20), b"tail"), 1)
+            outbox.may_send_now = True
             outbox.put(b"b", 2)
             assert [False, True] == [outbox.withdraw(1), outbox.withdraw(2)]
             if not is_begun:
@@ -110,6 +111,30 @@ async def test_a_frame_that_the_socket_takes_a_part_of_is_completed_first(is_beg
             tasks.cancel_scope.cancel()
 
     assert b"head" + bytes(4 << 20) + b"tail." == found
+
+
+async def test_a_frame_of_which_the_socket_takes_nothing_waits_and_can_be_taken_back() -> None:
+    """
+    However alone it is.
+    """
+    ours, theirs = socket.socketpair()
+    outbox, size = Outbox(SocketPipe(ours)), 0
+    theirs.setblocking(False)
+    with anyio.fail_after(5), ours, theirs:
+        with pytest.raises(BlockingIOError):
+            while True:
+                size += ours.send(bytes(1 << 16))
+        for number in (1, 2):
+            outbox.may_send_now = True
+            outbox.put(b"%d" % number, number)
+            assert number == 2 or outbox.withdraw(number)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outbox.write)
+            while size:
+                size -= len(theirs.recv(size))
+            await outbox.settle()
+            tasks.cancel_scope.cancel()
+        assert b"2" == received(theirs)
 
 
 class Plain:
