@@ -153,7 +153,7 @@ async def test_a_request_that_is_no_json_is_refused_and_the_next_one_answered() 
         assert (2, "b") == await end.answer()
 
 
-async def test_what_is_no_request_is_told_in_the_log_and_the_next_one_answered(
+async def test_what_is_no_request_is_logged_and_the_next_one_answered(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """

@@ -46,20 +46,28 @@ async def test_lines_are_written_in_order_and_those_not_begun_can_be_taken_back(
     """
     A line is meant itself, and not another with the same text.
     """
-    one, two, same = bytes(ROOM), b"two\n", bytearray(b"two\n")
+    one, two, same, flushed = bytes(ROOM), b"two\n", bytearray(b"two\n"), anyio.Event()
     async with queue() as (lines, reader), anyio.create_task_group() as tasks:
+
+        async def flush() -> None:
+            await lines.flush()
+            flushed.set()
+
         await lines.flush()
         tasks.start_soon(lines.write)
         lines.add(one)
         await anyio.wait_all_tasks_blocked()
-        lines.add(two)
-        lines.add(b"three\n")
+        tasks.start_soon(flush)
+        await anyio.wait_all_tasks_blocked()
+        assert not flushed.is_set()
+
+        for each in (two, b"three\n", b"four\n"):
+            lines.add(each)
         assert [False, False, True, False] == [lines.withdraw(each) for each in (one, bytes(same), two, two)]
-        tasks.start_soon(lines.flush)
-        assert one + b"three\n" == await drain(reader, ROOM + 6)
-        await lines.flush()
-        lines.add(b"four\n")
-        assert b"four\n" == await drain(reader, 5)
+        assert one + b"three\nfour\n" == await drain(reader, ROOM + 11)
+        await flushed.wait()
+        lines.add(b"five\n")
+        assert b"five\n" == await drain(reader, 5)
         tasks.cancel_scope.cancel()
 
 
