@@ -157,6 +157,27 @@ def test_chance_is_fair(name: str) -> None:
     assert shares(make(name), trio()) == pytest.approx(dict.fromkeys("abc", 1 / 3), rel=0.05)
 
 
+class Highest(random.Random):
+    """
+    Chance at its limit.
+    """
+
+    def random(self) -> float:
+        """
+        The largest number below 1.
+        """
+        return 1 - 2**-53
+
+
+def test_the_highest_draw_is_the_last_instance() -> None:
+    """
+    Also when the parts together are less than their sum, as these are.
+    """
+    balancer = load_catalog().balancer("random").spec.build(ManualClock(), Highest())
+
+    assert "c" == balancer.pick(trio(weight=[34, 14, 33], warmth=[0.1, 0.7, 1.0]), "").name
+
+
 @pytest.mark.parametrize(("weights", "expected"), [([0, 9, 1], "bc"), ([0, 9, 0], "b"), ([0, 0, 0], "abc")])
 @pytest.mark.parametrize("name", NAMES)
 def test_weight_0_gets_nothing_beside_some(name: str, weights: list[float], expected: str) -> None:
