@@ -240,6 +240,19 @@ async def test_more_is_not_read_while_8_mib_wait() -> None:
             pipe.turn.set()
             await anyio.wait_all_tasks_blocked()
             assert ["room beside 1"] * 2 + ["settled"] * 2 == steps
+
+            pipe.turn = anyio.Event()
+            outbox.put(bytes(8 << 20))
+            assert outbox.hold() is None
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            outbox.put(bytes((8 << 20) + 1))
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            assert ["room beside 4"] == steps[4:]
+            pipe.turn.set()
+            await anyio.wait_all_tasks_blocked()
+            assert ["room beside 5", "settled", "settled"] == sorted(steps[5:])
             tasks.cancel_scope.cancel()
 
 
