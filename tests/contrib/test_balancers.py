@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import heappop, heappush
 
 import pytest
@@ -46,11 +47,14 @@ class Instance:
     warmth: float = 1.0
 
 
+catalog = cache(load_catalog)
+
+
 def make(name: str, clock: Callable[[], float] | None = None, seed: int = 7) -> Balancer:
     """
     A balancer by the name that the configuration uses.
     """
-    return load_catalog().balancer(name).spec.build(clock or ManualClock(), random.Random(seed))
+    return catalog().balancer(name).spec.build(clock or ManualClock(), random.Random(seed))
 
 
 def call(balancer: Balancer, instances: Sequence[Instance], key: str = "", latency: float = 0.01) -> str:
@@ -173,7 +177,7 @@ def test_the_highest_draw_is_the_last_instance() -> None:
     """
     Also when the parts together are less than their sum, as these are.
     """
-    balancer = load_catalog().balancer("random").spec.build(ManualClock(), Highest())
+    balancer = catalog().balancer("random").spec.build(ManualClock(), Highest())
 
     assert "c" == balancer.pick(trio(weight=[34, 14, 33], warmth=[0.1, 0.7, 1.0]), "").name
 
