@@ -4,10 +4,12 @@ The balancers: who gets how much, with seeded chance and a clock that is moved b
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import heappop, heappush
 
 import pytest
@@ -45,11 +47,14 @@ class Instance:
     warmth: float = 1.0
 
 
+catalog = cache(load_catalog)
+
+
 def make(name: str, clock: Callable[[], float] | None = None, seed: int = 7) -> Balancer:
     """
     A balancer by the name that the configuration uses.
     """
-    return load_catalog().balancer(name).spec.build(clock or ManualClock(), random.Random(seed))
+    return catalog().balancer(name).spec.build(clock or ManualClock(), random.Random(seed))
 
 
 def call(balancer: Balancer, instances: Sequence[Instance], key: str = "", latency: float = 0.01) -> str:
@@ -156,6 +161,38 @@ def test_chance_is_fair(name: str) -> None:
     assert shares(make(name), trio()) == pytest.approx(dict.fromkeys("abc", 1 / 3), rel=0.05)
 
 
+class Highest(random.Random):
+    """
+    Chance at its limit.
+    """
+
+    def random(self) -> float:
+        """
+        The largest number below 1.
+        """
+        return 1 - 2**-53
+
+
+def test_the_highest_draw_is_the_last_instance() -> None:
+    """
+    Also when the parts together are less than their sum, as these are.
+    """
+    balancer = catalog().balancer("random").spec.build(ManualClock(), Highest())
+
+    assert "c" == balancer.pick(trio(weight=[34, 14, 33], warmth=[0.1, 0.7, 1.0]), "").name
+
+
+@pytest.mark.parametrize(("weights", "expected"), [([0, 9, 1], "bc"), ([0, 9, 0], "b"), ([0, 0, 0], "abc")])
+@pytest.mark.parametrize("name", NAMES)
+def test_weight_0_gets_nothing_beside_some(name: str, weights: list[float], expected: str) -> None:
+    """
+    If nobody has more, all get some.
+    """
+    balancer, instances = make(name), trio(weight=weights)
+
+    assert set(expected) == {call(balancer, instances, key=f"key {index}") for index in range(100)}
+
+
 @pytest.mark.parametrize("name", ["round-robin", "random", "weighted-random", "least-connections"])
 def test_shares_follow_the_weights(name: str) -> None:
     """
@@ -210,6 +247,29 @@ def test_least_connections_takes_the_least_of_all(number: int) -> None:
     balancer = make("least-connections")
 
     assert {call(balancer, instances) for _ in range(100)} == {f"{number - 1}"}
+
+
+def test_least_connections_of_five_compares_two() -> None:
+    """
+    Each but the busiest may be the better one.
+    """
+    instances = [Instance(f"{index}", in_flight=10 - index) for index in range(5)]
+    balancer = make("least-connections")
+
+    assert {call(balancer, instances) for _ in range(100)} == {"1", "2", "3", "4"}
+
+
+@pytest.mark.parametrize(("number", "expected"), [(2, {"1"}), (4, {"3"}), (5, {"1", "2", "3", "4"})])
+def test_least_latency_compares_up_to_four_and_of_more_two(number: int, expected: set[str]) -> None:
+    """
+    As with the calls under way.
+    """
+    instances = [Instance(f"{index}") for index in range(number)]
+    balancer = make("least-latency")
+    for index, each in enumerate(instances):
+        balancer.finished(each, latency=10.0 - index, ok=True)
+
+    assert {balancer.pick(instances, "").name for _ in range(100)} == expected
 
 
 def test_least_connections_of_many_avoids_the_busiest() -> None:
@@ -291,6 +351,45 @@ def test_least_latency_comes_back_to_one_that_was_slow() -> None:
     assert chosen == {"a", "b"}
 
 
+@pytest.mark.parametrize(
+    ("history", "in_flight", "expected"),
+    [
+        ([(0, 2.0, True)], 0, 2.0),
+        ([(0, 2.0, True)], 2, 6.0),
+        ([(0, 0.001, False)], 0, 5.0),
+        ([(0, 7.0, False)], 0, 7.0),
+        ([(0, 1.0, True), (10, 0.0, None)], 0, math.exp(-1)),
+        ([(0, 1.0, True), (10, 0.1, True)], 0, 0.1 + 0.9 * math.exp(-1)),
+        ([(0, 1.0, True), (10, 0.0, True), (10, 0.0, None)], 0, math.exp(-2)),
+        ([(0, 1.0, True), (10, 2.0, True)], 0, 2.0),
+        ([(0, 1.0, True), (0, 0.9, None)], 0, 1.0),
+        ([(0, 1.0, True), (0, 1.1, None)], 0, 1.1),
+        ([(0, 1.0, True), (10, 0.5, None)], 0, 0.5),
+        ([(0, 1.0, True), (0, 2.0, None), (0, 0.1, True)], 0, 2.0),
+        ([(0, 3.0, None)], 0, 3.0),
+        ([(0, 3.0, None), (0, 4.0, None), (0, 0.1, True)], 0, 0.1),
+        ([(0, 3.0, None), (0, 4.0, None)], 1, 10.0),
+        ([], 1, 10.0),
+    ],
+)
+def test_least_latency_expects_what_it_has_seen(
+    history: list[tuple[float, float, bool | None]], in_flight: int, expected: float
+) -> None:
+    """
+    For each call, when it ended after the one before, how long it took, and how; None stands for one given up.
+    """
+    for factor, name in ((0.99, "b"), (1.01, "a")):
+        clock = ManualClock()
+        balancer = make("least-latency", clock)
+        one, other = Instance("a", in_flight=in_flight), Instance("b")
+        for seconds, latency, ok in history:
+            clock.advance(seconds)
+            balancer.finished(one, latency=latency, ok=ok)
+        balancer.finished(other, latency=expected * factor, ok=True)
+
+        assert name == balancer.pick([one, other], "").name
+
+
 def test_consistent_hash_sends_a_key_to_one_place() -> None:
     """
     Whatever the order of the instances, in every process.
@@ -323,9 +422,19 @@ def test_consistent_hash_follows_the_weights() -> None:
     Half the weight, half the keys.
     """
     balancer = make("consistent-hash")
-    result = Counter(call(balancer, trio(weight=[50, 30, 20]), f"user {index}") for index in range(10_000))
+    result = Counter(call(balancer, trio(weight=[5, 4, 1]), f"user {index}") for index in range(10_000))
 
-    assert result == pytest.approx({"a": 5000, "b": 3000, "c": 2000}, rel=0.1)
+    assert result == pytest.approx({"a": 5000, "b": 4000, "c": 1000}, rel=0.1)
+
+
+def test_consistent_hash_takes_any_text() -> None:
+    """
+    Also such as stands for bytes that are no text, in keys and in names.
+    """
+    balancer = make("consistent-hash")
+    odd = [Instance("/run/\udcff"), Instance("/run/\udcfe")]
+
+    assert len({call(balancer, odd, f"\udc80{index}") for index in range(30)}) == 2
 
 
 def test_consistent_hash_passes_on_what_is_too_much() -> None:
@@ -342,6 +451,37 @@ def test_consistent_hash_passes_on_what_is_too_much() -> None:
 
     assert loads[2] <= 1.25 * 20 + 1
     assert chosen[:8] == [chosen[0]] * 8
+
+
+@pytest.mark.parametrize(
+    ("load", "others", "gets_it"),
+    [(7, 0, True), (8, 0, False), (9, 14, True), (10, 13, False), (10, 14, True), (11, 13, False)],
+)
+def test_consistent_hash_counts_the_new_call_too(load: int, others: int, gets_it: bool) -> None:
+    """
+    One of three may have five twelfths of all calls, rounded up; eight are never too many.
+    """
+    balancer = make("consistent-hash")
+    favourite = balancer.pick(trio(), "key").name
+    instances = [Instance(name, in_flight=load if name == favourite else others // 2) for name in "abc"]
+    next(each for each in instances if each.name != favourite).in_flight += others % 2
+
+    assert gets_it == (balancer.pick(instances, "key").name == favourite)
+
+
+@pytest.mark.parametrize(("is_forgotten", "expected"), [(False, "b"), (True, "a")])
+@pytest.mark.parametrize("name", ["round-robin", "least-connections", "least-latency", "consistent-hash", "priority"])
+def test_one_that_is_forgotten_has_had_no_turn(name: str, is_forgotten: bool, expected: str) -> None:
+    """
+    Nor has it ever been slow.
+    """
+    balancer = make(name)
+    for _ in range(2):
+        call(balancer, [Instance("a")], latency=10)
+    if is_forgotten:
+        balancer.forget("a")
+
+    assert expected == call(balancer, [Instance("a"), Instance("b")])
 
 
 def test_priority_falls_over_and_back() -> None:

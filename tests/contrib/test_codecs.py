@@ -18,6 +18,7 @@ from uuid import UUID
 import attrs
 import msgpack
 import pytest
+from google.protobuf.descriptor_pb2 import UninterpretedOption
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from hypothesis import given
@@ -186,6 +187,14 @@ def test_only_messages_are_protobuf(protobuf: Codec) -> None:
         protobuf.encode(Point(1))
     with pytest.raises(ValueError, match="Point cannot be read from protobuf"):
         protobuf.decode(b"", Point)
+    with pytest.raises(ValueError, match="cannot be read from protobuf"):
+        protobuf.decode(b"", StringValue | None)  # type: ignore[arg-type]
+
+
+def test_a_message_without_a_required_field_is_refused(protobuf: Codec) -> None:
+    """The error names the field."""
+    with pytest.raises(ValueError, match="NamePart cannot be written as protobuf: .*is_extension"):
+        protobuf.encode(UninterpretedOption.NamePart(name_part="a"))
 
 
 @pytest.mark.parametrize(("type_", "claimed"), [(StringValue, True), (Int32Value, True), (Point, False), (None, False)])

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -119,6 +120,47 @@ async def test_weighted_random_follows_weights_within_a_tenth(anyio_backend: str
 
     for name, part in {"a": 0.6, "b": 0.3, "c": 0.1}.items():
         assert counts[name] == pytest.approx(4000 * part, rel=0.1)
+
+
+async def test_chance_comes_from_the_source_that_is_given(anyio_backend: str) -> None:
+    """
+    Or from one of its own.
+    """
+    runs: list[list[str]] = []
+    for source in (random.Random(7), random.Random(7), random.Random(8), None):
+        balancer = LoadBalancer[str, str]("random", rng=source)
+        for name in ["a", "b"]:
+            balancer.add(name, Named(name))
+        runs.append([await balancer.execute("?") for _ in range(100)])
+
+    assert runs[0] == runs[1]
+    assert runs[0] not in runs[2:]
+
+
+async def test_strategy_sees_weight_priority_and_calls_under_way(anyio_backend: str) -> None:
+    """
+    Nobody warms up, and who says nothing weighs 100. It is told who goes.
+    """
+    seen: list[tuple[str, int, int, int, float]] = []
+    forgotten: list[str] = []
+
+    class Curious(RoundRobin):
+        def started(self, candidate: Candidate, /) -> None:
+            each = candidate
+            seen.append((each.name, each.weight, each.priority, each.in_flight, each.warmth))
+
+        def forget(self, name: str, /) -> None:
+            forgotten.append(name)
+
+    balancer = make(Curious())
+    balancer.add("a", Named("a"))
+    balancer.add("b", Named("b"), weight=10**15, priority=-3)
+    for _ in range(2):
+        await balancer.execute("?")
+    balancer.remove("b")
+
+    assert [("a", 100, 1, 1, 1.0), ("b", 10**15, -3, 1, 1.0)] == seen
+    assert ["b"] == forgotten
 
 
 async def test_plugin_of_weight_zero_gets_nothing_while_another_has_some(anyio_backend: str) -> None:
@@ -285,9 +327,15 @@ async def test_calls_under_way_survive_that_their_plugin_goes(act: str, strategy
 
 async def test_late_end_says_nothing_about_a_namesake(anyio_backend: str) -> None:
     """
-    A plugin that is added under the name of a removed one begins with clean figures.
+    A plugin that is added under the name of a removed one begins with clean figures, also at the strategy.
     """
-    balancer = make("least-latency")
+    ended: list[str] = []
+
+    class Curious(RoundRobin):
+        def finished(self, candidate: Candidate, /, *, latency: float, ok: bool | None) -> None:
+            ended.append(candidate.name)
+
+    balancer = make(Curious())
     held = Held("a")
     balancer.add("a", held)
     async with anyio.create_task_group() as group:
@@ -300,6 +348,7 @@ async def test_late_end_says_nothing_about_a_namesake(anyio_backend: str) -> Non
     stats = balancer.stats()["a"]
 
     assert (0, 0) == (stats.calls, stats.in_flight)
+    assert [] == ended
 
 
 async def test_without_an_enabled_plugin_calls_are_unavailable(anyio_backend: str) -> None:
@@ -327,6 +376,35 @@ async def test_options_are_passed_on_when_they_are_given(anyio_backend: str) -> 
 
     assert {} == await balancer.execute("?")
     assert {"timeout": 2.0, "hash_key": "k"} == await balancer.execute("?", timeout=2.0, hash_key="k")
+    assert {"headers": {"a": "b"}, "request_id": "r", "idempotent": False} == await balancer.execute(
+        "?", headers={"a": "b"}, request_id="r", idempotent=False
+    )
+
+
+async def test_plugin_that_takes_no_key_is_not_told_it(anyio_backend: str) -> None:
+    """
+    Nor one that does not say what it takes.
+    """
+
+    class Keyed:
+        async def execute(self, request: str, *, hash_key: str = "") -> str:
+            return hash_key
+
+    class Silent:
+        @property
+        def __signature__(self) -> object:
+            raise ValueError
+
+        async def __call__(self, request: str) -> str:
+            return "silent"
+
+    answers: list[str] = []
+    for plugin in (Named("named"), Keyed(), SimpleNamespace(execute=Silent())):
+        balancer = make()
+        balancer.add("a", plugin)
+        answers.append(await balancer.execute("?", hash_key="k"))
+
+    assert ["named", "k", "silent"] == answers
 
 
 async def test_own_balancer_object_can_be_the_strategy(anyio_backend: str) -> None:
@@ -365,7 +443,7 @@ async def test_wrong_arguments_are_configuration_errors(anyio_backend: str) -> N
     """
     balancer = make()
     balancer.add("a", Named("a"))
-    for weight in (-1, 10**400):
+    for weight in (-1, 10**15 + 1, 10**400):
         with pytest.raises(ConfigError, match=rf"weight of 'b': expected .*at most 1e\+15, got {weight}"):
             balancer.add("b", Named("b"), weight=weight)
     with pytest.raises(ConfigError, match="'a' has been added already"):

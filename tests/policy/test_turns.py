@@ -81,3 +81,18 @@ def test_nobody_who_is_busy_or_weighs_nothing_has_a_turn() -> None:
     assert turns.next_idle([busy, none]) is None
     assert [free, free] == [turns.next_idle([none, busy, free]) for _ in range(2)]
     assert turns.place(busy) < turns.place(free)
+
+
+def test_places_rise_with_turns_and_are_forgotten() -> None:
+    """
+    Who is new or was away stands where the line is.
+    """
+    turns = Turns(lambda each: each.weight)
+    slow, fast, new = Candidate("a", 1), Candidate("b", 2), Candidate("c", 1)
+
+    assert [slow, fast, fast] == [turns.take(each) for each in (slow, fast, fast)]
+    assert [1.0, 1.0, 0.5] == [turns.place(each) for each in (slow, fast, new)]
+    turns.take(slow)
+    assert [2.0, 1.0, 1.0] == [turns.place(each) for each in (slow, fast, new)]
+    turns.forget("a")
+    assert turns.place(slow) == turns.place(new)

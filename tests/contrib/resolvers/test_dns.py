@@ -4,19 +4,21 @@ Endpoints that a name server tells: real packets on the loopback interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 import dns.rcode
 import pytest
+from dns.nameserver import Do53Nameserver
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remora import ConfigError, Endpoint, Manager, Unavailable, serving
 from remora.testing import check_resolver
 from remora.types import EndpointsChanged, ResolverFailed
+from remora_resolvers._dns import DnsResolver
 from remora_resolvers._targets import Service, Template, at_services
 from remora_resolvers.plugin import DnsOptions, build_dns, remora_register_resolvers
 from tests.contrib.resolvers.zone import Zone, serving_zone
@@ -266,6 +268,7 @@ async def _followed(zone: Zone, plugin: dict[str, Any]) -> tuple[str, ...]:
     [
         ({}, "url: expected SCHEME://HOST"),
         ({"url": "http:"}, "url: expected SCHEME://HOST"),
+        ({"url": "//h"}, "url: expected SCHEME://HOST"),
         ({"url": "http://h:x"}, "url: "),
         ({"url": "http://h:1", "record": "SRV"}, "SRV records tell the port"),
         ({"url": "http://h", "nameservers": ("dns.example",)}, "nameservers: expected ADDRESS"),
@@ -283,14 +286,23 @@ def test_options_that_make_no_sense_are_refused(table: dict[str, Any], problem: 
         build_dns(replace(DnsOptions(), **table))
 
 
-@pytest.mark.parametrize("text", ["1.2.3.4", "1.2.3.4:1", "::1", "[::1]:65535"])
-def test_name_servers_are_written_in_four_ways(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "address", "port"),
+    [
+        ("1.2.3.4", "1.2.3.4", 53),
+        ("1.2.3.4:1", "1.2.3.4", 1),
+        ("fd00::1", "fd00::1", 53),
+        ("[fd00::1]:65535", "fd00::1", 65535),
+    ],
+)
+def test_name_servers_are_written_in_four_ways(text: str, address: str, port: int) -> None:
     """
     With a port and without, of both families.
     """
-    build: Callable[[DnsOptions], object] = build_dns
+    (found,) = DnsResolver(DnsOptions(url="http://h", nameservers=(text,)))._nameservers
 
-    assert build(DnsOptions(url="http://h", nameservers=(text,)))
+    assert isinstance(found, Do53Nameserver)
+    assert (address, port) == (found.address, found.port)
 
 
 def test_the_order_of_records_does_not_matter() -> None:

@@ -63,6 +63,21 @@ class DeadlineTable(RuleBasedStateMachine):
 TestDeadlineTable = DeadlineTable.TestCase
 
 
+def test_dead_entries_are_dropped_when_they_are_many() -> None:
+    """
+    Long before their time comes.
+    """
+    deadlines = Deadlines()
+    for number in range(1000):
+        deadlines.add(number, 9.0)
+    assert 9.0 == deadlines.earliest()
+    for number in range(999):
+        deadlines.discard(number)
+
+    assert len(deadlines._heap) <= 2 + 256
+    assert [999] == deadlines.take_expired(9.0)
+
+
 @pytest.mark.anyio
 async def test_a_number_may_be_added_again_as_its_time_comes() -> None:
     """
@@ -85,3 +100,26 @@ async def test_a_number_may_be_added_again_as_its_time_comes() -> None:
             tasks.cancel_scope.cancel()
 
     assert [rung[0], rung[0] + 1, rung[0] + 2] == pytest.approx(rung, abs=0.01)
+
+
+@pytest.mark.anyio
+async def test_an_earlier_deadline_is_not_missed_for_a_later_one() -> None:
+    """
+    Whether or not anything was waited for before.
+    """
+    deadlines, rung, start = Deadlines(), list[tuple[int, float]](), anyio.current_time()
+
+    def expire(number: int) -> None:
+        rung.append((number, anyio.current_time() - start))
+        if len(deadlines) == 0:
+            tasks.cancel_scope.cancel()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deadlines.watch, expire)
+            for number, seconds in [(1, 9), (2, 3), (3, 6)]:
+                await anyio.wait_all_tasks_blocked()
+                deadlines.add(number, start + seconds)
+
+    assert [2, 3, 1] == [number for number, _ in rung]
+    assert [3, 6, 9] == pytest.approx([seconds for _, seconds in rung], abs=0.01)

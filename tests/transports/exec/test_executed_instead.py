@@ -5,7 +5,6 @@ and those whose fork server is not ready in time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -24,13 +23,13 @@ import pytest
 from remora import Manager
 from remora.config import ConnectionConfig, SecurityConfig
 from remora.errors import ConfigError
-from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint, InstanceReady
 from remora_exec._keeping import _forking, _keeper_launch, _starter
 from remora_exec.plugin import ExecOptions, build
 from tests.core.hosts import next_of
 from tests.transports.exec.facts import FACTS
 from tests.transports.exec.forks import fork, fork_server_of, run
+from tests.transports.exec.security.pinned import pins
 
 PYTHON = Path(sys.executable).resolve()
 
@@ -193,10 +192,7 @@ def pinned(place: Path, program: Path) -> dict[str, Any]:
     """
     The options with which only this program may start.
     """
-    entry = AllowEntry(sha256=(hashlib.sha256(program.read_bytes()).hexdigest(),))
-    (place / "list.toml").write_text(render_allow_list(AllowList({"p": entry})))
-    (place / "list.toml").chmod(0o600)
-    return {"name": "p", "security": SecurityConfig(policy="strict", allow_list=str(place / "list.toml"))}
+    return {"name": "p", "security": SecurityConfig(policy="strict", allow_list=pins(place / "list.toml", program))}
 
 
 @pytest.mark.parametrize("way", ["script", "interpreter"])

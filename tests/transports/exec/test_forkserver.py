@@ -4,7 +4,6 @@ The processes that fork programs of Python: who shares one, what reaches it, how
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,7 +19,6 @@ import pytest
 
 from remora.config import SecurityConfig
 from remora.errors import ConfigError, DeadlineExceeded, ExecutableRefused, PluginDied, Unavailable
-from remora.security import AllowEntry, AllowList, render_allow_list
 from remora.types import Call, Endpoint
 from remora_exec._command import Command
 from remora_exec._keeping import _keeper, _kept_starter, _starter
@@ -28,6 +26,7 @@ from remora_exec._keeping._python import python_of
 from remora_exec._security._program import opened
 from remora_exec.plugin import ExecOptions, build
 from tests.transports.exec.forks import fork, known_of, memory_of, parent_of, servers
+from tests.transports.exec.security.pinned import pins
 
 pytestmark = [
     pytest.mark.anyio,
@@ -317,10 +316,7 @@ async def test_a_pinned_program_is_forked_from_the_file_that_was_hashed(place, w
     """
     program = write("import json, sys\nprint(json.dumps([sys.argv[1:], sys.executable, sys.path[0]]))")
     hashed = PYTHON if way == "interpreter" else program
-    pinned = AllowEntry(sha256=(hashlib.sha256(hashed.read_bytes()).hexdigest(),))
-    (place / "list.toml").write_text(render_allow_list(AllowList({"p": pinned})))
-    (place / "list.toml").chmod(0o600)
-    security = SecurityConfig(policy="strict", allow_list=str(place / "list.toml"))
+    security = SecurityConfig(policy="strict", allow_list=pins(place / "list.toml", hashed))
     words = [sys.executable, str(program), "x"] if way == "interpreter" else [program, "x"]
 
     assert await fork(*words, name="p", security=security) == [["x"], sys.executable, str(place)]

@@ -54,7 +54,7 @@ class Host:
 
 
 @asynccontextmanager
-async def host(dispatch: Callable[[Call, str], Awaitable[Reply]]) -> AsyncIterator[Host]:
+async def host(dispatch: Callable[[Call, str], Awaitable[Reply]], *, max_size: int = 1 << 20) -> AsyncIterator[Host]:
     """
     A plugin that answers by a function.
     """
@@ -62,7 +62,7 @@ async def host(dispatch: Callable[[Call, str], Awaitable[Reply]]) -> AsyncIterat
     reader, writer, end = ReadPipe(read), WritePipe(to_answer), Host(ReadPipe(to_read), WritePipe(to_ask))
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: serve_jsonl(reader, writer, dispatch, "test", max_size=1 << 20))
+            tasks.start_soon(lambda: serve_jsonl(reader, writer, dispatch, "test", max_size=max_size))
             yield end
             end.writer.close()
             end.reader.close()
@@ -153,6 +153,54 @@ async def test_a_request_that_is_no_json_is_refused_and_the_next_one_answered() 
         assert (2, "b") == await end.answer()
 
 
+async def test_what_is_no_request_is_logged_and_the_next_one_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    A request that is too large is refused, if its id can be told.
+    """
+    async with host(act, max_size=200) as end:
+        await end.writer.send(b'hello\n\n{"no": "id"}\n' + b"x" * 201 + b"\n")
+        await end.ask({"cancel": 9}, request(1, payload="x" * 200), request(2, payload=2))
+        answers = [await end.answer() for _ in range(2)]
+
+    assert [(1, "RESOURCE_EXHAUSTED"), (2, 2)] == answers
+    assert 3 == len(caplog.messages)
+    assert "ignored a line that is not a JSON object: 'hello'" == caplog.messages[0]
+    assert "ignored an object that is not a request" == caplog.messages[1]
+    assert caplog.messages[2].endswith("its id cannot be told")
+
+
+async def test_a_line_without_an_end_is_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    What comes behind it is nobody's request.
+    """
+    async with host(act, max_size=200) as end:
+        await end.writer.send(b"x" * 3201)
+
+    assert ["the host broke the protocol: a line of more than 3201 bytes does not end"] == caplog.messages
+
+
+async def test_calls_under_way_are_answered_after_the_last_request() -> None:
+    """
+    The requests may come from a file.
+    """
+    asked, released = anyio.Event(), anyio.Event()
+
+    async def wait(call: Call, peer: str) -> Reply:
+        asked.set()
+        await released.wait()
+        return Reply(payload=call.payload)
+
+    async with host(wait) as end:
+        await end.writer.send(json.dumps(request(1, payload="last")).encode())
+        end.writer.close()
+        await asked.wait()
+        released.set()
+
+        assert (1, "last") == await end.answer()
+
+
 @pytest.mark.only_on("asyncio")
 async def test_a_call_that_the_plugin_itself_cancels_is_answered_and_alone() -> None:
     """
@@ -186,7 +234,8 @@ async def test_a_host_that_does_not_read_its_answers_is_not_read_either() -> Non
         tasks.start_soon(ask, end)
         while arrived < 16:
             await anyio.lowlevel.checkpoint()
-        await anyio.wait_all_tasks_blocked()
+        for _ in range(1000):  # enough to read all
+            await anyio.lowlevel.checkpoint()
         arrived_while_stuck = arrived
         answers = [await end.answer() for _ in range(60)]
 

@@ -30,6 +30,23 @@ def test_flood_of_lines_is_cut_and_the_log_says_how_many_are_missing(caplog: pyt
     assert ("line 5999", "after") == output.last_lines[-2:]
 
 
+def test_500_lines_a_second_have_room(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    When 5000 at once have had it.
+    """
+    clock = ManualClock()
+    output = Output("p", "exec:p", clock=clock)
+    output.feed(b"line\n" * 5000)
+    clock.advance(1)
+    output.feed(b"line\n" * 500 + b"a" * 501 + b"\n")
+    output.feed_eof()
+    output.feed_eof()
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert ["1 lines were left out: too many at once"] == warnings
+    assert ("line", "a" * 500) == output.last_lines[-2:]
+
+
 def test_flood_that_ends_with_the_plugin_is_mentioned_too(caplog: pytest.LogCaptureFixture) -> None:
     """
     When there is no line any more.
@@ -80,7 +97,8 @@ def test_what_is_left_out_is_not_looked_at(caplog: pytest.LogCaptureFixture) -> 
     assert ("key ***", "***", "rest") == output.last_lines[-3:]
     output.feed_eof()
     assert "1002 lines were left out: too many at once" == caplog.records[-1].getMessage()
-    assert held
+    del held  # the lines are read while it is known
+    assert ("key ***", "***", "rest") == output.last_lines[-3:]
 
 
 @pytest.mark.fault(27)
@@ -134,7 +152,10 @@ def test_json_lines_are_parsed(output: Output, caplog: pytest.LogCaptureFixture,
     assert ("p", "exec:p") == (record.plugin, record.instance)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("line", ['{"level": "warn"}', '{"level": 30, "msg": "x"}', '{"msg":', "[1]", "{" * 70_000])
+@pytest.mark.parametrize(
+    "line",
+    ['{"level": "warn"}', '{"level": 30, "msg": "x"}', '{"level": "loud", "msg": "x"}', '{"msg":', "[1]", "{" * 70_000],
+)
 def test_json_that_is_no_log_line_is_a_line_like_any_other(
     output: Output, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
@@ -158,6 +179,7 @@ def test_json_that_is_no_log_line_is_a_line_like_any_other(
         ("Warn", logging.WARNING),
         ("error", logging.ERROR),
         ("fatal", logging.CRITICAL),
+        ("critical", logging.CRITICAL),
         ("panic", logging.CRITICAL),
     ],
 )
@@ -167,7 +189,7 @@ def test_levels_are_kept(output: Output, caplog: pytest.LogCaptureFixture, word:
     """
     output.feed(b'{"level": "%s", "msg": "x"}\n' % word.encode())
 
-    assert [level] == [record.levelno for record in caplog.records]
+    assert [("x", level)] == [(record.getMessage(), record.levelno) for record in caplog.records]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +197,7 @@ def test_levels_are_kept(output: Output, caplog: pytest.LogCaptureFixture, word:
     [
         (b"\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
         (b"a\rINFO forged", "a\\rINFO forged"),
+        (b"of Windows\r", "of Windows"),
         (b'{"level": "info", "msg": "a\\nERROR forged"}', "a\\nERROR forged"),
         ("right to left \u202e".encode(), "right to left \\u202e"),
         ("marks \u200e\u200f\u061c".encode(), "marks \\u200e\\u200f\\u061c"),
@@ -192,17 +215,42 @@ def test_what_a_terminal_or_a_reader_of_the_log_would_take_for_something_else_is
     assert [logged] == [record.getMessage() for record in caplog.records]
 
 
+def test_a_last_line_without_an_end_is_a_line(output: Output, caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Once the plugin has ended.
+    """
+    output.feed(b"one\nt")
+    output.feed(b"wo")
+    assert ["one"] == [record.getMessage() for record in caplog.records]
+
+    output.feed_eof()
+    output.feed_eof()
+    assert ["one", "two"] == [record.getMessage() for record in caplog.records]
+    assert ("one", "two") == output.last_lines
+
+
+def test_of_the_last_lines_500_characters_are_kept(output: Output) -> None:
+    """
+    Enough for an error message.
+    """
+    output.feed(b"a" * 500 + b"\n" + b"b" * 501 + b"\n")
+
+    assert ("a" * 500, "b" * 500) == output.last_lines
+
+
 def test_lines_may_have_64_kib_and_what_is_longer_is_cut(output: Output, caplog: pytest.LogCaptureFixture) -> None:
     """
     In whatever pieces they come; what follows is read as ever.
     """
     size = 64 * 1024
-    output.feed(b"a" * size + b"\n")
+    output.feed(b"a" * (size - 1))
+    output.feed(b"a\n" + b"b" * (size + 1) + b"\n")
     for _ in range(3):
-        output.feed(b"b" * size)
+        output.feed(b"c" * size)
+        assert len(output._rest) == size
     output.feed(b"\nnext\n")
-    whole, cut, following = [record.getMessage() for record in caplog.records]
+    output.stray(b"d" * (size + 1))
 
-    assert "a" * size == whole
-    assert "b" * size + " [cut]" == cut
-    assert "next" == following
+    assert ["a" * size, "b" * size + " [cut]", "c" * size + " [cut]", "next", "stdout: " + "d" * size] == [
+        record.getMessage() for record in caplog.records
+    ]

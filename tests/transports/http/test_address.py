@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from remora.errors import ConfigError, InvalidRequest
 from remora.types import Endpoint
-from remora_http._address import parse_address, parse_local_address, split_path
+from remora_http._address import Address, parse_address, parse_local_address, split_path
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,20 @@ def test_an_address_that_makes_no_sense_is_an_error_of_the_configuration(url: st
         parse_address(Endpoint(url))
 
 
-def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("place", ["user:secret@h/", "secret@h", ":secret@h", "user:secret/x@h"])
+def test_credentials_in_an_address_are_refused_and_not_repeated(place: str) -> None:
     """They would end in logs."""
-    with pytest.raises(ConfigError) as caught:
-        parse_address(Endpoint("http://user:secret@host/"))
-    assert "secret" not in str(caught.value)
+    for parse in (parse_address, parse_local_address):
+        with pytest.raises(ConfigError) as caught:
+            parse(Endpoint(f"http://{place}"))
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("url", "origin"),
     [
         ("http://h", "http://h"),
+        ("http://h:80", "http://h"),
         ("https://h", "https://h"),
         ("https://h:443/x", "https://h"),
         ("https://h:80", "https://h:80"),
@@ -72,14 +75,27 @@ def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
 )
 def test_the_port_that_goes_without_saying_is_not_said(url: str, origin: str) -> None:
     """Servers compare the Host header by letter."""
-    assert origin == parse_address(Endpoint(url)).origin
+    address = parse_address(Endpoint(url))
+
+    assert origin == address.origin
+    assert origin.partition("://")[2] == address.place
 
 
-def test_a_bare_scheme_listens_on_a_free_port_of_the_loopback_interface() -> None:
+@pytest.mark.parametrize(("url", "secure"), [("http:", False), ("https:", True)])
+def test_a_bare_scheme_listens_on_a_free_port_of_the_loopback_interface(url: str, secure: bool) -> None:
     """Nobody else can reach it."""
-    address = parse_local_address(Endpoint("http:"))
+    expected = Address(secure=secure, host="127.0.0.1", port=0, path="", given_path="", query="")
 
-    assert (address.host, address.port) == ("127.0.0.1", 0)
+    assert expected == parse_local_address(Endpoint(url))
+
+
+def test_an_address_to_listen_at_may_have_a_path_and_needs_a_host() -> None:
+    """Whoever leaves the host out may mean this machine, or the network."""
+    expected = Address(secure=False, host="::1", port=0, path="/p", given_path="/p/", query="k=v")
+
+    assert expected == parse_local_address(Endpoint("http://[::1]:0/p/?k=v"))
+    with pytest.raises(ConfigError, match="names no host"):
+        parse_local_address(Endpoint("http://:8080"))
 
 
 @pytest.mark.parametrize(

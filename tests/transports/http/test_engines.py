@@ -161,6 +161,46 @@ async def test_unused_connections_are_kept_up_to_their_number(transport: Transpo
     assert 5 == len(peers)
 
 
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_without_keep_alive_every_call_has_a_connection_of_its_own(transport: Transport, engine: Any) -> None:
+    """None is kept, whatever the number that may be."""
+    peers = set[str]()
+
+    async def dispatch(call: Call, peer: str) -> Reply:
+        peers.add(peer)
+        return Reply()
+
+    alone = build(Options(engine=engine, connection=ConnectionConfig(keep_alive=False)))
+    with anyio.fail_after(5):
+        async with transport.listen(Endpoint("http:"), dispatch) as listener, alone.open(listener.endpoint) as channel:
+            for _ in range(3):
+                await channel.call(Call())
+
+    assert 3 == len(peers)
+
+
+@pytest.mark.parametrize("engine", ["direct", "httpx"])
+async def test_a_call_whose_time_is_over_is_not_sent(transport: Transport, engine: Any) -> None:
+    """The next one is."""
+    asked: list[str] = []
+
+    async def dispatch(call: Call, peer: str) -> Reply:
+        asked.append(call.method)
+        return Reply()
+
+    with anyio.fail_after(5):
+        async with (
+            transport.listen(Endpoint("http:"), dispatch) as listener,
+            build(Options(engine=engine)).open(listener.endpoint) as channel,
+        ):
+            with pytest.raises(DeadlineExceeded) as caught:
+                await channel.call(Call(method="late", deadline=anyio.current_time() - 0.001))
+            await channel.call(Call(method="next"))
+
+    assert not caught.value.sent
+    assert ["next"] == asked
+
+
 async def test_a_name_that_httpx_cannot_send_is_the_callers_mistake() -> None:
     """No error of httpx's own comes out."""
 

@@ -332,6 +332,7 @@ async def test_lost_connection_is_told_by_the_path(tmp_path: Path) -> None:
     [
         ("http+unix:///run/App.sock", "/run/App.sock", "/"),
         ("http+unix:/run/app.sock", "/run/app.sock", "/"),
+        ("http+unix:run/../app.sock:/v1", "app.sock", "/v1"),
         ("http+unix:///run/app.sock:/", "/run/app.sock", "/"),
         ("http+unix:///run/a%20b.sock:/v1/x?k=v", "/run/a%20b.sock", "/v1/x?k=v"),
         ("HTTP+UNIX:///run/app.sock:/v1", "/run/app.sock", "/v1"),
@@ -343,10 +344,14 @@ def test_socket_stands_before_the_second_colon_and_the_path_behind_it(url: str, 
     """
     address = parse_address(Endpoint(url))
 
-    assert (socket_, target) == (address.socket, address.target("", ""))
+    assert (os.path.abspath(socket_), target) == (address.socket, address.target("", ""))
+    assert address.socket == address.place
 
 
-@pytest.mark.parametrize("url", ["http+unix:", "http+unix://run/app.sock", "http+unix:///run/:/v1", "http+unix://:/v1"])
+@pytest.mark.parametrize(
+    "url",
+    ["http+unix:", "http+unix://run/app.sock", "http+unix:///run/:/v1", "http+unix://:/v1", "http+unix:/run/a\0b"],
+)
 def test_address_without_a_socket_is_an_error_of_the_configuration(url: str) -> None:
     """
     Found before anything is sent.

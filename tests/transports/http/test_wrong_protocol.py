@@ -162,11 +162,14 @@ async def test_an_answer_that_breaks_off_or_breaks_the_rules_is_an_error(
 
 
 @pytest.mark.fault(29)
-@pytest.mark.parametrize("idempotent", [True, False])
+@pytest.mark.parametrize(
+    ("idempotent", "answer"), [(True, b""), (False, b""), (True, OK[:-1])], ids=["repeatable", "not", "begun"]
+)
 async def test_an_old_connection_that_turns_out_to_be_closed_is_replaced(
-    transport: Transport, raw_peer: Any, idempotent: bool
+    transport: Transport, raw_peer: Any, idempotent: bool, answer: bytes
 ) -> None:
-    """If the call may be made twice; otherwise the server might have seen it."""
+    """If the call may be made twice, and no answer has begun; otherwise the server might have seen it."""
+    is_repeated = idempotent and not answer
     requests: list[bytes] = []
 
     async def talk(stream: SocketStream) -> None:
@@ -175,21 +178,21 @@ async def test_an_old_connection_that_turns_out_to_be_closed_is_replaced(
                 return await stream.send(OK)
             requests.append(request)
             if len(requests) == 2:
-                return None
+                return await stream.send(answer) if answer else None
             await stream.send(OK)
         return None
 
     with anyio.fail_after(5):
         async with raw_peer(talk) as endpoint, transport.open(endpoint) as channel:
             await channel.call(Call())
-            if idempotent:
+            if is_repeated:
                 assert b"{}" == (await channel.call(Call(idempotent=True))).payload
             else:
                 with pytest.raises(ConnectionLost) as caught:
-                    await channel.call(Call())
+                    await channel.call(Call(idempotent=idempotent))
                 assert caught.value.sent
 
-    assert (3 if idempotent else 2) == len(requests)
+    assert (3 if is_repeated else 2) == len(requests)
 
 
 async def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used(

@@ -41,8 +41,8 @@ def remote_address(endpoint: Endpoint) -> Address:
         ConfigError: The endpoint has no host or no port, or something beside them.
     """
     parts = _split(endpoint)
-    port = parts.port or (_TLS_PORT if is_secure(endpoint) else None)
-    if not parts.hostname or port is None:
+    port = _TLS_PORT if parts.port is None and is_secure(endpoint) else parts.port
+    if not parts.hostname or not port:
         raise ConfigError(f"endpoint {endpoint.url!r} needs the form {endpoint.scheme}://HOST:PORT")
     return Address(parts.hostname, port)
 

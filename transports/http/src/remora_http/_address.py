@@ -144,7 +144,7 @@ def _parse(endpoint: Endpoint) -> Address:
         if "@" in endpoint.url:  # the reason may quote a part of a password
             raise ConfigError(f"the address {endpoint.url!r} is malformed") from None
         raise ConfigError(f"the address {endpoint.url!r} is malformed: {exc}") from exc
-    if parts.username is not None or parts.password is not None:
+    if parts.username is not None:
         raise ConfigError(f"the address of {host!r} holds credentials, which belong in the table `auth`")
     return Address(
         secure=parts.scheme == "https",

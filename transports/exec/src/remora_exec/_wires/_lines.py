@@ -89,7 +89,7 @@ class LineQueue:
                 self._settle()
 
     def _settle(self) -> None:
-        if self._is_broken or not self._lines:
+        if not self._lines:
             self._news = anyio.Event()
         self._idle.set()
         self._idle = anyio.Event()

@@ -157,7 +157,7 @@ class _Line:
         """
         if not data.strip():
             return None
-        return cls(data[:MAX_LINE].removesuffix(b"\r"), is_cut or len(data) > MAX_LINE)
+        return cls(data[:MAX_LINE].removesuffix(b"\r"), is_cut)
 
     def read(self) -> tuple[int, str, Mapping[str, object]]:
         """

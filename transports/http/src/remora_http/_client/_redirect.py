@@ -154,7 +154,7 @@ def _place(location: str, here: Stop) -> Address:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https"):
             raise NotFollowed(f"it leads to {parts.scheme!r}, which is not HTTP")
-        if parts.username is not None or parts.password is not None:
+        if parts.username is not None:
             raise NotFollowed("it brings credentials of its own")
         return parse_address(Endpoint(url))
     except (ValueError, ConfigError) as error:
