@@ -24,6 +24,8 @@ from hypercorn.config import Config
 from remora.types import Endpoint
 from remora_http.plugin import Options, build
 
+import_module("remora_http._client._httpx")  # else it is loaded in the few seconds that some test has
+
 RawPeer = Callable[[SocketStream], Awaitable[None]]
 
 
