@@ -129,13 +129,13 @@ def answer_with() -> Callable[..., Answer]:
 
 
 @pytest.fixture
-def asgi_server() -> Callable[[Any], AbstractAsyncContextManager[str]]:
+def asgi_server() -> Callable[..., AbstractAsyncContextManager[str]]:
     """
-    A way to run any ASGI application, by hypercorn on the running backend.
+    A way to run any ASGI application, by hypercorn on the running backend; with TLS if there are files for it.
     """
 
     @asynccontextmanager
-    async def serve(application: Any) -> AsyncIterator[str]:
+    async def serve(application: Any, *, cert_file: str = "", key_file: str = "") -> AsyncIterator[str]:
         async def with_lifespan(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
                 await application(scope, receive, send)
@@ -148,6 +148,7 @@ def asgi_server() -> Callable[[Any], AbstractAsyncContextManager[str]]:
         config = Config()
         config.bind = [f"fd://{listening.detach()}"]
         config.errorlog = None
+        config.certfile, config.keyfile = cert_file or None, key_file or None
         stop = anyio.Event()
         run = import_module(f"hypercorn.{sniffio.current_async_library()}").serve
         async with anyio.create_task_group() as tasks:

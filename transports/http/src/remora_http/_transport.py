@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from remora_http._address import parse_address
 from remora_http._client._channel import open_channel
+from remora_http._client._engine import check_engine
 from remora_http._client._redirect import parse_origins
 from remora_http._server._server import serve
 
@@ -26,16 +27,18 @@ if TYPE_CHECKING:
 
 class HttpTransport:
     """
-    The Connect unary protocol over HTTP/1.1, with a pool of connections per channel.
+    The Connect unary protocol over HTTP, with a pool of connections per channel.
     """
 
     def __init__(self, options: Options) -> None:
         """
         Raises:
-            ConfigError: An origin in the options is invalid.
+            ConfigError: An origin in the options is invalid, or what they ask for is not possible together.
+            NotInstalled: What HTTP/2 needs is not installed.
         """
         self._options = options
         parse_origins(options)
+        check_engine(options)
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:

@@ -28,8 +28,11 @@ class Options:
 
     Attributes:
         connection: How instances are connected.
-        engine: What carries the requests. `direct` is the fastest; `httpx` supports proxies; `auto` is `direct` unless
-            a proxy is needed.
+        engine: What carries the requests. `direct` is the fastest; `httpx` supports proxies and HTTP/2; `auto` is
+            `direct` unless one of these is needed.
+        http2: Whether calls go over HTTP/2: to https where the server offers it, to http in any case, without asking
+            first. Needs `pip install "remora-http[http2]"`. For servers that speak nothing else: many calls share a
+            connection, but each costs several times as much as over HTTP/1.1.
         max_message_size: Bytes of one request or reply, after decompression.
         verify: Whether the server's certificate must be valid for the host that was asked for.
         ca_file: Certificates to trust instead of the system's. When serving: the clients' authorities;
@@ -55,6 +58,7 @@ class Options:
 
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     engine: Literal["auto", "direct", "httpx"] = "auto"
+    http2: bool = False
     max_message_size: Count = 16 * 1024 * 1024
     verify: bool = True
     ca_file: str = ""

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
     Page = Callable[[], Awaitable[Answer]]
 
+_PATIENCE = 1.0
+"""Seconds to wait for the first answer over HTTP/2. A server that sends none in that time may be just busy."""
+
 
 class HttpChannel:
     """
@@ -128,15 +131,28 @@ async def open_channel(address: Address, options: Options) -> AsyncIterator[Http
     proxy = _proxy(address, options)
 
     async def contact() -> None:
-        if proxy is None:
+        if options.http2:
+            await _greet_over_http2(address, engine)
+        elif proxy is None:
             await greet(address, tls, timeout=options.connection.connection_timeout)
 
-    await contact()
     async with (
         _open_engine(address, options, tls=tls, proxy=proxy) as engine,
         _open_page(address, options, engine) as page,
     ):
+        await contact()
         yield HttpChannel(engine, contact, limit=options.max_message_size, page=page)
+
+
+async def _greet_over_http2(address: Address, engine: Engine) -> None:
+    """
+    The first contact where `greet`, which speaks HTTP/1.1, will not do. Any answer is one.
+    """
+    try:
+        with anyio.move_on_after(_PATIENCE):
+            await engine.get(address.target("", ""))
+    except ConnectionLost as error:
+        raise ConnectionLost(f"{error.message}; does it speak HTTP/2?", sent=False) from error
 
 
 @asynccontextmanager

@@ -7,9 +7,10 @@ What lives here: the protocol, the choice. What must not: HTTP.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
-from remora.errors import ConfigError
+from remora.errors import ConfigError, NotInstalled
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +55,22 @@ class Engine(Protocol):
         ...
 
 
+def check_engine(options: Options) -> None:
+    """
+    Refuse options that no engine can do.
+
+    Raises:
+        ConfigError: They name an engine that does not support HTTP/2, and ask for it.
+        NotInstalled: What HTTP/2 needs is not installed.
+    """
+    if not options.http2:
+        return
+    if options.engine == "direct":
+        raise ConfigError('engine = "direct" speaks no HTTP/2; "auto" uses httpx for it')
+    if find_spec("h2") is None:
+        raise NotInstalled('HTTP/2 cannot be spoken without h2: pip install "remora-http[http2]"')
+
+
 @asynccontextmanager
 async def open_engine(
     address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
@@ -66,7 +83,7 @@ async def open_engine(
     """
     if options.engine == "direct" and proxy is not None:
         raise ConfigError('engine = "direct" knows no proxies; "auto" uses httpx where there is one')
-    if options.engine == "httpx" or proxy is not None:
+    if options.engine == "httpx" or options.http2 or proxy is not None:
         from remora_http._client._httpx import open_httpx
 
         async with open_httpx(address, options, tls=tls, proxy=proxy) as engine:

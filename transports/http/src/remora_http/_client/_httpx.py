@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _CLOSING_TIME = 2.0
 _QUOTED = 200
+_EVENTS = ("<StreamReset", "<ConnectionTerminated")
+"""How httpcore names what a server of HTTP/2 ends a call with."""
 
 
 class HttpxEngine:
@@ -58,7 +60,8 @@ class HttpxEngine:
     def __init__(self, address: Address, options: Options, pool: Pool) -> None:
         self._address = address
         self._pool = pool
-        self._headers = connection_headers(address.authority, options.connection)
+        headers = connection_headers(address.authority, options.connection)
+        self._headers = [each for each in headers if not (options.http2 and each[0] == b"connection")]
 
     async def post(self, call: Call, /, *, target: str = "") -> Answer:
         """
@@ -189,8 +192,10 @@ class Pool:
 
 def _was_unasked(response: httpx.Response) -> bool:
     """
-    Whether a response had arrived before its request, behind the previous response.
+    Whether a response had arrived before its request, behind the previous response. Those of HTTP/2 have numbers.
     """
+    if response.extensions["http_version"] == b"HTTP/2":
+        return False
     stream = response.extensions.get("network_stream")
     return isinstance(stream, HearingStream) and not stream.has_heard
 
@@ -237,9 +242,9 @@ class _Progress:
             self.unfinished = self._connected
         elif event == "connection.start_tls.complete":
             self.unfinished = self._connected = None
-        elif event == "http11.send_request_headers.complete":
+        elif event.endswith(".send_request_headers.complete"):
             self.sent = True
-        elif event == "http11.receive_response_headers.complete":
+        elif event.endswith(".receive_response_headers.complete"):
             self.answered = True
 
     def may_repeat(self, *, idempotent: bool) -> bool:
@@ -275,7 +280,7 @@ def _mapped(address: Address, progress: _Progress, timeout: float) -> Iterator[N
 
 
 def _broken_protocol(address: Address, reason: str, progress: _Progress) -> RemoraError:
-    if "disconnected" in reason or "closed connection" in reason:
+    if "disconnected" in reason or "closed connection" in reason or reason.startswith(_EVENTS):
         return ConnectionLost(f"{address.place} closed the connection: {reason}", sent=progress.sent)
     if not progress.answered:
         return WrongProtocol(f"what answers at {address.place} does not speak HTTP: {reason[:_QUOTED]}")
@@ -307,10 +312,16 @@ async def open_pool(
         keepalive_expiry=connection.idle_timeout,
     )
     if address.socket:
-        transport: httpx.AsyncHTTPTransport = UnixTransport(address, limits)
+        transport: httpx.AsyncHTTPTransport = UnixTransport(address, limits, http2=options.http2)
     else:
-        # Without TLS, `verify=False` avoids loading certificates that are not needed.
-        transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=proxy)
+        transport = httpx.AsyncHTTPTransport(
+            verify=tls or False,  # without TLS this avoids loading certificates that are not needed
+            trust_env=False,
+            limits=limits,
+            proxy=proxy,
+            http1=address.secure or not options.http2,  # without TLS nothing is negotiated
+            http2=options.http2,
+        )
     # httpx has no argument for this either (see `_httpx_unix`).
     transport._pool._network_backend = HearingBackend(transport._pool._network_backend)
     pool = Pool(address, options, transport)

@@ -34,12 +34,14 @@ class UnixTransport(httpx.AsyncHTTPTransport):
     httpx's own transport, except for how connections are made.
     """
 
-    def __init__(self, address: Address, limits: httpx.Limits) -> None:
+    def __init__(self, address: Address, limits: httpx.Limits, *, http2: bool) -> None:
         # Its constructor has no argument for a backend; apart from that it makes the same pool.
         self._pool = httpcore.AsyncConnectionPool(
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
+            http1=not http2,
+            http2=http2,
             uds=address.socket,
             network_backend=UnixBackend(address),
         )
