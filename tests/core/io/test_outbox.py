@@ -244,6 +244,7 @@ async def test_more_is_not_read_while_8_mib_wait() -> None:
             pipe.turn = anyio.Event()
             outbox.put(bytes(8 << 20))
             assert outbox.hold() is None
+            await anyio.wait_all_tasks_blocked()
             tasks.start_soon(read)
             await anyio.wait_all_tasks_blocked()
             outbox.put(bytes((8 << 20) + 1))

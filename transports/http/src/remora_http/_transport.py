@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from remora.protocols import Channel, Dispatch, Listener
     from remora.types import Endpoint
+    from remora_http._client._engine import Make
     from remora_http.plugin import Options
 
 
@@ -30,13 +31,18 @@ class HttpTransport:
     The Connect unary protocol over HTTP, with a pool of connections per channel.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, make: Make | None = None) -> None:
         """
+        Args:
+            options: The options.
+            make: Makes the httpx transport of a channel, if it is the application's own.
+
         Raises:
             ConfigError: An origin in the options is invalid, or what they ask for is not possible together.
             NotInstalled: What HTTP/2 needs is not installed.
         """
         self._options = options
+        self._make = make
         parse_origins(options)
         check_engine(options)
 
@@ -46,7 +52,7 @@ class HttpTransport:
         A channel to the server at an endpoint, once something there has answered in HTTP.
         """
         address = replace(parse_address(endpoint), peer_uid=self._options.peer_uid)
-        async with open_channel(address, self._options) as channel:
+        async with open_channel(address, self._options, self._make) as channel:
             yield channel
 
     def listen(self, endpoint: Endpoint, dispatch: Dispatch, /) -> AbstractAsyncContextManager[Listener]:

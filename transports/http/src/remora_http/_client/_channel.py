@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from remora.types import Call, Reply
     from remora_http._address import Address
-    from remora_http._client._engine import Engine
+    from remora_http._client._engine import Engine, Make
     from remora_http._failure import Answer
     from remora_http.plugin import Options
 
@@ -118,27 +118,28 @@ def _no_health_service() -> RemoraError:
 
 
 @asynccontextmanager
-async def open_channel(address: Address, options: Options) -> AsyncIterator[HttpChannel]:
+async def open_channel(address: Address, options: Options, make: Make | None = None) -> AsyncIterator[HttpChannel]:
     """
-    A channel to the server at an address, once something there has answered in HTTP.
+    A channel to the server at an address, once something there has answered in HTTP; with an httpx transport of the
+    application's own, which `make` makes, without asking.
 
     Raises:
         Unavailable: Nothing answers there.
         WrongProtocol: Something else answers there.
         ConfigError: The certificates cannot be used, or the server's is not accepted.
     """
-    tls = await _context(address, options)
-    proxy = _proxy(address, options)
+    tls = None if make else await _context(address, options)
+    proxy = None if make else _proxy(address, options)
 
     async def contact() -> None:
-        if options.http2:
+        if options.http2 and make is None:
             await _greet_over_http2(address, engine)
-        elif proxy is None:
+        elif proxy is None and make is None:
             await greet(address, tls, timeout=options.connection.connection_timeout)
 
     async with (
-        _open_engine(address, options, tls=tls, proxy=proxy) as engine,
-        _open_page(address, options, engine) as page,
+        _open_engine(address, options, tls=tls, proxy=proxy, make=make) as engine,
+        _open_page(address, options, engine, make) as page,
     ):
         await contact()
         yield HttpChannel(engine, contact, limit=options.max_message_size, page=page)
@@ -156,7 +157,9 @@ async def _greet_over_http2(address: Address, engine: Engine) -> None:
 
 
 @asynccontextmanager
-async def _open_page(address: Address, options: Options, engine: Engine) -> AsyncIterator[Page | None]:
+async def _open_page(
+    address: Address, options: Options, engine: Engine, make: Make | None
+) -> AsyncIterator[Page | None]:
     """
     A function that asks for the health page, which may be on another server; None when none is configured.
     """
@@ -168,29 +171,30 @@ async def _open_page(address: Address, options: Options, engine: Engine) -> Asyn
     if place.origin == address.origin and not (address.socket and "://" in options.health_check.endpoint):
         yield partial(engine.get, target)
         return
-    async with _reach(place, options) as other:
+    async with _reach(place, options, make) as other:
         yield partial(other.get, target)
 
 
 @asynccontextmanager
-async def _reach(place: Address, options: Options) -> AsyncIterator[Engine]:
+async def _reach(place: Address, options: Options, make: Make | None) -> AsyncIterator[Engine]:
     """
     An engine for a server that is not the endpoint's.
     """
-    tls = await _context(place, options)
-    async with _open_engine(place, options, tls=tls, proxy=_proxy(place, options)) as engine:
+    tls = None if make else await _context(place, options)
+    proxy = None if make else _proxy(place, options)
+    async with _open_engine(place, options, tls=tls, proxy=proxy, make=make) as engine:
         yield engine
 
 
 @asynccontextmanager
 async def _open_engine(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
 ) -> AsyncIterator[Engine]:
-    async with open_engine(address, options, tls=tls, proxy=proxy) as engine:
+    async with open_engine(address, options, tls=tls, proxy=proxy, make=make) as engine:
         if not options.follow_redirects:
             yield engine
             return
-        async with open_following(address, options, engine, _reach) as following:
+        async with open_following(address, options, engine, partial(_reach, make=make)) as following:
             yield following
 
 

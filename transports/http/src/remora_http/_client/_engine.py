@@ -14,12 +14,16 @@ from remora.errors import ConfigError, NotInstalled
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    import httpx
 
     from remora.types import Call
     from remora_http._address import Address
     from remora_http._failure import Answer
     from remora_http.plugin import Options
+
+    Make = Callable[[], httpx.AsyncBaseTransport]
 
 
 class Engine(Protocol):
@@ -73,7 +77,7 @@ def check_engine(options: Options) -> None:
 
 @asynccontextmanager
 async def open_engine(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
 ) -> AsyncIterator[Engine]:
     """
     The engine that the options name, or with "auto" the fastest that supports what they need.
@@ -83,10 +87,10 @@ async def open_engine(
     """
     if options.engine == "direct" and proxy is not None:
         raise ConfigError('engine = "direct" knows no proxies; "auto" uses httpx where there is one')
-    if options.engine == "httpx" or options.http2 or proxy is not None:
+    if options.engine == "httpx" or options.http2 or proxy is not None or make is not None:
         from remora_http._client._httpx import open_httpx
 
-        async with open_httpx(address, options, tls=tls, proxy=proxy) as engine:
+        async with open_httpx(address, options, tls=tls, proxy=proxy, make=make) as engine:
             yield engine
     else:
         from remora_http._client._direct import open_direct

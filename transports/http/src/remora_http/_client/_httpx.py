@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from remora.types import Call
     from remora_http._address import Address
+    from remora_http._client._engine import Make
     from remora_http._headers import RawHeaders
     from remora_http.plugin import Options
 
@@ -85,10 +86,19 @@ class HttpxEngine:
 
 class Pool:
     """
-    Connections to one server, each used by one exchange at a time.
+    Connections to one server.
+
+    Args:
+        address: The server.
+        options: The options.
+        transport: What makes and keeps the connections.
+        is_foreign: Whether that is not httpx's usual one, and does not say how far a request has come.
     """
 
-    def __init__(self, address: Address, options: Options, transport: httpx.AsyncHTTPTransport) -> None:
+    def __init__(
+        self, address: Address, options: Options, transport: httpx.AsyncBaseTransport, *, is_foreign: bool = False
+    ) -> None:
+        self._is_foreign = is_foreign
         self._address = address
         self._limit = options.max_message_size
         self._transport = transport
@@ -124,6 +134,8 @@ class Pool:
             InvalidReply: The answer cannot be decompressed.
         """
         progress = _Progress()
+        if self._is_foreign:
+            progress.fresh = progress.sent = True
         try:
             return await self._attempt(verb, url, headers, content, progress)
         except ConnectionLost:
@@ -194,7 +206,7 @@ def _was_unasked(response: httpx.Response) -> bool:
     """
     Whether a response had arrived before its request, behind the previous response. Those of HTTP/2 have numbers.
     """
-    if response.extensions["http_version"] == b"HTTP/2":
+    if response.extensions.get("http_version") == b"HTTP/2":
         return False
     stream = response.extensions.get("network_stream")
     return isinstance(stream, HearingStream) and not stream.has_heard
@@ -289,22 +301,33 @@ def _broken_protocol(address: Address, reason: str, progress: _Progress) -> Remo
 
 @asynccontextmanager
 async def open_httpx(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
 ) -> AsyncIterator[HttpxEngine]:
     """
     An engine for one server. It connects on first use; leaving the context closes its connections.
     """
-    async with open_pool(address, options, tls=tls, proxy=proxy) as pool:
+    async with open_pool(address, options, tls=tls, proxy=proxy, make=make) as pool:
         yield HttpxEngine(address, options, pool)
 
 
 @asynccontextmanager
 async def open_pool(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
 ) -> AsyncIterator[Pool]:
     """
     A pool for one server. It connects on first use; leaving the context closes its connections.
     """
+    transport = _transport(address, options, tls=tls, proxy=proxy) if make is None else make()
+    pool = Pool(address, options, transport, is_foreign=make is not None)
+    try:
+        yield pool
+    finally:
+        await pool.aclose()
+
+
+def _transport(
+    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
+) -> httpx.AsyncHTTPTransport:
     connection = options.connection
     limits = httpx.Limits(
         max_connections=None,  # the host limits calls; a health check must not wait for a call to end
@@ -324,8 +347,4 @@ async def open_pool(
         )
     # httpx has no argument for this either (see `_httpx_unix`).
     transport._pool._network_backend = HearingBackend(transport._pool._network_backend)
-    pool = Pool(address, options, transport)
-    try:
-        yield pool
-    finally:
-        await pool.aclose()
+    return transport
