@@ -131,7 +131,7 @@ def _bare_server() -> Pair:
 PAIRS = (
     Pair(
         "overhead", "pipeline / hand-wired policies, no transport", _pipeline, _hand_wired,
-        targets=(Target(0.12),), callers=(1,), sizes=(100,), backends=("asyncio", "uvloop"),
+        targets=(Target(0.12),), callers=(1,), sizes=(100,),
     ),
     Pair(
         "codec", "JSON record of 6 fields / msgspec", codec.json_codec, codec.direct_msgspec,

@@ -27,8 +27,8 @@ class Text:
 
 @service("text.v1.Text")
 class Texts:
-    async def loaded(self, request: Text) -> list[str]:
-        return sorted(sys.modules)
+    async def heard(self, request: Text) -> list[str]:
+        return [request.text]
 
     async def compiled(self, request: Text) -> list[str]:
         ours = [each for name, each in sys.modules.items() if name.startswith("remora")]
@@ -59,15 +59,20 @@ def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tm
     """
     program = tmp_path / "plugin.py"
     program.write_text(_PLUGIN)
-    asked = [Call(service="text.v1.Text", method=name, payload=b'{"text":"a"}') for name in ("loaded", "compiled")]
+    asked = [Call(service="text.v1.Text", method=name, payload=b'{"text":"a"}') for name in ("heard", "compiled")]
     calls = dict(zip((1, 3, 5), (health_call(), *asked), strict=True))
     frames = [encode_frame(number, REQUEST, encode_request(each, 0)) for number, each in calls.items()]
     environment = {"REMORA_LISTEN": "stdio:", "REMORA_PROTOCOL": "ttrpc", "PATH": ""}
     with subprocess.Popen(
-        [sys.executable, str(program)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-X", "importtime", str(program)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
+        assert child.stderr is not None
         child.stdin.write(b"".join(frames))
         child.stdin.flush()
         replies, decoder = dict[int, bytes](), FrameDecoder()
@@ -77,8 +82,12 @@ def test_program_that_answers_has_loaded_nothing_of_a_host_nor_anything_heavy(tm
                 assert isinstance(frame, Frame)
                 replies[frame.stream_id] = frame.message
         child.stdin.close()
+        loaded = {
+            line.rpartition(b"|")[2].strip().decode() for line in child.stderr if line.startswith(b"import time:")
+        }
 
-    loaded, compiled = _names(replies[3]), _names(replies[5])
+    compiled = _names(replies[5])
+    assert _names(replies[3]) == {"a"}
     assert {name.partition(".")[0] for name in loaded} & _HEAVY == set()
     assert loaded & {f"remora.{name}" for name in _HOST} == set()
     assert {name for name in loaded if name.startswith("remora_exec._")} <= {

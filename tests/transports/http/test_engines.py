@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import anyio
@@ -211,3 +214,67 @@ async def test_a_name_that_httpx_cannot_send_is_the_callers_mistake() -> None:
     async with transport.listen(Endpoint("http:"), echo) as server, transport.open(server.endpoint) as channel:
         with pytest.raises(InvalidRequest, match="too long"):
             await channel.call(Call(service="s", method="m" * 70_000))
+
+
+async def test_the_connection_that_was_used_last_is_used_first(raw_peer: Any) -> None:
+    """So that the others can end when there is less to do."""
+    numbers = count()
+    asked: list[int] = []
+    arrived, turns, ended = ([anyio.Event() for _ in range(3)] for _ in range(3))
+
+    async def talk(stream: SocketStream) -> None:
+        connection = next(numbers)
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while (await stream.receive()).startswith(b"POST"):
+                call = len(asked)
+                asked.append(connection)
+                arrived[call].set()
+                await turns[call].wait()
+                await stream.send(OK)
+            await stream.send(OK)
+
+    async def ask(channel: Channel, call: int) -> None:
+        await channel.call(Call())
+        ended[call].set()
+
+    with anyio.fail_after(5):
+        async with (
+            raw_peer(talk) as endpoint,
+            build(Options()).open(endpoint) as channel,
+            anyio.create_task_group() as tasks,
+        ):
+            for call in (0, 1):
+                tasks.start_soon(ask, channel, call)
+                await arrived[call].wait()
+            for call in (0, 1):
+                turns[call].set()
+                await ended[call].wait()
+            turns[2].set()
+            await channel.call(Call())
+
+    first, second, third = asked
+    assert first != second == third
+
+
+async def test_a_connection_that_was_idle_for_too_long_is_not_used_before_it_is_closed(raw_peer: Any) -> None:
+    """As when the event loop was held up, and its timer is late."""
+    numbers = count()
+    asked: list[int] = []
+
+    async def talk(stream: SocketStream) -> None:
+        connection = next(numbers)
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while (await stream.receive()).startswith(b"POST"):
+                asked.append(connection)
+                await stream.send(OK)
+            await stream.send(OK)
+
+    options = Options(connection=ConnectionConfig(idle_timeout=0.2))
+    with anyio.fail_after(5):
+        async with raw_peer(talk) as endpoint, build(options).open(endpoint) as channel:
+            await channel.call(Call())
+            time.sleep(0.25)
+            await channel.call(Call())
+
+    first, second = asked
+    assert first != second
