@@ -27,6 +27,18 @@ pytestmark = pytest.mark.anyio
 CALL = Call(payload=b'{"text": "hi"}')
 
 
+@pytest.fixture(params=["direct", "httpx"])
+def engine(request: pytest.FixtureRequest) -> Any:
+    """Both engines meet the same servers."""
+    return request.param
+
+
+@pytest.fixture
+def transport(engine: Any) -> Transport:
+    """The transport with one of them."""
+    return build(Options(engine=engine))
+
+
 async def test_a_plain_json_endpoint_is_posted_to_as_it_stands(transport: Transport, json_server: Any) -> None:
     """A server that has never heard of services and methods."""
     seen: list[tuple[str, str | None, bytes]] = []
@@ -206,10 +218,10 @@ async def test_a_health_page_decides_where_one_is_configured(asgi_server: Any, p
 
 
 @pytest.mark.fault(64)
-async def test_a_bomb_is_refused_while_it_arrives(json_server: Any, answer_with: Any) -> None:
+async def test_a_bomb_is_refused_while_it_arrives(json_server: Any, answer_with: Any, engine: Any) -> None:
     """Compressed a thousandfold, it is never there as a whole."""
     bomb = gzip.compress(bytes(50 << 20))
-    transport = build(Options(max_message_size=1 << 20))
+    transport = build(Options(max_message_size=1 << 20, engine=engine))
     with json_server(answer_with(200, bomb, Content_Encoding="gzip")) as place, anyio.fail_after(10):
         async with transport.open(Endpoint(f"http://{place}")) as channel:
             tracemalloc.start()
@@ -231,7 +243,7 @@ async def curl(*arguments: str) -> tuple[str, str]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_curl_is_a_client(transport: Transport) -> None:
+async def test_curl_is_a_client() -> None:
     """With nothing but a URL and a JSON body."""
 
     async def dispatch(call: Call, peer: str) -> Reply:
@@ -241,7 +253,7 @@ async def test_curl_is_a_client(transport: Transport) -> None:
         return Reply(payload=json.dumps([call.service, call.method, json.loads(call.payload)]).encode())
 
     with anyio.fail_after(15):
-        async with transport.listen(Endpoint("http:"), dispatch) as listener:
+        async with build(Options()).listen(Endpoint("http:"), dispatch) as listener:
             url = listener.endpoint.url
             options = ("--header", "content-type: application/json; charset=utf-8", "--header", "x-request-id: r-7")
             ok_head, ok_body = await curl(f"{url}/text.v1.Text/upper", "--data", '{"text": "hi"}', *options)
