@@ -48,7 +48,13 @@ class _Through:
     def remora_register_transports(self) -> Iterable[TransportSpec[Options]]:
         return [
             TransportSpec(
-                name=self._name, schemes=(), options=Options, build=self._build, native_deadline=True, check=check
+                name=self._name,
+                schemes=(),
+                options=Options,
+                build=self._build,
+                native_deadline=True,
+                secure_schemes=("https",),
+                check=check,
             )
         ]
 
