@@ -19,7 +19,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from remora.errors import ConfigError, WrongProtocol
 from remora.types import Call, Endpoint, Reply
 from remora_http._address import parse_address
-from remora_http._client._engine import open_engine
+from remora_http._client._engine import Way, open_engine
 from remora_http._tls import client_context
 from remora_http.plugin import Options, build
 from tests.transports.tls import Authority
@@ -265,7 +265,7 @@ async def test_a_handshake_that_is_cancelled_leaves_no_connection(
         ):
             tasks.start_soon(listener.serve, listen)
             address = parse_address(Endpoint(f"https://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"))
-            async with open_engine(address, options, tls=client_context(options), proxy=None) as carrier:
+            async with open_engine(address, options, Way(client_context(options))) as carrier:
                 with anyio.CancelScope() as scope:
                     async with anyio.create_task_group() as calls:
                         calls.start_soon(carrier.get, "/")

@@ -28,7 +28,7 @@ from remora.protocols import Dispatch, Listener, Transport
 from remora.testing import check_transport
 from remora.types import Call, Endpoint, Status
 from remora_http._address import parse_address, parse_local_address
-from remora_http._client._engine import open_engine
+from remora_http._client._engine import Way, open_engine
 from remora_http.plugin import Options, build, remora_register_transports
 
 pytestmark = pytest.mark.anyio
@@ -139,7 +139,7 @@ async def test_every_connection_is_looked_at_before_anything_is_sent(tmp_path: P
     async with await anyio.create_unix_listener(tmp_path / "s") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, talk)
         with anyio.fail_after(10):
-            async with open_engine(address, Options(engine=engine), tls=None, proxy=None) as carrier:
+            async with open_engine(address, Options(engine=engine), Way()) as carrier:
                 with pytest.raises(PeerRefused, match=f"belongs to the user {os.geteuid()}; if it is"):
                     await carrier.post(Call(method="m", headers={"authorization": "Bearer secret"}))
             await ended.wait()
@@ -302,7 +302,7 @@ async def test_full_queue_is_waited_for(tmp_path: Path, engine: Any) -> None:
                 pass
         address = parse_address(Endpoint(f"http+unix://{tmp_path}/s"))
         with anyio.fail_after(10):
-            async with open_engine(address, options, tls=None, proxy=None) as carrier:
+            async with open_engine(address, options, Way()) as carrier:
                 with pytest.raises(Unavailable, match=r"did not answer within 0\.1 s") as caught:
                     await carrier.post(Call())
         assert not caught.value.sent

@@ -29,7 +29,7 @@ from remora.io import probe_health
 from remora.types import Endpoint, HealthStatus, Status
 from remora.wire import too_large
 from remora_http._address import parse_address
-from remora_http._client._engine import open_engine
+from remora_http._client._engine import Way, open_engine
 from remora_http._client._follower import open_following
 from remora_http._client._greeting import greet
 from remora_http._client._reply import read_reply
@@ -39,7 +39,6 @@ from remora_http._status import SUCCESS
 from remora_http._tls import client_context
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from remora.types import Call, Reply
@@ -128,17 +127,18 @@ async def open_channel(address: Address, options: Options, make: Make | None = N
         WrongProtocol: Something else answers there.
         ConfigError: The certificates cannot be used, or the server's is not accepted.
     """
-    tls = None if make else await _context(address, options)
-    proxy = None if make else _proxy(address, options)
+    way = await _way(address, options, make)
 
     async def contact() -> None:
-        if options.http2 and make is None:
+        if make is not None:
+            return
+        if options.http2:
             await _greet_over_http2(address, engine)
-        elif proxy is None and make is None:
-            await greet(address, tls, timeout=options.connection.connection_timeout)
+        elif way.proxy is None:
+            await greet(address, way.tls, timeout=options.connection.connection_timeout)
 
     async with (
-        _open_engine(address, options, tls=tls, proxy=proxy, make=make) as engine,
+        _open_engine(address, options, way) as engine,
         _open_page(address, options, engine, make) as page,
     ):
         await contact()
@@ -180,26 +180,25 @@ async def _reach(place: Address, options: Options, make: Make | None) -> AsyncIt
     """
     An engine for a server that is not the endpoint's.
     """
-    tls = None if make else await _context(place, options)
-    proxy = None if make else _proxy(place, options)
-    async with _open_engine(place, options, tls=tls, proxy=proxy, make=make) as engine:
+    async with _open_engine(place, options, await _way(place, options, make)) as engine:
         yield engine
 
 
 @asynccontextmanager
-async def _open_engine(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
-) -> AsyncIterator[Engine]:
-    async with open_engine(address, options, tls=tls, proxy=proxy, make=make) as engine:
+async def _open_engine(address: Address, options: Options, way: Way) -> AsyncIterator[Engine]:
+    async with open_engine(address, options, way) as engine:
         if not options.follow_redirects:
             yield engine
             return
-        async with open_following(address, options, engine, partial(_reach, make=make)) as following:
+        async with open_following(address, options, engine, partial(_reach, make=way.make)) as following:
             yield following
 
 
-async def _context(address: Address, options: Options) -> ssl.SSLContext | None:
-    return await anyio.to_thread.run_sync(client_context, options) if address.secure else None
+async def _way(address: Address, options: Options, make: Make | None) -> Way:
+    if make is not None:
+        return Way(make=make)
+    tls = await anyio.to_thread.run_sync(client_context, options) if address.secure else None
+    return Way(tls, _proxy(address, options))
 
 
 def _proxy(address: Address, options: Options) -> str | None:

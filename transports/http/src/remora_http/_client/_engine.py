@@ -7,6 +7,7 @@ What lives here: the protocol, the choice. What must not: HTTP.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
     from remora_http.plugin import Options
 
     Make = Callable[[], httpx.AsyncBaseTransport]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """
+    How a server is reached.
+
+    Attributes:
+        tls: The TLS context; None for no encryption.
+        proxy: The proxy; None for none.
+        make: Makes an httpx transport of the application's own, which sees to both by itself; None for the usual ones.
+    """
+
+    tls: ssl.SSLContext | None = None
+    proxy: str | None = None
+    make: Make | None = None
 
 
 class Engine(Protocol):
@@ -76,24 +93,22 @@ def check_engine(options: Options) -> None:
 
 
 @asynccontextmanager
-async def open_engine(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
-) -> AsyncIterator[Engine]:
+async def open_engine(address: Address, options: Options, way: Way) -> AsyncIterator[Engine]:
     """
     The engine that the options name, or with "auto" the fastest that supports what they need.
 
     Raises:
         ConfigError: They need a proxy, and name an engine that does not support proxies.
     """
-    if options.engine == "direct" and proxy is not None:
+    if options.engine == "direct" and way.proxy is not None:
         raise ConfigError('engine = "direct" knows no proxies; "auto" uses httpx where there is one')
-    if options.engine == "httpx" or options.http2 or proxy is not None or make is not None:
+    if options.engine == "httpx" or options.http2 or way.proxy is not None or way.make is not None:
         from remora_http._client._httpx import open_httpx
 
-        async with open_httpx(address, options, tls=tls, proxy=proxy, make=make) as engine:
+        async with open_httpx(address, options, way) as engine:
             yield engine
     else:
         from remora_http._client._direct import open_direct
 
-        async with open_direct(address, options, tls=tls) as direct:
+        async with open_direct(address, options, tls=way.tls) as direct:
             yield direct

@@ -38,12 +38,11 @@ from remora_http._headers import HeaderReader
 from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Iterator, Mapping
 
     from remora.types import Call
     from remora_http._address import Address
-    from remora_http._client._engine import Make
+    from remora_http._client._engine import Way
     from remora_http._headers import RawHeaders
     from remora_http.plugin import Options
 
@@ -300,34 +299,28 @@ def _broken_protocol(address: Address, reason: str, progress: _Progress) -> Remo
 
 
 @asynccontextmanager
-async def open_httpx(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
-) -> AsyncIterator[HttpxEngine]:
+async def open_httpx(address: Address, options: Options, way: Way) -> AsyncIterator[HttpxEngine]:
     """
     An engine for one server. It connects on first use; leaving the context closes its connections.
     """
-    async with open_pool(address, options, tls=tls, proxy=proxy, make=make) as pool:
+    async with open_pool(address, options, way) as pool:
         yield HttpxEngine(address, options, pool)
 
 
 @asynccontextmanager
-async def open_pool(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None, make: Make | None = None
-) -> AsyncIterator[Pool]:
+async def open_pool(address: Address, options: Options, way: Way) -> AsyncIterator[Pool]:
     """
     A pool for one server. It connects on first use; leaving the context closes its connections.
     """
-    transport = _transport(address, options, tls=tls, proxy=proxy) if make is None else make()
-    pool = Pool(address, options, transport, is_foreign=make is not None)
+    transport = _transport(address, options, way) if way.make is None else way.make()
+    pool = Pool(address, options, transport, is_foreign=way.make is not None)
     try:
         yield pool
     finally:
         await pool.aclose()
 
 
-def _transport(
-    address: Address, options: Options, *, tls: ssl.SSLContext | None, proxy: str | None
-) -> httpx.AsyncHTTPTransport:
+def _transport(address: Address, options: Options, way: Way) -> httpx.AsyncHTTPTransport:
     connection = options.connection
     limits = httpx.Limits(
         max_connections=None,  # the host limits calls; a health check must not wait for a call to end
@@ -338,10 +331,10 @@ def _transport(
         transport: httpx.AsyncHTTPTransport = UnixTransport(address, limits, http2=options.http2)
     else:
         transport = httpx.AsyncHTTPTransport(
-            verify=tls or False,  # without TLS this avoids loading certificates that are not needed
+            verify=way.tls or False,  # without TLS this avoids loading certificates that are not needed
             trust_env=False,
             limits=limits,
-            proxy=proxy,
+            proxy=way.proxy,
             http1=address.secure or not options.http2,  # without TLS nothing is negotiated
             http2=options.http2,
         )
