@@ -9,9 +9,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,7 @@ from remora import (
 )
 from remora.metrics import Distribution
 from remora.sync._inbox import Inbox
+from remora.sync._loop import Loop
 from remora.testing import MemoryTransport, ScriptedPlugin, ScriptedTransport
 from remora.types import InstanceReady, ManagerStopped
 from tests.core.hosts import Text
@@ -353,6 +354,21 @@ def test_a_call_from_the_managers_own_event_loop_is_refused() -> None:
         manager.restart("p")
 
     assert told
+
+
+def test_a_call_from_the_loop_that_is_being_opened_is_refused() -> None:
+    """
+    For the same reason, and not because the manager is not open yet.
+    """
+    loop = Loop("asyncio")
+
+    @asynccontextmanager
+    async def hasty() -> AsyncIterator[None]:
+        loop.call(int)
+        yield
+
+    with pytest.raises(RuntimeError, match="own event loop"):
+        loop.open(hasty())
 
 
 def test_many_threads_share_a_manager() -> None:

@@ -40,7 +40,6 @@ class _Inside:
     What the thread of the loop hands out once it runs.
     """
 
-    thread: int
     inbox: Inbox
     tasks: TaskGroup
     own: Mapping[ContextVar[Any], Any]
@@ -62,7 +61,7 @@ class Loop:
         self._opened: Future[None] = Future()
         self._closed: Future[None] = Future()
         self._error: BaseException | None = None
-        self._process = 0
+        self._process = self._thread = 0
         self._is_unwanted = self._is_over = False
         self._lock = Lock()
 
@@ -148,28 +147,31 @@ class Loop:
         """
         The open context, for another thread than the loop's.
         """
-        if self._inside is None:
-            raise ManagerClosed("the manager is not open: use `with`, or call `open()` first")
-        if self._process != os.getpid():
+        if self._process not in (0, os.getpid()):
             raise ManagerClosed("this process was forked from the one that opened the manager: open one here")
         if self._is_over:
             raise ManagerClosed(_OVER)
-        if self._inside.thread == get_ident():
+        if self._thread == get_ident():  # perhaps while the context is still being entered
             raise RuntimeError(
                 "a call from the manager's own event loop would wait for itself: use `remora.Manager` there"
             )
+        if self._inside is None:
+            raise ManagerClosed("the manager is not open: use `with`, or call `open()` first")
         return self._inside
 
     def _main(self, context: AbstractAsyncContextManager[object], running: Future[_Inside]) -> None:
         """
         Run the loop; where it cannot even start, whoever waits for it is told.
         """
+        self._thread = get_ident()
         try:
             anyio.run(self._live, context, running, copy_context(), backend=self._backend)
         except BaseException as error:
             if running.done():
                 raise
             running.set_exception(error)
+        finally:
+            self._thread = 0  # the next thread may be given the same number
 
     async def _live(
         self, context: AbstractAsyncContextManager[object], running: Future[_Inside], before: Context
@@ -185,7 +187,7 @@ class Loop:
                 async with anyio.create_task_group() as tasks:
                     with anyio.CancelScope() as scope:
                         leaving = anyio.Event()
-                        running.set_result(_Inside(get_ident(), inbox, tasks, own, leaving, scope))
+                        running.set_result(_Inside(inbox, tasks, own, leaving, scope))
                         if self._is_unwanted:
                             scope.cancel()
                         await self._hold_open(context, leaving)
