@@ -73,11 +73,19 @@ class NullTransport:
     Args:
         wait: What a call does; by default it returns at once.
         opening: How many seconds it takes to open a channel.
+        native_deadline: Whether it says that it ends calls at their deadlines, so that the pipeline need not.
     """
 
-    def __init__(self, wait: Callable[[], Awaitable[object]] | None = None, opening: float = 0.0) -> None:
+    def __init__(
+        self,
+        wait: Callable[[], Awaitable[object]] | None = None,
+        opening: float = 0.0,
+        *,
+        native_deadline: bool = True,
+    ) -> None:
         self._wait = wait
         self._opening = opening
+        self._native_deadline = native_deadline
         self._awaited: set[str] = set()
         self._all_healthy = anyio.Event()
 
@@ -97,7 +105,7 @@ class NullTransport:
         Register this.
         """
         build: Any = lambda _: self  # noqa: E731
-        return [TransportSpec("null", ("null",), _Options, build, native_deadline=True)]
+        return [TransportSpec("null", ("null",), _Options, build, native_deadline=self._native_deadline)]
 
     @asynccontextmanager
     async def open(self, endpoint: Endpoint, /) -> AsyncIterator[Channel]:

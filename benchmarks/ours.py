@@ -33,9 +33,19 @@ def through_pipeline(endpoint: str, payload: bytes, callers: int) -> Contender:
     """
     Calls through the pipeline.
     """
+    return _through_pipeline(endpoint, payload, callers)
 
+
+def through_httpx(endpoint: str, payload: bytes, callers: int) -> Contender:
+    """
+    The same over HTTP with the engine that uses httpx, as for proxies and HTTP/2.
+    """
+    return _through_pipeline(endpoint, payload, callers, engine="httpx")
+
+
+def _through_pipeline(endpoint: str, payload: bytes, callers: int, **options: object) -> Contender:
     async def contender(seconds: float) -> Slice:
-        async with calling(endpoint, callers) as caller:
+        async with calling(endpoint, callers, **options) as caller:
             pipeline = caller.pipeline
 
             async def call() -> Reply:
@@ -77,11 +87,11 @@ def call_of(caller: Caller, payload: bytes, method: str = METHOD) -> Call:
 
 
 @asynccontextmanager
-async def calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
+async def calling(endpoint: str, callers: int, **options: object) -> AsyncIterator[Caller]:
     """
-    The way into an open plugin that takes as many calls at once.
+    The way into an open plugin that takes as many calls at once, with the options of its transport.
     """
-    async with managing(endpoint, callers) as manager:
+    async with managing(endpoint, callers, **options) as manager:
         caller = manager._fleet.caller("echo")
         if endpoint != program():
             with anyio.fail_after(10):
@@ -90,9 +100,9 @@ async def calling(endpoint: str, callers: int) -> AsyncIterator[Caller]:
 
 
 @asynccontextmanager
-async def managing(endpoint: str, callers: int) -> AsyncIterator[Manager]:
+async def managing(endpoint: str, callers: int, **options: object) -> AsyncIterator[Manager]:
     """
-    A manager with one plugin, "echo", that takes as many calls at once.
+    A manager with one plugin, "echo", that takes as many calls at once, with the options of its transport.
     """
     url, *arguments = endpoint.split()
     table: dict[str, object] = {
@@ -106,6 +116,8 @@ async def managing(endpoint: str, callers: int) -> AsyncIterator[Manager]:
         table |= {"args": arguments, "work_dir": "."}
     if endpoint == program():
         table |= {"protocol": "oneshot"}
+    if options:
+        table |= {"options": options}
     async with Manager({"log_level": "error", "plugins": {"echo": table}}) as manager:
         yield manager
 

@@ -40,13 +40,14 @@ _TIMEOUT = 5.0
 _JSON, _REQUEST_ID = "application/json", "0" * 32
 
 
-def remora_calls(balancer: str) -> Contender:
+def remora_calls(balancer: str, *, native_deadline: bool = True) -> Contender:
     """
-    Calls through a manager's pipeline.
+    Calls through a manager's pipeline, over a transport that ends calls at their deadlines or leaves that to it.
     """
 
     async def contender(seconds: float) -> Slice:
-        async with Manager(host_of(balancer), extensions=[NullTransport()]) as manager:
+        transport = NullTransport(native_deadline=native_deadline)
+        async with Manager(host_of(balancer), extensions=[transport]) as manager:
             pipeline: Pipeline = manager._fleet.caller("null").pipeline
 
             async def call() -> Reply:  # a typed call without encoding and decoding

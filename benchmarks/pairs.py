@@ -80,6 +80,10 @@ def _pipeline(_: str, __: bytes, callers: int) -> Contender:
     return overhead.remora_calls("least-connections")
 
 
+def _pipeline_with_scopes(_: str, __: bytes, callers: int) -> Contender:
+    return overhead.remora_calls("least-connections", native_deadline=False)
+
+
 def _hand_wired(_: str, __: bytes, callers: int) -> Contender:
     return overhead.hand_wired
 
@@ -93,13 +97,11 @@ def _over_channel(family: str, server: str) -> Pair:
         server,
         server,
         targets=(Target(1.6),),
-        callers=(1, 32),
-        sizes=(100,),
         peer_knows_trio=True,
     )
 
 
-def _served(transport: str, peer: str, *, callers: tuple[int, ...] = (1, 32), knows_trio: bool = False) -> Pair:
+def _served(transport: str, peer: str, *, knows_trio: bool = False) -> Pair:
     return Pair(
         "serve",
         f"serve: {transport} / {peer} with a bare echo",
@@ -108,7 +110,6 @@ def _served(transport: str, peer: str, *, callers: tuple[int, ...] = (1, 32), kn
         f"served-{transport}",
         peer,
         targets=(Target(1.0, callers=(32,)),),
-        callers=callers,
         sizes=(100,),
         peer_knows_trio=knows_trio,
         is_of_servers=True,
@@ -123,7 +124,6 @@ def _bare_server() -> Pair:
         served.over_http,
         "bare-http",
         "uvicorn",
-        callers=(1, 32),
         is_of_servers=True,
     )
 
@@ -134,6 +134,10 @@ PAIRS = (
         targets=(Target(0.12),), callers=(1,), sizes=(100,),
     ),
     Pair(
+        "overhead", "pipeline with a cancel scope per call / hand-wired policies, no transport", _pipeline_with_scopes,
+        _hand_wired, targets=(Target(0.35),), callers=(1,), sizes=(100,),
+    ),
+    Pair(
         "codec", "JSON record of 6 fields / msgspec", codec.json_codec, codec.direct_msgspec,
         targets=(Target(1.3),), callers=(1,), sizes=(100,), backends=("asyncio",),
     ),
@@ -141,17 +145,23 @@ PAIRS = (
          targets=(Target(0.12),), peer_knows_trio=True),
     Pair("http", "http: framework / aiohttp", ours.through_pipeline, peers_http.bare_aiohttp, "http", "http",
          targets=(Target(0.5),)),
+    Pair("http", "http: framework / httpx2", ours.through_pipeline, peers_http.bare_httpx2, "http", "http",
+         targets=(Target(0.12),), peer_knows_trio=True),
     Pair("http", "http: framework / httpx hand-wired", ours.through_pipeline, peers_http.hand_wired_httpx, "http",
-         "http", sizes=(100,)),
+         "http"),
+    Pair("http", "http: framework with the engine httpx / httpx", ours.through_httpx, peers_http.bare_httpx, "http",
+         "http", peer_knows_trio=True),
     _over_channel("http", "http"),
     Pair("unix", "unix: framework / pool of asyncio streams", ours.through_pipeline, peers_streams.unix_pool, "ttrpc",
          "frames", targets=(Target(1.6, callers=(1,)), Target(1.5, backends=("trio",)), Target(1.0))),
     Pair("unix", "unix: framework / pool of asyncio streams that keeps its memory", ours.through_pipeline,
-         peers_streams.unix_pool_with_memory, "ttrpc", "frames", callers=(1, 32)),
+         peers_streams.unix_pool_with_memory, "ttrpc", "frames"),
     Pair("unix", "unix: framework, to a whole plugin / pool of asyncio streams", ours.through_pipeline,
-         peers_streams.unix_pool, "unix-plugin", "frames", callers=(1, 32)),
+         peers_streams.unix_pool, "unix-plugin", "frames"),
     Pair("unix", "unix: framework / httpx over TCP", ours.through_pipeline, peers_http.bare_httpx, "ttrpc", "http",
-         targets=(Target(0.083, callers=(1,)), Target(0.04)), callers=(1, 32), sizes=(100,), peer_knows_trio=True),
+         targets=(Target(0.083, callers=(1,)), Target(0.04)), sizes=(100,), peer_knows_trio=True),
+    Pair("unix", "unix: framework / httpx over a Unix socket", ours.through_pipeline, peers_http.httpx_over_unix,
+         "ttrpc", "http-unix", peer_knows_trio=True),
     _over_channel("unix", "ttrpc"),
     Pair("grpc", "grpc: framework / grpc.aio", ours.through_pipeline, peers_grpc.bare_grpc, "grpc", "grpc",
          targets=(Target(1.1, backends=("asyncio", "uvloop")), Target(1.6, callers=(32, 256))), roams=True),
@@ -161,11 +171,11 @@ PAIRS = (
     Pair("exec", "exec: framework / asyncio subprocess with a lock", ours.through_pipeline,
          peers_streams.child_and_lock, "exec", "child", targets=(Target(0.6, callers=(32, 256)),)),
     Pair("exec", "exec: framework, to a whole plugin / asyncio subprocess with a lock", ours.through_pipeline,
-         peers_streams.child_and_lock, "exec-plugin", "child", callers=(1, 32)),
+         peers_streams.child_and_lock, "exec-plugin", "child"),
     Pair("oneshot", "oneshot: framework / anyio.run_process", ours.through_pipeline, peers_streams.process_per_call,
          "oneshot", "", targets=(Target(1.1),), callers=(1, 32), sizes=(100,), peer_knows_trio=True, roams=True),
     _served("http", "uvicorn"),
     _bare_server(),
-    _served("http", "hypercorn", callers=(32,), knows_trio=True),
-    _served("unix", "uvicorn", callers=(32,)),
+    _served("http", "hypercorn", knows_trio=True),
+    _served("unix", "uvicorn"),
 )  # fmt: skip

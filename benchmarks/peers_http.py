@@ -1,5 +1,7 @@
 """
 The peers over HTTP: bare clients, and one with the policies of four libraries wired by hand.
+
+httpx2 is httpx as others maintain it further, with the same names.
 """
 
 from __future__ import annotations
@@ -9,13 +11,17 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import httpx
+import httpx2
 from aiolimiter import AsyncLimiter
 from purgatory import AsyncCircuitBreakerFactory
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from benchmarks.ours import METHOD, SERVICE
 from benchmarks.rounds import measure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from benchmarks.rounds import Contender, Slice
 
 _HEADERS = {"content-type": "application/json"}
@@ -26,10 +32,36 @@ def bare_httpx(url: str, payload: bytes, callers: int) -> Contender:
     """
     Bare `httpx.AsyncClient.post`.
     """
+    limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+    return _posting(lambda: httpx.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False), url, payload, callers)
 
+
+def bare_httpx2(url: str, payload: bytes, callers: int) -> Contender:
+    """
+    Bare `httpx2.AsyncClient.post`.
+    """
+    limits = httpx2.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+    return _posting(lambda: httpx2.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False), url, payload, callers)
+
+
+def httpx_over_unix(path: str, payload: bytes, callers: int) -> Contender:
+    """
+    Bare `httpx.AsyncClient.post` over a Unix socket.
+    """
+    limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+
+    def make() -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(uds=path, limits=limits)
+        return httpx.AsyncClient(transport=transport, timeout=_TIMEOUT, trust_env=False)
+
+    return _posting(make, f"http://localhost/{SERVICE}/{METHOD}", payload, callers)
+
+
+def _posting(
+    make: Callable[[], httpx.AsyncClient | httpx2.AsyncClient], url: str, payload: bytes, callers: int
+) -> Contender:
     async def contender(seconds: float) -> Slice:
-        limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
-        async with httpx.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False) as client:
+        async with make() as client:
 
             async def call() -> bytes:
                 response = await client.post(url, content=payload, headers=_HEADERS)

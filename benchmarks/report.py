@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from benchmarks.pairs import Pair
     from benchmarks.rounds import Round
 
-_DISTRIBUTIONS = ("remora", "anyio", "trio", "uvloop", "httpx", "aiohttp", "grpcio", "msgspec")
+_DISTRIBUTIONS = ("remora", "anyio", "trio", "uvloop", "httpx", "httpx2", "aiohttp", "grpcio", "msgspec")
 _COLUMNS = (
     "pair", "backend", "callers", "bytes", "CPU ratio", "target", "wall ratio", "us CPU, ours", "us CPU, peer",
-    "dropped",
+    "calls/s, ours", "calls/s, peer", "dropped",
 )  # fmt: skip
 _WIDTH, _ROW, _MARGIN, _MOST = 900, 20, 420, 2.0
 
@@ -71,7 +71,8 @@ class Result:
         wall_ratio: The same for elapsed time.
         cost: Microseconds of CPU per call of Remora.
         peer_cost: Those of the peer.
-        pace: Microseconds of elapsed time per call of Remora.
+        rate: Calls per second of Remora, all callers together.
+        peer_rate: Those of the peer.
     """
 
     name: str
@@ -86,7 +87,8 @@ class Result:
     wall_ratio: Figures | None
     cost: Figures | None
     peer_cost: Figures | None
-    pace: Figures | None
+    rate: Figures | None
+    peer_rate: Figures | None
 
     @classmethod
     def of(cls, pair: Pair, backend: str, callers: int, size: int, rounds: Sequence[Round]) -> Result:
@@ -111,7 +113,8 @@ class Result:
             wall_ratio=figures(lambda each: each.wall_ratio),
             cost=figures(lambda each: each.ours.cost),
             peer_cost=figures(lambda each: each.peer_cost),
-            pace=figures(lambda each: each.ours.pace),
+            rate=figures(lambda each: 1e6 / each.ours.pace),
+            peer_rate=figures(lambda each: 1e6 / each.peer_pace),
         )
 
 
@@ -146,8 +149,11 @@ def table(results: Sequence[Result]) -> str:
 def _line(each: Result) -> str:
     shown = [
         "-" if figures is None else figures.show(digits)
-        for figures, digits in ((each.ratio, 2), (each.wall_ratio, 2), (each.cost, 1), (each.peer_cost, 1))
-    ]
+        for figures, digits in (
+            (each.ratio, 2), (each.wall_ratio, 2), (each.cost, 1), (each.peer_cost, 1), (each.rate, 0),
+            (each.peer_rate, 0),
+        )
+    ]  # fmt: skip
     target = "" if each.target is None else f"{each.target:g}"
     cells = [
         each.name,

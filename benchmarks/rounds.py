@@ -10,9 +10,12 @@ import faulthandler
 import gc
 import os
 import platform
+import shlex
 import signal
 import statistics
+import sysconfig
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -32,6 +35,10 @@ WATCHDOG = 12
 """Seconds by which a slice may exceed its length."""
 
 _BATCH = 50
+_BUILD_OPTIONS = (
+    "--disable-gil", "--enable-experimental-jit", "--enable-optimizations", "--with-computed-gotos", "--with-lto",
+    "--with-pydebug", "--with-tail-call-interp",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +104,18 @@ class Round:
         return self.ours.cost / self.peer_cost
 
     @property
+    def peer_pace(self) -> float:
+        """
+        Microseconds of elapsed time per call of the peer.
+        """
+        return (self.before.pace + self.after.pace) / 2
+
+    @property
     def wall_ratio(self) -> float:
         """
-        The same for elapsed time.
+        Remora's elapsed time per call, divided by the peer's.
         """
-        return self.ours.pace / ((self.before.pace + self.after.pace) / 2)
+        return self.ours.pace / self.peer_pace
 
 
 async def measure(
@@ -207,11 +221,12 @@ def verdict(found: float, target: float) -> str:
 
 def environment(*names: str) -> str:
     """
-    What the figures depend on, as text: Python, the machine, and the versions of the named distributions.
+    What the figures depend on, as text: Python and how it was built, the machine, and the versions of the named
+    distributions.
     """
     versions = ", ".join(f"{name} {_version(name)}" for name in names)
     python = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}"
-    return f"{python}, {os.cpu_count()} CPUs, {platform.machine()}\n{versions}"
+    return f"{python}, {_build()}, {os.cpu_count()} CPUs ({_processor()})\n{versions}"
 
 
 def load() -> str:
@@ -219,6 +234,25 @@ def load() -> str:
     The machine's load averages.
     """
     return ", ".join(f"{number:.2f}" for number in os.getloadavg())
+
+
+def _build() -> str:
+    """
+    The options with which Python was built that change its speed.
+    """
+    given = shlex.split(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return " ".join(option for option in given if option.partition("=")[0] in _BUILD_OPTIONS) or "built as usual"
+
+
+def _processor() -> str:
+    """
+    The model of the first CPU, where Linux says it; otherwise the architecture.
+    """
+    with suppress(OSError), open("/proc/cpuinfo") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def _version(name: str) -> str:

@@ -117,6 +117,12 @@ async def _http(_: str) -> None:
     await _until_end_of_input()
 
 
+async def _http_unix(path: str) -> None:
+    await asyncio.get_running_loop().create_unix_server(HttpEcho, path, backlog=512)
+    _say(path)
+    await _until_end_of_input()
+
+
 async def _frames(path: str) -> None:
     await asyncio.get_running_loop().create_unix_server(FrameEcho, path, backlog=512)
     _say(path)
@@ -215,6 +221,7 @@ def running(kind: str, address: str = "", backend: str = "asyncio", *, placement
 if __name__ == "__main__":
     kinds = {
         "http": _http,
+        "http-unix": _http_unix,
         "frames": _frames,
         "ttrpc": _ttrpc,
         "grpc": _grpc,
