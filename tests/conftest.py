@@ -3,8 +3,8 @@ What all tests share: every async test runs on every backend that is installed, 
 
 A test that needs no event loop has the same outcome on both, so the cells of trio leave it out with `--needs-backend`.
 Properties are tried with their full number of examples on Python 3.11 only; the other cells ask for the profile
-`fewer`, which tries a quarter of them. Where CI is set nothing may be skipped, since everything that a test needs is
-installed there.
+`fewer`, which tries a quarter of them, and leave out tests that are marked `long`. Where CI is set nothing may be
+skipped, since everything that a test needs is installed there.
 """
 
 from __future__ import annotations

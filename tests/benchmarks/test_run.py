@@ -16,6 +16,7 @@ from benchmarks.placement import placements
 from tests.architecture.sources import ROOT
 
 
+@pytest.mark.long
 def test_a_quick_run_writes_figures_table_and_plot(tmp_path: Path) -> None:
     """
     With slices of some milliseconds.

@@ -38,6 +38,7 @@ def _spec(entry_point: str) -> TransportSpec[object]:
 
 
 @pytest.mark.parametrize("name", TRANSPORTS | STRANGERS)
+@pytest.mark.long
 async def test_installed_transport_keeps_the_contract(name: str, anyio_backend: str) -> None:
     """
     Loaded by the name of its entry point, as a manager does it.
@@ -45,6 +46,7 @@ async def test_installed_transport_keeps_the_contract(name: str, anyio_backend: 
     assert len(await check_transport(_spec(name))) > 10
 
 
+@pytest.mark.long
 async def test_child_processes_keep_the_contract_in_json_lines_too(anyio_backend: str) -> None:
     """
     The SDK's side of a pipe speaks them beside ttrpc, its default. Here in forks of a server, each ready at once.
@@ -173,6 +175,7 @@ class _Faulty:
         ("foreign", "an address that is taken is unavailable", "OSError: address in use"),
     ],
 )
+@pytest.mark.long
 async def test_faults_that_only_show_in_production_are_found(
     fault: str, claim: str, problem: str, anyio_backend: str
 ) -> None:

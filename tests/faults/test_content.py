@@ -48,6 +48,7 @@ class Sum:
 
 @pytest.mark.fault(64)
 @pytest.mark.parametrize("side", ["host", "plugin"])
+@pytest.mark.long
 def test_a_bomb_takes_less_than_64_mib(anyio_backend: str, side: str) -> None:
     """
     300 MiB in 300 kB, in a process of its own, whose memory the kernel has measured.

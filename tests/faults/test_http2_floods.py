@@ -199,6 +199,7 @@ def grown(pid: int) -> int:
 
 @pytest.mark.fault(60)
 @pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
+@pytest.mark.long
 async def test_a_flood_of_one_client_is_none_of_the_others(
     flood: Callable[[], Iterator[bytes]], tmp_path: Path, anyio_backend_name: str
 ) -> None:

@@ -66,6 +66,7 @@ async def test_an_address_that_a_plugin_names_is_only_a_word(anyio_backend, prog
 
 
 @pytest.mark.fault(12)
+@pytest.mark.long
 async def test_a_program_that_keeps_crashing_is_left_alone_and_hurts_nobody(anyio_backend, program) -> None:
     """
     Five ends in a row, each restart later than the one before; the plugin beside it goes on.

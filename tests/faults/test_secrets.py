@@ -42,6 +42,7 @@ HEADER = {"api-key": "x-api-key", "custom": "x-secret"}
 
 @pytest.mark.fault(27, 71)
 @pytest.mark.parametrize("carrier", ["http:", "grpc:", "unix:", "ttrpc", "jsonl"])
+@pytest.mark.long
 async def test_no_credential_is_seen_anywhere(carrier: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """
     By whatever way a call ends: answered, refused, with nobody there, or told back by whoever was shown it.

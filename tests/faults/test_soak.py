@@ -15,6 +15,7 @@ from tests.architecture.sources import ROOT
 
 
 @pytest.mark.fault(1, 2, 50, 62)
+@pytest.mark.long
 def test_a_soak_loses_nothing_and_leaves_nothing(anyio_backend: str) -> None:
     """
     Every call ends, none is made twice, and the books balance.

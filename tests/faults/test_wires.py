@@ -63,6 +63,7 @@ async def until_it_ends() -> AsyncIterator[None]:
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("whole", [0, 30, 90], ids=["status", "headers", "body"])
 @ENGINES
+@pytest.mark.long
 async def test_a_dripping_server_is_left_at_the_deadline(anyio_backend, http_peer, whole: int, engine: str) -> None:
     """
     Every byte is in time, but the reply is not.

@@ -202,6 +202,7 @@ def _assert_all_is_well(host: Stage) -> None:
         assert ("ready", Status.HEALTHY) == (each.state, each.condition.status)
 
 
+@pytest.mark.long
 async def test_hours_of_traffic_and_incidents_end_well(replay: Replay, anyio_backend: object) -> None:
     """
     Every call ends in its time; while all is well none fails; what one or two instances do is hardly noticed, and an

@@ -105,6 +105,7 @@ def test_keys_open_filter_and_end():
     piloted(act, asked, interval=60)  # what a key changes is drawn at once
 
 
+@pytest.mark.long
 def test_the_cursor_stays_where_it_is_while_the_table_is_drawn_anew():
     """
     Twenty times a second, here.
@@ -201,6 +202,7 @@ def has_ended(top):
     return select.select([top], [], [], 20)[0] == [top]
 
 
+@pytest.mark.long
 def test_top_watches_a_running_host_in_a_terminal(watched):
     """
     The host's plugin is there, and q ends it and gives the terminal back.
@@ -212,6 +214,7 @@ def test_top_watches_a_running_host_in_a_terminal(watched):
     assert eventually(lambda: ask("has-session") is None)
 
 
+@pytest.mark.long
 def test_top_ends_with_its_terminal(watched):
     """
     The system then sends SIGHUP and SIGCONT, here to a program that is about to draw much.

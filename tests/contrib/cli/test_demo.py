@@ -31,6 +31,7 @@ def test_demo_shows_every_transport_and_a_return(remora: Run, anyio_backend: str
     assert list(tmp_path.glob("remora-*")) == []
 
 
+@pytest.mark.long
 def test_demo_reports_to_programs(remora: Run, anyio_backend: str) -> None:
     """
     One document; what is told while it works goes to standard error.
@@ -70,6 +71,7 @@ def test_demo_without_transports_names_what_to_install(remora: Run) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 @pytest.mark.parametrize("step", ["starting", "calling http", "killing"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.long
 def test_interrupted_demo_leaves_nothing(
     step: str, number: signal.Signals, anyio_backend: str, place: Path, tmp_path: Path
 ) -> None:

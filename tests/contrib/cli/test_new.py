@@ -49,6 +49,7 @@ def with_pytest() -> Iterator[ForkServer]:
 
 
 @pytest.mark.parametrize("words", PROJECTS)
+@pytest.mark.long
 def test_the_tests_of_a_new_project_pass(words: str, remora: Run, place: Path, with_pytest: ForkServer) -> None:
     """
     At once, with warnings as errors, and its folder has all that a project needs.

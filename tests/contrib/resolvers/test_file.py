@@ -23,6 +23,7 @@ from tests.core.hosts import Named, Text, next_of
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.long
 async def test_a_host_follows_the_file_and_keeps_the_last_good_list(tmp_path: Path, anyio_backend: object) -> None:
     """
     Edited in place, replaced, broken, emptied, gone, a pipe, and there again.

@@ -76,6 +76,7 @@ def told(observer: Observer, kind: type[Any]) -> list[Any]:
     return [each for each in observer.events if isinstance(each, kind)]
 
 
+@pytest.mark.long
 async def test_plugins_come_change_and_go_with_their_manifests(tmp_path: Path, anyio_backend: object) -> None:
     """
     Calls go on meanwhile, and a broken manifest is one event that hurts nobody.

@@ -153,6 +153,7 @@ _QUIET = {"retry": {"max_retries": 0}}
 
 @pytest.mark.fault(50)
 @pytest.mark.parametrize("strategy", ["graceful", "rolling", "recreate"])
+@pytest.mark.long
 async def test_no_call_fails_during_a_hundred_reloads(strategy: Any, anyio_backend: object) -> None:
     """
     They add, remove, retarget, re-weight, re-limit; and every tenth is one that cannot work, and changes nothing.

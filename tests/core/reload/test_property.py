@@ -371,6 +371,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_size=4,
     )
 )
+@pytest.mark.long
 def test_any_reloads_end_as_a_fresh_start_with_the_last(
     name: str, options: dict[str, Any], folder: Path, steps: list[tuple[dict[str, Any], str, bool]]
 ) -> None:

@@ -159,6 +159,7 @@ async def test_attempts_are_counted_even_when_there_is_no_instance_to_try(anyio_
 
 @pytest.mark.parametrize("rate", [2, 30])
 @pytest.mark.parametrize("failure", ["fast", "never sent", "hanging", "slow"])
+@pytest.mark.long
 async def test_outage_of_a_minute_adds_less_than_a_third_of_traffic(
     rate: int, failure: str, anyio_backend: object
 ) -> None:

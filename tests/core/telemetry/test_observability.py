@@ -93,6 +93,7 @@ async def _ten_thousand_calls(host: Stage) -> Counter[str]:
     return seen
 
 
+@pytest.mark.long
 async def test_ten_thousand_calls_are_counted_the_same_everywhere() -> None:
     """
     With failures, the plugin's own errors, retries, time-outs, a rate limit, cancelled calls and full queues.

@@ -28,6 +28,7 @@ def silent() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.long
 def test_calls_are_answered_and_the_host_ends_while_the_collector_is_silent(
     silent: socket.socket, protocol: str, anyio_backend: str
 ) -> None:

@@ -91,6 +91,7 @@ def _watch(manager: Manager, scraped: anyio.Event) -> None:
     manager.metrics.gauge("scrapes", "Scrapes.").watch(seen)
 
 
+@pytest.mark.long
 async def test_prometheus_server_scrapes_a_manager_and_answers_a_query(tmp_path: Path) -> None:
     """
     Every call has arrived there, by its code, and every attempt, by the instance of the plugin.

@@ -111,6 +111,7 @@ async def test_it_is_asked_to_end_and_killed_half_a_second_later(
 @pytest.mark.fault(14, 15)
 @pytest.mark.parametrize("way", ["keeper", "forked"])
 @pytest.mark.parametrize("and_keeper", [False, True])
+@pytest.mark.long
 async def test_what_leaves_the_session_ends_with_a_killed_host(
     anyio_backend, script, until, is_running, tmp_path, way, and_keeper
 ):

@@ -288,6 +288,7 @@ serve(Who())
 
 
 @pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
+@pytest.mark.long
 async def test_a_plugin_comes_up_though_its_server_takes_too_long(
     anyio_backend: str,
     write: Write,

@@ -23,6 +23,7 @@ def descriptors() -> int:
 
 
 @pytest.mark.fault(17, 62)
+@pytest.mark.long
 async def test_300_starts_and_kills_leave_nothing(open_script, script, ask, children):
     endpoint = script("read -r line; kill -9 $$")
 
@@ -75,6 +76,7 @@ async def test_failed_starts_leave_nothing(open_script, script, children):
     ("protocol", "stubborn", "way"),
     [("ttrpc", False, "keeper"), ("jsonl", False, "groups"), ("jsonl", True, "keeper"), ("jsonl", True, "groups")],
 )
+@pytest.mark.long
 async def test_a_killed_host_leaves_no_child(anyio_backend, group_members, until, script, protocol, stubborn, way):
     if stubborn:
         endpoint = script(

@@ -66,6 +66,7 @@ def facts(place: Path, words: list[str]) -> list[object]:
 
 @settings(max_examples=40)
 @given(OPTIONS, MAINS, ARGUMENTS)
+@pytest.mark.long
 def test_what_is_read_is_what_python_reads(
     place: Path, options: list[list[str]], main: list[str], arguments: list[str]
 ):

@@ -149,6 +149,7 @@ async def test_every_connection_is_looked_at_before_anything_is_sent(tmp_path: P
 
 
 @pytest.mark.parametrize("engine", ["direct", "httpx"])
+@pytest.mark.long
 async def test_the_contract_is_kept_through_a_socket(anyio_backend: str, tmp_path: Path, engine: Any) -> None:
     """
     As it is over TCP; the server is Remora's own, behind a relay.

@@ -117,6 +117,7 @@ async def test_whoever_hangs_up_at_once_does_not_speak_http(transport: Transport
                     pass
 
 
+@pytest.mark.long
 async def test_whoever_says_nothing_gets_the_benefit_of_the_doubt(transport: Transport, raw_peer: Any) -> None:
     """It may be busy."""
 
