@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contender
 
 _WARM_UP = 0.05
+_STEP = 0.001
 _TIMEOUT = 10.0
 _FRAME_HEADER = 10
 
@@ -69,7 +70,7 @@ def over_unix(address: str, payload: bytes, callers: int) -> Contender:
     message = encode_request(call, 0.0)
 
     async def contender(seconds: float) -> Slice:
-        client = FrameClient(message, callers)
+        client = FrameClient(message, payload, callers)
         transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: client, path)
         found = await _watch(lambda: client.calls, int(pid), seconds)
         transport.abort()
@@ -84,12 +85,20 @@ def _itself(client: HttpClient) -> HttpClient:
 
 async def _watch(calls: Callable[[], int], pid: int, seconds: float) -> Slice:
     """
-    The calls that a server answers in `seconds`, with its CPU.
+    The calls that a server answers in `seconds`, or until it has answered one, with its CPU. Before its first answer it
+    may still be loading.
     """
+    await _more_than(0, calls)
     await asyncio.sleep(_WARM_UP)
     before, cpu, wall = calls(), cpu_of(pid), time.perf_counter()
     await asyncio.sleep(seconds)
-    return Slice(max(1, calls() - before), cpu_of(pid) - cpu, time.perf_counter() - wall)
+    await _more_than(before, calls)
+    return Slice(calls() - before, cpu_of(pid) - cpu, time.perf_counter() - wall)
+
+
+async def _more_than(number: int, calls: Callable[[], int]) -> None:
+    while calls() <= number:  # noqa: ASYNC110, an event would cost every call
+        await asyncio.sleep(_STEP)
 
 
 def cpu_of(pid: int) -> float:
@@ -141,9 +150,10 @@ class FrameClient(asyncio.Protocol):
     Keeps `callers` calls in flight.
     """
 
-    def __init__(self, message: bytes, callers: int) -> None:
+    def __init__(self, message: bytes, payload: bytes, callers: int) -> None:
         self.calls = 0
         self._message = message
+        self._payload = payload
         self._callers = callers
         self._number = -1
         self._data = b""
@@ -158,16 +168,18 @@ class FrameClient(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """
-        Send as many new calls as have been answered.
+        Send as many new calls as have been answered, the last of them correctly.
         """
         data = self._data + data if self._data else data
-        start = answered = 0
+        start = last = answered = 0
         while len(data) >= start + _FRAME_HEADER:
             end = start + _FRAME_HEADER + int.from_bytes(data[start : start + 4], "big")
             if len(data) < end:
                 break
-            start = end
+            last, start = start, end
             answered += 1
+        if answered and data.find(self._payload, last, start) < 0:
+            raise SystemExit(f"a server answers {data[:200]!r}")
         self._data = data[start:]
         self.calls += answered
         self._ask(answered)

@@ -62,7 +62,7 @@ class Echo:
 
 class HttpEcho(asyncio.Protocol):
     """
-    A minimal HTTP server: keep-alive, content-length, 200 with the body of the request.
+    A minimal HTTP server: keep-alive, content-length, 200 with the body of the request; 404 at a wrong address.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,10 +84,10 @@ class HttpEcho(asyncio.Protocol):
             if len(self._data) < end + 4 + size:
                 return
             body, self._data = self._data[end + 4 : end + 4 + size], self._data[end + 4 + size :]
-            self._answer(body, is_known=b"/bench.v1.echo/" in head.partition(b"\r\n")[0])
+            is_known = b"/bench.v1.echo/" in head.partition(b"\r\n")[0]
+            self._answer(b"200 OK" if is_known else b"404 Not Found", body if is_known else b"")
 
-    def _answer(self, body: bytes, *, is_known: bool) -> None:
-        status = b"200 OK" if is_known else b"404 Not Found"
+    def _answer(self, status: bytes, body: bytes) -> None:
         head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
         self._transport.write(head + body)
 

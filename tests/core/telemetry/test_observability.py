@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +28,10 @@ from remora import (
     hookimpl,
 )
 from remora.metrics import Distribution, MetricBatch, TraceIds
+from remora.metrics._series import Series
 from remora.testing import RecordingExporter
 from remora_prometheus import RemoraCollector
+from tests.core.hosts import Text
 from tests.core.scripts import Stage, endpoint, stage, table
 
 VIRTUAL_TIME = True
@@ -246,6 +250,40 @@ async def test_retries_without_budget_are_counted() -> None:
 
     assert isinstance(retried, int)
     assert (100, True) == (retried + int(refused), retried > 0)  # type: ignore[arg-type]
+
+
+async def test_a_call_after_one_like_it_looks_up_no_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Its method, its code and its instance have their cells by then; also those of retries and refusals.
+    """
+    looked_up: list[tuple[object, ...]] = []
+    cell = Series.cell
+
+    def noticed(series: Series[object], values: tuple[object, ...], named: Mapping[str, object]) -> object:
+        looked_up.append(values)
+        return cell(series, values, named)
+
+    async def in_all_ways(host: Stage) -> None:
+        for failure in (None, lambda: Unavailable("on fire", sent=False), lambda: PluginError("no")):
+            host["a"].failure = failure
+            for method in ("one", "other", "one"):
+                with suppress(RemoraError):
+                    await host.manager.plugin("p", Text, Text, method=method).execute(Text("hello"))
+        assert "RateLimited" in {type(error).__name__ for error in await host.outcomes(30)}
+        await anyio.sleep(10)
+
+    monkeypatch.setattr(Series, "cell", noticed)
+    limit = {"enabled": True, "requests_per_second": 20, "burst_size": 20}
+    async with stage(table("a", retry={"max_retries": 1, "initial_interval": 0.001}, rate_limit=limit)) as host:
+        await in_all_ways(host)
+        assert any("OK" in values for values in looked_up)
+        before = sum(_requests(host.manager.metrics.snapshot()).values())
+        looked_up.clear()
+        await in_all_ways(host)
+        after = sum(_requests(host.manager.metrics.snapshot()).values())
+
+    assert [] == looked_up
+    assert 2 * before == after > 0
 
 
 async def test_series_of_an_instance_end_with_it_and_those_of_its_plugin_do_not() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -18,6 +19,9 @@ from remora.errors import Code, PluginError
 from remora.types import Call, Endpoint, Reply, Status
 from remora.wire import HEALTH_SERVICE, encode_health
 from remora_exec.plugin import ExecOptions, build
+
+STANDARD = [os.fstat(number) for number in (0, 1)]
+"""What standard input and output were at the start."""
 
 print("printed before serving, not flushed")
 
@@ -52,6 +56,8 @@ async def answer(call: Call, request: object, peer: str) -> object:
             return dict(os.environ)
         case "descriptors":
             return sorted(os.listdir("/proc/self/fd"))
+        case "standard":
+            return [[stat.filemode(each.st_mode)[0], each.st_dev, each.st_ino] for each in STANDARD]
         case "grandchild":
             subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
             return os.getpgrp()

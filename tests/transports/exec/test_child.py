@@ -205,6 +205,28 @@ async def test_the_child_gets_a_short_environment_and_three_descriptors(open_chi
     assert len(descriptors) < 15
 
 
+@pytest.mark.parametrize("child", ["ttrpc"], indirect=True, scope="module")
+async def test_standard_input_and_output_of_ttrpc_are_one_socket(child, ask):
+    """
+    One and the same, which costs the host a third of what two pipes do.
+    """
+    stdin, stdout = await ask(child, "standard")
+
+    assert "s" == stdin[0]
+    assert stdin == stdout
+
+
+@pytest.mark.parametrize("child", ["jsonl"], indirect=True, scope="module")
+async def test_standard_input_and_output_of_lines_are_two_pipes(child, ask):
+    """
+    Programs of any language expect those.
+    """
+    stdin, stdout = await ask(child, "standard")
+
+    assert ("p", "p") == (stdin[0], stdout[0])
+    assert stdin != stdout
+
+
 @pytest.mark.fault(13)
 @LASTING
 async def test_leaving_ends_grandchildren_too(open_child, ask, protocol, group_members):

@@ -4,6 +4,7 @@ Peers that do not speak HTTP, or stop speaking it.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -51,6 +52,7 @@ def raw_peer(request: pytest.FixtureRequest, raw_peer: Any, tmp_path: Path) -> A
 
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def read_request(stream: SocketStream) -> bytes:
@@ -140,7 +142,15 @@ async def test_whoever_says_nothing_gets_the_benefit_of_the_doubt(transport: Tra
         (b"", ConnectionLost),
         (b"HTTP/1.1 200", ConnectionLost),
         (OK[:-1], ConnectionLost),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", WireError),
+        (CHUNKED + b"zzz\r\n", WireError),
+        (CHUNKED + b"2", ConnectionLost),
+        (CHUNKED + b"2\r\n{", ConnectionLost),
+        (CHUNKED + b"2\r\n{}\r\n", ConnectionLost),
+        (CHUNKED + b"2\r\n{}\r\n0\r\nX-Trailer: 1\r\n", ConnectionLost),
+        (OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n"), WrongProtocol),
+        (OK.replace(b"\r\n\r\n", b"\r\nX: a\0b\r\n\r\n"), WrongProtocol),
+        (OK.replace(b"Length: 2", b"Length: -2"), WrongProtocol),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:-1], InvalidReply),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", InvalidReply),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", InvalidReply),
     ],
