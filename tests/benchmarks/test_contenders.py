@@ -76,6 +76,7 @@ async def _in_time(contender: Contender, seconds: float) -> Slice:
         return await contender(seconds)
 
 
+@pytest.mark.long
 def test_each_contender_counts_the_right_answers(
     anyio_backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
