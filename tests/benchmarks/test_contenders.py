@@ -80,7 +80,9 @@ async def _in_time(contender: Contender, seconds: float) -> Slice:
 def test_each_contender_counts_the_right_answers(
     anyio_backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No more than there were, and no fewer; whichever way they came."""
+    """
+    No more than there were, and no fewer; whichever way they came.
+    """
     onlooker = Onlooker()
     monkeypatch.setattr(run, "Processes", lambda *_: onlooker)
     for name in MODULES:

@@ -64,7 +64,9 @@ def test_a_round_is_a_slice_of_ours_between_two_of_the_peer(
     assert (4, 2) == (result["rounds"], result["dropped"])
     assert pytest.approx({"median": 0.5, "least": 0.5, "most": 0.5}) == result["ratio"] == result["wall_ratio"]
     assert pytest.approx({"median": 1.5, "least": 1, "most": 2}) == result["cost"]
-    assert pytest.approx({"median": 3, "least": 2, "most": 4}) == result["pace"] == result["peer_cost"]
+    assert pytest.approx({"median": 3, "least": 2, "most": 4}) == result["peer_cost"]
+    assert pytest.approx({"median": 375_000, "least": 250_000, "most": 500_000}) == result["rate"]
+    assert pytest.approx({"median": 187_500, "least": 125_000, "most": 250_000}) == result["peer_rate"]
 
 
 @pytest.mark.parametrize("name", placements())

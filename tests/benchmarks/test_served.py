@@ -34,12 +34,16 @@ class Sent(asyncio.Transport):
 
 
 def http(payload: bytes, status: bytes = b"200 OK") -> bytes:
-    """An answer over HTTP."""
+    """
+    An answer over HTTP.
+    """
     return b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (status, len(payload), payload)
 
 
 def frame(number: int, payload: bytes) -> bytes:
-    """An answer to one of the calls over a Unix socket."""
+    """
+    An answer to one of the calls over a Unix socket.
+    """
     return encode_frame(number, RESPONSE, encode_reply(Reply(payload=payload)))
 
 
@@ -47,7 +51,9 @@ NO = encode_frame(1, RESPONSE, encode_error(PluginError("no such method")))
 
 
 def client_of(family: str) -> tuple[HttpClient | FrameClient, Sent]:
-    """A client that has sent its first request, or its first two."""
+    """
+    A client that has sent its first request, or its first two.
+    """
     client = HttpClient(REQUEST, RIGHT) if family == "http" else FrameClient(REQUEST, RIGHT, 2)
     sent = Sent()
     client.connection_made(sent)
@@ -63,7 +69,9 @@ def client_of(family: str) -> tuple[HttpClient | FrameClient, Sent]:
 def test_each_answer_is_one_call_and_lets_another_begin(
     family: str, answers: list[bytes], requests: int, size: int
 ) -> None:
-    """In whatever pieces it comes."""
+    """
+    In whatever pieces it comes.
+    """
     client, sent = client_of(family)
     for answer in answers:
         for at in range(0, len(answer), size):
@@ -85,7 +93,9 @@ def test_each_answer_is_one_call_and_lets_another_begin(
     ids=["no page", "other page", "other frame", "later frame", "no method"],
 )
 def test_a_wrong_answer_ends_the_program(family: str, answer: bytes) -> None:
-    """A server that is fast because it does not do its work is not compared."""
+    """
+    A server that is fast because it does not do its work is not compared.
+    """
     client, _ = client_of(family)
 
     with pytest.raises(SystemExit, match="a server answers"):
@@ -94,7 +104,9 @@ def test_a_wrong_answer_ends_the_program(family: str, answer: bytes) -> None:
 
 
 def test_a_slice_begins_after_the_first_answer_and_has_one() -> None:
-    """A server that is still loading costs nothing, and none is said to have answered that has not."""
+    """
+    A server that is still loading costs nothing, and none is said to have answered that has not.
+    """
     answered = iter([0, 0, 3, 5, 5, 5, 7, 8])  # loading; warm; when it begins; until there is one; when it ends
 
     found = anyio.run(_watch, lambda: next(answered), os.getpid(), 0.001)

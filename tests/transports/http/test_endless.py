@@ -30,7 +30,9 @@ MUCH = b"x" * 1000
 
 
 async def send_endlessly(stream: SocketStream, start: bytes, more: bytes) -> None:
-    """Send until nobody reads any more."""
+    """
+    Send until nobody reads any more.
+    """
     try:
         await stream.send(start)
         while True:
@@ -62,7 +64,9 @@ async def send_endlessly(stream: SocketStream, start: bytes, more: bytes) -> Non
 async def test_an_answer_without_end_is_an_error(
     raw_peer: Any, engine: Any, start: bytes, more: bytes, expected: type[RemoraError]
 ) -> None:
-    """Without any deadline."""
+    """
+    Without any deadline.
+    """
     answers = [(OK, b""), (start, more), (OK, b"")]  # the first one is to the question whether it speaks HTTP
 
     async def talk(stream: SocketStream) -> None:

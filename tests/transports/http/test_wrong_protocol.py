@@ -27,13 +27,17 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["direct", "httpx"])
 def transport(request: pytest.FixtureRequest) -> Transport:
-    """Each engine meets them all."""
+    """
+    Each engine meets them all.
+    """
     return build(Options(engine=request.param))
 
 
 @pytest.fixture(params=["tcp", "unix"])
 def raw_peer(request: pytest.FixtureRequest, raw_peer: Any, tmp_path: Path) -> Any:
-    """And at both kinds of sockets."""
+    """
+    And at both kinds of sockets.
+    """
 
     @asynccontextmanager
     async def at_a_path(talk: Any) -> AsyncIterator[Endpoint]:
@@ -56,7 +60,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def read_request(stream: SocketStream) -> bytes:
-    """The next request; empty at the end of the connection."""
+    """
+    The next request; empty at the end of the connection.
+    """
     data = b""
     try:
         while b"\r\n\r\n" not in data:
@@ -79,7 +85,9 @@ async def read_request(stream: SocketStream) -> bytes:
 async def test_whoever_answers_in_another_protocol_is_quoted(
     transport: Transport, raw_peer: Any, greeting: bytes, quoted: str
 ) -> None:
-    """Even when it would hold the connection open for ever."""
+    """
+    Even when it would hold the connection open for ever.
+    """
 
     async def talk(stream: SocketStream) -> None:
         await stream.send(greeting)
@@ -93,7 +101,9 @@ async def test_whoever_answers_in_another_protocol_is_quoted(
 
 
 async def test_a_grpc_server_is_recognised(transport: Transport) -> None:
-    """A real one, on a port that was meant for `grpc:`."""
+    """
+    A real one, on a port that was meant for `grpc:`.
+    """
     grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
     server = grpc.server(ThreadPoolExecutor(1))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -107,7 +117,9 @@ async def test_a_grpc_server_is_recognised(transport: Transport) -> None:
 
 
 async def test_whoever_hangs_up_at_once_does_not_speak_http(transport: Transport, raw_peer: Any) -> None:
-    """The message says what it did."""
+    """
+    The message says what it did.
+    """
 
     async def talk(stream: SocketStream) -> None:
         await stream.receive()
@@ -121,7 +133,9 @@ async def test_whoever_hangs_up_at_once_does_not_speak_http(transport: Transport
 
 @pytest.mark.long
 async def test_whoever_says_nothing_gets_the_benefit_of_the_doubt(transport: Transport, raw_peer: Any) -> None:
-    """It may be busy."""
+    """
+    It may be busy.
+    """
 
     async def talk(stream: SocketStream) -> None:
         if (await read_request(stream)).startswith(b"POST"):
@@ -158,7 +172,9 @@ async def test_whoever_says_nothing_gets_the_benefit_of_the_doubt(transport: Tra
 async def test_an_answer_that_breaks_off_or_breaks_the_rules_is_an_error(
     transport: Transport, raw_peer: Any, answer: bytes, expected: type[RemoraError]
 ) -> None:
-    """Of the kind that fits; the next call has a connection of its own."""
+    """
+    Of the kind that fits; the next call has a connection of its own.
+    """
     answers = [OK, answer, OK]
 
     async def talk(stream: SocketStream) -> None:
@@ -179,7 +195,9 @@ async def test_an_answer_that_breaks_off_or_breaks_the_rules_is_an_error(
 async def test_an_old_connection_that_turns_out_to_be_closed_is_replaced(
     transport: Transport, raw_peer: Any, idempotent: bool, answer: bytes
 ) -> None:
-    """If the call may be made twice, and no answer has begun; otherwise the server might have seen it."""
+    """
+    If the call may be made twice, and no answer has begun; otherwise the server might have seen it.
+    """
     is_repeated = idempotent and not answer
     requests: list[bytes] = []
 
@@ -209,7 +227,9 @@ async def test_an_old_connection_that_turns_out_to_be_closed_is_replaced(
 async def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used(
     transport: Transport, raw_peer: Any
 ) -> None:
-    """Even for a call that may not be made twice."""
+    """
+    Even for a call that may not be made twice.
+    """
     closed = [anyio.Event() for _ in range(3)]
 
     async def talk(stream: SocketStream) -> None:
@@ -230,7 +250,9 @@ async def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used
 
 @pytest.mark.fault(28)
 async def test_a_connection_that_cannot_be_made_in_time_is_unavailable() -> None:
-    """After `connection_timeout`, not after the patience of the operating system."""
+    """
+    After `connection_timeout`, not after the patience of the operating system.
+    """
     transport = build(Options(connection=ConnectionConfig(connection_timeout=0.05)))
     with anyio.fail_after(5):
         # The kernel accepts, but nobody ever answers the handshake.
