@@ -137,6 +137,16 @@ def test_a_head_may_have_64_kibibytes() -> None:
         reader.feed(memoryview(b"x"))
 
 
+@pytest.mark.parametrize("size", [1, 1000, 16_000, 70_000, 200_000])
+@pytest.mark.parametrize("rest", [b"", OK.partition(b"\r\n")[2]])
+def test_a_larger_head_is_an_error_in_any_pieces(size: int, rest: bytes) -> None:
+    """Whether what follows arrives with it or not."""
+    answer = b"HTTP/1.1 200 OK\r\n" + b"X: %b\r\n" % (b"x" * 1000) * 70 + rest
+
+    with pytest.raises(WrongProtocol, match="64 KiB"):
+        read(*[answer[at : at + size] for at in range(0, len(answer), size)])
+
+
 def test_a_body_in_many_pieces_is_no_head() -> None:
     """However long it is."""
     reader, is_complete = read(OK[:-2].replace(b": 2", b": 100000"), *[b"x" * 1000] * 100, limit=100_000)

@@ -20,6 +20,7 @@ LIMIT = 100
 POST = b"POST /a.B/c%20d?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n1\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n"
 HEAD = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n"
+LONG = b"X: %b\r\n" % (b"x" * 1000) * 70
 
 
 def read(*pieces: bytes) -> RequestReader:
@@ -160,6 +161,20 @@ def test_a_head_may_have_64_kibibytes() -> None:
     reader.feed(b"x")
     assert isinstance(reader.requests[0].problem, BadRequest)
     assert 431 == reader.requests[0].problem.status
+
+
+@pytest.mark.parametrize("size", [1, 1000, 16_000, 70_000, 200_000])
+@pytest.mark.parametrize("rest", [b"", b"Content-Length: 2\r\n\r\n{}", b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"])
+@pytest.mark.parametrize("start", [b"POST /%b HTTP/1.1\r\n" % (b"x" * 70_000), b"POST / HTTP/1.1\r\n" + LONG])
+def test_a_larger_head_is_refused_in_any_pieces(start: bytes, rest: bytes, size: int) -> None:
+    """Whether what follows arrives with it or not."""
+    data = start + rest
+    reader = read(*[data[at : at + size] for at in range(0, len(data), size)])
+
+    (request,) = reader.requests
+    assert isinstance(request.problem, BadRequest)
+    assert 431 == request.problem.status
+    assert reader.is_ended
 
 
 def test_only_what_is_no_body_counts_as_head() -> None:

@@ -164,7 +164,7 @@ async def test_whoever_says_nothing_gets_the_benefit_of_the_doubt(transport: Tra
         (OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n"), WrongProtocol),
         (OK.replace(b"\r\n\r\n", b"\r\nX: a\0b\r\n\r\n"), WrongProtocol),
         (OK.replace(b"Length: 2", b"Length: -2"), WrongProtocol),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:-1], InvalidReply),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}", mtime=0)[:-1], InvalidReply),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", InvalidReply),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}", InvalidReply),
     ],

@@ -25,6 +25,13 @@ _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+def size_of(headers: RawHeaders) -> int:
+    """
+    The bytes of the lines of headers.
+    """
+    return sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
+
+
 def encode_headers(headers: Mapping[str, str]) -> RawHeaders:
     """
     The caller's headers as HTTP carries them, without those that are reserved.

@@ -19,6 +19,7 @@ from remora.wire import too_large
 from remora_http._body import BadEncoding, Body, BodyTooLarge
 from remora_http._client._known_heads import KnownHeads
 from remora_http._failure import Answer
+from remora_http._headers import size_of
 from remora_http._status import SUCCESS
 
 if TYPE_CHECKING:
@@ -139,8 +140,8 @@ class AnswerReader:
                 raise self._broken(str(exc)) from exc
         if not self.is_complete and not self._has_body:
             self._overhead += len(data)
-            if self._overhead > _HEAD:
-                raise self._broken("the headers are larger than 64 KiB")
+        if self._overhead > _HEAD:
+            raise self._broken("the headers are larger than 64 KiB")
         return self.is_complete
 
     def feed_eof(self) -> None:
@@ -183,6 +184,9 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         if self.is_complete:
+            return
+        if (size := size_of(self._headers)) > _HEAD:
+            self._overhead = size
             return
         self._status = self._parser.get_status_code()
         self._keeps_alive = self._parser.should_keep_alive()

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from httptools import HttpParserError, HttpParserInvalidURLError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from remora_http._body import BadEncoding, Body, BodyTooLarge
-from remora_http._headers import HeaderReader
+from remora_http._headers import HeaderReader, size_of
 from remora_http._remembered import remembered
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class RequestReader:
         if self.is_amid and not self._has_body and before == len(self.requests):
             self._overhead += len(data)
             if self._overhead > _HEAD:
-                self._end(BadRequest(431, "the headers are larger than 64 KiB"))
+                self._end(_bloated())
         return b""
 
     def expire(self) -> None:
@@ -152,6 +152,9 @@ class RequestReader:
             self._raw.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if len(self._url) + size_of(self._raw) > _HEAD:
+            self._end(_bloated())
+            return
         self._has_head = True
         headers, own = self._reader.read(self._raw)
         self._headers, self._own = headers, own
@@ -264,6 +267,10 @@ class RequestReader:
             problem = problem or BadRequest(400, "the target of the request is malformed")
         self.requests.append(Request(verb, path, self._headers, self._own, body, problem, is_last))
         self.is_ended = self.is_ended or is_last
+
+
+def _bloated() -> BadRequest:
+    return BadRequest(431, "the headers are larger than 64 KiB")
 
 
 @remembered
