@@ -122,7 +122,7 @@ async def measure(
     call: Callable[[], Awaitable[object]], seconds: float, *, callers: int = 1, batch: int = _BATCH
 ) -> Slice:
     """
-    Make calls for `seconds`, one after the other in each of `callers` tasks.
+    Make calls for `seconds`, one after the other in each of `callers` tasks, at least a batch in each.
     """
     for _ in range(batch):  # warm up
         await call()
@@ -133,10 +133,12 @@ async def measure(
 
     async def keep_calling() -> None:
         nonlocal calls
-        while time.perf_counter() < ends:
+        while True:
             for _ in range(batch):
                 await call()
             calls += batch
+            if time.perf_counter() >= ends:
+                return
 
     if callers == 1:
         await keep_calling()
@@ -144,7 +146,7 @@ async def measure(
         async with anyio.create_task_group() as group:
             for _ in range(callers):
                 group.start_soon(keep_calling)
-    return Slice(max(1, calls), time.process_time() - cpu, time.perf_counter() - wall)  # at least the one under way
+    return Slice(calls, time.process_time() - cpu, time.perf_counter() - wall)
 
 
 def run_slice(contender: Contender, seconds: float, backend: str = "asyncio") -> Slice:
