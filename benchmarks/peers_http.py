@@ -32,7 +32,7 @@ def bare_httpx(url: str, payload: bytes, callers: int) -> Contender:
     """
     Bare `httpx.AsyncClient.post`.
     """
-    limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+    limits = httpx.Limits(**_limits(callers))
     return _posting(lambda: httpx.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False), url, payload, callers)
 
 
@@ -40,7 +40,7 @@ def bare_httpx2(url: str, payload: bytes, callers: int) -> Contender:
     """
     Bare `httpx2.AsyncClient.post`.
     """
-    limits = httpx2.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+    limits = httpx2.Limits(**_limits(callers))
     return _posting(lambda: httpx2.AsyncClient(limits=limits, timeout=_TIMEOUT, trust_env=False), url, payload, callers)
 
 
@@ -48,13 +48,17 @@ def httpx_over_unix(path: str, payload: bytes, callers: int) -> Contender:
     """
     Bare `httpx.AsyncClient.post` over a Unix socket.
     """
-    limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+    limits = httpx.Limits(**_limits(callers))
 
     def make() -> httpx.AsyncClient:
         transport = httpx.AsyncHTTPTransport(uds=path, limits=limits)
         return httpx.AsyncClient(transport=transport, timeout=_TIMEOUT, trust_env=False)
 
     return _posting(make, f"http://localhost/{SERVICE}/{METHOD}", payload, callers)
+
+
+def _limits(callers: int) -> dict[str, int]:
+    return dict.fromkeys(("max_connections", "max_keepalive_connections"), max(callers, 32))
 
 
 def _posting(
@@ -99,7 +103,7 @@ def hand_wired_httpx(url: str, payload: bytes, callers: int) -> Contender:
     async def contender(seconds: float) -> Slice:
         breakers = AsyncCircuitBreakerFactory(default_threshold=5, default_ttl=30)
         limiter = AsyncLimiter(10**9, 1)
-        limits = httpx.Limits(max_connections=max(callers, 32), max_keepalive_connections=max(callers, 32))
+        limits = httpx.Limits(**_limits(callers))
         async with httpx.AsyncClient(limits=limits, timeout=None, trust_env=False) as client:
 
             @retry(

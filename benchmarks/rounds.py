@@ -243,7 +243,10 @@ def _build() -> str:
     The options with which Python was built that change its speed.
     """
     given = shlex.split(sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return " ".join(option for option in given if option.partition("=")[0] in _BUILD_OPTIONS) or "built as usual"
+    return (
+        " ".join(option for option in given if option.partition("=")[0] in _BUILD_OPTIONS)
+        or "built without options for speed"
+    )
 
 
 def _processor() -> str:

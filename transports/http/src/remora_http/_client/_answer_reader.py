@@ -69,6 +69,7 @@ class AnswerReader:
         "_overhead",
         "_own",
         "_parser",
+        "_piece",
         "_size",
         "_status",
         "has_begun",
@@ -131,7 +132,7 @@ class AnswerReader:
         return self.is_complete
 
     def _parse(self, data: memoryview) -> bool:
-        self._is_parsed, self._has_body = True, False
+        self._is_parsed, self._has_body, self._piece = True, False, len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
@@ -139,7 +140,7 @@ class AnswerReader:
             if not self.is_complete:
                 raise self._broken(str(exc)) from exc
         if not self.is_complete and not self._has_body:
-            self._overhead += len(data)
+            self._overhead += self._piece
         if self._overhead > _HEAD:
             raise self._broken("the headers are larger than 64 KiB")
         return self.is_complete
@@ -185,7 +186,7 @@ class AnswerReader:
     def on_headers_complete(self) -> None:
         if self.is_complete:
             return
-        if (size := size_of(self._headers)) > _HEAD:
+        if self._overhead + self._piece > _HEAD and (size := size_of(self._headers)) > _HEAD:
             self._overhead = size
             return
         self._status = self._parser.get_status_code()

@@ -95,6 +95,7 @@ class RequestReader:
         self._reader = HeaderReader()
         self._headers: Mapping[str, str]
         self._own: Mapping[str, str]
+        self._overhead: int
         self._parser = HttpRequestParser(self)
         self._begin()
 
@@ -120,7 +121,7 @@ class RequestReader:
         """
         Take the next bytes; returns those that must be parsed again.
         """
-        self._has_body = False
+        self._has_body, self._piece = False, len(data)
         before = len(self.requests)
         try:
             self._parser.feed_data(data)
@@ -129,7 +130,7 @@ class RequestReader:
         except HttpParserError as exc:
             self._end(BadRequest(400, str(exc)))
         if self.is_amid and not self._has_body and before == len(self.requests):
-            self._overhead += len(data)
+            self._overhead += self._piece
             if self._overhead > _HEAD:
                 self._end(_bloated())
         return b""
@@ -152,7 +153,7 @@ class RequestReader:
             self._raw.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if len(self._url) + size_of(self._raw) > _HEAD:
+        if self._overhead + self._piece > _HEAD and len(self._url) + size_of(self._raw) > _HEAD:
             self._end(_bloated())
             return
         self._has_head = True
