@@ -128,6 +128,8 @@ def _bare_server() -> Pair:
     )
 
 
+_BESIDE_A_POOL = Target(1.6, callers=(1,)), Target(1.5, backends=("trio",)), Target(1.0)
+
 PAIRS = (
     Pair(
         "overhead", "pipeline / hand-wired policies, no transport", _pipeline, _hand_wired,
@@ -153,9 +155,9 @@ PAIRS = (
          "http", peer_knows_trio=True),
     _over_channel("http", "http"),
     Pair("unix", "unix: framework / pool of asyncio streams", ours.through_pipeline, peers_streams.unix_pool, "ttrpc",
-         "frames", targets=(Target(1.6, callers=(1,)), Target(1.5, backends=("trio",)), Target(1.0))),
-    Pair("unix", "unix: framework / pool of asyncio streams that keeps its memory", ours.through_pipeline,
-         peers_streams.unix_pool_with_memory, "ttrpc", "frames"),
+         "frames", targets=_BESIDE_A_POOL),
+    Pair("unix", "unix: framework / pool of asyncio streams that gives its memory back", ours.through_pipeline,
+         peers_streams.unix_pool_without_memory, "ttrpc", "frames", targets=_BESIDE_A_POOL),
     Pair("unix", "unix: framework, to a whole plugin / pool of asyncio streams", ours.through_pipeline,
          peers_streams.unix_pool, "unix-plugin", "frames"),
     Pair("unix", "unix: framework / httpx over TCP", ours.through_pipeline, peers_http.bare_httpx, "ttrpc", "http",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from benchmarks import memory
 from benchmarks.ours import PROGRAM
 from benchmarks.rounds import measure
 from benchmarks.servers import SIZE
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contender, Slice
 
 _LIMIT = 1 << 20
-_LARGE = 8 << 20
 
 
 def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
@@ -43,15 +43,16 @@ def unix_pool(path: str, payload: bytes, callers: int) -> Contender:
     return contender
 
 
-def unix_pool_with_memory(path: str, payload: bytes, callers: int) -> Contender:
+def unix_pool_without_memory(path: str, payload: bytes, callers: int) -> Contender:
     """
-    The same in a process that keeps the memory of large buffers, as every one does in which Remora has read something.
+    The same in a process that gives the memory of large buffers back (see `memory`).
+    """
 
-    asyncio reads into a new buffer of 256 KiB each time. glibc takes the memory of each from the system, and gives it
-    back, until the process has once freed a larger block (see `remora.io._landing`).
-    """
-    bytes(_LARGE)
-    return unix_pool(path, payload, callers)
+    async def contender(seconds: float) -> Slice:
+        with memory.given_back():
+            return await unix_pool(path, payload, callers)(seconds)
+
+    return contender
 
 
 async def _connected(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

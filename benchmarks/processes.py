@@ -1,8 +1,8 @@
 """
 The processes of contenders: each contender has one of its own, as it would have in a program that uses nothing else.
 
-What one does to its process would else help or harm the others. Remora, for example, changes how much memory the
-process keeps, and with that a pool of asyncio's streams costs less than half of what it costs alone.
+What one does to its process would else help or harm the others. All keep the memory of large buffers (see `memory`),
+which helps the peers: with Remora every process does, and without it this would be chance.
 
 What lives here: where a contender runs. What must not: the order of slices, and what they cost (see `rounds`).
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from benchmarks import memory
 from benchmarks.rounds import Slice, run_slice
 
 if TYPE_CHECKING:
@@ -68,4 +69,5 @@ class Processes:
 
 def _run(entry: Entry, seconds: float, placement: Placement, roams: bool) -> Slice:
     placement.take(roams=roams)
+    memory.keep()
     return run_slice(entry.make(entry.address, entry.payload, entry.callers), seconds, entry.backend)
