@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -435,6 +436,24 @@ def test_consistent_hash_takes_any_text() -> None:
     odd = [Instance("/run/\udcff"), Instance("/run/\udcfe")]
 
     assert len({call(balancer, odd, f"\udc80{index}") for index in range(30)}) == 2
+
+
+def test_consistent_hash_remembers_no_long_keys() -> None:
+    """
+    They may be as long as a header, and each is another: 2,000 of 16 KiB would take 32 MiB.
+    """
+    balancer = make("consistent-hash")
+    instances = [Instance("a"), Instance("b")]
+    tracemalloc.start()
+    try:
+        chosen = [balancer.pick(instances, f"{number:016384}").name for number in range(2_000)]
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 4 << 20
+    assert chosen == [make("consistent-hash").pick(instances, f"{number:016384}").name for number in range(2_000)]
+    assert {"a", "b"} == set(chosen)
 
 
 def test_consistent_hash_passes_on_what_is_too_much() -> None:

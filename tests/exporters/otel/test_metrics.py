@@ -4,6 +4,8 @@ Metrics and traces by configuration, as a collector receives them over both wire
 
 from __future__ import annotations
 
+import tracemalloc
+
 import anyio
 import pytest
 from anyio import to_thread
@@ -157,6 +159,25 @@ def test_differences_add_up_to_the_totals_of_what_was_received():
     assert [each.points[0].value for each in seen] == [5, 2]
     assert [each.points[0].started for each in seen] == [1.0, 10.0]
     assert seen[1].points[1].value == Distribution((1.0,), (3, 2), 1.0, (None, None))
+
+
+def test_differences_of_series_that_are_gone_take_no_memory():
+    """
+    A host whose plugins come and go would else remember all that it has ever had.
+    """
+    differences = Differences()
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            found = Metric("m", MetricKind.COUNTER, "", ("plugin",), (Point((f"plugin-{number}",), 1, float(number)),))
+            assert differences.of(found) == found
+            differences.sent(found, number + 0.5)
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert differences.of(found).points[0].value == 0
+    assert kept < 256 * 1024
 
 
 def _metric(count, counts):

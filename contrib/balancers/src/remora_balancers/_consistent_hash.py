@@ -33,6 +33,9 @@ BOUND = 1.25
 FEW = 8
 """Calls under way that are never too many."""
 
+_LONG = 128
+"""Characters of a key from which on only its digest is remembered."""
+
 _BITS = 52
 """As many as a float can tell apart from 1."""
 
@@ -52,7 +55,8 @@ class ConsistentHash(BaseBalancer):
         some = eligible(candidates)
         if not key:
             return self._turns.next(some)
-        ranked = sorted(some, key=lambda each: _score(each, key), reverse=True)
+        short = _shortened(key)
+        ranked = sorted(some, key=lambda each: _score(each, short), reverse=True)
         calls = sum(each.in_flight for each in some) + 1
         whole = sum(map(share, some))
         for candidate in ranked:
@@ -67,6 +71,10 @@ class ConsistentHash(BaseBalancer):
         self._turns.forget(name)
 
 
+def _shortened(key: str) -> str:
+    return key if len(key) < _LONG else _digest(key, 32).hex()
+
+
 def _score(candidate: Candidate, key: str) -> float:
     return max(candidate.weight, 1) / -math.log(_point(candidate.name, key))
 
@@ -76,6 +84,9 @@ def _point(name: str, key: str) -> float:
     """
     A number between 0 and 1 that is the same in every process.
     """
-    name_digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=name_digest).digest()
+    digest = _digest(key, 8, by=_digest(name, 16))
     return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2.0**_BITS
+
+
+def _digest(text: str, size: int, by: bytes = b"") -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size, key=by).digest()

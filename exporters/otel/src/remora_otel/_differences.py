@@ -14,16 +14,16 @@ from remora.metrics import Distribution, MetricKind
 if TYPE_CHECKING:
     from remora.metrics import Metric, Point
 
-    Key = tuple[str, tuple[str, ...], float]
+    Key = tuple[tuple[str, ...], float]
 
 
 class Differences:
     """
-    Remembers the totals of each series that a receiver has got.
+    Remembers the totals that a receiver has got of each series that there is.
     """
 
     def __init__(self) -> None:
-        self._last: dict[Key, tuple[float | Distribution, float]] = {}
+        self._last: dict[str, dict[Key, tuple[float | Distribution, float]]] = {}
 
     def of(self, metric: Metric) -> Metric:
         """
@@ -35,20 +35,26 @@ class Differences:
 
     def sent(self, metric: Metric, now: float) -> None:
         """
-        The receiver has got these totals; until then, what it has not got is part of what it gets next.
+        The receiver has got these totals; until then, what it has not got is part of what it gets next. Series that are
+        no longer there are forgotten.
 
         Args:
             metric: The metric, with totals.
             now: When these were read.
         """
-        self._last |= {(metric.name, point.labels, point.started): (point.value, now) for point in metric.points}
+        if metric.kind is not MetricKind.GAUGE:
+            self._last[metric.name] = {_key(point): (point.value, now) for point in metric.points}
 
     def _gained(self, name: str, point: Point) -> Point:
-        last = self._last.get((name, point.labels, point.started))
+        last = self._last.get(name, {}).get(_key(point))
         if last is None:
             return point
         before, since = last
         return replace(point, value=_minus(point.value, before), started=since)
+
+
+def _key(point: Point) -> Key:
+    return point.labels, point.started
 
 
 def _minus(value: float | Distribution, before: float | Distribution) -> float | Distribution:
