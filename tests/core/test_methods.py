@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 import pytest
+from anyio import CapacityLimiter
 
 from remora import ConfigError, idempotent, method, service
 from remora._methods import methods_of, service_info, unknown_method
@@ -152,7 +153,7 @@ def test_a_name_that_nobody_could_call_is_an_error(name: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"Misnamed.one: {problem}")):
         methods_of(Misnamed)
     with pytest.raises(ConfigError, match=re.escape(f"Service: {problem}")):
-        handlers_of(Service())
+        handlers_of(Service(), CapacityLimiter(1))
 
 
 def test_star_arguments_cannot_be_sent() -> None:

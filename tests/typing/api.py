@@ -188,7 +188,7 @@ def program() -> None:
     """
     The last line of a plugin.
     """
-    serve(TextService(), listen="stdio:", backend="trio", options=ServeOptions(max_concurrent_calls=10))
+    serve(TextService(), listen="stdio:", backend="trio", options=ServeOptions(max_concurrent_calls=10, max_threads=4))
     preload("trio")
     leave_threads_behind(0)
     serve(TextService(), listen=["unix:///run/a.sock", "http://127.0.0.1:0"])

@@ -150,6 +150,7 @@ def test_what_cannot_be_served_is_one_line(target: str, code: int, complaint: st
             2,
             "remora: Invalid value for '--max-concurrent-calls'",
         ),
+        (["--listen", "stdio:", "--max-threads", "0"], 2, "remora: Invalid value for '--max-threads'"),
     ],
 )
 def test_wrong_options_are_one_line(words: list[str], code: int, complaint: str, remora: Run) -> None:

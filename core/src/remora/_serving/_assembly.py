@@ -38,6 +38,7 @@ def assemble_dispatcher(services: Sequence[object], catalog: Catalog, options: S
         services,
         catalog=catalog,
         max_concurrent_calls=options.max_concurrent_calls,
+        max_threads=options.max_threads,
         guard=_guard(catalog, _access(options)),
         interceptors=served_interceptors(catalog, _interceptors(options)),
     )

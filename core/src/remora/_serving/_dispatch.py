@@ -54,7 +54,8 @@ _MOST_CODECS = 16
 
 class Dispatcher:
     """
-    Answers calls for one or more service objects, at most `max_concurrent_calls` at a time.
+    Answers calls for one or more service objects, at most `max_concurrent_calls` at a time, and of these at most
+    `max_threads` by synchronous handlers.
 
     As many more wait for their turn; calls beyond that are refused with RESOURCE_EXHAUSTED.
     """
@@ -65,6 +66,7 @@ class Dispatcher:
         *,
         catalog: Catalog,
         max_concurrent_calls: int = 1000,
+        max_threads: int = 40,
         guard: Guard | None = None,
         interceptors: Sequence[tuple[str, Interceptor]] = (),
     ) -> None:
@@ -74,7 +76,8 @@ class Dispatcher:
         self._guard = guard
         self._limit = max_concurrent_calls
         self._slots = anyio.Semaphore(max_concurrent_calls, fast_acquire=True)
-        self._services = [(service_info(type(each)), handlers_of(each)) for each in services]
+        threads = anyio.CapacityLimiter(max_threads)
+        self._services = [(service_info(type(each)), handlers_of(each, threads)) for each in services]
         self._handlers = by_name(self._services)
         for info, found in self._services:
             for name, each in found.items():

@@ -13,6 +13,7 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import anyio.to_thread
 
 from remora._frozen import dataclass
@@ -34,12 +35,14 @@ class Handler:
         method: Its name, record types and parameters.
         function: The bound method.
         is_async: Whether it returns an awaitable.
+        threads: Limits how many synchronous handlers run at once.
         payloads: How it is called in each media type so far, by media type.
     """
 
     method: Method
     function: Callable[..., Any]
     is_async: bool
+    threads: anyio.CapacityLimiter = field(compare=False, repr=False)
     payloads: dict[str, Payloads] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, request: object) -> Awaitable[object]:
@@ -49,12 +52,17 @@ class Handler:
         args, kwargs = self.method.arguments.unpack(request)
         if self.is_async:
             return _awaitable(self.function(*args, **kwargs))
-        return anyio.to_thread.run_sync(partial(_run, self.function, args, kwargs), abandon_on_cancel=True)
+        run = partial(_run, self.function, args, kwargs)
+        return anyio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=self.threads)
 
 
-def handlers_of(instance: object) -> dict[str, Handler]:
+def handlers_of(instance: object, threads: anyio.CapacityLimiter) -> dict[str, Handler]:
     """
     The handlers of a service object, by the names of their methods.
+
+    Args:
+        instance: The object.
+        threads: Limits how many synchronous handlers run at once.
 
     Raises:
         ConfigError: It is a class, or has no public methods.
@@ -68,6 +76,7 @@ def handlers_of(instance: object) -> dict[str, Handler]:
             method,
             getattr(instance, method.attribute),
             _is_async(getattr(cls, method.attribute)),
+            threads,
         )
         for name, method in methods_of(cls).items()
     }

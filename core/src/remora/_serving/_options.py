@@ -22,6 +22,8 @@ class ServeOptions:
 
     Attributes:
         max_concurrent_calls: Calls that are answered at once.
+        max_threads: Synchronous handlers that run at once, each in a thread; further calls of such handlers wait. A
+            thread is in use until its handler returns, even if the call has ended before.
         drain_timeout: Seconds that calls under way, and then the services, get to end when the plugin is asked to stop.
         transport: Options of the transport, as in a host's `options` table.
         auth: Who may call: a record, a table as in a file, or a text as after `--auth`. None lets everybody call.
@@ -30,6 +32,7 @@ class ServeOptions:
     """
 
     max_concurrent_calls: int = 1000
+    max_threads: int = 40
     drain_timeout: float = 30.0
     transport: Mapping[str, object] = field(default_factory=dict)
     auth: AccessConfig | Mapping[str, object] | str | None = None
@@ -37,6 +40,7 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         check_number("max_concurrent_calls", self.max_concurrent_calls, Limits(1, is_whole=True))
+        check_number("max_threads", self.max_threads, Limits(1, is_whole=True))
         check_number("drain_timeout", self.drain_timeout, Limits(0, is_duration=True))
         for name in ("transport", "interceptors"):
             if not isinstance(given := getattr(self, name), Mapping):

@@ -71,6 +71,14 @@ SIGTERM and SIGINT end it after the calls under way, a second one at once.
     help="The most calls that are answered at the same time.",
 )
 @click.option(
+    "--max-threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=ServeOptions().max_threads,
+    show_default=True,
+    help="The most methods without `async` that run at the same time, each in a thread.",
+)
+@click.option(
     "--drain-timeout",
     metavar="S",
     type=click.FloatRange(min=0),
@@ -103,6 +111,7 @@ def command(
     listen: Sequence[str],
     backend: str,
     max_concurrent_calls: int,
+    max_threads: int,
     drain_timeout: float,
     log_level: str,
     log_format: str,
@@ -123,6 +132,7 @@ def command(
     loaded = None if interceptors is None else config.trace_config(interceptors)
     options = ServeOptions(
         max_concurrent_calls=max_concurrent_calls,
+        max_threads=max_threads,
         drain_timeout=drain_timeout,
         auth=access,
         interceptors={} if loaded is None else loaded.config.interceptors,
