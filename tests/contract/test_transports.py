@@ -5,6 +5,7 @@ Every installed transport keeps the contract, over its real wire; the stranger's
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from remora.testing import ContractViolation, MemoryTransport, check_transport, 
 from tests.transports.exec.forks import fork_server_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from remora.protocols import Channel, Dispatch, Listener
     from remora.types import Call, Endpoint, HealthStatus, Reply
@@ -37,8 +39,19 @@ def _spec(entry_point: str) -> TransportSpec[object]:
     return spec
 
 
+@pytest.fixture
+def emptied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """
+    Nothing is left where temporary files go.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", TRANSPORTS | STRANGERS)
 @pytest.mark.long
+@pytest.mark.usefixtures("emptied")
 async def test_installed_transport_keeps_the_contract(name: str, anyio_backend: str) -> None:
     """
     Loaded by the name of its entry point, as a manager does it.

@@ -14,7 +14,16 @@ from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, TryL
 from remora.protocols import WatchedChannel
 from remora.testing._claims import NotChecked, claims_of, keeps
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
-from remora.testing._transport_bench import BOUND, JSON, SERVICE, Bench, Peer, call_of, error_of
+from remora.testing._transport_bench import (
+    BOUND,
+    JSON,
+    SERVICE,
+    Bench,
+    Peer,
+    call_of,
+    directory_as_before,
+    error_of,
+)
 from remora.types import Call, Endpoint, Reply, Status
 
 if TYPE_CHECKING:
@@ -319,8 +328,9 @@ async def _a_left_listener_frees_its_address(bench: Bench) -> None:
     async with bench.served() as (transport, endpoint):
         pass
     dispatcher = Dispatcher([Contract()], catalog=load_catalog())
-    async with transport.listen(endpoint, dispatcher), transport.open(endpoint) as channel:
-        await Peer(channel).call("echo", Text(), Text)
+    with directory_as_before(endpoint):
+        async with transport.listen(endpoint, dispatcher), transport.open(endpoint) as channel:
+            await Peer(channel).call("echo", Text(), Text)
 
 
 _CHECKS: tuple[Callable[[Bench], Awaitable[None]], ...] = (

@@ -6,10 +6,12 @@ What lives here: serving and calling. What must not: any claim.
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -22,7 +24,7 @@ from remora.testing._contract import Contract, Text
 from remora.types import Call, Endpoint, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Iterator
 
     from remora.protocols import Channel, Dispatch, Transport
     from remora.specs import TransportSpec
@@ -146,3 +148,19 @@ async def error_of(attempt: Awaitable[object]) -> RemoraError:
     except RemoraError as error:
         return error
     raise AssertionError(f"expected an error, got {result!r}")
+
+
+@contextmanager
+def directory_as_before(endpoint: Endpoint) -> Iterator[None]:
+    """
+    If the address is a file whose directory is made meanwhile, that is removed at the end: it was the free address that
+    a listener took, its private directory has gone with it, and the next listener there had to make it again.
+    """
+    directory = os.path.dirname(urlsplit(endpoint.url).path)
+    was_there = os.path.isdir(directory)
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                os.rmdir(directory)
