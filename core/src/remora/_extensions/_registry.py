@@ -171,8 +171,7 @@ class Registry:
             self.fatal.append(self._broken(origin, f"is registered already, as {known.entry_point!r}"))
             return
         self._registered.append((origin, module))
-        plugins = self._spare or _Hooks()
-        self._spare = None
+        plugins, self._spare = self._spare or _Hooks(), None
         try:
             is_hooked = _hook_in(plugins, origin.entry_point, module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
@@ -181,18 +180,23 @@ class Registry:
         if not is_hooked and (is_passed or module is None):
             problem = self._broken(origin, "has no hooks, which are functions marked with `@hookimpl`")
             self.fatal += [problem] if is_passed else []
-            return
+        elif self._add(origin, plugins) and not plugins.hook.remora_event.get_hookimpls():
+            plugins.unregister(module)  # the hooks of an observer are still needed for calls
+            self._spare = plugins
+
+    def _add(self, origin: Origin, plugins: pluggy.PluginManager) -> bool:
+        """
+        Add the features of an extension to the catalogue; returns whether it could be done.
+        """
         try:
             features = self._collect(origin, plugins)
         except BaseException as error:  # a third-party hook may raise anything, and `sys.exit` does
             if is_interruption(error):
                 raise
             self._broken(origin, f"failed to register its features: {told(error)}", error)
-            return
+            return False
         self.extensions.append(Extension(origin, features=features))
-        if not plugins.hook.remora_event.get_hookimpls():  # the hooks of an observer are still needed for calls
-            plugins.unregister(module)
-            self._spare = plugins
+        return True
 
     def _collect(self, origin: Origin, plugins: pluggy.PluginManager) -> list[str]:
         def collect(hook: str, kind: type[S]) -> list[S]:
