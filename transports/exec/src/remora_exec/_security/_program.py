@@ -149,14 +149,14 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     return (*_weaknesses_of_file(path, real, descriptor), *_weaknesses_of_interpreter(real, descriptor))
 
 
-def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, ...]:
+def weaknesses_of_file(path: str) -> tuple[str, ...]:
     """
     The same for a file that is only read, so that an interpreter that it names does not count.
 
     Raises:
         OSError: There is no such file.
     """
-    return _weaknesses_of_file(path, os.path.realpath(path), descriptor)
+    return _weaknesses_of_file(path, os.path.realpath(path), None)
 
 
 def _weaknesses_of_file(path: str, real: str, descriptor: int | None) -> tuple[str, ...]:
