@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from benchmarks.machine import environment, load
 from benchmarks.null import CALL, NullTransport, host_of
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
+from benchmarks.rounds import Round, measure, run_round, spread, steady_of, verdict
 from remora import Manager, Reply
 
 if TYPE_CHECKING:

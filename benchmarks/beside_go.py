@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmarks import ours, servers
+from benchmarks.machine import environment, load
 from benchmarks.pairs import BACKENDS
 from benchmarks.placement import Placement, placements
 from benchmarks.processes import Entry, Processes
-from benchmarks.rounds import Round, Slice, environment, load, measure, row
+from benchmarks.rounds import Round, Slice, measure, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from benchmarks.long_run import run_through, until_ready, usage
-from benchmarks.reload import Books, Edits, at_work, musts_of
+from benchmarks.reload_books import Books, at_work, musts_of
+from benchmarks.reload_edits import Edits
 from benchmarks.soak_chaos import serving
 from remora import Manager, ReloadOptions, RemoraError
 

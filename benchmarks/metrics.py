@@ -16,7 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.additions import calls
-from benchmarks.rounds import Round, environment, load, run_round, spread, steady_of, verdict
+from benchmarks.machine import environment, load
+from benchmarks.rounds import Round, run_round, spread, steady_of, verdict
 from remora import MetricsRegistry
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from aiolimiter import AsyncLimiter
 from purgatory import AsyncCircuitBreakerFactory
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from benchmarks.machine import environment, load
 from benchmarks.null import CALL, PAYLOAD, PLENTY, REPLY, NullTransport, host_of
-from benchmarks.rounds import Round, environment, load, measure, run_round, spread, steady_of, verdict
+from benchmarks.rounds import Round, measure, run_round, spread, steady_of, verdict
 from remora import Manager
 from remora._draft import make_call
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from benchmarks.rounds import environment
+from benchmarks.machine import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,23 +1,18 @@
 """
 Peers side by side: slices of each, interleaved, and the ratio in each round.
 
-What lives here: the order of slices, their cost, and the figures. What must not: what is measured.
+What lives here: the order of slices, their cost, and the figures. What must not: what is measured, and
+on which machine (see `machine`).
 """
 
 from __future__ import annotations
 
 import faulthandler
 import gc
-import os
-import platform
-import shlex
 import signal
 import statistics
-import sysconfig
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import anyio
@@ -35,10 +30,6 @@ WATCHDOG = 12
 """Seconds by which a slice may exceed its length."""
 
 _BATCH = 50
-_BUILD_OPTIONS = (
-    "--disable-gil", "--enable-experimental-jit", "--enable-optimizations", "--with-computed-gotos", "--with-lto",
-    "--with-pydebug", "--with-tail-call-interp",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,49 +210,3 @@ def verdict(found: float, target: float) -> str:
     Whether a figure is within its target, in a word.
     """
     return "met" if found <= target else "MISSED"
-
-
-def environment(*names: str) -> str:
-    """
-    What the figures depend on, as text: Python and how it was built, the machine, and the versions of the named
-    distributions.
-    """
-    versions = ", ".join(f"{name} {_version(name)}" for name in names)
-    python = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}"
-    return f"{python}, {_build()}, {os.cpu_count()} CPUs ({_processor()})\n{versions}"
-
-
-def load() -> str:
-    """
-    The machine's load averages.
-    """
-    return ", ".join(f"{number:.2f}" for number in os.getloadavg())
-
-
-def _build() -> str:
-    """
-    The options with which Python was built that change its speed.
-    """
-    given = shlex.split(sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return (
-        " ".join(option for option in given if option.partition("=")[0] in _BUILD_OPTIONS)
-        or "built without options for speed"
-    )
-
-
-def _processor() -> str:
-    """
-    The model of the first CPU, where Linux says it; otherwise the architecture.
-    """
-    with suppress(OSError), open("/proc/cpuinfo") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # such as the other event loop
-        return "absent"

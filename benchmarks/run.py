@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import ours, servers
+from benchmarks.machine import load
 from benchmarks.pairs import BACKENDS, CALLERS, PAIRS, SIZES, Pair
 from benchmarks.placement import Placement, placements
 from benchmarks.processes import Entry, Processes
 from benchmarks.report import Result, write
-from benchmarks.rounds import Round, load
+from benchmarks.rounds import Round
 
 
 @dataclass(slots=True)

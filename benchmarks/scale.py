@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from benchmarks.held import calls_beside
+from benchmarks.machine import environment, load
 from benchmarks.null import CALL, NullTransport
 from benchmarks.placement import placements
-from benchmarks.rounds import Slice, environment, load, measure, run_round, spread, steady_of, verdict
+from benchmarks.rounds import Slice, measure, run_round, spread, steady_of, verdict
 from benchmarks.servers import running
 from remora import Manager
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from benchmarks.machine import environment
 from benchmarks.null import CALL, NullTransport, host_of
-from benchmarks.rounds import environment
 from remora import Manager
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from benchmarks.rounds import environment, load
+from benchmarks.machine import environment, load
 from benchmarks.served import cpu_of
 from remora.types import Call, Endpoint
 from remora.wire import REQUEST, encode_frame, encode_request

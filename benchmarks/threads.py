@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import httpx
 
 from benchmarks import ours, servers
+from benchmarks.machine import environment, load
 from benchmarks.placement import placements
-from benchmarks.rounds import Round, Slice, environment, load, row
+from benchmarks.rounds import Round, Slice, row
 from remora import sync
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from watchfiles import awatch
 
-from benchmarks.rounds import environment, load, spread
+from benchmarks.machine import environment, load
+from benchmarks.rounds import spread
 from remora._watch import content_of, watch_config
 from remora.config import LoadedConfig
 

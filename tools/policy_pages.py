@@ -13,13 +13,13 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-import re
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 import remora.policy
 from drawing import lanes
+from pages import attributes, summary, table
 from remora.config import ConnectionConfig, Defaults
 from remora.values import Limits
 
@@ -76,8 +76,8 @@ def pages() -> dict[str, str]:
     files = {"index.md": _index()}
     for name, module in modules().items():
         files[f"{_file(module)}.md"] = _page(TITLES[name], module)
-        if table := table_of(module):
-            files[f"{_file(module)}.svg"] = lanes(TITLES[name], table)
+        if transitions := table_of(module):
+            files[f"{_file(module)}.svg"] = lanes(TITLES[name], transitions)
     return files
 
 
@@ -94,14 +94,14 @@ def table_of(module: types.ModuleType) -> Table | None:
     """
     The transition table of a policy; None when it has no states.
     """
-    table: Table | None = getattr(module, "TRANSITIONS", None)
-    return table
+    found: Table | None = getattr(module, "TRANSITIONS", None)
+    return found
 
 
 def _index() -> str:
-    rows = [f"| [{TITLES[name]}]({_file(module)}.md) | {_summary(module)} |" for name, module in modules().items()]
+    rows = [[f"[{TITLES[name]}]({_file(module)}.md)", _summary(module)] for name, module in modules().items()]
     head = "How they work together is told in [Resilience](../resilience.md)."
-    return "\n".join(["# Policies", "", head, "", "| policy | decides |", "|---|---|", *rows, ""])
+    return "\n\n".join(["# Policies", head, table(["policy", "decides"], rows)]) + "\n"
 
 
 def _file(module: types.ModuleType) -> str:
@@ -109,7 +109,7 @@ def _file(module: types.ModuleType) -> str:
 
 
 def _summary(module: types.ModuleType) -> str:
-    return (inspect.getdoc(module) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
+    return summary(module).rstrip(".")
 
 
 _LEGEND = "Each line is a state; an arrow leads from the state that is left to the one that is entered."
@@ -119,9 +119,9 @@ def _page(title: str, module: types.ModuleType) -> str:
     parts = [f"# {title}", inspect.getdoc(module) or ""]
     for record, keys in _records(module):
         parts += ["## Configuration", *_configuration(record, keys)]
-    table = table_of(module)
-    if table is not None:
-        parts += ["## States", f"![The table below as a drawing]({_file(module)}.svg)", _LEGEND, _rows(table)]
+    transitions = table_of(module)
+    if transitions is not None:
+        parts += ["## States", f"![The table below as a drawing]({_file(module)}.svg)", _LEGEND, _rows(transitions)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,14 +142,12 @@ def _records(module: types.ModuleType) -> Iterator[tuple[type, Sequence[str]]]:
 def _configuration(record: type, keys: Sequence[str]) -> list[str]:
     where = _block(record)
     said = f"The table `[plugins.NAME.{where}]`, or `[defaults.{where}]` for all plugins." if where else _FIXED
-    doc = inspect.getdoc(record) or ""
-    sentence = doc.partition("Attributes:")[0].strip()
-    meanings = _meanings(doc)
+    sentence = (inspect.getdoc(record) or "").partition("Attributes:")[0].strip()
+    meanings = attributes(record)
     hints = get_type_hints(record, include_extras=True)
     defaults = {each.name: each.default for each in dataclasses.fields(record)}
-    rows = [f"| `{key}` | {_type(hints[key])} | {_default(defaults[key])} | {meanings[key]} |" for key in keys]
-    head = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    return [*([sentence] if sentence else []), said, "\n".join(head + rows)]
+    rows = [[f"`{key}`", _type(hints[key]), _default(defaults[key]), meanings[key]] for key in keys]
+    return [*([sentence] if sentence else []), said, table(["key", "type", "default", "meaning"], rows)]
 
 
 _FIXED = "These figures are not part of the configuration file."
@@ -162,15 +160,6 @@ def _block(record: type) -> str:
     blocks = get_type_hints(Defaults)
     inner = {f"{name}.{key}": hint for name, each in blocks.items() for key, hint in get_type_hints(each).items()}
     return next((name for name, hint in {**blocks, **inner}.items() if hint is record), "")
-
-
-def _meanings(doc: str) -> dict[str, str]:
-    """
-    The descriptions in the section Attributes of a docstring, by name.
-    """
-    lines = re.sub(r"\n {8,}", " ", doc.partition("Attributes:")[2]).splitlines()
-    entries = (line.strip().partition(": ") for line in lines if ": " in line)
-    return {name: meaning.replace("|", "\\|") for name, _, meaning in entries}
 
 
 _WORDS = {float: "number", int: "whole number", bool: "true or false", str: "text"}
@@ -206,9 +195,9 @@ def _default(value: object) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`"
 
 
-def _rows(table: Table) -> str:
-    rows = [f"| {state} | {signal} | {after} |" for (state, signal), after in table.items()]
-    return "\n".join(["| state | signal | next state |", "|---|---|---|", *rows])
+def _rows(transitions: Table) -> str:
+    rows = [[str(state), str(signal), str(after)] for (state, signal), after in transitions.items()]
+    return table(["state", "signal", "next state"], rows)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from remora import (
     HealthMonitor,
     InvalidRequest,
     Manager,
+    ManagerClosed,
     MetricsRegistry,
     PluginConfig,
     PluginError,
@@ -377,9 +378,9 @@ async def test_a_manager_that_is_not_entered_says_how() -> None:
     """
     async with entered() as left:
         words = left.plugin("words", Text, Count, method="count")
-    with pytest.raises(Exception, match="the manager has not been entered: use `async with`"):
+    with pytest.raises(ManagerClosed, match="the manager has not been entered: use `async with`"):
         Manager({"plugins": {"words": {"endpoint": "http://127.0.0.1:1"}}}).plugin("words", Text, Count)
-    with pytest.raises(Exception, match="plugin 'words': the manager is shut down"):
+    with pytest.raises(ManagerClosed, match="plugin 'words': the manager is shut down"):
         await words.execute(Text("a"))
 
 

@@ -1,5 +1,5 @@
 """
-Names and values that may stand in a header, on any wire.
+What every wire can carry: names and values of headers, identifiers of calls, names of services and methods.
 """
 
 from __future__ import annotations

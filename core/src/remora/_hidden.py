@@ -1,7 +1,7 @@
 """
 What is hidden of texts and keys that nobody has declared secret, but that sound or look like it.
 
-What lives here: text to text. What must not: records.
+What lives here: text to text, also in the `repr` of objects. What must not: any kind of record.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ What a running host says about itself, over real HTTP.
 from __future__ import annotations
 
 import re
-import sys
 from base64 import b64encode
 from contextlib import suppress
 from hashlib import sha256
@@ -19,15 +18,9 @@ from remora_admin import serving_admin
 from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
 from tests.contrib.comparisons import counted
+from tests.mumbling import MUMBLING
 
 pytestmark = pytest.mark.anyio
-
-MUMBLING = r"""
-import json, sys
-for line in sys.stdin:
-    error = {"code": "INTERNAL", "message": "half of \ud83d"}
-    print(json.dumps({"id": json.loads(line)["id"], "error": error}), flush=True)
-"""
 
 
 async def test_status_shows_plugins_instances_and_the_last_error(open_host):
@@ -53,15 +46,13 @@ async def test_status_shows_plugins_instances_and_the_last_error(open_host):
     assert away["latency"] == {"p50": None, "p95": None, "p99": None}
 
 
-async def test_status_is_there_whatever_plugins_say(tmp_path):
+async def test_status_is_there_whatever_plugins_say():
     """
     Half of a surrogate pair, which JSON may carry from a plugin, is carried on.
     """
-    (tmp_path / "mumbling.py").write_text(MUMBLING)
-    plugin = {"endpoint": f"exec:{sys.executable}", "args": [f"{tmp_path}/mumbling.py"], "protocol": "jsonl"}
     with anyio.fail_after(20):
         async with (
-            Manager({"plugins": {"mumbling": {**plugin, "method": "ask"}}}) as manager,
+            Manager({"plugins": {"mumbling": MUMBLING}}) as manager,
             serving_admin(manager, port=0) as url,
             httpx.AsyncClient(base_url=url, trust_env=False) as client,
         ):

@@ -79,6 +79,17 @@ def test_one_plugin_can_be_shown_alone(remora: Run, place: Path) -> None:
     assert remora("config", "show", "x.toml", "nosuch").code == 3
 
 
+@pytest.mark.parametrize("name", ["token-service", "headers"])
+def test_plugin_whose_name_sounds_secret_is_shown(remora: Run, place: Path, name: str) -> None:
+    """
+    Its name tells nothing of its values, which are hidden each for itself.
+    """
+    (place / "x.toml").write_text(TEXT.replace("pay-in", name))
+    shown = tomllib.loads(remora("config", "show", "x.toml", name).out)["plugins"][name]
+
+    assert (shown["endpoint"], shown["auth"]["token"]) == ("http://***@pay/x", "***")
+
+
 def test_schema_is_json_for_editors(remora: Run) -> None:
     """
     With the options of the transports that are installed.

@@ -21,14 +21,9 @@ from remora_otel._traces import open_traces
 from remora_otel.plugin import Options
 from tests.exporters.otel.receiver import receiving
 from tests.exporters.otel.relay import Relay
+from tests.mumbling import MUMBLING
 
 RELAY = str(Path(__file__).with_name("relay.py"))
-MUMBLING = r"""
-import json, sys
-for line in sys.stdin:
-    error = {"code": "INTERNAL", "message": "half of \ud83d"}
-    print(json.dumps({"id": json.loads(line)["id"], "error": error}), flush=True)
-"""
 SHORT = {"initial_interval": 0.01}
 pytestmark = pytest.mark.anyio
 
@@ -50,14 +45,12 @@ def traces(receiver):
     opened.close()
 
 
-async def test_spans_arrive_whatever_a_plugin_says(receiver, traces, tmp_path):
+async def test_spans_arrive_whatever_a_plugin_says(receiver, traces):
     """
     Half of a surrogate pair in its error, which JSON may carry, is written as an escape.
     """
-    (tmp_path / "mumbling.py").write_text(MUMBLING)
-    plugin = {"endpoint": f"exec:{sys.executable}", "args": [f"{tmp_path}/mumbling.py"], "protocol": "jsonl"}
     with anyio.fail_after(30):
-        async with Manager({"plugins": {"mumbling": {**plugin, "method": "ask"}}}) as manager:
+        async with Manager({"plugins": {"mumbling": MUMBLING}}) as manager:
             with pytest.raises(RemoraError):
                 await manager.plugin("mumbling", str, str).execute("hello")
         await to_thread.run_sync(traces.force_flush)

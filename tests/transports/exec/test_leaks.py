@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from remora.errors import PluginDied
+from remora.errors import PluginDied, Unavailable, WrongProtocol
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ async def test_failed_starts_leave_nothing(open_script, script, children):
     before = descriptors(), sorted(children())
 
     for body in ["exit 1", "exec sleep 600", "exec yes"] * 3:
-        with pytest.raises(Exception):  # noqa: B017, PT011
+        with pytest.raises((Unavailable, WrongProtocol)):
             async with open_script(script(body), connection_timeout=0.05):
                 pass
 

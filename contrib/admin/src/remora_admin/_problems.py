@@ -44,8 +44,8 @@ def _of_plugin(name: str, plugin: PluginMetrics, lately: Lately | None) -> Itera
         yield _problem(_FAIR, name, "", what, plugin)
     if not plugin.instances:
         yield _problem(_BAD, name, "", f"has no instance: {plugin.health.message}", plugin)
-    if lately is not None and lately.counts.refused >= _FEW and lately.share(lately.counts.refused) >= _SHARE:
-        share = lately.share(lately.counts.refused)
+    share = 0.0 if lately is None else _share(lately, lately.counts.refused)
+    if share >= _SHARE:
         yield _problem(_FAIR, name, "", f"a limit refuses {share:.0%} of the calls", plugin)
 
 
@@ -72,9 +72,16 @@ def _of_instance(instance: InstanceMetrics, lately: Lately | None, *, is_alone: 
         yield _FAIR, f"degraded: {instance.health.message}"
     if instance.breaker_state != "closed":
         yield _BAD if instance.breaker_state == "open" else _FAIR, f"its circuit breaker is {instance.breaker_state}"
-    if lately is not None and lately.counts.faulty >= _FEW and lately.share(lately.counts.faulty) >= _SHARE:
-        share = lately.share(lately.counts.faulty)
+    share = 0.0 if lately is None else _share(lately, lately.counts.faulty)
+    if share >= _SHARE:
         yield _BAD if share >= _LARGE_SHARE else _FAIR, f"{share:.0%} of its attempts fail"
+
+
+def _share(lately: Lately, faults: int) -> float:
+    """
+    The share of faults among all; nothing while there are few.
+    """
+    return lately.share(faults) if faults >= _FEW else 0.0
 
 
 def _problem(

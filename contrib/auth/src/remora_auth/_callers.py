@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from remora.config import read_credentials
 from remora.errors import ConfigError
-from remora_auth._sources import mark_of
+from remora_auth._mark import mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from remora.secret import Secret
-    from remora_auth._sources import Mark
+    from remora_auth._mark import Mark
 
 _log = logging.getLogger(__name__.replace("_", ".", 1))
 

@@ -7,7 +7,6 @@ What lives here: fetching. What must not: when to (see `_tokens`).
 from __future__ import annotations
 
 import inspect
-import os
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING
 
@@ -16,25 +15,15 @@ import anyio.to_thread
 
 from remora.config import read_credentials
 from remora.errors import NoCredentials, RemoraError
+from remora_auth._mark import mark_of
 from remora_auth._token import Token, read_token, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from remora_auth._mark import Mark
+
 _MOST_PRINTED = 1024 * 1024
-
-Mark = tuple[int, int, int, int]
-
-
-def mark_of(path: str) -> Mark | None:
-    """
-    What changes when a file does, or who may read it; None when there is no file.
-    """
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 class FileSource:

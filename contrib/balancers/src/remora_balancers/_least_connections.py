@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 from remora.policy import Turns
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
-from remora_balancers._share import draw_two, eligible, share
+from remora_balancers._draw import FEW, draw_few
+from remora_balancers._share import eligible, share
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
 C = TypeVar("C", bound=Candidate)
-
-FEW = 4
-"""Up to so many candidates, all are compared."""
 
 
 class LeastConnections(BaseBalancer):
@@ -42,8 +40,7 @@ class LeastConnections(BaseBalancer):
         """
         if len(candidates) <= FEW and (idle := self._turns.next_idle(candidates)) is not None:
             return idle  # nothing shared is nothing
-        some = eligible(candidates)
-        compared = some if len(some) <= FEW else draw_two(some, self._rng)
+        compared = draw_few(eligible(candidates), self._rng)
         return self._turns.take(min(compared, key=self._rank))
 
     def forget(self, name: str, /) -> None:

@@ -21,16 +21,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from remora.policy import Turns
 from remora.protocols import Candidate
-from remora_balancers._share import draw_two, eligible, share
+from remora_balancers._draw import draw_few
+from remora_balancers._share import eligible, share
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
 C = TypeVar("C", bound=Candidate)
-
-FEW = 4
-"""Up to so many candidates, all are compared."""
 
 DECAY = 10.0
 """Seconds in which the weight of an observation falls to a third."""
@@ -64,8 +62,7 @@ class LeastLatency:
         """
         The one that is likely to answer first, of all or of two.
         """
-        some = eligible(candidates)
-        compared = some if len(some) <= FEW else draw_two(some, self._rng)
+        compared = draw_few(eligible(candidates), self._rng)
         return self._turns.take(min(compared, key=self._rank))
 
     def started(self, candidate: Candidate, /) -> None:

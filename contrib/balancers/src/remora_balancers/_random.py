@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
-from remora_balancers._share import draw, eligible, share
+from remora_balancers._draw import draw
+from remora_balancers._share import eligible
 
 if TYPE_CHECKING:
     import random
@@ -29,4 +30,4 @@ class Random(BaseBalancer):
         """
         Draw one.
         """
-        return draw(eligible(candidates), share, self._rng)
+        return draw(eligible(candidates), self._rng)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from remora.protocols import Candidate
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 C = TypeVar("C", bound=Candidate)
 
@@ -33,25 +32,3 @@ def eligible(candidates: Sequence[C]) -> Sequence[C]:
         if candidate.weight <= 0:
             return [each for each in candidates if each.weight > 0] or candidates
     return candidates
-
-
-def draw(candidates: Sequence[C], part: Callable[[C], float], rng: random.Random) -> C:
-    """
-    One of the candidates, each as likely as its part of the whole.
-    """
-    parts = [part(each) for each in candidates]
-    point = rng.random() * sum(parts)
-    for candidate, size in zip(candidates, parts, strict=True):
-        point -= size
-        if point < 0:
-            return candidate
-    return candidates[-1]  # the parts do not add up exactly
-
-
-def draw_two(candidates: Sequence[C], rng: random.Random) -> tuple[C, C]:
-    """
-    Two different ones of at least two candidates, all pairs as likely.
-    """
-    first = int(rng.random() * len(candidates))
-    second = int(rng.random() * (len(candidates) - 1))
-    return candidates[first], candidates[second + (second >= first)]

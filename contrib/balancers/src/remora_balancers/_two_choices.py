@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from remora.protocols import Candidate
 from remora_balancers._base import BaseBalancer
-from remora_balancers._share import draw, draw_two, eligible, share
+from remora_balancers._draw import draw, draw_two
+from remora_balancers._share import eligible, share
 
 if TYPE_CHECKING:
     import random
@@ -41,5 +42,5 @@ class TwoChoices(BaseBalancer):
         pair = draw_two(some, self._rng)
         first, second = (each.in_flight / share(each) for each in pair)
         if first == second:
-            return draw(pair, share, self._rng)
+            return draw(pair, self._rng)
         return pair[0] if first < second else pair[1]

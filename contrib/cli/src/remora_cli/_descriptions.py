@@ -4,7 +4,6 @@ From what a user names to the description of a plugin: a file, Python objects, o
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 
 from remora.errors import ConfigError
 from remora.schema import describe, load_description
-from remora_cli._host import for_one_call, load_whole, make_manager
+from remora_cli._host import manager_for_one_call
 from remora_cli._run import run
 from remora_cli._targets import find_target, parse_targets
 
@@ -59,8 +58,7 @@ def described_plugin(config: str, plugin: str, *, backend: str) -> PluginInfo:
     Raises:
         RemoraError: It cannot be asked.
     """
-    loaded = load_whole(config)
-    manager = make_manager(replace(loaded, config=for_one_call(loaded.config, plugin)))
+    manager = manager_for_one_call(config, plugin)
 
     async def ask() -> PluginInfo:
         async with manager:

@@ -1,5 +1,5 @@
 """
-A manager for a configuration that was read from a file, whose name belongs in what is wrong with it; parts of one.
+Managers for a configuration that was read from a file, whose name belongs in what is wrong with it.
 """
 
 from __future__ import annotations
@@ -64,23 +64,21 @@ def load_whole(path: str) -> LoadedConfig:
     return trace_config(path).with_manifests()[0]
 
 
-def only_plugin(config: ManagerConfig, name: str) -> ManagerConfig:
+def manager_for_one_call(path: str, plugin: str) -> Manager:
     """
-    A configuration with nothing but one plugin.
+    A manager with one plugin of the configuration at a path, and with those that may answer in its place.
 
     Raises:
-        PluginNotFound: It has none of that name.
+        ConfigError: The configuration is wrong, or has no plugin of that name.
     """
-    return replace(config, plugins={name: find_plugin(config, name)}, discovery=DiscoveryConfig())
+    loaded = load_whole(path)
+    return make_manager(replace(loaded, config=_for_one_call(loaded.config, plugin)))
 
 
-def for_one_call(config: ManagerConfig, name: str) -> ManagerConfig:
+def _for_one_call(config: ManagerConfig, name: str) -> ManagerConfig:
     """
     The plugin with those that may answer in its place, which start only when they are asked to, and without those that
     it requires. There are no exporters: the port of metrics belongs to the host, which may be running.
-
-    Raises:
-        PluginNotFound: It has no plugin of that name.
     """
     plugins = {name: replace(find_plugin(config, name), requires=())}
     fallback = plugins[name].fallback

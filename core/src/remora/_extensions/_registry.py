@@ -6,7 +6,6 @@ What lives here: loading, disabling, and errors that name the culprit. What must
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import re
@@ -14,16 +13,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
 
-from remora import hookspecs
 from remora._extensions._catalog import Catalog, conflict
 from remora._extensions._entry_points import entry_points
 from remora._extensions._faults import is_interruption, told
 from remora._extensions._feature import Origin
+from remora._extensions._hooks import GROUP, Hooks, hook_in
 from remora.errors import ExtensionError
 from remora.specs import (
     AuthSpec,
@@ -44,13 +42,10 @@ __all__ = ["Extension", "Registry", "load_catalog"]
 
 _log = logging.getLogger(__name__)
 
-GROUP = "remora"
 DISABLE = "REMORA_DISABLE"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 """The schemes of URLs, in the form in which they are compared."""
-
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 S = TypeVar("S")
 State = Literal["loaded", "disabled", "broken"]
@@ -107,7 +102,7 @@ class Registry:
         self.fatal: list[ExtensionError] = []
         self.unknown: list[str] = []
         self.catalog = Catalog()
-        self._spare: _Hooks | None = None
+        self._spare: Hooks | None = None
         """An empty manager of hooks, which the extension before has left: it takes long to make one."""
         installed = list(self._installed())
         for origin, module in installed:
@@ -171,28 +166,32 @@ class Registry:
             self.fatal.append(self._broken(origin, f"is registered already, as {known.entry_point!r}"))
             return
         self._registered.append((origin, module))
-        plugins = self._spare or _Hooks()
-        self._spare = None
+        plugins, self._spare = self._spare or Hooks(), None
         try:
-            is_hooked = _hook_in(plugins, origin.entry_point, module)
+            is_hooked = hook_in(plugins, origin.entry_point, module)
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
             self.fatal.append(self._broken(origin, f"has a wrong hook: {_one_line(error)}", error))
             return
         if not is_hooked and (is_passed or module is None):
             problem = self._broken(origin, "has no hooks, which are functions marked with `@hookimpl`")
             self.fatal += [problem] if is_passed else []
-            return
+        elif self._add(origin, plugins) and not plugins.hook.remora_event.get_hookimpls():
+            plugins.unregister(module)  # the hooks of an observer are still needed for calls
+            self._spare = plugins
+
+    def _add(self, origin: Origin, plugins: pluggy.PluginManager) -> bool:
+        """
+        Add the features of an extension to the catalogue; returns whether it could be done.
+        """
         try:
             features = self._collect(origin, plugins)
         except BaseException as error:  # a third-party hook may raise anything, and `sys.exit` does
             if is_interruption(error):
                 raise
             self._broken(origin, f"failed to register its features: {told(error)}", error)
-            return
+            return False
         self.extensions.append(Extension(origin, features=features))
-        if not plugins.hook.remora_event.get_hookimpls():  # the hooks of an observer are still needed for calls
-            plugins.unregister(module)
-            self._spare = plugins
+        return True
 
     def _collect(self, origin: Origin, plugins: pluggy.PluginManager) -> list[str]:
         def collect(hook: str, kind: type[S]) -> list[S]:
@@ -238,25 +237,6 @@ def _entry_points() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(GROUP))
 
 
-class _Hooks(pluggy.PluginManager):
-    """
-    A manager for the hooks of one extension at a time, so that features of several are never mixed up.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(GROUP)
-        self.add_hookspecs(hookspecs)
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        """
-        Pass over a module's names that are no functions: pluggy's own look at each of them takes longer than everything
-        else about an extension.
-        """
-        if isinstance(plugin, ModuleType) and not inspect.isroutine(vars(plugin).get(name)):
-            return None
-        return super().parse_hookimpl_opts(plugin, name)
-
-
 def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
     """
     The name and the version of the distribution that an entry point belongs to.
@@ -283,55 +263,6 @@ def _passed(extensions: Sequence[object], *, besides: Sequence[object]) -> Itera
 
 def _passed_by(name: str) -> tuple[str, str]:
     return f"{name} (passed to the manager)", ""
-
-
-def _hook_in(plugins: pluggy.PluginManager, name: str, module: object) -> bool:
-    """
-    Register an extension's hooks.
-
-    Returns:
-        Whether it has any.
-
-    Raises:
-        PluginValidationError: One does not fit its specification.
-        ValueError: The module was registered before.
-        TypeError: One has no specification, is not marked as a hook, or is a coroutine function.
-    """
-    names = _hook_names(plugins)
-    for each in names:
-        _check_hook(plugins, module, each)
-    plugins.register(module, name=name)
-    hooks = plugins.get_hookcallers(module) or []
-    for hook in hooks:
-        if not hook.has_spec() and not all(each.optionalhook for each in hook.get_hookimpls()):
-            raise TypeError(f"there is no hook {hook.name!r}; there are: {', '.join(names)}")
-        if any(inspect.iscoroutinefunction(each.function) for each in hook.get_hookimpls()):
-            raise TypeError(f"hook {hook.name!r} is a coroutine function; hooks are called synchronously")
-    return bool(hooks)
-
-
-def _check_hook(plugins: pluggy.PluginManager, module: object, hook: str) -> None:
-    """
-    Say what is wrong with a function that is named like a hook, in the words of the hook.
-
-    Raises:
-        TypeError: It is not marked, or has arguments that the hook does not have.
-    """
-    function = getattr(module, hook, None)
-    if not inspect.isroutine(function):
-        return
-    if plugins.parse_hookimpl_opts(module, hook) is None:
-        raise TypeError(f"{hook} is not marked with `@hookimpl`")
-    known = inspect.signature(getattr(hookspecs, hook)).parameters
-    given = [each for each in inspect.signature(function).parameters.values() if each.kind in _POSITIONAL]
-    wrong = [each.name for each in given if each.name not in known and each.default is each.empty]
-    if wrong:
-        there_are = f"it has: {', '.join(known)}" if known else "it has none"
-        raise TypeError(f"hook {hook!r} has no argument {wrong[0]!r}; {there_are}")
-
-
-def _hook_names(plugins: pluggy.PluginManager) -> list[str]:
-    return sorted(name for name, hook in vars(plugins.hook).items() if name.startswith("remora_") and hook.has_spec())
 
 
 def _listed(specs: object, hook: str, kind: type[S]) -> Iterable[object]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,12 +16,12 @@ from remora._calls._authenticate import Authenticator
 from remora._calls._balancing import Balancing
 from remora._calls._fallback import Fallback
 from remora._calls._instance import Instance
-from remora._extensions._options import SECURITY, build_auth_options, build_options, used_keys
+from remora._extensions._options import build_auth_options, build_options
+from remora._fleet._places import endpoints_of, places_of
 from remora._frozen import dataclass
-from remora.config import EFFECTS, RECIPE, AuthConfig, Effect, is_same, value_at, without_credentials
+from remora.config import AuthConfig, is_same
 from remora.errors import ConfigError
 from remora.policy import Dice, RestartConfig
-from remora.types import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,10 +31,11 @@ if TYPE_CHECKING:
     from remora._extensions._catalog import Catalog
     from remora._extensions._conduct import Conduct
     from remora._extensions._feature import Feature, Origin
+    from remora._fleet._places import Place
     from remora.config import InterceptorConfig, PluginConfig, SecurityConfig
     from remora.protocols import AuthMethod, Balancer, Transport
     from remora.specs import TransportSpec
-    from remora.types import Event
+    from remora.types import Endpoint, Event
 
 _log = logging.getLogger(__name__)
 
@@ -47,33 +47,6 @@ LAUNCHED = RestartConfig()
 
 CONNECTED = RestartConfig(maximum=5.0, limit=None)
 """For servers: one that is away may come back at any time, so it is never given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """
-    Where an instance is wanted: at an endpoint, as the first, second and so on there.
-
-    Attributes:
-        endpoint: The endpoint.
-        number: The place among the instances at that endpoint, from 1.
-        name: The name of the instance.
-        feature: The transport that reaches it.
-        recipe: Everything that is built into the instance; when it differs, the instance must be built anew.
-    """
-
-    endpoint: Endpoint
-    number: int
-    name: str
-    feature: Feature[TransportSpec[Any]]
-    recipe: tuple[object, ...]
-
-    def is_taken_by(self, other: Place) -> bool:
-        """
-        Whether an instance at the other place is the one that is wanted here.
-        """
-        is_there = (self.endpoint.url, self.number) == (other.endpoint.url, other.number)
-        return is_there and is_same(self.recipe, other.recipe)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,40 +92,6 @@ class Surroundings:
         A random source for one part; its numbers do not depend on what other parts draw in between.
         """
         return Dice(self.rng.getrandbits(64))
-
-
-def places_of(catalog: Catalog, config: PluginConfig, security: SecurityConfig) -> list[Place]:
-    """
-    The places at which a plugin should have instances.
-
-    Raises:
-        NotInstalled: One needs a transport that is not installed.
-    """
-    endpoints = endpoints_of(config)
-    totals = Counter(each.url for each in endpoints)
-    seen = Counter[str]()
-    places = []
-    for endpoint in endpoints:
-        feature = catalog.transport(endpoint.scheme, config.transport)
-        recipe = _recipe(feature.spec, config, security)
-        for _ in range(config.instances):
-            seen[endpoint.url] += 1
-            number = seen[endpoint.url]
-            is_alone = totals[endpoint.url] * config.instances == 1
-            url = without_credentials(endpoint.url)  # everybody sees what it is called
-            name = url if is_alone else f"{url}#{number}"
-            places.append(Place(endpoint, number, name, feature, recipe))
-    return places
-
-
-def _recipe(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> tuple[object, ...]:
-    """
-    Everything that is built into an instance: the keys that the table of effects names, and those the transport uses.
-    """
-    looked_at = sorted(key for key in used_keys(spec) if EFFECTS.get(key, Effect.RENEWED) is not Effect.RENEWED)
-    is_confined = any(each.name == SECURITY for each in fields(spec.options))
-    keys = (*RECIPE, *looked_at, *(["connection.max_connections"] if spec.limits_calls else []))
-    return (spec.name, *(value_at(config, key) for key in keys), security if is_confined else None)
 
 
 def make_parts(catalog: Catalog, config: PluginConfig, lent: Surroundings, there: Sequence[Part] = ()) -> list[Part]:
@@ -246,23 +185,6 @@ def _build(feature: Feature[TransportSpec[Any]], config: PluginConfig, security:
     options = options_of(feature.spec, config, security)
     made: Transport = feature.build("transport", options, where=f"plugins.{config.name}.options")
     return made
-
-
-def endpoints_of(config: PluginConfig) -> list[Endpoint]:
-    """
-    The endpoints of a plugin; empty when only its resolver knows them.
-    """
-    if config.resolver.method and not (config.endpoint or config.executable):
-        return list(config.endpoints)
-    url = config.endpoint or f"{config.transport or 'exec'}:"
-    return list(config.endpoints) or [Endpoint(url, priority=config.priority)]
-
-
-def has_resolver(config: PluginConfig) -> bool:
-    """
-    Whether a resolver finds the endpoints of a plugin.
-    """
-    return config.enabled and bool(config.resolver.method)
 
 
 def options_of(spec: TransportSpec[Any], config: PluginConfig, security: SecurityConfig) -> Any:

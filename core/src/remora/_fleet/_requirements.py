@@ -48,17 +48,14 @@ class Requirements:
         """
         if not isinstance(event, _NEWS) or not (dependants := dependants_of(event.plugin, plugins)):
             return
-        if self._is_up(event.plugin):
-            if event.plugin in self._lost:
-                self._lost.discard(event.plugin)
-                for each in dependants:
-                    yield RequirementMet(time=time.time(), plugin=each, requirement=event.plugin)
-        elif event.plugin not in self._lost:
+        is_up = self._is_up(event.plugin)
+        if is_up and event.plugin in self._lost:
+            self._lost.discard(event.plugin)
+            for each in dependants:
+                yield RequirementMet(time=time.time(), plugin=each, requirement=event.plugin)
+        elif not is_up and event.plugin not in self._lost:
             self._lost.add(event.plugin)
-            cause = (
-                self._why(event.plugin, event.instance)
-                if isinstance(event, InstanceLost | InstanceFailed)
-                else "it was stopped"
-            )
+            is_fault = isinstance(event, InstanceLost | InstanceFailed)
+            cause = self._why(event.plugin, event.instance) if is_fault else "it was stopped"
             for each in dependants:
                 yield RequirementLost(time=time.time(), plugin=each, requirement=event.plugin, cause=cause)

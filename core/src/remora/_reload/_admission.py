@@ -14,7 +14,8 @@ from remora._extensions._catalog import located
 from remora._extensions._faults import told
 from remora._extensions._interceptors import TABLE, check_interceptor_table, errors_of_interceptors
 from remora._extensions._options import build_resolver_options, given_keys, used_keys
-from remora._fleet._assembly import NO_AUTH, auth_method_of, endpoints_of, is_secure, options_of
+from remora._fleet._assembly import NO_AUTH, auth_method_of, is_secure, options_of
+from remora._fleet._places import endpoints_of
 from remora._telemetry._exporting import errors_of_exporters
 from remora.config import (
     is_same,

@@ -112,9 +112,8 @@ class Changes:
             TypeError: The options are none.
         """
         self._fleet.running()
-        number = (
-            self._turns.number()
-        )  # now, since looking for manifests may take longer than for what is asked for later
+        # now, since looking for manifests may take longer than for what is asked for later
+        number = self._turns.number()
         found = await self._discovery.look_aside(wanted)
         require_watching_of(wanted)
         check_config(self._catalog, self._resolution.complete(found.added_to(wanted)), self._fleet.config)

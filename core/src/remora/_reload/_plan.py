@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remora._fleet._assembly import has_resolver, places_of
+from remora._fleet._places import has_resolver, places_of
 from remora.config import Effect, Kind, compare, effect_of
 from remora.reload import Action, PluginPlan, ReloadPlan
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remora._extensions._catalog import Catalog
-    from remora._fleet._assembly import Place
+    from remora._fleet._places import Place
     from remora.config import ManagerConfig, PluginDiff
 
 

@@ -11,8 +11,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from remora._fleet._assembly import endpoints_of, has_resolver
 from remora._fleet._closing import retire
+from remora._fleet._places import endpoints_of, has_resolver
 from remora._reload._adoption import Adoption
 from remora._reload._resolver import RunningResolver
 from remora.config import Kind, compare, is_same

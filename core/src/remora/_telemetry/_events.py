@@ -57,12 +57,7 @@ class EventBus:
                         raise
                     self._conduct.failed(culprit, error)
         for subscriber in self._subscribers:
-            try:
-                subscriber.send_nowait(event)
-            except anyio.WouldBlock:
-                _log.warning("a subscriber is too far behind and misses %s", type(event).__name__)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                pass  # the subscriber has closed its end, but has not been removed yet
+            _offer(subscriber, event)
 
     def close(self) -> None:
         """
@@ -89,3 +84,12 @@ class EventBus:
                 yield receive
         finally:
             self._subscribers.discard(send)
+
+
+def _offer(subscriber: MemoryObjectSendStream[Event], event: Event) -> None:
+    try:
+        subscriber.send_nowait(event)
+    except anyio.WouldBlock:
+        _log.warning("a subscriber is too far behind and misses %s", type(event).__name__)
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+        pass  # the subscriber has closed its end, but has not been removed yet

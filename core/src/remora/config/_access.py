@@ -39,9 +39,8 @@ def load_access(
     Raises:
         ConfigError: The file cannot be read or parsed, or the table has problems; each names the path of its key.
     """
-    is_table = isinstance(source, Mapping)
     read = Source("", {"auth": source}) if isinstance(source, Mapping) else read_source(source)
-    name = None if is_table else read.name
+    name = read.name or None
     problems: list[str] = []
     tables = expand(read.tables, os.environ if variables is None else variables, problems)
     table = tables.get("auth") if isinstance(tables, dict) else None

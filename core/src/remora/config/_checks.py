@@ -14,7 +14,7 @@ from remora._requirement import problem_of
 from remora.config._problems import meant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from remora.config._records import PluginConfig
 
@@ -46,15 +46,7 @@ def check(plugin: PluginConfig) -> list[str]:
     """
     where = f"plugins.{plugin.name}"
     problems = [] if is_name(plugin.name) else [f"{where}: {NAME_RULE}"]
-    if plugin.endpoint and plugin.endpoints:
-        problems.append(f"{where}: has both endpoint and endpoints; one of them is enough")
-    if not has_address(plugin):
-        problems.append(f"{where}: has no endpoint")
-    is_resolved = bool(plugin.resolver.method)  # then they may be what it has reported, which is used as it is
-    if plugin.endpoints and not is_resolved and not any(each.weight for each in plugin.endpoints):
-        problems.append(f"{where}.endpoints: all have the weight 0; to switch the plugin off, set enabled = false")
-    if plugin.resolver.options and not plugin.resolver.method:
-        problems.append(f"{where}.resolver.method: missing")
+    problems += _bad_places(plugin, where)
     if not (plugin.auth.custom is None or callable(getattr(plugin.auth.custom, "flow", None))):
         problems.append(f"{where}.auth.custom: expected, in code, an object with a method `flow`")
     if not (plugin.auth.token_source is None or callable(plugin.auth.token_source)):
@@ -69,6 +61,18 @@ def has_address(plugin: PluginConfig) -> bool:
     Whether it can be told where a plugin is.
     """
     return bool(plugin.endpoint or plugin.endpoints or plugin.executable or plugin.resolver.method)
+
+
+def _bad_places(plugin: PluginConfig, where: str) -> Iterator[str]:
+    if plugin.endpoint and plugin.endpoints:
+        yield f"{where}: has both endpoint and endpoints; one of them is enough"
+    if not has_address(plugin):
+        yield f"{where}: has no endpoint"
+    is_resolved = bool(plugin.resolver.method)  # then they may be what it has reported, which is used as it is
+    if plugin.endpoints and not is_resolved and not any(each.weight for each in plugin.endpoints):
+        yield f"{where}.endpoints: all have the weight 0; to switch the plugin off, set enabled = false"
+    if plugin.resolver.options and not is_resolved:
+        yield f"{where}.resolver.method: missing"
 
 
 def _bad_addresses(plugin: PluginConfig, where: str) -> list[str]:

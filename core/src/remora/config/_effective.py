@@ -61,8 +61,10 @@ def _item(value: object, before: object) -> Any:
 
 def _entry(key: str, value: object) -> Any:
     """
-    A value under a key that is not one of Remora's own.
+    A value under a key that is not one of Remora's own; a record knows which of its own values are secret.
     """
+    if is_dataclass(value):
+        return _plain(value)
     if key.lower() == "headers":  # what they are called tells nothing
         return dict.fromkeys(value, HIDDEN) if isinstance(value, Mapping) else HIDDEN
     if names_secret(key) and value is not None and not isinstance(value, bool | Mapping):

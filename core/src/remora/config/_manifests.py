@@ -130,25 +130,28 @@ class _Walk:
             self.found.append(file)
 
     def _files(self, top: str, folder: str, depth: int) -> Iterator[str]:
+        for path in self._paths(folder):
+            if os.path.isdir(path):
+                if depth > 0:
+                    yield from self._files(top, path, depth - 1)
+            elif self._is_meant(os.path.relpath(path, top)) and os.path.isfile(path):
+                yield path
+
+    def _paths(self, folder: str) -> list[str]:
+        """
+        What is in a folder, unless it was looked through before or cannot be.
+        """
         self.folders.append(folder)
         try:
             status = os.stat(folder)
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda each: each.name)
+            names = sorted(os.listdir(folder))
         except OSError as error:
             self.problems[folder] = f"discovery: {folder}: {error.strerror}"
-            return
+            return []
         if (status.st_dev, status.st_ino) in self._seen:
-            return
+            return []
         self._seen.add((status.st_dev, status.st_ino))
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if os.path.isdir(entry):  # its own `is_dir` fails at a link to itself
-                if depth > 0:
-                    yield from self._files(top, entry.path, depth - 1)
-            elif self._is_meant(os.path.relpath(entry.path, top)) and os.path.isfile(entry):
-                yield entry.path
+        return [os.path.join(folder, name) for name in names if not name.startswith(".")]
 
     def _is_meant(self, path: str) -> bool:
         name = os.path.basename(path)

@@ -57,8 +57,8 @@ def read_source(path: str | os.PathLike[str], *, may_be_empty: bool = True) -> S
     """
     name = os.fspath(path)
     if os.path.isdir(name):
-        return _read_directory(name, may_be_empty)
-    return _read_file(name, may_be_empty)
+        return _read_directory(name, may_be_empty=may_be_empty)
+    return _read_file(name, may_be_empty=may_be_empty)
 
 
 def fragments(directory: str | os.PathLike[str]) -> list[Path]:
@@ -79,7 +79,7 @@ def is_fragment(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in FORMATS
 
 
-def _read_directory(name: str, may_be_empty: bool) -> Source:
+def _read_directory(name: str, *, may_be_empty: bool) -> Source:
     try:
         files = fragments(name)
     except OSError as error:
@@ -87,7 +87,7 @@ def _read_directory(name: str, may_be_empty: bool) -> Source:
     if not files:
         problem = f"no file in this directory ends in {', '.join(FORMATS)}"
         raise ConfigError(f"{name}: {problem}", source=name)
-    parts, problems = _read_all(files, may_be_empty)
+    parts, problems = _read_all(files, may_be_empty=may_be_empty)
     whole = Source(name, {})
     for part in parts:
         _merge(whole, part, problems)
@@ -96,12 +96,12 @@ def _read_directory(name: str, may_be_empty: bool) -> Source:
     return whole
 
 
-def _read_all(files: Sequence[Path], may_be_empty: bool) -> tuple[list[Source], list[str]]:
+def _read_all(files: Sequence[Path], *, may_be_empty: bool) -> tuple[list[Source], list[str]]:
     parts: list[Source] = []
     problems: list[str] = []
     for file in files:
         try:
-            part = _read_file(str(file), may_be_empty)
+            part = _read_file(str(file), may_be_empty=may_be_empty)
         except NotInstalled:
             raise
         except ConfigError as error:
@@ -134,7 +134,7 @@ def _merge_tables(
             problems.append(f"{here}: {inner}: is set in {there} already")
 
 
-def _read_file(name: str, may_be_empty: bool) -> Source:
+def _read_file(name: str, *, may_be_empty: bool) -> Source:
     ending = os.path.splitext(name)[1].lower()
     parse = FORMATS.get(ending)
     if parse is None:

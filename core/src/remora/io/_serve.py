@@ -124,14 +124,11 @@ class _Connection:
     def _take(self, number: int, kind: int, message: bytes | memoryview | int) -> None:
         if kind == REQUEST:
             if isinstance(message, int):
-                self._refuse_oversize(number, message)
+                self._respond(number, encode_error(too_large("request", self._limit)))
             else:
                 self._accept(number, message)
         elif kind == CANCEL and (request := self._requests.get(number)) is not None:
             request.call_off()
-
-    def _refuse_oversize(self, number: int, size: int) -> None:
-        self._respond(number, encode_error(too_large("request", self._limit)))
 
     def _accept(self, number: int, message: bytes | memoryview) -> None:
         try:

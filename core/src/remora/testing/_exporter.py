@@ -1,5 +1,5 @@
 """
-The contract of exporters, as a function that puts any exporter through it.
+The contract of exporters.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The contract of resolvers, as a function that puts any resolver through it.
+The contract of resolvers.
 """
 
 from __future__ import annotations

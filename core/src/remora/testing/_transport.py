@@ -1,5 +1,5 @@
 """
-The contract of transports, as a function that puts any transport through it.
+The contract of transports.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from remora._extensions._registry import load_catalog
 from remora._serving._dispatch import Dispatcher
 from remora.errors import Code, DeadlineExceeded, PluginError, RemoraError, TryLater, Unavailable
 from remora.protocols import WatchedChannel
-from remora.testing._claims import NotChecked, claims_of, keeps
+from remora.testing._claims import claims_of, keeps
 from remora.testing._contract import Contract, Failure, Number, Seen, Text
 from remora.testing._transport_bench import (
     BOUND,
@@ -158,8 +158,7 @@ async def _the_plugin_sees_the_remaining_time(bench: Bench) -> None:
 
 
 async def _a_native_deadline_ends_the_call(bench: Bench) -> None:
-    if not bench.spec.native_deadline:
-        raise NotChecked("it promises no `native_deadline`")
+    bench.needs_native_deadline()
     async with bench.connected() as peer:
         started = anyio.current_time()
         error = await error_of(peer.reply("sleep", Number(3600), deadline=started + 0.2))
@@ -180,8 +179,7 @@ async def _cancellation_reaches_the_plugin(bench: Bench) -> None:
 
 
 async def _closing_a_channel_ends_its_calls_at_once(bench: Bench) -> None:
-    if not bench.spec.native_deadline:  # the pipeline ends calls over other ones by itself
-        raise NotChecked("it promises no `native_deadline`")
+    bench.needs_native_deadline()  # the pipeline ends calls over other ones by itself
     errors: list[RemoraError] = []
 
     async def sleep(peer: Peer) -> None:
@@ -273,8 +271,7 @@ async def _a_late_reply_reaches_nobody(bench: Bench) -> None:
 
 
 async def _an_oversize_request_fails_alone(bench: Bench) -> None:
-    if not bench.is_limited:
-        raise NotChecked("its options have no `max_message_size`")
+    bench.needs_limit()
     async with bench.connected(max_message_size=50_000) as peer, anyio.create_task_group() as group:
         group.start_soon(peer.call, "echo", Text("beside it"), Text)
         error = await error_of(peer.reply("echo", Text("x" * 100_000)))
@@ -283,8 +280,7 @@ async def _an_oversize_request_fails_alone(bench: Bench) -> None:
 
 
 async def _an_oversize_reply_fails_alone(bench: Bench) -> None:
-    if not bench.is_limited:
-        raise NotChecked("its options have no `max_message_size`")
+    bench.needs_limit()
     async with bench.connected(max_message_size=50_000) as peer, anyio.create_task_group() as group:
         group.start_soon(peer.call, "echo", Text("beside it"), Text)
         error = await error_of(peer.reply("repeat", Number(100_000)))

@@ -41,19 +41,26 @@ class Bench:
     spec: TransportSpec[Any]
     options: Any
 
-    @property
-    def is_limited(self) -> bool:
-        """
-        Whether the transport bounds its messages.
-        """
-        return hasattr(self.options, "max_message_size")
-
     def needs_listeners(self) -> None:
         """
         Leave out a claim about plugins that the transport does not start itself.
         """
         if self.spec.launches:
             raise NotChecked("it starts its plugins itself")
+
+    def needs_limit(self) -> None:
+        """
+        Leave out a claim about transports that bound their messages.
+        """
+        if not hasattr(self.options, "max_message_size"):
+            raise NotChecked("its options have no `max_message_size`")
+
+    def needs_native_deadline(self) -> None:
+        """
+        Leave out a claim about transports that end calls at their deadlines.
+        """
+        if not self.spec.native_deadline:
+            raise NotChecked("it promises no `native_deadline`")
 
     def build(self, **changes: object) -> Transport:
         """

@@ -14,6 +14,7 @@ import anyio.from_thread
 import pytest
 
 from remora.config import LimitsConfig, SecurityConfig
+from remora.errors import PluginDied
 from tests.transports.exec.security.pinned import answer
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +59,7 @@ async def test_a_program_that_computes_for_ever_is_ended():
     """
     By a signal that says why.
     """
-    with pytest.raises(Exception, match="SIGXCPU"):
+    with pytest.raises(PluginDied, match="SIGXCPU"):
         await run_limited("while True: pass")
 
 

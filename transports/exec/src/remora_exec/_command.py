@@ -67,14 +67,14 @@ class Command:
         return replace(self, env={**self.env, **more})
 
 
-def command_for(endpoint: Endpoint, options: ExecOptions, host: Mapping[str, str] | None = None) -> Command:
+def command_for(endpoint: Endpoint, options: ExecOptions) -> Command:
     """
     What to run for an endpoint.
 
     Raises:
         ConfigError: There is no such program or directory, or a text cannot be passed to a program.
     """
-    env = child_env(options, os.environ if host is None else host)
+    env = child_env(options, os.environ)
     argv = (_program(options.executable or endpoint.address, env), *options.args)
     command = Command(argv, env, _directory(options), options.pass_fds)
     _refuse_null(command)

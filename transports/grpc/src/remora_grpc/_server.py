@@ -42,17 +42,13 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 class GrpcListener:
     """
     A served plugin.
+
+    Attributes:
+        endpoint: Where it can be called.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """
-        Where the plugin can be called.
-        """
-        return self._endpoint
+        self.endpoint = endpoint
 
     async def wait_closed(self) -> None:
         """

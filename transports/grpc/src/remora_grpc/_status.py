@@ -78,7 +78,7 @@ def error_from_rpc(error: grpc.aio.AioRpcError, *, connected: bool) -> RemoraErr
     metadata: list[Pair] = [*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]
     code, message = Code[error.code().name], error.details() or ""
     data = find(metadata, DETAILS)
-    made = _local_error(code, message, connected) if data is None else None
+    made = _local_error(code, message, connected=connected) if data is None else None
     return _caused(made or _sent_error(code, message, data, metadata), error)
 
 
@@ -148,7 +148,7 @@ def _not_connected(message: str) -> RemoraError:
     return error
 
 
-def _local_error(code: Code, message: str, connected: bool) -> RemoraError | None:
+def _local_error(code: Code, message: str, *, connected: bool) -> RemoraError | None:
     if code in _OF_STRANGERS and (found := _HTTP_STATUS.search(message)):
         return WrongProtocol(f"what answers speaks HTTP, but not gRPC: its answer is status {found[1]}")
     if code is Code.RESOURCE_EXHAUSTED and (found := _TOO_LARGE.search(message)):
@@ -157,15 +157,7 @@ def _local_error(code: Code, message: str, connected: bool) -> RemoraError | Non
         return DeadlineExceeded("the time for the call is over")
     if code is Code.CANCELLED:
         return _local_cancellation(message)
-    if code is not Code.UNAVAILABLE:
-        return None
-    if _NOT_CONNECTED.search(message):
-        return _not_connected(message)
-    if _REFUSED.search(message):
-        return Unavailable("the plugin's gRPC server takes no more calls on this connection", sent=False)
-    if _BROKEN.search(message) or not connected:
-        return ConnectionLost(_without_prefix(message) or "the connection broke")
-    return None
+    return _local_outage(message, connected=connected) if code is Code.UNAVAILABLE else None
 
 
 def _local_cancellation(message: str) -> RemoraError | None:
@@ -173,6 +165,16 @@ def _local_cancellation(message: str) -> RemoraError | None:
     if message in ("", "CANCELLED"):
         return Unavailable("the plugin's gRPC server dropped the call: it is overloaded, or it is stopping")
     return Cancelled(_without_prefix(message)) if _BROKEN.search(message) else None
+
+
+def _local_outage(message: str, *, connected: bool) -> RemoraError | None:
+    if _NOT_CONNECTED.search(message):
+        return _not_connected(message)
+    if _REFUSED.search(message):
+        return Unavailable("the plugin's gRPC server takes no more calls on this connection", sent=False)
+    if _BROKEN.search(message) or not connected:
+        return ConnectionLost(_without_prefix(message) or "the connection broke")
+    return None
 
 
 def _sent_error(code: Code, message: str, data: str | bytes | None, metadata: Sequence[Pair]) -> RemoraError:

@@ -86,6 +86,9 @@ class UnixTransport:
 class UnixListener:
     """
     A served plugin. Made by `UnixTransport.listen`.
+
+    Attributes:
+        endpoint: Where the plugin can be called.
     """
 
     def __init__(
@@ -97,18 +100,11 @@ class UnixListener:
         trusted: Collection[int],
         max_message_size: int,
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._listening = listening
         self._dispatch = dispatch
         self._trusted = trusted
         self._limit = max_message_size
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """
-        Where the plugin can be called.
-        """
-        return self._endpoint
 
     async def wait_closed(self) -> None:
         """
@@ -127,7 +123,7 @@ class UnixListener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 continue
             except OSError as error:  # no descriptors are left; those who wait in the queue lose nothing
-                _log.warning("cannot accept a connection at %s: %s", self._endpoint.url, error)
+                _log.warning("cannot accept a connection at %s: %s", self.endpoint.url, error)
                 await anyio.sleep(_PAUSE_WITHOUT_DESCRIPTORS)
                 continue
             self._welcome(connected, tasks)
@@ -141,7 +137,7 @@ class UnixListener:
             tasks.start_soon(self._serve, connected, "unix" if peer is None else str(peer))
             return
         connected.close()
-        _log.warning("refused a connection at %s: %s is none of allowed_uids", self._endpoint.url, peer)
+        _log.warning("refused a connection at %s: %s is none of allowed_uids", self.endpoint.url, peer)
 
     async def _serve(self, connected: socket.socket, peer: str) -> None:
         await serve_ttrpc(SocketPipe(connected), self._dispatch, peer, max_message_size=self._limit)

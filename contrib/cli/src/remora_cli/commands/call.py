@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from remora_cli._host import for_one_call, load_whole, make_manager
+from remora_cli._host import manager_for_one_call
 from remora_cli._options import backend as backend_option
 from remora_cli._options import command as remora_command
 from remora_cli._run import run
@@ -20,7 +19,6 @@ from remora_cli._run import run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from remora.config import LoadedConfig
     from remora_cli._output import Output
 
 _HELP = """
@@ -84,7 +82,7 @@ def command(
         message = "too many arguments: expected CONFIG PLUGIN [METHOD] JSON, with the JSON in quotes"
         raise click.UsageError(message, click.get_current_context())
     method, request = words[0] if len(words) == 2 else None, _parse(words[-1])
-    manager = make_manager(_only(load_whole(config), plugin))
+    manager = manager_for_one_call(config, plugin)
 
     async def call() -> object:
         async with manager:
@@ -110,10 +108,3 @@ def _parse(text: str) -> object:
 
 def _refuse(source: str, constant: str) -> object:
     raise ValueError(f"{constant} in {source}")
-
-
-def _only(loaded: LoadedConfig, plugin: str) -> LoadedConfig:
-    """
-    The configuration with nothing but one plugin.
-    """
-    return replace(loaded, config=for_one_call(loaded.config, plugin))

@@ -10,7 +10,7 @@ import click
 
 from remora.config import config_schema, effective_values, join_path, path_text
 from remora.extensions import exporters, interceptors, resolvers, transports
-from remora_cli._host import BUILT_IN, load_whole, only_plugin
+from remora_cli._host import BUILT_IN, find_plugin, load_whole
 from remora_cli._options import COMMON
 from remora_cli._options import command as remora_command
 from remora_cli._toml import toml_lines
@@ -64,8 +64,9 @@ def show(output: Output, config: str, plugin: str | None, with_origin: bool) -> 
     Print the values.
     """
     loaded = load_whole(config)
-    values = effective_values(loaded.config if plugin is None else only_plugin(loaded.config, plugin))
-    values = values if plugin is None else {"plugins": values["plugins"]}
+    values = effective_values(loaded.config)
+    if plugin is not None:
+        values = {"plugins": {plugin: values["plugins"][find_plugin(loaded.config, plugin).name]}}
     if output.as_json:
         origins = dict(_origins(loaded, values, "")) if with_origin else {}
         output.document({"config": values, **({"origins": origins} if with_origin else {})})

@@ -16,6 +16,7 @@ import click
 from remora.config import trace_config
 from remora.errors import ConfigError
 from remora.security import AllowEntry, AllowList, parse_allow_list, render_allow_list
+from remora.types import Inspection
 from remora_cli._errors import CONFIGURATION
 from remora_cli._host import make_manager
 from remora_cli._options import COMMON
@@ -90,12 +91,13 @@ def verify(output: Output, config: str) -> None:
     Compare.
     """
     found = make_manager(trace_config(config)).inspect()
+    is_good = all(_seen(each).outcome == "allowed" for each in found)
     if output.as_json:
-        output.document({"ok": all(map(_is_good, found)), "programs": found})
+        output.document({"ok": is_good, "programs": found})
     else:
         for each in found:
             output.line(_line(each))
-    if not all(map(_is_good, found)):
+    if not is_good:
         click.get_current_context().exit(CONFIGURATION)
 
 
@@ -104,29 +106,26 @@ command.add_command(verify)
 
 
 def _require_readable(found: Sequence[Inspected]) -> None:
-    problems = [f"plugins.{each.plugin}: {_problem(each)}" for each in found if not _hash(each)]
+    problems = [f"plugins.{each.plugin}: {_problem(each)}" for each in found if not _seen(each).sha256]
     if problems:
         raise ConfigError("; ".join(problems), problems=problems)
 
 
-def _hash(one: Inspected) -> str:
-    return one.inspection.sha256 if one.inspection else ""
+def _seen(one: Inspected) -> Inspection:
+    """
+    What the transport says; a program that it says nothing of does not start either.
+    """
+    return one.inspection or Inspection(program=one.endpoint, sha256="", size=0, outcome="refused")
 
 
 def _problem(one: Inspected) -> str:
-    return one.problem or "; ".join(one.inspection.reasons if one.inspection else ())
-
-
-def _is_good(one: Inspected) -> bool:
-    return one.inspection is not None and one.inspection.outcome == "allowed"
+    return one.problem or "; ".join(_seen(one).reasons)
 
 
 def _line(one: Inspected) -> str:
-    outcome = one.inspection.outcome if one.inspection else "refused"
-    words = _problem(one) or (one.inspection.measures.get("hash", "") if one.inspection else "")
-    return f"{one.plugin}  {outcome}  {one.inspection.program if one.inspection else one.endpoint}" + (
-        f"  ({words})" if words else ""
-    )
+    seen = _seen(one)
+    words = _problem(one) or seen.measures.get("hash", "")
+    return f"{one.plugin}  {seen.outcome}  {seen.program}" + (f"  ({words})" if words else "")
 
 
 def _present(target: str) -> AllowList:
@@ -147,7 +146,7 @@ def _present(target: str) -> AllowList:
 def _pinned(before: AllowList, found: Sequence[Inspected], *, keep: bool) -> AllowList:
     plugins = dict(before.plugins)
     for name in dict.fromkeys(each.plugin for each in found):
-        hashes = [_hash(each) for each in found if each.plugin == name]
+        hashes = [_seen(each).sha256 for each in found if each.plugin == name]
         entry = plugins.get(name, AllowEntry(sha256=()))
         plugins[name] = replace(entry, sha256=tuple(dict.fromkeys([*(entry.sha256 if keep else ()), *hashes])))
     return AllowList(plugins)
@@ -175,11 +174,12 @@ def _write(target: str, text: str) -> None:
 
 def _report_pins(output: Output, target: str, found: Sequence[Inspected]) -> None:
     if output.as_json:
-        pins = [{"plugin": each.plugin, "sha256": _hash(each)} for each in found]
+        pins = [{"plugin": each.plugin, "sha256": _seen(each).sha256} for each in found]
         output.document({"allow_list": target, "pinned": pins})
         return
     for each in found:
-        output.line(f"{each.plugin}  {_hash(each)}  {each.inspection.program if each.inspection else ''}")
-        if script := each.inspection.measures.get("script") if each.inspection else "":
+        seen = _seen(each)
+        output.line(f"{each.plugin}  {seen.sha256}  {seen.program}")
+        if script := seen.measures.get("script"):
             output.line(f"  but it runs {script}")
     output.line(f"written to {target}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from remora.errors import ConfigError
 from remora.security import parse_allow_list
-from remora_exec._security._program import opened, weaknesses
+from remora_exec._security._program import opened, version_of, weaknesses
 
 if TYPE_CHECKING:
     from remora.security import AllowList, Policy
@@ -59,10 +59,9 @@ class AllowFile:
         A value that changes when the file does; None while there is no file.
         """
         try:
-            status = os.stat(self._path)
+            return version_of(self._path)
         except OSError:
             return None
-        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
     def _read(self) -> None:
         with opened(self._path) as file:

@@ -26,7 +26,7 @@ from remora_exec._security._audit import AuditLog
 from remora_exec._security._program import opened, weaknesses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from remora.config import SecurityConfig
     from remora_exec._notices import Notices
@@ -137,15 +137,7 @@ class Guard:
         """
         Record a later decision on a running program.
         """
-        record = {**self._record(verdict), "outcome": outcome, "reasons": list(reasons)}
-        if self._log is None:
-            return
-        try:
-            self._log.write(record)
-        except OSError as error:
-            self._complain(self._unwritten(error))
-        else:
-            self._complain("")
+        self._complain(self._append({**self._record(verdict), "outcome": outcome, "reasons": list(reasons)}))
 
     @property
     def _hashes(self) -> bool:
@@ -205,22 +197,27 @@ class Guard:
         return decide(policy, allowed, program, problem=problem)
 
     def _write_down(self, verdict: Verdict) -> None:
-        if self._log is None:
-            return
-        try:
-            self._log.write(self._record(verdict))
-        except OSError as error:
-            problem = self._unwritten(error)
-            if self._security.policy == "strict":
-                raise _refusal(verdict, problem) from error
-            self._complain(problem)
-        else:
-            self._complain("")
+        error = self._append(self._record(verdict))
+        if error is not None and self._security.policy == "strict":
+            raise _refusal(verdict, self._unwritten(error)) from error
+        self._complain(error)
 
-    def _complain(self, problem: str) -> None:
+    def _append(self, record: Mapping[str, object]) -> OSError | None:
         """
-        Say what is wrong with the audit log; empty when nothing is.
+        Append a record to the audit log, if there is one; returns why it cannot be written.
         """
+        try:
+            if self._log is not None:
+                self._log.write(record)
+        except OSError as error:
+            return error
+        return None
+
+    def _complain(self, error: OSError | None) -> None:
+        """
+        Say what is wrong with the audit log, unless nothing is.
+        """
+        problem = "" if error is None else self._unwritten(error)
         if self._notices.is_news("audit log", problem):
             _logger.warning("%s", problem)
 

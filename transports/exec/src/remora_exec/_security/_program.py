@@ -70,19 +70,25 @@ class OpenProgram:
         Raises:
             OSError: It cannot be read, or changes in the meantime.
         """
-        version = _version(self.descriptor)
+        version = version_of(self.descriptor)
         if version in _hashes:
             return _hashes[version]
         found = _hash(self.descriptor)
-        if version != _version(self.descriptor):
+        if version != version_of(self.descriptor):
             raise OSError(0, "it changes while it is read")
         if time.time_ns() - max(version[2:4]) > _SETTLED:
             _remember(version, found)
         return found
 
 
-def _version(descriptor: int) -> Version:
-    status = os.fstat(descriptor)
+def version_of(file: str | int) -> Version:
+    """
+    What changes when a file does, given by its path or its descriptor.
+
+    Raises:
+        OSError: There is none.
+    """
+    status = os.stat(file)
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
@@ -143,14 +149,14 @@ def weaknesses(path: str, descriptor: int | None = None) -> tuple[str, ...]:
     return (*_weaknesses_of_file(path, real, descriptor), *_weaknesses_of_interpreter(real, descriptor))
 
 
-def weaknesses_of_file(path: str, descriptor: int | None = None) -> tuple[str, ...]:
+def weaknesses_of_file(path: str) -> tuple[str, ...]:
     """
     The same for a file that is only read, so that an interpreter that it names does not count.
 
     Raises:
         OSError: There is no such file.
     """
-    return _weaknesses_of_file(path, os.path.realpath(path), descriptor)
+    return _weaknesses_of_file(path, os.path.realpath(path), None)
 
 
 def _weaknesses_of_file(path: str, real: str, descriptor: int | None) -> tuple[str, ...]:

@@ -42,18 +42,14 @@ _PRECISION = 1.0
 class HttpListener:
     """
     A plugin that is served on a socket.
+
+    Attributes:
+        endpoint: Where the plugin can be called.
     """
 
     def __init__(self, endpoint: Endpoint, finished: anyio.Event) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._finished = finished
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """
-        Where the plugin can be called.
-        """
-        return self._endpoint
 
     async def wait_closed(self) -> None:
         """
