@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 
 import anyio
@@ -15,6 +16,7 @@ import pytest
 
 from remora import ConfigError, Manager, PluginConfig, PluginError, Secret
 from remora_admin import serving_admin
+from remora_admin._problems import problems_of
 from remora_admin._recent import Counts, Lately, Recent
 from tests.contrib.admin.conftest import TOKEN, Moody
 from tests.contrib.comparisons import counted
@@ -129,6 +131,17 @@ async def test_status_names_what_needs_attention(open_host):
     assert draining == ("fair", "moody", "", "is being drained: 0 calls under way, new ones are refused")
     assert [each["draining"] for each in status["plugins"]] == [True, False]
     assert ready.text == "not ready: moody, away\n"
+
+
+async def test_an_instance_that_is_restarted_is_not_explained_by_the_health_it_had(open_host):
+    async with open_host() as (manager, client):
+        await manager.client("moody", Moody).ask("hello")
+        await client.get("/status")
+        plugin = manager.observability().plugin_metrics["moody"]
+    instances = {name: replace(each, state="starting") for name, each in plugin.instances.items()}
+
+    (problem,) = problems_of({"moody": replace(plugin, instances=instances)}, {})
+    assert (problem["severity"], problem["what"]) == ("fair", "starting")
 
 
 async def test_status_says_what_happened_lately(open_host):

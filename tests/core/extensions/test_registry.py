@@ -8,16 +8,27 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from textwrap import dedent
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from remora import CodecSpec, ExtensionConflict, ExtensionError, InterceptorSpec, NotInstalled, TransportSpec, hookimpl
+from remora import (
+    BalancerSpec,
+    CodecSpec,
+    ExtensionConflict,
+    ExtensionError,
+    InterceptorSpec,
+    Manager,
+    NotInstalled,
+    TransportSpec,
+    hookimpl,
+)
 from remora._extensions._catalog import Catalog
 from remora._extensions._feature import Origin
 from remora._extensions._registry import Registry, load_catalog
 from remora.codecs import JsonCodec
+from remora.testing import MemoryTransport
 from tests.core.site import Site
 
 CARRIER = """
@@ -472,6 +483,29 @@ def test_a_builder_that_raises_is_named() -> None:
     catalog = load_catalog([Broken()])
     with pytest.raises(ExtensionError, match="the codec 'cbor' of .*Broken .* cannot be built: ZeroDivisionError"):
         catalog.codec("cbor")
+
+
+@pytest.mark.anyio
+async def test_what_is_built_and_lacks_a_method_is_named() -> None:
+    """
+    With what it lacks.
+    """
+
+    class Half:
+        @hookimpl
+        def remora_register_codecs(self) -> list[CodecSpec]:
+            return [CodecSpec(name="cbor", content_types=("application/cbor",), build=object)]  # type: ignore[arg-type]
+
+        @hookimpl
+        def remora_register_balancers(self) -> list[BalancerSpec]:
+            return [BalancerSpec(name="half", build=lambda clock, rng: SimpleNamespace(pick=min))]  # type: ignore[arg-type, return-value]
+
+    with pytest.raises(ExtensionError, match="the codec 'cbor' of .*Half.* has no content_type, encode, decode$"):
+        load_catalog([Half()]).codec("cbor")
+    config = {"plugins": {"p": {"endpoints": ["memory:a", "memory:b"], "balancer": "half"}}}
+    with pytest.raises(ExtensionError, match="the balancer 'half' of .*Half.* has no started, finished$"):
+        async with Manager(config, extensions=[MemoryTransport().extension, Half()]):
+            raise AssertionError("it was built")
 
 
 def test_a_hook_that_returns_junk_adds_nothing() -> None:

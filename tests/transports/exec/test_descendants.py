@@ -242,6 +242,34 @@ async def test_a_warden_without_a_program_ends_with_a_killed_host(anyio_backend,
         await host.aclose()
 
 
+@pytest.mark.parametrize("protocol", ["ttrpc", "jsonl"])
+@pytest.mark.parametrize("way", ["forked", "forked early"])
+async def test_a_fork_of_the_host_delays_neither_the_start_nor_the_end_of_a_plugin(
+    anyio_backend, script, protocol, way
+):
+    """
+    The fork lives on, and has copies of all that the host held open.
+    """
+    endpoint, *args = (f"exec:{sys.executable}", protocol, str(HERE / "child.py"), anyio_backend)
+    if protocol == "jsonl":
+        endpoint, *args = (script('read -r line; echo \'{"id":1,"result":1}\'; cat').url, protocol)
+    command = [sys.executable, str(HERE / "host.py"), anyio_backend, way, endpoint, *args]
+    host = await anyio.open_process(command, stderr=None)
+    assert host.stdin is not None
+    assert host.stdout is not None
+    with anyio.fail_after(20):
+        copies = list(map(int, (await host.stdout.receive()).split()))[1:]
+    try:
+        with anyio.fail_after(20):
+            await host.stdin.aclose()
+
+            assert await host.wait() == 0
+    finally:
+        for pid in copies:
+            os.kill(pid, signal.SIGKILL)
+        await host.aclose()
+
+
 @pytest.mark.fault(14, 17)
 async def test_orphans_that_end_are_reaped_while_the_plugin_goes_on(open_script, script, ask, until, tmp_path):
     async with open_script(script(living(tmp_path)), **QUICK) as channel:

@@ -65,7 +65,8 @@ def _of_instance(instance: InstanceMetrics, lately: Lately | None, *, is_alone: 
         return
     if instance.state != "ready":
         severity = _FAIR if instance.state == "starting" and not is_alone else _BAD
-        yield severity, f"{instance.state}: {instance.health.message}"
+        was_well = instance.health.status is Status.HEALTHY  # as before a restart: then its message explains nothing
+        yield severity, instance.state if was_well else f"{instance.state}: {instance.health.message}"
     elif instance.health.status in _OUT:
         yield _BAD, f"{instance.health.status}: {instance.health.message}"
     elif instance.health.status is Status.DEGRADED:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from remora.types import Event
 
 
+_OF_CODECS = ("content_type", "encode", "decode")
 _HOST = re.compile(r"localhost|[^.]+(\.[^.]+)+|[0-9].*")
 """The start of an address whose scheme was left out."""
 
@@ -132,7 +133,7 @@ class Catalog:
             NotInstalled: There is none; the message names the extra to install.
         """
         if name not in self._built:
-            self._built[name] = self._one("codec", self.codecs, name).build("codec")
+            self._built[name] = self._one("codec", self.codecs, name).build_with(_OF_CODECS, "codec")
         return self._built[name]
 
     def codec_for(self, content_type: str) -> Codec | None:

@@ -14,7 +14,7 @@ from remora._frozen import dataclass
 from remora.errors import ConfigError, ExtensionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class Named(Protocol):
@@ -89,6 +89,18 @@ class Feature(Generic[Spec]):
         Its name for messages.
         """
         return f"the {kind} {self.spec.name!r} of {self.origin}"
+
+    def build_with(self, names: Iterable[str], kind: str, *arguments: object) -> Any:
+        """
+        The same as `build`, for what is to have these attributes.
+
+        Raises:
+            ExtensionError: Its builder failed, or made something that lacks one of them.
+        """
+        built = self.build(kind, *arguments)
+        if missing := [each for each in names if not hasattr(built, each)]:
+            raise ExtensionError(f"{self.named(kind)} cannot be used: {built!r} has no {', '.join(missing)}")
+        return built
 
     def build(self, kind: str, *arguments: object, by: str = "build", where: str = "") -> Any:
         """

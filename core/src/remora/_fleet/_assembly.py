@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_OF_BALANCERS = ("pick", "started", "finished")
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 NO_AUTH = AuthConfig()
 
@@ -260,6 +261,7 @@ def balancing_of(catalog: Catalog, config: PluginConfig, lent: Surroundings) -> 
     if not config.balancer:
         return None
     feature = catalog.balancer(config.balancer)
-    balancer: Balancer = feature.build("balancer", lent.clock, random.Random(lent.rng.getrandbits(64)))
+    chance = random.Random(lent.rng.getrandbits(64))
+    balancer: Balancer = feature.build_with(_OF_BALANCERS, "balancer", lent.clock, chance)
     conduct = lent.conduct.about(plugin=config.name)
     return Balancing(balancer, feature.named("balancer"), conduct, learns=feature.spec.learns)

@@ -51,7 +51,7 @@ async def end(fleet: Fleet, plugged: Plugged, timeout: float) -> int:
         How many had not.
     """
     plugged.route.calls.drain()
-    cause = SHUT_DOWN if fleet.is_closed else "the plugin is no longer configured"
+    cause = SHUT_DOWN if fleet.is_closed else "the plugin is removed, or switched off"
     remaining = await fleet.drains.run(plugged.route, None, timeout, cause=cause)
     if remaining:
         plugged.route.cut()

@@ -136,6 +136,27 @@ class WritePipe:
             _close(self._descriptor)
             self._descriptor = -1
 
+    def abandon(self) -> None:
+        """
+        Close the copy that a fork has; the event loop, which it shares with its parent, is not told.
+        """
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+_inputs: set[WritePipe] = set()
+"""The inputs of children. A fork of this process that kept them open would keep the children from seeing their end."""
+
+
+def _after_fork() -> None:
+    for each in _inputs:
+        each.abandon()
+    _inputs.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
 
 @contextmanager
 def pipes() -> Iterator[tuple[int, int, WritePipe, ReadPipe]]:
@@ -152,6 +173,8 @@ def pipes() -> Iterator[tuple[int, int, WritePipe, ReadPipe]]:
     with ExitStack() as stack:
         stdin = WritePipe(our_output)
         stack.callback(stdin.close)
+        _inputs.add(stdin)
+        stack.callback(_inputs.discard, stdin)
         stdout = ReadPipe(our_input)
         stack.callback(stdout.close)
         yield their_input, their_output, stdin, stdout

@@ -67,7 +67,9 @@ class Hiring:
         with self._lock:
             self._outcome = outcome
             is_wanted = self._is_wanted
-        os.close(end)
+            if is_wanted:  # closing it says nothing while a fork of the host has a copy
+                os.write(end, b".")
+            os.close(end)
         if not is_wanted:
             _refuse(outcome)
 
@@ -88,7 +90,7 @@ class Hiring:
             Unavailable: The system lacks resources for another process.
         """
         async with self._turn:
-            if self._outcome is None or self._end >= 0:  # until the thread has closed its end too
+            if self._outcome is None or self._end >= 0:  # until the thread has said so
                 await self._wait()
             self._close()
         if isinstance(self._outcome, Keeper):
@@ -113,10 +115,11 @@ class Hiring:
         _refuse(outcome)
 
     def _close(self) -> None:
-        if self._end >= 0:
-            anyio.notify_closing(self._end)
-            os.close(self._end)
-            self._end = -1
+        with self._lock:  # until the thread has closed its end too
+            if self._end >= 0:
+                anyio.notify_closing(self._end)
+                os.close(self._end)
+                self._end = -1
 
 
 def _refuse(outcome: Keeper | Exception | None) -> None:

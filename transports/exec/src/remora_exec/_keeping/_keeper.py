@@ -197,6 +197,8 @@ def _is_last_use(keeper: Keeper) -> bool:
             return False
         if keeper in _keepers:
             _keepers.remove(keeper)
+    with suppress(OSError):  # a fork of this process may have a copy
+        keeper.control.shutdown(socket.SHUT_RDWR)
     keeper.control.close()
     return True
 

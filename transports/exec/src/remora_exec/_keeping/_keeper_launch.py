@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
@@ -72,6 +73,11 @@ class KeeperLate(Unavailable):
     """
 
 
+_running = threading.Lock()
+os.register_at_fork(before=_running.acquire, after_in_parent=_running.release, after_in_child=_running.release)
+"""Held while `subprocess` starts a process: a fork of the host with a copy of its pipe would make it wait on."""
+
+
 def launch(interpreter: Interpreter | None) -> tuple[subprocess.Popen[bytes], socket.socket, list[str]]:
     """
     A keeper that is ready, the socket on which it takes orders, and where it has loaded packages from. With an
@@ -86,7 +92,8 @@ def launch(interpreter: Interpreter | None) -> tuple[subprocess.Popen[bytes], so
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, ExitStack() as stack:
         stack.enter_context(ours)
-        popen = _run(interpreter, theirs.fileno())
+        with _running:
+            popen = _run(interpreter, theirs.fileno())
         theirs.close()
         (word, *places), written = _first_words(popen, ours, START_TIMEOUT if interpreter is None else _LOAD_TIMEOUT)
         if word != READY:

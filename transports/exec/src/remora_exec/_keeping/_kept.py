@@ -96,8 +96,9 @@ class Line:
 
     def close(self) -> None:
         """
-        Close the connection.
+        Close the connection, also for copies of this process.
         """
+        self.hang_up()
         self._socket.close()
 
 

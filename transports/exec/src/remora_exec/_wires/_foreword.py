@@ -11,12 +11,13 @@ frames, which refuses it with an error of its own.
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remora.io import SocketPipe
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable
 
 _MOST_WORDS = 64 * 1024
@@ -61,6 +62,7 @@ class ChildPipe(SocketPipe):
 
     def __init__(self, connected: socket.socket, *, heard: Callable[[bytes], None]) -> None:
         super().__init__(connected)
+        self._connected = connected
         self._foreword = Foreword(heard)
 
     async def receive(self) -> bytes:
@@ -85,6 +87,14 @@ class ChildPipe(SocketPipe):
             return take(frames) if frames else None
 
         await super().pump(heard, hold)
+
+    async def aclose(self) -> None:
+        """
+        End the child's input, even if a fork of this process has the socket too, and close it.
+        """
+        with suppress(OSError):
+            self._connected.shutdown(socket.SHUT_RDWR)
+        await super().aclose()
 
 
 def _is_answer(words: bytearray) -> bool:
