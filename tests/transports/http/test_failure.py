@@ -20,8 +20,9 @@ json_values = st.recursive(
 )
 
 
-def read(body: bytes, status: int = 500) -> RemoraError:
-    return read_failure(Answer(status=status, headers={}, own={}, body=body), now=0.0)
+def read(body: bytes, status: int = 500, **headers: str) -> RemoraError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return read_failure(Answer(status=status, headers=named, own={}, body=body), now=0.0)
 
 
 @given(
@@ -35,6 +36,35 @@ def test_an_error_survives_the_wire(code: Code, message: str, details: dict[str,
 
     assert isinstance(arrived, PluginError)
     assert (code, message, details) == (arrived.code, arrived.message, arrived.details)
+
+
+@given(st.floats(0, 1e6), st.dictionaries(st.text(), json_values, max_size=1))
+def test_the_time_to_wait_survives_to_the_nanosecond(seconds: float, details: dict[str, object]) -> None:
+    """Unlike the header, which other clients understand, and which has whole seconds."""
+    arrived = read(encode_failure(PluginError("busy", details=details, retry_after=seconds)), retry_after="77")
+
+    assert arrived.retry_after == pytest.approx(seconds, abs=1e-9)
+    assert isinstance(arrived, PluginError)
+    assert arrived.details == details
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("CgIIBQ", 5.0),
+        ("CgsI////////////AQ", -1.0),
+        ("CgoI//////////9/", 1e9),
+        ("Cn8", 30.0),
+        ("!", 30.0),
+        (None, 30.0),
+    ],
+)
+def test_a_time_to_wait_that_cannot_be_read_is_left_to_the_header(value: str | None, seconds: float) -> None:
+    """Less than nothing asks for no other try, and what is too much is 32 years."""
+    detail = {"type": "google.rpc.RetryInfo", "value": value}
+    body = json.dumps({"code": "unavailable", "details": [detail]}).encode()
+
+    assert read(body, retry_after="30").retry_after == seconds
 
 
 def test_a_deadline_that_the_plugin_noticed_first_is_a_deadline() -> None:
@@ -56,7 +86,7 @@ def test_any_body_makes_an_error(body: bytes, status: int) -> None:
             "details": json_values
             | st.lists(
                 st.fixed_dictionaries(
-                    {"type": st.just("google.protobuf.Struct") | json_values},
+                    {"type": st.sampled_from(["google.protobuf.Struct", "google.rpc.RetryInfo"]) | json_values},
                     optional={"value": json_values, "debug": json_values},
                 )
             ),

@@ -102,7 +102,7 @@ async def _every_code_comes_back_with_message_and_details(bench: Bench) -> None:
 
 async def _a_refusal_says_when_to_try_again(bench: Bench) -> None:
     async with bench.connected() as peer:
-        for seconds in (None, 0.0, 2.0):
+        for seconds in (None, 0.0, 0.25, 2.0):
             error = await error_of(peer.reply("fail", Failure(Code.UNAVAILABLE, "not now", retry_after=seconds)))
             assert error.retry_after == seconds, f"expected retry_after={seconds}, got {error.retry_after!r}"
 

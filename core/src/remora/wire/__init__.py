@@ -48,9 +48,12 @@ if TYPE_CHECKING:
     from remora.wire._reserved import is_reserved
     from remora.wire._size import too_large
     from remora.wire._status import (
+        RETRY_INFO,
         STRUCT,
+        decode_retry_info,
         decode_status,
         decode_struct,
+        encode_retry_info,
         encode_status,
         encode_struct,
         error_from_status,
@@ -90,7 +93,8 @@ else:
             "remora.wire._reserved": "is_reserved",
             "remora.wire._size": "too_large",
             "remora.wire._status": (
-                "STRUCT decode_status decode_struct encode_status encode_struct error_from_status unsendable"
+                "RETRY_INFO STRUCT decode_retry_info decode_status decode_struct encode_retry_info encode_status "
+                "encode_struct error_from_status unsendable"
             ),
             "remora.wire._streams": "StreamTable",
             "remora.wire._ttrpc": (
@@ -110,6 +114,7 @@ __all__ = [
     "PROTOBUF",
     "REQUEST",
     "RESPONSE",
+    "RETRY_INFO",
     "STRUCT",
     "Frame",
     "FrameDecoder",
@@ -127,6 +132,7 @@ __all__ = [
     "decode_json_request",
     "decode_request",
     "decode_response",
+    "decode_retry_info",
     "decode_status",
     "decode_struct",
     "dump_json",
@@ -139,6 +145,7 @@ __all__ = [
     "encode_json_request",
     "encode_reply",
     "encode_request",
+    "encode_retry_info",
     "encode_status",
     "encode_struct",
     "error_from_status",

@@ -29,7 +29,9 @@ from remora.wire._size import means_too_large
 STRUCT = "google.protobuf.Struct"
 """The full name of the message that carries `PluginError.details`."""
 
-_RETRY_INFO = "google.rpc.RetryInfo"
+RETRY_INFO = "google.rpc.RetryInfo"
+"""The full name of the message that carries `RemoraError.retry_after`."""
+
 _LONGEST = 1e9  # seconds; more is never waited for
 _MAX_DEPTH = 100
 
@@ -44,7 +46,7 @@ def encode_status(error: RemoraError) -> bytes:
         encode_integer(1, error.code.number)
         + encode_text(2, error.message)
         + (_packed(STRUCT, encode_struct(details)) if details else b"")
-        + (_packed(_RETRY_INFO, encode_message(1, _encode_duration(after))) if after is not None else b"")
+        + (_packed(RETRY_INFO, encode_retry_info(after)) if after is not None else b"")
     )
 
 
@@ -65,8 +67,8 @@ def decode_status(data: bytes) -> RemoraError | None:
             kind, content = _unpacked(decode_bytes(value))
             if kind == STRUCT:
                 details |= decode_struct(content)
-            elif kind == _RETRY_INFO:
-                after = _decode_delay(content)
+            elif kind == RETRY_INFO:
+                after = decode_retry_info(content)
     if not number:
         return None
     error = error_from_status(Code.from_number(number), message, details)
@@ -116,20 +118,26 @@ def _unpacked(data: bytes) -> tuple[str, bytes]:
     return url.rpartition("/")[2], message
 
 
-def _encode_duration(seconds: float) -> bytes:
-    nanoseconds = round(min(max(0.0, seconds), _LONGEST) * 1e9)
-    return encode_integer(1, nanoseconds // 10**9) + encode_integer(2, nanoseconds % 10**9)
-
-
-def _decode_delay(data: bytes) -> float:
+def encode_retry_info(seconds: float) -> bytes:
     """
-    The seconds in a google.rpc.RetryInfo.
+    A number of seconds as the bytes of a google.rpc.RetryInfo; 0 for what is less, or NaN.
+    """
+    nanoseconds = round(min(max(0.0, seconds), _LONGEST) * 1e9)
+    return encode_message(1, encode_integer(1, nanoseconds // 10**9) + encode_integer(2, nanoseconds % 10**9))
+
+
+def decode_retry_info(data: bytes) -> float:
+    """
+    The seconds in the bytes of a google.rpc.RetryInfo; less than 0 asks for no other try.
+
+    Raises:
+        ValueError: The bytes are not such a message.
     """
     delay = 0.0
     for _, duration in fields(data):
         for field, value in fields(decode_bytes(duration)):
             delay += decode_signed(value) * {1: 1.0, 2: 1e-9}.get(field, 0.0)
-    return delay
+    return min(delay, _LONGEST)
 
 
 def encode_struct(values: Mapping[str, object]) -> bytes:

@@ -9,15 +9,25 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remora.errors import PluginError, RemoraError
-from remora.wire import STRUCT, decode_struct, encode_struct, error_from_status
+from remora.wire import (
+    RETRY_INFO,
+    STRUCT,
+    decode_retry_info,
+    decode_struct,
+    encode_retry_info,
+    encode_struct,
+    error_from_status,
+)
 from remora_http._status import code_of_name, code_of_status, name_of_code, parse_retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _QUOTED = 1024
 _QUOTED_LOCATION = 300
@@ -51,15 +61,21 @@ def encode_failure(error: RemoraError) -> bytes:
     content: dict[str, object] = {"code": name_of_code(error.code)}
     if error.message:
         content["message"] = error.message
-    if isinstance(error, PluginError) and error.details:
-        content["details"] = [_encode_details(error.details)]
+    if details := [*_encode_details(error)]:
+        content["details"] = details
     return json.dumps(content).encode()
 
 
-def _encode_details(details: Mapping[str, object]) -> dict[str, object]:
-    value = base64.b64encode(encode_struct(details)).rstrip(b"=").decode()
-    encoded: dict[str, object] = {"type": STRUCT, "value": value}
-    return encoded | {"debug": details} if _is_json(details) else encoded
+def _encode_details(error: RemoraError) -> Iterator[dict[str, object]]:
+    if isinstance(error, PluginError) and error.details:
+        debug = {"debug": error.details} if _is_json(error.details) else {}
+        yield {"type": STRUCT, "value": _encode_base64(encode_struct(error.details)), **debug}
+    if error.retry_after is not None:  # the header beside it has whole seconds
+        yield {"type": RETRY_INFO, "value": _encode_base64(encode_retry_info(error.retry_after))}
+
+
+def _encode_base64(data: bytes) -> str:
+    return base64.b64encode(data).rstrip(b"=").decode()
 
 
 def _is_json(value: object) -> bool:
@@ -79,7 +95,8 @@ def read_failure(answer: Answer, *, now: float) -> RemoraError:
         now: Seconds since the epoch.
     """
     error = read_connect_failure(answer) or _foreign_failure(answer)
-    error.retry_after = parse_retry_after(answer.headers.get("retry-after", ""), now=now)
+    if error.retry_after is None:
+        error.retry_after = parse_retry_after(answer.headers.get("retry-after", ""), now=now)
     return error
 
 
@@ -92,12 +109,11 @@ def read_connect_failure(answer: Answer) -> RemoraError | None:
     if code is None:
         return None
     message, details = content.get("message"), content.get("details")
-    return error_from_status(
-        code,
-        message if isinstance(message, str) else "",
-        _decode_details(details if isinstance(details, list) else ()),
-        answer.own,
-    )
+    known = _known_details(details if isinstance(details, list) else ())
+    text = message if isinstance(message, str) else ""
+    error = error_from_status(code, text, _decode_details(known.get(STRUCT, ())), answer.own)
+    error.retry_after = _decode_delay(known.get(RETRY_INFO, ()))
+    return error
 
 
 def _json_object(body: bytes) -> dict[str, object]:
@@ -108,24 +124,33 @@ def _json_object(body: bytes) -> dict[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _decode_details(details: Iterable[object]) -> dict[str, object]:
+def _known_details(details: Iterable[object]) -> dict[str, list[dict[object, object]]]:
+    """
+    The details that say what they are, by the full names of their messages.
+    """
+    known = defaultdict[str, list[dict[object, object]]](list)
+    for detail in details:
+        if isinstance(detail, dict) and isinstance(kind := detail.get("type"), str):
+            known[kind.rpartition("/")[2]].append(detail)
+    return known
+
+
+def _decode_details(details: Iterable[dict[object, object]]) -> dict[str, object]:
     decoded: dict[str, object] = {}
     for detail in details:
-        if isinstance(detail, dict) and _type_name(detail.get("type")) == STRUCT:
-            decoded |= _decode_detail(detail)
+        try:
+            decoded |= decode_struct(_decode_base64(detail.get("value")))
+        except (ValueError, RecursionError):
+            debug = detail.get("debug")
+            decoded |= {str(key): item for key, item in debug.items()} if isinstance(debug, dict) else {}
     return decoded
 
 
-def _type_name(type_: object) -> str:
-    return type_.rpartition("/")[2] if isinstance(type_, str) else ""
-
-
-def _decode_detail(detail: dict[object, object]) -> dict[str, object]:
-    value, debug = detail.get("value"), detail.get("debug")
-    try:
-        return decode_struct(_decode_base64(value))
-    except (ValueError, RecursionError):
-        return {str(key): item for key, item in debug.items()} if isinstance(debug, dict) else {}
+def _decode_delay(details: Iterable[dict[object, object]]) -> float | None:
+    for detail in details:
+        with suppress(ValueError):
+            return decode_retry_info(_decode_base64(detail.get("value")))
+    return None
 
 
 def _decode_base64(value: object) -> bytes:
