@@ -182,6 +182,14 @@ CALLS: dict[str, tuple[Act, str]] = {
         lambda manager: manager.execute("words", Text("a"), Count(1), method="count"),  # type: ignore[arg-type]
         "TypeError: a method is called by the types of its records: write Count, not Count(...)",
     ),
+    "a list with a type in it": (
+        lambda manager: manager.plugin("words", Text, [Count]).execute(Text("a")),  # type: ignore[misc]
+        f"TypeError: a method is called by the types of its records, and [{Count!r}] is none",
+    ),
+    "the name of a type": (
+        lambda manager: manager.execute("words", Text("a"), "Count", method="count"),  # type: ignore[misc]
+        "TypeError: a method is called by the types of its records, and 'Count' is none",
+    ),
     "a timeout as text": (
         lambda manager: manager.plugin("words", Text, Count).execute(Text("a"), timeout="5s"),  # type: ignore[arg-type]
         "InvalidRequest: plugin 'words': a timeout is a positive number of seconds, not '5s'",

@@ -226,7 +226,7 @@ class Manager:
             PluginNotFound: No plugin of that name is configured.
             PluginDisabled: It is switched off.
             ConfigError: Its fallback is a value that is no such reply.
-            TypeError: A record stands where its type is expected.
+            TypeError: Something else stands where a type is expected, such as a record.
         """
         handle = self._handle(name)
         return Plugin(handle, handle.aim(service=service, method=method, request=request_type, response=response_type))

@@ -506,6 +506,9 @@ async def test_a_request_that_cannot_be_encoded_is_refused() -> None:
         def encode(self, value: object) -> bytes:
             raise TypeError("cannot")
 
+        def decode(self, payload: bytes, type_: object) -> object:
+            raise NotImplementedError
+
     class Codecs:
         @hookimpl
         def remora_register_codecs(self) -> list[CodecSpec]:

@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _MOST_TARGETS = 256
 _REPLY: tuple[tuple[str, type], ...] = (("payload", bytes), ("content_type", str), ("headers", Mapping))
+_VALUES = (str, bytes, int, float, list, tuple, dict, set)
 _ELSEWHERE = (
     "the manager belongs to the event loop of another thread: call it there with `anyio.from_thread.run`,"
     " or use `remora.sync.Manager`, which is for threads"
@@ -174,12 +175,10 @@ class Caller:
             ConfigError: Values of a type would not come out as what they were.
             InvalidRequest: A name cannot be sent.
             NotInstalled: The configured codec is not installed.
-            TypeError: A record stands where its type is expected.
+            TypeError: Something else stands where a type is expected, such as a record.
         """
         for each in (request, response):
-            if hasattr(each, "__dataclass_fields__") and not isinstance(each, type):
-                name = type(each).__name__
-                raise TypeError(f"a method is called by the types of its records: write {name}, not {name}(...)")
+            _refuse_value(each)
         config = self.route.config
         codec = self._catalog.codec(config.codec) if config.codec else self._catalog.codec_of(request, response)
         service = checked_word("service", config.service if service is None else service)
@@ -284,6 +283,17 @@ class Caller:
             if is_interruption(error):
                 raise
             raise InvalidRequest(f"the request cannot be encoded: {_reason(error)}") from error
+
+
+def _refuse_value(given: object) -> None:
+    """
+    Refuse what is no type, before a call is made with it.
+    """
+    if hasattr(given, "__dataclass_fields__") and not isinstance(given, type):
+        name = type(given).__name__
+        raise TypeError(f"a method is called by the types of its records: write {name}, not {name}(...)")
+    if isinstance(given, _VALUES):
+        raise TypeError(f"a method is called by the types of its records, and {given!r} is none")
 
 
 def _reason(error: BaseException) -> str:
