@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from socket import socket
 
 from tests.architecture.sources import ROOT
+from tests.ports import free_port
 
 __all__ = ["ROOT", "Block", "Ports", "blocks_of"]
 
@@ -91,7 +91,5 @@ class Ports:
 
     def _port(self, named: str) -> str:
         if named not in self._free:
-            with socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._free[named] = str(probe.getsockname()[1])
+            self._free[named] = str(free_port())
         return self._free[named]

@@ -4,7 +4,6 @@ Servers that send a call elsewhere, to hosts that have allowed them to.
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from remora.config import ConnectionConfig, HealthCheckConfig
 from remora.types import Endpoint
 from remora_http.plugin import Options, build
 from tests.faults.peers import ask, http_answer, http_request, manager_of
+from tests.ports import deaf_port
 from tests.transports.tls import Authority
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("engine", ["direct", "httpx"])]
@@ -349,12 +349,12 @@ async def test_what_holds_for_the_last_part_of_the_way_holds_for_all_of_it(engin
     A server that redirects a call has not made it. So it is repeated if nothing was sent to the last one, and not
     otherwise.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        nobody = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    site = Site({"/gone": to("/lost"), "/lost": ("gone", ""), "/away": to(nobody)})
-    options = {"engine": engine, "follow_redirects": True, "redirect_origins": [nobody]}
-    table = {"options": options, "retry": {"max_retries": 2, "initial_interval": 0.001}}
-    with anyio.fail_after(5):
+    site = Site({"/gone": to("/lost"), "/lost": ("gone", "")})
+    with deaf_port() as port, anyio.fail_after(5):
+        nobody = f"http://127.0.0.1:{port}"
+        site.ways["/away"] = to(nobody)
+        options = {"engine": engine, "follow_redirects": True, "redirect_origins": [nobody]}
+        table = {"options": options, "retry": {"max_retries": 2, "initial_interval": 0.001}}
         async with serve(site) as here:
             async with manager_of(
                 gone={"endpoint": f"{here}/gone", **table}, away={"endpoint": f"{here}/away", **table}

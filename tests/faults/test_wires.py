@@ -24,6 +24,7 @@ from remora_http.plugin import Options, build
 from remora_unix.plugin import Options as UnixOptions
 from remora_unix.plugin import build as build_unix
 from tests.faults.peers import ask, http_answer, http_request, manager_of
+from tests.ports import deaf_port
 from tests.transports.tls import Authority
 
 pytestmark = pytest.mark.anyio
@@ -277,9 +278,7 @@ async def test_an_address_where_nobody_listens_gets_no_call(anyio_backend) -> No
     """
     The error says why, and that nothing was sent.
     """
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    with anyio.fail_after(10):
+    with deaf_port() as port, anyio.fail_after(10):
         async with manager_of(gone={"endpoint": f"http://127.0.0.1:{port}"}) as manager:
             with pytest.raises(Unavailable, match="Connection refused") as caught:
                 await ask(manager, "gone")

@@ -17,6 +17,7 @@ from remora import Call, ConfigError, Endpoint, Unavailable, WrongProtocol
 from remora.config import ConnectionConfig
 from remora.protocols import Transport
 from remora_grpc.plugin import GrpcOptions, build
+from tests.ports import deaf_port
 from tests.transports.http2 import RST_STREAM, SETTINGS, frame
 
 pytestmark = pytest.mark.anyio
@@ -27,11 +28,12 @@ async def test_port_where_nobody_listens_is_unavailable(transport):
     """
     The error names the address and the cause.
     """
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
-        with anyio.fail_after(5), pytest.raises(Unavailable, match=f"127.0.0.1:{port}.*refused") as caught:
-            await _open(transport, f"grpc://127.0.0.1:{port}")
+    with (
+        deaf_port() as port,
+        anyio.fail_after(5),
+        pytest.raises(Unavailable, match=f"127.0.0.1:{port}.*refused") as caught,
+    ):
+        await _open(transport, f"grpc://127.0.0.1:{port}")
 
     assert not caught.value.sent
 

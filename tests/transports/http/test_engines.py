@@ -20,7 +20,7 @@ from remora.errors import ConfigError, DeadlineExceeded, InvalidRequest, Unavail
 from remora.protocols import Channel, Transport
 from remora.types import Call, Endpoint, Reply, Status
 from remora_http.plugin import Options, build
-from tests.ports import free_port
+from tests.ports import deaf_port
 
 pytestmark = pytest.mark.anyio
 
@@ -53,10 +53,9 @@ def test_a_call_by_the_direct_engine_loads_no_httpx() -> None:
 
 async def test_the_direct_engine_knows_no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for by name, it says so; otherwise httpx takes its place, and finds nobody there."""
-    port = free_port()
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
     monkeypatch.delenv("no_proxy", raising=False)
-    with anyio.fail_after(5):
+    with deaf_port() as port, anyio.fail_after(5):
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
         with pytest.raises(ConfigError, match='engine = "direct" knows no proxies'):
             async with build(Options(trust_env=True, engine="direct")).open(Endpoint("http://192.0.2.1")):
                 pass

@@ -30,7 +30,7 @@ from remora.testing import check_transport
 from remora.types import Call, Endpoint, Reply, Status
 from remora.wire import HEALTH_SERVICE, encode_health
 from remora_http.plugin import Options, build, remora_register_transports
-from tests.ports import free_port
+from tests.ports import deaf_port
 
 pytestmark = pytest.mark.anyio
 
@@ -332,8 +332,11 @@ async def test_an_oversize_reply_is_refused_while_it_arrives(transport: Transpor
 @pytest.mark.fault(11)
 async def test_nobody_there_is_unavailable(transport: Transport) -> None:
     """And nothing was sent."""
-    port = free_port()
-    with anyio.fail_after(5), pytest.raises(Unavailable, match=f"{port} cannot be reached: .*refused") as caught:
+    with (
+        deaf_port() as port,
+        anyio.fail_after(5),
+        pytest.raises(Unavailable, match=f"{port} cannot be reached: .*refused") as caught,
+    ):
         async with transport.open(Endpoint(f"http://127.0.0.1:{port}")):
             pass
 
