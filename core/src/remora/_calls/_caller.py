@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 _MOST_TARGETS = 256
 _REPLY: tuple[tuple[str, type], ...] = (("payload", bytes), ("content_type", str), ("headers", Mapping))
-_VALUES = (str, bytes, int, float, list, tuple, dict, set)
+_NEVER_TYPES = (str, bytes, int, float, list, tuple, dict, set)
 _ELSEWHERE = (
     "the manager belongs to the event loop of another thread: call it there with `anyio.from_thread.run`,"
     " or use `remora.sync.Manager`, which is for threads"
@@ -292,7 +292,7 @@ def _refuse_value(given: object) -> None:
     if hasattr(given, "__dataclass_fields__") and not isinstance(given, type):
         name = type(given).__name__
         raise TypeError(f"a method is called by the types of its records: write {name}, not {name}(...)")
-    if isinstance(given, _VALUES):
+    if isinstance(given, _NEVER_TYPES):
         raise TypeError(f"a method is called by the types of its records, and {given!r} is none")
 
 

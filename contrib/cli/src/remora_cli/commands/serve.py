@@ -28,7 +28,7 @@ from remora_cli._options import log_format as log_format_option
 from remora_cli._targets import load_target, parse_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from remora.serve import Served
     from remora_cli._output import Output
@@ -51,6 +51,13 @@ SIGTERM and SIGINT end it after the calls under way, a second one at once.
 """
 
 
+def _limit(name: str, default: int, words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """
+    An option for a whole number, at least 1.
+    """
+    return click.option(name, metavar="N", type=click.IntRange(min=1), default=default, show_default=True, help=words)
+
+
 @remora_command("serve", help=_HELP)
 @click.argument("targets", metavar="MODULE:OBJECT...", nargs=-1, required=True, callback=parse_targets)
 @click.option(
@@ -62,21 +69,15 @@ SIGTERM and SIGINT end it after the calls under way, a second one at once.
     help="Where to serve, such as http://127.0.0.1:8000, unix:run/x.sock or stdio:; repeatable.",
 )
 @backend_option
-@click.option(
+@_limit(
     "--max-concurrent-calls",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=ServeOptions().max_concurrent_calls,
-    show_default=True,
-    help="The most calls that are answered at the same time.",
+    ServeOptions().max_concurrent_calls,
+    "The most calls that are answered at the same time.",
 )
-@click.option(
+@_limit(
     "--max-threads",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=ServeOptions().max_threads,
-    show_default=True,
-    help="The most methods without `async` that run at the same time, each in a thread.",
+    ServeOptions().max_threads,
+    "The most methods without `async` that run at the same time, each in a thread.",
 )
 @click.option(
     "--drain-timeout",

@@ -73,9 +73,10 @@ class KeeperLate(Unavailable):
     """
 
 
-_running = threading.Lock()
-os.register_at_fork(before=_running.acquire, after_in_parent=_running.release, after_in_child=_running.release)
+_no_forks = threading.Lock()
 """Held while `subprocess` starts a process: a fork of the host with a copy of its pipe would make it wait on."""
+
+os.register_at_fork(before=_no_forks.acquire, after_in_parent=_no_forks.release, after_in_child=_no_forks.release)
 
 
 def launch(interpreter: Interpreter | None) -> tuple[subprocess.Popen[bytes], socket.socket, list[str]]:
@@ -92,7 +93,7 @@ def launch(interpreter: Interpreter | None) -> tuple[subprocess.Popen[bytes], so
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, ExitStack() as stack:
         stack.enter_context(ours)
-        with _running:
+        with _no_forks:
             popen = _run(interpreter, theirs.fileno())
         theirs.close()
         (word, *places), written = _first_words(popen, ours, START_TIMEOUT if interpreter is None else _LOAD_TIMEOUT)
